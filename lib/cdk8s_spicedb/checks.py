@@ -1,0 +1,197 @@
+"""How props are checked: a check on each field, rules between fields, all problems in one error.
+
+A field carries its check as metadata: ``replicas: int = field(default=2, metadata=whole_number(1))``.
+attrs' own validators are not used because they stop at the first problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from enum import Enum
+from typing import Any, TypeVar
+
+import attrs
+
+from .errors import InvalidProps, Problem
+
+_CHECK = "cdk8s_spicedb.check"
+_READS = "_cdk8s_spicedb_reads"
+Metadata = dict[str, "Check"]
+
+
+@attrs.frozen
+class Check:
+    """What one field takes."""
+
+    allowed: str
+    accepts: Callable[[Any], bool]
+    fix: str = "give one of the allowed values"
+    shown: bool = True
+    """False where somebody may have put a secret; the value is then described and not shown."""
+
+    def problem(self, path: str, value: object) -> Problem:
+        return Problem(path, show(value) if self.shown else hide(value), self.allowed, self.fix)
+
+
+def show(value: object) -> str:
+    text = repr(value.value if isinstance(value, Enum) else value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def hide(value: object) -> str:
+    return f"(a {type(value).__name__}, not shown)"
+
+
+# ---------------------------------------------------------------- checks for fields
+
+
+def check(allowed: str, accepts: Callable[[Any], bool], fix: str, *, shown: bool = True) -> Metadata:
+    return {_CHECK: Check(allowed, accepts, fix, shown)}
+
+
+def optional(metadata: Metadata) -> Metadata:
+    inner = metadata[_CHECK]
+    return {
+        _CHECK: attrs.evolve(
+            inner, allowed=f"{inner.allowed}, or None", accepts=lambda value: value is None or inner.accepts(value)
+        )
+    }
+
+
+def flag(fix: str = "write True or False, without quotes") -> Metadata:
+    return check("True or False", lambda value: isinstance(value, bool), fix)
+
+
+def whole_number(least: int, most: int | None = None, *, unit: str = "", fix: str = "") -> Metadata:
+    amount = f"a whole number{f' of {unit}' if unit else ''}, "
+    allowed = amount + (f"{least} or more" if most is None else f"{least} to {most}")
+
+    def accepts(value: object) -> bool:
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and value >= least
+            and (most is None or value <= most)
+        )
+
+    return check(allowed, accepts, fix or "give a number in that range, without quotes")
+
+
+def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
+    return check(
+        f"a datetime.timedelta from {least.total_seconds():g} s to {most.total_seconds():g} s",
+        lambda value: isinstance(value, timedelta) and least <= value <= most,
+        fix,
+    )
+
+
+def text(pattern: str, allowed: str, fix: str, *, most: int = 253) -> Metadata:
+    form = re.compile(pattern)
+    return check(
+        allowed, lambda value: isinstance(value, str) and len(value) <= most and form.fullmatch(value) is not None, fix
+    )
+
+
+def one_of(*values: str, fix: str = "") -> Metadata:
+    return check(", ".join(values), lambda value: value in values, fix or "write one of these exactly")
+
+
+def instance(kind: type | tuple[type, ...], allowed: str, fix: str, *, shown: bool = True) -> Metadata:
+    return check(allowed, lambda value: isinstance(value, kind), fix, shown=shown)
+
+
+def each(metadata: Metadata) -> Metadata:
+    """A tuple or list of which every item passes; a lone string is refused, it would be read letter by letter."""
+    item = metadata[_CHECK]
+    return {
+        _CHECK: attrs.evolve(
+            item,
+            allowed=f"a tuple or list, each item: {item.allowed}",
+            accepts=lambda value: isinstance(value, (tuple, list)) and all(map(item.accepts, value)),
+        )
+    }
+
+
+def mapping(keys: Metadata, values: Metadata) -> Metadata:
+    key, value = keys[_CHECK], values[_CHECK]
+
+    def accepts(candidate: object) -> bool:
+        return isinstance(candidate, Mapping) and all(
+            key.accepts(name) and value.accepts(item) for name, item in candidate.items()
+        )
+
+    return check(
+        f"a mapping from {key.allowed} to {value.allowed}", accepts, f"{key.fix}; {value.fix}", shown=value.shown
+    )
+
+
+def excluding(metadata: Metadata, *reserved: str) -> Metadata:
+    """What passes ``metadata`` and is none of the values that this package sets itself."""
+    inner = metadata[_CHECK]
+    if not reserved:
+        return metadata
+    return check(
+        f"{inner.allowed} other than {', '.join(reserved)}, which are set for you",
+        lambda value: inner.accepts(value) and value not in reserved,
+        f"{inner.fix}, and leave the ones that are set for you out",
+    )
+
+
+def string(fix: str = "give a text in quotes", *, shown: bool = True) -> Metadata:
+    return check("a str", lambda value: isinstance(value, str), fix, shown=shown)
+
+
+# ---------------------------------------------------------------- rules between fields
+
+Rule = Callable[[Any], Iterator[Problem]]
+R = TypeVar("R", bound=Rule)
+
+
+def rule(*fields: str) -> Callable[[R], R]:
+    """Marks a method that finds problems between ``fields``; it runs only when each of them is sound by itself."""
+
+    def mark(method: R) -> R:
+        setattr(method, _READS, fields)
+        return method
+
+    return mark
+
+
+def problems(props: Any, path: str = "") -> Iterator[Problem]:
+    """All problems in ``props`` and in the props within it, fields first."""
+    unsound = set()
+    for field in attrs.fields(type(props)):
+        found = list(_field_problems(field, getattr(props, field.name), f"{path}{field.name}"))
+        if found:
+            unsound.add(field.name)
+        yield from found
+    for reads, method in _rules(type(props)):
+        if unsound.isdisjoint(reads):
+            for problem in method(props):
+                yield attrs.evolve(problem, field=path + problem.field)
+
+
+def _field_problems(field: attrs.Attribute[Any], value: object, path: str) -> Iterator[Problem]:
+    own = field.metadata.get(_CHECK)
+    if own is not None and not own.accepts(value):
+        yield own.problem(path, value)
+    elif isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            if attrs.has(type(item)):
+                yield from problems(item, f"{path}[{index}].")
+    elif attrs.has(type(value)):
+        yield from problems(value, f"{path}.")
+
+
+def _rules(kind: type) -> list[tuple[tuple[str, ...], Rule]]:
+    members = (getattr(kind, name) for name in dir(kind))
+    return [(getattr(member, _READS), member) for member in members if hasattr(member, _READS)]
+
+
+def require(props: object) -> None:
+    """Raises `InvalidProps` with every problem in ``props``; returns when there is none."""
+    found = list(problems(props))
+    if found:
+        raise InvalidProps(type(props).__name__, found)

@@ -1,0 +1,39 @@
+"""What every datastore answers for itself, so that nobody compares engine names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from ..env import EnvVar
+from ..secret import SecretKey
+from ..volume import SecretFiles
+
+FOLDER = "/etc/spicedb/datastore"
+
+
+class Datastore(ABC):
+    """Where SpiceDB keeps schema and relationships: one of the engines of this package."""
+
+    engine: ClassVar[str]
+    """SpiceDB's name for it (``--datastore-engine``)."""
+    migrates: ClassVar[bool] = True
+    """Whether there is a schema to migrate."""
+    most_replicas: ClassVar[int | None] = None
+    """How many servers can share it; None: any number."""
+
+    @abstractmethod
+    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
+        """The variables that connect SpiceDB to it.
+
+        Servers and migration get theirs here alike. ``uri`` replaces the datastore's own credentials, and ``migrate``
+        says that ``spicedb migrate`` reads them, for engines where that program reads them in another way.
+        """
+
+    def files(self) -> SecretFiles | None:
+        """The files that its variables refer to."""
+        return None
+
+    def _files(self, files: dict[str, SecretKey | None]) -> SecretFiles | None:
+        given = {file: key for file, key in files.items() if key is not None}
+        return SecretFiles("datastore", FOLDER, given) if given else None

@@ -1,0 +1,18 @@
+"""What users say of a SpiceDB: frozen values with their checks, free of cdk8s."""
+
+from .cleanup import CleanupProps
+from .migration import MigrationPhase, MigrationProps
+from .pod import PodProps, Resources, Toleration
+from .server import ServerProps
+from .spicedb import SpiceDBProps
+
+__all__ = [
+    "CleanupProps",
+    "MigrationPhase",
+    "MigrationProps",
+    "PodProps",
+    "Resources",
+    "ServerProps",
+    "SpiceDBProps",
+    "Toleration",
+]

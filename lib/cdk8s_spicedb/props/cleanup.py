@@ -1,0 +1,28 @@
+"""The clean-up."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from ..checks import flag, whole_number
+from .image import image_check
+from .pod import RESOURCES, PodProps, Resources
+
+
+@frozen(kw_only=True)
+class CleanupProps(PodProps):
+    """The Job that removes the finished migration Job once the release is up."""
+
+    enabled: bool = field(default=True, metadata=flag())
+    """Whether a finished migration is removed. Default: yes; without it the Job stays until the next release."""
+    image: str = field(default="registry.k8s.io/kubectl:v1.34.4", metadata=image_check(complete=True))
+    """An image with ``kubectl`` on its path, by tag or digest. Default: the official one, which has no shell; one minor
+    version off the cluster's is fine."""
+    active_deadline_seconds: int = field(default=120, metadata=whole_number(1, 86400, unit="seconds"))
+    """When Kubernetes ends the clean-up, in seconds (``activeDeadlineSeconds``). Default: 120, for one call of the API
+    and the pull of an image."""
+    resources: Resources = field(
+        default=Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "200m", "memory": "128Mi"}),
+        metadata=RESOURCES,
+    )
+    """What the clean-up asks for and may use. Default: 10m CPU and 32Mi memory, at most 200m and 128Mi."""

@@ -1,0 +1,133 @@
+"""The servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from attrs import field, frozen
+
+from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
+from ..errors import Problem
+from ..secret import SecretKey
+from .pod import RESOURCES, PodProps, Resources
+
+LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
+SCHEMA_MODES = ("read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new")
+DEFAULT_REPLICAS = 2
+
+_SECRET_FLAGS = ("--grpc-preshared-key", "--datastore-conn-uri", "--datastore-read-replica-conn-uri")
+_REVISION = text(
+    r"[A-Za-z0-9][-_A-Za-z0-9]*",
+    "the names of migration revisions",
+    "write them as SpiceDB does, such as 'add-caveats'",
+)
+
+
+def log_level_check() -> Any:
+    return one_of(*LOG_LEVELS)
+
+
+def _is_argument(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("--") and not value.startswith(_SECRET_FLAGS)
+
+
+@frozen(kw_only=True)
+class ServerProps(PodProps):
+    """The Deployment, its Service and what the servers need to find each other."""
+
+    replicas: int | None = field(default=None, metadata=optional(whole_number(1, 1000)))
+    """How many servers run. Default: 2, so that one can go away without a lost request; 1 with the memory engine, whose
+    servers would not see each other's data."""
+    log_level: str = field(default="info", metadata=log_level_check())
+    """The least severe messages that are logged (``--log-level``). Default: ``info``, SpiceDB's own."""
+    log_format: str = field(default="json", metadata=one_of("auto", "console", "json"))
+    """``json``, ``console``, or ``auto``, which is ``console`` on a terminal (``--log-format``), of servers and
+    migration. Default: ``json``, what log collectors parse."""
+    http_enabled: bool = field(default=False, metadata=flag())
+    """Serves the HTTP gateway on port 8443 (``--http-enabled``). Default: off, as in SpiceDB; clients use gRPC."""
+    metrics_enabled: bool = field(default=True, metadata=flag())
+    """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Default: on, as in SpiceDB. The port also serves
+    profiles and the configuration, without a key."""
+    dispatch_enabled: bool | None = field(default=None, metadata=optional(flag()))
+    """Spreads the work of a request over the servers and shares their caches (``--dispatch-cluster-enabled`` and
+    ``--dispatch-upstream-addr``), for which they watch the endpoints of their own Service. Default: on, except with the
+    memory engine, whose one server has nobody to share with."""
+    shutdown_grace_period: timedelta = field(
+        default=timedelta(seconds=10),
+        metadata=duration(
+            timedelta(seconds=1), timedelta(hours=1), "give the longest that a request may take: timedelta(seconds=30)"
+        ),
+    )
+    """How long a server that stops lets running requests end (``--grpc-shutdown-grace-period``). Default: 10 s, above
+    SpiceDB's 5 s, because large lookups take longer; streams that never end are cut then."""
+    pre_stop_sleep_seconds: int = field(default=5, metadata=whole_number(0, 3600, unit="seconds"))
+    """How long a server goes on as if nothing were before it stops, in seconds (``lifecycle.preStop.sleep``). Default:
+    5, the time until every node and client has heard that it leaves; behind a cloud load balancer take its
+    deregistration delay. 0: no wait."""
+    termination_grace_period_seconds: int | None = field(
+        default=None, metadata=optional(whole_number(1, 86400, unit="seconds"))
+    )
+    """When Kubernetes kills a server that is still stopping, in seconds. Default: the sleep, twice the grace period
+    (requests and dispatched requests drain one after the other) and 5 s more."""
+    allowed_migrations: Sequence[str] | None = field(default=None, metadata=optional(each(_REVISION)))
+    """The datastore revisions besides its own head on which a server starts (``--datastore-allowed-migrations``,
+    SpiceDB 1.39 and later). Default: the heads of the later releases that this package knows, because a server that restarts
+    during an upgrade, or comes back by a rollback, finds the newer schema. ``()``: only its own head."""
+    schema_mode: str | None = field(default=None, metadata=optional(one_of(*SCHEMA_MODES)))
+    """Which schema tables the servers read and write (``--experimental-schema-mode``, SpiceDB 1.53 and later). Go
+    through the modes in their order, one rolling restart each. Default: SpiceDB's own, the first."""
+    datastore_migration_phase: str | None = field(default=None, metadata=optional(_REVISION))
+    """The phase of a migration that spans several roll-outs (``--datastore-migration-phase``): PostgreSQL at SpiceDB
+    1.14, Spanner at 1.22; other releases take none or only log it. Default: none."""
+    extra_args: Sequence[str] = field(
+        factory=tuple,
+        metadata=each(
+            check(
+                "an argument such as '--dispatch-max-depth=100', none of those that carry a secret",
+                _is_argument,
+                "write '--flag=value'; secrets go into preshared_key, datastore and env",
+                shown=False,
+            )
+        ),
+    )
+    """More arguments for ``spicedb serve``, after this package's own, so that they win. Default: none."""
+    env: Mapping[str, str | SecretKey] = field(
+        factory=dict,
+        metadata=mapping(
+            text(r"[A-Za-z_][A-Za-z0-9_]*", "the names of environment variables", "write names such as 'GOMAXPROCS'"),
+            check(
+                "a str or a SecretKey(name, key)",
+                lambda value: isinstance(value, (str, SecretKey)),
+                "quote values, and name the Secret key of secret ones",
+                shown=False,
+            ),
+        ),
+    )
+    """More environment variables of the servers. SpiceDB ignores a misspelt SPICEDB_* variable without a word; prefer
+    ``extra_args``. Default: none."""
+    resources: Resources = field(
+        default=Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}),
+        metadata=RESOURCES,
+    )
+    """What each server asks for and may use. Default: 250m CPU and 256Mi memory, at most 2 CPUs and 1Gi: enough to
+    start with; SpiceDB sizes its caches by the memory limit."""
+
+    @property
+    def termination_seconds(self) -> int:
+        """The grace period that Kubernetes gives a server, in seconds."""
+        needed = self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
+        return self.termination_grace_period_seconds or needed + 5
+
+    @rule("termination_grace_period_seconds", "pre_stop_sleep_seconds", "shutdown_grace_period")
+    def _time_to_drain(self) -> Iterator[Problem]:
+        needed = self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
+        given = self.termination_grace_period_seconds
+        if given is not None and given < needed:
+            yield Problem(
+                "termination_grace_period_seconds",
+                show(given),
+                f"at least {needed}: pre_stop_sleep_seconds and twice shutdown_grace_period",
+                "leave it out, or lower the other two; a server that is killed loses requests",
+            )

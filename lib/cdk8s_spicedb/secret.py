@@ -1,0 +1,56 @@
+"""A key of a Kubernetes Secret: the only form in which a secret value enters this package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from .checks import Metadata, instance, text
+
+if TYPE_CHECKING:
+    from cdk8s_plus_27 import SecretValue
+
+
+@frozen
+class SecretKey:
+    """One key of a Secret that exists before the release is installed.
+
+    Migrations run before Helm creates the release's own objects, so the Secret is never part of the release.
+    """
+
+    name: str = field(
+        metadata=text(
+            r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+            "the name of a Secret: lower-case letters, digits, '-' and '.', at most 253",
+            "give the name of a Secret that exists in the release's namespace",
+        )
+    )
+    """The Secret's name, in the namespace of the release."""
+    key: str = field(
+        metadata=text(
+            r"[-._a-zA-Z0-9]+",
+            "a key of that Secret: letters, digits, '-', '_' and '.', at most 253",
+            "give the key under which the Secret holds the value, not the value",
+        )
+    )
+    """The key in the Secret's ``data``."""
+
+    @classmethod
+    def of(cls, value: SecretValue) -> SecretKey:
+        """From a cdk8s-plus ``SecretValue``, where an app defines or imports its Secrets with cdk8s-plus."""
+        return cls(name=value.secret.name, key=value.key)
+
+    def source(self) -> dict[str, Any]:
+        """As the ``valueFrom`` of a container's environment variable."""
+        return {"secretKeyRef": {"name": self.name, "key": self.key}}
+
+
+def secret_key(what: str) -> Metadata:
+    """The check of a field that takes a `SecretKey`; whatever else it was given is never shown."""
+    return instance(
+        SecretKey,
+        "a SecretKey(name, key)",
+        f"put {what} into a Secret and name it: SecretKey('my-secret', 'my-key')",
+        shown=False,
+    )

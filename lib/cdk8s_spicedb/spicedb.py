@@ -1,0 +1,50 @@
+"""SpiceDB: servers, migration and clean-up as one construct."""
+
+from __future__ import annotations
+
+from cdk8s import Chart
+from constructs import Construct
+
+from .checks import require
+from .cleanup import Cleanup
+from .labels import Component, selector_labels
+from .migration import Migration
+from .ports import GRPC, open_ports
+from .props import SpiceDBProps
+from .server import Server
+
+
+class SpiceDB(Construct):
+    """One SpiceDB in a chart: its servers, its migration and its clean-up.
+
+    Raises `InvalidProps` with every problem of the props before it adds anything. Several SpiceDBs in one namespace
+    need different names.
+    """
+
+    def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
+        require(props)
+        super().__init__(scope, id)
+        self.props = props
+        """What it was made from."""
+        self.migration = Migration(self, "migration", props) if props.migrates else None
+        """The migration; None with the memory engine and where it is disabled."""
+        self.server = Server(self, "server", props)
+        """The servers."""
+        self.cleanup = Cleanup(self, "cleanup", props) if props.migrates and props.cleanup.enabled else None
+        """The clean-up; None where there is no migration and where it is disabled."""
+
+    @property
+    def service_name(self) -> str:
+        """The name of the Service."""
+        return self.props.name
+
+    @property
+    def grpc_address(self) -> str:
+        """Where clients in the cluster reach it: ``NAME:50051``, with the chart's namespace when it has one."""
+        namespace = Chart.of(self).namespace
+        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{open_ports(self.props)[GRPC]}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that select the servers' pods, for what an app points at them."""
+        return selector_labels(self.props.name, Component.SERVER)

@@ -1,0 +1,80 @@
+"""What the pods of servers, migration and clean-up have in common: they pass Pod Security's ``restricted``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .labels import VERSION, Component, selector_labels
+from .props import PodProps, SpiceDBProps
+from .volume import SecretFiles
+
+_USER = 65532  # "nonroot" in SpiceDB's image; kubectl's has no user of its own
+TERMINATION_LOG = "/dev/termination-log"
+Manifest = dict[str, Any]
+
+
+def container(name: str, image: str, pod: PodProps, *, files: SecretFiles | None = None, **fields: Any) -> Manifest:
+    """A container; ``fields`` are in Kubernetes' own names."""
+    return {
+        "name": name,
+        "image": image,
+        **fields,
+        **({"volumeMounts": [files.mount()]} if files else {}),
+        "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        # The end of the log becomes the pod's status when the program itself leaves no message.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def pod_template(
+    props: SpiceDBProps,
+    component: Component,
+    pod: PodProps,
+    containers: Sequence[Manifest],
+    *,
+    files: SecretFiles | None = None,
+    annotations: Mapping[str, str] | None = None,
+    token: bool = False,
+    **fields: Any,
+) -> Manifest:
+    """A pod's ``template``; ``token`` says whether it talks to the Kubernetes API."""
+    metadata = {
+        "labels": {**selector_labels(props.name, component), VERSION: props.version, **pod.pod_labels},
+        "annotations": {**pod.pod_annotations, **(annotations or {})},
+    }
+    spec = {
+        **fields,
+        "containers": list(containers),
+        "volumes": [files.volume()] if files else [],
+        "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
+        "nodeSelector": dict(pod.node_selector),
+        "tolerations": [toleration.manifest() for toleration in pod.tolerations],
+        "affinity": dict(pod.affinity),
+    }
+    return {
+        "metadata": given(metadata),
+        "spec": {
+            **given(spec),
+            "automountServiceAccountToken": token,
+            # A Service called spicedb would otherwise put SPICEDB_* variables of its own into every pod.
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _USER,
+                "runAsGroup": _USER,
+                "fsGroup": _USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+        },
+    }
+
+
+def given(fields: Manifest) -> Manifest:
+    """The fields that say something: not None, no empty list or object."""
+    return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}

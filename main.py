@@ -1,0 +1,16 @@
+"""The smallest real use: SpiceDB on PostgreSQL, with its migration. `make synth` writes it to dist/."""
+
+from cdk8s import App
+from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
+
+app = App()
+SpiceDBChart(
+    app,
+    "spicedb",
+    SpiceDBProps(
+        version="v1.56.0",
+        datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
+        preshared_key=SecretKey("spicedb", "preshared-key"),
+    ),
+)
+app.synth()
