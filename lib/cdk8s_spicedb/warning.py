@@ -25,7 +25,8 @@ def warn_of_phase(props: SpiceDBProps) -> None:
         _warn(
             f"{props.name}: no released SpiceDB up to {props.releases.newest} has `migrate --phase`; the migration "
             f"will fail with its usage text. For --phase={phase.value} set ServerProps.schema_mode (SpiceDB 1.53 and "
-            "later) or ServerProps.datastore_migration_phase (PostgreSQL at 1.14, Spanner at 1.22) and roll the servers out."
+            "later) or ServerProps.datastore_migration_phase (PostgreSQL at 1.14, Spanner at 1.22) and roll "
+            "the servers out."
         )
 
 

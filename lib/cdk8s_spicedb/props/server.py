@@ -73,8 +73,8 @@ class ServerProps(PodProps):
     (requests and dispatched requests drain one after the other) and 5 s more."""
     allowed_migrations: Sequence[str] | None = field(default=None, metadata=optional(each(_REVISION)))
     """The datastore revisions besides its own head on which a server starts (``--datastore-allowed-migrations``,
-    SpiceDB 1.39 and later). Default: the heads of the later releases that this package knows, because a server that restarts
-    during an upgrade, or comes back by a rollback, finds the newer schema. ``()``: only its own head."""
+    SpiceDB 1.39 and later). Default: the heads of the later releases that this package knows, because a server that
+    restarts during an upgrade, or comes back by a rollback, finds the newer schema. ``()``: only its own head."""
     schema_mode: str | None = field(default=None, metadata=optional(one_of(*SCHEMA_MODES)))
     """Which schema tables the servers read and write (``--experimental-schema-mode``, SpiceDB 1.53 and later). Go
     through the modes in their order, one rolling restart each. Default: SpiceDB's own, the first."""
