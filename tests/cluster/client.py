@@ -1,0 +1,129 @@
+"""A real client of SpiceDB, outside the cluster, whose connections go through the Service."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from attrs import define, field
+from authzed.api.v1 import (
+    CheckPermissionRequest,
+    CheckPermissionResponse,
+    Consistency,
+    ObjectReference,
+    Relationship,
+    RelationshipUpdate,
+    SubjectReference,
+    WriteRelationshipsRequest,
+    WriteSchemaRequest,
+)
+from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
+from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceStub
+
+from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace
+
+SCHEMA = """
+definition user {}
+definition document {
+    relation reader: user
+    permission read = reader
+}
+"""
+_ALICE = SubjectReference(object=ObjectReference(object_type="user", object_id="alice"))
+_DOCUMENT = ObjectReference(object_type="document", object_id="readme")
+
+
+class Client:
+    """One connection to SpiceDB."""
+
+    def __init__(self, address: str, key: str) -> None:
+        self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._metadata = [("authorization", f"Bearer {key}")]
+
+    def write(self) -> None:
+        """Writes a schema and lets Alice read a document."""
+        schema = WriteSchemaRequest(schema=SCHEMA)
+        SchemaServiceStub(self._channel).WriteSchema(schema, metadata=self._metadata, timeout=10)
+        reads = Relationship(resource=_DOCUMENT, relation="reader", subject=_ALICE)
+        update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=reads)
+        request = WriteRelationshipsRequest(updates=[update])
+        PermissionsServiceStub(self._channel).WriteRelationships(request, metadata=self._metadata, timeout=10)
+
+    def check(self) -> bool:
+        """Whether Alice may read the document, by what is in the database now."""
+        request = CheckPermissionRequest(
+            consistency=Consistency(fully_consistent=True), resource=_DOCUMENT, permission="read", subject=_ALICE
+        )
+        answer = PermissionsServiceStub(self._channel).CheckPermission(request, metadata=self._metadata, timeout=10)
+        return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)
+
+
+@define
+class Load:
+    """Checks made all the time, on several connections, until it is stopped; nothing is tried again."""
+
+    address: str
+    key: str
+    checks: int = 0
+    failures: list[str] = field(factory=list)
+    longest_gap: float = 0
+    """The longest time in which one connection had no answer, in seconds."""
+    _stopped: threading.Event = field(factory=threading.Event)
+
+    def __enter__(self) -> Load:
+        self._threads = [threading.Thread(target=self._check_on) for _ in range(4)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _check_on(self) -> None:
+        client, last = Client(self.address, self.key), time.monotonic()
+        while not self._stopped.is_set():
+            try:
+                failure = None if client.check() else "permission denied"
+            except grpc.RpcError as error:
+                failure = str(error)
+            now = time.monotonic()
+            if failure is None:
+                self.checks += 1
+                self.longest_gap, last = max(self.longest_gap, now - last), now
+            else:
+                self.failures.append(failure)
+            time.sleep(0.01)
+
+
+@contextmanager
+def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
+    """An address outside the cluster, each connection to which is a new one through the Service.
+
+    A port-forward ends with its pod, so it goes to a pod that no release touches, which passes connections on.
+    """
+    name = f"relay-{service}"
+    onward = f"-p 50051 -e nc {service} 50051"
+    container = {
+        "name": "relay",
+        "image": "docker.io/library/busybox:1.37",
+        "command": ["sh", "-c", f"nc -ll {onward} || exec nc -lk {onward}"],  # busybox is built with either
+        "securityContext": RESTRICTED_CONTAINER,
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 65532},
+        "containers": [container],
+    }
+    namespace.apply(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
+    )
+    namespace.ready(f"app={name}")
+    with namespace.forward(name, 50051) as address:
+        yield address
+    namespace.kubectl("delete", "pod", name, "--wait=false")

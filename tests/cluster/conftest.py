@@ -1,0 +1,73 @@
+"""Namespaces and Helm for the tests that need a live cluster: the one that KUBECONFIG names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .cluster import Namespace, run
+from .databases import MARIADB, PASSWORD, POSTGRES
+from .helm import Helm
+
+KEY = "a preshared key"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> Iterator[None]:
+    """Fails, rather than skips, where there is no cluster: these tests were asked for."""
+    assert "KUBECONFIG" in os.environ, "KUBECONFIG names no cluster"
+    missing = [program for program in ("kubectl", "helm") if not shutil.which(program)]
+    assert not missing, f"not on PATH: {', '.join(missing)}"
+    run("kubectl", "version")
+    yield
+    run("kubectl", "delete", "namespaces", "--selector=cdk8s-spicedb/test=true", "--ignore-not-found", "--timeout=120s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    namespace = getattr(item, "funcargs", {}).get("namespace")
+    if call.when == "call" and report.failed and namespace is not None:
+        report.sections.append(("cluster", namespace.diagnosis()))
+    return report
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """A namespace that enforces Pod Security's ``restricted``, gone after the test."""
+    created = Namespace(f"spicedb-{uuid.uuid4().hex[:8]}")
+    created.create()
+    created.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD})
+    yield created
+    created.delete()
+
+
+@pytest.fixture
+def helm(namespace: Namespace, tmp_path: Path) -> Helm:
+    """The Helm on PATH."""
+    return Helm("helm", namespace, tmp_path)
+
+
+@pytest.fixture(params=["helm", "helm3"])
+def any_helm(request: pytest.FixtureRequest, namespace: Namespace, tmp_path: Path) -> Helm:
+    """The Helm on PATH, and another major version of it where there is one as ``helm3``."""
+    if not shutil.which(request.param):
+        pytest.skip(f"{request.param} is not on PATH")
+    return Helm(request.param, namespace, tmp_path)
+
+
+@pytest.fixture
+def postgres(namespace: Namespace) -> None:
+    """A PostgreSQL in the namespace."""
+    POSTGRES.start(namespace)
+
+
+@pytest.fixture
+def mariadb(namespace: Namespace) -> None:
+    """A MariaDB in the namespace."""
+    MARIADB.start(namespace)

@@ -1,0 +1,117 @@
+"""Databases in a test's namespace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
+
+USER = DATABASE = "spicedb"
+PASSWORD = 's$e{c}r$HOME$(X)%2f:/@?#&=+e t"`!'
+"""Characters that a shell, a URI, SpiceDB or Kubernetes could take for something else; the images take no quotes."""
+
+
+@frozen
+class Database:
+    """A database server of one pod with its Service, whose data goes with the pod."""
+
+    name: str
+    image: str
+    port: int
+    env: Mapping[str, str]
+    folders: tuple[str, ...]
+    probe: Object
+    command: tuple[str, ...] = ()
+
+    def start(self, namespace: Namespace) -> None:
+        labels = {"app": self.name}
+        service = {"selector": labels, "ports": [{"port": self.port}]}
+        namespace.apply(
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name}, "spec": service},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name, "labels": labels}, "spec": self._pod()},
+        )
+        namespace.ready(f"app={self.name}")
+
+    def _pod(self) -> Object:
+        volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}
+        return {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {**RESTRICTED_POD, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
+            "volumes": [{"name": name, "emptyDir": {}} for name in volumes],
+            "containers": [
+                {
+                    "name": self.name,
+                    "image": self.image,
+                    **({"command": list(self.command)} if self.command else {}),
+                    "env": [{"name": name, "value": value.replace("$(", "$$(")} for name, value in self.env.items()],
+                    "securityContext": RESTRICTED_CONTAINER,
+                    "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in volumes.items()],
+                    "readinessProbe": {**self.probe, "periodSeconds": 1, "timeoutSeconds": 5},
+                }
+            ],
+        }
+
+
+POSTGRES = Database(
+    name="postgres",
+    image=os.environ.get("LAB_POSTGRES_IMAGE", "docker.io/library/postgres:15"),
+    port=5432,
+    env={
+        "POSTGRES_USER": USER,
+        "POSTGRES_DB": DATABASE,
+        "POSTGRES_PASSWORD": PASSWORD,
+        "PGDATA": "/var/lib/postgresql/data/pgdata",
+    },
+    folders=("/var/lib/postgresql/data", "/run/postgresql"),
+    probe={"exec": {"command": ["pg_isready", "--host=127.0.0.1", f"--username={USER}"]}},
+)
+
+MARIADB = Database(
+    name="mariadb",
+    image=os.environ.get("LAB_MARIADB_IMAGE", "docker.io/library/mariadb:10.11"),
+    port=3306,
+    env={
+        "MARIADB_USER": USER,
+        "MARIADB_DATABASE": DATABASE,
+        "MARIADB_PASSWORD": PASSWORD,
+        "MARIADB_ROOT_PASSWORD": "root",
+    },
+    folders=("/var/lib/mysql", "/run/mysqld", "/tmp"),
+    probe={"tcpSocket": {"port": 3306}},
+)
+
+
+def postgres_revision(namespace: Namespace) -> str:
+    """The revision that PostgreSQL's schema is at; empty before the first migration."""
+    query = "SELECT version_num FROM alembic_version"
+    psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
+    return namespace.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
+
+COCKROACHDB = Database(
+    name="cockroachdb",
+    image="docker.io/cockroachdb/cockroach:v25.2.4",
+    port=26257,
+    env={},
+    folders=("/cockroach/cockroach-data",),
+    probe={"httpGet": {"path": "/health?ready=1", "port": 8080}},
+    command=("/cockroach/cockroach", "start-single-node", "--insecure"),
+)
+
+
+def image_can_be_pulled(namespace: Namespace, image: str) -> bool:
+    """Whether the cluster gets an image, which it shows by starting a container or by complaining."""
+    container = {"name": "pull", "image": image, "command": ["true"], "securityContext": RESTRICTED_CONTAINER}
+    spec = {"restartPolicy": "Never", "securityContext": {**RESTRICTED_POD, "runAsUser": 999}, "containers": [container]}
+    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pull"}, "spec": spec})
+
+    def answer() -> str | None:
+        pod = namespace.get("pod", "pull")
+        state = pod["status"].get("containerStatuses", [{}])[0].get("state", {}) if pod else {}
+        reason: str = state.get("waiting", {}).get("reason", "")
+        return "no" if "Image" in reason else "yes" if state.get("terminated") else None
+
+    return wait(f"an answer about {image}", answer, 300) == "yes"

@@ -1,0 +1,67 @@
+"""Installing from nothing."""
+
+from __future__ import annotations
+
+from cdk8s_spicedb import CleanupProps, Memory, MigrationProps
+
+from .client import Client, relay
+from .cluster import Namespace, moment
+from .conftest import KEY
+from .databases import postgres_revision
+from .helm import Helm
+from .props import NEW_HEAD, on_postgres
+
+
+def test_migrates_before_the_servers_exist_and_then_serves(
+    any_helm: Helm, namespace: Namespace, postgres: None
+) -> None:
+    outcome = any_helm.install(on_postgres(cleanup=CleanupProps(enabled=False)))
+    assert outcome.ok, outcome.output
+    assert outcome.seconds <= 15, f"install took {outcome.seconds:.1f} s"
+    job, deployment = namespace.get("job", "spicedb-migration"), namespace.get("deployment", "spicedb")
+    assert job
+    assert deployment
+    assert moment(job["status"]["completionTime"]) <= moment(deployment["metadata"]["creationTimestamp"])
+    assert deployment["status"]["readyReplicas"] == 2
+    assert postgres_revision(namespace) == NEW_HEAD
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        assert client.check()
+
+
+def test_shows_the_migrations_log_in_helms_output(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+    outcome = any_helm.install(on_postgres())
+    assert outcome.ok, outcome.output
+    assert NEW_HEAD in outcome.output
+
+
+def test_serves_from_memory_without_migration(helm: Helm, namespace: Namespace) -> None:
+    outcome = helm.install(on_postgres(datastore=Memory()))
+    assert outcome.ok, outcome.output
+    assert namespace.get("job", "spicedb-migration") is None
+    assert len(namespace.servers()) == 1
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        assert client.check()
+
+
+def test_leaves_the_schema_alone_where_migrations_are_disabled(
+    helm: Helm, namespace: Namespace, postgres: None
+) -> None:
+    outcome = helm.install(on_postgres(migration=MigrationProps(enabled=False)), timeout=20)
+    assert not outcome.ok
+    assert namespace.get("job", "spicedb-migration") is None
+    assert postgres_revision(namespace) == ""
+    assert helm.upgrade(on_postgres()).ok, "the next release migrates"
+    assert postgres_revision(namespace) == NEW_HEAD
+    again = helm.upgrade(on_postgres(migration=MigrationProps(enabled=False)))
+    assert again.ok, again.output
+
+
+def test_uninstall_leaves_nothing_behind(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+    assert any_helm.install(on_postgres(service_account_annotations={"example.com/role": "spicedb"})).ok
+    assert any_helm.uninstall().ok
+    kinds = "deployments,replicasets,pods,services,jobs,serviceaccounts,roles,rolebindings"
+    assert namespace.list(kinds, name="spicedb") == []

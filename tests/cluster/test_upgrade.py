@@ -1,0 +1,81 @@
+"""Upgrades across a real schema migration, and back."""
+
+from __future__ import annotations
+
+from cdk8s_spicedb import CleanupProps, MigrationProps, Resources, ServerProps, SpiceDBProps
+
+from .client import Client, Load, relay
+from .cluster import Namespace, moment
+from .conftest import KEY
+from .databases import postgres_revision
+from .helm import Helm
+from .props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
+
+
+def _templates(namespace: Namespace) -> set[str]:
+    return {pod["metadata"]["labels"]["pod-template-hash"] for pod in namespace.servers()}
+
+
+def test_serves_throughout_an_upgrade_and_a_rollback(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+    assert any_helm.install(on_postgres(OLD)).ok
+    assert postgres_revision(namespace) == OLD_HEAD
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+        with Load(address, KEY) as load:
+            upgrade = any_helm.upgrade(on_postgres(NEW, cleanup=CleanupProps(enabled=False)))
+        assert upgrade.ok, upgrade.output
+        _report("upgrade", upgrade.seconds, load)
+        with Load(address, KEY) as load:
+            rollback = any_helm.rollback(1)
+        assert rollback.ok, rollback.output
+        _report("rollback", rollback.seconds, load)
+    assert postgres_revision(namespace) == NEW_HEAD, "a rollback leaves the schema as it is"
+
+
+def _report(what: str, seconds: float, load: Load) -> None:
+    print(f"{what}: {seconds:.1f} s, {load.checks} checks, {len(load.failures)} failed, {load.longest_gap:.2f} s gap")
+    assert load.failures == []
+    assert load.checks > 100
+    assert seconds <= 20
+
+
+def test_migrates_before_the_first_new_server_starts(helm: Helm, namespace: Namespace, postgres: None) -> None:
+    assert helm.install(on_postgres(OLD)).ok
+    before = {pod["metadata"]["name"] for pod in namespace.servers()}
+    assert helm.upgrade(on_postgres(NEW, cleanup=CleanupProps(enabled=False))).ok
+    job = namespace.get("job", "spicedb-migration")
+    assert job
+    new = [pod for pod in namespace.servers() if pod["metadata"]["name"] not in before]
+    assert len(new) == 2
+    done = moment(job["status"]["completionTime"])
+    assert all(done <= moment(pod["metadata"]["creationTimestamp"]) for pod in new)
+    assert {pod["spec"]["containers"][0]["image"] for pod in new} == {f"ghcr.io/authzed/spicedb:{NEW}"}
+    assert postgres_revision(namespace) == NEW_HEAD
+
+
+def test_stops_at_the_target(helm: Helm, namespace: Namespace, postgres: None) -> None:
+    target = "add-schema-tables"
+    # Servers have their own head, so they wait for the rest of the migration, alive.
+    outcome = helm.install(on_postgres(migration=MigrationProps(target_migration=target)), timeout=20)
+    assert not outcome.ok
+    assert postgres_revision(namespace) == target
+    allowed = on_postgres(
+        migration=MigrationProps(target_migration=target), server=ServerProps(allowed_migrations=[target])
+    )
+    outcome = helm.upgrade(allowed)
+    assert outcome.ok, outcome.output
+    assert postgres_revision(namespace) == target
+
+
+def test_restarts_servers_for_migration_settings_alone(helm: Helm, namespace: Namespace, postgres: None) -> None:
+    assert helm.install(on_postgres()).ok
+    first = _templates(namespace)
+    assert helm.upgrade(_unrelated()).ok
+    assert _templates(namespace) == first, "nothing that servers or migration run on has changed"
+    assert helm.upgrade(on_postgres(migration=MigrationProps(backoff_limit=5))).ok
+    assert _templates(namespace) != first
+
+
+def _unrelated() -> SpiceDBProps:
+    resources = Resources(requests={"cpu": "20m", "memory": "32Mi"}, limits={"cpu": "300m", "memory": "128Mi"})
+    return on_postgres(labels={"team": "identity"}, cleanup=CleanupProps(resources=resources))

@@ -1,0 +1,59 @@
+"""The documentation is true: its code runs, its errors are real, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb.checks import require
+from tests.programs import ROOT
+
+_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
+_README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", _README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", _blocks("python"), ids=["example", "embedded"])
+def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_example_is_main() -> None:
+    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python")[0]
+    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
+
+
+def test_the_readmes_error_is_the_one_that_is_raised() -> None:
+    database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
+    with pytest.raises(InvalidProps) as raised:
+        require(SpiceDBProps(datastore=database, server=ServerProps(replicas=0)))
+    assert _blocks("text") == [f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"(?:`|^    )make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
+    assert set(named) <= set(targets)
+
+
+def test_every_target_says_what_it_does() -> None:
+    targets = re.findall(r"^([a-z0-9-]+):.*$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    explained = re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets == explained

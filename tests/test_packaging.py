@@ -1,0 +1,43 @@
+"""What the wheel holds and asks for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from tests.programs import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (file,) = folder.glob("cdk8s_spicedb-*-py3-none-any.whl")
+    return zipfile.ZipFile(file)
+
+
+def test_the_wheel_holds_the_package_alone(wheel: zipfile.ZipFile) -> None:
+    modules = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("*.py")}
+    data = {"cdk8s_spicedb/py.typed", "cdk8s_spicedb/releases.json"}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == modules | data
+
+
+def test_the_wheel_asks_for_no_more_than_it_needs(wheel: zipfile.ZipFile) -> None:
+    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    assert metadata["Requires-Python"] == ">=3.10"
+    names = {requirement.split("<")[0].split(">")[0] for requirement in metadata.get_all("Requires-Dist", [])}
+    assert names == {"attrs", "cdk8s", "cdk8s-plus-27", "constructs"}
+    assert metadata["License-Expression"] == "Apache-2.0"
+
+
+def test_every_development_dependency_is_pinned() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    group = text.split("[dependency-groups]")[1].split("]")[0]
+    assert group.count('",') == group.count("==") > 5

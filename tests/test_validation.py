@@ -1,0 +1,703 @@
+"""Every way in which props are refused, and what the user is told then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import cdk8s
+import pytest
+from cdk8s_spicedb import (
+    Cleanup,
+    CleanupProps,
+    CockroachDB,
+    Datastore,
+    InvalidProps,
+    Memory,
+    Migration,
+    MigrationPhase,
+    MigrationProps,
+    MySQL,
+    PostgreSQL,
+    Problem,
+    Resources,
+    SecretKey,
+    Server,
+    ServerProps,
+    Spanner,
+    SpiceDB,
+    SpiceDBChart,
+    SpiceDBError,
+    SpiceDBProps,
+    Toleration,
+)
+from cdk8s_spicedb.checks import Check, check, flag, mapping, problems, require, rule, string, whole_number
+from constructs import Construct
+
+Make = Callable[[], SpiceDBProps]
+VERSION = "v1.56.0"
+KEY = SecretKey("spicedb", "some-key")
+PARTS: Mapping[str, Any] = {"host": "db", "database": "spicedb", "user": "app", "password": KEY}
+
+
+def spicedb(**given: Any) -> Make:
+    return lambda: SpiceDBProps(**{"version": VERSION, "datastore": PostgreSQL(uri=KEY), **given})
+
+
+def server(version: str = VERSION, **given: Any) -> Make:
+    return lambda: spicedb(version=version, server=ServerProps(**given))()
+
+
+def migration(version: str = VERSION, **given: Any) -> Make:
+    return lambda: spicedb(version=version, migration=MigrationProps(**given))()
+
+
+def cleanup(**given: Any) -> Make:
+    return lambda: spicedb(cleanup=CleanupProps(**given))()
+
+
+def toleration(**given: Any) -> Make:
+    return lambda: server(tolerations=(Toleration(key="a"), Toleration(**given)))()
+
+
+def resources(requests: Any, limits: Any) -> Make:
+    return lambda: server(resources=Resources(requests=requests, limits=limits))()
+
+
+def datastore(kind: type[Datastore], parts: Mapping[str, Any] | None = None, /, **given: Any) -> Make:
+    return lambda: spicedb(datastore=kind(**{**(parts or {}), **given}))()
+
+
+def memory(**given: Any) -> Make:
+    return spicedb(datastore=Memory(), **given)
+
+
+def less(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in PARTS.items() if name not in names}
+
+
+ENOUGH = {"cpu": "1", "memory": "1Gi"}
+
+# What makes the props, the field to blame, a part of what is allowed, a part of the fix.
+BAD: list[tuple[Make, str, str, str]] = [
+    # names
+    (spicedb(name="9lives"), "name", "beginning with a letter", "rename"),
+    (spicedb(name="a" * 46), "name", "at most 45", "shorten"),
+    (spicedb(name=5), "name", "lower-case letters", "rename"),
+    # version and image
+    (spicedb(version="1.56.0"), "version", "such as v1.56.0", "leading 'v'"),
+    (spicedb(version="v1.56"), "version", "such as v1.56.0", "release tag"),
+    (spicedb(version="latest"), "version", "a release of SpiceDB", "release tag"),
+    (spicedb(version=None), "version", "a release of SpiceDB", "release tag"),
+    (spicedb(image="r.example.com/spicedb:v1.52.0"), "image", "an image of version v1.56.0", "set version to"),
+    (spicedb(image="Spice DB"), "image", "with or without tag", "registry.example.com/team/image:tag"),
+    (spicedb(image="spicedb@sha256:abc"), "image", "an image reference", "64 hexadecimal digits"),
+    (spicedb(image_pull_secrets="regcred"), "image_pull_secrets", "a tuple or list", "names of Secrets"),
+    (spicedb(image_pull_secrets=["Reg_Cred"]), "image_pull_secrets", "names of Secrets", "in the namespace"),
+    # the parts of SpiceDBProps
+    (spicedb(datastore="postgres"), "datastore", "PostgreSQL(…), CockroachDB(…)", "choose one"),
+    (spicedb(datastore=PostgreSQL), "datastore", "Memory()", "choose one"),
+    (spicedb(preshared_key="key"), "preshared_key", "a SecretKey(name, key)", "put the preshared key into a Secret"),
+    (spicedb(preshared_key=None), "preshared_key", "a SecretKey(name, key)", "SecretKey('my-secret', 'my-key')"),
+    (
+        spicedb(preshared_key=SecretKey("My_Secret", "k")),
+        "preshared_key.name",
+        "the name of a Secret",
+        "in the release's namespace",
+    ),
+    (spicedb(preshared_key=SecretKey("s", "a/b")), "preshared_key.key", "a key of that Secret", "not the value"),
+    (spicedb(preshared_key=SecretKey("s", "")), "preshared_key.key", "a key of that Secret", "give the key"),
+    (spicedb(delivery="helm"), "delivery", "Delivery.HELM", "import Delivery"),
+    (spicedb(server={"replicas": 2}), "server", "ServerProps(…)", "write server=ServerProps(…)"),
+    (spicedb(migration=None), "migration", "MigrationProps(…)", "write migration=MigrationProps(…)"),
+    (spicedb(cleanup=False), "cleanup", "CleanupProps(…)", "write cleanup=CleanupProps(…)"),
+    (spicedb(releases={}), "releases", "a ReleaseTable", "with_release"),
+    # labels and annotations
+    (
+        spicedb(labels={"app.kubernetes.io/instance": "mine"}),
+        "labels",
+        "other than app.kubernetes.io/name, app.kubernetes.io/instance",
+        "leave the ones that are set for you out",
+    ),
+    (spicedb(labels={"team": "a b"}), "labels", "a label value", "annotation"),
+    (spicedb(labels={"team": "a" * 64}), "labels", "at most 63", "shorten it"),
+    (spicedb(labels={"-team": "a"}), "labels", "[prefix/]name", "example.com/team"),
+    (spicedb(labels=[("team", "a")]), "labels", "a mapping from", "'team'"),
+    (spicedb(annotations={"port": 9090}), "annotations", "to a str", "quote numbers"),
+    (spicedb(service_account_annotations={"a/b/c": "x"}), "service_account_annotations", "[prefix/]name", "'team'"),
+    (
+        server(pod_labels={"app.kubernetes.io/component": "x"}),
+        "server.pod_labels",
+        "app.kubernetes.io/component",
+        "leave the ones",
+    ),
+    (
+        server(pod_annotations={"checksum/migration-config": "x"}),
+        "server.pod_annotations",
+        "other than checksum/migration-config",
+        "leave the ones that are set for you out",
+    ),
+    (migration(pod_annotations={"a": True}), "migration.pod_annotations", "to a str", "quote numbers and booleans"),
+    # servers
+    (server(replicas=0), "server.replicas", "1 to 1000", "in that range"),
+    (server(replicas=1001), "server.replicas", "1 to 1000", "in that range"),
+    (server(replicas="2"), "server.replicas", "a whole number", "without quotes"),
+    (server(replicas=True), "server.replicas", "a whole number", "without quotes"),
+    (server(replicas=2.0), "server.replicas", "a whole number", "without quotes"),
+    (server(log_level="warning"), "server.log_level", "trace, debug, info, warn, error", "exactly"),
+    (server(log_level="INFO"), "server.log_level", "info", "exactly"),
+    (server(log_format="text"), "server.log_format", "auto, console, json", "exactly"),
+    (server(http_enabled="true"), "server.http_enabled", "True or False", "without quotes"),
+    (server(metrics_enabled=1), "server.metrics_enabled", "True or False", "without quotes"),
+    (server(dispatch_enabled="no"), "server.dispatch_enabled", "True or False, or None", "without quotes"),
+    (server(shutdown_grace_period=30), "server.shutdown_grace_period", "datetime.timedelta", "timedelta(seconds=30)"),
+    (
+        server(shutdown_grace_period=timedelta(0)),
+        "server.shutdown_grace_period",
+        "from 1 s to 3600 s",
+        "timedelta(seconds=30)",
+    ),
+    (server(pre_stop_sleep_seconds=-1), "server.pre_stop_sleep_seconds", "of seconds, 0 to 3600", "in that range"),
+    (
+        server(termination_grace_period_seconds=24),
+        "server.termination_grace_period_seconds",
+        "at least 25: pre_stop_sleep_seconds and twice shutdown_grace_period",
+        "loses requests",
+    ),
+    (server(allowed_migrations="add-caveats"), "server.allowed_migrations", "a tuple or list", "'add-caveats'"),
+    (server(allowed_migrations=["a,b"]), "server.allowed_migrations", "migration revisions", "as SpiceDB does"),
+    (server(schema_mode="new"), "server.schema_mode", "read-legacy-write-legacy", "exactly"),
+    (server(datastore_migration_phase="a b"), "server.datastore_migration_phase", "or None", "as SpiceDB does"),
+    (server(extra_args="--http-enabled"), "server.extra_args", "a tuple or list", "'--flag=value'"),
+    (server(extra_args=["-v"]), "server.extra_args", "such as '--dispatch-max-depth=100'", "'--flag=value'"),
+    (server(extra_args=["--grpc-preshared-key=x"]), "server.extra_args", "carry a secret", "preshared_key"),
+    (server(extra_args=["--datastore-conn-uri", "x"]), "server.extra_args", "carry a secret", "datastore and env"),
+    (server(env={"GOMAXPROCS": 2}), "server.env", "a str or a SecretKey", "quote values"),
+    (server(env={"GO-MAX": "2"}), "server.env", "names of environment variables", "GOMAXPROCS"),
+    (server(env=["A=B"]), "server.env", "a mapping from", "'GOMAXPROCS'"),
+    # pods
+    (server(node_selector={"disk": True}), "server.node_selector", "a label value", "replace the other characters"),
+    (cleanup(tolerations=Toleration(key="a")), "cleanup.tolerations", "a tuple or list", "Toleration(key="),
+    (cleanup(tolerations=[{"key": "a"}]), "cleanup.tolerations", "a Toleration(…)", "Toleration(key="),
+    (toleration(), "server.tolerations[1].key", "operator='Exists'", "give the taint's key"),
+    (toleration(key="a", operator="Equals"), "server.tolerations[1].operator", "Equal, Exists", "exactly"),
+    (toleration(key="a", effect="Evict"), "server.tolerations[1].effect", "NoExecute, or None", "exactly"),
+    (
+        toleration(key="a", toleration_seconds=-1),
+        "server.tolerations[1].toleration_seconds",
+        "of seconds, 0 or more",
+        "in that range",
+    ),
+    (toleration(key="a", value=1), "server.tolerations[1].value", "a str", "in quotes"),
+    (server(affinity={"node_affinity": {}}), "server.affinity", "nodeAffinity, podAffinity", "exactly"),
+    (server(affinity={"nodeAffinity": "zone"}), "server.affinity", "an object", "as in a manifest"),
+    (server(resources={"limits": {}}), "server.resources", "Resources(requests=…", "both requests and limits"),
+    (resources({"cpu": 1}, ENOUGH), "server.resources.requests", "such as '250m'", "amounts as texts"),
+    (resources({"cpu": "1 core"}, ENOUGH), "server.resources.requests", "a Kubernetes quantity", "half a core"),
+    (resources({"gpu": "1"}, ENOUGH), "server.resources.requests", "ephemeral-storage", "exactly"),
+    (resources({}, {"memory": "1GB"}), "server.resources.limits", "'512Mi'", "amounts as texts"),
+    (resources({}, {"cpu": "1"}), "server.resources.limits", "a memory limit", "{'memory': '1Gi'}"),
+    (resources({"cpu": "1001m"}, ENOUGH), "server.resources.requests.cpu", "the limit, 1", "raise the limit"),
+    (
+        resources({"memory": "2Gi"}, {"memory": "2G"}),
+        "server.resources.requests.memory",
+        "at most the limit, 2G",
+        "lower it",
+    ),
+    # migration
+    (migration(enabled=None), "migration.enabled", "True or False", "without quotes"),
+    (migration(target_migration=""), "migration.target_migration", "or 'head'", "as SpiceDB does"),
+    (migration(target_phase="write"), "migration.target_phase", "MigrationPhase.WRITE", "import MigrationPhase"),
+    (migration(log_level="fatal"), "migration.log_level", "error, or None", "exactly"),
+    (migration(migration_timeout=60), "migration.migration_timeout", "timedelta", "timedelta(minutes=30)"),
+    (
+        migration(migration_timeout=timedelta(minutes=10)),
+        "migration.migration_timeout",
+        "less than active_deadline_seconds, 600 s",
+        "raise active_deadline_seconds",
+    ),
+    (migration(backfill_batch_size=0), "migration.backfill_batch_size", "of rows, 1 to", "in that range"),
+    (
+        migration(datastore_uri="postgresql://db"),
+        "migration.datastore_uri",
+        "a SecretKey(name, key)",
+        "put the schema owner's URI into a Secret",
+    ),
+    (migration(backoff_limit=-1), "migration.backoff_limit", "0 to 100", "in that range"),
+    (migration(active_deadline_seconds=0), "migration.active_deadline_seconds", "of seconds, 1 to", "in that range"),
+    (migration(restart_policy="Always"), "migration.restart_policy", "OnFailure, Never", "exactly"),
+    (migration(service_account_annotations="x"), "migration.service_account_annotations", "a mapping", "'team'"),
+    # clean-up
+    (cleanup(enabled="yes"), "cleanup.enabled", "True or False", "without quotes"),
+    (cleanup(image="registry.k8s.io/kubectl"), "cleanup.image", "with a tag or a digest", "image:tag"),
+    (cleanup(active_deadline_seconds=86401), "cleanup.active_deadline_seconds", "1 to 86400", "in that range"),
+    # revisions, by engine
+    (
+        migration(target_migration="tail"),
+        "migration.target_migration",
+        "of postgres at v1.56.0",
+        "allow_unknown_target",
+    ),
+    (
+        migration("v1.52.0", target_migration="populate-schema-tables"),
+        "migration.target_migration",
+        "add-index-for-transaction-gc (the revisions of postgres at v1.52.0)",
+        "choose one of them",
+    ),
+    (
+        spicedb(datastore=MySQL(uri=KEY), migration=MigrationProps(target_migration="add-schema-tables")),
+        "migration.target_migration",
+        "add_schema_tables",
+        "choose one of them",
+    ),
+    (
+        spicedb(datastore=CockroachDB(uri=KEY), migration=MigrationProps(target_migration="add-xid-columns")),
+        "migration.target_migration",
+        "of cockroachdb at v1.56.0",
+        "choose one of them",
+    ),
+    (
+        spicedb(datastore=Spanner(uri=KEY), migration=MigrationProps(target_migration="add-xid-columns")),
+        "migration.target_migration",
+        "of spanner at v1.56.0",
+        "choose one of them",
+    ),
+    # flags that a version does not have
+    (
+        server("v1.52.0", schema_mode="read-new-write-new"),
+        "server.schema_mode",
+        "--experimental-schema-mode exists since v1.53.0",
+        "take a later version",
+    ),
+    (
+        server("v1.13.0", datastore_migration_phase="write-both-read-old"),
+        "server.datastore_migration_phase",
+        "--datastore-migration-phase exists since v1.14.0",
+        "leave it out",
+    ),
+    (
+        server("v1.38.1", allowed_migrations=("add-caveats",)),
+        "server.allowed_migrations",
+        "nothing at version v1.38.1: --datastore-allowed-migrations exists since v1.39.0",
+        "take a later version",
+    ),
+    (
+        migration("v1.8.0", migration_timeout=timedelta(seconds=60)),
+        "migration.migration_timeout",
+        "--migration-timeout exists since v1.9.0",
+        "leave it out",
+    ),
+    (
+        migration("v1.13.0", backfill_batch_size=10),
+        "migration.backfill_batch_size",
+        "exists since v1.14.0",
+        "leave it out",
+    ),
+    (
+        spicedb(version="v1.31.0", datastore=PostgreSQL(**less("password"), credentials_provider="aws-iam")),
+        "datastore.credentials_provider",
+        "--datastore-credentials-provider-name exists since v1.32.0",
+        "take a later version",
+    ),
+    (
+        spicedb(version="v1.31.0", datastore=MySQL(**less("password"), credentials_provider="aws-iam")),
+        "datastore.credentials_provider",
+        "exists since v1.32.0",
+        "take a later version",
+    ),
+    # SQL datastores
+    (datastore(PostgreSQL, uri="postgresql://db"), "datastore.uri", "a SecretKey(name, key)", "the connection URI"),
+    (datastore(PostgreSQL, uri=KEY, host="db"), "datastore.host", "nothing when uri is given", "leave uri out"),
+    (datastore(CockroachDB, uri=KEY, port=26257), "datastore.port", "nothing when uri is given", "leave it out"),
+    (datastore(MySQL, uri=KEY, database="d"), "datastore.database", "nothing when uri is given", "leave it out"),
+    (datastore(MySQL, uri=KEY, user="u"), "datastore.user", "nothing when uri is given", "leave it out"),
+    (datastore(PostgreSQL, uri=KEY, password=KEY), "datastore.password", "nothing when uri is given", "leave it out"),
+    (datastore(PostgreSQL, less("host")), "datastore.host", "uri, or host, database and user", "give host"),
+    (datastore(CockroachDB, less("database")), "datastore.database", "uri, or host", "give database"),
+    (datastore(MySQL, less("user")), "datastore.user", "uri, or host, database and user", "give user"),
+    (datastore(PostgreSQL, less("password")), "datastore.password", "client_certificate", "password=SecretKey("),
+    (
+        datastore(MySQL, less("password")),
+        "datastore.password",
+        "password or credentials_provider",
+        "SecretKey('my-secret', 'password')",
+    ),
+    (datastore(PostgreSQL, PARTS, host="db:5432"), "datastore.host", "a DNS name or an IP", "fields of their own"),
+    (datastore(PostgreSQL, PARTS, host="/tmp/.s.PGSQL"), "datastore.host", "a DNS name", "give the host alone"),
+    (datastore(MySQL, PARTS, host=""), "datastore.host", "a DNS name or an IP address, or None", "host alone"),
+    (datastore(CockroachDB, PARTS, host="fe80::1%$HOME"), "datastore.host", "an IP address", "host alone"),
+    (datastore(PostgreSQL, PARTS, port=0), "datastore.port", "1 to 65535", "in that range"),
+    (datastore(PostgreSQL, PARTS, port="5432"), "datastore.port", "a whole number", "without quotes"),
+    (datastore(PostgreSQL, PARTS, database=""), "datastore.database", "not empty", "not encoded"),
+    (datastore(PostgreSQL, PARTS, user="a\nb"), "datastore.user", "the database user", "not encoded"),
+    (datastore(PostgreSQL, PARTS, password="pw"), "datastore.password", "a SecretKey", "put the password into"),
+    (datastore(PostgreSQL, PARTS, ca="PEM"), "datastore.ca", "a SecretKey", "put the CA certificate into"),
+    (
+        datastore(PostgreSQL, PARTS, credentials_provider="aws-iam"),
+        "datastore.password",
+        "nothing when credentials_provider is given",
+        "leave one of the two out",
+    ),
+    (
+        datastore(MySQL, PARTS, credentials_provider="aws-iam"),
+        "datastore.password",
+        "nothing when credentials_provider is given",
+        "leave one of the two out",
+    ),
+    (
+        datastore(MySQL, less("password"), credentials_provider="gcp-iam"),
+        "datastore.credentials_provider",
+        "aws-iam, or None",
+        "the only provider",
+    ),
+    # libpq
+    (datastore(PostgreSQL, PARTS, client_certificate=KEY), "datastore.client_key", "together", "give client_key too"),
+    (
+        datastore(CockroachDB, PARTS, client_key=KEY),
+        "datastore.client_certificate",
+        "client_certificate and client_key together",
+        "kubernetes.io/tls",
+    ),
+    (datastore(CockroachDB, PARTS, sslmode="on"), "datastore.sslmode", "verify-full", "'disable' for no TLS"),
+    (
+        datastore(PostgreSQL, PARTS, sslmode="disable", ca=KEY),
+        "datastore.sslmode",
+        "with TLS",
+        "leave the certificates",
+    ),
+    (
+        datastore(CockroachDB, PARTS, sslmode="disable", client_certificate=KEY, client_key=KEY),
+        "datastore.sslmode",
+        "a mode with TLS",
+        "'verify-full'",
+    ),
+    # MySQL
+    (datastore(MySQL, PARTS, user="a:b"), "datastore.user", "without ':' and '$'", "a user with another name"),
+    (datastore(MySQL, PARTS, user="a$b"), "datastore.user", "without ':' and '$'", "whole connection URI"),
+    (datastore(MySQL, PARTS, tls=True), "datastore.tls", "true, false, skip-verify", "it is a text"),
+    (datastore(MySQL, uri=KEY, tls="true"), "datastore.tls", "nothing when uri is given", "?parseTime=true&tls=true"),
+    (datastore(MySQL, PARTS, tls="false", ca=KEY), "datastore.tls", "where ca is given", "leave ca out"),
+    (datastore(MySQL, PARTS, table_prefix="a-b"), "datastore.table_prefix", "digits and '_'", "'spicedb_'"),
+    (datastore(MySQL, PARTS, table_prefix="a" * 25), "datastore.table_prefix", "at most 24", "a short prefix"),
+    # Spanner
+    (datastore(Spanner, instance="i", database="d"), "datastore.project", "uri, or project", "give project"),
+    (datastore(Spanner, project="p", database="d"), "datastore.instance", "uri, or project", "give instance"),
+    (datastore(Spanner, project="p", instance="i"), "datastore.database", "uri, or project", "uri=SecretKey(…)"),
+    (datastore(Spanner, uri=KEY, project="p"), "datastore.project", "nothing when uri is given", "leave it out"),
+    (
+        datastore(Spanner, project="projects/p", instance="i", database="d"),
+        "datastore.project",
+        "the project's id",
+        "not its path",
+    ),
+    (datastore(Spanner, uri=KEY, credentials="{}"), "datastore.credentials", "a SecretKey", "the credentials file"),
+    (datastore(Spanner, uri=KEY, emulator_host="emulator"), "datastore.emulator_host", "HOST:PORT", "emulator:9010"),
+    (
+        datastore(Spanner, uri=KEY, credentials=KEY, emulator_host="emulator:9010"),
+        "datastore.credentials",
+        "nothing when emulator_host is given",
+        "leave one of the two out",
+    ),
+    # the memory engine
+    (memory(server=ServerProps(replicas=2)), "server.replicas", "at most 1 with the memory engine", "can share"),
+    (memory(server=ServerProps(dispatch_enabled=True)), "server.dispatch_enabled", "False or None", "no other server"),
+    (
+        memory(server=ServerProps(allowed_migrations=("add-caveats",))),
+        "server.allowed_migrations",
+        "nothing with the memory engine",
+        "leave it out",
+    ),
+    (
+        memory(server=ServerProps(schema_mode="read-new-write-new")),
+        "server.schema_mode",
+        "nothing with the memory engine",
+        "leave it out",
+    ),
+    (
+        memory(server=ServerProps(datastore_migration_phase="x")),
+        "server.datastore_migration_phase",
+        "nothing with the memory engine",
+        "leave it out",
+    ),
+    (
+        memory(migration=MigrationProps(target_migration="head")),
+        "migration.target_migration",
+        "which has no schema to migrate",
+        "a datastore that keeps its data",
+    ),
+    (
+        memory(migration=MigrationProps(target_phase=MigrationPhase.READ)),
+        "migration.target_phase",
+        "its default with the memory engine",
+        "leave it out",
+    ),
+    (memory(migration=MigrationProps(backoff_limit=0)), "migration.backoff_limit", "its default", "leave it out"),
+    (memory(migration=MigrationProps(datastore_uri=KEY)), "migration.datastore_uri", "its default", "leave it out"),
+]
+
+
+@pytest.mark.parametrize(("make", "field", "allowed", "fix"), BAD, ids=[row[1] for row in BAD])
+def test_bad_props_are_refused_with_the_fix(make: Make, field: str, allowed: str, fix: str) -> None:
+    [problem] = problems(make())
+    assert problem.field == field
+    assert allowed in problem.allowed
+    assert fix in problem.fix
+
+
+GOOD: list[Make] = [
+    spicedb(name="a" * 45),
+    spicedb(name="a"),
+    spicedb(version="v1.56.0-rc1"),
+    spicedb(version="v99.0.0", migration=MigrationProps(target_migration="not-known-yet")),
+    spicedb(image="registry.example.com:5000/team/spicedb"),
+    spicedb(image="spicedb:v1.56.0"),
+    spicedb(image="spicedb:v1.56.0-amd64"),
+    spicedb(image="spicedb:main"),
+    spicedb(image="spicedb@sha256:" + "0" * 64),
+    spicedb(image_pull_secrets=["regcred"]),
+    spicedb(labels={"example.com/team": "", "tier": "a" * 63}),
+    spicedb(annotations={"note": "any text: 1 & 2"}),
+    spicedb(cleanup=CleanupProps(image="kubectl@sha256:" + "f" * 64)),
+    server(replicas=1),
+    server(replicas=1000),
+    server(pre_stop_sleep_seconds=0, termination_grace_period_seconds=20),
+    server(termination_grace_period_seconds=25),
+    server(allowed_migrations=[]),
+    server("v1.38.1", allowed_migrations=()),
+    server("v1.53.0", schema_mode="read-legacy-write-both"),
+    server(env={"GOMAXPROCS": "", "TOKEN": KEY}),
+    server(extra_args=["--dispatch-max-depth=100"]),
+    server(affinity={"nodeAffinity": {}}),
+    toleration(operator="Exists"),
+    toleration(key="a", value="", effect="NoExecute", toleration_seconds=0),
+    resources({}, {"memory": "1Gi"}),
+    resources({"cpu": "0.018"}, {"cpu": "18m", "memory": "1Gi"}),
+    resources({"cpu": "18m"}, {"cpu": "0.018", "memory": "1Gi"}),
+    resources({"memory": "1024Mi"}, {"memory": "1Gi"}),
+    migration(backoff_limit=0),
+    migration(target_migration="head"),
+    migration(target_migration="add-caveats"),
+    migration(target_migration="fork-only", allow_unknown_target=True),
+    migration(migration_timeout=timedelta(seconds=599)),
+    datastore(PostgreSQL, PARTS, host="2001:db8::1", port=65535),
+    datastore(PostgreSQL, PARTS, host="10.0.0.1", sslmode="disable"),
+    datastore(PostgreSQL, less("password"), client_certificate=KEY, client_key=KEY),
+    datastore(PostgreSQL, less("password"), credentials_provider="aws-iam"),
+    datastore(PostgreSQL, uri=KEY, ca=KEY, sslmode="verify-ca"),
+    datastore(CockroachDB, less("password")),
+    datastore(MySQL, PARTS, user="app@corp/x", table_prefix="a" * 24),
+    datastore(MySQL, uri=KEY, ca=KEY),
+    datastore(Spanner, project="example.com:p", instance="i", database="d"),
+    memory(),
+    memory(server=ServerProps(replicas=1, dispatch_enabled=False, allowed_migrations=())),
+    memory(migration=MigrationProps(enabled=False)),
+]
+
+
+@pytest.mark.parametrize("make", GOOD, ids=range(len(GOOD)))
+def test_props_at_the_limits_are_taken(make: Make) -> None:
+    assert list(problems(make())) == []
+
+
+SAMPLES: list[tuple[str, object]] = [
+    ("", spicedb()()),
+    ("server.", ServerProps()),
+    ("migration.", MigrationProps()),
+    ("cleanup.", CleanupProps()),
+    ("server.tolerations[0].", Toleration(key="a")),
+    ("server.resources.", ServerProps().resources),
+    ("preshared_key.", KEY),
+    ("datastore.", PostgreSQL(**PARTS)),
+    ("datastore.", CockroachDB(**PARTS)),
+    ("datastore.", MySQL(**PARTS)),
+    ("datastore.", Spanner(uri=KEY)),
+]
+
+
+def every_field() -> Iterator[Any]:
+    for path, sample in SAMPLES:
+        for field in attrs.fields(type(sample)):
+            yield pytest.param(path, sample, field.name, id=f"{type(sample).__name__}.{field.name}")
+
+
+@pytest.mark.parametrize(("path", "sample", "name"), list(every_field()))
+def test_no_field_takes_just_anything(path: str, sample: Any, name: str) -> None:
+    wrong = attrs.evolve(sample, **{name: object()})
+    assert [problem.field for problem in problems(wrong, path)] == [path + name]
+
+
+def test_all_problems_come_in_one_error() -> None:
+    props = spicedb(
+        version="1.56.0",
+        datastore=PostgreSQL(host="db"),
+        server=ServerProps(replicas=0, tolerations=[Toleration()]),
+        migration=MigrationProps(restart_policy="Always"),
+    )()
+    with pytest.raises(InvalidProps) as caught:
+        require(props)
+    assert {problem.field for problem in caught.value.problems} == {
+        "version",
+        "datastore.database",
+        "datastore.user",
+        "datastore.password",
+        "server.replicas",
+        "server.tolerations[0].key",
+        "migration.restart_policy",
+    }
+    message = str(caught.value)
+    assert message.startswith("7 problems in SpiceDBProps:\n")
+    for problem in caught.value.problems:
+        assert str(problem) in message
+
+
+def test_one_problem_is_not_called_problems() -> None:
+    with pytest.raises(InvalidProps, match=r"^1 problem in SpiceDBProps:\n"):
+        require(server(replicas=0)())
+
+
+def test_the_message_says_field_value_allowed_and_fix() -> None:
+    with pytest.raises(InvalidProps) as caught:
+        require(server(log_level="warning")())
+    assert str(caught.value).splitlines()[1:] == [
+        "  server.log_level = 'warning'",
+        "    allowed: trace, debug, info, warn, error",
+        "    fix: write one of these exactly",
+    ]
+
+
+def test_a_long_value_is_cut() -> None:
+    [problem] = problems(server(log_level="x" * 1000)())
+    assert len(problem.value) == 80
+    assert problem.value.endswith("...")
+
+
+def test_an_enum_is_shown_by_its_value() -> None:
+    [problem] = problems(memory(migration=MigrationProps(target_phase=MigrationPhase.WRITE))())
+    assert problem.value == "'write'"
+
+
+@pytest.mark.parametrize("name", ["", "SpiceDB", "a-", "my_db"])
+def test_a_bad_name_is_blamed_once(name: str) -> None:
+    assert [problem.field for problem in problems(spicedb(name=name)())] == ["name"]
+
+
+def test_a_secret_key_among_env_is_checked_too() -> None:
+    [problem] = problems(server(env={"TOKEN": SecretKey("Not A Name", "k")})())
+    assert problem.field.startswith("server.env")
+
+
+def test_sound_props_raise_nothing() -> None:
+    require(spicedb()())
+
+
+def test_invalid_props_can_be_caught_as_either_kind() -> None:
+    assert issubclass(InvalidProps, ValueError)
+    assert issubclass(InvalidProps, SpiceDBError)
+
+
+SECRET = "hunter2!"
+SECRET_URI = f"postgresql://app:{SECRET}@db:5432/spicedb"
+
+
+LEAKS: list[Make] = [
+    spicedb(preshared_key=SECRET),
+    spicedb(preshared_key=[SECRET]),
+    spicedb(preshared_key=SecretKey("spicedb", SECRET)),
+    spicedb(datastore=SECRET_URI),
+    migration(datastore_uri=SECRET_URI),
+    datastore(PostgreSQL, uri=SECRET_URI),
+    datastore(CockroachDB, PARTS, password=SECRET),
+    datastore(PostgreSQL, PARTS, uri=SECRET_URI),
+    datastore(PostgreSQL, PARTS, host=SECRET_URI),
+    datastore(MySQL, PARTS, user=f"app:{SECRET}"),
+    datastore(MySQL, PARTS, ca=SECRET),
+    datastore(PostgreSQL, PARTS, client_certificate=KEY, client_key=SECRET),
+    datastore(PostgreSQL, uri=KEY, user=f"app:{SECRET}"),
+    datastore(Spanner, uri=KEY, credentials=SECRET),
+    server(extra_args=f"--grpc-preshared-key={SECRET}"),
+    server(extra_args=["--http-enabled", f"--grpc-preshared-key={SECRET}"]),
+    server(extra_args=["--grpc-preshared-key", SECRET]),
+    server(extra_args=[f"--datastore-read-replica-conn-uri={SECRET_URI}"]),
+    server(env={"TOKEN": SECRET.encode()}),
+    server(env={"GO-MAX": SECRET}),
+    server(env=[f"TOKEN={SECRET}"]),
+]
+
+
+@pytest.mark.parametrize("make", LEAKS, ids=range(len(LEAKS)))
+def test_a_secret_given_by_mistake_is_never_shown(make: Make) -> None:
+    with pytest.raises(InvalidProps) as caught:
+        require(make())
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value.problems)
+
+
+@attrs.frozen(kw_only=True)
+class Toy:
+    """Props with a rule that cannot cope with unsound fields."""
+
+    least: int = attrs.field(default=1, metadata=whole_number(0))
+    most: int = attrs.field(default=2, metadata=whole_number(0))
+    other: bool = attrs.field(default=True, metadata=flag())
+
+    @rule("least", "most")
+    def _ordered(self) -> Iterator[Problem]:
+        if self.least > self.most:
+            yield Problem("least", str(self.least), f"at most {self.most}", "lower it")
+
+
+@pytest.mark.parametrize(
+    ("toy", "fields"),
+    [
+        ({"least": 3}, ["least"]),
+        ({"least": "3"}, ["least"]),
+        ({"most": None}, ["most"]),
+        ({"least": 3, "most": -1}, ["most"]),
+        ({"least": 3, "other": "x"}, ["other", "least"]),
+        ({}, []),
+    ],
+)
+def test_a_rule_runs_only_on_sound_fields(toy: dict[str, Any], fields: list[str]) -> None:
+    assert [problem.field for problem in problems(Toy(**toy))] == fields
+
+
+def test_a_rule_of_the_whole_waits_for_sound_parts() -> None:
+    props = memory(server=ServerProps(replicas=2, log_level="loud"))()
+    assert [problem.field for problem in problems(props)] == ["server.log_level"]
+
+
+def test_a_mapping_of_secrets_stays_hidden() -> None:
+    [found] = mapping(string(), check("a number", lambda value: isinstance(value, int), "", shown=False)).values()
+    assert isinstance(found, Check)
+    assert SECRET not in found.problem("field", {"a": SECRET}).value
+
+
+BROKEN = server(replicas=0)
+KINDS: list[Callable[[Construct, str, SpiceDBProps], object]] = [SpiceDB, Server, Migration, Cleanup]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_construct_that_is_refused_adds_nothing(
+    kind: Callable[[Construct, str, SpiceDBProps], object],
+) -> None:
+    chart = cdk8s.Chart(cdk8s.Testing.app(), "chart")
+    with pytest.raises(InvalidProps, match=r"server\.replicas = 0"):
+        kind(chart, "spicedb", BROKEN())
+    assert chart.node.children == []
+    assert cdk8s.Testing.synth(chart) == []
+
+
+def test_a_chart_that_is_refused_is_not_added() -> None:
+    app = cdk8s.Testing.app()
+    with pytest.raises(InvalidProps, match=r"server\.replicas = 0"):
+        SpiceDBChart(app, "chart", BROKEN())
+    assert app.node.children == []
+
+
+def test_a_migration_without_a_schema_adds_nothing() -> None:
+    chart = cdk8s.Chart(cdk8s.Testing.app(), "chart")
+    with pytest.raises(InvalidProps, match="an engine with a schema to migrate"):
+        Migration(chart, "migration", memory()())
+    assert chart.node.children == []
