@@ -30,6 +30,11 @@ synth: setup ## write the manifests of main.py to dist/
 	cdk8s synth --output .synth
 	@rm -rf dist && mv .synth dist
 
+chart: setup ## write main.py's manifests as a Helm chart to build/chart/
+	@rm -rf .synth
+	cdk8s synth --format helm --chart-version 0.1.0 --output .synth
+	@mkdir -p build && rm -rf build/chart && mv .synth build/chart
+
 check: setup ## format, lint, types and layers, as CI sees them
 	ruff format --check .
 	ruff check .

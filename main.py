@@ -1,6 +1,7 @@
 """The smallest real use: SpiceDB on PostgreSQL, with its migration. `make synth` writes it to dist/."""
 
 from cdk8s import App
+
 from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
 
 app = App()

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
 from cdk8s_spicedb import CockroachDB, Datastore, Memory, MySQL, PostgreSQL, SecretKey, Spanner
 from cdk8s_spicedb.datastore.libpq import LibpqDatastore
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+
 from cdk8s_spicedb import (
     CockroachDB,
     Datastore,
@@ -32,7 +33,7 @@ TABLE = ReleaseTable({"toy": TOY}, {"some-flag": "v1.1.0"})
 
 def test_versions_are_ordered_by_number() -> None:
     ordered = ["v0.9.9", "v1.2.0-rc1", "v1.2.0", "v1.9.0", "v1.10.0", "v1.10.1", "v2.0.0"]
-    assert sorted(reversed(ordered), key=version_order) == ordered
+    assert sorted(set(ordered), key=version_order) == ordered
 
 
 @pytest.mark.parametrize("text", ["1.2.0", "v1.2", "latest", "", "v1.2.0\n", " v1.2.0", "v1.2.0-", "vx.y.z"])
@@ -168,7 +169,7 @@ def test_a_version_that_is_none_is_an_error_of_this_package() -> None:
 
 
 def test_a_lone_revision_is_not_read_letter_by_letter() -> None:
-    with pytest.raises(SpiceDBError, match="four"):
+    with pytest.raises(SpiceDBError, match="toy, not one text"):
         TABLE.with_release("v1.3.0", {"toy": "four"})
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import cdk8s
 import pytest
+from constructs import Construct
+
 from cdk8s_spicedb import (
     Cleanup,
     CleanupProps,
@@ -34,7 +36,6 @@ from cdk8s_spicedb import (
     Toleration,
 )
 from cdk8s_spicedb.checks import Check, check, flag, mapping, problems, require, rule, string, whole_number
-from constructs import Construct
 
 Make = Callable[[], SpiceDBProps]
 VERSION = "v1.56.0"
@@ -518,7 +519,7 @@ SAMPLES: list[tuple[str, object]] = [
 
 def every_field() -> Iterator[Any]:
     for path, sample in SAMPLES:
-        for field in attrs.fields(type(sample)):
+        for field in attrs.fields(cast(Any, type(sample))):
             yield pytest.param(path, sample, field.name, id=f"{type(sample).__name__}.{field.name}")
 
 
@@ -552,9 +553,12 @@ def test_all_problems_come_in_one_error() -> None:
         assert str(problem) in message
 
 
-def test_one_problem_is_not_called_problems() -> None:
-    with pytest.raises(InvalidProps, match=r"^1 problem in SpiceDBProps:\n"):
-        require(server(replicas=0)())
+@pytest.mark.parametrize(
+    ("given", "count"), [({"replicas": 0}, "1 problem"), ({"replicas": 0, "env": 1}, "2 problems")]
+)
+def test_problems_are_counted(given: dict[str, Any], count: str) -> None:
+    with pytest.raises(InvalidProps, match=rf"^{count} in SpiceDBProps:\n"):
+        require(server(**given)())
 
 
 def test_the_message_says_field_value_allowed_and_fix() -> None:

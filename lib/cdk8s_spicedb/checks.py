@@ -51,6 +51,11 @@ def check(allowed: str, accepts: Callable[[Any], bool], fix: str, *, shown: bool
     return {_CHECK: Check(allowed, accepts, fix, shown)}
 
 
+def passes(metadata: Metadata, value: object) -> bool:
+    """Whether a value passes a check by itself."""
+    return metadata[_CHECK].accepts(value)
+
+
 def optional(metadata: Metadata) -> Metadata:
     inner = metadata[_CHECK]
     return {
@@ -87,11 +92,13 @@ def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
     )
 
 
-def text(pattern: str, allowed: str, fix: str, *, most: int = 253) -> Metadata:
-    form = re.compile(pattern)
-    return check(
-        allowed, lambda value: isinstance(value, str) and len(value) <= most and form.fullmatch(value) is not None, fix
-    )
+def text(pattern: str, allowed: str, fix: str, *, most: int = 253, shown: bool = True) -> Metadata:
+    form = re.compile(pattern, re.ASCII)
+
+    def accepts(value: object) -> bool:
+        return isinstance(value, str) and len(value) <= most and form.fullmatch(value) is not None
+
+    return check(allowed, accepts, fix, shown=shown)
 
 
 def one_of(*values: str, fix: str = "") -> Metadata:
@@ -177,10 +184,10 @@ def _field_problems(field: attrs.Attribute[Any], value: object, path: str) -> It
     own = field.metadata.get(_CHECK)
     if own is not None and not own.accepts(value):
         yield own.problem(path, value)
-    elif isinstance(value, (tuple, list)):
-        for index, item in enumerate(value):
+    elif isinstance(value, (tuple, list, Mapping)):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
             if attrs.has(type(item)):
-                yield from problems(item, f"{path}[{index}].")
+                yield from problems(item, f"{path}[{key}].")
     elif attrs.has(type(value)):
         yield from problems(value, f"{path}.")
 

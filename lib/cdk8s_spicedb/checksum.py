@@ -19,7 +19,7 @@ def migration_checksum(migration: MigrationProps) -> str:
     """
     given, defaults = _settings(migration), _settings(MigrationProps())
     changed = {name: value for name, value in given.items() if value != defaults[name]}
-    return hashlib.sha256(json.dumps(changed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(changed, sort_keys=True, separators=(",", ":"), default=dict).encode()).hexdigest()
 
 
 def _settings(migration: MigrationProps) -> dict[str, object]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from cdk8s import ApiObject
 from constructs import Construct
 
-from .checks import require
 from .hooks import CLEANUP, hook_annotations
 from .labels import Component, object_name, selector_text
 from .objects import Objects, api_rule
-from .props import SpiceDBProps
+from .props import SpiceDBProps, require_migration
 from .template import Manifest, container, pod_template
 
 
@@ -17,11 +16,11 @@ class Cleanup(Construct):
     """The clean-up of one SpiceDB; usable alone, beside a `Migration`.
 
     Its ServiceAccount may list Jobs and delete this release's migration, nothing else. Raises `InvalidProps` before it
-    adds anything.
+    adds anything, also when there is nothing to migrate.
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        require(props)
+        require_migration(props)
         super().__init__(scope, id)
         objects = Objects(self, props, Component.CLEANUP)
         objects.add_service_account()

@@ -44,8 +44,12 @@ class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (says what is wrong,
 
     def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
+        self.subject = subject
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         super().__init__("\n".join([f"{count} in {subject}:", *(f"  {p}" for p in self.problems)]))
+
+    def __reduce__(self) -> tuple[type[InvalidProps], tuple[str, tuple[Problem, ...]]]:
+        return type(self), (self.subject, self.problems)
 
 
 class SpiceDBWarning(UserWarning):

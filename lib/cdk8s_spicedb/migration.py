@@ -8,13 +8,11 @@ from typing import Any
 from cdk8s import ApiObject
 from constructs import Construct
 
-from .checks import require
 from .env import argument, container_env
-from .errors import InvalidProps, Problem
 from .hooks import MIGRATION, MIGRATION_IDENTITY, hook_annotations
 from .labels import Component, object_name
 from .objects import Objects
-from .props import SpiceDBProps
+from .props import SpiceDBProps, require_migration
 from .template import TERMINATION_LOG, Manifest, container, pod_template
 from .warning import warn_of_phase
 
@@ -26,8 +24,7 @@ class Migration(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        require(props)
-        _require_migration(props)
+        require_migration(props)
         super().__init__(scope, id)
         warn_of_phase(props)
         objects = Objects(self, props, Component.MIGRATION)
@@ -42,18 +39,6 @@ class Migration(Construct):
     def _add_identity(self, objects: Objects, props: SpiceDBProps, identity: Mapping[str, str]) -> None:
         hook = hook_annotations(props.delivery, MIGRATION_IDENTITY)
         objects.add_service_account({**identity, **hook})
-
-
-def _require_migration(props: SpiceDBProps) -> None:
-    if not props.datastore.migrates:
-        engine = props.datastore.engine
-        problem = Problem(
-            "datastore",
-            engine,
-            "an engine with a schema to migrate",
-            "leave Migration out, or choose PostgreSQL, CockroachDB, MySQL or Spanner",
-        )
-        raise InvalidProps("Migration", [problem])
 
 
 def _job(props: SpiceDBProps) -> Manifest:

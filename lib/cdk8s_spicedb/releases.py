@@ -113,6 +113,11 @@ class ReleaseTable:
         unknown = sorted(set(revisions) - set(self.engines))
         if unknown:
             raise SpiceDBError(f"unknown engines: {', '.join(unknown)}; known: {', '.join(self.engines)}")
+        if not is_version(version):
+            raise SpiceDBError(f"not a release of SpiceDB: {version!r}; write it as its tag, such as v1.56.0")
+        loose = sorted(name for name, added in revisions.items() if isinstance(added, str))
+        if loose:
+            raise SpiceDBError(f"give a list of revisions for {', '.join(loose)}, not one text")
         if any(version in engine.heads for engine in self.engines.values()):
             raise SpiceDBError(f"{version} is in the table already")
         engines = {name: engine.with_release(version, revisions.get(name, ())) for name, engine in self.engines.items()}

@@ -24,6 +24,7 @@ class SecretKey:
             r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
             "the name of a Secret: lower-case letters, digits, '-' and '.', at most 253",
             "give the name of a Secret that exists in the release's namespace",
+            shown=False,
         )
     )
     """The Secret's name, in the namespace of the release."""
@@ -32,6 +33,7 @@ class SecretKey:
             r"[-._a-zA-Z0-9]+",
             "a key of that Secret: letters, digits, '-', '_' and '.', at most 253",
             "give the key under which the Secret holds the value, not the value",
+            shown=False,
         )
     )
     """The key in the Secret's ``data``."""

@@ -72,6 +72,7 @@ class Load:
     longest_gap: float = 0
     """The longest time in which one connection had no answer, in seconds."""
     _stopped: threading.Event = field(factory=threading.Event)
+    _threads: list[threading.Thread] = field(factory=list)
 
     def __enter__(self) -> Load:
         self._threads = [threading.Thread(target=self._check_on) for _ in range(4)]

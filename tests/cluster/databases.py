@@ -91,6 +91,7 @@ def postgres_revision(namespace: Namespace) -> str:
     psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
     return namespace.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
 
+
 COCKROACHDB = Database(
     name="cockroachdb",
     image="docker.io/cockroachdb/cockroach:v25.2.4",
@@ -105,7 +106,11 @@ COCKROACHDB = Database(
 def image_can_be_pulled(namespace: Namespace, image: str) -> bool:
     """Whether the cluster gets an image, which it shows by starting a container or by complaining."""
     container = {"name": "pull", "image": image, "command": ["true"], "securityContext": RESTRICTED_CONTAINER}
-    spec = {"restartPolicy": "Never", "securityContext": {**RESTRICTED_POD, "runAsUser": 999}, "containers": [container]}
+    spec = {
+        "restartPolicy": "Never",
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 999},
+        "containers": [container],
+    }
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pull"}, "spec": spec})
 
     def answer() -> str | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from cdk8s_spicedb import MigrationPhase, MigrationProps, PostgreSQL, SpiceDBWarning
-import pytest
 
 from .client import Client, Load, relay
 from .cluster import Namespace

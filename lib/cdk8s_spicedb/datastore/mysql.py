@@ -38,6 +38,7 @@ class MySQL(SQLDatastore):
                 r"[^\x00-\x1f:$]+",
                 "the database user, without ':' and '$', which a MySQL URI cannot hold",
                 "use a user with another name, or uri=SecretKey(…) with the whole connection URI",
+                shown=False,
             )
         ),
     )

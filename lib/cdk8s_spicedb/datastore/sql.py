@@ -21,10 +21,9 @@ def _is_host(value: object) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        ipaddress.ip_address(value)
+        return ipaddress.ip_address(value) is not None and "%" not in value
     except ValueError:
         return len(value) <= 253 and re.fullmatch(r"[A-Za-z0-9_]([-.\w]*[A-Za-z0-9_])?", value, re.ASCII) is not None
-    return True
 
 
 def _host_check() -> Metadata:
@@ -32,12 +31,18 @@ def _host_check() -> Metadata:
         "a DNS name or an IP address",
         _is_host,
         "give the host alone: scheme, port, user and database have fields of their own",
+        shown=False,
     )
 
 
 def name_check(what: str) -> Metadata:
     """A part that may hold any characters: they are encoded."""
-    return text(r"[^\x00-\x1f]+", f"the {what}, not empty", f"give the {what} as the database knows it, not encoded")
+    return text(
+        r"[^\x00-\x1f]+",
+        f"the {what}, not empty",
+        f"give the {what} as the database knows it, not encoded",
+        shown=False,
+    )
 
 
 def credentials_provider_check() -> Metadata:

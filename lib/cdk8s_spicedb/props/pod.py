@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from attrs import field, frozen
@@ -29,12 +30,16 @@ _QUANTITY = text(
     "write amounts as texts: '500m' is half a core, '512Mi' is memory",
 )
 _AMOUNTS = mapping(one_of("cpu", "memory", "ephemeral-storage"), _QUANTITY)
-_UNITS = {"m": 0.001, "k": 1e3, "Ki": 2**10, "M": 1e6, "Mi": 2**20, "G": 1e9, "Gi": 2**30, "T": 1e12, "Ti": 2**40}
+_UNITS = {
+    "m": Decimal("0.001"),
+    **{prefix: Decimal(1000**power) for power, prefix in enumerate("kMGT", 1)},
+    **{f"{prefix}i": Decimal(1024**power) for power, prefix in enumerate("KMGT", 1)},
+}
 
 
-def _amount(quantity: str) -> float:
+def _amount(quantity: str) -> Decimal:
     number = quantity.rstrip("mkKiMGT")
-    return float(number) * _UNITS.get(quantity[len(number) :], 1)
+    return Decimal(number) * _UNITS.get(quantity[len(number) :], 1)
 
 
 @frozen(kw_only=True)
@@ -95,6 +100,21 @@ class Toleration:
     def _every_key_exists(self) -> Iterator[Problem]:
         if self.key is None and self.operator == "Equal":
             yield Problem("key", "None", "a key, or operator='Exists'", "give the taint's key")
+
+    @rule("operator", "value")
+    def _existing_keys_have_no_value(self) -> Iterator[Problem]:
+        if self.operator == "Exists" and self.value is not None:
+            yield Problem("value", show(self.value), "nothing with operator='Exists'", "leave it out, or write 'Equal'")
+
+    @rule("effect", "toleration_seconds")
+    def _only_eviction_can_wait(self) -> Iterator[Problem]:
+        if self.toleration_seconds is not None and self.effect != "NoExecute":
+            yield Problem(
+                "toleration_seconds",
+                show(self.toleration_seconds),
+                "nothing but with effect='NoExecute'",
+                "leave it out, or write effect='NoExecute'",
+            )
 
 
 @frozen(kw_only=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 from attrs import Factory, field, frozen
 
-from ..checks import each, instance, optional, rule, show, text
+from ..checks import each, hide, instance, optional, passes, require, rule, show, text
 from ..datastore import Datastore
-from ..errors import Problem
+from ..errors import InvalidProps, Problem
 from ..hooks import Delivery
 from ..labels import LONGEST_NAME, annotations_check, labels_check
 from ..releases import ReleaseTable, is_version, known_releases, version_check
@@ -34,23 +34,24 @@ def _newest() -> str:
     return known_releases().newest
 
 
+_NAME = text(
+    r"[a-z]([-a-z0-9]*[a-z0-9])?",
+    f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}",
+    "shorten or rename it; it names the Service, and the Jobs with a suffix",
+    most=LONGEST_NAME,
+)
+
+
 def _own_secret(props: SpiceDBProps) -> SecretKey:
-    return SecretKey(str(props.name), "preshared-key")
+    # A name that is refused itself is no reason to refuse the key as well.
+    return SecretKey(props.name if passes(_NAME, props.name) else "spicedb", "preshared-key")
 
 
 @frozen(kw_only=True)
 class SpiceDBProps:
     """One SpiceDB. Only the datastore is required."""
 
-    name: str = field(
-        default="spicedb",
-        metadata=text(
-            r"[a-z]([-a-z0-9]*[a-z0-9])?",
-            f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}",
-            "shorten or rename it; it names the Service, and the Jobs with a suffix",
-            most=LONGEST_NAME,
-        ),
-    )
+    name: str = field(default="spicedb", metadata=_NAME)
     """The name of the Deployment, Service and ServiceAccount, and the instance in every label. Default: ``spicedb``. A
     second SpiceDB in the namespace needs another; changing it later replaces every object."""
     version: str = field(factory=_newest, metadata=version_check())
@@ -154,7 +155,8 @@ class SpiceDBProps:
     @rule("image", "version")
     def _image_is_of_version(self) -> Iterator[Problem]:
         tag = image_tag(self.image or "")
-        if tag is not None and is_version(tag) and tag != self.version:
+        # A tag may add to its version what the image is for, such as v1.56.0-amd64.
+        if tag is not None and is_version(tag) and tag != self.version and not tag.startswith(f"{self.version}-"):
             yield Problem(
                 "image",
                 show(self.image),
@@ -184,6 +186,17 @@ class SpiceDBProps:
                 show(target),
                 f"head, {', '.join(known)} (the revisions of {self.datastore.engine} at {self.version})",
                 "choose one of them, or set allow_unknown_target=True if it is meant",
+            )
+
+    @rule("datastore", "server")
+    def _env_is_not_set_for_you(self) -> Iterator[Problem]:
+        own = {"SPICEDB_GRPC_PRESHARED_KEY", *(variable.name for variable in self.datastore.env())}
+        for name in sorted(own & set(self.server.env)):
+            yield Problem(
+                f"server.env[{name}]",
+                hide(self.server.env[name]),
+                "variables other than those of preshared_key and datastore",
+                "leave it out, and say it with preshared_key or datastore",
             )
 
     @rule("datastore", "server")
@@ -228,3 +241,12 @@ class SpiceDBProps:
                 yield Problem(
                     f"server.{name}", show(value), f"nothing with the {self.datastore.engine} engine", "leave it out"
                 )
+
+
+def require_migration(props: SpiceDBProps) -> None:
+    """Raises `InvalidProps` unless the props are sound and have something to migrate."""
+    require(props)
+    if not props.datastore.migrates:
+        engine = props.datastore.engine
+        allowed, fix = "an engine with a schema to migrate", "choose PostgreSQL, CockroachDB, MySQL or Spanner"
+        raise InvalidProps(type(props).__name__, [Problem("datastore", engine, allowed, fix)])
