@@ -41,7 +41,7 @@ class Client:
 
     def __init__(self, address: str, key: str) -> None:
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self._metadata = [("authorization", f"Bearer {key}")]
+        self._metadata = (("authorization", f"Bearer {key}"),)
 
     def write(self) -> None:
         """Writes a schema and lets Alice read a document."""
