@@ -1,22 +1,219 @@
-"""Manifests of SpiceDBs, as values."""
+"""Manifests of SpiceDBs, as values, and the props that tests synthesize."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import cdk8s
 from attrs import frozen
 
-from cdk8s_spicedb import SpiceDB, SpiceDBProps
+from cdk8s_spicedb import (
+    CleanupProps,
+    CockroachDB,
+    Datastore,
+    Memory,
+    MigrationProps,
+    MySQL,
+    PostgreSQL,
+    Resources,
+    SecretKey,
+    ServerProps,
+    Spanner,
+    SpiceDB,
+    SpiceDBProps,
+    Toleration,
+    known_releases,
+)
+
+Object = dict[str, Any]
+COMPONENT = "app.kubernetes.io/component"
 
 
 @frozen
 class Manifests:
-    objects: list[dict[str, Any]]
+    """What a chart renders, in its order."""
+
+    objects: list[Object]
+
+    def all(self, kind: str | None = None, component: str | None = None) -> list[Object]:
+        """The objects of a kind and a component, or of every one."""
+        return [
+            found
+            for found in self.objects
+            if kind in (None, found["kind"]) and component in (None, component_of(found))
+        ]
+
+    def one(self, kind: str, component: str | None = None) -> Object:
+        """The only object of a kind, or of a kind and a component."""
+        found = self.all(kind, component)
+        if len(found) != 1:
+            there = ", ".join(f"{each['kind']}/{each['metadata']['name']}" for each in self.objects) or "nothing"
+            of = f" of {component}" if component else ""
+            raise AssertionError(f"{len(found)} of kind {kind}{of} instead of one; there is: {there}")
+        return found[0]
+
+    def pod(self, kind: str, component: str | None = None) -> Object:
+        """The pod spec of the only object of a kind."""
+        spec: Object = self.one(kind, component)["spec"]["template"]["spec"]
+        return spec
+
+    def container(self, kind: str, component: str | None = None) -> Object:
+        """The only container of the only object of a kind."""
+        (container,) = self.pod(kind, component)["containers"]
+        found: Object = container
+        return found
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each object."""
+        return [found["kind"] for found in self.objects]
+
+
+def component_of(found: Object) -> str | None:
+    """The component that an object is labelled with."""
+    component: str | None = found["metadata"].get("labels", {}).get(COMPONENT)
+    return component
+
+
+def manifests(chart: cdk8s.Chart) -> Manifests:
+    """What a chart renders."""
+    return Manifests(cdk8s.Testing.synth(chart))
+
+
+def chart(namespace: str | None = None) -> cdk8s.Chart:
+    """An empty chart in an app of its own."""
+    return cdk8s.Chart(cdk8s.Testing.app(), "chart", namespace=namespace)
 
 
 def synth(*props: SpiceDBProps, namespace: str | None = None) -> Manifests:
-    chart = cdk8s.Chart(cdk8s.Testing.app(), "chart", namespace=namespace)
+    """What SpiceDBs render, all in one chart."""
+    target = chart(namespace)
     for each in props:
-        SpiceDB(chart, each.name, each)
-    return Manifests(cdk8s.Testing.synth(chart))
+        SpiceDB(target, each.name, each)
+    return manifests(target)
+
+
+def environment(container: Object) -> dict[str, Any]:
+    """A container's variables by name: the value, or the name and key of the Secret that holds it."""
+    return {
+        variable["name"]: tuple(variable["valueFrom"]["secretKeyRef"].values())
+        if "valueFrom" in variable
+        else variable["value"]
+        for variable in container["env"]
+    }
+
+
+def _secret(key: str) -> SecretKey:
+    return SecretKey("database", key)
+
+
+POSTGRES = PostgreSQL(uri=_secret("uri"))
+
+_PARTS: dict[str, Any] = {"host": "db.example.com", "port": 1234, "database": "permissions", "user": "spicedb"}
+_PASSWORD = _secret("password")
+_TLS: dict[str, Any] = {
+    "sslmode": "verify-ca",
+    "ca": _secret("ca"),
+    "client_certificate": _secret("certificate"),
+    "client_key": _secret("key"),
+}
+
+ENGINES: dict[str, Datastore] = {
+    "postgres-uri": POSTGRES,
+    "postgres-parts": PostgreSQL(**_PARTS, **_TLS, password=_PASSWORD),
+    "postgres-provider": PostgreSQL(**_PARTS, credentials_provider="aws-iam"),
+    "cockroachdb-uri": CockroachDB(uri=_secret("uri")),
+    "cockroachdb-parts": CockroachDB(**_PARTS, **_TLS, password=_PASSWORD),
+    "mysql-uri": MySQL(uri=_secret("uri")),
+    "mysql-parts": MySQL(**_PARTS, password=_PASSWORD, tls="preferred", ca=_secret("ca"), table_prefix="spicedb_"),
+    "mysql-provider": MySQL(**_PARTS, credentials_provider="aws-iam"),
+    "spanner-uri": Spanner(uri=_secret("path"), credentials=_secret("credentials")),
+    "spanner-parts": Spanner(
+        project="project", instance="instance", database="database", emulator_host="emulator:9010"
+    ),
+}
+"""Every engine with a schema, by URI and by parts."""
+
+
+def _pod(name: str) -> dict[str, Any]:
+    return {
+        "resources": Resources(requests={"cpu": "20m", "memory": "48Mi"}, limits={"cpu": "3", "memory": "2Gi"}),
+        "pod_labels": {"example.com/pod": name},
+        "pod_annotations": {"sidecar.istio.io/inject": "false", "example.com/pod": name},
+        "node_selector": {"kubernetes.io/os": "linux"},
+        "tolerations": (
+            Toleration(key="dedicated", value=name, effect="NoExecute", toleration_seconds=60),
+            Toleration(operator="Exists"),
+        ),
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}]
+                }
+            }
+        },
+    }
+
+
+def full_props(datastore: Datastore, version: str = "v1.55.0") -> SpiceDBProps:
+    """Props that set everything that can be set at once to something other than its default.
+
+    Not among them: a phase, of which a warning says that no SpiceDB takes it; ``enabled``, without which there is
+    nothing to see; ``delivery``, which has one member.
+    """
+    releases = known_releases()
+    schema_mode = "read-legacy-write-both" if releases.takes("experimental-schema-mode", version) else None
+    return SpiceDBProps(
+        name="permissions",
+        version=version,
+        image="registry.example.com/team/spicedb",
+        image_pull_secrets=("registry", "mirror"),
+        datastore=datastore,
+        preshared_key=SecretKey("api", "key"),
+        server=ServerProps(
+            replicas=5,
+            log_level="warn",
+            log_format="console",
+            http_enabled=True,
+            metrics_enabled=False,
+            dispatch_enabled=True,
+            shutdown_grace_period=timedelta(milliseconds=2500),
+            pre_stop_sleep_seconds=7,
+            termination_grace_period_seconds=90,
+            allowed_migrations=("add-one", "add-other"),
+            schema_mode=schema_mode,
+            datastore_migration_phase="write-both-read-new",
+            extra_args=("--dispatch-max-depth=100",),
+            env={"GOMAXPROCS": "2", "TOKEN": SecretKey("token", "key")},
+            **_pod("server"),
+        ),
+        migration=MigrationProps(
+            target_migration="of-a-fork",
+            allow_unknown_target=True,
+            log_level="debug",
+            migration_timeout=timedelta(minutes=4),
+            backfill_batch_size=250,
+            datastore_uri=SecretKey("owner", "uri"),
+            service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/owner"},
+            backoff_limit=1,
+            active_deadline_seconds=300,
+            restart_policy="Never",
+            **_pod("migration"),
+        ),
+        cleanup=CleanupProps(
+            image="registry.example.com/kubectl:v1.33.0", active_deadline_seconds=60, **_pod("cleanup")
+        ),
+        service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/servers"},
+        labels={"team": "identity"},
+        annotations={"example.com/owner": "identity"},
+        releases=releases.with_release("v1.99.0", {}),
+    )
+
+
+def matrix(version: str = "v1.56.0") -> Mapping[str, SpiceDBProps]:
+    """Each engine in both forms with default and with full props, and the memory engine."""
+    defaults = {f"{name}-default": SpiceDBProps(version=version, datastore=d) for name, d in ENGINES.items()}
+    full = {f"{name}-full": full_props(d, version) for name, d in ENGINES.items()}
+    return {**defaults, **full, "memory": SpiceDBProps(version=version, datastore=Memory())}

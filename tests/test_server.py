@@ -1,0 +1,407 @@
+"""What the servers render: Deployment, Service, ServiceAccount, and the right to find each other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import cdk8s
+import pytest
+
+from cdk8s_spicedb import (
+    Datastore,
+    Memory,
+    MigrationProps,
+    Resources,
+    SecretKey,
+    Server,
+    ServerProps,
+    SpiceDBProps,
+    SpiceDBWarning,
+    Toleration,
+    known_releases,
+)
+from tests.synth import ENGINES, POSTGRES, Manifests, Object, chart, environment, full_props, manifests
+
+CHECKSUM = "checksum/migration-config"
+SELECTOR = {
+    "app.kubernetes.io/name": "spicedb",
+    "app.kubernetes.io/instance": "spicedb",
+    "app.kubernetes.io/component": "server",
+}
+
+
+def servers(props: SpiceDBProps | None = None, **changes: Any) -> Manifests:
+    target = chart()
+    Server(target, "server", props or attrs.evolve(SpiceDBProps(version="v1.56.0", datastore=POSTGRES), **changes))
+    return manifests(target)
+
+
+def container(**server: Any) -> Object:
+    return servers(server=ServerProps(**server)).container("Deployment")
+
+
+def arguments(**server: Any) -> list[str]:
+    args: list[str] = container(**server)["args"]
+    return args
+
+
+def template(props: SpiceDBProps | None = None, **changes: Any) -> Object:
+    found: Object = servers(props, **changes).one("Deployment")["spec"]["template"]
+    return found
+
+
+def test_the_servers_are_these_objects() -> None:
+    found = servers()
+    assert found.kinds == ["ServiceAccount", "Role", "RoleBinding", "Service", "Deployment"]
+    assert {each["metadata"]["name"] for each in found.objects} == {"spicedb"}
+
+
+def test_the_servers_are_no_hooks() -> None:
+    for each in servers().objects:
+        assert not any(key.startswith("helm.sh/") for key in each["metadata"].get("annotations", {}))
+
+
+def test_servers_with_nothing_set_run_with_these_arguments() -> None:
+    assert container()["command"] == ["spicedb", "serve"]
+    assert arguments() == [
+        "--log-level=info",
+        "--log-format=json",
+        "--grpc-shutdown-grace-period=10s",
+        "--dispatch-cluster-enabled=true",
+        "--dispatch-upstream-addr=kubernetes:///spicedb:dispatch",
+        "--termination-log-path=/dev/termination-log",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "argument"),
+    [
+        ("log_level", "trace", "--log-level=trace"),
+        ("log_format", "console", "--log-format=console"),
+        ("shutdown_grace_period", timedelta(minutes=2), "--grpc-shutdown-grace-period=120s"),
+        ("shutdown_grace_period", timedelta(milliseconds=1500), "--grpc-shutdown-grace-period=1500ms"),
+        ("http_enabled", True, "--http-enabled=true"),
+        ("metrics_enabled", False, "--metrics-enabled=false"),
+        ("schema_mode", "read-new-write-both", "--experimental-schema-mode=read-new-write-both"),
+        ("datastore_migration_phase", "write-both", "--datastore-migration-phase=write-both"),
+    ],
+)
+def test_each_setting_is_one_argument(field: str, value: object, argument: str) -> None:
+    flag = argument.partition("=")[0]
+    assert [each for each in arguments(**{field: value}) if each.partition("=")[0] == flag] == [argument]
+
+
+def test_allowed_migrations_are_one_argument_each() -> None:
+    assert arguments(allowed_migrations=("a", "b"))[-2:] == [
+        "--datastore-allowed-migrations=a",
+        "--datastore-allowed-migrations=b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "heads"),
+    [
+        ("postgres-uri", ["populate-schema-tables"]),
+        ("cockroachdb-uri", ["populate-schema-tables"]),
+        ("mysql-uri", ["populate_schema_tables", "identifiers_case_sensitive"]),
+        ("spanner-uri", ["populate-schema-tables"]),
+    ],
+)
+def test_servers_start_on_the_heads_of_later_releases(engine: str, heads: list[str]) -> None:
+    args = servers(version="v1.52.0", datastore=ENGINES[engine]).container("Deployment")["args"]
+    flag = "--datastore-allowed-migrations="
+    assert [each.removeprefix(flag) for each in args if each.startswith(flag)] == heads
+
+
+def test_no_later_heads_are_allowed_where_the_list_is_empty() -> None:
+    server = ServerProps(allowed_migrations=())
+    args = servers(version="v1.52.0", server=server).container("Deployment")["args"]
+    assert not any("allowed-migrations" in each for each in args)
+
+
+def test_extra_arguments_come_last_so_that_they_win() -> None:
+    extra = ("--log-level=debug", "--dispatch-max-depth=100")
+    assert arguments(extra_args=extra, allowed_migrations=("a",))[-2:] == list(extra)
+
+
+def test_releases_without_a_termination_log_are_not_given_one() -> None:
+    found = servers(version="v1.21.0", server=ServerProps(allowed_migrations=())).container("Deployment")
+    assert not any("termination-log" in each for each in found["args"])
+
+
+def test_secrets_and_datastore_are_environment() -> None:
+    found = servers(preshared_key=SecretKey("api", "key")).container("Deployment")
+    assert environment(found) == {
+        "SPICEDB_GRPC_PRESHARED_KEY": ("api", "key"),
+        "SPICEDB_DATASTORE_ENGINE": "postgres",
+        "SPICEDB_DATASTORE_CONN_URI": ("database", "uri"),
+    }
+
+
+def test_the_preshared_key_is_in_the_secret_of_the_release_by_default() -> None:
+    found = servers(SpiceDBProps(name="permissions", datastore=POSTGRES)).container("Deployment")
+    assert environment(found)["SPICEDB_GRPC_PRESHARED_KEY"] == ("permissions", "preshared-key")
+
+
+def test_own_variables_come_after_the_others_as_text_or_from_a_secret() -> None:
+    env = container(env={"GOMAXPROCS": "2", "TOKEN": SecretKey("s", "k")})["env"]
+    assert env[-2:] == [
+        {"name": "GOMAXPROCS", "value": "2"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "files"), [("postgres-parts", 3), ("cockroachdb-parts", 3), ("mysql-parts", 1), ("spanner-uri", 1)]
+)
+def test_the_datastores_files_are_mounted_read_only(engine: str, files: int) -> None:
+    pod = servers(datastore=ENGINES[engine]).pod("Deployment")
+    assert pod["containers"][0]["volumeMounts"] == [
+        {"name": "datastore", "mountPath": "/etc/spicedb/datastore", "readOnly": True}
+    ]
+    assert [volume["name"] for volume in pod["volumes"]] == ["datastore"]
+    assert len(pod["volumes"][0]["projected"]["sources"]) == files
+
+
+def test_without_files_there_is_no_volume() -> None:
+    pod = servers().pod("Deployment")
+    assert "volumes" not in pod
+    assert "volumeMounts" not in pod["containers"][0]
+
+
+@pytest.mark.parametrize(
+    ("image", "rendered"),
+    [
+        (None, "ghcr.io/authzed/spicedb:v1.56.0"),
+        ("registry.example.com:5000/spicedb", "registry.example.com:5000/spicedb:v1.56.0"),
+        ("registry.example.com/spicedb:v1.56.0", "registry.example.com/spicedb:v1.56.0"),
+        ("registry.example.com/spicedb:nightly", "registry.example.com/spicedb:nightly"),
+        (f"spicedb@sha256:{'0' * 64}", f"spicedb@sha256:{'0' * 64}"),
+    ],
+)
+def test_the_image_has_the_versions_tag_unless_it_has_its_own(image: str | None, rendered: str) -> None:
+    assert servers(image=image).container("Deployment")["image"] == rendered
+
+
+def test_two_servers_run_by_default_and_are_replaced_one_by_one() -> None:
+    spec = servers().one("Deployment")["spec"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_as_many_servers_run_as_asked_for() -> None:
+    assert servers(server=ServerProps(replicas=7)).one("Deployment")["spec"]["replicas"] == 7
+
+
+def test_readiness_asks_spicedb_and_liveness_only_the_port() -> None:
+    found = container()
+    assert found["readinessProbe"] == {"grpc": {"port": 50051}, "periodSeconds": 2, "timeoutSeconds": 2}
+    liveness = found["livenessProbe"]
+    assert liveness == {"tcpSocket": {"port": "grpc"}, "initialDelaySeconds": 30, "failureThreshold": 6}
+    assert "grpc" in {port["name"] for port in found["ports"]}
+
+
+def test_a_server_sleeps_before_it_stops() -> None:
+    assert container()["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert container(pre_stop_sleep_seconds=90)["lifecycle"] == {"preStop": {"sleep": {"seconds": 90}}}
+
+
+def test_a_server_that_need_not_sleep_has_no_hook() -> None:
+    assert "lifecycle" not in container(pre_stop_sleep_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("server", "seconds"),
+    [
+        ({}, 5 + 2 * 10 + 5),
+        ({"pre_stop_sleep_seconds": 0}, 2 * 10 + 5),
+        ({"shutdown_grace_period": timedelta(milliseconds=1500)}, 5 + 2 * 2 + 5),
+        ({"termination_grace_period_seconds": 300}, 300),
+    ],
+)
+def test_kubernetes_waits_until_a_server_has_drained(server: dict[str, Any], seconds: int) -> None:
+    assert servers(server=ServerProps(**server)).pod("Deployment")["terminationGracePeriodSeconds"] == seconds
+
+
+def test_servers_that_dispatch_may_watch_their_own_endpoints_and_nothing_else() -> None:
+    found = servers()
+    assert found.one("Role")["rules"] == [
+        {"apiGroups": [""], "resources": ["endpoints"], "resourceNames": ["spicedb"], "verbs": ["get", "watch"]}
+    ]
+    binding = found.one("RoleBinding")
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "spicedb"}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "spicedb"}]
+    pod = found.pod("Deployment")
+    assert pod["serviceAccountName"] == "spicedb"
+    assert pod["automountServiceAccountToken"] is True
+
+
+def test_servers_that_do_not_dispatch_have_no_rights_no_token_and_no_port_for_it() -> None:
+    found = servers(server=ServerProps(dispatch_enabled=False))
+    assert found.kinds == ["ServiceAccount", "Service", "Deployment"]
+    assert found.pod("Deployment")["automountServiceAccountToken"] is False
+    assert not any("dispatch" in each for each in found.container("Deployment")["args"])
+    assert "dispatch" not in {port["name"] for port in found.one("Service")["spec"]["ports"]}
+
+
+def test_servers_dispatch_to_their_own_service() -> None:
+    args = servers(name="permissions").container("Deployment")["args"]
+    assert "--dispatch-upstream-addr=kubernetes:///permissions:dispatch" in args
+    assert servers(name="permissions").one("Role")["rules"][0]["resourceNames"] == ["permissions"]
+
+
+def test_the_account_itself_hands_out_no_token() -> None:
+    assert servers().one("ServiceAccount")["automountServiceAccountToken"] is False
+
+
+def test_the_account_has_the_annotations_of_workload_identity() -> None:
+    annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/spicedb"}
+    account = servers(service_account_annotations=annotations).one("ServiceAccount")
+    assert account["metadata"]["annotations"] == annotations
+
+
+@pytest.mark.parametrize(
+    ("server", "ports"),
+    [
+        ({}, {"grpc": 50051, "metrics": 9090, "dispatch": 50053}),
+        ({"http_enabled": True}, {"grpc": 50051, "http": 8443, "metrics": 9090, "dispatch": 50053}),
+        ({"metrics_enabled": False}, {"grpc": 50051, "dispatch": 50053}),
+        ({"dispatch_enabled": False}, {"grpc": 50051, "metrics": 9090}),
+        ({"metrics_enabled": False, "dispatch_enabled": False}, {"grpc": 50051}),
+    ],
+)
+def test_service_and_container_open_the_same_ports(server: dict[str, Any], ports: dict[str, int]) -> None:
+    found = servers(server=ServerProps(**server))
+    service = found.one("Service")["spec"]
+    assert service["type"] == "ClusterIP"
+    assert service["ports"] == [{"name": n, "port": p, "targetPort": n} for n, p in ports.items()]
+    assert {port["name"]: port["containerPort"] for port in found.container("Deployment")["ports"]} == ports
+
+
+def test_every_selector_is_the_components_and_selects_the_pods() -> None:
+    found = servers(full_props(POSTGRES))
+    selector = {**SELECTOR, "app.kubernetes.io/instance": "permissions"}
+    deployment = found.one("Deployment")["spec"]
+    assert found.one("Service")["spec"]["selector"] == selector
+    assert deployment["selector"] == {"matchLabels": selector}
+    assert selector.items() <= deployment["template"]["metadata"]["labels"].items()
+
+
+def test_a_users_labels_are_on_objects_and_pods_but_in_no_selector() -> None:
+    server = ServerProps(pod_labels={"pod": "yes"})
+    found = servers(labels={"team": "identity"}, server=server)
+    assert all(each["metadata"]["labels"]["team"] == "identity" for each in found.objects)
+    deployment = found.one("Deployment")["spec"]
+    assert deployment["template"]["metadata"]["labels"] == {
+        **SELECTOR,
+        "app.kubernetes.io/version": "v1.56.0",
+        "pod": "yes",
+    }
+    assert deployment["selector"]["matchLabels"] == SELECTOR
+
+
+def test_a_users_annotations_are_on_objects_and_pods() -> None:
+    server = ServerProps(pod_annotations={"sidecar.istio.io/inject": "false"})
+    found = servers(annotations={"owner": "identity"}, server=server)
+    assert all(each["metadata"]["annotations"] == {"owner": "identity"} for each in found.objects)
+    annotations = found.one("Deployment")["spec"]["template"]["metadata"]["annotations"]
+    assert set(annotations) == {"sidecar.istio.io/inject", CHECKSUM}
+    assert annotations["sidecar.istio.io/inject"] == "false"
+
+
+def test_the_pods_carry_the_checksum_of_the_migration() -> None:
+    plain = template()["metadata"]["annotations"][CHECKSUM]
+    assert len(plain) == 64
+    assert template(migration=MigrationProps(backoff_limit=4))["metadata"]["annotations"][CHECKSUM] != plain
+    assert template(server=ServerProps(replicas=4))["metadata"]["annotations"][CHECKSUM] == plain
+
+
+def test_the_checksum_is_on_the_pods_and_not_on_the_deployment() -> None:
+    assert CHECKSUM not in servers(annotations={"a": "b"}).one("Deployment")["metadata"]["annotations"]
+
+
+def test_servers_have_the_resources_asked_for() -> None:
+    assert container()["resources"] == {
+        "requests": {"cpu": "250m", "memory": "256Mi"},
+        "limits": {"cpu": "2", "memory": "1Gi"},
+    }
+    given = Resources(requests={"memory": "1Gi"}, limits={"memory": "4Gi"})
+    assert container(resources=given)["resources"] == {"requests": {"memory": "1Gi"}, "limits": {"memory": "4Gi"}}
+
+
+def test_servers_are_placed_as_asked_for() -> None:
+    affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    server = ServerProps(
+        node_selector={"disk": "ssd"},
+        tolerations=(Toleration(key="dedicated", value="spicedb", effect="NoSchedule"), Toleration(operator="Exists")),
+        affinity=affinity,
+    )
+    pod = servers(server=server).pod("Deployment")
+    assert pod["nodeSelector"] == {"disk": "ssd"}
+    assert pod["tolerations"] == [
+        {"key": "dedicated", "operator": "Equal", "value": "spicedb", "effect": "NoSchedule"},
+        {"operator": "Exists"},
+    ]
+    assert pod["affinity"] == affinity
+
+
+def test_servers_pull_their_image_with_the_secrets_given() -> None:
+    assert servers(image_pull_secrets=("a", "b")).pod("Deployment")["imagePullSecrets"] == [
+        {"name": "a"},
+        {"name": "b"},
+    ]
+    assert "imagePullSecrets" not in servers().pod("Deployment")
+
+
+def test_one_server_alone_serves_from_memory() -> None:
+    found = servers(SpiceDBProps(datastore=Memory()))
+    assert found.kinds == ["ServiceAccount", "Service", "Deployment"]
+    assert found.one("Deployment")["spec"]["replicas"] == 1
+    assert not any("dispatch" in each for each in found.container("Deployment")["args"])
+    assert environment(found.container("Deployment"))["SPICEDB_DATASTORE_ENGINE"] == "memory"
+    assert "annotations" not in found.one("Deployment")["spec"]["template"]["metadata"]
+
+
+@pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)
+def test_an_unknown_version_warns_of_what_is_not_checked(datastore: Datastore) -> None:
+    with pytest.warns(SpiceDBWarning) as caught:
+        servers(SpiceDBProps(version="v9.1.0", datastore=datastore))
+    (warning,) = caught
+    message = str(warning.message)
+    assert "v9.1.0 is not among the releases" in message
+    assert datastore.engine in message
+    assert f"newest: {known_releases().newest}" in message
+    assert "with_release" in message
+
+
+def test_an_unknown_version_renders_as_the_newest_does() -> None:
+    with pytest.warns(SpiceDBWarning):
+        found = servers(version="v9.1.0").container("Deployment")
+    assert found["image"] == "ghcr.io/authzed/spicedb:v9.1.0"
+    assert found["args"] == arguments()
+
+
+def test_a_version_that_the_users_table_knows_does_not_warn(recwarn: pytest.WarningsRecorder) -> None:
+    servers(version="v9.1.0", releases=known_releases().with_release("v9.1.0", {}))
+    assert recwarn.list == []
+
+
+def test_the_memory_engine_does_not_warn_of_versions(recwarn: pytest.WarningsRecorder) -> None:
+    servers(SpiceDBProps(version="v9.1.0", datastore=Memory()))
+    assert recwarn.list == []
+
+
+def test_what_has_no_prop_is_patched() -> None:
+    target = chart()
+    server = Server(target, "server", SpiceDBProps(datastore=POSTGRES))
+    server.deployment.add_json_patch(
+        cdk8s.JsonPatch.add("/spec/template/spec/priorityClassName", "high"),
+        cdk8s.JsonPatch.replace("/spec/replicas", 9),
+    )
+    server.service.add_json_patch(cdk8s.JsonPatch.add("/spec/clusterIP", "None"))
+    found = manifests(target)
+    assert found.pod("Deployment")["priorityClassName"] == "high"
+    assert found.one("Deployment")["spec"]["replicas"] == 9
+    assert found.one("Service")["spec"]["clusterIP"] == "None"
