@@ -157,7 +157,7 @@ def _pod(name: str) -> dict[str, Any]:
     }
 
 
-def full_props(datastore: Datastore, version: str = "v1.55.0") -> SpiceDBProps:
+def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
     """Props that set everything that can be set at once to something other than its default.
 
     Not among them: a phase, of which a warning says that no SpiceDB takes it; ``enabled``, without which there is

@@ -1,4 +1,4 @@
-"""What users rely on: names, documented fields, defaults, and that every prop does something."""
+"""What users rely on: the names of this package, their documentation, their defaults, and the effect of each prop."""
 
 from __future__ import annotations
 

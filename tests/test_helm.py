@@ -33,7 +33,8 @@ def _rendered(folder: Path) -> list[Object]:
 def _findings(folder: Path) -> list[str]:
     """What ``helm lint --strict`` finds, its hints (1) left out."""
     report = helm_python.lint(str(folder), strict=True)
-    return [message["error"] for message in report["messages"] if message["severity"] > 1] + report["errors"]
+    errors: list[str] = report["errors"]
+    return errors + [message["error"] for message in report["messages"] if message["severity"] > 1]
 
 
 @pytest.mark.filterwarnings("ignore::cdk8s_spicedb.SpiceDBWarning")

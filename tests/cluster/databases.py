@@ -25,6 +25,9 @@ class Database:
     folders: tuple[str, ...]
     probe: Object
     command: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    certificates: str | None = None
+    """The Secret that is mounted at /certificates, which its group may read."""
 
     def start(self, namespace: Namespace) -> None:
         labels = {"app": self.name}
@@ -37,19 +40,23 @@ class Database:
 
     def _pod(self) -> Object:
         volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}
+        secret = {"secretName": self.certificates, "defaultMode": 0o640}
+        certificates = [{"name": "certificates", "secret": secret}] if self.certificates else []
+        folders = {**volumes, **({"certificates": "/certificates"} if self.certificates else {})}
         return {
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
             "securityContext": {**RESTRICTED_POD, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
-            "volumes": [{"name": name, "emptyDir": {}} for name in volumes],
+            "volumes": [*({"name": name, "emptyDir": {}} for name in volumes), *certificates],
             "containers": [
                 {
                     "name": self.name,
                     "image": self.image,
-                    **({"command": list(self.command)} if self.command else {}),
+                    "command": list(self.command) or None,
+                    "args": list(self.arguments) or None,
                     "env": [{"name": name, "value": value.replace("$(", "$$(")} for name, value in self.env.items()],
                     "securityContext": RESTRICTED_CONTAINER,
-                    "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in volumes.items()],
+                    "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
                     "readinessProbe": {**self.probe, "periodSeconds": 1, "timeoutSeconds": 5},
                 }
             ],
@@ -85,11 +92,15 @@ MARIADB = Database(
 )
 
 
-def postgres_revision(namespace: Namespace) -> str:
-    """The revision that PostgreSQL's schema is at; empty before the first migration."""
-    query = "SELECT version_num FROM alembic_version"
+def postgres_query(namespace: Namespace, query: str) -> str:
+    """What PostgreSQL answers, as text; empty when it cannot."""
     psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
     return namespace.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
+
+
+def postgres_revision(namespace: Namespace) -> str:
+    """The revision that PostgreSQL's schema is at; empty before the first migration."""
+    return postgres_query(namespace, "SELECT version_num FROM alembic_version")
 
 
 COCKROACHDB = Database(

@@ -6,9 +6,9 @@ from typing import Any
 
 import attrs
 
-from cdk8s_spicedb import Datastore, PostgreSQL, Resources, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb import Datastore, MySQL, PostgreSQL, Resources, SecretKey, ServerProps, SpiceDBProps
 
-from .databases import DATABASE, POSTGRES, USER
+from .databases import DATABASE, MARIADB, POSTGRES, USER
 
 OLD, NEW = "v1.52.0", "v1.56.0"
 OLD_HEAD, NEW_HEAD = "add-index-for-transaction-gc", "populate-schema-tables"
@@ -18,6 +18,9 @@ ON_POSTGRES = PostgreSQL(
     user=USER,
     password=SecretKey("spicedb", "password"),
     sslmode="disable",
+)
+ON_MARIADB = MySQL(
+    host=MARIADB.name, database=DATABASE, user=USER, password=SecretKey("spicedb", "password"), tls="false"
 )
 _SMALL = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"cpu": "2", "memory": "512Mi"})
 

@@ -8,19 +8,16 @@ from functools import partial
 
 import pytest
 
-from cdk8s_spicedb import CleanupProps, CockroachDB, Datastore, MigrationProps, MySQL, SecretKey, Spanner
+from cdk8s_spicedb import CleanupProps, CockroachDB, Datastore, MigrationProps, Spanner
 from tests.synth import synth
 
 from .client import Client, Load, relay
 from .cluster import Namespace, wait
 from .conftest import KEY
-from .databases import COCKROACHDB, DATABASE, MARIADB, USER, image_can_be_pulled
+from .databases import COCKROACHDB, image_can_be_pulled
 from .helm import Helm
-from .props import NEW, OLD, on_postgres
+from .props import NEW, OLD, ON_MARIADB, on_postgres
 
-ON_MARIADB = MySQL(
-    host=MARIADB.name, database=DATABASE, user=USER, password=SecretKey("spicedb", "password"), tls="false"
-)
 ON_COCKROACHDB = CockroachDB(host=COCKROACHDB.name, database="defaultdb", user="root", sslmode="disable")
 _ON_SPANNER = Spanner(project="p", instance="i", database="d", emulator_host="spanner:9010")
 _USAGE = re.compile(r"unknown flag|unknown command|invalid argument|Usage:")

@@ -1,0 +1,94 @@
+"""TLS to the database, with real certificates."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import trustme
+
+from cdk8s_spicedb import MigrationProps, SecretKey
+
+from .cluster import Namespace
+from .databases import MARIADB, POSTGRES, USER, postgres_query
+from .helm import Helm
+from .props import ON_MARIADB, ON_POSTGRES, on_postgres
+
+_ON_TLS = attrs.evolve(
+    ON_POSTGRES,
+    sslmode=None,
+    ca=SecretKey("certificates", "ca.crt"),
+    client_certificate=SecretKey("client", "tls.crt"),
+    client_key=SecretKey("client", "tls.key"),
+)
+_ARGUMENTS = {
+    "ssl": "on",
+    "ssl_cert_file": "/certificates/tls.crt",
+    "ssl_key_file": "/certificates/tls.key",
+    "ssl_ca_file": "/certificates/ca.crt",
+}
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def _certificate(namespace: Namespace, name: str, authority: trustme.CA, certificate: trustme.LeafCert) -> None:
+    chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
+    key, ca = certificate.private_key_pem.bytes(), authority.cert_pem.bytes()
+    namespace.secret(name, {"tls.crt": chain.decode(), "tls.key": key.decode(), "ca.crt": ca.decode()})
+
+
+@pytest.fixture
+def postgres_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
+    """A PostgreSQL that shows a certificate and asks for one."""
+    _certificate(namespace, "certificates", authority, authority.issue_cert(POSTGRES.name))
+    _certificate(namespace, "client", authority, authority.issue_cert(common_name=USER))
+    arguments = ("postgres", *(f"-c{name}={value}" for name, value in _ARGUMENTS.items()))
+    attrs.evolve(POSTGRES, arguments=arguments, certificates="certificates").start(namespace)
+
+
+@pytest.fixture
+def mariadb_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
+    """A MariaDB that takes no connection without TLS."""
+    _certificate(namespace, "certificates", authority, authority.issue_cert(MARIADB.name))
+    options = "--require-secure-transport=ON --ssl-cert=/certificates/tls.crt --ssl-key=/certificates/tls.key"
+    entrypoint, none = "/usr/local/bin/docker-entrypoint.sh", "--no-defaults"
+    # An image whose entrypoint refuses option files has to hear of these after that option.
+    script = (
+        f"grep -q -- {none} {entrypoint} || exec {entrypoint} mariadbd {options}; "
+        f"sed 's#{none}#{none} {options}#' {entrypoint} > /tmp/entrypoint; exec sh /tmp/entrypoint mariadbd"
+    )
+    attrs.evolve(MARIADB, command=("sh", "-c", script), certificates="certificates").start(namespace)
+
+
+def test_servers_and_migration_check_the_database_and_show_who_they_are(
+    helm: Helm, namespace: Namespace, postgres_with_tls: None
+) -> None:
+    outcome = helm.install(on_postgres(datastore=_ON_TLS))
+    assert outcome.ok, outcome.output
+    connections = "SELECT DISTINCT client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl"
+    assert postgres_query(namespace, connections).endswith(f"/CN={USER}")
+    unencrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE NOT ssl AND client_port > 0"
+    assert postgres_query(namespace, unencrypted) == "0"
+
+
+def test_a_database_that_somebody_else_vouches_for_is_refused(
+    helm: Helm, namespace: Namespace, postgres_with_tls: None
+) -> None:
+    namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
+    strange = attrs.evolve(_ON_TLS, ca=SecretKey("stranger", "ca.crt"))
+    migration = MigrationProps(restart_policy="Never", backoff_limit=0)
+    outcome = helm.install(on_postgres(datastore=strange, migration=migration))
+    assert not outcome.ok
+    assert "certificate signed by unknown authority" in outcome.output
+
+
+def test_mysqls_certificate_is_checked_against_the_ca(helm: Helm, namespace: Namespace, mariadb_with_tls: None) -> None:
+    on_tls = attrs.evolve(ON_MARIADB, tls=None, ca=SecretKey("certificates", "ca.crt"))
+    outcome = helm.install(on_postgres(datastore=on_tls))
+    assert outcome.ok, outcome.output
+    migration = MigrationProps(restart_policy="Never", backoff_limit=0)
+    trusting = helm.upgrade(on_postgres(datastore=attrs.evolve(on_tls, ca=None), migration=migration))
+    assert not trusting.ok
+    assert "certificate signed by unknown authority" in trusting.output
