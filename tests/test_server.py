@@ -332,7 +332,7 @@ def test_servers_have_the_resources_asked_for() -> None:
 
 
 def test_servers_are_placed_as_asked_for() -> None:
-    affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    affinity: dict[str, object] = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     server = ServerProps(
         node_selector={"disk": "ssd"},
         tolerations=(Toleration(key="dedicated", value="spicedb", effect="NoSchedule"), Toleration(operator="Exists")),

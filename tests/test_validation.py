@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, cast
@@ -175,6 +176,30 @@ BAD: list[tuple[Make, str, str, str]] = [
     (server(extra_args=["-v"]), "server.extra_args", "such as '--dispatch-max-depth=100'", "'--flag=value'"),
     (server(extra_args=["--grpc-preshared-key=x"]), "server.extra_args", "carry a secret", "preshared_key"),
     (server(extra_args=["--datastore-conn-uri", "x"]), "server.extra_args", "carry a secret", "datastore and env"),
+    (
+        server(env={"SPICEDB_GRPC_PRESHARED_KEY": KEY}),
+        "server.env[SPICEDB_GRPC_PRESHARED_KEY]",
+        "other than those of preshared_key and datastore",
+        "say it with preshared_key",
+    ),
+    (
+        server(env={"SPICEDB_DATASTORE_ENGINE": "memory"}),
+        "server.env[SPICEDB_DATASTORE_ENGINE]",
+        "other than those of preshared_key and datastore",
+        "say it with preshared_key or datastore",
+    ),
+    (
+        cleanup(tolerations=[Toleration(operator="Exists", value="x")]),
+        "cleanup.tolerations[0].value",
+        "nothing with operator='Exists'",
+        "leave it out",
+    ),
+    (
+        cleanup(tolerations=[Toleration(key="a", effect="NoSchedule", toleration_seconds=5)]),
+        "cleanup.tolerations[0].toleration_seconds",
+        "effect='NoExecute'",
+        "leave it out",
+    ),
     (server(env={"GOMAXPROCS": 2}), "server.env", "a str or a SecretKey", "quote values"),
     (server(env={"GO-MAX": "2"}), "server.env", "names of environment variables", "GOMAXPROCS"),
     (server(env=["A=B"]), "server.env", "a mapping from", "'GOMAXPROCS'"),
@@ -705,3 +730,22 @@ def test_a_migration_without_a_schema_adds_nothing() -> None:
     with pytest.raises(InvalidProps, match="an engine with a schema to migrate"):
         Migration(chart, "migration", memory()())
     assert chart.node.children == []
+
+
+def test_the_error_survives_the_way_to_another_process() -> None:
+    with pytest.raises(InvalidProps) as caught:
+        require(server(replicas=0)())
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
+
+
+def test_two_of_one_name_do_not_fit_into_a_chart() -> None:
+    app = cdk8s.Testing.app()
+    chart = cdk8s.Chart(app, "chart")
+    SpiceDB(chart, "first", spicedb()())
+    with pytest.raises(InvalidProps, match="chart/first has it") as caught:
+        SpiceDB(chart, "second", spicedb()())
+    assert [problem.field for problem in caught.value.problems] == ["name"]
+    assert [child.node.id for child in chart.node.children] == ["first"]
+    SpiceDB(chart, "third", spicedb(name="other")())
+    SpiceDB(cdk8s.Chart(app, "elsewhere"), "first", spicedb()())
