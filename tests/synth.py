@@ -66,6 +66,11 @@ class Manifests:
         return found
 
     @property
+    def templates(self) -> list[Object]:
+        """The template of each object that makes pods."""
+        return [found["spec"]["template"] for found in self.objects if "template" in found.get("spec", {})]
+
+    @property
     def kinds(self) -> list[str]:
         """The kind of each object."""
         return [found["kind"] for found in self.objects]

@@ -326,3 +326,16 @@ def test_constructs_are_constructs_of_cdk8s() -> None:
     chart = cdk8s_spicedb.SpiceDBChart(cdk8s.Testing.app(), "chart", of())
     assert isinstance(chart, cdk8s.Chart)
     assert isinstance(chart.spicedb.server.deployment, cdk8s.ApiObject)
+
+
+def test_every_module_has_its_tests() -> None:
+    folder = Path(cdk8s_spicedb.__file__).parent
+    modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    tested = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert modules - {"__init__"} <= tested
+
+
+@pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)
+def test_what_users_say_stays_as_they_said_it(kind: type) -> None:
+    assert attrs.inspect(kind).is_frozen
+    assert all(setting.kw_only for setting in attrs.fields(kind)) or kind is SecretKey

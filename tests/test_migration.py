@@ -21,7 +21,6 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     SpiceDBWarning,
     Toleration,
-    known_releases,
 )
 from tests.synth import ENGINES, POSTGRES, Manifests, Object, chart, environment, manifests, synth
 
@@ -105,23 +104,6 @@ def test_a_phase_comes_after_the_target(target: str) -> None:
     assert found["command"] == ["spicedb", "migrate", target, "--phase=write"]
 
 
-def test_a_phase_warns_that_no_release_takes_it_and_names_what_does() -> None:
-    with pytest.warns(SpiceDBWarning) as caught:
-        migration(MigrationProps(target_phase=MigrationPhase.READ))
-    (warning,) = caught
-    message = str(warning.message)
-    assert warning.category is SpiceDBWarning
-    assert "--phase=read" in message
-    assert f"up to {known_releases().newest} " in message
-    assert "schema_mode" in message
-    assert "datastore_migration_phase" in message
-
-
-def test_without_a_phase_nothing_warns(recwarn: pytest.WarningsRecorder) -> None:
-    migration(MigrationProps(target_migration="add-caveats"))
-    assert recwarn.list == []
-
-
 def test_a_migration_with_nothing_set_runs_with_these_arguments() -> None:
     assert container()["args"] == [
         "--log-level=info",
@@ -182,6 +164,13 @@ def test_the_migration_reaches_the_datastore_as_the_servers_do(datastore: Datast
     # `spicedb migrate` expands ${NAME} itself, for the servers Kubernetes expands $(NAME).
     own = {name: value.replace("${", "$(").replace("}", ")") if "$" in value else value for name, value in own.items()}
     assert own == servers
+
+
+def test_who_expands_the_password_in_a_mysql_uri_differs() -> None:
+    found = synth(attrs.evolve(BASE, datastore=ENGINES["mysql-parts"]))
+    own, servers = environment(found.container("Job", "migration")), environment(found.container("Deployment"))
+    assert own["SPICEDB_DATASTORE_CONN_URI"].startswith("spicedb:${DATASTORE_PASSWORD}@tcp(")
+    assert servers["SPICEDB_DATASTORE_CONN_URI"].startswith("spicedb:$(DATASTORE_PASSWORD)@tcp(")
 
 
 @pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)

@@ -10,7 +10,6 @@ import cdk8s
 import pytest
 
 from cdk8s_spicedb import (
-    Datastore,
     Memory,
     MigrationProps,
     Resources,
@@ -20,7 +19,6 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     SpiceDBWarning,
     Toleration,
-    known_releases,
 )
 from tests.synth import ENGINES, POSTGRES, Manifests, Object, chart, environment, full_props, manifests
 
@@ -364,33 +362,11 @@ def test_one_server_alone_serves_from_memory() -> None:
     assert "annotations" not in found.one("Deployment")["spec"]["template"]["metadata"]
 
 
-@pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)
-def test_an_unknown_version_warns_of_what_is_not_checked(datastore: Datastore) -> None:
-    with pytest.warns(SpiceDBWarning) as caught:
-        servers(SpiceDBProps(version="v9.1.0", datastore=datastore))
-    (warning,) = caught
-    message = str(warning.message)
-    assert "v9.1.0 is not among the releases" in message
-    assert datastore.engine in message
-    assert f"newest: {known_releases().newest}" in message
-    assert "with_release" in message
-
-
 def test_an_unknown_version_renders_as_the_newest_does() -> None:
     with pytest.warns(SpiceDBWarning):
         found = servers(version="v9.1.0").container("Deployment")
     assert found["image"] == "ghcr.io/authzed/spicedb:v9.1.0"
     assert found["args"] == arguments()
-
-
-def test_a_version_that_the_users_table_knows_does_not_warn(recwarn: pytest.WarningsRecorder) -> None:
-    servers(version="v9.1.0", releases=known_releases().with_release("v9.1.0", {}))
-    assert recwarn.list == []
-
-
-def test_the_memory_engine_does_not_warn_of_versions(recwarn: pytest.WarningsRecorder) -> None:
-    servers(SpiceDBProps(version="v9.1.0", datastore=Memory()))
-    assert recwarn.list == []
 
 
 def test_what_has_no_prop_is_patched() -> None:

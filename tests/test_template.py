@@ -1,0 +1,58 @@
+"""What every pod has in common."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk8s_spicedb import SpiceDBProps
+from tests.synth import matrix, synth
+
+MATRIX = matrix()
+EXAMPLES = pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
+NONROOT = 65532
+
+
+@EXAMPLES
+def test_every_pod_passes_the_restricted_standard(props: SpiceDBProps) -> None:
+    found = synth(props).templates
+    assert found
+    for each in found:
+        spec, containers = each["spec"], each["spec"]["containers"]
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(spec)
+        assert {key for volume in spec.get("volumes", []) for key in volume} <= {"name", "projected"}
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True
+        assert pod["runAsUser"] == pod["runAsGroup"] == pod["fsGroup"] == NONROOT
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert containers
+        for container in containers:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+            assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+@EXAMPLES
+def test_every_container_asks_for_resources_and_has_limits(props: SpiceDBProps) -> None:
+    for each in synth(props).templates:
+        for container in each["spec"]["containers"]:
+            assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+            assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@EXAMPLES
+def test_no_pod_gets_variables_of_services(props: SpiceDBProps) -> None:
+    assert {each["spec"]["enableServiceLinks"] for each in synth(props).templates} == {False}
+
+
+@EXAMPLES
+def test_a_pod_has_a_token_only_where_it_talks_to_kubernetes(props: SpiceDBProps) -> None:
+    found = synth(props)
+    bound = {subject["name"] for binding in found.all("RoleBinding") for subject in binding["subjects"]}
+    for each in found.templates:
+        spec = each["spec"]
+        assert spec["automountServiceAccountToken"] is (spec.get("serviceAccountName") in bound)
+    assert {each["automountServiceAccountToken"] for each in found.all("ServiceAccount")} == {False}
