@@ -57,6 +57,7 @@ class EngineReleases:
             raise SpiceDBError("a later release has an earlier head; migrations only go forward")
 
     def with_release(self, version: str, revisions: Sequence[str]) -> EngineReleases:
+        """These and one release more; without revisions of its own it has the head of the release before."""
         earlier = [known for known in self.heads if version_order(known) < version_order(version)]
         if not earlier and not revisions:
             return self
@@ -69,6 +70,7 @@ class ReleaseTable:
     """The releases this package knows; extend it with `with_release` when SpiceDB moves faster than this package."""
 
     engines: Mapping[str, EngineReleases]
+    """By SpiceDB's name for the engine, its migrations and releases."""
     flags: Mapping[str, str] = field(factory=dict)
     """By flag, the first release that takes it; flags that are not here are as old as SpiceDB."""
 
@@ -78,6 +80,7 @@ class ReleaseTable:
         return max((version for engine in self.engines.values() for version in engine.heads), key=version_order)
 
     def knows(self, engine: str, version: str) -> bool:
+        """Whether a release of an engine is in the table."""
         return engine in self.engines and version in self.engines[engine].heads
 
     def revisions(self, engine: str, version: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import warnings
 
 from .errors import SpiceDBWarning
 from .props import SpiceDBProps
+from .releases import known_releases
 
 
 def warn_of_unknown_version(props: SpiceDBProps) -> None:
@@ -23,7 +24,7 @@ def warn_of_phase(props: SpiceDBProps) -> None:
     phase = props.migration.target_phase
     if phase is not None:
         _warn(
-            f"{props.name}: no released SpiceDB up to {props.releases.newest} has `migrate --phase`; the migration "
+            f"{props.name}: no released SpiceDB up to {known_releases().newest} has `migrate --phase`; the migration "
             f"will fail with its usage text. For --phase={phase.value} set ServerProps.schema_mode (SpiceDB 1.53 and "
             "later) or ServerProps.datastore_migration_phase (PostgreSQL at 1.14, Spanner at 1.22) and roll "
             "the servers out."

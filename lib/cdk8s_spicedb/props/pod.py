@@ -87,6 +87,7 @@ class Toleration:
     """How long a pod stays on a node with a ``NoExecute`` taint, in seconds. Default: for good."""
 
     def manifest(self) -> dict[str, Any]:
+        """As one of a pod's ``tolerations``."""
         fields = {
             "key": self.key,
             "operator": self.operator,
@@ -122,7 +123,7 @@ class PodProps:
     """What can be said of any pod of a release."""
 
     resources: Resources = field(metadata=RESOURCES)
-    """What the container asks for and may use (``resources``)."""
+    """What the container asks for and may use (``resources``). Required here; each kind of pod has a default."""
     pod_labels: Mapping[str, str] = field(factory=dict, metadata=labels_check())
     """Labels of the pods beside this package's own. Default: none."""
     pod_annotations: Mapping[str, str] = field(factory=dict, metadata=annotations_check(CHECKSUM))
