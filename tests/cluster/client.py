@@ -114,6 +114,7 @@ def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
         "image": "docker.io/library/busybox:1.37",
         "command": ["sh", "-c", f"nc -ll {onward} || exec nc -lk {onward}"],  # busybox is built with either
         "securityContext": RESTRICTED_CONTAINER,
+        "startupProbe": {"tcpSocket": {"port": 50051}, "periodSeconds": 1, "failureThreshold": 30},
     }
     spec = {
         "automountServiceAccountToken": False,

@@ -35,7 +35,7 @@ def test_serves_throughout_an_upgrade_and_a_rollback(any_helm: Helm, namespace: 
 def _report(what: str, seconds: float, load: Load) -> None:
     print(f"{what}: {seconds:.1f} s, {load.checks} checks, {len(load.failures)} failed, {load.longest_gap:.2f} s gap")
     assert load.failures == []
-    assert load.checks > 100
+    assert load.checks > 50
 
 
 def test_migrates_before_the_first_new_server_starts(helm: Helm, namespace: Namespace, postgres: None) -> None:
