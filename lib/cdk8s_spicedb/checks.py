@@ -65,11 +65,11 @@ def optional(metadata: Metadata) -> Metadata:
     }
 
 
-def flag(fix: str = "write True or False, without quotes") -> Metadata:
-    return check("True or False", lambda value: isinstance(value, bool), fix)
+def flag() -> Metadata:
+    return check("True or False", lambda value: isinstance(value, bool), "write True or False, without quotes")
 
 
-def whole_number(least: int, most: int | None = None, *, unit: str = "", fix: str = "") -> Metadata:
+def whole_number(least: int, most: int | None = None, *, unit: str = "") -> Metadata:
     amount = f"a whole number{f' of {unit}' if unit else ''}, "
     allowed = amount + (f"{least} or more" if most is None else f"{least} to {most}")
 
@@ -81,7 +81,7 @@ def whole_number(least: int, most: int | None = None, *, unit: str = "", fix: st
             and (most is None or value <= most)
         )
 
-    return check(allowed, accepts, fix or "give a number in that range, without quotes")
+    return check(allowed, accepts, "give a number in that range, without quotes")
 
 
 def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
@@ -105,7 +105,7 @@ def one_of(*values: str, fix: str = "") -> Metadata:
     return check(", ".join(values), lambda value: value in values, fix or "write one of these exactly")
 
 
-def instance(kind: type | tuple[type, ...], allowed: str, fix: str, *, shown: bool = True) -> Metadata:
+def instance(kind: type, allowed: str, fix: str, *, shown: bool = True) -> Metadata:
     return check(allowed, lambda value: isinstance(value, kind), fix, shown=shown)
 
 
@@ -146,8 +146,8 @@ def excluding(metadata: Metadata, *reserved: str) -> Metadata:
     )
 
 
-def string(fix: str = "give a text in quotes", *, shown: bool = True) -> Metadata:
-    return check("a str", lambda value: isinstance(value, str), fix, shown=shown)
+def string(fix: str = "give a text in quotes") -> Metadata:
+    return check("a str", lambda value: isinstance(value, str), fix)
 
 
 # ---------------------------------------------------------------- rules between fields

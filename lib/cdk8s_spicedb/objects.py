@@ -48,18 +48,17 @@ class Objects:
         """Adds the component's ServiceAccount; pods that need its token ask for it themselves."""
         return self.add("ServiceAccount", {"automountServiceAccountToken": False}, annotations=annotations)
 
-    def add_role(self, *rules: Manifest) -> tuple[ApiObject, ApiObject]:
+    def add_role(self, *rules: Manifest) -> None:
         """Adds a Role for the component's ServiceAccount, in the release's namespace alone."""
-        role = self.add("Role", {"rules": list(rules)})
+        self.add("Role", {"rules": list(rules)})
         subject = {"kind": "ServiceAccount", "name": self.name}
-        binding = self.add(
+        self.add(
             "RoleBinding",
             {
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": self.name},
                 "subjects": [subject],
             },
         )
-        return role, binding
 
 
 def api_rule(resource: str, *verbs: str, group: str = "", name: str | None = None) -> Manifest:

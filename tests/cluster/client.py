@@ -101,6 +101,15 @@ class Load:
             time.sleep(0.01)
 
 
+# What is left unread is read before a connection closes: to close it unread is a reset, and that ends a port-forward.
+# Busybox has tcpsvd, or, in Debian's build, an nc whose backlog is the number of its l.
+_RELAY = """
+each='nc {service} 50051; timeout 0.3 cat > /dev/null'
+if command -v tcpsvd > /dev/null; then exec tcpsvd -b 64 -c 64 0 50051 sh -c "$each"; fi
+exec nc -llllllllllllllll -p 50051 -e sh -c "$each"
+"""
+
+
 @contextmanager
 def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
     """An address outside the cluster, each connection to which is a new one through the Service.
@@ -108,11 +117,10 @@ def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
     A port-forward ends with its pod, so it goes to a pod that no release touches, which passes connections on.
     """
     name = f"relay-{service}"
-    onward = f"-p 50051 -e nc {service} 50051"
     container = {
         "name": "relay",
         "image": "docker.io/library/busybox:1.37",
-        "command": ["sh", "-c", f"nc -ll {onward} || exec nc -lk {onward}"],  # busybox is built with either
+        "command": ["sh", "-c", _RELAY.format(service=service)],
         "securityContext": RESTRICTED_CONTAINER,
         "startupProbe": {"tcpSocket": {"port": 50051}, "periodSeconds": 1, "failureThreshold": 30},
     }

@@ -106,6 +106,7 @@ class Namespace:
             try:
                 assert process.stdout is not None
                 yield process.stdout.readline().split()[2]
+                assert process.poll() is None, "the port-forward ended early: what failed may have failed there"
             finally:
                 process.terminate()
 
