@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import SpiceDBProps
+from tests.charts import write_chart
 from tests.programs import ROOT
 from tests.synth import Object, matrix, synth
 
@@ -29,16 +30,6 @@ contexts: [{name: none, context: {cluster: none, user: none}}]
 clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}]
 users: [{name: none, user: {}}]
 """
-
-
-def write_chart(folder: Path, objects: Iterable[Object]) -> Path:
-    """A chart of the objects, with all that a chart should have."""
-    (folder / "templates").mkdir(parents=True)
-    metadata = {"apiVersion": "v2", "name": "spicedb", "version": "1.0.0", "icon": "https://example.com/icon.svg"}
-    (folder / "Chart.yaml").write_text(yaml.safe_dump(metadata))
-    (folder / "values.yaml").write_text("{}\n")
-    (folder / "templates" / "spicedb.yaml").write_text(yaml.safe_dump_all(objects))
-    return folder
 
 
 def parse(text: str) -> list[Object]:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from enum import Enum
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -168,13 +169,13 @@ def rule(*fields: str) -> Callable[[R], R]:
 
 def problems(props: Any, path: str = "") -> Iterator[Problem]:
     """All problems in ``props`` and in the props within it, fields first."""
-    unsound = set()
-    for field in attrs.fields(type(props)):
+    unsound, kind = set(), cast(Any, type(props))
+    for field in attrs.fields(kind):
         found = list(_field_problems(field, getattr(props, field.name), f"{path}{field.name}"))
         if found:
             unsound.add(field.name)
         yield from found
-    for reads, method in _rules(type(props)):
+    for reads, method in _rules(kind):
         if unsound.isdisjoint(reads):
             for problem in method(props):
                 yield attrs.evolve(problem, field=path + problem.field)
@@ -192,6 +193,7 @@ def _field_problems(field: attrs.Attribute[Any], value: object, path: str) -> It
         yield from problems(value, f"{path}.")
 
 
+@cache
 def _rules(kind: type) -> list[tuple[tuple[str, ...], Rule]]:
     members = (getattr(kind, name) for name in dir(kind))
     return [(getattr(member, _READS), member) for member in members if hasattr(member, _READS)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +35,11 @@ def argument(flag: str, value: str | int | bool | timedelta) -> str:
             else f"--{flag}={value // timedelta(seconds=1)}s"
         )
     return f"--{flag}={value}"
+
+
+def arguments(settings: Mapping[str, str | int | bool | timedelta | None]) -> list[str]:
+    """The arguments of settings by flag, in their order; what is None is left to SpiceDB."""
+    return [argument(flag, value) for flag, value in settings.items() if value is not None]
 
 
 def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:

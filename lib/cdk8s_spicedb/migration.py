@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from cdk8s import ApiObject
 from constructs import Construct
 
-from .env import argument, container_env
+from .env import argument, arguments, container_env
 from .hooks import MIGRATION, MIGRATION_IDENTITY, hook_annotations
 from .labels import Component, object_name
 from .objects import Objects
 from .props import SpiceDBProps, require_migration
-from .template import TERMINATION_LOG, Manifest, container, pod_template
+from .template import Manifest, container, pod_template, termination_log
 from .warning import warn_of_phase
 
 
@@ -30,15 +29,12 @@ class Migration(Construct):
         objects = Objects(self, props, Component.MIGRATION)
         identity = props.migration_identity
         if identity:
-            self._add_identity(objects, props, identity)
+            hook = hook_annotations(props.delivery, MIGRATION_IDENTITY)
+            objects.add_service_account({**identity, **hook})
         self.job: ApiObject = objects.add(
             "Job", {"spec": _job(props)}, annotations=hook_annotations(props.delivery, MIGRATION)
         )
         """The Job, as the cdk8s object; patch it for what has no prop."""
-
-    def _add_identity(self, objects: Objects, props: SpiceDBProps, identity: Mapping[str, str]) -> None:
-        hook = hook_annotations(props.delivery, MIGRATION_IDENTITY)
-        objects.add_service_account({**identity, **hook})
 
 
 def _job(props: SpiceDBProps) -> Manifest:
@@ -77,8 +73,6 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "log-format": props.server.log_format,
         "migration-timeout": migration.migration_timeout,
         "migration-backfill-batch-size": migration.backfill_batch_size,
-        "termination-log-path": TERMINATION_LOG
-        if props.releases.takes("termination-log-path", props.version)
-        else None,
+        "termination-log-path": termination_log(props),
     }
-    return [argument(flag, value) for flag, value in settings.items() if value is not None]
+    return arguments(settings)

@@ -9,12 +9,12 @@ from constructs import Construct
 
 from .checks import require
 from .checksum import migration_checksum
-from .env import EnvVar, argument, container_env, variable
+from .env import EnvVar, argument, arguments, container_env, variable
 from .labels import CHECKSUM, Component, selector_labels
 from .objects import Objects, api_rule
-from .ports import DISPATCH, GRPC, open_ports
+from .ports import DISPATCH, GRPC, NUMBERS, open_ports
 from .props import SpiceDBProps
-from .template import TERMINATION_LOG, Manifest, container, pod_template
+from .template import Manifest, container, pod_template, termination_log
 from .warning import warn_of_unknown_version
 
 
@@ -76,7 +76,7 @@ def _program(props: SpiceDBProps) -> dict[str, Any]:
         "env": container_env(_env(props)),
         "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
         # SpiceDB answers that it serves once the datastore's schema is one that it can work with.
-        "readinessProbe": {"grpc": {"port": open_ports(props)[GRPC]}, "periodSeconds": 2, "timeoutSeconds": 2},
+        "readinessProbe": {"grpc": {"port": NUMBERS[GRPC]}, "periodSeconds": 2, "timeoutSeconds": 2},
         # Not the same question: a server that waits for a migration, or for a slow database, must not be killed.
         "livenessProbe": {"tcpSocket": {"port": GRPC}, "initialDelaySeconds": 30, "failureThreshold": 6},
     }
@@ -101,14 +101,11 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         **(_dispatch(props) if props.dispatches else {}),
         "datastore-migration-phase": server.datastore_migration_phase,
         "experimental-schema-mode": server.schema_mode,
-        "termination-log-path": TERMINATION_LOG
-        if props.releases.takes("termination-log-path", props.version)
-        else None,
+        "termination-log-path": termination_log(props),
     }
-    arguments = [argument(flag, value) for flag, value in settings.items() if value is not None]
     # This flag takes one value at a time.
     allowed = [argument("datastore-allowed-migrations", revision) for revision in props.allowed_migrations]
-    return [*arguments, *allowed, *server.extra_args]
+    return [*arguments(settings), *allowed, *server.extra_args]
 
 
 def _dispatch(props: SpiceDBProps) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .cleanup import Cleanup
 from .errors import InvalidProps, Problem
 from .labels import Component, selector_labels
 from .migration import Migration
-from .ports import GRPC, open_ports
+from .ports import GRPC, NUMBERS
 from .props import SpiceDBProps
 from .server import Server
 
@@ -57,7 +57,7 @@ class SpiceDB(Construct):
     def grpc_address(self) -> str:
         """Where clients in the cluster reach it: ``NAME:50051``, with the chart's namespace when it has one."""
         namespace = Chart.of(self).namespace
-        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{open_ports(self.props)[GRPC]}"
+        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{NUMBERS[GRPC]}"
 
     @property
     def labels(self) -> dict[str, str]:

@@ -10,7 +10,6 @@ from .props import PodProps, SpiceDBProps
 from .volume import SecretFiles
 
 _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's has no user of its own
-TERMINATION_LOG = "/dev/termination-log"
 Manifest = dict[str, Any]
 
 
@@ -73,6 +72,11 @@ def pod_template(
             },
         },
     }
+
+
+def termination_log(props: SpiceDBProps) -> str | None:
+    """Where SpiceDB leaves the reason of its end for the pod's status, if the release can."""
+    return "/dev/termination-log" if props.releases.takes("termination-log-path", props.version) else None
 
 
 def given(fields: Manifest) -> Manifest:

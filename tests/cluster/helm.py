@@ -6,10 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import yaml
 from attrs import frozen
 
 from cdk8s_spicedb import SpiceDBProps
+from tests.charts import write_chart
 from tests.synth import synth
 
 from .cluster import Namespace, run
@@ -46,10 +46,6 @@ class Helm:
         """Uninstalls the release and waits until its objects are gone."""
         return self._run("uninstall", release, "--wait", "--timeout=90s")
 
-    def install_chart(self, chart: Path, release: str = "release") -> Outcome:
-        """Installs a chart folder and waits until it is up."""
-        return self._run("install", release, str(chart), "--timeout=90s", "--wait")
-
     def _run(self, *arguments: str) -> Outcome:
         start = time.monotonic()
         done: subprocess.CompletedProcess[str] = run(
@@ -58,9 +54,4 @@ class Helm:
         return Outcome(done.returncode == 0, done.stdout + done.stderr, time.monotonic() - start)
 
     def _chart(self, *props: SpiceDBProps) -> str:
-        templates = self._folder / "chart" / "templates"
-        templates.mkdir(parents=True, exist_ok=True)
-        chart = {"apiVersion": "v2", "name": "spicedb", "version": "1.0.0"}
-        (templates.parent / "Chart.yaml").write_text(yaml.safe_dump(chart))
-        (templates / "spicedb.yaml").write_text(yaml.safe_dump_all(synth(*props).objects))
-        return str(templates.parent)
+        return str(write_chart(self._folder / "chart", synth(*props).objects))

@@ -31,7 +31,7 @@ class PostgreSQL(LibpqDatastore):
     def _settings(self) -> tuple[EnvVar, ...]:
         provider = self.credentials_provider
         own = (variable("datastore-credentials-provider-name", provider),) if provider else ()
-        return (*own, *LibpqDatastore._settings(self))
+        return (*own, *super()._settings())
 
     @rule("uri", "host", "password", "credentials_provider", "client_certificate")
     def _one_proof(self) -> Iterator[Problem]:

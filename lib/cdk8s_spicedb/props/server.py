@@ -117,13 +117,16 @@ class ServerProps(PodProps):
     @property
     def termination_seconds(self) -> int:
         """The grace period that Kubernetes gives a server, in seconds."""
-        needed = self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
-        return self.termination_grace_period_seconds or needed + 5
+        return self.termination_grace_period_seconds or self._drain_seconds + 5
+
+    @property
+    def _drain_seconds(self) -> int:
+        """The sleep and twice the grace period, which is rounded up."""
+        return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
 
     @rule("termination_grace_period_seconds", "pre_stop_sleep_seconds", "shutdown_grace_period")
     def _time_to_drain(self) -> Iterator[Problem]:
-        needed = self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
-        given = self.termination_grace_period_seconds
+        needed, given = self._drain_seconds, self.termination_grace_period_seconds
         if given is not None and given < needed:
             yield Problem(
                 "termination_grace_period_seconds",
