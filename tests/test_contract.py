@@ -37,8 +37,9 @@ from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
     Cleanup CleanupProps CockroachDB Datastore Delivery EngineReleases InvalidProps Memory Migration MigrationPhase
-    MigrationProps MySQL PodProps PostgreSQL Problem ReleaseTable Resources SecretKey Server ServerProps Spanner SpiceDB
-    SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Toleration known_releases
+    MigrationProps MySQL PodProps PostgreSQL Problem ReleaseTable Resources Rollout SecretKey Server ServerProps Spanner
+    SpiceDB SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration UpgradePlan UpgradeStep known_releases
+    plan_upgrade write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -74,6 +75,12 @@ def test_the_public_names_are_these() -> None:
     assert cdk8s_spicedb.__all__ == _NAMES.split()
     assert all(hasattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__)
     assert cdk8s_spicedb.__all__ == sorted(cdk8s_spicedb.__all__, key=lambda name: (name[0].islower(), name.lower()))
+
+
+def test_there_are_no_other_names() -> None:
+    assert set(_NAMES.split()) <= set(dir(cdk8s_spicedb))
+    with pytest.raises(AttributeError, match="has no attribute 'SpiceBD'"):
+        cdk8s_spicedb.SpiceBD  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize("name", _NAMES.split())
@@ -342,7 +349,7 @@ def test_every_module_has_its_tests() -> None:
     folder = Path(cdk8s_spicedb.__file__).parent
     modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     tested = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert modules - {"__init__"} <= tested
+    assert modules - {"__init__", "__main__"} <= tested  # the latter runs with the command line's
 
 
 @pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from attrs import evolve
 
 from cdk8s_spicedb import (
     CockroachDB,
@@ -14,10 +15,12 @@ from cdk8s_spicedb import (
     MySQL,
     PostgreSQL,
     ReleaseTable,
+    Rollout,
     SecretKey,
     Spanner,
     SpiceDBError,
     SpiceDBProps,
+    Stop,
     known_releases,
 )
 from cdk8s_spicedb.checks import problems
@@ -61,6 +64,96 @@ def test_migrations_only_go_forward() -> None:
         EngineReleases(("one", "two"), {"v1.9.0": "two", "v1.10.0": "one"})
 
 
+ROLLOUTS = (
+    Rollout(revision="one", starts_on=["one", "two"], why="a"),
+    Rollout(revision="two", starts_on=["two"], why="b"),
+)
+STOP = Stop("v1.1.0", "v1.1.0", "a reason", "a source", ROLLOUTS)
+
+
+def test_a_sound_stop() -> None:
+    engine = EngineReleases(("one", "two"), {"v1.0.0": "one", "v1.1.0": "two"}, (STOP,))
+    assert engine.starts_on("v1.1.0") == {"one", "two"}
+    assert engine.starts_on("v1.0.0") == {"one"}
+    assert engine.starts_on("v9.9.9") == set()
+
+
+@pytest.mark.parametrize(
+    ("revisions", "heads", "stops", "message"),
+    [
+        (("one", "one"), {"v1.0.0": "one"}, (), "a revision twice"),
+        (("one", "two"), {"v1.0.0": "one"}, (), "revisions that no release has: two"),
+        (("one",), {}, (), "revisions that no release has: one"),
+        (("two",), {"v1.0.0": "two"}, (STOP,), "stop v1.1.0: no known release"),
+        (("one",), {"v1.1.0": "one"}, (STOP,), "stop v1.1.0: unknown revisions: two"),
+        (("two", "one"), {"v1.1.0": "one"}, (STOP,), "stop v1.1.0: roll-outs out of order"),
+        (
+            ("one", "two", "three"),
+            {"v1.1.0": "three"},
+            (STOP,),
+            "stop v1.1.0: its last roll-out does not end at its head, three",
+        ),
+        (
+            ("one", "two"),
+            {"v1.1.0": "two"},
+            (evolve(STOP, rollouts=(evolve(ROLLOUTS[0], starts_on=["one"]), ROLLOUTS[1])),),
+            "stop v1.1.0: one: servers do not start on two",
+        ),
+        (
+            ("one", "two"),
+            {"v1.1.0": "two"},
+            (evolve(STOP, rollouts=(evolve(ROLLOUTS[1], starts_on=[]),)),),
+            "stop v1.1.0: two: servers do not start on two",
+        ),
+        (
+            ("one", "two"),
+            {"v1.1.0": "two", "v1.2.0": "two"},
+            (evolve(STOP, version="v1.2.0"), STOP),
+            "stops out of order",
+        ),
+        (("one", "two"), {"v1.1.0": "two"}, (STOP, STOP), "stops out of order"),
+    ],
+)
+def test_a_table_that_is_not_sound(
+    revisions: Sequence[str], heads: Mapping[str, str], stops: Sequence[Stop], message: str
+) -> None:
+    with pytest.raises(SpiceDBError) as raised:
+        EngineReleases(revisions, heads, stops)
+    assert message in str(raised.value)
+
+
+def test_a_caution_is_for_a_revision() -> None:
+    with pytest.raises(SpiceDBError, match="heads or cautions that are not among the revisions: two"):
+        EngineReleases(("one",), {"v1.0.0": "one"}, cautions={"two": "slow"})
+
+
+def test_all_that_is_unsound_is_said_at_once() -> None:
+    with pytest.raises(SpiceDBError, match=r"a revision twice; .*three; stop v1\.1\.0: no known release"):
+        EngineReleases(("one", "two", "two", "three"), {"v1.0.0": "one"}, (STOP,))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "between"),
+    [
+        (None, None, ("one", "two", "three")),
+        (None, "two", ("one", "two")),
+        ("one", "three", ("two", "three")),
+        ("two", "two", ()),
+        ("three", None, ()),
+    ],
+)
+def test_the_revisions_between_two(start: str | None, end: str | None, between: tuple[str, ...]) -> None:
+    assert TOY.between(start, end) == between
+
+
+@pytest.mark.parametrize(
+    ("version", "head"),
+    [("v0.9.0", None), ("v1.0.0", "one"), ("v1.0.7", "one"), ("v1.1.0", "three"), ("v9.0.0", "three")],
+)
+def test_the_head_of_a_release_or_of_the_one_before_it(version: str, head: str | None) -> None:
+    assert TOY.head(version) == head
+
+
 def test_the_order_in_which_releases_are_written_does_not_matter() -> None:
     written = EngineReleases(("one", "two"), {"v1.10.0": "two", "v1.9.0": "one"})
     assert ReleaseTable({"toy": written}).newest == "v1.10.0"
@@ -81,16 +174,16 @@ def test_the_newest_is_of_any_engine() -> None:
         ("v9.0.0", (), ()),
     ],
 )
-def test_revisions_and_later_heads(version: str, revisions: Sequence[str], later: Sequence[str]) -> None:
+def test_revisions_and_allowed_migrations(version: str, revisions: Sequence[str], later: Sequence[str]) -> None:
     assert TABLE.revisions("toy", version) == revisions
-    assert TABLE.later_heads("toy", version) == later
+    assert TABLE.allowed_migrations("toy", version) == later
     assert TABLE.knows("toy", version) is bool(revisions)
 
 
 def test_an_unknown_engine_has_nothing() -> None:
     assert not TABLE.knows("oracle", "v1.0.0")
     assert TABLE.revisions("oracle", "v1.0.0") == ()
-    assert TABLE.later_heads("oracle", "v1.0.0") == ()
+    assert TABLE.allowed_migrations("oracle", "v1.0.0") == ()
 
 
 @pytest.mark.parametrize(
@@ -109,8 +202,8 @@ def test_a_release_with_new_revisions() -> None:
     table = TABLE.with_release("v1.3.0", {"toy": ["four", "five"]})
     assert table.newest == "v1.3.0"
     assert table.revisions("toy", "v1.3.0") == ("one", "two", "three", "four", "five")
-    assert table.later_heads("toy", "v1.0.0") == ("three", "five")
-    assert table.later_heads("toy", "v1.2.0") == ("five",)
+    assert table.allowed_migrations("toy", "v1.0.0") == ("three", "five")
+    assert table.allowed_migrations("toy", "v1.2.0") == ("five",)
     assert table.since("some-flag") == "v1.1.0"
 
 
@@ -123,14 +216,14 @@ def test_a_release_without_migrations_keeps_the_head() -> None:
 def test_a_backport_keeps_the_head_of_its_line() -> None:
     table = TABLE.with_release("v1.0.1", {})
     assert table.revisions("toy", "v1.0.1") == ("one",)
-    assert table.later_heads("toy", "v1.0.1") == ("three",)
+    assert table.allowed_migrations("toy", "v1.0.1") == ("three",)
     assert table.newest == "v1.2.0"
 
 
 def test_a_known_backport_of_real_releases() -> None:
     table = known_releases().with_release("v1.52.1", {})
-    assert table.later_heads("postgres", "v1.52.1") == ("populate-schema-tables",)
-    assert table.later_heads("mysql", "v1.52.1") == ("populate_schema_tables", "identifiers_case_sensitive")
+    assert table.allowed_migrations("postgres", "v1.52.1") == ("populate-schema-tables",)
+    assert table.allowed_migrations("mysql", "v1.52.1") == ("populate_schema_tables", "identifiers_case_sensitive")
 
 
 def test_with_release_leaves_the_table_as_it_was() -> None:
@@ -141,7 +234,7 @@ def test_with_release_leaves_the_table_as_it_was() -> None:
 
 def test_with_release_can_be_repeated() -> None:
     table = TABLE.with_release("v1.3.0", {"toy": ["four"]}).with_release("v1.4.0", {"toy": ["five"]})
-    assert table.later_heads("toy", "v1.2.0") == ("four", "five")
+    assert table.allowed_migrations("toy", "v1.2.0") == ("four", "five")
 
 
 def test_a_release_before_all_others_is_not_guessed() -> None:
@@ -196,7 +289,7 @@ def test_the_newest_release_has_the_last_head(engine: str, head: str) -> None:
     assert table.newest == "v1.56.0"
     assert table.revisions(engine, table.newest)[-1] == head
     assert table.revisions(engine, table.newest) == table.engines[engine].revisions
-    assert table.later_heads(engine, table.newest) == ()
+    assert table.allowed_migrations(engine, table.newest) == ()
 
 
 @pytest.mark.parametrize(
@@ -208,15 +301,12 @@ def test_the_newest_release_has_the_last_head(engine: str, head: str) -> None:
         ("mysql", "v1.52.0", ("populate_schema_tables", "identifiers_case_sensitive")),
         ("mysql", "v1.53.0", ("identifiers_case_sensitive",)),
         ("postgres", "v1.53.0", ()),
-        (
-            "postgres",
-            "v1.38.0",
-            ("add-watch-api-index-to-relation-tuple-table", "add-index-for-transaction-gc", "populate-schema-tables"),
-        ),
+        ("postgres", "v1.39.0", ("add-index-for-transaction-gc", "populate-schema-tables")),
+        ("postgres", "v1.38.0", ()),  # cannot be told
     ],
 )
-def test_later_heads_of_real_releases(engine: str, version: str, later: Sequence[str]) -> None:
-    assert known_releases().later_heads(engine, version) == later
+def test_allowed_migrations_of_real_releases(engine: str, version: str, later: Sequence[str]) -> None:
+    assert known_releases().allowed_migrations(engine, version) == later
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -280,3 +370,49 @@ def test_an_extended_table_is_used() -> None:
     )
     assert problem.field == "migration.target_migration"
     assert "add-more" in problem.allowed
+
+
+# ---------------------------------------------------------------- stops
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_stop_says_why_and_where_that_is_written(engine: str) -> None:
+    for stop in known_releases().engines[engine].stops:
+        assert stop.why
+        assert stop.source
+        assert version_order(stop.before) <= version_order(stop.version) or not stop.rollouts
+        assert all(rollout.why for rollout in stop.rollouts)
+
+
+@pytest.mark.parametrize(
+    ("engine", "stops"),
+    [
+        ("postgres", ["v1.14.0", "v1.36.2", "v1.37.1"]),
+        ("cockroachdb", ["v1.30.0", "v1.36.2", "v1.37.1"]),
+        ("mysql", ["v1.36.2", "v1.37.1"]),
+        ("spanner", ["v1.22.2", "v1.29.5", "v1.36.2", "v1.37.1"]),
+    ],
+)
+def test_the_stops_of_each_engine(engine: str, stops: list[str]) -> None:
+    assert [stop.version for stop in known_releases().engines[engine].stops] == stops
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "phase", "revisions"),
+    [
+        ("postgres", "v1.14.0", "write-both-read-old", {"add-xid-columns", "add-xid-constraints"}),
+        ("postgres", "v1.14.0", None, {"drop-id-constraints", "drop-bigserial-ids"}),
+        ("postgres", "v1.13.0", None, {"add-ns-config-id"}),
+        ("postgres", "v1.52.0", None, {"add-index-for-transaction-gc", "populate-schema-tables"}),
+        ("postgres", "v1.99.0", None, set()),
+        ("oracle", "v1.52.0", None, set()),
+    ],
+)
+def test_what_servers_start_on(engine: str, version: str, phase: str | None, revisions: set[str]) -> None:
+    assert known_releases().starts_on(engine, version, phase) == revisions
+
+
+def test_a_withdrawn_release_has_a_later_one_instead() -> None:
+    for version, instead in known_releases().withdrawn.items():
+        assert version_order(version) < version_order(instead)
+        assert known_releases().knows("postgres", instead)

@@ -113,7 +113,7 @@ def test_servers_start_on_the_heads_of_later_releases(engine: str, heads: list[s
     assert [each.removeprefix(flag) for each in args if each.startswith(flag)] == heads
 
 
-def test_no_later_heads_are_allowed_where_the_list_is_empty() -> None:
+def test_no_allowed_migrations_are_allowed_where_the_list_is_empty() -> None:
     server = ServerProps(allowed_migrations=())
     args = servers(version="v1.52.0", server=server).container("Deployment")["args"]
     assert not any("allowed-migrations" in each for each in args)

@@ -1,11 +1,12 @@
 """SpiceDB on Kubernetes, as cdk8s constructs: upgrades that migrate first, serve throughout, and can be rolled back."""
 
-from .chart import SpiceDBChart
-from .cleanup import Cleanup
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .datastore import CockroachDB, Datastore, Memory, MySQL, PostgreSQL, Spanner
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
 from .hooks import Delivery
-from .migration import Migration
+from .plan import plan_upgrade
 from .props import (
     CleanupProps,
     MigrationPhase,
@@ -16,10 +17,17 @@ from .props import (
     SpiceDBProps,
     Toleration,
 )
-from .releases import EngineReleases, ReleaseTable, known_releases
+from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
 from .secret import SecretKey
-from .server import Server
-from .spicedb import SpiceDB
+from .upgrade import UpgradePlan, UpgradeStep
+
+if TYPE_CHECKING:
+    from .chart import SpiceDBChart
+    from .cleanup import Cleanup
+    from .migration import Migration
+    from .server import Server
+    from .spicedb import SpiceDB
+    from .write import write_upgrade
 
 __all__ = [
     "Cleanup",
@@ -39,6 +47,7 @@ __all__ = [
     "Problem",
     "ReleaseTable",
     "Resources",
+    "Rollout",
     "SecretKey",
     "Server",
     "ServerProps",
@@ -48,6 +57,31 @@ __all__ = [
     "SpiceDBError",
     "SpiceDBProps",
     "SpiceDBWarning",
+    "Stop",
     "Toleration",
+    "UpgradePlan",
+    "UpgradeStep",
     "known_releases",
+    "plan_upgrade",
+    "write_upgrade",
 ]
+
+# Whoever only plans or checks does not wait for cdk8s and node.
+_ON_CDK8S = {
+    "Cleanup": "cleanup",
+    "Migration": "migration",
+    "Server": "server",
+    "SpiceDB": "spicedb",
+    "SpiceDBChart": "chart",
+    "write_upgrade": "write",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ON_CDK8S:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ON_CDK8S[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_ON_CDK8S]

@@ -187,10 +187,16 @@ def _field_problems(field: attrs.Attribute[Any], value: object, path: str) -> It
         yield own.problem(path, value)
     elif isinstance(value, (tuple, list, Mapping)):
         for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            if attrs.has(type(item)):
+            if _is_checked(cast(Any, type(item))):
                 yield from problems(item, f"{path}[{key}].")
-    elif attrs.has(type(value)):
+    elif _is_checked(cast(Any, type(value))):
         yield from problems(value, f"{path}.")
+
+
+@cache
+def _is_checked(kind: type) -> bool:
+    """Whether a class has checks or rules to go through; a table of releases, for one, has none, and is large."""
+    return attrs.has(kind) and bool(_rules(kind) or any(_CHECK in field.metadata for field in attrs.fields(kind)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What is known of SpiceDB's releases: each engine's revisions, the head of each release, since when a flag exists.
+"""What is known of SpiceDB's releases: revisions, heads, flags, and the stops that an upgrade must make.
 
 The facts are in ``releases.json``, with their source. A release that is not there is never refused: it renders with
 what the newest known release takes, and its migrations are not checked.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -30,6 +30,7 @@ def is_version(value: str) -> bool:
     return re.fullmatch(VERSION, value) is not None
 
 
+@lru_cache(maxsize=1024)
 def version_order(version: str) -> tuple[int, int, int, bool]:
     """A key that sorts versions by number; a pre-release comes before its release."""
     match = re.fullmatch(VERSION, version)
@@ -39,30 +40,117 @@ def version_order(version: str) -> tuple[int, int, int, bool]:
     return int(major), int(minor), int(patch), pre is None
 
 
+@frozen(kw_only=True)
+class Rollout:
+    """One roll-out of a stop that takes several."""
+
+    revision: str
+    """The revision to which it migrates."""
+    datastore_migration_phase: str | None = None
+    """What the servers are told with ``--datastore-migration-phase``; None: nothing."""
+    starts_on: Sequence[str]
+    """The revisions on which such a server turns ready, as SpiceDB's own code says."""
+    why: str
+    """What is different after it."""
+
+
+@frozen
+class Stop:
+    """A release through which an upgrade must go, because those beyond do not run beside those before it."""
+
+    version: str
+    """The release to stop at."""
+    before: str
+    """The first release that is reached through it."""
+    why: str
+    """What changes there."""
+    source: str
+    """Where that is written."""
+    rollouts: Sequence[Rollout] = ()
+    """Its roll-outs, in order; without any it is one, to its head."""
+
+
 @frozen
 class EngineReleases:
-    """One engine's migrations and the releases that carry them."""
+    """One engine's migrations and the releases that carry them.
 
-    revisions: tuple[str, ...]
+    Raises `SpiceDBError` with all that is unsound: every release has to lead to the newest.
+    """
+
+    revisions: Sequence[str]
     """Every revision, in the order in which they replace one another."""
     heads: Mapping[str, str]
     """By release, the last revision that it knows."""
+    stops: Sequence[Stop] = ()
+    """Where upgrades must stop, in the order of releases."""
+    cautions: Mapping[str, str] = field(factory=dict)
+    """By revision, what somebody who migrates to it should know beforehand."""
 
     def __attrs_post_init__(self) -> None:
-        strangers = sorted(set(self.heads.values()) - set(self.revisions))
+        found = list(self._faults())
+        if found:
+            raise SpiceDBError("; ".join(found))
+
+    def _faults(self) -> Iterator[str]:
+        if len(set(self.revisions)) < len(self.revisions):
+            yield "a revision twice"
+        strangers = sorted({*self.heads.values(), *self.cautions} - set(self.revisions))
         if strangers:
-            raise SpiceDBError(f"heads that are not among the revisions: {', '.join(strangers)}")
-        order = [self.revisions.index(self.heads[version]) for version in sorted(self.heads, key=version_order)]
-        if order != sorted(order):
-            raise SpiceDBError("a later release has an earlier head; migrations only go forward")
+            yield f"heads or cautions that are not among the revisions: {', '.join(strangers)}"
+            return
+        heads = [self.revisions.index(self.heads[version]) for version in sorted(self.heads, key=version_order)]
+        if heads != sorted(heads):
+            yield "a later release has an earlier head; migrations only go forward"
+        homeless = self.revisions[heads[-1] + 1 :] if heads else self.revisions
+        if homeless:
+            yield f"revisions that no release has: {', '.join(homeless)}"
+        versions = [stop.version for stop in self.stops]
+        if versions != sorted(set(versions), key=version_order):
+            yield "stops out of order"
+        for stop in self.stops:
+            yield from (f"stop {stop.version}: {fault}" for fault in self._stop_faults(stop))
+
+    def _stop_faults(self, stop: Stop) -> Iterator[str]:
+        if stop.version not in self.heads:
+            yield "no known release"
+            return
+        revisions = [rollout.revision for rollout in stop.rollouts]
+        for rollout, following in zip(stop.rollouts, [*revisions[1:], *revisions[-1:]], strict=True):
+            # A server that restarts while the next roll-out migrates has to come back too.
+            missing = {rollout.revision, following} - set(rollout.starts_on)
+            if missing:
+                yield f"{rollout.revision}: servers do not start on {', '.join(sorted(missing))}"
+        strangers = sorted(set(revisions) - set(self.revisions))
+        if strangers:
+            yield f"unknown revisions: {', '.join(strangers)}"
+        elif revisions != sorted(revisions, key=self.revisions.index):
+            yield "roll-outs out of order"
+        elif revisions and revisions[-1] != self.heads[stop.version]:
+            yield f"its last roll-out does not end at its head, {self.heads[stop.version]}"
+
+    def head(self, version: str) -> str | None:
+        """The last revision of a release; that of the known release before it when it is not known itself."""
+        earlier = [known for known in self.heads if version_order(known) <= version_order(version)]
+        return self.heads[max(earlier, key=version_order)] if earlier else None
+
+    def between(self, start: str | None, end: str | None) -> Sequence[str]:
+        """The revisions after ``start``, up to and with ``end``; None is before the first and after the last."""
+        first = self.revisions.index(start) + 1 if start is not None else 0
+        last = self.revisions.index(end) + 1 if end is not None else None
+        return self.revisions[first:last]
+
+    def starts_on(self, version: str, phase: str | None = None) -> set[str]:
+        """The revisions on which a release's servers turn ready without being told of them."""
+        rollouts = [rollout for stop in self.stops if stop.version == version for rollout in stop.rollouts]
+        found = {r for rollout in rollouts if rollout.datastore_migration_phase == phase for r in rollout.starts_on}
+        return found or {head for known, head in self.heads.items() if known == version}
 
     def with_release(self, version: str, revisions: Sequence[str]) -> EngineReleases:
         """These and one release more; without revisions of its own it has the head of the release before."""
-        earlier = [known for known in self.heads if version_order(known) < version_order(version)]
-        if not earlier and not revisions:
+        head = revisions[-1] if revisions else self.head(version)
+        if head is None:
             return self
-        head = revisions[-1] if revisions else self.heads[max(earlier, key=version_order)]
-        return EngineReleases((*self.revisions, *revisions), {**self.heads, version: head})
+        return evolve(self, revisions=(*self.revisions, *revisions), heads={**self.heads, version: head})
 
 
 @frozen
@@ -73,6 +161,8 @@ class ReleaseTable:
     """By SpiceDB's name for the engine, its migrations and releases."""
     flags: Mapping[str, str] = field(factory=dict)
     """By flag, the first release that takes it; flags that are not here are as old as SpiceDB."""
+    withdrawn: Mapping[str, str] = field(factory=dict)
+    """By release that SpiceDB's makers took back, the one to take instead."""
 
     @property
     def newest(self) -> str:
@@ -88,15 +178,25 @@ class ReleaseTable:
         if not self.knows(engine, version):
             return ()
         known = self.engines[engine]
-        return known.revisions[: known.revisions.index(known.heads[version]) + 1]
+        return tuple(known.revisions[: known.revisions.index(known.heads[version]) + 1])
 
-    def later_heads(self, engine: str, version: str) -> tuple[str, ...]:
-        """The heads of the known releases after ``version`` that it does not have itself, oldest first."""
-        if not self.knows(engine, version):
+    def allowed_migrations(self, engine: str, version: str) -> tuple[str, ...]:
+        """The heads after its own on which a release's servers should start, oldest first.
+
+        They are those of the known later releases, so that a server that restarts during an upgrade, or comes back by
+        a rollback, turns ready on the newer schema. Empty for a release that is not known or cannot be told.
+        """
+        if not self.knows(engine, version) or not self.takes("datastore-allowed-migrations", version):
             return ()
         known = self.engines[engine]
         heads = set(known.heads.values())
         return tuple(r for r in known.revisions[len(self.revisions(engine, version)) :] if r in heads)
+
+    def starts_on(self, engine: str, version: str, phase: str | None = None) -> set[str]:
+        """The revisions on which a release's servers turn ready; empty when the release is not known."""
+        if not self.knows(engine, version):
+            return set()
+        return self.engines[engine].starts_on(version, phase) | set(self.allowed_migrations(engine, version))
 
     def takes(self, flag: str, version: str) -> bool:
         """Whether a release has a flag."""
@@ -138,7 +238,19 @@ def _read(data: Mapping[str, Any]) -> ReleaseTable:
         name: EngineReleases(
             tuple(engine["revisions"]),
             {version: head for head, versions in engine["heads"].items() for version in versions},
+            tuple(_stop(stop) for stop in data["stops"] if name in stop["engines"]),
+            {
+                revision: entry["caution"]
+                for entry in data["cautions"]
+                if entry["engine"] == name
+                for revision in entry["revisions"]
+            },
         )
         for name, engine in data["engines"].items()
     }
-    return ReleaseTable(engines, data["flags"])
+    return ReleaseTable(engines, data["flags"], data["withdrawn"])
+
+
+def _stop(data: Mapping[str, Any]) -> Stop:
+    rollouts = tuple(Rollout(**rollout) for rollout in data.get("rollouts", ()))
+    return Stop(data["version"], data["before"], data["why"], data["source"], rollouts)

@@ -7,4 +7,7 @@ from .mysql import MySQL
 from .postgres import PostgreSQL
 from .spanner import Spanner
 
-__all__ = ["CockroachDB", "Datastore", "Memory", "MySQL", "PostgreSQL", "Spanner"]
+__all__ = ["ENGINES", "CockroachDB", "Datastore", "Memory", "MySQL", "PostgreSQL", "Spanner"]
+
+ENGINES: dict[str, type[Datastore]] = {kind.engine: kind for kind in (CockroachDB, Memory, MySQL, PostgreSQL, Spanner)}
+"""By SpiceDB's name for the engine, the datastore."""

@@ -27,3 +27,11 @@ def image_tag(image: str) -> str | None:
 
 def has_digest(image: str) -> bool:
     return "@" in image
+
+
+def image_at(image: str, version: str, other: str) -> str | None:
+    """The same image at another version; None where it does not follow versions."""
+    tag = image_tag(image)
+    if has_digest(image) or not (tag is None or tag == version or tag.startswith(f"{version}-")):
+        return None
+    return image if tag is None else f"{image.removesuffix(tag)}{other}{tag.removeprefix(version)}"

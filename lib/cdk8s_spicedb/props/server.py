@@ -11,10 +11,10 @@ from attrs import field, frozen
 from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
 from ..secret import SecretKey
+from ..upgrade import SCHEMA_MODES
 from .pod import RESOURCES, PodProps, Resources
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
-SCHEMA_MODES = ("read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new")
 DEFAULT_REPLICAS = 2
 
 _SECRET_FLAGS = ("--grpc-preshared-key", "--datastore-conn-uri", "--datastore-read-replica-conn-uri")

@@ -14,8 +14,9 @@ from ..hooks import Delivery
 from ..labels import LONGEST_NAME, annotations_check, labels_check
 from ..releases import ReleaseTable, is_version, known_releases, version_check
 from ..secret import SecretKey, secret_key
+from ..upgrade import UpgradeStep
 from .cleanup import CleanupProps
-from .image import has_digest, image_check, image_tag
+from .image import has_digest, image_at, image_check, image_tag
 from .migration import MigrationProps
 from .server import DEFAULT_REPLICAS, ServerProps
 
@@ -142,15 +143,40 @@ class SpiceDBProps:
         """The revisions besides its own head on which a server starts."""
         if self.server.allowed_migrations is not None:
             return self.server.allowed_migrations
-        if not self.releases.takes("datastore-allowed-migrations", self.version):
-            return ()
-        return self.releases.later_heads(self.datastore.engine, self.version)
+        return self.releases.allowed_migrations(self.datastore.engine, self.version)
 
     @property
     def migration_identity(self) -> Mapping[str, str]:
         """The annotations of the migration's own ServiceAccount; without any it has none."""
         own = self.migration.service_account_annotations
         return self.service_account_annotations if own is None else own
+
+    def at(self, step: UpgradeStep) -> SpiceDBProps:
+        """These props as a step of a plan wants them: its version, migration, schema mode and phase.
+
+        The image follows: its tag is the step's version. ``server.allowed_migrations`` stays where it is set, and so
+        does ``server.schema_mode`` in a plan that says nothing of modes. Raises `InvalidProps` for an image with a
+        digest, or with a tag that does not begin with ``version``: each step needs one of its own.
+        """
+        image = self.image and image_at(self.image, self.version, step.version)
+        if self.image and not image:
+            allowed = f"an image without a digest, with no tag or one that begins with {self.version}"
+            fix = "give the image alone; its tag follows version"
+            raise InvalidProps(type(self).__name__, [Problem("image", show(self.image), allowed, fix)])
+        server, keeps_mode = self.server, self.releases.takes("experimental-schema-mode", step.version)
+        own = server.allowed_migrations
+        return attrs.evolve(
+            self,
+            version=step.version,
+            image=image,
+            server=attrs.evolve(
+                server,
+                schema_mode=step.schema_mode or (server.schema_mode if keeps_mode else None),
+                datastore_migration_phase=step.datastore_migration_phase,
+                allowed_migrations=step.allowed_migrations if own is None else own,
+            ),
+            migration=attrs.evolve(self.migration, target_migration=step.target_migration),
+        )
 
     @rule("image", "version")
     def _image_is_of_version(self) -> Iterator[Problem]:

@@ -1,0 +1,245 @@
+"""Which steps lead from one release of SpiceDB to another while it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from attrs import evolve, field, frozen
+
+from .checks import check, instance, one_of, optional, problems, rule, show
+from .datastore import Datastore
+from .errors import InvalidProps, Problem
+from .releases import EngineReleases, ReleaseTable, Stop, known_releases, version_check, version_order
+from .upgrade import SCHEMA_MODES, UpgradePlan, UpgradeStep
+
+_MODES = list(SCHEMA_MODES)
+_MODE_FLAG = "experimental-schema-mode"
+_WRITES_BOTH = "read-legacy-write-both"
+_WRITE_AGAIN = (
+    "when its roll-out is done, write the schema again as it is (`zed schema read`, `zed schema write`): the mode "
+    "after it reads only what was written in this one, and the migration's copy is as old as the migration"
+)
+
+
+def plan_upgrade(
+    datastore: Datastore | type[Datastore],
+    current: str,
+    target: str,
+    *,
+    schema_mode: str | None = None,
+    current_schema_mode: str | None = None,
+    releases: ReleaseTable | None = None,
+) -> UpgradePlan:
+    """The steps that lead from ``current`` to ``target`` while SpiceDB serves.
+
+    ``datastore`` is a datastore or its class, such as ``PostgreSQL``. ``schema_mode`` asks for a move to unified
+    schema storage (SpiceDB 1.53 and later), up to that mode, one roll-out each, after the target is reached; without it
+    servers stay in ``current_schema_mode``, by default SpiceDB's own. A release that ``releases`` (by default those
+    that this package knows) does not have is planned directly, with a warning.
+
+    Raises `InvalidProps` for what is no release, for a way back, and for a mode that a release does not have.
+    """
+    upgrade = _Upgrade(
+        datastore=datastore,
+        current=current,
+        target=target,
+        schema_mode=schema_mode,
+        current_schema_mode=current_schema_mode,
+        releases=known_releases() if releases is None else releases,
+    )
+    found = list(problems(upgrade))
+    if found:
+        raise InvalidProps("plan_upgrade", found)
+    return upgrade.plan()
+
+
+def _is_datastore(value: object) -> bool:
+    return isinstance(value, Datastore) or (isinstance(value, type) and issubclass(value, Datastore))
+
+
+_MODE = optional(one_of(*SCHEMA_MODES))
+
+
+@frozen(kw_only=True)
+class _Upgrade:
+    """What is asked for, its checks, and the way there."""
+
+    datastore: Datastore | type[Datastore] = field(
+        metadata=check(
+            "a datastore or its class",
+            _is_datastore,
+            "give PostgreSQL, CockroachDB, MySQL, Spanner or Memory",
+            shown=False,
+        )
+    )
+    current: str = field(metadata=version_check())
+    target: str = field(metadata=version_check())
+    schema_mode: str | None = field(metadata=_MODE)
+    current_schema_mode: str | None = field(metadata=_MODE)
+    releases: ReleaseTable = field(metadata=instance(ReleaseTable, "a ReleaseTable", "extend known_releases()"))
+
+    @rule("current", "target")
+    def _goes_forward(self) -> Iterator[Problem]:
+        if version_order(self.target) < version_order(self.current):
+            yield Problem(
+                "target",
+                show(self.target),
+                f"{self.current} or later: migrations only go forward",
+                f"`helm rollback` to the revision that ran {self.target}; its servers start on the newer schema where "
+                "they allow it, and nothing migrates. Else restore the datastore's backup from before the upgrade",
+            )
+
+    @rule("datastore", "current", "target", "schema_mode", "current_schema_mode", "releases")
+    def _releases_have_modes(self) -> Iterator[Problem]:
+        modes = {"current_schema_mode": self.current, "schema_mode": self.target}
+        for name, version in modes.items():
+            mode = getattr(self, name)
+            if mode is None:
+                continue
+            if not self.datastore.migrates:
+                yield Problem(name, show(mode), f"nothing with the {self.datastore.engine} engine", "leave it out")
+            elif not self.releases.takes(_MODE_FLAG, version):
+                allowed = f"nothing at {version}: --{_MODE_FLAG} exists since {self.releases.since(_MODE_FLAG)}"
+                yield Problem(name, show(mode), allowed, "leave it out, or take a later release")
+
+    @rule("schema_mode", "current_schema_mode")
+    def _modes_go_forward(self) -> Iterator[Problem]:
+        if self.schema_mode is not None and _MODES.index(self.schema_mode) < self._mode:
+            yield Problem(
+                "schema_mode",
+                show(self.schema_mode),
+                ", ".join(_MODES[self._mode :]),
+                "go back with `helm rollback`, one mode at a time; from read-new-write-new only to "
+                "read-new-write-both, because the old tables miss what was written since",
+            )
+
+    @property
+    def _mode(self) -> int:
+        """Where the servers are among the modes."""
+        return _MODES.index(self.current_schema_mode or _MODES[0])
+
+    @property
+    def _known(self) -> EngineReleases:
+        return self.releases.engines.get(self.datastore.engine, EngineReleases((), {}))
+
+    def plan(self) -> UpgradePlan:
+        """The plan of sound input."""
+        steps = (*self._release_steps(), *self._mode_steps())
+        return UpgradePlan(
+            engine=self.datastore.engine,
+            current=self.current,
+            target=self.target,
+            steps=steps,
+            warnings=tuple(self._warnings(steps)) if steps else (),
+        )
+
+    def _release_steps(self) -> Iterator[UpgradeStep]:
+        """The stops on the way, then the target itself."""
+        last = self._start()
+        for stop in self._stops():
+            for step in self._stop_steps(stop, last):
+                yield step
+                last = step
+        if last.version != self.target:
+            revision = self._known.heads.get(self.target)
+            stays = last.revision == revision
+            yield self._step(last, self.target, revision, f"the target{'; the schema stays as it is' if stays else ''}")
+
+    def _start(self) -> UpgradeStep:
+        """What runs, as if a step had led there."""
+        return UpgradeStep(
+            version=self.current,
+            revision=self._known.head(self.current),
+            target_migration=None,
+            migrates=False,
+            schema_mode=self.current_schema_mode,
+            datastore_migration_phase=None,
+            allowed_migrations=(),
+            rolls_back=None,
+            why="",
+        )
+
+    def _stops(self) -> Iterator[Stop]:
+        current, target = version_order(self.current), version_order(self.target)
+        for stop in self._known.stops:
+            if current < version_order(stop.version) <= target and target >= version_order(stop.before):
+                yield stop
+
+    def _stop_steps(self, stop: Stop, last: UpgradeStep) -> Iterator[UpgradeStep]:
+        if not stop.rollouts:
+            yield self._step(last, stop.version, self._known.heads[stop.version], f"required stop: {stop.why}")
+        # A release from the middle of a stop may be past its first roll-outs, and no migration goes back.
+        past = self._known.between(None, last.revision)[:-1]
+        ahead = [rollout for rollout in stop.rollouts if rollout.revision not in past]
+        for number, rollout in enumerate(ahead, 1):
+            why = f"{number} of {len(ahead)} at {stop.version}: {rollout.why}"
+            last = self._step(last, stop.version, rollout.revision, why, rollout.datastore_migration_phase)
+            yield last
+
+    def _mode_steps(self) -> Iterator[UpgradeStep]:
+        """The schema modes, one after the other, at the target."""
+        if self.schema_mode is not None:
+            head = self._known.heads.get(self.target)
+            last = evolve(self._start(), version=self.target, revision=head)
+            for mode in _MODES[self._mode + 1 : _MODES.index(self.schema_mode) + 1]:
+                step = self._step(last, self.target, head, SCHEMA_MODES[mode])
+                cautions = (_WRITE_AGAIN,) if mode == _WRITES_BOTH else ()
+                yield evolve(step, schema_mode=mode, migrates=False, rolls_back=True, cautions=cautions)
+
+    def _step(
+        self, last: UpgradeStep, version: str, revision: str | None, why: str, phase: str | None = None
+    ) -> UpgradeStep:
+        """A step that follows another."""
+        return UpgradeStep(
+            version=version,
+            revision=revision,
+            target_migration=None if revision == self._known.heads.get(version) else revision,
+            migrates=self.datastore.migrates and (revision is None or revision != last.revision),
+            schema_mode=self._mode_meanwhile(version),
+            datastore_migration_phase=phase,
+            allowed_migrations=self.releases.allowed_migrations(self.datastore.engine, version),
+            rolls_back=self._rolls_back(last, revision),
+            why=why,
+            cautions=tuple(self._cautions(last.revision, revision)),
+        )
+
+    def _mode_meanwhile(self, version: str) -> str | None:
+        """The mode before the steps through the modes; said only where servers have the choice and somebody chose."""
+        chosen = self.schema_mode is not None or self.current_schema_mode is not None
+        return _MODES[self._mode] if chosen and self.releases.takes(_MODE_FLAG, version) else None
+
+    def _rolls_back(self, last: UpgradeStep, revision: str | None) -> bool | None:
+        starts_on = self.releases.starts_on(self.datastore.engine, last.version, last.datastore_migration_phase)
+        return revision in starts_on if starts_on and revision is not None else None
+
+    def _cautions(self, start: str | None, end: str | None) -> Iterator[str]:
+        passed = self._known.between(start, end)
+        for caution in dict.fromkeys(self._known.cautions.values()):
+            names = [name for name in passed if self._known.cautions.get(name) == caution]
+            if names:
+                yield f"{', '.join(names)}: {caution}"
+
+    def _warnings(self, steps: Sequence[UpgradeStep]) -> Iterator[str]:
+        """What to say of the way as a whole."""
+        if not self.datastore.migrates:
+            yield "the memory engine keeps nothing: relationships and schema are gone when its server is replaced"
+            return
+        for version in dict.fromkeys((self.current, self.target)):
+            if not self.releases.knows(self.datastore.engine, version):
+                yield (
+                    f"{version} is not among the releases that this package knows for {self.datastore.engine} (newest: "
+                    f"{self.releases.newest}): read its release notes for stops and long migrations"
+                )
+        if self.target in self.releases.withdrawn:
+            yield f"{self.target} was withdrawn by its makers: take {self.releases.withdrawn[self.target]} instead"
+        target = version_order(self.target)
+        for stop in self._known.stops:
+            if version_order(self.current) < version_order(stop.before) <= target < version_order(stop.version):
+                yield f"{self.target} has no step of its own for this: {stop.why}; take {stop.version} or later instead"
+        frail = [last for last, step in zip((self._start(), *steps), steps, strict=False) if step.rolls_back is False]
+        if frail:
+            yield (
+                f"servers of {', '.join(dict.fromkeys(last.version for last in frail))} cannot be told to start on the "
+                "newer schema of the step that follows: one that restarts in the middle of it stays out until it is "
+                "done, and a rollback does not turn ready; have a backup of the datastore"
+            )

@@ -1,0 +1,97 @@
+"""The README beside the charts of an upgrade: what to run, what to check in between, how to go back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .props import SpiceDBProps
+from .upgrade import UpgradePlan, UpgradeStep
+
+
+def step_names(plan: UpgradePlan) -> list[str]:
+    """The name of each step's folder: its number first, so that they sort."""
+    width = len(str(len(plan.steps)))
+    return [f"{number:0{width}}-{'-'.join(_marks(step))}" for number, step in enumerate(plan.steps, 1)]
+
+
+def _marks(step: UpgradeStep) -> Iterator[str]:
+    yield step.version
+    if step.target_migration is not None:
+        yield step.target_migration
+    if step.schema_mode is not None and not step.migrates:
+        yield step.schema_mode
+
+
+def runbook(plan: UpgradePlan, props: SpiceDBProps) -> str:
+    """The README's text, Markdown."""
+    title = f"# {props.name}: SpiceDB {plan.current} to {plan.target} on {plan.engine}\n"
+    if not plan.steps:
+        return f"{title}\nThere is nothing to do.\n"
+    return "\n".join([title, *_opening(plan, props), *_steps(plan, props), *_closing(props)])
+
+
+def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+    yield "Each folder here is a Helm chart. Install them over the running release in their order, each when the one"
+    yield "before it is checked. Every step migrates the datastore first; then its servers replace those before them,"
+    yield "one at a time.\n"
+    yield from (f"- **Note**: {warning}." for warning in plan.warnings)
+    if plan.warnings:
+        yield ""
+    yield "Say once which release it is, and in which namespace:\n"
+    yield f"    export RELEASE={props.name} NAMESPACE=default\n"
+    yield "Have a backup of the datastore: a schema only goes forward.\n" if props.migrates else ""
+
+
+def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+    before = plan.current
+    for number, (name, step) in enumerate(zip(step_names(plan), plan.steps, strict=True), 1):
+        yield f"## {number}. {name.split('-', 1)[1]}\n"
+        yield f"{step.why[0].upper()}{step.why[1:]}.\n"
+        yield from _facts(step)
+        yield from (f"- **Before you begin**: {caution}." for caution in step.cautions)
+        yield "\nRun:\n"
+        timeout = f"--wait --timeout {_minutes(props)}m"
+        yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {timeout}\n'
+        yield "Check that all servers run it and are ready, before the next step:\n"
+        yield f'    kubectl rollout status deployment/{props.name} --namespace "$NAMESPACE" --timeout 60s'
+        yield f'    kubectl get deployment {props.name} --namespace "$NAMESPACE" --output wide\n'
+        yield from _way_back(step, before, props)
+        before = step.version
+
+
+def _facts(step: UpgradeStep) -> Iterator[str]:
+    if step.migrates:
+        yield f"- Migrates to `{step.revision or 'head'}`."
+    else:
+        yield f"- The schema stays at `{step.revision}`; the migration runs and has nothing to do."
+    if step.datastore_migration_phase is not None:
+        yield f"- Servers run with `--datastore-migration-phase={step.datastore_migration_phase}`."
+    if step.schema_mode is not None:
+        yield f"- Servers run with `--experimental-schema-mode={step.schema_mode}`."
+    if step.allowed_migrations:
+        yield f"- Servers also start on `{'`, `'.join(step.allowed_migrations)}`, for a rollback to this step."
+
+
+def _way_back(step: UpgradeStep, before: str, props: SpiceDBProps) -> Iterator[str]:
+    if step.rolls_back is False:
+        yield f"No way back by Helm: {before} does not start on `{step.revision}`, and no migration goes back. Should"
+        yield "it be needed, restore the backup, then roll back.\n"
+        return
+    yield "To go back, while nothing migrates (hooks do not run on a rollback, and the schema stays):\n"
+    yield f'    helm rollback "$RELEASE" --namespace "$NAMESPACE" --wait --timeout {_minutes(props)}m\n'
+    if step.rolls_back is None:
+        yield f"Whether {before} starts on the newer schema is not known: try it where it does no harm.\n"
+
+
+def _closing(props: SpiceDBProps) -> Iterator[str]:
+    yield "## When a step fails\n"
+    yield "Helm's own output ends with the migration's log; the servers before it go on serving. What is left of it:\n"
+    yield f'    kubectl describe job {props.name}-migration --namespace "$NAMESPACE"'
+    yield f'    kubectl logs job/{props.name}-migration --namespace "$NAMESPACE"\n'
+    yield "Mend the reason and run the same step again: a migration goes on where it stopped."
+    yield ""
+
+
+def _minutes(props: SpiceDBProps) -> int:
+    """Longer than the migration may take, so that it is the migration that says what went wrong."""
+    return props.migration.active_deadline_seconds // 60 + 1

@@ -1,0 +1,96 @@
+"""Output folders are complete, or as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.folder import replace_folder
+from tests.programs import contents
+
+
+def replace(folder: Path, text: str) -> None:
+    replace_folder(folder, lambda fresh: _write(fresh, text), own=r"out\.txt|old\.txt")
+
+
+def _write(fresh: Path, text: str) -> None:
+    (fresh / "out.txt").write_text(text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_new_folder_with_its_parents(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    replace(folder, "one")
+    assert contents(folder) == {"out.txt": b"one"}
+    assert names(folder.parent) == ["b"]
+
+
+def test_what_was_written_before_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old.txt").write_text("old")
+    replace(folder, "two")
+    assert contents(folder) == {"out.txt": b"two"}
+    assert names(tmp_path) == ["out"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    replace(tmp_path, "three")
+    assert contents(tmp_path) == {"out.txt": b"three"}
+
+
+def test_a_folder_with_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text("mine")
+    (tmp_path / "thesis.doc").write_text("years of work")
+    (tmp_path / ".hidden").write_text("")
+    with pytest.raises(SpiceDBError, match=r"holds what was not written here: \.hidden, thesis\.doc"):
+        replace(tmp_path, "four")
+    assert contents(tmp_path) == {"out.txt": b"mine", "thesis.doc": b"years of work", ".hidden": b""}
+
+
+def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("a file")
+    with pytest.raises(SpiceDBError, match="is no folder"):
+        replace(file, "five")
+    assert file.read_text() == "a file"
+
+
+def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    replace(folder, "six")
+
+    def fail(fresh: Path) -> None:
+        (fresh / "out.txt").write_text("half")
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        replace_folder(folder, fail, own=r"out\.txt")
+    assert contents(folder) == {"out.txt": b"six"}
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    existed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    if existed:
+        replace(folder, "seven")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError("disk on fire")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="disk on fire"):
+        replace(folder, "eight")
+    assert names(tmp_path) == (["out"] if existed else [])
+    assert not existed or contents(folder) == {"out.txt": b"seven"}

@@ -1,0 +1,100 @@
+"""Charts as folders on disk, in the hands of Helm itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import helm_python as helm
+import pytest
+import yaml
+
+from cdk8s_spicedb import (
+    InvalidProps,
+    MySQL,
+    PostgreSQL,
+    ServerProps,
+    SpiceDBError,
+    SpiceDBProps,
+    plan_upgrade,
+    write_upgrade,
+)
+from cdk8s_spicedb.runbook import runbook, step_names
+from tests.synth import POSTGRES, synth
+
+PLAN = plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0", schema_mode="read-legacy-write-both")
+PROPS = SpiceDBProps(version="v1.56.0", datastore=POSTGRES)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("upgrade") / "steps"
+    write_upgrade(folder, PROPS, PLAN)
+    return folder
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_folder_for_each_step_and_a_readme(written: Path) -> None:
+    files = [f"{name}/{file}" for name in step_names(PLAN) for file in ("Chart.yaml", "templates/spicedb.yaml")]
+    assert sorted(tree(written)) == sorted([*files, "README.md"])
+    assert (written / "README.md").read_text() == runbook(PLAN, PROPS)
+
+
+@pytest.mark.parametrize("number", range(len(PLAN.steps)))
+def test_each_step_is_a_chart_of_its_props(written: Path, number: int) -> None:
+    step, folder = PLAN.steps[number], written / step_names(PLAN)[number]
+    metadata = yaml.safe_load((folder / "Chart.yaml").read_text())
+    # The number of the step is what `helm history` shows.
+    assert (metadata["version"], metadata["appVersion"]) == (f"{number + 1}.0.0", step.version)
+    report = helm.lint(folder, strict=True, namespace="authz", kube_version="v1.30.0")
+    assert report["errors"] == []
+    with helm.Chart.load(folder) as chart:
+        (rendered,) = chart.render(name="spicedb", namespace="authz").values()
+    assert list(yaml.safe_load_all(rendered)) == synth(PROPS.at(step)).objects
+
+
+def test_text_that_looks_like_a_template_survives_helm(tmp_path: Path) -> None:
+    text = 'a {{ .Values.b }} {{- "c" }} }} {{{{ {{/* d */}}'
+    props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, annotations={"example.com/note": text})
+    write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0"))
+    with helm.Chart.load(tmp_path / "steps" / "1-v1.56.0") as chart:
+        (rendered,) = chart.render(name="spicedb", namespace="authz").values()
+    for found in yaml.safe_load_all(rendered):
+        assert found["metadata"]["annotations"]["example.com/note"] == text
+
+
+def test_writing_again_replaces_what_was_written(tmp_path: Path) -> None:
+    folder = tmp_path / "steps"
+    write_upgrade(folder, PROPS, PLAN)
+    write_upgrade(str(folder), PROPS, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0"))
+    assert sorted(entry.name for entry in folder.iterdir()) == ["1-v1.56.0", "README.md"]
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("print()")
+    with pytest.raises(SpiceDBError, match=r"main\.py"):
+        write_upgrade(tmp_path, PROPS, PLAN)
+    assert tree(tmp_path) == {"main.py": "print()"}
+
+
+@pytest.mark.parametrize(
+    ("props", "expected"),
+    [
+        (SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(replicas=0)), "server.replicas"),
+        (SpiceDBProps(version="v1.56.0", datastore=POSTGRES, image="x/y:prod"), "image"),
+        (SpiceDBProps(version="v1.56.0", datastore=MySQL(uri=POSTGRES.uri)), "postgres, the plan's"),
+    ],
+)
+def test_nothing_is_written_of_props_that_cannot_be_rendered(
+    props: SpiceDBProps, expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidProps, match=expected):
+        write_upgrade(tmp_path / "steps", props, PLAN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_without_steps_is_a_readme_that_says_so(tmp_path: Path) -> None:
+    write_upgrade(tmp_path / "steps", PROPS, plan_upgrade(PostgreSQL, "v1.56.0", "v1.56.0"))
+    assert list(tree(tmp_path / "steps")) == ["README.md"]
