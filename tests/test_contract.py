@@ -80,7 +80,7 @@ def test_the_public_names_are_these() -> None:
 def test_there_are_no_other_names() -> None:
     assert set(_NAMES.split()) <= set(dir(cdk8s_spicedb))
     with pytest.raises(AttributeError, match="has no attribute 'SpiceBD'"):
-        cdk8s_spicedb.SpiceBD  # type: ignore[attr-defined]  # noqa: B018
+        cdk8s_spicedb.SpiceBD  # noqa: B018
 
 
 @pytest.mark.parametrize("name", _NAMES.split())

@@ -109,7 +109,7 @@ class _Upgrade:
                 "schema_mode",
                 show(self.schema_mode),
                 ", ".join(_MODES[self._mode :]),
-                "go back with `helm rollback`, one mode at a time; from read-new-write-new only to "
+                "go back with `helm rollback`, one mode at a time; after read-new-write-new write the schema again in "
                 "read-new-write-both, because the old tables miss what was written since",
             )
 

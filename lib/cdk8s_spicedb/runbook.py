@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from .props import SpiceDBProps
 from .upgrade import UpgradePlan, UpgradeStep
@@ -27,7 +28,8 @@ def runbook(plan: UpgradePlan, props: SpiceDBProps) -> str:
     title = f"# {props.name}: SpiceDB {plan.current} to {plan.target} on {plan.engine}\n"
     if not plan.steps:
         return f"{title}\nThere is nothing to do.\n"
-    return "\n".join([title, *_opening(plan, props), *_steps(plan, props), *_closing(props)])
+    parts = [_opening(plan, props), _steps(plan, props), _further_back(plan, props), _failure(props)]
+    return "\n".join([title, *chain.from_iterable(parts)])
 
 
 def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
@@ -77,13 +79,27 @@ def _way_back(step: UpgradeStep, before: str, props: SpiceDBProps) -> Iterator[s
         yield f"No way back by Helm: {before} does not start on `{step.revision}`, and no migration goes back. Should"
         yield "it be needed, restore the backup, then roll back.\n"
         return
-    yield "To go back, while nothing migrates (hooks do not run on a rollback, and the schema stays):\n"
+    yield "To go back from it (nothing migrates: hooks do not run on a rollback, and the schema stays):\n"
     yield f'    helm rollback "$RELEASE" --namespace "$NAMESPACE" --wait --timeout {_minutes(props)}m\n'
     if step.rolls_back is None:
         yield f"Whether {before} starts on the newer schema is not known: try it where it does no harm.\n"
 
 
-def _closing(props: SpiceDBProps) -> Iterator[str]:
+def _further_back(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+    if len(plan.steps) == 1:
+        return
+    yield "## Going back further\n"
+    yield "One step at a time, and no further than the steps above say. Helm by itself goes to the revision before,"
+    yield "which after a rollback is the step that you left; so name the revision. The number of a step is its chart's"
+    yield "version in the history:\n"
+    yield '    helm history "$RELEASE" --namespace "$NAMESPACE"'
+    yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" --wait --timeout {_minutes(props)}m\n'
+    if any(step.schema_mode == "read-new-write-new" for step in plan.steps):
+        yield "From `read-new-write-new` go to `read-new-write-both`, and write the schema again there before you go"
+        yield "on: the old tables miss what was written since.\n"
+
+
+def _failure(props: SpiceDBProps) -> Iterator[str]:
     yield "## When a step fails\n"
     yield "Helm's own output ends with the migration's log; the servers before it go on serving. What is left of it:\n"
     yield f'    kubectl describe job {props.name}-migration --namespace "$NAMESPACE"'

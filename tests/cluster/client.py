@@ -14,6 +14,7 @@ from authzed.api.v1 import (
     CheckPermissionResponse,
     Consistency,
     ObjectReference,
+    ReadSchemaRequest,
     Relationship,
     RelationshipUpdate,
     SubjectReference,
@@ -32,6 +33,7 @@ definition document {
     permission read = reader
 }
 """
+CONNECTIONS = 8
 _ALICE = SubjectReference(object=ObjectReference(object_type="user", object_id="alice"))
 _DOCUMENT = ObjectReference(object_type="document", object_id="readme")
 
@@ -43,10 +45,19 @@ class Client:
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self._metadata = (("authorization", f"Bearer {key}"),)
 
+    def write_schema(self, more: str = "") -> None:
+        """Writes the schema, with more definitions or without."""
+        schema = WriteSchemaRequest(schema=SCHEMA + more)
+        SchemaServiceStub(self._channel).WriteSchema(schema, metadata=self._metadata, timeout=10)
+
+    def schema(self) -> str:
+        """The schema that servers have."""
+        answer = SchemaServiceStub(self._channel).ReadSchema(ReadSchemaRequest(), metadata=self._metadata, timeout=10)
+        return str(answer.schema_text)
+
     def write(self) -> None:
         """Writes a schema and lets Alice read a document."""
-        schema = WriteSchemaRequest(schema=SCHEMA)
-        SchemaServiceStub(self._channel).WriteSchema(schema, metadata=self._metadata, timeout=10)
+        self.write_schema()
         reads = Relationship(resource=_DOCUMENT, relation="reader", subject=_ALICE)
         update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=reads)
         request = WriteRelationshipsRequest(updates=[update])
@@ -65,25 +76,36 @@ class Client:
 class Load:
     """Checks made all the time, on several connections, until it is stopped; nothing is tried again."""
 
+    what: str
     address: str
     key: str
     checks: int = 0
     failures: list[str] = field(factory=list)
     longest_gap: float = 0
     """The longest time in which one connection had no answer, in seconds."""
+    _start: float = 0
     _stopped: threading.Event = field(factory=threading.Event)
     _threads: list[threading.Thread] = field(factory=list)
 
     def __enter__(self) -> Load:
-        self._threads = [threading.Thread(target=self._check_on) for _ in range(4)]
+        self._start = time.monotonic()
+        self._threads = [threading.Thread(target=self._check_on) for _ in range(CONNECTIONS)]
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
+        seconds = time.monotonic() - self._start
         for thread in self._threads:
             thread.join()
+        figures = f"{self.checks} checks, {len(self.failures)} failed, longest gap {self.longest_gap:.2f} s"
+        print(f"{self.what}: {seconds:.1f} s, {figures}")
+
+    def unharmed(self) -> bool:
+        """Whether there were checks, and each was answered with yes."""
+        assert self.failures == [], self.what
+        return self.checks > 50
 
     def _check_on(self) -> None:
         client, last = Client(self.address, self.key), time.monotonic()

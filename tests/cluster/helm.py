@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -12,7 +17,7 @@ from cdk8s_spicedb import SpiceDBProps
 from tests.charts import write_chart
 from tests.synth import synth
 
-from .cluster import Namespace, run
+from .cluster import Namespace, Object, run
 
 
 @frozen
@@ -32,11 +37,30 @@ class Helm:
 
     def install(self, *props: SpiceDBProps, release: str = "release", timeout: int = 90) -> Outcome:
         """Installs SpiceDBs as one release and waits until they are up."""
-        return self._run("install", release, self._chart(*props), f"--timeout={timeout}s", "--wait")
+        return self._run("install", release, self.chart(*props), f"--timeout={timeout}s", "--wait")
 
-    def upgrade(self, *props: SpiceDBProps, release: str = "release", timeout: int = 90) -> Outcome:
+    def upgrade(
+        self, *props: SpiceDBProps, extra: Sequence[Object] = (), release: str = "release", timeout: int = 90
+    ) -> Outcome:
         """Upgrades the release and waits until it is up."""
-        return self._run("upgrade", release, self._chart(*props), f"--timeout={timeout}s", "--wait")
+        return self._run("upgrade", release, self.chart(*props, extra=extra), f"--timeout={timeout}s", "--wait")
+
+    @contextmanager
+    def upgrading(
+        self, *props: SpiceDBProps, extra: Sequence[Object] = (), release: str = "release"
+    ) -> Iterator[subprocess.Popen[str]]:
+        """An upgrade that is under way, and over when the context is."""
+        chart = self.chart(*props, extra=extra)
+        command = [self.program, "--namespace", self._namespace.name, "upgrade", release, chart]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            [*command, "--timeout=90s", "--wait"], stdout=pipe, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.kill()
 
     def rollback(self, revision: int, release: str = "release", timeout: int = 60) -> Outcome:
         """Goes back to a revision of the release and waits until it is up."""
@@ -46,6 +70,11 @@ class Helm:
         """Uninstalls the release and waits until its objects are gone."""
         return self._run("uninstall", release, "--wait", "--timeout=90s")
 
+    def history(self, release: str = "release") -> list[dict[str, Any]]:
+        """The revisions of the release, the oldest first."""
+        found: list[dict[str, Any]] = json.loads(self._run("history", release, "--output=json").output)
+        return found
+
     def _run(self, *arguments: str) -> Outcome:
         start = time.monotonic()
         done: subprocess.CompletedProcess[str] = run(
@@ -53,5 +82,6 @@ class Helm:
         )
         return Outcome(done.returncode == 0, done.stdout + done.stderr, time.monotonic() - start)
 
-    def _chart(self, *props: SpiceDBProps) -> str:
-        return str(write_chart(self._folder / "chart", synth(*props).objects))
+    def chart(self, *props: SpiceDBProps, extra: Sequence[Object] = ()) -> str:
+        """A chart of SpiceDBs and what else there is to be in it."""
+        return str(write_chart(self._folder / uuid.uuid4().hex, [*synth(*props).objects, *extra]))

@@ -21,21 +21,15 @@ def test_serves_throughout_an_upgrade_and_a_rollback(any_helm: Helm, namespace: 
     assert postgres_revision(namespace) == OLD_HEAD
     with relay(namespace) as address:
         Client(address, KEY).write()
-        with Load(address, KEY) as load:
+        with Load("upgrade", address, KEY) as load:
             upgrade = any_helm.upgrade(on_postgres(NEW, cleanup=CleanupProps(enabled=False)))
         assert upgrade.ok, upgrade.output
-        _report("upgrade", upgrade.seconds, load)
-        with Load(address, KEY) as load:
+        assert load.unharmed()
+        with Load("rollback", address, KEY) as load:
             rollback = any_helm.rollback(1)
         assert rollback.ok, rollback.output
-        _report("rollback", rollback.seconds, load)
+        assert load.unharmed()
     assert postgres_revision(namespace) == NEW_HEAD, "a rollback leaves the schema as it is"
-
-
-def _report(what: str, seconds: float, load: Load) -> None:
-    print(f"{what}: {seconds:.1f} s, {load.checks} checks, {len(load.failures)} failed, {load.longest_gap:.2f} s gap")
-    assert load.failures == []
-    assert load.checks > 50
 
 
 def test_migrates_before_the_first_new_server_starts(helm: Helm, namespace: Namespace, postgres: None) -> None:
