@@ -6,7 +6,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e snapshots chart build constraints clean
+.PHONY: help setup synth test check format e2e snapshots plans chart build constraints clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ snapshots: setup ## write the examples' manifests anew to tests/snapshots/; look
 	for example in examples/*/; do \
 		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
 	done
+
+plans: setup ## write the plans in docs/reference/upgrades.md anew
+	COLUMNS=100 PYTHONPATH=. python tools/plans.py
 
 build: setup ## build the wheel and the sdist into build/
 	python -m hatchling build --directory build

@@ -21,7 +21,7 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", _README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("block", _blocks("python"), ids=["example", "embedded"])
+@pytest.mark.parametrize("block", _blocks("python"), ids=["example", "upgrade", "embedded"])
 def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

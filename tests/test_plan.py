@@ -298,12 +298,12 @@ def test_a_move_that_has_begun_goes_on() -> None:
     assert [step.schema_mode for step in plan.steps] == ["read-new-write-both", "read-new-write-new"]
 
 
-def test_the_mode_that_fills_the_unified_table_needs_a_schema_to_be_written() -> None:
-    plan = plan_upgrade(PostgreSQL, "v1.56.0", "v1.56.0", schema_mode="read-new-write-new")
-    cautions = [step.cautions for step in plan.steps]
-    assert len(cautions[0]) == 1
-    assert "write the schema again" in cautions[0][0]
-    assert cautions[1:] == [(), ()]
+@pytest.mark.parametrize("now", [None, "read-legacy-write-both"])
+def test_before_the_unified_table_is_read_the_schema_has_to_be_written_to_it(now: str | None) -> None:
+    plan = plan_upgrade(PostgreSQL, "v1.56.0", "v1.56.0", schema_mode="read-new-write-new", current_schema_mode=now)
+    cautions = {step.schema_mode: step.cautions for step in plan.steps if step.cautions}
+    assert list(cautions) == ["read-new-write-both"]
+    assert "write the schema again" in cautions["read-new-write-both"][0]
 
 
 # ---------------------------------------------------------------- what is refused, and what is said

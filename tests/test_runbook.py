@@ -69,7 +69,12 @@ def test_ten_steps_sort_as_well() -> None:
 def test_every_step_says_what_to_run_what_to_check_and_how_to_go_back() -> None:
     plan = of("v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both")
     found = sections(runbook(plan, PROPS))
-    assert list(found) == ["1. v1.56.0", "2. v1.56.0-read-legacy-write-both", "When a step fails"]
+    assert list(found) == [
+        "1. v1.56.0",
+        "2. v1.56.0-read-legacy-write-both",
+        "Going back further",
+        "When a step fails",
+    ]
     for name, text in zip(step_names(plan), found.values(), strict=False):
         run, check, back = (
             text.index(part) for part in (f'helm upgrade "$RELEASE" ./{name} ', "rollout status", "helm rollback")
@@ -79,7 +84,8 @@ def test_every_step_says_what_to_run_what_to_check_and_how_to_go_back() -> None:
     assert "Migrates to `populate-schema-tables`." in found["1. v1.56.0"]
     assert "has nothing to do" in found["2. v1.56.0-read-legacy-write-both"]
     assert "`--experimental-schema-mode=read-legacy-write-both`" in found["2. v1.56.0-read-legacy-write-both"]
-    assert "write the schema again" in found["2. v1.56.0-read-legacy-write-both"]
+    assert "write the schema again" not in found["2. v1.56.0-read-legacy-write-both"]
+    assert "write the schema again" in runbook(of("v1.52.0", "v1.56.0", schema_mode="read-new-write-both"), PROPS)
     assert "kubectl logs job/spicedb-migration" in found["When a step fails"]
 
 
@@ -125,3 +131,13 @@ def test_the_memory_engine_has_no_backup_to_make() -> None:
 def test_nothing_to_do_is_said() -> None:
     text = runbook(of("v1.56.0", "v1.56.0"), PROPS)
     assert text == "# spicedb: SpiceDB v1.56.0 to v1.56.0 on postgres\n\nThere is nothing to do.\n"
+
+
+@pytest.mark.parametrize(("mode", "told"), [("read-new-write-both", 1), ("read-new-write-new", 2)])
+def test_the_schema_is_written_again_on_the_way_there_and_on_the_way_back(mode: str, told: int) -> None:
+    text = runbook(of("v1.56.0", "v1.56.0", schema_mode=mode), PROPS)
+    assert text.count("write the schema again") == told
+
+
+def test_one_step_needs_no_word_on_going_further() -> None:
+    assert "Going back further" not in runbook(of("v1.52.0", "v1.56.0"), PROPS)

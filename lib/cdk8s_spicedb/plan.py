@@ -14,10 +14,10 @@ from .upgrade import SCHEMA_MODES, UpgradePlan, UpgradeStep
 
 _MODES = list(SCHEMA_MODES)
 _MODE_FLAG = "experimental-schema-mode"
-_WRITES_BOTH = "read-legacy-write-both"
+_FIRST_READ = "read-new-write-both"
 _WRITE_AGAIN = (
-    "when its roll-out is done, write the schema again as it is (`zed schema read`, `zed schema write`): the mode "
-    "after it reads only what was written in this one, and the migration's copy is as old as the migration"
+    "write the schema again as it is, now that all servers write both (`zed schema read`, then `zed schema write`): in "
+    "the unified table is only what was written in that mode, or what the migration copied on its day"
 )
 
 
@@ -183,7 +183,7 @@ class _Upgrade:
             last = evolve(self._start(), version=self.target, revision=head)
             for mode in _MODES[self._mode + 1 : _MODES.index(self.schema_mode) + 1]:
                 step = self._step(last, self.target, head, SCHEMA_MODES[mode])
-                cautions = (_WRITE_AGAIN,) if mode == _WRITES_BOTH else ()
+                cautions = (_WRITE_AGAIN,) if mode == _FIRST_READ else ()
                 yield evolve(step, schema_mode=mode, migrates=False, rolls_back=True, cautions=cautions)
 
     def _step(

@@ -230,10 +230,11 @@ class ReleaseTable:
 @cache
 def known_releases() -> ReleaseTable:
     """The table that comes with this package."""
-    return _read(json.loads(files(__package__).joinpath("releases.json").read_text("utf-8")))
+    return read_releases(json.loads(files(__package__).joinpath("releases.json").read_text("utf-8")))
 
 
-def _read(data: Mapping[str, Any]) -> ReleaseTable:
+def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
+    """The table of data in the form of ``releases.json``. Raises `SpiceDBError` when it is not sound."""
     engines = {
         name: EngineReleases(
             tuple(engine["revisions"]),

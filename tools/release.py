@@ -1,0 +1,153 @@
+"""Adds a release of SpiceDB to what this project knows: ``python tools/release.py CHECKOUT_OR_PROGRAM...``
+
+A checkout of authzed/spicedb at a release tag says which migrations the release has; a program says its heads and its
+flags. Give both where there are both: the checkout first, since a program does not name the migrations before its head.
+``releases.json`` and ``tests/flags/`` are written when all is sound; read the difference, and then the release's notes
+for what no program can tell: stops, long migrations, releases that were withdrawn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cdk8s_spicedb.releases import is_version, read_releases, version_order
+
+ROOT = Path(__file__).parent.parent
+DATA = ROOT / "lib" / "cdk8s_spicedb" / "releases.json"
+FLAGS = ROOT / "tests" / "flags"
+FOLDERS = {"postgres": "postgres", "cockroachdb": "crdb", "mysql": "mysql", "spanner": "spanner"}
+COMMANDS = ("migrate", "serve")
+_WIDTH = 120
+_FLAG = re.compile(r"^ +(?:-\w, )?--([a-z0-9][-a-z0-9]*)", re.MULTILINE)
+_REGISTERED = re.compile(r'(?:\.Register|registerMigration|RegisterMigration)\(\s*"([^"]+)",\s*"([^"]*)"')
+_REGISTERED_INDEX = re.compile(r'registerIndexMigration\(\s*[\w.]+,\s*"([^"]+)",\s*"([^"]*)"')
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+# ---------------------------------------------------------------- what a release says of itself
+
+
+def checkout_version(checkout: Path) -> str:
+    tag = run("git", "-C", str(checkout), "describe", "--tags", "--exact-match")
+    if not is_version(tag):
+        raise SystemExit(f"{checkout} is at {tag}, which is no release")
+    return tag
+
+
+def checkout_revisions(checkout: Path, engine: str) -> list[str]:
+    """The revisions of an engine, in the order in which they replace one another."""
+    folder = checkout / "internal" / "datastore" / FOLDERS[engine] / "migrations"
+    source = "\n".join(file.read_text() for file in sorted(folder.glob("*.go")) if not file.name.endswith("_test.go"))
+    after = {old: new for new, old in [*_REGISTERED.findall(source), *_REGISTERED_INDEX.findall(source)]}
+    chain, revision = [], after.pop("", None)
+    while revision is not None:
+        chain.append(revision)
+        revision = after.pop(revision, None)
+    if after or not chain:
+        raise SystemExit(f"{folder}: cannot put the migrations in order; left over: {after or 'all'}")
+    return chain
+
+
+def program_version(program: str) -> str:
+    match = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
+    if match is None:
+        raise SystemExit(f"{program} does not say its version")
+    return match.group()
+
+
+def program_head(program: str, engine: str) -> str:
+    return run(program, "datastore", "head", "--datastore-engine", engine).splitlines()[-1]
+
+
+def program_flags(program: str) -> dict[str, list[str]]:
+    return {command: sorted(set(_FLAG.findall(run(program, command, "--help")))) for command in COMMANDS}
+
+
+# ---------------------------------------------------------------- what it adds
+
+
+def added(data: Mapping[str, Any], version: str, revisions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The data and a release, whose revisions are given by engine: all of them, or its head alone."""
+    changed: dict[str, Any] = json.loads(json.dumps(data))
+    for engine, named in revisions.items():
+        known, heads = changed["engines"][engine]["revisions"], changed["engines"][engine]["heads"]
+        if len(named) > 1 and known[: len(named)] != list(named)[: len(known)]:
+            raise SystemExit(f"{engine}: the release's migrations are not those that are known, and more")
+        known += [revision for revision in named if revision not in known]
+        for versions in heads.values():
+            if version in versions:
+                versions.remove(version)
+        heads.setdefault(named[-1], []).append(version)
+        heads[named[-1]].sort(key=version_order)
+    read_releases(changed)
+    return changed
+
+
+def add(data: Mapping[str, Any], source: Path) -> tuple[str, dict[str, Any]]:
+    """The data and the release of a checkout or a program."""
+    if source.is_dir():
+        version = checkout_version(source)
+        return version, added(data, version, {engine: checkout_revisions(source, engine) for engine in FOLDERS})
+    program = str(source.resolve())
+    version = program_version(program)
+    return version, added(data, version, {engine: [program_head(program, engine)] for engine in FOLDERS})
+
+
+# ---------------------------------------------------------------- how it is written
+
+
+def text(value: Any, indent: str = "", before: int = 0) -> str:
+    """JSON with one line for what fits into one, so that a difference shows what changed."""
+    flat = json.dumps(value, ensure_ascii=False)
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        entries = (f"{inner}{json.dumps(key)}: {text(item, inner, len(key) + 4)}" for key, item in value.items())
+        return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
+    if not isinstance(value, list) or not value or len(indent) + before + len(flat) < _WIDTH:
+        return flat
+    if isinstance(value[0], dict):
+        return "[\n" + ",\n".join(inner + text(item, inner) for item in value) + f"\n{indent}]"
+    lines: list[str] = []
+    line = inner
+    for number, item in enumerate(value):
+        word = json.dumps(item) + ("," if number + 1 < len(value) else "")
+        if len(line) + len(word) + 1 > _WIDTH:
+            lines.append(line.rstrip())
+            line = inner
+        line += f"{word} "
+    return "[\n" + "\n".join([*lines, line.rstrip()]) + f"\n{indent}]"
+
+
+def main(sources: list[str]) -> None:
+    if not sources:
+        raise SystemExit(__doc__)
+    data, files = json.loads(DATA.read_text("utf-8")), {}
+    for source in map(Path, sources):
+        version, data = add(data, source)
+        if not source.is_dir():
+            files[FLAGS / f"{version}.json"] = json.dumps(program_flags(str(source.resolve())), indent=2)
+        print(f"{version}: {', '.join(f'{engine} {head}' for engine, head in _heads(data, version).items())}")
+    for file, content in {DATA: text(data), **files}.items():
+        file.write_text(content + "\n", "utf-8")
+
+
+def _heads(data: Mapping[str, Any], version: str) -> dict[str, str]:
+    return {
+        engine: head
+        for engine, known in data["engines"].items()
+        for head, at in known["heads"].items()
+        if version in at
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
