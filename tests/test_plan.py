@@ -355,7 +355,7 @@ def test_a_datastore_will_do_as_well_as_its_class() -> None:
 
 def test_a_withdrawn_release_is_advised_against() -> None:
     assert plan_upgrade(PostgreSQL, "v1.48.0", "v1.50.0").warnings == (
-        "v1.50.0 was withdrawn by its makers: take v1.51.1 instead",
+        "v1.50.0 was withdrawn by its makers: take v1.51.1 (CVE-2026-40091, and it takes more memory)",
     )
     assert plan_upgrade(PostgreSQL, "v1.50.0", "v1.51.1").warnings == ()
 
@@ -388,7 +388,7 @@ def test_a_stop_that_the_user_adds_is_made() -> None:
     plan = plan_upgrade(PostgreSQL, "v1.1.0", "v1.3.0", releases=ReleaseTable({"postgres": toy}))
     assert [(step.version, step.why) for step in plan.steps] == [
         ("v1.2.0", "required stop: a test wants it"),
-        ("v1.3.0", "the target"),
+        ("v1.3.0", "the target, reached directly from v1.2.0"),
     ]
 
 
@@ -403,5 +403,5 @@ def test_steps_are_values() -> None:
         datastore_migration_phase=None,
         allowed_migrations=(),
         rolls_back=True,
-        why="the target",
+        why="the target, reached directly from v1.52.0",
     )

@@ -412,7 +412,9 @@ def test_what_servers_start_on(engine: str, version: str, phase: str | None, rev
     assert known_releases().starts_on(engine, version, phase) == revisions
 
 
-def test_a_withdrawn_release_has_a_later_one_instead() -> None:
-    for version, instead in known_releases().withdrawn.items():
+def test_for_a_withdrawn_release_there_is_a_later_one() -> None:
+    for version, advice in known_releases().withdrawn.items():
+        instead = advice.split()[1]
         assert version_order(version) < version_order(instead)
         assert known_releases().knows("postgres", instead)
+        assert instead not in known_releases().withdrawn

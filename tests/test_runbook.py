@@ -76,6 +76,7 @@ def test_every_step_says_what_to_run_what_to_check_and_how_to_go_back() -> None:
         "When a step fails",
     ]
     for name, text in zip(step_names(plan), found.values(), strict=False):
+        assert "--for delete" in text
         run, check, back = (
             text.index(part) for part in (f'helm upgrade "$RELEASE" ./{name} ', "rollout status", "helm rollback")
         )

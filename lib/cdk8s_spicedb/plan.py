@@ -16,8 +16,8 @@ _MODES = list(SCHEMA_MODES)
 _MODE_FLAG = "experimental-schema-mode"
 _FIRST_READ = "read-new-write-both"
 _WRITE_AGAIN = (
-    "write the schema again as it is, now that all servers write both (`zed schema read`, then `zed schema write`): in "
-    "the unified table is only what was written in that mode, or what the migration copied on its day"
+    "write the schema again as it is (`zed schema read`, then `zed schema write`), now that all servers write both and "
+    "none from before is left: the unified table has only what was written in that mode, or on the day of the migration"
 )
 
 
@@ -142,8 +142,9 @@ class _Upgrade:
                 last = step
         if last.version != self.target:
             revision = self._known.heads.get(self.target)
-            stays = last.revision == revision
-            yield self._step(last, self.target, revision, f"the target{'; the schema stays as it is' if stays else ''}")
+            stays = self.datastore.migrates and last.revision == revision
+            why = f"the target, reached directly from {last.version}"
+            yield self._step(last, self.target, revision, f"{why}; the schema stays as it is" if stays else why)
 
     def _start(self) -> UpgradeStep:
         """What runs, as if a step had led there."""
@@ -231,7 +232,7 @@ class _Upgrade:
                     f"{self.releases.newest}): read its release notes for stops and long migrations"
                 )
         if self.target in self.releases.withdrawn:
-            yield f"{self.target} was withdrawn by its makers: take {self.releases.withdrawn[self.target]} instead"
+            yield f"{self.target} was withdrawn by its makers: {self.releases.withdrawn[self.target]}"
         target = version_order(self.target)
         for stop in self._known.stops:
             if version_order(self.current) < version_order(stop.before) <= target < version_order(stop.version):

@@ -162,7 +162,7 @@ class ReleaseTable:
     flags: Mapping[str, str] = field(factory=dict)
     """By flag, the first release that takes it; flags that are not here are as old as SpiceDB."""
     withdrawn: Mapping[str, str] = field(factory=dict)
-    """By release that SpiceDB's makers took back, the one to take instead."""
+    """By release that SpiceDB's makers took back, what to take instead, and why."""
 
     @property
     def newest(self) -> str:

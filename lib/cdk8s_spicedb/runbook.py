@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from .labels import Component, selector_text
 from .props import SpiceDBProps
 from .upgrade import UpgradePlan, UpgradeStep
 
@@ -54,11 +55,22 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         yield "\nRun:\n"
         timeout = f"--wait --timeout {_minutes(props)}m"
         yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {timeout}\n'
-        yield "Check that all servers run it and are ready, before the next step:\n"
-        yield f'    kubectl rollout status deployment/{props.name} --namespace "$NAMESPACE" --timeout 60s'
-        yield f'    kubectl get deployment {props.name} --namespace "$NAMESPACE" --output wide\n'
+        yield "Before the next step, see that all servers run it and are ready, and that none from before is left;"
+        yield "while it drains, it serves as before:\n"
+        yield from _settled(props)
         yield from _way_back(step, before, props)
         before = step.version
+
+
+def _settled(props: SpiceDBProps) -> Iterator[str]:
+    """Waits until the servers are those of the step, and alone."""
+    leaving = "{range .items[?(@.metadata.deletionTimestamp)]}pod/{.metadata.name} {end}"
+    yield f'    kubectl rollout status deployment/{props.name} --namespace "$NAMESPACE" --timeout 60s'
+    yield '    kubectl get pods --namespace "$NAMESPACE" \\'
+    yield f"      --selector {selector_text(props.name, Component.SERVER)} \\"
+    yield f"      --output jsonpath='{leaving}' |"
+    yield '      xargs -r kubectl wait --namespace "$NAMESPACE" --for delete --timeout 300s'
+    yield f'    kubectl get deployment {props.name} --namespace "$NAMESPACE" --output wide\n'
 
 
 def _facts(step: UpgradeStep) -> Iterator[str]:
@@ -95,8 +107,8 @@ def _further_back(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
     yield '    helm history "$RELEASE" --namespace "$NAMESPACE"'
     yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" --wait --timeout {_minutes(props)}m\n'
     if any(step.schema_mode == "read-new-write-new" for step in plan.steps):
-        yield "From `read-new-write-new` go to `read-new-write-both`, and write the schema again there before you go"
-        yield "on: the old tables miss what was written since.\n"
+        yield "From `read-new-write-new` go to `read-new-write-both`, and write the schema again there when no server"
+        yield "from before is left: the old tables miss what was written since. Then go on.\n"
 
 
 def _failure(props: SpiceDBProps) -> Iterator[str]:

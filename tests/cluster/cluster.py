@@ -79,6 +79,12 @@ class Namespace:
         pods = self.list("pods", instance=name, component="server")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
+    def settled(self) -> None:
+        """Waits until no server is on its way out; while it drains, it serves as before."""
+        gone = "{.items[?(@.metadata.deletionTimestamp)].metadata.name}"
+        pods = ("get", "pods", "--selector=app.kubernetes.io/component=server", f"--output=jsonpath={gone}")
+        wait("the end of servers that leave", lambda: not self.kubectl(*pods))
+
     def ready(self, selector: str, seconds: int = 60) -> None:
         """Waits until the pods are there and ready."""
         wait(f"pods {selector}", lambda: self.kubectl("get", "pods", f"--selector={selector}", "--output=name") or None)

@@ -68,6 +68,7 @@ def test_walks_the_modes_and_back_as_the_readme_says(
             assert outcome.ok, outcome.output
             assert load.unharmed()
             assert _mode(namespace) == mode
+            namespace.settled()
             client = Client(address, KEY)
             assert MORE in client.schema(), mode
             if mode == "read-new-write-both":
@@ -87,8 +88,10 @@ def test_a_schema_is_not_in_the_unified_table_unless_it_was_written_to_both(
     with relay(namespace) as address:
         Client(address, KEY).write()
         assert helm.upgrade(on_postgres(server=one(schema_mode=MODES[0]))).ok
+        namespace.settled()
         Client(address, KEY).write_schema(MORE)
         assert helm.upgrade(on_postgres(server=one(schema_mode=MODES[1]))).ok
         assert MORE in Client(address, KEY).schema()
         assert helm.upgrade(on_postgres(server=one(schema_mode=MODES[2]))).ok
+        namespace.settled()
         assert MORE not in Client(address, KEY).schema(), "then the caution of the plan is no longer true"
