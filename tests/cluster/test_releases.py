@@ -17,7 +17,7 @@ def test_the_heads_are_those_that_the_program_says(namespace: Namespace, version
         {
             "name": engine,
             "image": f"ghcr.io/authzed/spicedb:{version}",
-            "command": ["spicedb", "datastore", "head", "--datastore-engine", engine],
+            "command": ["spicedb", "datastore", "head", "--datastore-engine", engine, "--skip-release-check"],
             "securityContext": RESTRICTED_CONTAINER,
         }
         for engine in engines
@@ -29,5 +29,7 @@ def test_the_heads_are_those_that_the_program_says(namespace: Namespace, version
     }
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "heads"}, "spec": spec})
     wait("the programs' end", lambda: (namespace.get("pod", "heads") or {})["status"]["phase"] == "Succeeded")
-    said = {engine: namespace.kubectl("logs", "heads", f"--container={engine}").split()[-1] for engine in engines}
-    assert said == {engine: known.heads[version] for engine, known in engines.items()}
+    for engine, known in engines.items():
+        # Its log, in JSON, comes through the same pipe, in no order.
+        lines = namespace.kubectl("logs", "heads", f"--container={engine}").splitlines()
+        assert [line for line in lines if not line.startswith("{")] == [known.heads[version]], engine
