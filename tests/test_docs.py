@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.checks import require
+from cdk8s_spicedb.cli import main
 from tests.programs import ROOT
 
 _PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -30,6 +32,14 @@ def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
 def test_the_readmes_example_is_main() -> None:
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python")[0]
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
+
+
+def test_the_readmes_command_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = re.findall(r"^    cdk8s-spicedb (.*)$", _README, re.MULTILINE)
+    assert lines
+    for line in lines:
+        assert main(shlex.split(line)) == 0
+        assert capsys.readouterr().out
 
 
 def test_the_readmes_error_is_the_one_that_is_raised() -> None:

@@ -316,6 +316,8 @@ def test_before_the_unified_table_is_read_the_schema_has_to_be_written_to_it(now
         (PostgreSQL, "latest", "newest", {}, ["current = 'latest'", "target = 'newest'"]),
         (PostgreSQL, None, 3, {}, ["current = None", "target = 3"]),
         ("postgres", "v1.52.0", "v1.56.0", {}, ["datastore = (a str, not shown)"]),
+        (Datastore, "v1.52.0", "v1.56.0", {}, ["datastore = ("]),
+        (PostgreSQL, "v1.57.0-rc2", "v1.57.0-rc1", {}, ["target = 'v1.57.0-rc1'"]),
         (PostgreSQL, "v1.52.0", "v1.56.0", {"schema_mode": "new"}, ["schema_mode = 'new'"]),
         (PostgreSQL, "v1.40.0", "v1.52.0", {"schema_mode": MODES[1]}, [f"schema_mode = '{MODES[1]}'"]),
         (

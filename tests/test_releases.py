@@ -35,7 +35,20 @@ TABLE = ReleaseTable({"toy": TOY}, {"some-flag": "v1.1.0"})
 
 
 def test_versions_are_ordered_by_number() -> None:
-    ordered = ["v0.9.9", "v1.2.0-rc1", "v1.2.0", "v1.9.0", "v1.10.0", "v1.10.1", "v2.0.0"]
+    ordered = [
+        "v0.9.9",
+        "v1.2.0-2",
+        "v1.2.0-10",
+        "v1.2.0-rc",
+        "v1.2.0-rc.2",
+        "v1.2.0-rc.10",
+        "v1.2.0-rc1",
+        "v1.2.0",
+        "v1.9.0",
+        "v1.10.0",
+        "v1.10.1",
+        "v2.0.0",
+    ]
     assert sorted(set(ordered), key=version_order) == ordered
 
 
@@ -120,6 +133,12 @@ def test_a_table_that_is_not_sound(
     with pytest.raises(SpiceDBError) as raised:
         EngineReleases(revisions, heads, stops)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("engines", [{}, {"toy": EngineReleases((), {})}])
+def test_a_table_without_releases(engines: Mapping[str, EngineReleases]) -> None:
+    with pytest.raises(SpiceDBError, match="a table without releases"):
+        ReleaseTable(engines)
 
 
 def test_a_caution_is_for_a_revision() -> None:

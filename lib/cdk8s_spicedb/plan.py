@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve, field, frozen
 
 from .checks import check, instance, one_of, optional, problems, rule, show
-from .datastore import Datastore
+from .datastore import ENGINES, Datastore
 from .errors import InvalidProps, Problem
 from .releases import EngineReleases, ReleaseTable, Stop, known_releases, version_check, version_order
 from .upgrade import SCHEMA_MODES, UpgradePlan, UpgradeStep
@@ -54,7 +54,7 @@ def plan_upgrade(
 
 
 def _is_datastore(value: object) -> bool:
-    return isinstance(value, Datastore) or (isinstance(value, type) and issubclass(value, Datastore))
+    return isinstance(value, Datastore) or value in ENGINES.values()
 
 
 _MODE = optional(one_of(*SCHEMA_MODES))

@@ -31,13 +31,14 @@ def is_version(value: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def version_order(version: str) -> tuple[int, int, int, bool]:
-    """A key that sorts versions by number; a pre-release comes before its release."""
+def version_order(version: str) -> tuple[object, ...]:
+    """A key that sorts versions as Semantic Versioning does: a pre-release comes before its release."""
     match = re.fullmatch(VERSION, version)
     if match is None:
         raise ValueError(f"not a release of SpiceDB: {version!r}")
-    major, minor, patch, pre = match.groups()
-    return int(major), int(minor), int(patch), pre is None
+    *numbers, pre = match.groups()
+    parts = pre[1:].split(".") if pre else []
+    return *map(int, numbers), pre is None, *((not p.isdigit(), int(p) if p.isdigit() else p) for p in parts)
 
 
 @frozen(kw_only=True)
@@ -163,6 +164,10 @@ class ReleaseTable:
     """By flag, the first release that takes it; flags that are not here are as old as SpiceDB."""
     withdrawn: Mapping[str, str] = field(factory=dict)
     """By release that SpiceDB's makers took back, what to take instead, and why."""
+
+    def __attrs_post_init__(self) -> None:
+        if not any(engine.heads for engine in self.engines.values()):
+            raise SpiceDBError("a table without releases; extend the known one, known_releases()")
 
     @property
     def newest(self) -> str:
