@@ -52,8 +52,18 @@ def test_modes_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_way_that_there_is_not_ends_with_one_and_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "plan", "--engine", "postgres", "--from", "v1.56.0", "--to", "v1.52.0")
     assert (code, out) == (1, "")
-    assert err.startswith("cdk8s-spicedb: 1 problem in plan_upgrade:\n  target = 'v1.52.0'\n")
+    assert err.startswith("1 problem in cdk8s-spicedb plan:\n  --to = 'v1.52.0'\n")
     assert "helm rollback" in err
+
+
+def test_what_is_wrong_is_said_of_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    modes = ["--schema-mode", "read-new-write-new", "--current-schema-mode", "read-new-write-both"]
+    _, _, err = run(capsys, "plan", "--engine", "memory", "--from", "1.52", "--to", "latest", *modes)
+    assert err.startswith("2 problems in cdk8s-spicedb plan:\n  --from = '1.52'\n")
+    assert "  --to = 'latest'\n" in err
+    _, _, err = run(capsys, "plan", "--engine", "memory", "--from", "v1.56.0", "--to", "v1.56.0", *modes)
+    assert "  --schema-mode = 'read-new-write-new'\n" in err
+    assert "  --current-schema-mode = 'read-new-write-both'\n" in err
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,20 @@ from collections.abc import Sequence
 import attrs
 
 from .datastore import ENGINES
-from .errors import SpiceDBError
+from .errors import InvalidProps, SpiceDBError
 from .plan import plan_upgrade
 from .releases import known_releases
 from .table import table
 from .upgrade import SCHEMA_MODES
+
+
+_OPTIONS = {
+    "current": "--from",
+    "target": "--to",
+    "schema_mode": "--schema-mode",
+    "current_schema_mode": "--current-schema-mode",
+}
+"""By what `plan_upgrade` calls it, the option."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(options.run(options))
     except SpiceDBError as error:
-        print(f"cdk8s-spicedb: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     return 0
 
@@ -56,13 +65,17 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(options: argparse.Namespace) -> str:
-    plan = plan_upgrade(
-        ENGINES[options.engine],
-        options.current,
-        options.target,
-        schema_mode=options.schema_mode,
-        current_schema_mode=options.current_schema_mode,
-    )
+    try:
+        plan = plan_upgrade(
+            ENGINES[options.engine],
+            options.current,
+            options.target,
+            schema_mode=options.schema_mode,
+            current_schema_mode=options.current_schema_mode,
+        )
+    except InvalidProps as error:
+        problems = [attrs.evolve(problem, field=_OPTIONS[problem.field]) for problem in error.problems]
+        raise InvalidProps("cdk8s-spicedb plan", problems) from None
     if options.output == "json":
         return json.dumps(attrs.asdict(plan), indent=2)
     return table(plan, width=shutil.get_terminal_size((100, 0)).columns)
