@@ -17,7 +17,6 @@ from .releases import known_releases
 from .table import table
 from .upgrade import SCHEMA_MODES
 
-
 _OPTIONS = {
     "current": "--from",
     "target": "--to",
