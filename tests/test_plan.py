@@ -256,6 +256,11 @@ def test_what_is_not_known_of_a_rollback_is_not_promised() -> None:
     assert rolls_back(plan_upgrade(Memory, "v1.52.0", "v1.56.0")) == [None]
 
 
+def test_between_releases_that_are_not_known_something_may_migrate() -> None:
+    (step,) = plan_upgrade(PostgreSQL, "v0.0.1", "v0.0.2").steps
+    assert (step.revision, step.target_migration, step.migrates) == (None, None, True)
+
+
 def test_releases_whose_servers_cannot_come_back_are_named() -> None:
     (warning,) = plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0").warnings
     assert warning.startswith("servers of v1.13.0, v1.14.0, v1.37.1 cannot be told to start on the newer schema")
