@@ -1,4 +1,4 @@
-"""What is rendered against the flags of released SpiceDB programs, which tests/flags/collect.py wrote down.
+"""What is rendered against the flags of released SpiceDB programs, which tools/release.py wrote down.
 
 A misspelt argument stops SpiceDB, and a misspelt SPICEDB_* variable is ignored without a word.
 """

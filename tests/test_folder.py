@@ -12,7 +12,11 @@ from tests.programs import contents
 
 
 def replace(folder: Path, text: str) -> None:
-    replace_folder(folder, lambda fresh: _write(fresh, text), own=r"out\.txt|old\.txt")
+    replace_folder(folder, lambda fresh: _write(fresh, text), own=_own)
+
+
+def _own(path: str, file: Path) -> bool:
+    return path in ("out.txt", "old.txt") and not file.is_symlink()
 
 
 def _write(fresh: Path, text: str) -> None:
@@ -70,7 +74,7 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
-        replace_folder(folder, fail, own=r"out\.txt")
+        replace_folder(folder, fail, own=_own)
     assert contents(folder) == {"out.txt": b"six"}
     assert names(tmp_path) == ["out"]
 
@@ -94,3 +98,27 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
         replace(folder, "eight")
     assert names(tmp_path) == (["out"] if existed else [])
     assert not existed or contents(folder) == {"out.txt": b"seven"}
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    replace(tmp_path / "link", "nine")
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "real") == {"out.txt": b"nine"}
+
+
+def test_what_lies_deeper_is_seen_too(tmp_path: Path) -> None:
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "values.yaml").write_text("mine")
+    with pytest.raises(SpiceDBError, match=r"a/values\.yaml"):
+        replace(tmp_path / "out", "ten")
+    assert (tmp_path / "out" / "a" / "values.yaml").read_text() == "mine"
+
+
+def test_the_folder_one_is_in_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpiceDBError, match="is where this program runs"):
+        replace(Path("."), "eleven")
+    replace(Path("new"), "eleven")
+    assert contents(tmp_path / "new") == {"out.txt": b"eleven"}

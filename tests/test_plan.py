@@ -253,12 +253,53 @@ def test_a_rollback_turns_ready_where_servers_start_on_what_the_step_leaves() ->
 def test_what_is_not_known_of_a_rollback_is_not_promised() -> None:
     assert rolls_back(plan_upgrade(PostgreSQL, "v1.52.0", "v1.99.0")) == [None]
     assert rolls_back(plan_upgrade(PostgreSQL, "v1.52.7", "v1.53.0")) == [None]
-    assert rolls_back(plan_upgrade(Memory, "v1.52.0", "v1.56.0")) == [None]
+    assert rolls_back(plan_upgrade(Memory, "v1.52.0", "v1.56.0")) == [True]  # it starts on nothing
 
 
 def test_between_releases_that_are_not_known_something_may_migrate() -> None:
     (step,) = plan_upgrade(PostgreSQL, "v0.0.1", "v0.0.2").steps
     assert (step.revision, step.target_migration, step.migrates) == (None, None, True)
+    assert "schema stays" not in step.why
+
+
+@pytest.mark.parametrize("datastore", MIGRATING)
+def test_no_roll_out_is_skipped_from_a_release_older_than_all_that_are_known(datastore: type[Datastore]) -> None:
+    oldest = min(RELEASES.engines[datastore.engine].heads, key=version_order)
+    from_known = way(datastore, oldest, "v1.56.0")
+    assert way(datastore, "v0.9.0", "v1.56.0") == from_known
+    assert way(datastore, f"{oldest}-rc1", "v1.56.0")[-len(from_known) :] == from_known
+
+
+@given(current=VERSIONS, datastore=st.sampled_from(MIGRATING))
+def test_no_stop_is_skipped_from_any_release(current: str, datastore: type[Datastore]) -> None:
+    assume(version_order(current) < version_order("v1.56.0"))
+    reached = versions(plan_upgrade(datastore, current, "v1.56.0"))
+    assert [
+        stop.version for stop in stops_between(datastore.engine, current, "v1.56.0") if stop.version not in reached
+    ] == []
+
+
+def test_a_pre_release_is_past_what_its_release_is_past() -> None:
+    assert way(Spanner, "v1.22.0-rc8", "v1.23.0") == way(Spanner, "v1.22.0", "v1.23.0")
+    for datastore, current, target in (
+        (Spanner, "v1.21.0", "v1.22.0-rc8"),
+        (PostgreSQL, "v1.13.0", "v1.14.0-rc1"),
+        (PostgreSQL, "v1.35.3", "v1.36.1"),
+    ):
+        warned = [text for text in plan_upgrade(datastore, current, target).warnings if "no step of its own" in text]
+        assert len(warned) == (0 if target == "v1.36.1" else 1), target
+
+
+def test_an_unknown_target_has_no_cautions_of_later_releases() -> None:
+    (step,) = plan_upgrade(MySQL, "v1.51.0", "v1.52.5").steps
+    assert step.cautions == ()
+
+
+def test_a_class_of_ones_own_will_do() -> None:
+    class Own(PostgreSQL):
+        """With nothing of its own."""
+
+    assert plan_upgrade(Own, "v1.52.0", "v1.56.0") == plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0")
 
 
 def test_releases_whose_servers_cannot_come_back_are_named() -> None:

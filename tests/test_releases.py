@@ -125,6 +125,15 @@ def test_a_sound_stop() -> None:
             "stops out of order",
         ),
         (("one", "two"), {"v1.1.0": "two"}, (STOP, STOP), "stops out of order"),
+        (("one",), {"latest": "one"}, (), "not releases of SpiceDB: latest"),
+        (("one", "two"), {"v1.1.0": "two"}, (evolve(STOP, before="1.1"),), "not releases of SpiceDB: 1.1"),
+        (("one", "two"), {"v1.1.0": "two"}, (evolve(STOP, before="v1.2.0"),), "releases before v1.2.0 would pass it"),
+        (
+            ("one", "two"),
+            {"v1.1.0": "two"},
+            (evolve(STOP, rollouts=(evolve(ROLLOUTS[1], starts_on=["two", "typo"]),)),),
+            "unknown revisions: typo",
+        ),
     ],
 )
 def test_a_table_that_is_not_sound(

@@ -11,12 +11,13 @@ from cdk8s_spicedb import (
     Memory,
     MigrationProps,
     PostgreSQL,
+    ServerProps,
     Spanner,
     SpiceDBProps,
     UpgradePlan,
     plan_upgrade,
 )
-from cdk8s_spicedb.runbook import runbook, step_names
+from cdk8s_spicedb.runbook import MARK, runbook, step_names
 from tests.synth import POSTGRES
 
 PROPS = SpiceDBProps(version="v1.56.0", datastore=POSTGRES)
@@ -116,7 +117,7 @@ def test_names_and_times_are_those_of_the_props() -> None:
         name="authz", version="v1.56.0", datastore=POSTGRES, migration=MigrationProps(active_deadline_seconds=7200)
     )
     text = runbook(of("v1.52.0", "v1.56.0"), props)
-    assert text.startswith("# authz: SpiceDB v1.52.0 to v1.56.0 on postgres\n")
+    assert text.startswith(f"{MARK}\n# authz: SpiceDB v1.52.0 to v1.56.0 on postgres\n")
     assert "export RELEASE=authz" in text
     assert "deployment/authz " in text
     assert "job/authz-migration " in text
@@ -131,7 +132,7 @@ def test_the_memory_engine_has_no_backup_to_make() -> None:
 
 def test_nothing_to_do_is_said() -> None:
     text = runbook(of("v1.56.0", "v1.56.0"), PROPS)
-    assert text == "# spicedb: SpiceDB v1.56.0 to v1.56.0 on postgres\n\nThere is nothing to do.\n"
+    assert text == f"{MARK}\n# spicedb: SpiceDB v1.56.0 to v1.56.0 on postgres\n\nThere is nothing to do.\n"
 
 
 @pytest.mark.parametrize(("mode", "told"), [("read-new-write-both", 1), ("read-new-write-new", 2)])
@@ -142,3 +143,42 @@ def test_the_schema_is_written_again_on_the_way_there_and_on_the_way_back(mode: 
 
 def test_one_step_needs_no_word_on_going_further() -> None:
     assert "Going back further" not in runbook(of("v1.52.0", "v1.56.0"), PROPS)
+
+
+def test_a_rollback_names_its_revision() -> None:
+    """By itself Helm goes to the revision before, which may be a failed attempt at the same step."""
+    text = runbook(of("v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both"), PROPS)
+    rollbacks = re.findall(r"^    helm rollback .*$", text, re.MULTILINE)
+    assert rollbacks
+    assert all('"$RELEASE" REVISION ' in line for line in rollbacks)
+    assert "revision of what ran before" in text
+    assert "revision of spicedb-1.0.0" in text
+
+
+def test_it_tells_of_the_props_and_not_of_the_plan_alone() -> None:
+    off = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(allowed_migrations=()))
+    assert "Servers also start on" in runbook(of("v1.51.1", "v1.52.0"), PROPS)
+    assert "Servers also start on" not in runbook(of("v1.51.1", "v1.52.0"), off)
+    assert "No way back by Helm" not in runbook(of("v1.52.0", "v1.56.0"), PROPS)
+    assert "No way back by Helm" in runbook(of("v1.52.0", "v1.56.0"), off)
+
+
+def test_charts_that_do_not_migrate_are_not_said_to() -> None:
+    alone = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, migration=MigrationProps(enabled=False))
+    text = runbook(of("v1.52.0", "v1.56.0"), alone)
+    assert "Migrate by yourself to `populate-schema-tables`." in text
+    assert "Every step migrates" not in text
+    assert "job/" not in text
+    assert "backup" in text
+
+
+def test_no_revision_is_called_none() -> None:
+    modes = of("v1.99.0", "v1.99.0", schema_mode="read-legacy-write-both")
+    memory = SpiceDBProps(version="v1.56.0", datastore=Memory())
+    assert "None" not in runbook(modes, PROPS) + runbook(of("v1.52.0", "v1.56.0", Memory), memory)
+
+
+def test_it_waits_as_long_as_servers_may_drain() -> None:
+    slow = ServerProps(termination_grace_period_seconds=1200)
+    text = runbook(of("v1.52.0", "v1.56.0"), SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=slow))
+    assert "--for delete --timeout 1260s" in text

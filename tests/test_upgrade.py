@@ -141,3 +141,11 @@ def test_an_image_that_cannot_follow_is_refused(image: str) -> None:
 def test_a_secret_is_not_shown_by_a_step() -> None:
     (step,) = steps("v1.52.0", "v1.54.0")
     assert of(preshared_key=SecretKey("s", "k")).at(step).preshared_key == SecretKey("s", "k")
+
+
+def test_a_choice_of_allowed_migrations_waits_for_a_release_that_can_be_told() -> None:
+    props = of(server=ServerProps(allowed_migrations=("add-something",)))
+    for step in steps("v1.35.3", "v1.56.0"):
+        at = props.at(step)
+        assert list(problems(at)) == []
+        assert at.allowed_migrations == (("add-something",) if step.version == "v1.56.0" else ())

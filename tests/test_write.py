@@ -98,3 +98,27 @@ def test_nothing_is_written_of_props_that_cannot_be_rendered(
 def test_a_plan_without_steps_is_a_readme_that_says_so(tmp_path: Path) -> None:
     write_upgrade(tmp_path / "steps", PROPS, plan_upgrade(PostgreSQL, "v1.56.0", "v1.56.0"))
     assert list(tree(tmp_path / "steps")) == ["README.md"]
+
+
+def test_a_readme_of_ones_own_and_files_beside_the_charts_stay(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Mine")
+    with pytest.raises(SpiceDBError, match=r"README\.md"):
+        write_upgrade(tmp_path, PROPS, PLAN)
+    assert tree(tmp_path) == {"README.md": "# Mine"}
+    folder = tmp_path / "steps"
+    write_upgrade(folder, PROPS, PLAN)
+    (folder / step_names(PLAN)[0] / "values.yaml").write_text("mine")
+    with pytest.raises(SpiceDBError, match=r"values\.yaml"):
+        write_upgrade(folder, PROPS, PLAN)
+    assert (folder / step_names(PLAN)[0] / "values.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("mode", "planned"), [("read-new-write-new", None), ("read-new-write-new", "read-new-write-both")]
+)
+def test_a_mode_is_not_reached_in_one_jump(mode: str, planned: str | None, tmp_path: Path) -> None:
+    props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(schema_mode=mode))
+    with pytest.raises(InvalidProps, match=r"server\.schema_mode = 'read-new-write-new'"):
+        write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0", schema_mode=planned))
+    write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0", schema_mode=mode))
+    assert len(list((tmp_path / "steps").glob("*-v*"))) == 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,21 +9,25 @@ from pathlib import Path
 from .errors import SpiceDBError
 
 
-def replace_folder(folder: Path, write: Callable[[Path], None], *, own: str) -> None:
+def replace_folder(folder: Path, write: Callable[[Path], None], *, own: Callable[[str, Path], bool]) -> None:
     """Puts what ``write`` writes in the place of ``folder``, all of it or nothing.
 
-    A folder that is there already may hold only entries whose names match ``own``, or nothing is written and
-    `SpiceDBError` names the others: what this package did not write, it does not remove.
+    ``own`` says of a file, by its path in the folder, whether it was written here. When any was not, nothing is
+    written and `SpiceDBError` names them: what this package did not write, it does not remove.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
+    if Path.cwd().is_relative_to(folder):
+        raise SpiceDBError(f"{folder} is where this program runs; choose a folder in it")
     if folder.exists() and not folder.is_dir():
         raise SpiceDBError(f"{folder} is no folder; choose another or remove it")
-    strangers = sorted(entry.name for entry in folder.glob("*") if not re.fullmatch(own, entry.name))
+    files = [entry for entry in folder.rglob("*") if entry.is_symlink() or not entry.is_dir()]
+    paths = {entry.relative_to(folder).as_posix(): entry for entry in files}
+    strangers = sorted(path for path, entry in paths.items() if not own(path, entry))
     if strangers:
         raise SpiceDBError(f"{folder} holds what was not written here: {', '.join(strangers)}; choose an empty folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # In the same parent, so that a rename is all it takes.
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as work:
         fresh, old = Path(work, "new"), Path(work, "old")
         fresh.mkdir()
         write(fresh)
@@ -37,4 +39,3 @@ def replace_folder(folder: Path, write: Callable[[Path], None], *, own: str) -> 
             if old.exists():
                 old.rename(folder)
             raise
-    shutil.rmtree(old, ignore_errors=True)

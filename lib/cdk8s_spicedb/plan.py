@@ -35,7 +35,8 @@ def plan_upgrade(
     ``datastore`` is a datastore or its class, such as ``PostgreSQL``. ``schema_mode`` asks for a move to unified
     schema storage (SpiceDB 1.53 and later), up to that mode, one roll-out each, after the target is reached; without it
     servers stay in ``current_schema_mode``, by default SpiceDB's own. A release that ``releases`` (by default those
-    that this package knows) does not have is planned directly, with a warning.
+    that this package knows) does not have is planned directly, with a warning. ``current`` is a release whose roll-outs
+    are all done: a plan that was begun is finished by its own steps, not by a new plan.
 
     Raises `InvalidProps` for what is no release, for a way back, and for a mode that a release does not have.
     """
@@ -54,7 +55,7 @@ def plan_upgrade(
 
 
 def _is_datastore(value: object) -> bool:
-    return isinstance(value, Datastore) or value in ENGINES.values()
+    return isinstance(value, Datastore) or (isinstance(value, type) and issubclass(value, tuple(ENGINES.values())))
 
 
 _MODE = optional(one_of(*SCHEMA_MODES))
@@ -142,7 +143,7 @@ class _Upgrade:
                 last = step
         if last.version != self.target:
             revision = self._known.heads.get(self.target)
-            stays = self.datastore.migrates and last.revision == revision
+            stays = revision is not None and last.revision == revision
             why = f"the target, reached directly from {last.version}"
             yield self._step(last, self.target, revision, f"{why}; the schema stays as it is" if stays else why)
 
@@ -170,7 +171,7 @@ class _Upgrade:
         if not stop.rollouts:
             yield self._step(last, stop.version, self._known.heads[stop.version], f"required stop: {stop.why}")
         # A release from the middle of a stop may be past its first roll-outs, and no migration goes back.
-        past = self._known.between(None, last.revision)[:-1]
+        past = () if last.revision is None else self._known.between(None, last.revision)[:-1]
         ahead = [rollout for rollout in stop.rollouts if rollout.revision not in past]
         for number, rollout in enumerate(ahead, 1):
             why = f"{number} of {len(ahead)} at {stop.version}: {rollout.why}"
@@ -201,7 +202,7 @@ class _Upgrade:
             allowed_migrations=self.releases.allowed_migrations(self.datastore.engine, version),
             rolls_back=self._rolls_back(last, revision),
             why=why,
-            cautions=tuple(self._cautions(last.revision, revision)),
+            cautions=tuple(self._cautions(last.revision, revision or self._known.head(version))),
         )
 
     def _mode_meanwhile(self, version: str) -> str | None:
@@ -210,11 +211,13 @@ class _Upgrade:
         return _MODES[self._mode] if chosen and self.releases.takes(_MODE_FLAG, version) else None
 
     def _rolls_back(self, last: UpgradeStep, revision: str | None) -> bool | None:
+        if not self.datastore.migrates:
+            return True
         starts_on = self.releases.starts_on(self.datastore.engine, last.version, last.datastore_migration_phase)
         return revision in starts_on if starts_on and revision is not None else None
 
     def _cautions(self, start: str | None, end: str | None) -> Iterator[str]:
-        passed = self._known.between(start, end)
+        passed = self._known.between(start, end) if end is not None else ()
         for caution in dict.fromkeys(self._known.cautions.values()):
             names = [name for name in passed if self._known.cautions.get(name) == caution]
             if names:
@@ -233,9 +236,11 @@ class _Upgrade:
                 )
         if self.target in self.releases.withdrawn:
             yield f"{self.target} was withdrawn by its makers: {self.releases.withdrawn[self.target]}"
-        target = version_order(self.target)
+        current, target = version_order(self.current), version_order(self.target)
         for stop in self._known.stops:
-            if version_order(self.current) < version_order(stop.before) <= target < version_order(stop.version):
+            # A pre-release has the migrations of its release already.
+            before = version_order(stop.before)
+            if current[:3] < before[:3] <= target[:3] and target < version_order(stop.version):
                 yield f"{self.target} has no step of its own for this: {stop.why}; take {stop.version} or later instead"
         frail = [last for last, step in zip((self._start(), *steps), steps, strict=False) if step.rolls_back is False]
         if frail:

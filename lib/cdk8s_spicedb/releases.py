@@ -93,6 +93,11 @@ class EngineReleases:
             raise SpiceDBError("; ".join(found))
 
     def _faults(self) -> Iterator[str]:
+        named = [*self.heads, *(version for stop in self.stops for version in (stop.version, stop.before))]
+        odd = sorted({str(version) for version in named if not is_version(version)})
+        if odd:
+            yield f"not releases of SpiceDB: {', '.join(odd)}"
+            return
         if len(set(self.revisions)) < len(self.revisions):
             yield "a revision twice"
         strangers = sorted({*self.heads.values(), *self.cautions} - set(self.revisions))
@@ -115,13 +120,16 @@ class EngineReleases:
         if stop.version not in self.heads:
             yield "no known release"
             return
+        if stop.rollouts and version_order(stop.before) > version_order(stop.version):
+            yield f"releases before {stop.before} would pass it without its roll-outs"
         revisions = [rollout.revision for rollout in stop.rollouts]
         for rollout, following in zip(stop.rollouts, [*revisions[1:], *revisions[-1:]], strict=True):
             # A server that restarts while the next roll-out migrates has to come back too.
             missing = {rollout.revision, following} - set(rollout.starts_on)
             if missing:
                 yield f"{rollout.revision}: servers do not start on {', '.join(sorted(missing))}"
-        strangers = sorted(set(revisions) - set(self.revisions))
+        started = {revision for rollout in stop.rollouts for revision in rollout.starts_on}
+        strangers = sorted({*revisions, *started} - set(self.revisions))
         if strangers:
             yield f"unknown revisions: {', '.join(strangers)}"
         elif revisions != sorted(revisions, key=self.revisions.index):
@@ -130,8 +138,12 @@ class EngineReleases:
             yield f"its last roll-out does not end at its head, {self.heads[stop.version]}"
 
     def head(self, version: str) -> str | None:
-        """The last revision of a release; that of the known release before it when it is not known itself."""
-        earlier = [known for known in self.heads if version_order(known) <= version_order(version)]
+        """The last revision of a release; that of the known release before it when it is not known itself.
+
+        A pre-release of a known release has that release's head.
+        """
+        number = version_order(version)[:3]
+        earlier = [known for known in self.heads if version_order(known)[:3] <= number]
         return self.heads[max(earlier, key=version_order)] if earlier else None
 
     def between(self, start: str | None, end: str | None) -> Sequence[str]:

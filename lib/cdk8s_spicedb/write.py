@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from os import PathLike
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from .chart import SpiceDBChart
 from .errors import InvalidProps, Problem
 from .folder import replace_folder
 from .props import SpiceDBProps
-from .runbook import runbook, step_names
-from .upgrade import UpgradePlan
+from .runbook import MARK, runbook, step_names
+from .upgrade import SCHEMA_MODES, UpgradePlan
 
 
 def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: UpgradePlan) -> None:
@@ -28,13 +29,30 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
         problem = Problem("datastore", engine, f"{plan.engine}, the plan's", "plan the upgrade with the same datastore")
         raise InvalidProps(type(props).__name__, [problem])
     steps = [props.at(step) for step in plan.steps]
+    _require_planned_mode(props, plan)
 
     def write(fresh: Path) -> None:
         for number, (name, step) in enumerate(zip(step_names(plan), steps, strict=True), 1):
             _write_chart(fresh / name, step, f"{number}.0.0")
         (fresh / "README.md").write_text(runbook(plan, props), "utf-8")
 
-    replace_folder(Path(folder), write, own=r"README\.md|\d+-v\d.*")
+    replace_folder(Path(folder), write, own=_is_own)
+
+
+def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
+    """A mode that the plan does not lead to would be reached in one jump, and schemas would be missing."""
+    mode, first = props.server.schema_mode, next(iter(SCHEMA_MODES))
+    last = plan.steps[-1].schema_mode if plan.steps else mode
+    if mode is not None and mode != (last or first):
+        fix = "plan the upgrade with schema_mode=, and current_schema_mode= where servers have one already"
+        problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
+        raise InvalidProps(type(props).__name__, [problem])
+
+
+def _is_own(path: str, file: Path) -> bool:
+    if path == "README.md":
+        return file.read_bytes().startswith(MARK.encode())
+    return re.fullmatch(r"\d+-v\d[^/]*/(Chart\.yaml|templates/spicedb\.yaml)", path) is not None
 
 
 def _write_chart(folder: Path, props: SpiceDBProps, version: str) -> None:

@@ -154,17 +154,20 @@ class SpiceDBProps:
     def at(self, step: UpgradeStep) -> SpiceDBProps:
         """These props as a step of a plan wants them: its version, migration, schema mode and phase.
 
-        The image follows: its tag is the step's version. ``server.allowed_migrations`` stays where it is set, and so
-        does ``server.schema_mode`` in a plan that says nothing of modes. Raises `InvalidProps` for an image with a
-        digest, or with a tag that does not begin with ``version``: each step needs one of its own.
+        The image follows: its tag is the step's version. Where the step's version has the flag,
+        ``server.allowed_migrations`` stays as it is set, and so does ``server.schema_mode`` in a plan without modes.
+        Raises `InvalidProps` for an image with a digest, or with a tag that does not begin with ``version``: each step
+        needs one of its own.
         """
         image = self.image and image_at(self.image, self.version, step.version)
         if self.image and not image:
             allowed = f"an image without a digest, with no tag or one that begins with {self.version}"
             fix = "give the image alone; its tag follows version"
             raise InvalidProps(type(self).__name__, [Problem("image", show(self.image), allowed, fix)])
-        server, keeps_mode = self.server, self.releases.takes("experimental-schema-mode", step.version)
-        own = server.allowed_migrations
+        server, takes = self.server, self.releases.takes
+        keeps_mode = takes("experimental-schema-mode", step.version)
+        keeps_allowed = takes("datastore-allowed-migrations", step.version)
+        own = server.allowed_migrations if keeps_allowed else None
         return attrs.evolve(
             self,
             version=step.version,
