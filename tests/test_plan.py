@@ -453,3 +453,9 @@ def test_steps_are_values() -> None:
         rolls_back=True,
         why="the target, reached directly from v1.52.0",
     )
+
+
+def test_the_memory_engine_has_no_backup_to_go_back_to() -> None:
+    with pytest.raises(InvalidProps, match="install it anew") as raised:
+        plan_upgrade(Memory, "v1.56.0", "v1.52.0")
+    assert "backup" not in str(raised.value)

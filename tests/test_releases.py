@@ -150,6 +150,12 @@ def test_a_table_without_releases(engines: Mapping[str, EngineReleases]) -> None
         ReleaseTable(engines)
 
 
+@pytest.mark.parametrize("more", [({"a-flag": "soon"}, {}), ({}, {"latest": "take another"})])
+def test_flags_and_withdrawn_releases_are_of_releases(more: tuple[Mapping[str, str], Mapping[str, str]]) -> None:
+    with pytest.raises(SpiceDBError, match=r"no releases of SpiceDB: (soon|latest)"):
+        ReleaseTable({"toy": TOY}, *more)
+
+
 def test_a_caution_is_for_a_revision() -> None:
     with pytest.raises(SpiceDBError, match="heads or cautions that are not among the revisions: two"):
         EngineReleases(("one",), {"v1.0.0": "one"}, cautions={"two": "slow"})
@@ -287,6 +293,8 @@ def test_a_release_that_cannot_be(version: str, revisions: Mapping[str, Sequence
 def test_a_version_that_is_none_is_an_error_of_this_package() -> None:
     with pytest.raises(SpiceDBError, match=r"1\.3\.0"):
         TABLE.with_release("1.3.0", {"toy": ["four"]})
+    with pytest.raises(SpiceDBError, match="not a release of SpiceDB: 5"):
+        TABLE.with_release(5, {})  # type: ignore[arg-type]
 
 
 def test_a_lone_revision_is_not_read_letter_by_letter() -> None:

@@ -38,7 +38,7 @@ def write_checkout(folder: Path, revisions: Registered) -> Path:
             if engine == "postgres" and "index-for" in revision:
                 form = f'registerIndexMigration(\n\tschema.Index,\n\t"{revision}",\n\t"{before}",\n)'
             # Files do not lie in the order of the migrations.
-            (migrations / f"zz_{99 - number}.go").write_text(form)
+            (migrations / f"zz_migration.{99 - number}.go").write_text(form)
             before = revision
         (migrations / "zz_test.go").write_text('DatabaseMigrations.Register("from-a-test", "head")')
     return folder
@@ -153,6 +153,22 @@ def test_migrations_that_do_not_follow_one_another_are_refused(tmp_path: Path) -
     (checkout / "internal/datastore/spanner/migrations/x.go").write_text('X.Register("lost", "nowhere")')
     with pytest.raises(SystemExit, match=r"cannot put the migrations in order.*lost"):
         release.checkout_revisions(checkout, "spanner")
+
+
+def test_a_migration_of_a_new_form_is_not_overlooked(tmp_path: Path) -> None:
+    checkout = write_checkout(tmp_path / "source", KNOWN)
+    migrations = checkout / "internal/datastore/spanner/migrations"
+    (migrations / "zz_migration.0000.go").write_text('registerStreamMigration(x, "new", "populate-schema-tables")')
+    with pytest.raises(SystemExit, match="is there a new form"):
+        release.checkout_revisions(checkout, "spanner")
+
+
+def test_a_program_that_says_otherwise_is_not_believed(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()} | {"spanner": "add-c"}
+    with pytest.raises(SystemExit, match=r"the head of v1\.56\.0 is populate-schema-tables already, and now add-c"):
+        release.main([str(write_program(tmp_path, "v1.56.0", heads))])
+    with pytest.raises(SystemExit, match="does not say its version"):
+        release.main([str(write_program(tmp_path, "v1.57.0+dirty", heads))])
 
 
 def test_it_says_how_it_is_used() -> None:

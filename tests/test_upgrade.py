@@ -149,3 +149,18 @@ def test_a_choice_of_allowed_migrations_waits_for_a_release_that_can_be_told() -
         at = props.at(step)
         assert list(problems(at)) == []
         assert at.allowed_migrations == (("add-something",) if step.version == "v1.56.0" else ())
+
+
+@pytest.mark.parametrize("field", ["image", "version", "datastore", "server", "migration", "releases"])
+def test_props_of_a_wrong_type_are_refused_as_everywhere(field: str) -> None:
+    (step,) = steps("v1.52.0", "v1.54.0")
+    with pytest.raises(InvalidProps) as raised:
+        of(**{field: 5}).at(step)
+    assert field in [problem.field for problem in raised.value.problems]
+
+
+def test_an_image_that_cannot_follow_hides_no_other_problem() -> None:
+    (step,) = steps("v1.52.0", "v1.54.0")
+    with pytest.raises(InvalidProps) as raised:
+        of(image="x/y:prod", server=ServerProps(replicas=0)).at(step)
+    assert [problem.field for problem in raised.value.problems] == ["server.replicas", "image"]

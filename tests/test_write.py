@@ -84,6 +84,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     [
         (SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(replicas=0)), "server.replicas"),
         (SpiceDBProps(version="v1.56.0", datastore=POSTGRES, image="x/y:prod"), "image"),
+        (SpiceDBProps(version="v1.56.0", datastore=None), "datastore"),  # type: ignore[arg-type]
         (SpiceDBProps(version="v1.56.0", datastore=MySQL(uri=POSTGRES.uri)), "postgres, the plan's"),
     ],
 )

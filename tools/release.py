@@ -54,12 +54,15 @@ def checkout_revisions(checkout: Path, engine: str) -> list[str]:
         revision = after.pop(revision, None)
     if after or not chain:
         raise SystemExit(f"{folder}: cannot put the migrations in order; left over: {after or 'all'}")
+    files = len(list(folder.glob("zz_migration.*.go")))
+    if files != len(chain):
+        raise SystemExit(f"{folder}: {files} files of migrations and {len(chain)} found in them; is there a new form?")
     return chain
 
 
 def program_version(program: str) -> str:
     match = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
-    if match is None:
+    if match is None or not is_version(match.group()):
         raise SystemExit(f"{program} does not say its version")
     return match.group()
 
@@ -83,11 +86,12 @@ def added(data: Mapping[str, Any], version: str, revisions: Mapping[str, Sequenc
         if len(named) > 1 and known[: len(named)] != list(named)[: len(known)]:
             raise SystemExit(f"{engine}: the release's migrations are not those that are known, and more")
         known += [revision for revision in named if revision not in known]
-        for versions in heads.values():
-            if version in versions:
-                versions.remove(version)
-        heads.setdefault(named[-1], []).append(version)
-        heads[named[-1]].sort(key=version_order)
+        told = [head for head, versions in heads.items() if version in versions]
+        if told and told != [named[-1]]:
+            raise SystemExit(f"{engine}: the head of {version} is {told[0]} already, and now {named[-1]}; which is it?")
+        if not told:
+            heads.setdefault(named[-1], []).append(version)
+            heads[named[-1]].sort(key=version_order)
     read_releases(changed)
     return changed
 

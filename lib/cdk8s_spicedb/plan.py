@@ -79,9 +79,14 @@ class _Upgrade:
     current_schema_mode: str | None = field(metadata=_MODE)
     releases: ReleaseTable = field(metadata=instance(ReleaseTable, "a ReleaseTable", "extend known_releases()"))
 
-    @rule("current", "target")
+    @rule("datastore", "current", "target")
     def _goes_forward(self) -> Iterator[Problem]:
-        if version_order(self.target) < version_order(self.current):
+        if version_order(self.target) >= version_order(self.current):
+            return
+        if not self.datastore.migrates:
+            fix = "install it anew; the memory engine keeps nothing that an older release could not read"
+            yield Problem("target", show(self.target), f"{self.current} or later: a plan goes forward", fix)
+        else:
             yield Problem(
                 "target",
                 show(self.target),

@@ -27,7 +27,7 @@ def version_check() -> Metadata:
 
 def is_version(value: str) -> bool:
     """Whether a text reads as a release of SpiceDB."""
-    return re.fullmatch(VERSION, value) is not None
+    return isinstance(value, str) and re.fullmatch(VERSION, value) is not None
 
 
 @lru_cache(maxsize=1024)
@@ -180,6 +180,9 @@ class ReleaseTable:
     def __attrs_post_init__(self) -> None:
         if not any(engine.heads for engine in self.engines.values()):
             raise SpiceDBError("a table without releases; extend the known one, known_releases()")
+        odd = sorted(str(version) for version in {*self.flags.values(), *self.withdrawn} if not is_version(version))
+        if odd:
+            raise SpiceDBError(f"flags or withdrawn releases that are no releases of SpiceDB: {', '.join(odd)}")
 
     @property
     def newest(self) -> str:

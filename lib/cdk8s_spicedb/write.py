@@ -10,6 +10,7 @@ from pathlib import Path
 from cdk8s import App
 
 from .chart import SpiceDBChart
+from .checks import require
 from .errors import InvalidProps, Problem
 from .folder import replace_folder
 from .props import SpiceDBProps
@@ -24,6 +25,7 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
     is complete or as it was. Raises `InvalidProps` when the props cannot be rendered at a step or are of another
     engine than the plan, and `SpiceDBError` when the folder holds what this function did not write.
     """
+    require(props)
     engine = props.datastore.engine
     if engine != plan.engine:
         problem = Problem("datastore", engine, f"{plan.engine}, the plan's", "plan the upgrade with the same datastore")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 from attrs import Factory, field, frozen
 
-from ..checks import each, hide, instance, optional, passes, require, rule, show, text
+from ..checks import each, hide, instance, optional, passes, problems, require, rule, show, text
 from ..datastore import Datastore
 from ..errors import InvalidProps, Problem
 from ..hooks import Delivery
@@ -156,14 +156,17 @@ class SpiceDBProps:
 
         The image follows: its tag is the step's version. Where the step's version has the flag,
         ``server.allowed_migrations`` stays as it is set, and so does ``server.schema_mode`` in a plan without modes.
-        Raises `InvalidProps` for an image with a digest, or with a tag that does not begin with ``version``: each step
-        needs one of its own.
+        Raises `InvalidProps` with every problem of these props, among them an image with a digest, or with a tag that
+        does not begin with ``version``: each step needs one of its own.
         """
-        image = self.image and image_at(self.image, self.version, step.version)
-        if self.image and not image:
+        found = list(problems(self))
+        image = image_at(self.image, self.version, step.version) if isinstance(self.image, str) else None
+        if self.image is not None and image is None and all(problem.field != "image" for problem in found):
             allowed = f"an image without a digest, with no tag or one that begins with {self.version}"
             fix = "give the image alone; its tag follows version"
-            raise InvalidProps(type(self).__name__, [Problem("image", show(self.image), allowed, fix)])
+            found.append(Problem("image", show(self.image), allowed, fix))
+        if found:
+            raise InvalidProps(type(self).__name__, found)
         server, takes = self.server, self.releases.takes
         keeps_mode = takes("experimental-schema-mode", step.version)
         keeps_allowed = takes("datastore-allowed-migrations", step.version)
