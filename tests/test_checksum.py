@@ -50,13 +50,16 @@ MIGRATION: Mapping[str, Any] = {
     "backfill_batch_size": 10,
     "datastore_uri": SecretKey("owner", "uri"),
     "service_account_annotations": {"role": "owner"},
+    "service_account": "owner",
     "backoff_limit": 0,
     "active_deadline_seconds": 1200,
+    "ttl_seconds_after_finished": 600,
     "restart_policy": "Never",
 }
 SERVER: Mapping[str, Any] = {
     **POD,
     "replicas": 3,
+    "service_account": "other",
     "log_level": "debug",
     "log_format": "console",
     "http_enabled": True,

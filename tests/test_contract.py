@@ -131,6 +131,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "allowed_migrations": None,
         "schema_mode": None,
         "datastore_migration_phase": None,
+        "service_account": None,
         "extra_args": (),
         "env": {},
         "resources": Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}),
@@ -146,14 +147,16 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "backfill_batch_size": None,
         "datastore_uri": None,
         "service_account_annotations": None,
+        "service_account": None,
         "backoff_limit": 3,
         "active_deadline_seconds": 600,
+        "ttl_seconds_after_finished": None,
         "restart_policy": "OnFailure",
         "resources": Resources(requests={"cpu": "100m", "memory": "128Mi"}, limits={"cpu": "1", "memory": "512Mi"}),
     },
     CleanupProps: {
         **_POD,
-        "enabled": True,
+        "enabled": None,
         "image": "registry.k8s.io/kubectl:v1.34.4",
         "active_deadline_seconds": 120,
         "resources": Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "200m", "memory": "128Mi"}),
@@ -225,6 +228,7 @@ _SAMPLES: dict[type, dict[str, Any]] = {
         "image_pull_secrets": ["registry"],
         "datastore": CockroachDB(uri=_OTHER),
         "preshared_key": _OTHER,
+        "delivery": Delivery.KUBECTL,
         "server": ServerProps(replicas=7),
         "migration": MigrationProps(backoff_limit=7),
         "cleanup": CleanupProps(active_deadline_seconds=7),
@@ -246,6 +250,7 @@ _SAMPLES: dict[type, dict[str, Any]] = {
         "allowed_migrations": ["add-caveats"],
         "schema_mode": "read-legacy-write-both",
         "datastore_migration_phase": "write-both-read-old",
+        "service_account": "other",
         "extra_args": ["--dispatch-max-depth=100"],
         "env": {"GOMAXPROCS": "2"},
     },
@@ -259,6 +264,7 @@ _SAMPLES: dict[type, dict[str, Any]] = {
         "backfill_batch_size": 7,
         "datastore_uri": _OTHER,
         "service_account_annotations": {"role": "owner"},
+        "service_account": "other",
         "backoff_limit": 0,
         "active_deadline_seconds": 7,
         "restart_policy": "Never",
@@ -290,9 +296,9 @@ _SAMPLES: dict[type, dict[str, Any]] = {
     },
 }
 _WITHOUT_EFFECT = {
-    (SpiceDBProps, "delivery"),  # has one member
     (SpiceDBProps, "releases"),  # is knowledge; what follows from it is tested with the releases
     (MigrationProps, "allow_unknown_target"),  # permits a value of another prop; tested with the validation
+    (MigrationProps, "ttl_seconds_after_finished"),  # is refused where there are hooks; tested with the deliveries
 }
 _SECRET = SecretKey("database", "value")
 _BASES: dict[type, Datastore] = {

@@ -1,49 +1,39 @@
-"""How objects come into the tree."""
+"""How manifests come into the tree."""
 
 from __future__ import annotations
 
-from cdk8s_spicedb import SpiceDBProps
-from cdk8s_spicedb.labels import Component
-from cdk8s_spicedb.objects import Objects, api_rule
-from tests.synth import POSTGRES, Manifests, chart, manifests
+from cdk8s_spicedb.objects import add
+from tests.synth import chart, manifests
 
-PROPS = SpiceDBProps(datastore=POSTGRES, labels={"team": "identity"}, annotations={"owner": "us", "role": "user's"})
+ACCOUNT = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {"name": "one", "labels": {"team": "identity"}},
+    "automountServiceAccountToken": False,
+}
+BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "two"},
+    "roleRef": {"kind": "Role", "name": "two"},
+    "subjects": [],
+}
 
 
-def added(component: Component = Component.MIGRATION) -> Manifests:
+def test_what_is_added_is_what_was_given() -> None:
     target = chart()
-    objects = Objects(target, PROPS, component)
-    objects.add_service_account({"role": "ours"})
-    objects.add_role(api_rule("jobs", "list", group="batch"), api_rule("endpoints", "get", name="spicedb"))
-    return manifests(target)
+    added = add(target, [ACCOUNT, BINDING])
+    assert [each.name for each in added.values()] == ["one", "two"]
+    assert manifests(target).objects == [ACCOUNT, BINDING]
 
 
-def test_all_objects_of_a_component_have_its_name() -> None:
-    assert {found["metadata"]["name"] for found in added().objects} == {"spicedb-migration"}
-
-
-def test_objects_have_the_components_labels_and_the_users() -> None:
-    labels = added().one("ServiceAccount")["metadata"]["labels"]
-    assert labels["app.kubernetes.io/component"] == "migration"
-    assert labels["team"] == "identity"
-
-
-def test_what_an_object_is_annotated_with_wins_over_the_users_annotations() -> None:
-    assert added().one("ServiceAccount")["metadata"]["annotations"] == {"owner": "us", "role": "ours"}
-
-
-def test_a_role_is_bound_to_the_components_own_account() -> None:
-    binding = added(Component.CLEANUP).one("RoleBinding")
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "spicedb-migration-cleanup"}]
-    assert binding["roleRef"]["name"] == "spicedb-migration-cleanup"
-
-
-def test_a_rule_is_for_one_object_only_when_it_names_it() -> None:
-    assert added().one("Role")["rules"] == [
-        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list"]},
-        {"apiGroups": [""], "resources": ["endpoints"], "resourceNames": ["spicedb"], "verbs": ["get"]},
-    ]
+def test_a_charts_namespace_and_labels_are_added() -> None:
+    target = chart(namespace="authz")
+    add(target, [ACCOUNT])
+    assert manifests(target).one("ServiceAccount")["metadata"]["namespace"] == "authz"
 
 
 def test_fields_are_in_the_order_in_which_they_were_given() -> None:
-    assert list(added().one("RoleBinding")) == ["apiVersion", "kind", "metadata", "roleRef", "subjects"]
+    target = chart()
+    add(target, [BINDING])
+    assert list(manifests(target).one("RoleBinding")) == ["apiVersion", "kind", "metadata", "roleRef", "subjects"]

@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .datastore import CockroachDB, Datastore, Memory, MySQL, PostgreSQL, Spanner
+from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
-from .hooks import Delivery
 from .plan import plan_upgrade
 from .props import (
     CleanupProps,

@@ -45,8 +45,8 @@ class SpiceDB(Construct):
         """The migration; None with the memory engine and where it is disabled."""
         self.server = Server(self, "server", props)
         """The servers."""
-        self.cleanup = Cleanup(self, "cleanup", props) if props.migrates and props.cleanup.enabled else None
-        """The clean-up; None where there is no migration and where it is disabled."""
+        self.cleanup = Cleanup(self, "cleanup", props) if props.cleans_up else None
+        """The clean-up; None where there is no migration, where it is disabled, and where the delivery has no hooks."""
 
     @property
     def service_name(self) -> str:

@@ -4,7 +4,7 @@ from .cleanup import CleanupProps
 from .migration import MigrationPhase, MigrationProps
 from .pod import PodProps, Resources, Toleration
 from .server import ServerProps
-from .spicedb import SpiceDBProps, require_migration
+from .spicedb import SpiceDBProps, require_cleanup, require_migration
 
 __all__ = [
     "CleanupProps",
@@ -15,5 +15,6 @@ __all__ = [
     "ServerProps",
     "SpiceDBProps",
     "Toleration",
+    "require_cleanup",
     "require_migration",
 ]

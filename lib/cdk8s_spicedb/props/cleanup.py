@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from ..checks import flag, whole_number
+from ..checks import flag, optional, whole_number
 from .image import image_check
 from .pod import RESOURCES, PodProps, Resources
 
@@ -13,8 +13,9 @@ from .pod import RESOURCES, PodProps, Resources
 class CleanupProps(PodProps):
     """The Job that removes the finished migration Job once the release is up."""
 
-    enabled: bool = field(default=True, metadata=flag())
-    """Whether a finished migration is removed. Default: yes; without it the Job stays until the next release."""
+    enabled: bool | None = field(default=None, metadata=optional(flag()))
+    """Whether a finished migration is removed. Default: yes; without it the Job stays until the next release. No with
+    ``Delivery.KUBECTL``, where Kubernetes removes it (``MigrationProps.ttl_seconds_after_finished``)."""
     image: str = field(default="registry.k8s.io/kubectl:v1.34.4", metadata=image_check(complete=True))
     """An image with ``kubectl`` on its path, by tag or digest. Default: the official one, which has no shell; one minor
     version off the cluster's is fine."""

@@ -8,10 +8,11 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from ..checks import duration, flag, instance, one_of, optional, rule, text, whole_number
+from ..checks import duration, flag, instance, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
 from ..labels import annotations_check
 from ..secret import SecretKey, secret_key
+from .account import account_name, service_account_check
 from .pod import RESOURCES, PodProps, Resources
 from .server import log_level_check
 
@@ -76,12 +77,23 @@ class MigrationProps(PodProps):
     service_account_annotations: Mapping[str, str] | None = field(default=None, metadata=optional(annotations_check()))
     """Annotations of the migration's own ServiceAccount, which is a hook of lower weight, for workload identity.
     Default: those of the release; where there are none either, the migration has no ServiceAccount of its own."""
+    service_account: str | None = field(
+        default=None, converter=account_name, metadata=optional(service_account_check())
+    )
+    """A ServiceAccount that exists before the release, for the migration, by name or as cdk8s-plus' object. Default:
+    one of its own where it has annotations, otherwise the namespace's default one; there is no token either way."""
     backoff_limit: int = field(default=3, metadata=whole_number(0, 100))
     """How often a failed migration is tried again (``backoffLimit``). Default: 3, enough for a database that is still
     starting."""
     active_deadline_seconds: int = field(default=600, metadata=whole_number(1, 604800, unit="seconds"))
     """When Kubernetes ends the migration, retries included, in seconds (``activeDeadlineSeconds``). Default: 600. Give
     ``helm --timeout`` more than this, 5 minutes is its default."""
+    ttl_seconds_after_finished: int | None = field(
+        default=None, metadata=optional(whole_number(60, 31_536_000, unit="seconds"))
+    )
+    """When Kubernetes removes a migration that ended, in seconds (``ttlSecondsAfterFinished``); with
+    ``Delivery.KUBECTL`` alone, because hooks are removed by the clean-up or the next release. Default: a day, to read
+    its log. Flux makes the Job anew when it is gone; it then finds nothing to do."""
     restart_policy: str = field(default="OnFailure", metadata=one_of("OnFailure", "Never"))
     """``OnFailure`` tries again in the same pod, which is gone with its log when the retries are used up; ``Never``
     starts a new pod for each, and the failed ones stay with their logs, which Helm then prints. Default: ``OnFailure``;
@@ -97,6 +109,16 @@ class MigrationProps(PodProps):
     def target(self) -> str:
         """The revision at which the migration stops."""
         return self.target_migration or "head"
+
+    @rule("service_account", "service_account_annotations")
+    def _annotations_have_an_account(self) -> Iterator[Problem]:
+        if self.service_account and self.service_account_annotations:
+            yield Problem(
+                "service_account_annotations",
+                show(dict(self.service_account_annotations)),
+                "nothing where service_account names one that exists",
+                "annotate that ServiceAccount, or leave service_account out",
+            )
 
     @rule("migration_timeout", "active_deadline_seconds")
     def _timeout_before_deadline(self) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from ..checks import check, duration, each, flag, mapping, one_of, optional, rul
 from ..errors import Problem
 from ..secret import SecretKey
 from ..upgrade import SCHEMA_MODES
+from .account import account_name, service_account_check
 from .pod import RESOURCES, PodProps, Resources
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
@@ -81,6 +82,11 @@ class ServerProps(PodProps):
     datastore_migration_phase: str | None = field(default=None, metadata=optional(_REVISION))
     """The phase of a migration that spans several roll-outs (``--datastore-migration-phase``): PostgreSQL at SpiceDB
     1.14, Spanner at 1.22; other releases take none or only log it. Default: none."""
+    service_account: str | None = field(
+        default=None, converter=account_name, metadata=optional(service_account_check())
+    )
+    """A ServiceAccount of your own for the servers, by name or as cdk8s-plus' object; with dispatch it may watch the
+    endpoints of the servers' Service. Default: one that has the release's name and can do nothing else."""
     extra_args: Sequence[str] = field(
         factory=tuple,
         metadata=each(

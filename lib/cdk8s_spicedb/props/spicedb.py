@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 from attrs import Factory, field, frozen
 
-from ..checks import each, hide, instance, optional, passes, problems, require, rule, show, text
+from ..checks import each, hide, instance, optional, passes, require, rule, show, text
 from ..datastore import Datastore
+from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
-from ..hooks import Delivery
-from ..labels import LONGEST_NAME, annotations_check, labels_check
+from ..labels import LONGEST_NAME, Component, annotations_check, labels_check, object_name
 from ..releases import ReleaseTable, is_version, known_releases, version_check
 from ..secret import SecretKey, secret_key
 from ..upgrade import UpgradeStep
 from .cleanup import CleanupProps
-from .image import has_digest, image_at, image_check, image_tag
+from .image import has_digest, image_check, image_tag
 from .migration import MigrationProps
 from .server import DEFAULT_REPLICAS, ServerProps
+from .step import props_at
 
 _FLAGS = {
     "server.schema_mode": "experimental-schema-mode",
@@ -84,7 +85,11 @@ class SpiceDBProps:
     Secret that has the release's name."""
     delivery: Delivery = field(
         default=Delivery.HELM,
-        metadata=instance(Delivery, "Delivery.HELM", "import Delivery and use one of its members"),
+        metadata=instance(
+            Delivery,
+            "Delivery.HELM, Delivery.ARGOCD or Delivery.KUBECTL",
+            "import Delivery and use one of its members",
+        ),
     )
     """Who applies the manifests. Default: Helm."""
     server: ServerProps = field(
@@ -99,7 +104,7 @@ class SpiceDBProps:
     cleanup: CleanupProps = field(
         factory=CleanupProps, metadata=instance(CleanupProps, "CleanupProps(…)", "write cleanup=CleanupProps(…)")
     )
-    """The clean-up. Default: removes the finished migration after each install and upgrade."""
+    """The clean-up. Default: removes the finished migration after each install and upgrade, where there are hooks."""
     service_account_annotations: Mapping[str, str] = field(factory=dict, metadata=annotations_check())
     """Annotations of the ServiceAccounts of servers and migration, for workload identity, for instance
     ``{"eks.amazonaws.com/role-arn": "arn:…"}``. Default: none."""
@@ -139,6 +144,34 @@ class SpiceDBProps:
         return self.datastore.migrates and self.migration.enabled
 
     @property
+    def cleans_up(self) -> bool:
+        """Whether the release has a clean-up."""
+        return self.migrates and (self.delivery.has_hooks if self.cleanup.enabled is None else self.cleanup.enabled)
+
+    @property
+    def migration_ttl_seconds(self) -> int | None:
+        """How long a migration that ended is kept; None where the clean-up, or the next release, removes it."""
+        return self.migration.ttl_seconds_after_finished or self.delivery.migration_ttl_seconds
+
+    @property
+    def progress_deadline_seconds(self) -> int | None:
+        """How long the servers' roll-out may stand still, where that is not Kubernetes' default."""
+        if not self.migrates:
+            return None
+        return self.delivery.progress_deadline_seconds(self.migration.active_deadline_seconds)
+
+    @property
+    def service_account(self) -> str:
+        """The ServiceAccount of the servers."""
+        return self.server.service_account or self.name
+
+    @property
+    def migration_service_account(self) -> str | None:
+        """The ServiceAccount of the migration; None: the namespace's default one, without a token."""
+        own = object_name(self.name, Component.MIGRATION) if self.migration_identity else None
+        return self.migration.service_account or own
+
+    @property
     def allowed_migrations(self) -> Sequence[str]:
         """The revisions besides its own head on which a server starts."""
         if self.server.allowed_migrations is not None:
@@ -148,6 +181,8 @@ class SpiceDBProps:
     @property
     def migration_identity(self) -> Mapping[str, str]:
         """The annotations of the migration's own ServiceAccount; without any it has none."""
+        if self.migration.service_account:
+            return {}
         own = self.migration.service_account_annotations
         return self.service_account_annotations if own is None else own
 
@@ -159,30 +194,7 @@ class SpiceDBProps:
         Raises `InvalidProps` with every problem of these props, among them an image with a digest, or with a tag that
         does not begin with ``version``: each step needs one of its own.
         """
-        found = list(problems(self))
-        image = image_at(self.image, self.version, step.version) if isinstance(self.image, str) else None
-        if self.image is not None and image is None and all(problem.field != "image" for problem in found):
-            allowed = f"an image without a digest, with no tag or one that begins with {self.version}"
-            fix = "give the image alone; its tag follows version"
-            found.append(Problem("image", show(self.image), allowed, fix))
-        if found:
-            raise InvalidProps(type(self).__name__, found)
-        server, takes = self.server, self.releases.takes
-        keeps_mode = takes("experimental-schema-mode", step.version)
-        keeps_allowed = takes("datastore-allowed-migrations", step.version)
-        own = server.allowed_migrations if keeps_allowed else None
-        return attrs.evolve(
-            self,
-            version=step.version,
-            image=image,
-            server=attrs.evolve(
-                server,
-                schema_mode=step.schema_mode or (server.schema_mode if keeps_mode else None),
-                datastore_migration_phase=step.datastore_migration_phase,
-                allowed_migrations=step.allowed_migrations if own is None else own,
-            ),
-            migration=attrs.evolve(self.migration, target_migration=step.target_migration),
-        )
+        return props_at(self, step)
 
     @rule("image", "version")
     def _image_is_of_version(self) -> Iterator[Problem]:
@@ -218,6 +230,37 @@ class SpiceDBProps:
                 show(target),
                 f"head, {', '.join(known)} (the revisions of {self.datastore.engine} at {self.version})",
                 "choose one of them, or set allow_unknown_target=True if it is meant",
+            )
+
+    @rule("delivery", "cleanup")
+    def _clean_up_is_a_hook(self) -> Iterator[Problem]:
+        if self.cleanup.enabled and not self.delivery.has_hooks:
+            yield Problem(
+                "cleanup.enabled",
+                "True",
+                f"False or None with delivery {self.delivery.value}, where it would not wait for the migration",
+                "leave it out: Kubernetes removes the migration after migration.ttl_seconds_after_finished",
+            )
+
+    @rule("delivery", "migration")
+    def _hooks_are_not_removed_by_time(self) -> Iterator[Problem]:
+        ttl = self.migration.ttl_seconds_after_finished
+        if ttl is not None and self.delivery.has_hooks:
+            yield Problem(
+                "migration.ttl_seconds_after_finished",
+                show(ttl),
+                f"nothing with delivery {self.delivery.value}, which waits for the Job and must find it",
+                "leave it out: the clean-up, or the next release, removes the Job",
+            )
+
+    @rule("service_account_annotations", "server")
+    def _annotations_have_an_account(self) -> Iterator[Problem]:
+        if self.server.service_account and self.service_account_annotations:
+            yield Problem(
+                "service_account_annotations",
+                show(dict(self.service_account_annotations)),
+                "nothing where server.service_account names one that exists",
+                "annotate that ServiceAccount; for the migration's own give migration.service_account_annotations",
             )
 
     @rule("datastore", "server")
@@ -282,3 +325,11 @@ def require_migration(props: SpiceDBProps) -> None:
         engine = props.datastore.engine
         allowed, fix = "an engine with a schema to migrate", "choose PostgreSQL, CockroachDB, MySQL or Spanner"
         raise InvalidProps(type(props).__name__, [Problem("datastore", engine, allowed, fix)])
+
+
+def require_cleanup(props: SpiceDBProps) -> None:
+    """Raises `InvalidProps` unless the props are sound and there is a finished migration to remove."""
+    require_migration(props)
+    if not props.delivery.has_hooks:
+        allowed, fix = "one with hooks", "choose Delivery.HELM or Delivery.ARGOCD, or leave the clean-up out"
+        raise InvalidProps(type(props).__name__, [Problem("delivery", show(props.delivery), allowed, fix)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .labels import VERSION, Component, selector_labels
-from .props import PodProps, SpiceDBProps
-from .volume import SecretFiles
+from ..labels import VERSION, Component, selector_labels
+from ..props import PodProps, SpiceDBProps
+from ..volume import SecretFiles
 
 _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's has no user of its own
 Manifest = dict[str, Any]

@@ -1,0 +1,106 @@
+"""The servers: Deployment, Service, ServiceAccount, and the Role with which they find each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..checksum import migration_checksum
+from ..env import EnvVar, argument, arguments, container_env, variable
+from ..labels import CHECKSUM, Component, selector_labels
+from ..ports import DISPATCH, GRPC, NUMBERS, open_ports
+from ..props import SpiceDBProps
+from .metadata import Objects, api_rule
+from .template import Manifest, container, given, pod_template, termination_log
+
+
+def server_manifests(props: SpiceDBProps) -> list[Manifest]:
+    """The objects of the servers."""
+    objects = Objects(props, Component.SERVER)
+    account = [] if props.server.service_account else [objects.service_account(props.service_account_annotations)]
+    # SpiceDB resolves kubernetes:///… by reading and watching the Endpoints of that one Service.
+    rule = api_rule("endpoints", "get", "watch", name=props.name)
+    return [
+        *account,
+        *(objects.role(rule, account=props.service_account) if props.dispatches else []),
+        objects.make("Service", {"spec": _service(props)}),
+        objects.make("Deployment", {"spec": _deployment(props)}),
+    ]
+
+
+def _service(props: SpiceDBProps) -> Manifest:
+    ports = [{"name": name, "port": port, "targetPort": name} for name, port in open_ports(props).items()]
+    return {"type": "ClusterIP", "selector": selector_labels(props.name, Component.SERVER), "ports": ports}
+
+
+def _deployment(props: SpiceDBProps) -> Manifest:
+    files = props.datastore.files()
+    template = pod_template(
+        props,
+        Component.SERVER,
+        props.server,
+        [container("spicedb", props.full_image, props.server, files=files, **_program(props))],
+        files=files,
+        annotations=_checksum(props),
+        token=props.dispatches,
+        serviceAccountName=props.service_account,
+        terminationGracePeriodSeconds=props.server.termination_seconds,
+    )
+    return {
+        "replicas": props.replicas,
+        **given({"progressDeadlineSeconds": props.progress_deadline_seconds}),
+        "selector": {"matchLabels": selector_labels(props.name, Component.SERVER)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "template": template,
+    }
+
+
+def _checksum(props: SpiceDBProps) -> Mapping[str, str]:
+    return {CHECKSUM: migration_checksum(props.migration)} if props.datastore.migrates else {}
+
+
+def _program(props: SpiceDBProps) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "command": ["spicedb", "serve"],
+        "args": _arguments(props),
+        "env": container_env(_env(props)),
+        "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
+        # SpiceDB answers that it serves once the datastore's schema is one that it can work with.
+        "readinessProbe": {"grpc": {"port": NUMBERS[GRPC]}, "periodSeconds": 2, "timeoutSeconds": 2},
+        # Not the same question: a server that waits for a migration, or for a slow database, must not be killed.
+        "livenessProbe": {"tcpSocket": {"port": GRPC}, "initialDelaySeconds": 30, "failureThreshold": 6},
+    }
+    if props.server.pre_stop_sleep_seconds:
+        fields["lifecycle"] = {"preStop": {"sleep": {"seconds": props.server.pre_stop_sleep_seconds}}}
+    return fields
+
+
+def _env(props: SpiceDBProps) -> tuple[EnvVar, ...]:
+    own = [EnvVar(name, value) for name, value in props.server.env.items()]
+    return (variable("grpc-preshared-key", props.preshared_key), *props.datastore.env(), *own)
+
+
+def _arguments(props: SpiceDBProps) -> list[str]:
+    server = props.server
+    settings: dict[str, Any] = {
+        "log-level": server.log_level,
+        "log-format": server.log_format,
+        "grpc-shutdown-grace-period": server.shutdown_grace_period,
+        "http-enabled": server.http_enabled or None,
+        "metrics-enabled": None if server.metrics_enabled else False,
+        **(_dispatch(props) if props.dispatches else {}),
+        "datastore-migration-phase": server.datastore_migration_phase,
+        "experimental-schema-mode": server.schema_mode,
+        "termination-log-path": termination_log(props),
+    }
+    # This flag takes one value at a time.
+    allowed = [argument("datastore-allowed-migrations", revision) for revision in props.allowed_migrations]
+    return [*arguments(settings), *allowed, *server.extra_args]
+
+
+def _dispatch(props: SpiceDBProps) -> dict[str, Any]:
+    return {
+        "dispatch-cluster-enabled": True,
+        # Without a namespace it is the pod's own.
+        "dispatch-upstream-addr": f"kubernetes:///{props.name}:{DISPATCH}",
+    }

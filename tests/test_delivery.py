@@ -1,0 +1,175 @@
+"""Which object is applied when, by whom, and when it is removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from cdk8s_spicedb import Cleanup, CleanupProps, Delivery, InvalidProps, MigrationProps, SpiceDBProps
+from cdk8s_spicedb.delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, Hook
+from cdk8s_spicedb.labels import LONGEST_NAME
+from cdk8s_spicedb.manifests import release_manifests
+from tests.synth import POSTGRES, Manifests, chart
+
+HOOKS = pytest.mark.parametrize("hook", [MIGRATION, MIGRATION_IDENTITY, CLEANUP], ids=["migration", "identity", "end"])
+
+
+def of(delivery: Delivery, **fields: Any) -> SpiceDBProps:
+    return SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, "delivery": delivery, **fields})
+
+
+def rendered(delivery: Delivery, **fields: Any) -> Manifests:
+    return Manifests(release_manifests(of(delivery, **fields)))
+
+
+@pytest.mark.parametrize(
+    ("hook", "annotations"),
+    [
+        (
+            MIGRATION,
+            {
+                "helm.sh/hook": "pre-install,pre-upgrade",
+                "helm.sh/hook-weight": "0",
+                "helm.sh/hook-delete-policy": "before-hook-creation",
+                "helm.sh/hook-output-log-policy": "hook-failed,hook-succeeded",
+            },
+        ),
+        (
+            MIGRATION_IDENTITY,
+            {
+                "helm.sh/hook": "pre-install,pre-upgrade",
+                "helm.sh/hook-weight": "-5",
+                "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+            },
+        ),
+        (
+            CLEANUP,
+            {
+                "helm.sh/hook": "post-install,post-upgrade",
+                "helm.sh/hook-weight": "0",
+                "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+                "helm.sh/hook-output-log-policy": "hook-failed",
+            },
+        ),
+    ],
+    ids=["migration", "identity", "clean-up"],
+)
+def test_helms_hooks(hook: Hook, annotations: dict[str, str]) -> None:
+    assert Delivery.HELM.annotations(hook) == annotations
+
+
+@pytest.mark.parametrize(
+    ("hook", "moment", "wave", "policy"),
+    [
+        (MIGRATION, "PreSync", "0", "BeforeHookCreation"),
+        (MIGRATION_IDENTITY, "PreSync", "-5", "BeforeHookCreation,HookSucceeded"),
+        (CLEANUP, "PostSync", "0", "BeforeHookCreation,HookSucceeded"),
+    ],
+    ids=["migration", "identity", "clean-up"],
+)
+def test_argo_cds_hooks(hook: Hook, moment: str, wave: str, policy: str) -> None:
+    assert Delivery.ARGOCD.annotations(hook) == {
+        "argocd.argoproj.io/hook": moment,
+        "argocd.argoproj.io/sync-wave": wave,
+        "argocd.argoproj.io/hook-delete-policy": policy,
+    }
+
+
+@HOOKS
+def test_plain_manifests_have_no_hooks(hook: Hook) -> None:
+    assert Delivery.KUBECTL.annotations(hook) == {}
+
+
+@pytest.mark.parametrize("delivery", [Delivery.HELM, Delivery.ARGOCD])
+@HOOKS
+def test_what_an_earlier_release_left_never_blocks_the_next(delivery: Delivery, hook: Hook) -> None:
+    policies = [value for key, value in delivery.annotations(hook).items() if key.endswith("hook-delete-policy")]
+    assert [policy.lower().replace("-", "").split(",")[0] for policy in policies] == ["beforehookcreation"]
+
+
+def test_the_identity_exists_before_the_migration_which_stays_for_the_clean_up() -> None:
+    assert MIGRATION_IDENTITY.when is MIGRATION.when
+    assert MIGRATION_IDENTITY.order < MIGRATION.order
+    assert not MIGRATION.removed
+    assert CLEANUP.when is not MIGRATION.when
+
+
+@pytest.mark.parametrize("delivery", [Delivery.HELM, Delivery.ARGOCD])
+def test_only_the_two_jobs_are_hooks(delivery: Delivery) -> None:
+    found = rendered(delivery).objects
+    hooks = [each for each in found if any("hook" in key for key in each["metadata"].get("annotations", {}))]
+    assert [each["metadata"]["name"] for each in hooks] == ["spicedb-migration", "spicedb-migration-cleanup"]
+
+
+def test_without_hooks_there_is_one_job_that_kubernetes_removes_after_a_day() -> None:
+    job = rendered(Delivery.KUBECTL).one("Job")
+    assert "annotations" not in job["metadata"]
+    assert job["spec"]["ttlSecondsAfterFinished"] == 86400
+    assert rendered(Delivery.HELM).one("Job", "migration")["spec"].get("ttlSecondsAfterFinished") is None
+
+
+def _job_name(**fields: Any) -> str:
+    name: str = rendered(Delivery.KUBECTL, **fields).one("Job")["metadata"]["name"]
+    return name
+
+
+def test_the_jobs_name_follows_what_it_runs() -> None:
+    names = [
+        _job_name(),
+        _job_name(version="v1.54.0"),
+        _job_name(migration=MigrationProps(log_level="debug")),
+        _job_name(migration=MigrationProps(backoff_limit=9)),
+        _job_name(image="registry.example.com/spicedb"),
+    ]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("spicedb-migration-") for name in names)
+
+
+def test_the_jobs_name_stays_when_only_servers_or_labels_change() -> None:
+    assert _job_name(labels={"team": "identity"}, annotations={"note": "new"}) == _job_name()
+
+
+def test_the_longest_name_still_fits_into_a_label() -> None:
+    assert len(_job_name(name="s" * LONGEST_NAME)) == 63
+
+
+def test_a_roll_out_without_hooks_has_time_for_the_migration() -> None:
+    spec = rendered(Delivery.KUBECTL, migration=MigrationProps(active_deadline_seconds=3600)).one("Deployment")["spec"]
+    assert spec["progressDeadlineSeconds"] == 4200
+    for unhurried in (
+        rendered(Delivery.HELM),
+        rendered(Delivery.ARGOCD),
+        rendered(Delivery.KUBECTL, migration=MigrationProps(enabled=False)),
+    ):
+        assert "progressDeadlineSeconds" not in unhurried.one("Deployment")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("props", "field"),
+    [
+        (of(Delivery.KUBECTL, cleanup=CleanupProps(enabled=True)), r"cleanup\.enabled = True"),
+        (of(Delivery.HELM, migration=MigrationProps(ttl_seconds_after_finished=60)), "ttl_seconds_after_finished = 60"),
+        (of(Delivery.ARGOCD, migration=MigrationProps(ttl_seconds_after_finished=60)), "delivery argocd"),
+    ],
+)
+def test_what_a_delivery_cannot_do_is_refused(props: SpiceDBProps, field: str) -> None:
+    with pytest.raises(InvalidProps, match=field):
+        Cleanup(chart(), "cleanup", props)
+
+
+def test_a_clean_up_by_itself_needs_hooks() -> None:
+    with pytest.raises(InvalidProps, match="delivery = 'kubectl'"):
+        Cleanup(chart(), "cleanup", of(Delivery.KUBECTL))
+
+
+def test_the_time_that_a_finished_migration_stays_can_be_chosen() -> None:
+    props = of(Delivery.KUBECTL, migration=MigrationProps(ttl_seconds_after_finished=600))
+    assert Manifests(release_manifests(props)).one("Job")["spec"]["ttlSecondsAfterFinished"] == 600
+
+
+def test_switching_the_delivery_restarts_no_server() -> None:
+    templates = [rendered(delivery).one("Deployment")["spec"]["template"] for delivery in Delivery]
+    assert templates[0] == templates[1] == templates[2]
+    assert attrs.evolve(of(Delivery.HELM), delivery=Delivery.KUBECTL).cleans_up is False
