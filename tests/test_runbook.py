@@ -17,7 +17,8 @@ from cdk8s_spicedb import (
     UpgradePlan,
     plan_upgrade,
 )
-from cdk8s_spicedb.runbook import MARK, runbook, step_names
+from cdk8s_spicedb.folder import MARK
+from cdk8s_spicedb.runbook import runbook, step_names
 from tests.synth import POSTGRES
 
 PROPS = SpiceDBProps(version="v1.56.0", datastore=POSTGRES)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .migration import Migration
     from .server import Server
     from .spicedb import SpiceDB
-    from .write import write_upgrade
+    from .write import write_helm_chart, write_upgrade
 
 __all__ = [
     "Cleanup",
@@ -63,25 +63,27 @@ __all__ = [
     "UpgradeStep",
     "known_releases",
     "plan_upgrade",
+    "write_helm_chart",
     "write_upgrade",
 ]
 
-# Whoever only plans or checks does not wait for cdk8s and node.
-_ON_CDK8S = {
+# Whoever only plans or checks does not wait for cdk8s and node, nor for YAML.
+_LATER = {
     "Cleanup": "cleanup",
     "Migration": "migration",
     "Server": "server",
     "SpiceDB": "spicedb",
     "SpiceDBChart": "chart",
+    "write_helm_chart": "write",
     "write_upgrade": "write",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _ON_CDK8S:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ON_CDK8S[name]}", __name__), name)
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_ON_CDK8S]
+    return [*globals(), *_LATER]

@@ -20,6 +20,7 @@ from .errors import InvalidProps, Problem
 _CHECK = "cdk8s_spicedb.check"
 _READS = "_cdk8s_spicedb_reads"
 Metadata = dict[str, "Check"]
+Schema = dict[str, Any]
 
 
 @attrs.frozen
@@ -31,6 +32,8 @@ class Check:
     fix: str = "give one of the allowed values"
     shown: bool = True
     """False where somebody may have put a secret; the value is then described and not shown."""
+    schema: Schema = attrs.field(factory=dict)
+    """The same as JSON Schema; ``kind`` in it stands for the schema of a class."""
 
     def problem(self, path: str, value: object) -> Problem:
         return Problem(path, show(value) if self.shown else hide(value), self.allowed, self.fix)
@@ -48,8 +51,16 @@ def hide(value: object) -> str:
 # ---------------------------------------------------------------- checks for fields
 
 
-def check(allowed: str, accepts: Callable[[Any], bool], fix: str, *, shown: bool = True) -> Metadata:
-    return {_CHECK: Check(allowed, accepts, fix, shown)}
+def check(
+    allowed: str, accepts: Callable[[Any], bool], fix: str, *, shown: bool = True, schema: Schema | None = None
+) -> Metadata:
+    return {_CHECK: Check(allowed, accepts, fix, shown, schema or {})}
+
+
+def schema_of(metadata: Mapping[str, Any]) -> Schema | None:
+    """The JSON Schema of a field; None where it has no check."""
+    own = metadata.get(_CHECK)
+    return None if own is None else own.schema
 
 
 def passes(metadata: Metadata, value: object) -> bool:
@@ -57,17 +68,30 @@ def passes(metadata: Metadata, value: object) -> bool:
     return metadata[_CHECK].accepts(value)
 
 
+def problem(metadata: Metadata, path: str, value: object) -> Problem:
+    """What is wrong with a value that does not pass a check."""
+    return metadata[_CHECK].problem(path, value)
+
+
 def optional(metadata: Metadata) -> Metadata:
     inner = metadata[_CHECK]
     return {
         _CHECK: attrs.evolve(
-            inner, allowed=f"{inner.allowed}, or None", accepts=lambda value: value is None or inner.accepts(value)
+            inner,
+            allowed=f"{inner.allowed}, or None",
+            accepts=lambda value: value is None or inner.accepts(value),
+            schema={"anyOf": [inner.schema, {"type": "null"}]},
         )
     }
 
 
 def flag() -> Metadata:
-    return check("True or False", lambda value: isinstance(value, bool), "write True or False, without quotes")
+    return check(
+        "True or False",
+        lambda value: isinstance(value, bool),
+        "write True or False, without quotes",
+        schema={"type": "boolean"},
+    )
 
 
 def whole_number(least: int, most: int | None = None, *, unit: str = "") -> Metadata:
@@ -82,7 +106,9 @@ def whole_number(least: int, most: int | None = None, *, unit: str = "") -> Meta
             and (most is None or value <= most)
         )
 
-    return check(allowed, accepts, "give a number in that range, without quotes")
+    limits = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
+    fix = "give a number in that range, without quotes"
+    return check(allowed, accepts, fix, schema={"type": "integer", **limits})
 
 
 def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
@@ -90,6 +116,7 @@ def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
         f"a datetime.timedelta from {least.total_seconds():g} s to {most.total_seconds():g} s",
         lambda value: isinstance(value, timedelta) and least <= value <= most,
         fix,
+        schema={"kind": timedelta},
     )
 
 
@@ -99,15 +126,21 @@ def text(pattern: str, allowed: str, fix: str, *, most: int = 253, shown: bool =
     def accepts(value: object) -> bool:
         return isinstance(value, str) and len(value) <= most and form.fullmatch(value) is not None
 
-    return check(allowed, accepts, fix, shown=shown)
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": most}
+    return check(allowed, accepts, fix, shown=shown, schema=schema)
 
 
 def one_of(*values: str, fix: str = "") -> Metadata:
-    return check(", ".join(values), lambda value: value in values, fix or "write one of these exactly")
+    return check(
+        ", ".join(values),
+        lambda value: value in values,
+        fix or "write one of these exactly",
+        schema={"enum": list(values)},
+    )
 
 
 def instance(kind: type, allowed: str, fix: str, *, shown: bool = True) -> Metadata:
-    return check(allowed, lambda value: isinstance(value, kind), fix, shown=shown)
+    return check(allowed, lambda value: isinstance(value, kind), fix, shown=shown, schema={"kind": kind})
 
 
 def each(metadata: Metadata) -> Metadata:
@@ -118,6 +151,7 @@ def each(metadata: Metadata) -> Metadata:
             item,
             allowed=f"a tuple or list, each item: {item.allowed}",
             accepts=lambda value: isinstance(value, (tuple, list)) and all(map(item.accepts, value)),
+            schema={"type": "array", "items": item.schema},
         )
     }
 
@@ -131,7 +165,11 @@ def mapping(keys: Metadata, values: Metadata) -> Metadata:
         )
 
     return check(
-        f"a mapping from {key.allowed} to {value.allowed}", accepts, f"{key.fix}; {value.fix}", shown=value.shown
+        f"a mapping from {key.allowed} to {value.allowed}",
+        accepts,
+        f"{key.fix}; {value.fix}",
+        shown=value.shown,
+        schema={"type": "object", "propertyNames": key.schema, "additionalProperties": value.schema},
     )
 
 
@@ -144,11 +182,12 @@ def excluding(metadata: Metadata, *reserved: str) -> Metadata:
         f"{inner.allowed} other than {', '.join(reserved)}, which are set for you",
         lambda value: inner.accepts(value) and value not in reserved,
         f"{inner.fix}, and leave the ones that are set for you out",
+        schema={**inner.schema, "not": {"enum": list(reserved)}},
     )
 
 
 def string(fix: str = "give a text in quotes") -> Metadata:
-    return check("a str", lambda value: isinstance(value, str), fix)
+    return check("a str", lambda value: isinstance(value, str), fix, schema={"type": "string"})
 
 
 # ---------------------------------------------------------------- rules between fields
@@ -177,8 +216,8 @@ def problems(props: Any, path: str = "") -> Iterator[Problem]:
         yield from found
     for reads, method in _rules(kind):
         if unsound.isdisjoint(reads):
-            for problem in method(props):
-                yield attrs.evolve(problem, field=path + problem.field)
+            for each in method(props):
+                yield attrs.evolve(each, field=path + each.field)
 
 
 def _field_problems(field: attrs.Attribute[Any], value: object, path: str) -> Iterator[Problem]:

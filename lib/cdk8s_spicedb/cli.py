@@ -6,17 +6,22 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 
 import attrs
 
 from .datastore import ENGINES
+from .delivery import Delivery
 from .errors import InvalidProps, SpiceDBError
 from .plan import plan_upgrade
+from .props import SpiceDBProps, secret_keys
 from .releases import known_releases
 from .table import table
 from .upgrade import SCHEMA_MODES
 
+_FILE = "spicedb.yaml"
 _OPTIONS = {
     "current": "--from",
     "target": "--to",
@@ -38,8 +43,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description="SpiceDB on Kubernetes: plan its upgrades.")
+    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description="SpiceDB on Kubernetes, without Python.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_init(
+        commands.add_parser(
+            "init",
+            help="a commented file to begin with",
+            description="Writes a commented file that describes a SpiceDB, to begin with.",
+        )
+    )
+    _add_synth(
+        commands.add_parser(
+            "synth",
+            help="a Helm chart or manifests from such a file",
+            description="Reads a file that describes a SpiceDB, and writes a Helm chart or manifests.",
+            epilog="Exit code: 0 when it is written, 1 where something is wrong (it is on stderr, and nothing is written), "
+            "2 for wrong usage.",
+        )
+    )
+    schema = commands.add_parser(
+        "schema",
+        help="the JSON Schema of such a file, for editors",
+        description="Prints the JSON Schema of a file that describes a SpiceDB, for editors.",
+    )
+    schema.set_defaults(run=_schema)
     _add_plan(
         commands.add_parser(
             "plan",
@@ -49,6 +76,95 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     return parser
+
+
+# ---------------------------------------------------------------- a file, and what is made of it
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", default=_FILE, metavar="FILE", help=f"default: {_FILE}")
+    parser.set_defaults(run=_init)
+
+
+def _init(options: argparse.Namespace) -> str:
+    text = (files(__package__) / "init.yaml").read_text("utf-8").replace("VERSION", known_releases().newest)
+    try:
+        with open(options.output, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SpiceDBError(f"{options.output} exists already; choose another with --output, or remove it") from None
+    except OSError as error:
+        raise SpiceDBError(f"{options.output} cannot be written: {error.strerror}") from None
+    return f"{options.output} is written. Look through it, then: cdk8s-spicedb synth --file {options.output}"
+
+
+def _add_synth(parser: argparse.ArgumentParser) -> None:
+    deliveries = [delivery.value for delivery in Delivery]
+    parser.add_argument("-f", "--file", default=_FILE, metavar="FILE", help=f"default: {_FILE}; - is standard input")
+    parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help="default: dist; it is replaced whole")
+    parser.add_argument("--delivery", choices=deliveries, help="who applies it; default: what the file says, or helm")
+    parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help="of a Helm chart; default: 0.1.0")
+    parser.set_defaults(run=_synth)
+
+
+def _synth(options: argparse.Namespace) -> str:
+    from .write import write_helm_chart, write_manifests
+
+    props = _read(options)
+    for warning in _warnings(props):
+        print(f"Warning: {warning}", file=sys.stderr)
+    if props.delivery is Delivery.HELM:
+        try:
+            write_helm_chart(options.output, props, version=options.chart_version)
+        except InvalidProps as error:
+            raise _by_option(error, "synth", {"version": "--chart-version"}) from None
+    else:
+        write_manifests(options.output, props)
+    return "\n".join(_next(options.output, props))
+
+
+def _read(options: argparse.Namespace) -> SpiceDBProps:
+    from .file import read_props
+
+    name = "standard input" if options.file == "-" else options.file
+    try:
+        data = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+        text = data.decode()
+    except OSError as error:
+        fix = "`cdk8s-spicedb init` writes one to begin with"
+        raise SpiceDBError(f"{name} cannot be read: {error.strerror}; {fix}") from None
+    except UnicodeDecodeError:
+        raise SpiceDBError(f"{name} is no UTF-8 text; write it as YAML") from None
+    return read_props(text, name, delivery=options.delivery)
+
+
+def _warnings(props: SpiceDBProps) -> Iterator[str]:
+    from .warning import phase_warning, version_warning
+
+    phase = props.migration.target_phase
+    yield from filter(None, [version_warning(props), phase_warning(phase.value) if phase else None])
+
+
+def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:
+    """What was written, and what is done with it."""
+    keys = ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
+    yield f"{folder} is written: SpiceDB {props.version} on {props.datastore.engine}, for {props.delivery.value}."
+    yield f"It wants these Secrets and keys to be there: {keys}."
+    minutes = props.migration.active_deadline_seconds // 60 + 1
+    yield {
+        Delivery.HELM: f"Next: helm upgrade --install {props.name} {folder} --wait --timeout {minutes}m",
+        Delivery.ARGOCD: f"Next: commit {folder} where an Argo CD Application points to",
+        Delivery.KUBECTL: f"Next: kubectl apply --filename {folder}",
+    }[props.delivery]
+
+
+def _schema(_: argparse.Namespace) -> str:
+    from .schema import props_schema
+
+    return json.dumps(props_schema(), indent=2, ensure_ascii=False)
+
+
+# ---------------------------------------------------------------- a plan
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +189,13 @@ def _plan(options: argparse.Namespace) -> str:
             current_schema_mode=options.current_schema_mode,
         )
     except InvalidProps as error:
-        problems = [attrs.evolve(problem, field=_OPTIONS[problem.field]) for problem in error.problems]
-        raise InvalidProps("cdk8s-spicedb plan", problems) from None
+        raise _by_option(error, "plan", _OPTIONS) from None
     if options.output == "json":
         return json.dumps(attrs.asdict(plan), indent=2)
     return table(plan, width=shutil.get_terminal_size((100, 0)).columns)
+
+
+def _by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> InvalidProps:
+    """An error in the words of the command line."""
+    problems = [attrs.evolve(problem, field=options.get(problem.field, problem.field)) for problem in error.problems]
+    return InvalidProps(f"cdk8s-spicedb {command}", problems)

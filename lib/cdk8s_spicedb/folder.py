@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .errors import SpiceDBError
+
+MARK = "Written by cdk8s-spicedb; writing again replaces it."
+"""In the first lines of each file, by which it is known as written here."""
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Puts files, by their paths in it, in the place of a folder that was written here."""
+
+    def write(fresh: Path) -> None:
+        for path, text in files.items():
+            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / path).write_text(text, "utf-8")
+
+    replace_folder(folder, write, own=lambda _, file: MARK.encode() in file.read_bytes()[:300])
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None], *, own: Callable[[str, Path], bool]) -> None:

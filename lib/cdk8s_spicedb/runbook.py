@@ -7,12 +7,10 @@ from itertools import chain
 
 from attrs import evolve
 
+from .folder import MARK
 from .labels import Component, selector_text
 from .props import SpiceDBProps
 from .upgrade import UpgradePlan, UpgradeStep
-
-MARK = "<!-- Written by cdk8s-spicedb; writing an upgrade again replaces this folder. -->"
-"""The first line, by which a folder is known as written here."""
 
 
 def step_names(plan: UpgradePlan) -> list[str]:
@@ -32,7 +30,7 @@ def _marks(step: UpgradeStep) -> Iterator[str]:
 def runbook(plan: UpgradePlan, props: SpiceDBProps) -> str:
     """The README's text, Markdown."""
     plan = evolve(plan, steps=tuple(_as_rendered(plan, props)))
-    title = f"{MARK}\n# {props.name}: SpiceDB {plan.current} to {plan.target} on {plan.engine}\n"
+    title = f"<!-- {MARK} -->\n# {props.name}: SpiceDB {plan.current} to {plan.target} on {plan.engine}\n"
     if not plan.steps:
         return f"{title}\nThere is nothing to do.\n"
     parts = [_opening(plan, props), _steps(plan, props), _further_back(plan, props), _failure(props)]

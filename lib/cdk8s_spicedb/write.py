@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
-import json
-import re
 from os import PathLike
 from pathlib import Path
 
-from cdk8s import App
-
-from .chart import SpiceDBChart
-from .checks import require
+from .checks import Metadata, passes, problem, require, show, text
+from .delivery import Delivery
+from .dump import dump
 from .errors import InvalidProps, Problem
-from .folder import replace_folder
+from .folder import MARK, write_files
+from .helm import chart_files
+from .manifests import release_manifests
 from .props import SpiceDBProps
-from .runbook import MARK, runbook, step_names
+from .runbook import runbook, step_names
 from .upgrade import SCHEMA_MODES, UpgradePlan
+
+_CHART = text(
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+    "a chart's name: lower-case letters, digits and '-'",
+    "leave it out; the props' name is one",
+)
+_VERSION = text(
+    r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?",
+    "a version as Semantic Versioning has it",
+    "write it as '1.0.0': it is the chart's own, SpiceDB's is SpiceDBProps.version",
+)
+
+
+def write_helm_chart(
+    folder: str | PathLike[str], props: SpiceDBProps, *, version: str = "0.1.0", name: str | None = None
+) -> None:
+    """Writes a complete Helm chart of one SpiceDB, for people who install it without Python.
+
+    It has values (image, replicas, resources, log levels, Secrets, migration and clean-up) whose defaults are what the
+    props say, so that without any it renders what the constructs do. ``version`` is the chart's own; its default is
+    for charts that nobody publishes. ``name`` is the chart's; default: the props' name. The folder is complete or as
+    it was. Raises `InvalidProps` when the props cannot be rendered or are not for Helm, or for a name or version that
+    Helm does not take, and `SpiceDBError` when the folder holds what was not written here.
+    """
+    _require_helm(props)
+    given: dict[str, tuple[str, Metadata]] = {"name": (name or props.name, _CHART), "version": (version, _VERSION)}
+    found = [problem(check, path, value) for path, (value, check) in given.items() if not passes(check, value)]
+    if found:
+        raise InvalidProps("write_helm_chart", found)
+    write_files(Path(folder), chart_files(props, name or props.name, version))
+
+
+def write_manifests(folder: str | PathLike[str], props: SpiceDBProps) -> None:
+    """Writes the manifests of one SpiceDB, for Argo CD, Flux or ``kubectl apply``, into a folder of their own.
+
+    The folder is complete or as it was. Raises `InvalidProps` when the props cannot be rendered, and `SpiceDBError`
+    when the folder holds what was not written here.
+    """
+    require(props)
+    write_files(Path(folder), {f"{props.name}.k8s.yaml": f"# {MARK}\n{dump(*release_manifests(props))}"})
+
+
+def _require_helm(props: SpiceDBProps) -> None:
+    require(props)
+    if props.delivery is not Delivery.HELM:
+        fix = "leave delivery out; Argo CD and Flux install Helm charts too, and heed their hooks"
+        raise InvalidProps(
+            type(props).__name__, [Problem("delivery", show(props.delivery), "helm: a chart is for Helm", fix)]
+        )
 
 
 def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: UpgradePlan) -> None:
@@ -25,7 +73,7 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
     is complete or as it was. Raises `InvalidProps` when the props cannot be rendered at a step or are of another
     engine than the plan, and `SpiceDBError` when the folder holds what this function did not write.
     """
-    require(props)
+    _require_helm(props)
     engine = props.datastore.engine
     if engine != plan.engine:
         problem = Problem("datastore", engine, f"{plan.engine}, the plan's", "plan the upgrade with the same datastore")
@@ -33,12 +81,11 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
     steps = [props.at(step) for step in plan.steps]
     _require_planned_mode(props, plan)
 
-    def write(fresh: Path) -> None:
-        for number, (name, step) in enumerate(zip(step_names(plan), steps, strict=True), 1):
-            _write_chart(fresh / name, step, f"{number}.0.0")
-        (fresh / "README.md").write_text(runbook(plan, props), "utf-8")
-
-    replace_folder(Path(folder), write, own=_is_own)
+    files = {"README.md": runbook(plan, props)}
+    for number, (name, step) in enumerate(zip(step_names(plan), steps, strict=True), 1):
+        chart = chart_files(step, step.name, f"{number}.0.0")
+        files.update({f"{name}/{path}": text for path, text in chart.items()})
+    write_files(Path(folder), files)
 
 
 def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
@@ -49,32 +96,3 @@ def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
         fix = "plan the upgrade with schema_mode=, and current_schema_mode= where servers have one already"
         problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
         raise InvalidProps(type(props).__name__, [problem])
-
-
-def _is_own(path: str, file: Path) -> bool:
-    if path == "README.md":
-        return file.read_bytes().startswith(MARK.encode())
-    return re.fullmatch(r"\d+-v\d[^/]*/(Chart\.yaml|templates/spicedb\.yaml)", path) is not None
-
-
-def _write_chart(folder: Path, props: SpiceDBProps, version: str) -> None:
-    app = App()
-    SpiceDBChart(app, props.name, props)
-    manifests = app.synth_yaml()
-    metadata = {
-        "apiVersion": "v2",
-        "name": props.name,
-        "description": f"SpiceDB {props.version}",
-        "version": version,
-        "appVersion": props.version,
-        "kubeVersion": ">=1.30.0-0",
-    }
-    (folder / "templates").mkdir(parents=True)
-    lines = (f"{key}: {json.dumps(value)}" for key, value in metadata.items())
-    (folder / "Chart.yaml").write_text("\n".join([*lines, ""]), "utf-8")
-    (folder / "templates" / "spicedb.yaml").write_text(_literal(manifests), "utf-8")
-
-
-def _literal(text: str) -> str:
-    """Text that Helm's templates leave as it is."""
-    return text.replace("{{", '{{ "{{" }}')

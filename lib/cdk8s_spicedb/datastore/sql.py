@@ -32,6 +32,7 @@ def _host_check() -> Metadata:
         _is_host,
         "give the host alone: scheme, port, user and database have fields of their own",
         shown=False,
+        schema={"type": "string"},
     )
 
 
@@ -50,6 +51,7 @@ def credentials_provider_check() -> Metadata:
         "aws-iam",
         lambda value: value == "aws-iam",
         "'aws-iam' is the only provider that SpiceDB has; leave it out to use a password",
+        schema={"const": "aws-iam"},
     )
 
 

@@ -3,6 +3,7 @@
 from .cleanup import CleanupProps
 from .migration import MigrationPhase, MigrationProps
 from .pod import PodProps, Resources, Toleration
+from .secrets import secret_keys
 from .server import ServerProps
 from .spicedb import SpiceDBProps, require_cleanup, require_migration
 
@@ -17,4 +18,5 @@ __all__ = [
     "Toleration",
     "require_cleanup",
     "require_migration",
+    "secret_keys",
 ]

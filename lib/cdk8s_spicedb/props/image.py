@@ -35,3 +35,10 @@ def image_at(image: str, version: str, other: str) -> str | None:
     if has_digest(image) or not (tag is None or tag == version or tag.startswith(f"{version}-")):
         return None
     return image if tag is None else f"{image.removesuffix(tag)}{other}{tag.removeprefix(version)}"
+
+
+def image_parts(image: str) -> tuple[str, str | None, str | None]:
+    """An image reference's repository, tag and digest."""
+    name, _, digest = image.partition("@")
+    tag = image_tag(image)
+    return (name.removesuffix(f":{tag}") if tag else name), tag, digest or None

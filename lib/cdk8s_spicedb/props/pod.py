@@ -140,7 +140,10 @@ class PodProps:
         metadata=mapping(
             one_of("nodeAffinity", "podAffinity", "podAntiAffinity"),
             check(
-                "an object", lambda value: isinstance(value, Mapping), "write it as in a manifest, in Kubernetes' names"
+                "an object",
+                lambda value: isinstance(value, Mapping),
+                "write it as in a manifest, in Kubernetes' names",
+                schema={"type": "object"},
             ),
         ),
     )

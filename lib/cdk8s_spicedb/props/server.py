@@ -95,6 +95,7 @@ class ServerProps(PodProps):
                 _is_argument,
                 "write '--flag=value'; secrets go into preshared_key, datastore and env",
                 shown=False,
+                schema={"type": "string", "pattern": "^--"},
             )
         ),
     )
@@ -108,6 +109,7 @@ class ServerProps(PodProps):
                 lambda value: isinstance(value, (str, SecretKey)),
                 "quote values, and name the Secret key of secret ones",
                 shown=False,
+                schema={"anyOf": [{"type": "string"}, {"kind": SecretKey}]},
             ),
         ),
     )
