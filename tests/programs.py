@@ -19,4 +19,5 @@ def written(program: Path, folder: Path, **environment: str) -> dict[str, bytes]
 
 def contents(folder: Path) -> dict[str, bytes]:
     """The files of a folder, by name."""
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    files = (file for file in folder.rglob("*") if not file.is_dir())
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}

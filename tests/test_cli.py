@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 import subprocess
@@ -10,10 +11,16 @@ from pathlib import Path
 
 import attrs
 import pytest
+import yaml
 
-from cdk8s_spicedb import MySQL, PostgreSQL, plan_upgrade
+from cdk8s_spicedb import MySQL, PostgreSQL, known_releases, plan_upgrade
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.file import read_props
+from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.schema import props_schema
 from cdk8s_spicedb.table import table
+from tests.charts import rendered, same
+from tests.programs import contents
 
 PLAN = ["plan", "--engine", "postgres", "--from", "v1.13.0", "--to", "v1.56.0"]
 
@@ -121,3 +128,116 @@ def test_planning_starts_no_javascript_engine() -> None:
         "sys.exit(bool({'jsii', 'cdk8s', 'constructs', 'cdk8s_plus_27'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+# ---------------------------------------------------------------- init, synth, schema
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_nothing_to_a_chart_in_two_commands(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, out, err = run(capsys, "init")
+    assert (code, err) == (0, "")
+    assert out.endswith("cdk8s-spicedb synth --file spicedb.yaml\n")
+    code, out, err = run(capsys, "synth")
+    assert (code, err) == (0, "")
+    assert "spicedb (preshared-key), spicedb (datastore-uri)" in out
+    assert "helm upgrade --install spicedb dist --wait --timeout 11m" in out
+    assert (folder / "dist" / "Chart.yaml").exists()
+    props = read_props((folder / "spicedb.yaml").read_text(), "file")
+    assert props.version == known_releases().newest
+    assert same(rendered(folder / "dist"), release_manifests(props))
+
+
+@pytest.mark.parametrize(("delivery", "says"), [("kubectl", "kubectl apply --filename out"), ("argocd", "commit out")])
+def test_manifests_for_those_who_apply_them(
+    delivery: str, says: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    run(capsys, "init")
+    code, out, err = run(capsys, "synth", "--delivery", delivery, "-o", "out")
+    assert (code, err) == (0, "")
+    assert says in out
+    (text,) = contents(folder / "out").values()
+    props = read_props((folder / "spicedb.yaml").read_text(), "file", delivery=delivery)
+    assert list(yaml.safe_load_all(text)) == release_manifests(props)
+
+
+def test_the_files_delivery_counts_where_none_is_asked_for(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    Path("mine.yaml").write_text("{name: authz, delivery: kubectl, datastore: {engine: memory}}")
+    assert run(capsys, "synth", "-f", "mine.yaml")[0] == 0
+    assert list(contents(folder / "dist")) == ["authz.k8s.yaml"]
+
+
+def test_a_file_may_come_from_standard_input(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"datastore: {engine: memory}")))
+    assert run(capsys, "synth", "-f", "-", "--chart-version", "4.5.6")[0] == 0
+    assert "version: 4.5.6" in (folder / "dist" / "Chart.yaml").read_text()
+
+
+def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    run(capsys, "init")
+    run(capsys, "synth")
+    before = contents(folder / "dist")
+    Path("spicedb.yaml").write_text("datastore: {engine: memory}\nserver: {replicas: 2, logLevel: loud}")
+    code, out, err = run(capsys, "synth")
+    assert (code, out) == (1, "")
+    assert err.startswith("1 problem in spicedb.yaml:\n  server.logLevel (line 2) = 'loud'\n")
+    assert contents(folder / "dist") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["synth"], "spicedb.yaml cannot be read: No such file or directory; `cdk8s-spicedb init` writes one"),
+        (["synth", "-f", "."], ". cannot be read: Is a directory"),
+        (["synth", "-f", "latin.yaml"], "latin.yaml is no UTF-8 text"),
+        (["synth", "-f", "good.yaml", "--chart-version", "1"], "cdk8s-spicedb synth:\n  --chart-version = '1'"),
+        (["synth", "-f", "good.yaml", "-o", "."], "is where this program runs"),
+        (["init", "-o", "good.yaml"], "good.yaml exists already"),
+        (["init", "-o", "no/such/folder.yaml"], "no/such/folder.yaml cannot be written: No such file"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    Path("latin.yaml").write_bytes("name: é".encode("latin-1"))
+    Path("good.yaml").write_text("datastore: {engine: memory}")
+    before = contents(folder)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert contents(folder) == before
+
+
+def test_what_deserves_a_word_gets_it(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    text = "datastore: {engine: postgres, uri: {name: a, key: b}}\nversion: v9.0.0\nmigration: {targetPhase: write}"
+    Path("spicedb.yaml").write_text(text)
+    code, _, err = run(capsys, "synth")
+    assert code == 0
+    assert err.count("Warning: ") == 2
+    assert "v9.0.0 is not among the releases" in err
+    assert "migrate --phase" in err
+
+
+def test_the_schema_is_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "schema")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == props_schema()
+
+
+def test_no_command_starts_a_javascript_engine(folder: Path) -> None:
+    program = """
+import sys
+from cdk8s_spicedb.cli import main
+for command in (["init"], ["synth"], ["synth", "--delivery", "argocd"], ["schema"]):
+    assert main(command) == 0
+assert not {"jsii", "cdk8s", "constructs"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=folder, capture_output=True)

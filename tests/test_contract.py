@@ -39,7 +39,7 @@ _NAMES = """
     Cleanup CleanupProps CockroachDB Datastore Delivery EngineReleases InvalidProps Memory Migration MigrationPhase
     MigrationProps MySQL PodProps PostgreSQL Problem ReleaseTable Resources Rollout SecretKey Server ServerProps Spanner
     SpiceDB SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration UpgradePlan UpgradeStep known_releases
-    plan_upgrade write_upgrade
+    plan_upgrade write_helm_chart write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,

@@ -118,7 +118,7 @@ def test_names_and_times_are_those_of_the_props() -> None:
         name="authz", version="v1.56.0", datastore=POSTGRES, migration=MigrationProps(active_deadline_seconds=7200)
     )
     text = runbook(of("v1.52.0", "v1.56.0"), props)
-    assert text.startswith(f"{MARK}\n# authz: SpiceDB v1.52.0 to v1.56.0 on postgres\n")
+    assert text.startswith(f"<!-- {MARK} -->\n# authz: SpiceDB v1.52.0 to v1.56.0 on postgres\n")
     assert "export RELEASE=authz" in text
     assert "deployment/authz " in text
     assert "job/authz-migration " in text
@@ -133,7 +133,7 @@ def test_the_memory_engine_has_no_backup_to_make() -> None:
 
 def test_nothing_to_do_is_said() -> None:
     text = runbook(of("v1.56.0", "v1.56.0"), PROPS)
-    assert text == f"{MARK}\n# spicedb: SpiceDB v1.56.0 to v1.56.0 on postgres\n\nThere is nothing to do.\n"
+    assert text == f"<!-- {MARK} -->\n# spicedb: SpiceDB v1.56.0 to v1.56.0 on postgres\n\nThere is nothing to do.\n"
 
 
 @pytest.mark.parametrize(("mode", "told"), [("read-new-write-both", 1), ("read-new-write-new", 2)])

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
             "synth",
             help="a Helm chart or manifests from such a file",
             description="Reads a file that describes a SpiceDB, and writes a Helm chart or manifests.",
-            epilog="Exit code: 0 when it is written, 1 where something is wrong (it is on stderr, and nothing is written), "
+            epilog="Exit code: 0 when it is written, 1 where something is wrong (told on stderr; nothing is written), "
             "2 for wrong usage.",
         )
     )

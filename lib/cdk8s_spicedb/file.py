@@ -123,7 +123,7 @@ def _scalar(node: yaml.Node) -> Any:
 
 @cache
 def _converter() -> Converter:
-    """Only the structure is made here; whether a value is allowed is for the props' own checks."""
+    """Only the structure is made here; what does not fit it stays, for the props' own checks to refuse."""
     converter = Converter()
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, lambda value, _: value)
@@ -134,8 +134,19 @@ def _converter() -> Converter:
         lambda kind: kind == str | SecretKey,
         lambda value, _: converter.structure(value, SecretKey) if isinstance(value, Mapping) else value,
     )
-    converter.register_structure_hook_func(_is(Sequence), lambda value, kind: _within(value, list, kind, converter))
-    converter.register_structure_hook_func(_is(Mapping), lambda value, kind: _within(value, dict, kind, converter))
+    converter.register_structure_hook_func(
+        _is(Sequence),
+        # As tuples, as the props' defaults are.
+        lambda value, kind: (
+            converter.structure(value, cast(Any, tuple)[(*get_args(kind), ...)]) if isinstance(value, list) else value
+        ),
+    )
+    converter.register_structure_hook_func(
+        _is(Mapping),
+        lambda value, kind: (
+            converter.structure(value, cast(Any, dict)[get_args(kind)]) if isinstance(value, dict) else value
+        ),
+    )
     converter.register_structure_hook_func(
         lambda kind: kind is Datastore, lambda value, _: _datastore(value, converter)
     )
@@ -144,11 +155,6 @@ def _converter() -> Converter:
 
 def _is(origin: object) -> Callable[[Any], bool]:
     return lambda kind: get_origin(kind) is origin
-
-
-def _within(value: Any, form: Any, kind: Any, converter: Converter) -> Any:
-    """What is in a list or a mapping; whatever else it is stays, for the field's own check to refuse."""
-    return converter.structure(value, form[get_args(kind)]) if isinstance(value, form) else value
 
 
 def _class(kind: type, converter: Converter) -> Any:

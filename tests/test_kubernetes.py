@@ -1,0 +1,57 @@
+"""Everything that is rendered against the schemas of the oldest and the newest Kubernetes that is supported."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from functools import cache
+
+import kubernetes_validate
+import pytest
+
+from cdk8s_spicedb import SpiceDBProps
+from tests.synth import Object, matrix, synth
+
+VERSIONS = ("1.30", "1.37")
+MATRIX = matrix()
+
+
+@cache
+def _validate(text: str, version: str) -> None:
+    assert kubernetes_validate.validate(json.loads(text), version, strict=True) == version
+
+
+def validate(found: Object, version: str) -> None:
+    """Strictly, so that fields which the schema does not have fail; each distinct object once."""
+    _validate(json.dumps(found, sort_keys=True), version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
+def test_kubernetes_takes_every_object(props: SpiceDBProps, version: str) -> None:
+    objects = synth(props, namespace="identity").objects
+    assert objects
+    for found in objects:
+        validate(found, version)
+
+
+def _unknown_field(deployment: Object) -> None:
+    deployment["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
+
+
+def _wrong_type(deployment: Object) -> None:
+    deployment["spec"]["replicas"] = "2"
+
+
+def _missing_field(deployment: Object) -> None:
+    del deployment["spec"]["selector"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("broken", [_unknown_field, _wrong_type, _missing_field])
+def test_a_broken_object_is_found_out(broken: Callable[[Object], None], version: str) -> None:
+    deployment = copy.deepcopy(synth(MATRIX["postgres-uri-default"]).one("Deployment"))
+    broken(deployment)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        validate(deployment, version)
