@@ -301,5 +301,5 @@ def test_the_chart_says_what_artifact_hub_asks(chart: Callable[[SpiceDBProps], P
 
 
 def test_a_chart_can_be_packaged(chart: Callable[[SpiceDBProps], Path], tmp_path: Path) -> None:
-    package = helm.package(chart(BASE), tmp_path)
+    package = helm.package(chart(BASE), destination=tmp_path)
     assert "spicedb-0.1.0.tgz" in str(package)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cdk8s import Chart
@@ -12,9 +14,12 @@ from .cleanup import Cleanup
 from .errors import InvalidProps, Problem
 from .labels import Component, selector_labels
 from .migration import Migration
-from .ports import GRPC, NUMBERS
+from .ports import GRPC, HTTP, NUMBERS
 from .props import SpiceDBProps
 from .server import Server
+
+if TYPE_CHECKING:
+    from cdk8s_plus_27 import EnvValue, Pods, SecretValue
 
 _NAMES: WeakKeyDictionary[Chart, dict[str, str]] = WeakKeyDictionary()
 """By chart, the names that are taken, and the paths of those that have them."""
@@ -56,10 +61,42 @@ class SpiceDB(Construct):
     @property
     def grpc_address(self) -> str:
         """Where clients in the cluster reach it: ``NAME:50051``, with the chart's namespace when it has one."""
-        namespace = Chart.of(self).namespace
-        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{NUMBERS[GRPC]}"
+        return self._address(GRPC)
+
+    @property
+    def http_address(self) -> str | None:
+        """Where clients in the cluster reach the HTTP gateway; None unless ``ServerProps.http_enabled``."""
+        return self._address(HTTP) if self.props.server.http_enabled else None
 
     @property
     def labels(self) -> dict[str, str]:
         """The labels that select the servers' pods, for what an app points at them."""
         return selector_labels(self.props.name, Component.SERVER)
+
+    @cached_property
+    def pods(self) -> Pods:
+        """The servers' pods as cdk8s-plus' ``Pods``: a peer in NetworkPolicies, and what ``connections`` takes."""
+        from cdk8s_plus_27 import Pods
+
+        return Pods.select(self, "pods", labels=self.labels)
+
+    def client_env(self, *, endpoint: str = "SPICEDB_ENDPOINT", token: str = "SPICEDB_TOKEN") -> dict[str, EnvValue]:
+        """What a client's container needs to connect, as cdk8s-plus' ``env_variables``.
+
+        Two variables: ``endpoint``, the address of gRPC, and ``token``, the preshared key from its Secret, which has
+        to be in the client's namespace. The names' defaults are this package's own; clients have none in common.
+        """
+        from cdk8s_plus_27 import EnvValue
+
+        return {endpoint: EnvValue.from_value(self.grpc_address), token: EnvValue.from_secret_value(self._token)}
+
+    @cached_property
+    def _token(self) -> SecretValue:
+        from cdk8s_plus_27 import Secret, SecretValue
+
+        key = self.props.preshared_key
+        return SecretValue(secret=Secret.from_secret_name(self, "preshared-key", str(key.name)), key=key.key)
+
+    def _address(self, port: str) -> str:
+        namespace = Chart.of(self).namespace
+        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{NUMBERS[port]}"

@@ -27,7 +27,7 @@ class SecretFiles:
     def volume(self) -> dict[str, Any]:
         """As one of a pod's ``volumes``; the group may read it because the server does not run as root."""
         sources = [
-            {"secret": {"name": key.name, "items": [{"key": key.key, "path": file}]}}
+            {"secret": {"name": str(key.name), "items": [{"key": key.key, "path": file}]}}
             for file, key in self.files.items()
         ]
         return {"name": self.name, "projected": {"defaultMode": 0o440, "sources": sources}}

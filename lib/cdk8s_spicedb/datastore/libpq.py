@@ -14,7 +14,7 @@ from attrs import field, frozen
 from ..checks import one_of, optional, rule, show
 from ..env import EnvVar, variable
 from ..errors import Problem
-from ..secret import SecretKey, secret_key
+from ..secret import SecretKey, as_secret_key, secret_key
 from ..volume import SecretFiles
 from .sql import SQLDatastore
 
@@ -41,9 +41,13 @@ class LibpqDatastore(SQLDatastore):
     )
     """How TLS to the database is used and checked (libpq's ``sslmode``). Default: ``verify-full`` with the parts or a
     ``ca``, because anything less lets somebody in between read permissions; with ``uri`` alone, what the URI says."""
-    client_certificate: SecretKey | None = field(default=None, metadata=optional(secret_key("the client certificate")))
+    client_certificate: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the client certificate"))
+    )
     """The Secret key that holds the certificate (PEM) by which the database knows the user. Default: none."""
-    client_key: SecretKey | None = field(default=None, metadata=optional(secret_key("the client certificate's key")))
+    client_key: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the client certificate's key"))
+    )
     """The Secret key that holds the private key (PEM) of ``client_certificate``. Default: none."""
 
     def _parts(self, migrate: bool) -> tuple[EnvVar, ...]:

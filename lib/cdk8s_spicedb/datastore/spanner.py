@@ -9,7 +9,7 @@ from attrs import field, frozen
 from ..checks import Metadata, hide, optional, rule, text
 from ..env import EnvVar, variable
 from ..errors import Problem
-from ..secret import SecretKey, secret_key
+from ..secret import SecretKey, as_secret_key, secret_key
 from ..volume import SecretFiles
 from .base import Datastore
 
@@ -37,7 +37,9 @@ class Spanner(Datastore):
 
     engine = "spanner"
 
-    uri: SecretKey | None = field(default=None, metadata=optional(secret_key("the database's path")))
+    uri: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the database's path"))
+    )
     """The Secret key that holds ``projects/…/instances/…/databases/…`` (``--datastore-conn-uri``). Default: none, the
     ids are used."""
     project: str | None = field(default=None, metadata=_id_check("project"))
@@ -46,7 +48,9 @@ class Spanner(Datastore):
     """The Spanner instance's id. Default: none, ``uri`` is used."""
     database: str | None = field(default=None, metadata=_id_check("database"))
     """The database's id. Default: none, ``uri`` is used."""
-    credentials: SecretKey | None = field(default=None, metadata=optional(secret_key("the credentials file")))
+    credentials: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the credentials file"))
+    )
     """The Secret key that holds a service account's key file (JSON), mounted in servers and migration alike and named
     by ``GOOGLE_APPLICATION_CREDENTIALS``; SpiceDB's own flag for it is deprecated. Default: none, workload identity."""
     emulator_host: str | None = field(

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from ..checks import Metadata, check, hide, optional, rule, text, whole_number
 from ..env import EnvVar, variable
 from ..errors import Problem
-from ..secret import SecretKey, secret_key
+from ..secret import SecretKey, as_secret_key, secret_key
 from .base import Datastore
 
 
@@ -61,7 +61,9 @@ class SQLDatastore(Datastore):
 
     default_port: ClassVar[int]
 
-    uri: SecretKey | None = field(default=None, metadata=optional(secret_key("the connection URI")))
+    uri: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the connection URI"))
+    )
     """The Secret key that holds the whole URI (``--datastore-conn-uri``), as the engine writes it. Default: none, the
     parts are used. Write ``$`` as ``%24`` in it: ``spicedb migrate`` expands ``$``, ``spicedb serve`` does not."""
     host: str | None = field(default=None, metadata=optional(_host_check()))
@@ -72,10 +74,14 @@ class SQLDatastore(Datastore):
     """The database's name, as it is; it is encoded here. Default: none, ``uri`` is used."""
     user: str | None = field(default=None, metadata=optional(name_check("database user")))
     """The database user, as it is; it is encoded here. Default: none, ``uri`` is used."""
-    password: SecretKey | None = field(default=None, metadata=optional(secret_key("the password")))
+    password: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the password"))
+    )
     """The Secret key that holds the user's password, as it is: no character in it needs escaping. Default: none, for
     databases that know the user by a certificate or by a credentials provider."""
-    ca: SecretKey | None = field(default=None, metadata=optional(secret_key("the CA certificate")))
+    ca: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the CA certificate"))
+    )
     """The Secret key that holds the CA certificates (PEM) that the database's certificate is checked against, mounted
     in servers and migration alike. Default: none, the ones in SpiceDB's image (public CAs) count."""
 

@@ -77,7 +77,7 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
     for key, name in secrets(props).items():
         path = f"secrets.{name}"
-        yield Value(f"{path}.name", key.name, field_schema(SecretKey, "name"), "The Secret, which exists already.")
+        yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "The Secret, which exists already.")
         yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "The key in it.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..checks import Metadata, text
+from ..secret import name_of
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import IServiceAccount
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 
 def account_name(account: str | IServiceAccount | None) -> str | None:
     """The name of a ServiceAccount that is given by its name or as cdk8s-plus' object."""
-    # Whatever else was given is left to the check.
-    name: str | None = getattr(account, "name", account)  # type: ignore[arg-type]
+    name: str | None = name_of(account)
     return name
 
 

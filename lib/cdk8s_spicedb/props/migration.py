@@ -11,7 +11,7 @@ from attrs import field, frozen
 from ..checks import duration, flag, instance, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
 from ..labels import annotations_check
-from ..secret import SecretKey, secret_key
+from ..secret import SecretKey, as_secret_key, secret_key
 from .account import account_name, service_account_check
 from .pod import RESOURCES, PodProps, Resources
 from .server import log_level_check
@@ -71,7 +71,9 @@ class MigrationProps(PodProps):
     backfill_batch_size: int | None = field(default=None, metadata=optional(whole_number(1, 10_000_000, unit="rows")))
     """How many rows a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and later).
     Default: SpiceDB's own, 1000; larger is faster and holds locks longer."""
-    datastore_uri: SecretKey | None = field(default=None, metadata=optional(secret_key("the schema owner's URI")))
+    datastore_uri: SecretKey | None = field(
+        default=None, converter=as_secret_key, metadata=optional(secret_key("the schema owner's URI"))
+    )
     """The Secret key that holds a connection URI for the migration alone, with the credentials of the schema's owner,
     so that the servers need no right to change tables. Default: the servers' connection."""
     service_account_annotations: Mapping[str, str] | None = field(default=None, metadata=optional(annotations_check()))

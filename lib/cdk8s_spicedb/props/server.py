@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
-from ..secret import SecretKey
+from ..secret import SecretKey, required_secret_key
 from ..upgrade import SCHEMA_MODES
 from .account import account_name, service_account_check
 from .pod import RESOURCES, PodProps, Resources
+
+if TYPE_CHECKING:
+    from cdk8s_plus_27 import SecretValue
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 DEFAULT_REPLICAS = 2
@@ -32,6 +35,12 @@ def log_level_check() -> Any:
 
 def _is_argument(value: object) -> bool:
     return isinstance(value, str) and value.startswith("--") and not value.startswith(_SECRET_FLAGS)
+
+
+def _with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mapping[str, str | SecretKey]:
+    if not isinstance(env, Mapping):
+        return env
+    return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}
 
 
 @frozen(kw_only=True)
@@ -102,6 +111,7 @@ class ServerProps(PodProps):
     """More arguments for ``spicedb serve``, after this package's own, so that they win. Default: none."""
     env: Mapping[str, str | SecretKey] = field(
         factory=dict,
+        converter=_with_secret_keys,
         metadata=mapping(
             text(r"[A-Za-z_][A-Za-z0-9_]*", "the names of environment variables", "write names such as 'GOMAXPROCS'"),
             check(

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import attrs
 from attrs import Factory, field, frozen
 
-from ..checks import each, hide, instance, optional, passes, require, rule, show, text
+from ..checks import each, instance, optional, passes, require, show, text
 from ..datastore import Datastore
 from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
 from ..labels import LONGEST_NAME, Component, annotations_check, labels_check, object_name
-from ..releases import ReleaseTable, is_version, known_releases, version_check
-from ..secret import SecretKey, secret_key
+from ..releases import ReleaseTable, known_releases, version_check
+from ..secret import SecretKey, required_secret_key, secret_key
 from ..upgrade import UpgradeStep
 from .cleanup import CleanupProps
 from .image import has_digest, image_check, image_tag
 from .migration import MigrationProps
+from .rules import Rules
 from .server import DEFAULT_REPLICAS, ServerProps
 from .step import props_at
-
-_FLAGS = {
-    "server.schema_mode": "experimental-schema-mode",
-    "server.datastore_migration_phase": "datastore-migration-phase",
-    "server.allowed_migrations": "datastore-allowed-migrations",
-    "migration.migration_timeout": "migration-timeout",
-    "migration.backfill_batch_size": "migration-backfill-batch-size",
-    "datastore.credentials_provider": "datastore-credentials-provider-name",
-}
-"""The props that need a flag which SpiceDB did not always have."""
 
 
 def _newest() -> str:
@@ -50,7 +40,7 @@ def _own_secret(props: SpiceDBProps) -> SecretKey:
 
 
 @frozen(kw_only=True)
-class SpiceDBProps:
+class SpiceDBProps(Rules):
     """One SpiceDB. Only the datastore is required."""
 
     name: str = field(default="spicedb", metadata=_NAME)
@@ -79,7 +69,9 @@ class SpiceDBProps:
     )
     """Where relationships are kept. Required: no default is safe in production."""
     preshared_key: SecretKey = field(
-        default=Factory(_own_secret, takes_self=True), metadata=secret_key("the preshared key")
+        default=Factory(_own_secret, takes_self=True),
+        converter=required_secret_key,
+        metadata=secret_key("the preshared key"),
     )
     """The Secret key that holds the API key of clients (``--grpc-preshared-key``). Default: ``preshared-key`` in the
     Secret that has the release's name."""
@@ -163,13 +155,14 @@ class SpiceDBProps:
     @property
     def service_account(self) -> str:
         """The ServiceAccount of the servers."""
-        return self.server.service_account or self.name
+        return str(self.server.service_account or self.name)
 
     @property
     def migration_service_account(self) -> str | None:
         """The ServiceAccount of the migration; None: the namespace's default one, without a token."""
         own = object_name(self.name, Component.MIGRATION) if self.migration_identity else None
-        return self.migration.service_account or own
+        given = self.migration.service_account
+        return str(given) if given else own
 
     @property
     def allowed_migrations(self) -> Sequence[str]:
@@ -195,127 +188,6 @@ class SpiceDBProps:
         does not begin with ``version``: each step needs one of its own.
         """
         return props_at(self, step)
-
-    @rule("image", "version")
-    def _image_is_of_version(self) -> Iterator[Problem]:
-        tag = image_tag(self.image or "")
-        # A tag may add to its version what the image is for, such as v1.56.0-amd64.
-        if tag is not None and is_version(tag) and tag != self.version and not tag.startswith(f"{self.version}-"):
-            yield Problem(
-                "image",
-                show(self.image),
-                f"an image of version {self.version}",
-                "set version to the image's release; flags and migrations follow version",
-            )
-
-    @rule("version", "releases", "server", "migration", "datastore")
-    def _version_has_flags(self) -> Iterator[Problem]:
-        for path, flag in _FLAGS.items():
-            part, name = path.split(".")
-            value = getattr(getattr(self, part), name, None)
-            if value and not self.releases.takes(flag, self.version):
-                yield Problem(
-                    path,
-                    show(value),
-                    f"nothing at version {self.version}: --{flag} exists since {self.releases.since(flag)}",
-                    "leave it out, or take a later version",
-                )
-
-    @rule("version", "releases", "datastore", "migration")
-    def _target_is_known(self) -> Iterator[Problem]:
-        target, known = self.migration.target, self.releases.revisions(self.datastore.engine, self.version)
-        if known and target != "head" and target not in known and not self.migration.allow_unknown_target:
-            yield Problem(
-                "migration.target_migration",
-                show(target),
-                f"head, {', '.join(known)} (the revisions of {self.datastore.engine} at {self.version})",
-                "choose one of them, or set allow_unknown_target=True if it is meant",
-            )
-
-    @rule("delivery", "cleanup")
-    def _clean_up_is_a_hook(self) -> Iterator[Problem]:
-        if self.cleanup.enabled and not self.delivery.has_hooks:
-            yield Problem(
-                "cleanup.enabled",
-                "True",
-                f"False or None with delivery {self.delivery.value}, where it would not wait for the migration",
-                "leave it out: Kubernetes removes the migration after migration.ttl_seconds_after_finished",
-            )
-
-    @rule("delivery", "migration")
-    def _hooks_are_not_removed_by_time(self) -> Iterator[Problem]:
-        ttl = self.migration.ttl_seconds_after_finished
-        if ttl is not None and self.delivery.has_hooks:
-            yield Problem(
-                "migration.ttl_seconds_after_finished",
-                show(ttl),
-                f"nothing with delivery {self.delivery.value}, which waits for the Job and must find it",
-                "leave it out: the clean-up, or the next release, removes the Job",
-            )
-
-    @rule("service_account_annotations", "server")
-    def _annotations_have_an_account(self) -> Iterator[Problem]:
-        if self.server.service_account and self.service_account_annotations:
-            yield Problem(
-                "service_account_annotations",
-                show(dict(self.service_account_annotations)),
-                "nothing where server.service_account names one that exists",
-                "annotate that ServiceAccount; for the migration's own give migration.service_account_annotations",
-            )
-
-    @rule("datastore", "server")
-    def _env_is_not_set_for_you(self) -> Iterator[Problem]:
-        own = {"SPICEDB_GRPC_PRESHARED_KEY", *(variable.name for variable in self.datastore.env())}
-        for name in sorted(own & set(self.server.env)):
-            yield Problem(
-                f"server.env[{name}]",
-                hide(self.server.env[name]),
-                "variables other than those of preshared_key and datastore",
-                "leave it out, and say it with preshared_key or datastore",
-            )
-
-    @rule("datastore", "server")
-    def _servers_share_data(self) -> Iterator[Problem]:
-        most = self.datastore.most_replicas
-        if most is None:
-            return
-        if self.server.replicas is not None and self.server.replicas > most:
-            yield Problem(
-                "server.replicas",
-                show(self.server.replicas),
-                f"at most {most} with the {self.datastore.engine} engine",
-                "leave it out, or choose a datastore that servers can share",
-            )
-        if self.server.dispatch_enabled:
-            yield Problem(
-                "server.dispatch_enabled",
-                "True",
-                f"False or None with the {self.datastore.engine} engine",
-                "leave it out: there is no other server to dispatch to",
-            )
-
-    @rule("datastore", "migration")
-    def _something_to_migrate(self) -> Iterator[Problem]:
-        if self.datastore.migrates:
-            return
-        for setting in attrs.fields(MigrationProps):
-            value = getattr(self.migration, setting.name)
-            if setting.name != "enabled" and value != getattr(MigrationProps(), setting.name):
-                yield Problem(
-                    f"migration.{setting.name}",
-                    show(value),
-                    f"its default with the {self.datastore.engine} engine, which has no schema to migrate",
-                    "leave it out, or choose a datastore that keeps its data",
-                )
-
-    @rule("datastore", "server")
-    def _modes_are_for_schemas(self) -> Iterator[Problem]:
-        for name in ("schema_mode", "datastore_migration_phase", "allowed_migrations"):
-            value = getattr(self.server, name)
-            if value and not self.datastore.migrates:
-                yield Problem(
-                    f"server.{name}", show(value), f"nothing with the {self.datastore.engine} engine", "leave it out"
-                )
 
 
 def require_migration(props: SpiceDBProps) -> None:
