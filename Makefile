@@ -6,7 +6,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e snapshots plans chart build constraints clean
+.PHONY: help setup synth test check format e2e snapshots imports plans chart build constraints clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,10 +29,8 @@ synth: setup ## write the manifests of main.py to dist/
 	cdk8s synth --check-upgrade=false --output .synth
 	@rm -rf dist && mv .synth dist
 
-chart: setup ## write main.py's manifests as a Helm chart to build/chart/
-	@rm -rf .synth
-	cdk8s synth --check-upgrade=false --format helm --chart-version 0.1.0 --output .synth
-	@mkdir -p build && rm -rf build/chart && mv .synth build/chart
+chart: setup ## write main.py's SpiceDB as a Helm chart with values to build/chart/
+	python -c "import main; from cdk8s_spicedb import write_helm_chart; write_helm_chart('build/chart', main.props)"
 
 check: setup ## format, lint, types and layers, as CI sees them
 	ruff format --check .
@@ -55,6 +53,11 @@ snapshots: setup ## write the examples' manifests anew to tests/snapshots/; look
 		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
 	done
 
+imports: setup ## write the bindings in imports/ anew from the schemas beside them
+	@rm -rf .imports
+	cdk8s import --check-upgrade=false --output .imports
+	@rm -rf imports/io && mv .imports/io imports/ && rm -rf .imports
+
 plans: setup ## write the plans in docs/reference/upgrades.md anew
 	COLUMNS=100 PYTHONPATH=. python tools/plans.py
 
@@ -69,4 +72,4 @@ constraints: ## resolve the versions that constraints.txt pins, on the oldest Py
 	@rm -rf .constraints
 
 clean: ## remove what make installed and wrote, dist/ excepted
-	rm -rf .venv node_modules build .synth .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
+	rm -rf .venv node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage

@@ -4,14 +4,13 @@ from cdk8s import App
 
 from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
 
-app = App()
-SpiceDBChart(
-    app,
-    "spicedb",
-    SpiceDBProps(
-        version="v1.56.0",
-        datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
-        preshared_key=SecretKey("spicedb", "preshared-key"),
-    ),
+props = SpiceDBProps(
+    version="v1.56.0",
+    datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
+    preshared_key=SecretKey("spicedb", "preshared-key"),
 )
-app.synth()
+
+if __name__ == "__main__":
+    app = App()
+    SpiceDBChart(app, "spicedb", props)
+    app.synth()

@@ -21,3 +21,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     """The files of a folder, by name."""
     files = (file for file in folder.rglob("*") if not file.is_dir())
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def cdk8s_cli() -> tuple[Path, dict[str, str]]:
+    """The cdk8s CLI, and the environment that it is run in."""
+    cli = ROOT / "node_modules" / ".bin" / "cdk8s"
+    assert cli.exists(), "the cdk8s CLI is missing: run make setup"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return cli, {**os.environ, "PATH": path, "CHECK_UPGRADE": "false"}

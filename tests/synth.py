@@ -102,12 +102,14 @@ def synth(*props: SpiceDBProps, namespace: str | None = None) -> Manifests:
 
 def environment(container: Object) -> dict[str, Any]:
     """A container's variables by name: the value, or the name and key of the Secret that holds it."""
-    return {
-        variable["name"]: tuple(variable["valueFrom"]["secretKeyRef"].values())
-        if "valueFrom" in variable
-        else variable["value"]
-        for variable in container["env"]
-    }
+
+    def of(variable: Object) -> Any:
+        if "valueFrom" not in variable:
+            return variable["value"]
+        reference = variable["valueFrom"]["secretKeyRef"]
+        return reference["name"], reference["key"]
+
+    return {variable["name"]: of(variable) for variable in container["env"]}
 
 
 def _secret(key: str) -> SecretKey:

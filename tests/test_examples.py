@@ -20,4 +20,4 @@ def test_writes_what_its_snapshot_shows(example: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", _EXAMPLES, ids=lambda example: example.name)
 def test_tells_its_story(example: Path) -> None:
     assert (example / "README.md").read_text().startswith("# ")
-    assert (example / "cdk8s.yaml").read_text() == (ROOT / "cdk8s.yaml").read_text()
+    assert (ROOT / "cdk8s.yaml").read_text().startswith((example / "cdk8s.yaml").read_text())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import yaml
 
 from cdk8s_spicedb import SpiceDBProps
 from tests.charts import write_chart
-from tests.programs import ROOT
+from tests.programs import ROOT, cdk8s_cli
 from tests.synth import Object, matrix, synth
 
 MATRIX = matrix()
@@ -89,15 +87,13 @@ def test_helm_finds_a_broken_chart_out(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def cli_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The chart that the cdk8s CLI makes of main.py."""
-    cli = ROOT / "node_modules" / ".bin" / "cdk8s"
-    assert cli.exists(), "the cdk8s CLI is missing: run make setup"
+    cli, env = cdk8s_cli()
     folder = tmp_path_factory.mktemp("cli") / "chart"
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     options = ["--format", "helm", "--chart-version", "1.0.0", "--output", str(folder)]
     done = subprocess.run(
         [cli, "synth", *options],
         cwd=ROOT,
-        env={**os.environ, "PATH": path, "CHECK_UPGRADE": "false"},
+        env=env,
         capture_output=True,
         text=True,
     )

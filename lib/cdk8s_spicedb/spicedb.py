@@ -14,7 +14,7 @@ from .cleanup import Cleanup
 from .errors import InvalidProps, Problem
 from .labels import Component, selector_labels
 from .migration import Migration
-from .ports import GRPC, HTTP, NUMBERS
+from .ports import GRPC, HTTP, NUMBERS, open_ports
 from .props import SpiceDBProps
 from .server import Server
 
@@ -66,7 +66,7 @@ class SpiceDB(Construct):
     @property
     def http_address(self) -> str | None:
         """Where clients in the cluster reach the HTTP gateway; None unless ``ServerProps.http_enabled``."""
-        return self._address(HTTP) if self.props.server.http_enabled else None
+        return self._address(HTTP) if HTTP in open_ports(self.props) else None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -75,10 +75,19 @@ class SpiceDB(Construct):
 
     @cached_property
     def pods(self) -> Pods:
-        """The servers' pods as cdk8s-plus' ``Pods``: a peer in NetworkPolicies, and what ``connections`` takes."""
+        """The servers' pods as cdk8s-plus' ``Pods``: a peer in NetworkPolicies.
+
+        A policy that lets clients *in* shuts out whoever it does not name: name these pods too, at port 50053, where
+        they dispatch to each other, and who reads metrics. A policy of the client's own egress needs no such care.
+        """
         from cdk8s_plus_27 import Pods
 
         return Pods.select(self, "pods", labels=self.labels)
+
+    @property
+    def client_ports(self) -> list[int]:
+        """The ports of the servers that are for clients: gRPC, and HTTP where it is enabled."""
+        return [NUMBERS[name] for name in (GRPC, HTTP) if name in open_ports(self.props)]
 
     def client_env(self, *, endpoint: str = "SPICEDB_ENDPOINT", token: str = "SPICEDB_TOKEN") -> dict[str, EnvValue]:
         """What a client's container needs to connect, as cdk8s-plus' ``env_variables``.

@@ -1,0 +1,77 @@
+"""SpiceDB beside an application, in one chart of cdk8s-plus objects."""
+
+import cdk8s_plus_27 as kplus
+from cdk8s import ApiObject, App, Chart, JsonPatch
+
+from cdk8s_spicedb import PostgreSQL, ServerProps, SpiceDB, SpiceDBProps
+
+# Writes a schema and a relationship, then asks once a second; it is ready while the answer is yes.
+ASK = r"""
+ask() { wget -q -O - --header "Authorization: Bearer $SPICEDB_TOKEN" --post-data "$2" "http://$SPICEDB_HTTP/v1/$1"; }
+object='{"objectType":"document","objectId":"plan"}'
+subject='{"object":{"objectType":"user","objectId":"ada"}}'
+schema='definition user {}\ndefinition document { relation reader: user }'
+until ask schema/write "{\"schema\":\"$schema\"}"; do sleep 1; done
+tuple="{\"resource\":$object,\"relation\":\"reader\",\"subject\":$subject}"
+ask relationships/write "{\"updates\":[{\"operation\":\"OPERATION_TOUCH\",\"relationship\":$tuple}]}"
+question="{\"consistency\":{\"fullyConsistent\":true},\"resource\":$object,\"permission\":\"reader\",\"subject\":$subject}"
+while true; do
+    if ask permissions/check "$question" | grep -q HAS_PERMISSION; then touch /tmp/ready; else rm -f /tmp/ready; fi
+    sleep 1
+done
+"""
+
+app = App()
+chart = Chart(app, "documents")
+
+# It exists before the release: the migration needs it first.
+secret = kplus.Secret.from_secret_name(chart, "secret", "spicedb")
+spicedb = SpiceDB(
+    chart,
+    "spicedb",
+    SpiceDBProps(
+        version="v1.56.0",
+        datastore=PostgreSQL(uri=kplus.SecretValue(secret=secret, key="datastore-uri")),
+        preshared_key=kplus.SecretValue(secret=secret, key="preshared-key"),
+        server=ServerProps(http_enabled=True),
+    ),
+)
+
+web = kplus.Deployment(
+    chart,
+    "web",
+    replicas=1,
+    security_context=kplus.PodSecurityContextProps(user=65532, group=65532, fs_group=65532),
+    containers=[
+        kplus.ContainerProps(
+            name="web",
+            image="docker.io/library/busybox:1.37",
+            command=["sh", "-c", ASK],
+            env_variables={
+                **spicedb.client_env(),
+                "SPICEDB_HTTP": kplus.EnvValue.from_value(spicedb.http_address or ""),
+            },
+            readiness=kplus.Probe.from_command(["test", "-e", "/tmp/ready"]),
+            resources=kplus.ContainerResources(
+                cpu=kplus.CpuResources(request=kplus.Cpu.millis(10), limit=kplus.Cpu.millis(500)),
+            ),
+            security_context=kplus.ContainerSecurityContextProps(read_only_root_filesystem=False),
+        )
+    ],
+)
+# cdk8s-plus has no words for these, and the restricted Pod Security Standard asks for them.
+POD = "/spec/template/spec"
+ApiObject.of(web).add_json_patch(
+    JsonPatch.add(f"{POD}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
+    JsonPatch.add(f"{POD}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
+)
+
+# Where NetworkPolicies are enforced, the application may ask names and SpiceDB, and nobody else.
+dns = kplus.Pods.all(chart, "dns", namespaces=kplus.Namespaces.all(chart, "namespaces"))
+clients = [kplus.NetworkPolicyPort.tcp(port) for port in spicedb.client_ports]
+names = [kplus.NetworkPolicyPort.tcp(53), kplus.NetworkPolicyPort.udp(53)]
+policy = kplus.NetworkPolicy(chart, "web-policy", selector=web)
+policy.add_egress_rule(spicedb.pods, clients)
+policy.add_egress_rule(dns, names)
+
+app.synth()

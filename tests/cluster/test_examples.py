@@ -1,0 +1,93 @@
+"""The examples, and a new user's three commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from tests.charts import write_chart
+from tests.programs import ROOT, written
+
+from .client import Client, relay
+from .cluster import Namespace, run
+from .conftest import KEY
+from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
+from .helm import Helm
+from .props import NEW_HEAD
+
+
+def connect(namespace: Namespace) -> None:
+    """The Secret that the README asks for; the password in it is encoded, as in any URI."""
+    uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DATABASE}?sslmode=disable"
+    namespace.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD, "datastore-uri": uri})
+
+
+def test_an_application_beside_its_spicedb(helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    connect(namespace)
+    files = written(ROOT / "examples" / "embedded" / "main.py", tmp_path / "dist")
+    objects = [each for text in files.values() for each in yaml.safe_load_all(text)]
+    chart = write_chart(tmp_path / "documents", objects)
+    arguments = ("--namespace", namespace.name, "--wait", "--timeout=120s")
+    run(helm.program, "install", "documents", str(chart), *arguments)
+    # It is ready only while SpiceDB answers it with yes.
+    (web,) = [each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] != "spicedb"]
+    deployed = namespace.get("deployment", web["metadata"]["name"])
+    assert deployed
+    assert deployed["status"]["readyReplicas"] == 1
+    run(helm.program, "uninstall", "documents", "--namespace", namespace.name, "--wait")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with nothing but the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv", with_pip=True)
+    pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True)
+    return folder / "venv" / "bin"
+
+
+@pytest.mark.parametrize("delivery", ["helm", "kubectl"])
+def test_three_commands_from_an_empty_folder_without_python_or_node(
+    delivery: str, installed: Path, namespace: Namespace, postgres: None, tmp_path: Path
+) -> None:
+    connect(namespace)
+    program = str(installed / "cdk8s-spicedb")
+
+    def command(*arguments: str) -> None:
+        # Of the programs on PATH it gets none: neither node nor another Python.
+        environment = {"PATH": "", "HOME": str(tmp_path)}
+        subprocess.run([program, *arguments], cwd=tmp_path, env=environment, check=True)
+
+    command("init")
+    command("synth", "--delivery", delivery)
+    dist = str(tmp_path / "dist")
+    if delivery == "helm":
+        arguments = ("--namespace", namespace.name, "--wait", "--timeout", "2m")
+        run("helm", "upgrade", "--install", "spicedb", dist, *arguments)
+        notes = run("helm", "get", "notes", "spicedb", "--namespace", namespace.name).stdout
+        assert f"kubectl logs job/spicedb-migration --namespace {namespace.name}" in notes
+    else:
+        namespace.kubectl("apply", "--filename", dist)
+        namespace.kubectl("rollout", "status", "deployment/spicedb", "--timeout=120s")
+    assert postgres_revision(namespace) == NEW_HEAD
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        assert client.check()
+    assert len(namespace.servers()) == 2
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["dist", "spicedb.yaml"]
+
+
+def test_bindings_schema_is_one_that_a_cluster_takes() -> None:
+    schema = str(ROOT / "imports" / "externalsecret.yaml")
+    run("kubectl", "apply", "--dry-run=server", "--filename", schema)

@@ -1,0 +1,53 @@
+"""The bindings in imports/ are those of the schemas beside them, and stay out of the wheel."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from tests.programs import ROOT, cdk8s_cli, contents, written
+
+SCHEMA = ROOT / "imports" / "externalsecret.yaml"
+
+
+def test_the_bindings_are_not_stale(tmp_path: Path) -> None:
+    cli, env = cdk8s_cli()
+    subprocess.run([cli, "import", "--output", str(tmp_path)], cwd=ROOT, env=env, check=True, capture_output=True)
+    made = {path: data for path, data in contents(tmp_path).items() if "__pycache__" not in path}
+    there = {
+        f"io/{path}": data for path, data in contents(ROOT / "imports" / "io").items() if "__pycache__" not in path
+    }
+    assert made == there, "run make imports"
+
+
+def test_the_library_does_without_them() -> None:
+    modules = (ROOT / "lib").rglob("*.py")
+    assert not [module for module in modules if "imports." in module.read_text("utf-8")]
+
+
+def test_the_example_fits_the_schema(tmp_path: Path) -> None:
+    definition = yaml.safe_load(SCHEMA.read_text())
+    (version,) = definition["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    files = written(ROOT / "examples" / "externalsecret" / "main.py", tmp_path / "dist")
+    secret = yaml.safe_load(files["secrets.k8s.yaml"])
+    jsonschema.validate(secret, schema)
+    assert secret["apiVersion"] == f"{definition['spec']['group']}/{version['name']}"
+
+    def unknown(value: object, schema: dict[str, object]) -> list[str]:
+        """Fields that the schema does not have, which it would let through."""
+        properties = schema.get("properties", {})
+        assert isinstance(properties, dict)
+        if isinstance(value, list):
+            items = schema["items"]
+            assert isinstance(items, dict)
+            return [name for item in value for name in unknown(item, items)]
+        if not isinstance(value, dict):
+            return []
+        inner = [name for key, item in value.items() if key in properties for name in unknown(item, properties[key])]
+        return [*(key for key in value if key not in properties), *inner]
+
+    assert unknown(secret["spec"], schema["properties"]["spec"]) == []
