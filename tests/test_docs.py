@@ -13,6 +13,7 @@ import pytest
 from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.checks import require
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.file import read_props
 from tests.programs import ROOT
 
 _PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -34,11 +35,14 @@ def test_the_readmes_example_is_main() -> None:
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
 
 
-def test_the_readmes_command_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_readmes_command_lines_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     lines = re.findall(r"^    cdk8s-spicedb (.*)$", _README, re.MULTILINE)
     assert lines
     for line in lines:
-        assert main(shlex.split(line)) == 0
+        assert main(shlex.split(line, comments=True)) == 0
         assert capsys.readouterr().out
 
 
@@ -46,7 +50,17 @@ def test_the_readmes_error_is_the_one_that_is_raised() -> None:
     database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
     with pytest.raises(InvalidProps) as raised:
         require(SpiceDBProps(datastore=database, server=ServerProps(replicas=0)))
-    assert _blocks("text") == [f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"]
+    assert _blocks("text")[1] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
+
+
+def test_the_readmes_error_of_a_file_is_the_one_that_is_raised() -> None:
+    text = "datastore: {engine: memory}" + "\n" * 10 + "server:\n  replica: 3\n\nmigration:\n  targetPhase: writ\n"
+    with pytest.raises(InvalidProps) as raised:
+        read_props(text, "spicedb.yaml")
+    shown = _blocks("text")[0].splitlines()
+    assert len(shown) == 7
+    for line, real in zip(shown, str(raised.value).splitlines(), strict=True):
+        assert real.startswith(line.removesuffix("…")), "a list that is too long for a README ends with …"
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)

@@ -122,6 +122,26 @@ def test_what_names_no_secret_is_refused_and_not_shown(value: Any) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("props", "field"),
+    [
+        (
+            of(service_account_annotations={"a": "b"}, server=ServerProps(service_account="theirs")),
+            "service_account_annotations",
+        ),
+        (
+            of(migration=MigrationProps(service_account="theirs", service_account_annotations={"a": "b"})),
+            r"migration\.service_account_annotations",
+        ),
+        (of(server=ServerProps(service_account="Not A Name")), r"server\.service_account"),
+        (of(migration=MigrationProps(service_account=5)), r"migration\.service_account"),  # type: ignore[arg-type]
+    ],
+)
+def test_annotations_are_for_accounts_that_are_made_here(props: SpiceDBProps, field: str) -> None:
+    with pytest.raises(InvalidProps, match=f"{field} = "):
+        SpiceDB(chart(), "spicedb", props)
+
+
 def test_an_env_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(InvalidProps, match=r"server\.env"):
         SpiceDB(chart(), "spicedb", of(server=ServerProps(env=["A=b"])))  # type: ignore[arg-type]

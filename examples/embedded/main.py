@@ -10,7 +10,7 @@ ASK = r"""
 ask() { wget -q -O - --header "Authorization: Bearer $SPICEDB_TOKEN" --post-data "$2" "http://$SPICEDB_HTTP/v1/$1"; }
 object='{"objectType":"document","objectId":"plan"}'
 subject='{"object":{"objectType":"user","objectId":"ada"}}'
-schema='definition user {}\ndefinition document { relation reader: user }'
+schema='definition user {}\ndefinition document {\n  relation reader: user\n}'
 until ask schema/write "{\"schema\":\"$schema\"}"; do sleep 1; done
 tuple="{\"resource\":$object,\"relation\":\"reader\",\"subject\":$subject}"
 ask relationships/write "{\"updates\":[{\"operation\":\"OPERATION_TOUCH\",\"relationship\":$tuple}]}"
@@ -46,6 +46,7 @@ web = kplus.Deployment(
         kplus.ContainerProps(
             name="web",
             image="docker.io/library/busybox:1.37",
+            image_pull_policy=kplus.ImagePullPolicy.IF_NOT_PRESENT,
             command=["sh", "-c", ASK],
             env_variables={
                 **spicedb.client_env(),
