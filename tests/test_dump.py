@@ -30,3 +30,12 @@ def test_documents_are_kept_apart() -> None:
 
 def test_long_lines_are_not_folded() -> None:
     assert len(dump({"text": "a " * 200}).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["a\n", "a", "a\nb", " a\nb\n\n", "a\n\tb ", "a\r\nb", "\x07\n", "{{ a }}\n"])
+def test_texts_of_several_lines_stay_what_they_are(text: str) -> None:
+    assert yaml.safe_load(dump({"value": [text]})) == {"value": [text]}
+
+
+def test_texts_of_several_lines_are_written_as_lines() -> None:
+    assert dump({"text": "a: 1\nb: 2\n"}) == "text: |\n  a: 1\n  b: 2\n"

@@ -124,6 +124,11 @@ def test_the_log_format_is_the_servers() -> None:
     assert "--log-format=console" in container(server=ServerProps(log_format="console"))["args"]
 
 
+@pytest.mark.parametrize(("seconds", "timeout"), [(60, "2m"), (600, "11m"), (659, "11m")])
+def test_helm_waits_longer_than_the_migration_may_take(seconds: int, timeout: str) -> None:
+    assert MigrationProps(active_deadline_seconds=seconds).helm_timeout == timeout
+
+
 def test_timeout_and_batch_size_are_arguments() -> None:
     settings = MigrationProps(migration_timeout=timedelta(minutes=5), backfill_batch_size=250)
     assert {"--migration-timeout=300s", "--migration-backfill-batch-size=250"} <= set(container(settings)["args"])

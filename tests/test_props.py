@@ -217,10 +217,10 @@ BAD: list[tuple[Make, str, str, str]] = [
     (server(affinity={"node_affinity": {}}), "server.affinity", "nodeAffinity, podAffinity", "exactly"),
     (server(affinity={"nodeAffinity": "zone"}), "server.affinity", "an object", "as in a manifest"),
     (server(resources={"limits": {}}), "server.resources", "Resources(requests=…", "both requests and limits"),
-    (resources({"cpu": 1}, ENOUGH), "server.resources.requests", "such as '250m'", "amounts as texts"),
+    (resources({"cpu": True}, ENOUGH), "server.resources.requests", "such as '250m'", "half a core"),
     (resources({"cpu": "1 core"}, ENOUGH), "server.resources.requests", "a Kubernetes quantity", "half a core"),
     (resources({"gpu": "1"}, ENOUGH), "server.resources.requests", "ephemeral-storage", "exactly"),
-    (resources({}, {"memory": "1GB"}), "server.resources.limits", "'512Mi'", "amounts as texts"),
+    (resources({}, {"memory": "1GB"}), "server.resources.limits", "'512Mi'", "512Mi' is memory"),
     (resources({}, {"cpu": "1"}), "server.resources.limits", "a memory limit", "{'memory': '1Gi'}"),
     (resources({"cpu": "1001m"}, ENOUGH), "server.resources.requests.cpu", "the limit, 1", "raise the limit"),
     (

@@ -47,7 +47,7 @@ def show(value: object) -> str:
 
 
 def hide(value: object) -> str:
-    return f"(a {type(value).__name__}, not shown)"
+    return "None" if value is None else f"(a {type(value).__name__}, not shown)"
 
 
 # ---------------------------------------------------------------- checks for fields
@@ -130,6 +130,13 @@ def text(pattern: str, allowed: str, fix: str, *, most: int = 253, shown: bool =
 
     schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": most}
     return check(allowed, accepts, fix, shown=shown, schema=schema)
+
+
+def or_number(metadata: Metadata) -> Metadata:
+    """A text that may be given as a number too; the field's converter makes it a text."""
+    inner = metadata[_CHECK]
+    schema = {"anyOf": [inner.schema, {"type": "number", "minimum": 0}]}
+    return {_CHECK: attrs.evolve(inner, schema=schema)}
 
 
 def one_of(*values: str, fix: str = "") -> Metadata:

@@ -150,9 +150,9 @@ def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:
     keys = ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
     yield f"{folder} is written: SpiceDB {props.version} on {props.datastore.engine}, for {props.delivery.value}."
     yield f"It wants these Secrets and keys to be there: {keys}."
-    minutes = props.migration.active_deadline_seconds // 60 + 1
+    helm = f"helm upgrade --install {props.name} {folder} --wait --timeout {props.migration.helm_timeout}"
     yield {
-        Delivery.HELM: f"Next: helm upgrade --install {props.name} {folder} --wait --timeout {minutes}m",
+        Delivery.HELM: f"Next: {helm}",
         Delivery.ARGOCD: f"Next: commit {folder} where an Argo CD Application points to",
         Delivery.KUBECTL: f"Next: kubectl apply --filename {folder}",
     }[props.delivery]

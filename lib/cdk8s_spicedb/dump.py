@@ -18,6 +18,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Texts of several lines as lines, to be read in a review."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(*documents: Any) -> str:
     """Documents as YAML text, keys in the order given."""
     options: dict[str, Any] = {"default_flow_style": False, "sort_keys": False, "width": sys.maxsize}

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any, cast, get_args, get_origin
 
 import attrs
-import yaml
 from cattrs import (
     ClassValidationError,
     Converter,
@@ -23,11 +22,13 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from .checks import hide, problems, show
 from .datastore import ENGINES, Datastore
-from .errors import InvalidProps, Problem, SpiceDBError
+from .errors import InvalidProps, Problem
+from .load import load
 from .props import SpiceDBProps
 from .schema import DURATION, camel, for_files, settings
 from .secret import SecretKey
 
+_YAML = {"None": "null", "True": "true", "False": "false"}
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
@@ -46,7 +47,7 @@ def read_props(text: str, name: str, *, delivery: str | None = None) -> SpiceDBP
     written as ``90s`` or ``1h30m``. Raises `InvalidProps` with every problem, each with its path and line, and
     `SpiceDBError` when it is no YAML.
     """
-    data, lines = _load(text, name)
+    data, lines = load(text, name)
     if delivery is not None and isinstance(data, dict):
         data["delivery"] = delivery
     try:
@@ -73,49 +74,6 @@ def _rest(data: Any, found: Sequence[Problem]) -> list[Problem]:
         return []
     rest = [_in_file(problem) for problem in problems(props)]
     return [problem for problem in rest if _segments(problem.field)[0] not in unread]
-
-
-# ---------------------------------------------------------------- YAML, with the lines
-
-
-def _load(text: str, name: str) -> tuple[Any, dict[str, int]]:
-    lines: dict[str, int] = {}
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-        return {} if root is None else _value(root, (), lines), lines
-    except yaml.MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise SpiceDBError(f"{name}:{line} {error.problem or error.context}; write it as YAML") from None
-    except yaml.YAMLError:
-        raise SpiceDBError(f"{name}: it holds characters that YAML does not allow") from None
-
-
-def _value(node: yaml.Node, path: tuple[str, ...], lines: dict[str, int]) -> Any:
-    """The value of a node as `yaml.safe_load` gives it, but a key that comes twice is an error."""
-    lines.setdefault(".".join(path), node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, str(number)), lines) for number, item in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        return _scalar(node)
-    found: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = _scalar(key_node)
-        if key in found:
-            raise yaml.MarkedYAMLError(problem=f"{key!r} comes twice", problem_mark=key_node.start_mark)
-        inner = (*path, str(key))
-        lines[".".join(inner)] = key_node.start_mark.line + 1
-        found[key] = _value(value_node, inner, lines)
-    return found
-
-
-def _scalar(node: yaml.Node) -> Any:
-    if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:merge":
-        raise yaml.MarkedYAMLError(problem="a key is a text", problem_mark=node.start_mark)
-    loader = yaml.SafeLoader("")
-    try:
-        return cast(Any, loader).construct_object(node)
-    finally:
-        cast(Any, loader).dispose()
 
 
 # ---------------------------------------------------------------- values into props
@@ -167,7 +125,7 @@ def _class(kind: type, converter: Converter) -> Any:
     def read(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
             keys = ", ".join(override.rename for override in names.values())
-            fix = "write its keys on the lines below, indented"
+            fix = "write its keys on the lines below, indented, or leave it out"
             if kind is SecretKey:
                 fix = "put the value into a Secret and name it: {name: my-secret, key: my-key}"
             raise _Refused(value, f"a mapping with the keys {keys}", fix, shown=False)
@@ -186,16 +144,18 @@ def _member(value: Any, kind: Any) -> Any:
 def _duration(value: Any, _: Any) -> timedelta:
     if not isinstance(value, str) or not re.fullmatch(DURATION, value):
         raise _Refused(value, "a duration, such as 90s or 1h30m", "write a number with its unit: ms, s, m or h")
-    return timedelta(seconds=sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"([\d.]+)(ms|s|m|h)", value)))
+    seconds = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"([\d.]+)(ms|s|m|h)", value))
+    # What is longer than any timedelta is too long for every prop, and they say what they take.
+    return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
 
 
 def _datastore(value: Any, converter: Converter) -> Datastore:
     engine = value.get("engine") if isinstance(value, Mapping) else None
-    if engine not in ENGINES:
+    if not isinstance(engine, str) or engine not in ENGINES:
         fix = "choose one; memory is for trying SpiceDB out"
         raise _Refused(engine, ", ".join(ENGINES), fix, key="engine")
     rest = {key: item for key, item in value.items() if key != "engine"}
-    return converter.structure(rest, ENGINES[cast(str, engine)])
+    return converter.structure(rest, ENGINES[engine])
 
 
 # ---------------------------------------------------------------- problems
@@ -213,10 +173,13 @@ def _structural(error: BaseException, path: str) -> Iterator[Problem]:
     elif isinstance(error, ForbiddenExtraKeysError):
         yield from (_unknown(str(key), error.cl, path) for key in sorted(error.extra_fields, key=str))
     elif isinstance(error, _Refused):
-        yield Problem(".".join(filter(None, (path, error.key))), error.value, error.allowed, error.fix)
-    else:
+        value = _YAML.get(error.value, error.value)
+        yield Problem(".".join(filter(None, (path, error.key))), value, error.allowed, error.fix)
+    elif isinstance(error, KeyError):
         missing = "a value: there is no default that fits everybody"
         yield Problem(path, "(missing)", missing, "add it; `cdk8s-spicedb schema` tells what it takes")
+    else:  # pragma: no cover (a mistake of ours, not of the file's)
+        raise error
 
 
 def _unknown(key: str, kind: type, path: str) -> Problem:
@@ -229,7 +192,8 @@ def _unknown(key: str, kind: type, path: str) -> Problem:
 def _in_file(problem: Problem) -> Problem:
     # What is in brackets is the user's own.
     field = "".join(part if part.startswith("[") else for_files(part) for part in re.split(r"(\[.*?\])", problem.field))
-    return Problem(field, problem.value, for_files(problem.allowed), for_files(problem.fix))
+    value = _YAML.get(problem.value, problem.value)
+    return Problem(field, value, for_files(problem.allowed), for_files(problem.fix))
 
 
 def _segments(field: str) -> list[str]:

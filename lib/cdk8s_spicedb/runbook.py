@@ -74,8 +74,7 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         yield from _facts(step, props)
         yield from (f"- **Before you begin**: {caution}." for caution in step.cautions)
         yield "\nRun:\n"
-        timeout = f"--wait --timeout {_minutes(props)}m"
-        yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {timeout}\n'
+        yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {_wait(props)}\n'
         yield "Before the next step, see that all servers run it and are ready, and that none from before is left;"
         yield "while it drains, it serves as before:\n"
         yield from _settled(props)
@@ -118,7 +117,7 @@ def _way_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int) 
     yield "To go back from it (nothing migrates: hooks do not run on a rollback, and the schema stays), name the"
     yield f"revision of {chart} that was deployed last; Helm by itself takes the one before, a failed attempt too:\n"
     yield '    helm history "$RELEASE" --namespace "$NAMESPACE"'
-    yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" --wait --timeout {_minutes(props)}m\n'
+    yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" {_wait(props)}\n'
     if number == 1 and step.migrates and step.rolls_back:
         yield f"It turns ready where those servers were told `--datastore-allowed-migrations={step.revision}`, as this"
         yield "package tells the ones that it renders.\n"
@@ -150,6 +149,5 @@ def _failure(props: SpiceDBProps) -> Iterator[str]:
     yield ""
 
 
-def _minutes(props: SpiceDBProps) -> int:
-    """Longer than the migration may take, so that it is the migration that says what went wrong."""
-    return props.migration.active_deadline_seconds // 60 + 1
+def _wait(props: SpiceDBProps) -> str:
+    return f"--wait --timeout {props.migration.helm_timeout}"

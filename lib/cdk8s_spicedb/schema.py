@@ -104,6 +104,7 @@ _PYTHON = {
     r"timedelta\(seconds=(\d+)\)": r"\1s",
     r"SecretKey\('([^']+)', '([^']+)'\)": r"{name: \1, key: \2}",
     r"SecretKey\([^)]*\)": "{name: …, key: …}",
+    r"\bToleration\(([^)]*)\)": r"{\1}",
     r"(?<=[a-z])=(?=\{name|true|false|null|')": ": ",
 }
 

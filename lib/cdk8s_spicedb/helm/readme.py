@@ -29,7 +29,7 @@ def _install(props: SpiceDBProps) -> Iterator[str]:
     yield "These Secrets come first; the values say which others it takes instead:\n"
     yield from (f"- `{key.name}`, key `{key.key}`: `secrets.{name}`" for key, name in secrets(props).items())
     yield "\nIn this folder:\n"
-    yield f"    helm install {props.name} . --namespace NAMESPACE --wait --timeout {_minutes(props)}m"
+    yield f"    helm install {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
     yield "    helm get notes " + f"{props.name} --namespace NAMESPACE\n"
     yield "Helm's notes say how to reach it, and how to see what the migration did."
     yield "What would be applied, with nothing changed:\n"
@@ -39,7 +39,7 @@ def _install(props: SpiceDBProps) -> Iterator[str]:
 
 def _upgrade(props: SpiceDBProps) -> Iterator[str]:
     yield "## Upgrade and go back\n"
-    yield f"    helm upgrade {props.name} . --namespace NAMESPACE --wait --timeout {_minutes(props)}m"
+    yield f"    helm upgrade {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
     yield f"    helm history {props.name} --namespace NAMESPACE"
     yield f"    helm rollback {props.name} REVISION --namespace NAMESPACE --wait\n"
     yield "Go back to the revision that was deployed last; without one Helm takes the one before, a failed attempt too."
@@ -55,8 +55,3 @@ def _values(values: list[Value]) -> Iterator[str]:
     for value in values:
         default, text = (part.replace("|", "\\|") for part in (json.dumps(value.default), value.text))
         yield f"| `{value.path}` | `{default}` | {text} |"
-
-
-def _minutes(props: SpiceDBProps) -> int:
-    """Longer than the migration may take, so that it is the migration that says what went wrong."""
-    return props.migration.active_deadline_seconds // 60 + 1

@@ -112,6 +112,11 @@ class MigrationProps(PodProps):
         """The revision at which the migration stops."""
         return self.target_migration or "head"
 
+    @property
+    def helm_timeout(self) -> str:
+        """A ``--timeout`` for Helm: longer than the migration may take, so that it is what says what went wrong."""
+        return f"{self.active_deadline_seconds // 60 + 1}m"
+
     @rule("service_account", "service_account_annotations")
     def _annotations_have_an_account(self) -> Iterator[Problem]:
         if self.service_account and self.service_account_annotations:

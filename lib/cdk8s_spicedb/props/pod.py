@@ -15,6 +15,7 @@ from ..checks import (
     mapping,
     one_of,
     optional,
+    or_number,
     rule,
     show,
     string,
@@ -24,10 +25,12 @@ from ..checks import (
 from ..errors import Problem
 from ..labels import CHECKSUM, annotations_check, labels_check, node_selector_check
 
-_QUANTITY = text(
-    r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?",
-    "a Kubernetes quantity, such as '250m' or '512Mi'",
-    "write amounts as texts: '500m' is half a core, '512Mi' is memory",
+_QUANTITY = or_number(
+    text(
+        r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?",
+        "a Kubernetes quantity, such as '250m' or '512Mi'",
+        "'500m' is half a core, '512Mi' is memory",
+    )
 )
 _AMOUNTS = mapping(one_of("cpu", "memory", "ephemeral-storage"), _QUANTITY)
 _UNITS = {
@@ -42,13 +45,22 @@ def _amount(quantity: str) -> Decimal:
     return Decimal(number) * _UNITS.get(quantity[len(number) :], 1)
 
 
+def _as_texts(amounts: Mapping[str, Any]) -> Mapping[str, str]:
+    """Amounts as Kubernetes shows them: a plain number is one too."""
+    if not isinstance(amounts, Mapping):
+        return amounts
+    # What is neither is left to the check; True is a number to Python alone.
+    plain = {name: str(amount) for name, amount in amounts.items() if type(amount) in (int, float)}
+    return {**amounts, **plain}
+
+
 @frozen(kw_only=True)
 class Resources:
     """A container's ``resources``. SpiceDB sizes its caches by the memory limit, so there is always one."""
 
-    requests: Mapping[str, str] = field(metadata=_AMOUNTS)
+    requests: Mapping[str, str] = field(converter=_as_texts, metadata=_AMOUNTS)
     """What the scheduler sets aside, by ``cpu`` and ``memory``. Required: there is no amount that fits every pod."""
-    limits: Mapping[str, str] = field(metadata=_AMOUNTS)
+    limits: Mapping[str, str] = field(converter=_as_texts, metadata=_AMOUNTS)
     """What the container may use at most, by ``cpu`` and ``memory``. Required, as above."""
 
     @rule("requests", "limits")
