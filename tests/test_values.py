@@ -195,7 +195,9 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
     [
         ({"replica": 2}, "replica"),
         ({"replicas": 0}, "replicas"),
-        ({"replicas": None, "logLevel": "verbose"}, "logLevel"),
+        ({"replicas": None}, "replicas"),
+        ({"migrations": None}, "migrations"),
+        ({"logLevel": "verbose"}, "logLevel"),
         ({"migrations": {"targetFase": "write"}}, "targetFase"),
         ({"migrations": {"targetPhase": "writ"}}, "targetPhase"),
         ({"image": {"digest": "v1"}}, "digest"),

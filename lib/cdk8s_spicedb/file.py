@@ -96,7 +96,7 @@ def _converter() -> Converter:
         _is(Sequence),
         # As tuples, as the props' defaults are.
         lambda value, kind: (
-            converter.structure(value, cast(Any, tuple)[(*get_args(kind), ...)]) if isinstance(value, list) else value
+            converter.structure(value, cast(Any, tuple)[get_args(kind)[0], ...]) if isinstance(value, list) else value
         ),
     )
     converter.register_structure_hook_func(

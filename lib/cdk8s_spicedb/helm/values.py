@@ -169,7 +169,9 @@ def _schema(values: list[Value], prefix: str) -> dict[str, Any]:
         else _schema(inner, f"{prefix}{name}.")
         for name, inner in _grouped(values, prefix).items()
     }
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    # Helm takes a value that is set to null away.
+    required = list(properties)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def nested(values: list[Value], prefix: str) -> Mapping[str, Any]:
