@@ -10,13 +10,16 @@ import cdk8s
 from attrs import frozen
 
 from cdk8s_spicedb import (
+    TLS,
     CleanupProps,
     CockroachDB,
     Datastore,
+    DispatchTLS,
     Memory,
     MigrationProps,
     MySQL,
     PostgreSQL,
+    Probe,
     Resources,
     SecretKey,
     ServerProps,
@@ -24,6 +27,7 @@ from cdk8s_spicedb import (
     SpiceDB,
     SpiceDBProps,
     Toleration,
+    TopologySpread,
     known_releases,
 )
 
@@ -150,6 +154,7 @@ def _pod(name: str) -> dict[str, Any]:
         "pod_labels": {"example.com/pod": name},
         "pod_annotations": {"sidecar.istio.io/inject": "false", "example.com/pod": name},
         "node_selector": {"kubernetes.io/os": "linux"},
+        "priority_class_name": "high",
         "tolerations": (
             Toleration(key="dedicated", value=name, effect="NoExecute", toleration_seconds=60),
             Toleration(operator="Exists"),
@@ -181,6 +186,16 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
         preshared_key=SecretKey("api", "key"),
         server=ServerProps(
             replicas=5,
+            disruption_budget=2,
+            max_surge="25%",
+            max_unavailable=1,
+            topology_spread=(TopologySpread(topology_key="rack", max_skew=2, when_unsatisfiable="DoNotSchedule"),),
+            readiness_probe=Probe(period_seconds=3, timeout_seconds=3),
+            liveness_probe=Probe(initial_delay_seconds=60),
+            startup_probe=Probe(failure_threshold=30),
+            grpc_tls=TLS.from_secret("grpc"),
+            http_tls=TLS.from_secret("http"),
+            dispatch_tls=DispatchTLS.from_secret("dispatch"),
             log_level="warn",
             log_format="console",
             http_enabled=True,

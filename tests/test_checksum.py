@@ -15,11 +15,15 @@ import cdk8s
 import pytest
 
 from cdk8s_spicedb import (
+    TLS,
+    Autoscaling,
     CleanupProps,
+    DispatchTLS,
     Memory,
     MigrationPhase,
     MigrationProps,
     PostgreSQL,
+    Probe,
     Resources,
     SecretKey,
     ServerProps,
@@ -38,6 +42,7 @@ POD: Mapping[str, Any] = {
     "node_selector": {"disk": "ssd"},
     "tolerations": (Toleration(key="dedicated", value="spicedb"),),
     "affinity": {"nodeAffinity": {}},
+    "priority_class_name": "high",
 }
 MIGRATION: Mapping[str, Any] = {
     **POD,
@@ -59,6 +64,18 @@ MIGRATION: Mapping[str, Any] = {
 SERVER: Mapping[str, Any] = {
     **POD,
     "replicas": 3,
+    "autoscaling": Autoscaling(max_replicas=5),
+    "disruption_budget": 2,
+    "max_surge": "50%",
+    "max_unavailable": 1,
+    "topology_spread": (),
+    "readiness_probe": Probe(period_seconds=1),
+    "liveness_probe": Probe(period_seconds=1),
+    "startup_probe": Probe(),
+    "grpc_tls": TLS.from_secret("grpc"),
+    "http_tls": TLS.from_secret("http"),
+    "metrics_tls": TLS.from_secret("metrics"),
+    "dispatch_tls": DispatchTLS.from_secret("dispatch"),
     "service_account": "other",
     "log_level": "debug",
     "log_format": "console",
@@ -204,7 +221,9 @@ def test_the_pod_template_follows_the_migration() -> None:
 def test_no_server_setting_counts(name: str) -> None:
     version = "v1.14.0" if name == "datastore_migration_phase" else "v1.56.0"
     assert SERVER[name] != getattr(ServerProps(), name), "a sample must differ from the default"
-    assert template_annotations(version=version, server=ServerProps(**{name: SERVER[name]}))[CHECKSUM] == DEFAULT
+    needed = {"http_enabled": True} if name == "http_tls" else {}
+    server = ServerProps(**{**needed, name: SERVER[name]})
+    assert template_annotations(version=version, server=server)[CHECKSUM] == DEFAULT
 
 
 @pytest.mark.parametrize("name", names(CleanupProps))

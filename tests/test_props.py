@@ -12,10 +12,13 @@ import pytest
 from constructs import Construct
 
 from cdk8s_spicedb import (
+    TLS,
+    Autoscaling,
     Cleanup,
     CleanupProps,
     CockroachDB,
     Datastore,
+    DispatchTLS,
     InvalidProps,
     Memory,
     Migration,
@@ -23,6 +26,7 @@ from cdk8s_spicedb import (
     MigrationProps,
     MySQL,
     PostgreSQL,
+    Probe,
     Resources,
     SecretKey,
     Server,
@@ -32,6 +36,7 @@ from cdk8s_spicedb import (
     SpiceDBChart,
     SpiceDBProps,
     Toleration,
+    TopologySpread,
 )
 from cdk8s_spicedb.checks import problems, require
 
@@ -330,6 +335,68 @@ BAD: list[tuple[Make, str, str, str]] = [
         "exists since v1.32.0",
         "take a later version",
     ),
+    # TLS, availability
+    (server(grpc_tls="clients"), "server.grpc_tls", "TLS(certificate=…, key=…)", "TLS.from_secret"),
+    (
+        server(http_tls=TLS.from_secret("web")),
+        "server.http_tls",
+        "nothing with http_enabled=False",
+        "http_enabled=True",
+    ),
+    (
+        server(metrics_tls=TLS.from_secret("web"), metrics_enabled=False),
+        "server.metrics_tls",
+        "nothing with metrics_enabled=False",
+        "leave it out",
+    ),
+    (
+        server(dispatch_tls=DispatchTLS.from_secret("web"), dispatch_enabled=False),
+        "server.dispatch_tls",
+        "nothing with dispatch_enabled=False",
+        "leave it out",
+    ),
+    (server(dispatch_tls=TLS.from_secret("web")), "server.dispatch_tls", "ca=…", "DispatchTLS.from_secret"),
+    (server(max_surge="1"), "server.max_surge", "a percentage", "'25%'"),
+    (server(max_surge="101%"), "server.max_surge", "a percentage", "'25%'"),
+    (server(max_unavailable=-1), "server.max_unavailable", "a whole number", "write 1"),
+    (server(max_unavailable=True), "server.max_unavailable", "a whole number", "write 1"),
+    (server(max_surge="0%"), "server.max_surge", "more than 0 where max_unavailable is 0", "max_surge=1"),
+    (server(disruption_budget=0), "server.disruption_budget", "1 to 1000", "in that range"),
+    (server(autoscaling=10), "server.autoscaling", "Autoscaling(max_replicas=…)", "max_replicas=10"),
+    (
+        server(autoscaling=Autoscaling(max_replicas=5), replicas=2),
+        "server.replicas",
+        "nothing when autoscaling is given",
+        "autoscaling.min_replicas",
+    ),
+    (
+        server(autoscaling=Autoscaling(max_replicas=1)),
+        "server.autoscaling.min_replicas",
+        "at most max_replicas, 1",
+        "raise max_replicas",
+    ),
+    (
+        server(autoscaling=Autoscaling(max_replicas=5, cpu_utilization=None)),
+        "server.autoscaling.cpu_utilization",
+        "cpu_utilization, memory_utilization or both",
+        "leave autoscaling out",
+    ),
+    (
+        server(autoscaling=Autoscaling(max_replicas=5), resources=Resources(requests={}, limits={"memory": "1Gi"})),
+        "server.autoscaling.cpu_utilization",
+        "nothing without resources.requests.cpu",
+        "cpu_utilization=None",
+    ),
+    (server(topology_spread=["zone"]), "server.topology_spread", "a TopologySpread", "topology.kubernetes.io/zone"),
+    (
+        server(topology_spread=[TopologySpread(topology_key="a zone")]),
+        "server.topology_spread[0].topology_key",
+        "a label of nodes",
+        "topology.kubernetes.io/zone",
+    ),
+    (server(startup_probe=30), "server.startup_probe", "Probe(…)", "period_seconds=5"),
+    (server(readiness_probe=Probe(period_seconds=0)), "server.readiness_probe.period_seconds", "1 to 3600", "range"),
+    (server(priority_class_name="Not One"), "server.priority_class_name", "a PriorityClass", "the cluster has"),
     # SQL datastores
     (datastore(PostgreSQL, uri="postgresql://db"), "datastore.uri", "a SecretKey(name, key)", "the connection URI"),
     (datastore(PostgreSQL, uri=KEY, host="db"), "datastore.host", "nothing when uri is given", "leave uri out"),
@@ -425,7 +492,12 @@ BAD: list[tuple[Make, str, str, str]] = [
     ),
     # the memory engine
     (memory(server=ServerProps(replicas=2)), "server.replicas", "at most 1 with the memory engine", "can share"),
-    (memory(server=ServerProps(dispatch_enabled=True)), "server.dispatch_enabled", "False or None", "no other server"),
+    (
+        memory(server=ServerProps(dispatch_enabled=True)),
+        "server.dispatch_enabled",
+        "nothing with the memory engine",
+        "no other server",
+    ),
     (
         memory(server=ServerProps(allowed_migrations=("add-caveats",))),
         "server.allowed_migrations",
@@ -437,6 +509,18 @@ BAD: list[tuple[Make, str, str, str]] = [
         "server.schema_mode",
         "nothing with the memory engine",
         "leave it out",
+    ),
+    (
+        memory(server=ServerProps(autoscaling=Autoscaling(max_replicas=3))),
+        "server.autoscaling.max_replicas",
+        "at most 1 with the memory engine",
+        "leave autoscaling out",
+    ),
+    (
+        memory(server=ServerProps(dispatch_tls=DispatchTLS.from_secret("web"))),
+        "server.dispatch_tls",
+        "nothing with the memory engine",
+        "no other server",
     ),
     (
         memory(server=ServerProps(datastore_migration_phase="x")),

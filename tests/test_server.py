@@ -52,7 +52,7 @@ def template(props: SpiceDBProps | None = None, **changes: Any) -> Object:
 
 def test_the_servers_are_these_objects() -> None:
     found = servers()
-    assert found.kinds == ["ServiceAccount", "Role", "RoleBinding", "Service", "Deployment"]
+    assert found.kinds == ["ServiceAccount", "Role", "RoleBinding", "Service", "Deployment", "PodDisruptionBudget"]
     assert {each["metadata"]["name"] for each in found.objects} == {"spicedb"}
 
 
@@ -238,7 +238,7 @@ def test_servers_that_dispatch_may_watch_their_own_endpoints_and_nothing_else() 
 
 def test_servers_that_do_not_dispatch_have_no_rights_no_token_and_no_port_for_it() -> None:
     found = servers(server=ServerProps(dispatch_enabled=False))
-    assert found.kinds == ["ServiceAccount", "Service", "Deployment"]
+    assert found.kinds == ["ServiceAccount", "Service", "Deployment", "PodDisruptionBudget"]
     assert found.pod("Deployment")["automountServiceAccountToken"] is False
     assert not any("dispatch" in each for each in found.container("Deployment")["args"])
     assert "dispatch" not in {port["name"] for port in found.one("Service")["spec"]["ports"]}

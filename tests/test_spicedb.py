@@ -35,6 +35,7 @@ def test_a_spicedb_is_its_migration_then_its_servers_then_its_clean_up() -> None
         ("RoleBinding", "spicedb"),
         ("Service", "spicedb"),
         ("Deployment", "spicedb"),
+        ("PodDisruptionBudget", "spicedb"),
         ("ServiceAccount", "spicedb-migration-cleanup"),
         ("Role", "spicedb-migration-cleanup"),
         ("RoleBinding", "spicedb-migration-cleanup"),
@@ -100,7 +101,7 @@ def test_migration_and_clean_up_stand_alone() -> None:
 def test_two_spicedbs_in_one_chart_share_nothing() -> None:
     found = synth(BASE, attrs.evolve(BASE, name="other", server=ServerProps(replicas=3)))
     names = [(each["kind"], each["metadata"]["name"]) for each in found.objects]
-    assert len(names) == len(set(names)) == 20
+    assert len(names) == len(set(names)) == 22
     first, second = found.all("Service")
     pods = [each["metadata"]["labels"] for each in found.templates]
     for service in (first, second):

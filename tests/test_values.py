@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import (
+    Autoscaling,
     CleanupProps,
     Memory,
     MigrationPhase,
@@ -104,6 +105,7 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "podAnnotations": ({"a": "b"}, of(server=ServerProps(pod_annotations={"a": "b"}))),
     "nodeSelector": ({"disk": "ssd"}, of(server=ServerProps(node_selector={"disk": "ssd"}))),
     "affinity": ({"nodeAffinity": {}}, of(server=ServerProps(affinity={"nodeAffinity": {}}))),
+    "priorityClassName": ("high", of(server=ServerProps(priority_class_name="high"))),
     "secrets.presharedKey": ({"name": "n", "key": "k"}, of(preshared_key=SecretKey("n", "k"))),
     "secrets.datastoreUri": (
         {"name": "n", "key": "k"},
@@ -119,10 +121,12 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "migrations.podAnnotations": ({"a": "b"}, of(migration=MigrationProps(pod_annotations={"a": "b"}))),
     "migrations.nodeSelector": ({"disk": "ssd"}, of(migration=MigrationProps(node_selector={"disk": "ssd"}))),
     "migrations.affinity": ({"nodeAffinity": {}}, of(migration=MigrationProps(affinity={"nodeAffinity": {}}))),
+    "migrations.priorityClassName": ("high", of(migration=MigrationProps(priority_class_name="high"))),
     "migrations.cleanup.enabled": (False, of(cleanup=CleanupProps(enabled=False))),
     "migrations.cleanup.image": ("example.com/kubectl:v1", of(cleanup=CleanupProps(image="example.com/kubectl:v1"))),
     "migrations.cleanup.podAnnotations": ({"a": "b"}, of(cleanup=CleanupProps(pod_annotations={"a": "b"}))),
     "migrations.cleanup.nodeSelector": ({"a": "b"}, of(cleanup=CleanupProps(node_selector={"a": "b"}))),
+    "migrations.cleanup.priorityClassName": ("high", of(cleanup=CleanupProps(priority_class_name="high"))),
     "migrations.cleanup.affinity": ({"nodeAffinity": {}}, of(cleanup=CleanupProps(affinity={"nodeAffinity": {}}))),
 }
 _MORE = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "8", "memory": "8Gi"}}
@@ -213,6 +217,20 @@ def test_a_wrong_value_stops_helm(values: dict[str, Any], says: str, chart: Call
 def test_the_memory_engine_takes_no_second_server(chart: Callable[[SpiceDBProps], Path]) -> None:
     folder = chart(of(datastore=Memory()))
     assert "migrations" not in yaml.safe_load((folder / "values.yaml").read_text())
+    with pytest.raises(helm.HelmError, match="replicas"):
+        rendered(folder, {"replicas": 2})
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "amount"), [("minReplicas", "min_replicas", 3), ("maxReplicas", "max_replicas", 9)]
+)
+def test_an_autoscaler_takes_the_place_of_replicas(
+    value: str, field: str, amount: int, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    autoscaling = Autoscaling(max_replicas=5)
+    folder = chart(of(server=ServerProps(autoscaling=autoscaling)))
+    wanted = of(server=ServerProps(autoscaling=attrs.evolve(autoscaling, **{field: amount})))
+    assert same(rendered(folder, {"autoscaling": {value: amount}}), release_manifests(wanted))
     with pytest.raises(helm.HelmError, match="replicas"):
         rendered(folder, {"replicas": 2})
 

@@ -8,14 +8,19 @@ from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
 from .plan import plan_upgrade
 from .props import (
+    TLS,
+    Autoscaling,
     CleanupProps,
+    DispatchTLS,
     MigrationPhase,
     MigrationProps,
     PodProps,
+    Probe,
     Resources,
     ServerProps,
     SpiceDBProps,
     Toleration,
+    TopologySpread,
 )
 from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
 from .secret import SecretKey
@@ -30,11 +35,14 @@ if TYPE_CHECKING:
     from .write import write_helm_chart, write_upgrade
 
 __all__ = [
+    "TLS",
+    "Autoscaling",
     "Cleanup",
     "CleanupProps",
     "CockroachDB",
     "Datastore",
     "Delivery",
+    "DispatchTLS",
     "EngineReleases",
     "InvalidProps",
     "Memory",
@@ -44,6 +52,7 @@ __all__ = [
     "MySQL",
     "PodProps",
     "PostgreSQL",
+    "Probe",
     "Problem",
     "ReleaseTable",
     "Resources",
@@ -59,6 +68,7 @@ __all__ = [
     "SpiceDBWarning",
     "Stop",
     "Toleration",
+    "TopologySpread",
     "UpgradePlan",
     "UpgradeStep",
     "known_releases",

@@ -85,6 +85,7 @@ def _converter() -> Converter:
     converter = Converter()
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, lambda value, _: value)
+    converter.register_structure_hook_func(lambda kind: kind == int | str, lambda value, _: value)
     converter.register_structure_hook_factory(attrs.has, lambda kind: _class(kind, converter))
     converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _member)
     converter.register_structure_hook(timedelta, _duration)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 from attrs import define, field
@@ -41,8 +42,14 @@ _DOCUMENT = ObjectReference(object_type="document", object_id="readme")
 class Client:
     """One connection to SpiceDB."""
 
-    def __init__(self, address: str, key: str) -> None:
-        self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+    def __init__(self, address: str, key: str, *, ca: bytes | None = None, name: str = "") -> None:
+        own: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
+        if ca is None:
+            self._channel = grpc.insecure_channel(address, options=own)
+        else:
+            # The certificate is checked for the name that clients in the cluster use.
+            named = [*own, ("grpc.ssl_target_name_override", name)]
+            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=named)
         self._metadata = (("authorization", f"Bearer {key}"),)
 
     def write_schema(self, more: str = "") -> None:
@@ -63,10 +70,11 @@ class Client:
         request = WriteRelationshipsRequest(updates=[update])
         PermissionsServiceStub(self._channel).WriteRelationships(request, metadata=self._metadata, timeout=10)
 
-    def check(self) -> bool:
-        """Whether Alice may read the document, by what is in the database now."""
+    def check(self, document: str = _DOCUMENT.object_id) -> bool:
+        """Whether Alice may read a document, by what is in the database now."""
+        resource = ObjectReference(object_type="document", object_id=document)
         request = CheckPermissionRequest(
-            consistency=Consistency(fully_consistent=True), resource=_DOCUMENT, permission="read", subject=_ALICE
+            consistency=Consistency(fully_consistent=True), resource=resource, permission="read", subject=_ALICE
         )
         answer = PermissionsServiceStub(self._channel).CheckPermission(request, metadata=self._metadata, timeout=10)
         return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)

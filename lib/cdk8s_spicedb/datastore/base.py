@@ -30,10 +30,10 @@ class Datastore(ABC):
         says that ``spicedb migrate`` reads them, for engines where that program reads them in another way.
         """
 
-    def files(self) -> SecretFiles | None:
+    def files(self) -> tuple[SecretFiles, ...]:
         """The files that its variables refer to."""
-        return None
+        return ()
 
-    def _files(self, files: dict[str, SecretKey | None]) -> SecretFiles | None:
+    def _files(self, files: dict[str, SecretKey | None]) -> tuple[SecretFiles, ...]:
         given = {file: key for file, key in files.items() if key is not None}
-        return SecretFiles("datastore", FOLDER, given) if given else None
+        return (SecretFiles("datastore", FOLDER, given),) if given else ()

@@ -56,13 +56,17 @@ class LibpqDatastore(SQLDatastore):
         return (uri,) if self.password is None else (uri, EnvVar("PGPASSWORD", self.password))
 
     def _settings(self) -> tuple[EnvVar, ...]:
-        files = self.files()
         named = {"PGSSLROOTCERT": _CA, "PGSSLCERT": _CERTIFICATE, "PGSSLKEY": _KEY}
-        settings = [EnvVar(name, files.path(file)) for name, file in named.items() if files and file in files.files]
+        settings = [
+            EnvVar(name, files.path(file))
+            for files in self.files()
+            for name, file in named.items()
+            if file in files.files
+        ]
         sslmode = self.sslmode or ("verify-full" if self.host or self.ca else None)
         return (EnvVar("PGSSLMODE", sslmode), *settings) if sslmode else tuple(settings)
 
-    def files(self) -> SecretFiles | None:
+    def files(self) -> tuple[SecretFiles, ...]:
         """See `Datastore.files`."""
         return self._files({_CA: self.ca, _CERTIFICATE: self.client_certificate, _KEY: self.client_key})
 

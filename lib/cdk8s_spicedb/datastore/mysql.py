@@ -90,7 +90,7 @@ class MySQL(SQLDatastore):
         # The driver has no setting for a CA, but Go's certificate pool takes in the files of this folder.
         return (*own, EnvVar("SSL_CERT_DIR", FOLDER)) if self.ca else own
 
-    def files(self) -> SecretFiles | None:
+    def files(self) -> tuple[SecretFiles, ...]:
         """See `Datastore.files`."""
         return self._files({"ca.crt": self.ca})
 

@@ -64,15 +64,14 @@ class Spanner(Datastore):
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """See `Datastore.env`."""
         path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"
-        files = self.files()
         return (
             variable("datastore-engine", self.engine),
             variable("datastore-conn-uri", uri or self.uri or path),
             *((variable("datastore-spanner-emulator-host", self.emulator_host),) if self.emulator_host else ()),
-            *((EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path(_CREDENTIALS)),) if files else ()),
+            *(EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path(_CREDENTIALS)) for files in self.files()),
         )
 
-    def files(self) -> SecretFiles | None:
+    def files(self) -> tuple[SecretFiles, ...]:
         """See `Datastore.files`."""
         return self._files({_CREDENTIALS: self.credentials})
 

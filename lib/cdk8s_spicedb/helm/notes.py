@@ -23,11 +23,14 @@ def notes(props: SpiceDBProps) -> str:
 def _installed(props: SpiceDBProps) -> Iterator[str]:
     name, port = props.name, NUMBERS[GRPC]
     servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
+    if props.server.autoscaling:
+        servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
+    grpc = "gRPC with TLS" if props.server.grpc_tls else "gRPC"
     image = "{{ .Values.image.repository }}{{ with .Values.image.tag }}:{{ . }}{{ end }}"
     yield f"SpiceDB ({image}) on {props.datastore.engine}: {servers}, release {{{{ .Release.Name }}}}, revision"
     yield "{{ .Release.Revision }}, in namespace {{ .Release.Namespace }}."
     yield ""
-    yield f"In the cluster it is at {name}.{{{{ .Release.Namespace }}}}:{port} (gRPC). From here:"
+    yield f"In the cluster it is at {name}.{{{{ .Release.Namespace }}}}:{port} ({grpc}). From here:"
     yield ""
     yield f"  kubectl port-forward service/{name} {port} {_ON}"
     yield ""

@@ -27,7 +27,7 @@ _CONDITIONS = {
     "migration": ".Values.migrations.enabled",
     "cleanup": "and .Values.migrations.enabled .Values.migrations.cleanup.enabled",
 }
-_POD_FIELDS = ("nodeSelector", "tolerations", "affinity")
+_POD_FIELDS = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
 
 
 def templates(props: SpiceDBProps, chart: str) -> dict[str, str]:
@@ -64,6 +64,9 @@ class _Template:
         manifest = deepcopy(manifest)
         if "template" in manifest.get("spec", {}):
             self._workload(manifest["spec"])
+        if manifest["kind"] == "HorizontalPodAutoscaler":
+            for name in ("minReplicas", "maxReplicas"):
+                manifest["spec"][name] = self._mark(f".Values.autoscaling.{name}")
         # What looks like a template is the user's own text.
         text = dump(manifest).replace("{{", '{{ "{{" }}')
         return "".join(self._line(line) for line in text.splitlines(keepends=True))

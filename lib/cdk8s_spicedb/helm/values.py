@@ -13,7 +13,7 @@ from attrs import frozen
 from ..checks import Schema
 from ..dump import dump
 from ..folder import MARK
-from ..props import CleanupProps, MigrationProps, ServerProps, SpiceDBProps, secret_keys
+from ..props import Autoscaling, CleanupProps, MigrationProps, ServerProps, SpiceDBProps, secret_keys
 from ..props.image import image_parts
 from ..schema import camel, field_schema, field_texts, for_files
 from ..secret import SecretKey
@@ -67,11 +67,20 @@ def _image(props: SpiceDBProps) -> Iterator[Value]:
 
 
 def _servers(props: SpiceDBProps) -> Iterator[Value]:
+    yield from _numbers(props)
+    yield _of("logLevel", ServerProps, "log_level", props.server.log_level)
+    yield from _pod("", ServerProps, props.server)
+
+
+def _numbers(props: SpiceDBProps) -> Iterator[Value]:
+    autoscaling = props.server.autoscaling
+    if autoscaling:
+        yield _of("autoscaling.minReplicas", Autoscaling, "min_replicas", autoscaling.min_replicas)
+        yield _of("autoscaling.maxReplicas", Autoscaling, "max_replicas", autoscaling.max_replicas)
+        return
     most = props.datastore.most_replicas
     count = {"type": "integer", "minimum": 1, **({"maximum": most} if most else {})}
     yield attrs.evolve(_of("replicas", ServerProps, "replicas", props.replicas), schema=count)
-    yield _of("logLevel", ServerProps, "log_level", props.server.log_level)
-    yield from _pod("", ServerProps, props.server)
 
 
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
@@ -109,6 +118,7 @@ def _pod(prefix: str, kind: type, pod: Any) -> Iterator[Value]:
     tolerations = [toleration.manifest() for toleration in pod.tolerations]
     yield attrs.evolve(_of(f"{prefix}tolerations", kind, "tolerations", tolerations), schema=_LIST)
     yield _of(f"{prefix}affinity", kind, "affinity", dict(pod.affinity))
+    yield _of(f"{prefix}priorityClassName", kind, "priority_class_name", pod.priority_class_name)
 
 
 def _of(path: str, kind: type, field: str, default: Any) -> Value:

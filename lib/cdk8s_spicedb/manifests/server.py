@@ -1,4 +1,4 @@
-"""The servers: Deployment, Service, ServiceAccount, and the Role with which they find each other."""
+"""The servers: Deployment, Service, ServiceAccount, the Role with which they find each other, what keeps them up."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 from ..checksum import migration_checksum
 from ..env import EnvVar, argument, arguments, container_env, variable
 from ..labels import CHECKSUM, Component, selector_labels
-from ..ports import DISPATCH, GRPC, NUMBERS, open_ports
-from ..props import SpiceDBProps
+from ..ports import DISPATCH, open_ports
+from ..props import ServerProps, SpiceDBProps
+from .availability import availability_manifests, topology_spread
 from .metadata import Objects, api_rule
+from .probe import probes
 from .template import Manifest, container, given, pod_template, termination_log
+from .tls import tls_files, tls_settings
 
 
 def server_manifests(props: SpiceDBProps) -> list[Manifest]:
@@ -25,6 +28,7 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
         *(objects.role(rule, account=props.service_account) if props.dispatches else []),
         objects.make("Service", {"spec": _service(props)}),
         objects.make("Deployment", {"spec": _deployment(props)}),
+        *availability_manifests(props, objects),
     ]
 
 
@@ -34,7 +38,7 @@ def _service(props: SpiceDBProps) -> Manifest:
 
 
 def _deployment(props: SpiceDBProps) -> Manifest:
-    files = props.datastore.files()
+    files = [*props.datastore.files(), *tls_files(props.server)]
     template = pod_template(
         props,
         Component.SERVER,
@@ -45,14 +49,20 @@ def _deployment(props: SpiceDBProps) -> Manifest:
         token=props.dispatches,
         serviceAccountName=props.service_account,
         terminationGracePeriodSeconds=props.server.termination_seconds,
+        topologySpreadConstraints=topology_spread(props),
     )
     return {
-        "replicas": props.replicas,
+        # The autoscaler's to set where there is one; it and a release would otherwise take turns.
+        **({} if props.server.autoscaling else {"replicas": props.replicas}),
         **given({"progressDeadlineSeconds": props.progress_deadline_seconds}),
         "selector": {"matchLabels": selector_labels(props.name, Component.SERVER)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(props.server)},
         "template": template,
     }
+
+
+def _rolling_update(server: ServerProps) -> Manifest:
+    return {"maxSurge": server.max_surge, "maxUnavailable": server.max_unavailable}
 
 
 def _checksum(props: SpiceDBProps) -> Mapping[str, str]:
@@ -65,10 +75,7 @@ def _program(props: SpiceDBProps) -> dict[str, Any]:
         "args": _arguments(props),
         "env": container_env(_env(props)),
         "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
-        # SpiceDB answers that it serves once the datastore's schema is one that it can work with.
-        "readinessProbe": {"grpc": {"port": NUMBERS[GRPC]}, "periodSeconds": 2, "timeoutSeconds": 2},
-        # Not the same question: a server that waits for a migration, or for a slow database, must not be killed.
-        "livenessProbe": {"tcpSocket": {"port": GRPC}, "initialDelaySeconds": 30, "failureThreshold": 6},
+        **probes(props.server),
     }
     if props.server.pre_stop_sleep_seconds:
         fields["lifecycle"] = {"preStop": {"sleep": {"seconds": props.server.pre_stop_sleep_seconds}}}
@@ -88,6 +95,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "grpc-shutdown-grace-period": server.shutdown_grace_period,
         "http-enabled": server.http_enabled or None,
         "metrics-enabled": None if server.metrics_enabled else False,
+        **tls_settings(server),
         **(_dispatch(props) if props.dispatches else {}),
         "datastore-migration-phase": server.datastore_migration_phase,
         "experimental-schema-mode": server.schema_mode,

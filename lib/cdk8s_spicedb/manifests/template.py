@@ -13,13 +13,13 @@ _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's has no user of its own
 Manifest = dict[str, Any]
 
 
-def container(name: str, image: str, pod: PodProps, *, files: SecretFiles | None = None, **fields: Any) -> Manifest:
+def container(name: str, image: str, pod: PodProps, *, files: Sequence[SecretFiles] = (), **fields: Any) -> Manifest:
     """A container; ``fields`` are in Kubernetes' own names."""
     return {
         "name": name,
         "image": image,
         **fields,
-        **({"volumeMounts": [files.mount()]} if files else {}),
+        **given({"volumeMounts": [each.mount() for each in files]}),
         "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -37,7 +37,7 @@ def pod_template(
     pod: PodProps,
     containers: Sequence[Manifest],
     *,
-    files: SecretFiles | None = None,
+    files: Sequence[SecretFiles] = (),
     annotations: Mapping[str, str] | None = None,
     token: bool = False,
     **fields: Any,
@@ -50,11 +50,12 @@ def pod_template(
     spec = {
         **fields,
         "containers": list(containers),
-        "volumes": [files.volume()] if files else [],
+        "volumes": [each.volume() for each in files],
         "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
         "nodeSelector": dict(pod.node_selector),
         "tolerations": [toleration.manifest() for toleration in pod.tolerations],
         "affinity": dict(pod.affinity),
+        "priorityClassName": pod.priority_class_name,
     }
     return {
         "metadata": given(metadata),

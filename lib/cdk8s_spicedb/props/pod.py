@@ -147,6 +147,17 @@ class PodProps:
         metadata=each(instance(Toleration, "a Toleration(…)", "write Toleration(key='dedicated', value='spicedb')")),
     )
     """The taints that the pods put up with (``tolerations``). Default: none."""
+    priority_class_name: str | None = field(
+        default=None,
+        metadata=optional(
+            text(
+                r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+                "the name of a PriorityClass",
+                "give the name of one that the cluster has, such as 'system-cluster-critical'",
+            )
+        ),
+    )
+    """The PriorityClass that says who gives way when nodes are full (``priorityClassName``). Default: the cluster's."""
     affinity: Mapping[str, Any] = field(
         factory=dict,
         metadata=mapping(

@@ -109,7 +109,11 @@ class Rules:
             return
         files, migration = self.datastore.files(), self.migration
         read = [variable.value for variable in self.datastore.env(uri=migration.datastore_uri, migrate=True)]
-        keys = {key for key in [*read, *(files.files.values() if files else ())] if isinstance(key, SecretKey)}
+        keys = {
+            key
+            for key in [*read, *(key for each in files for key in each.files.values())]
+            if isinstance(key, SecretKey)
+        }
         late = {key.name: "datastore" for key in keys if isinstance(key.name, MadeName)}
         if isinstance(migration.service_account, MadeName):
             late[migration.service_account] = "migration.service_account"
@@ -154,11 +158,20 @@ class Rules:
                 f"at most {most} with the {self.datastore.engine} engine",
                 "leave it out, or choose a datastore that servers can share",
             )
-        if self.server.dispatch_enabled:
+        if self.server.autoscaling and self.server.autoscaling.max_replicas > most:
             yield Problem(
-                "server.dispatch_enabled",
-                "True",
-                f"False or None with the {self.datastore.engine} engine",
+                "server.autoscaling.max_replicas",
+                show(self.server.autoscaling.max_replicas),
+                f"at most {most} with the {self.datastore.engine} engine",
+                "leave autoscaling out, or choose a datastore that servers can share",
+            )
+        for name in ("dispatch_enabled", "dispatch_tls"):
+            if not getattr(self.server, name):
+                continue
+            yield Problem(
+                f"server.{name}",
+                "True" if name == "dispatch_enabled" else "(set)",
+                f"nothing with the {self.datastore.engine} engine",
                 "leave it out: there is no other server to dispatch to",
             )
 

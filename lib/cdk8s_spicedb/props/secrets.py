@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import ItemsView
+from typing import Any
 
 import attrs
 
@@ -12,11 +13,11 @@ from .spicedb import SpiceDBProps
 
 def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
     """Every Secret key, each once, with the name of the prop that holds it first."""
-    datastore = attrs.asdict(cast(Any, props.datastore), recurse=False)
     named = {
         "preshared_key": props.preshared_key,
-        **{f"datastore_{name}": value for name, value in datastore.items()},
+        **{f"datastore_{name}": value for name, value in _parts(props.datastore)},
         "migration_datastore_uri": props.migration.datastore_uri,
+        **{f"{port}_tls_{name}": key for port, tls in props.server.tls.items() for name, key in _parts(tls)},
         **{f"env_{name}": value for name, value in props.server.env.items()},
     }
     keys: dict[SecretKey, str] = {}
@@ -24,3 +25,7 @@ def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
         if isinstance(value, SecretKey):
             keys.setdefault(value, name)
     return keys
+
+
+def _parts(props: Any) -> ItemsView[str, Any]:
+    return attrs.asdict(props, recurse=False).items()

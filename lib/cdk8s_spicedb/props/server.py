@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
+from ..checks import check, duration, each, mapping, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
 from ..secret import SecretKey, required_secret_key
 from ..upgrade import SCHEMA_MODES
 from .account import account_name, service_account_check
+from .availability import Availability
 from .pod import RESOURCES, PodProps, Resources
+from .ports import Ports
+from .probe import Probes
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import SecretValue
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
-DEFAULT_REPLICAS = 2
 
 _SECRET_FLAGS = ("--grpc-preshared-key", "--datastore-conn-uri", "--datastore-read-replica-conn-uri")
 _REVISION = text(
@@ -44,26 +46,14 @@ def _with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mappi
 
 
 @frozen(kw_only=True)
-class ServerProps(PodProps):
+class ServerProps(Availability, Probes, Ports, PodProps):
     """The Deployment, its Service and what the servers need to find each other."""
 
-    replicas: int | None = field(default=None, metadata=optional(whole_number(1, 1000)))
-    """How many servers run. Default: 2, so that one can go away without a lost request; 1 with the memory engine, whose
-    servers would not see each other's data."""
     log_level: str = field(default="info", metadata=log_level_check())
     """The least severe messages that are logged (``--log-level``). Default: ``info``, SpiceDB's own."""
     log_format: str = field(default="json", metadata=one_of("auto", "console", "json"))
     """``json``, ``console``, or ``auto``, which is ``console`` on a terminal (``--log-format``), of servers and
     migration. Default: ``json``, what log collectors parse."""
-    http_enabled: bool = field(default=False, metadata=flag())
-    """Serves the HTTP gateway on port 8443 (``--http-enabled``). Default: off, as in SpiceDB; clients use gRPC."""
-    metrics_enabled: bool = field(default=True, metadata=flag())
-    """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Default: on, as in SpiceDB. The port also serves
-    profiles and the configuration, without a key."""
-    dispatch_enabled: bool | None = field(default=None, metadata=optional(flag()))
-    """Spreads the work of a request over the servers and shares their caches (``--dispatch-cluster-enabled`` and
-    ``--dispatch-upstream-addr``), for which they watch the endpoints of their own Service. Default: on, except with the
-    memory engine, whose one server has nobody to share with."""
     shutdown_grace_period: timedelta = field(
         default=timedelta(seconds=10),
         metadata=duration(
@@ -141,6 +131,19 @@ class ServerProps(PodProps):
     def _drain_seconds(self) -> int:
         """The sleep and twice the grace period, which is rounded up."""
         return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
+
+    @rule("autoscaling", "resources")
+    def _use_is_of_a_request(self) -> Iterator[Problem]:
+        if self.autoscaling is None:
+            return
+        for name in ("cpu", "memory"):
+            if getattr(self.autoscaling, f"{name}_utilization") is not None and name not in self.resources.requests:
+                yield Problem(
+                    f"autoscaling.{name}_utilization",
+                    show(getattr(self.autoscaling, f"{name}_utilization")),
+                    f"nothing without resources.requests.{name}, of which it is a percentage",
+                    f"give resources.requests.{name}, or write {name}_utilization=None",
+                )
 
     @rule("termination_grace_period_seconds", "pre_stop_sleep_seconds", "shutdown_grace_period")
     def _time_to_drain(self) -> Iterator[Problem]:

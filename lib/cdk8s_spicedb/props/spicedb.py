@@ -14,11 +14,12 @@ from ..labels import LONGEST_NAME, Component, annotations_check, labels_check, o
 from ..releases import ReleaseTable, known_releases, version_check
 from ..secret import SecretKey, required_secret_key, secret_key
 from ..upgrade import UpgradeStep
+from .availability import DEFAULT_REPLICAS
 from .cleanup import CleanupProps
 from .image import has_digest, image_check, image_tag
 from .migration import MigrationProps
 from .rules import Rules
-from .server import DEFAULT_REPLICAS, ServerProps
+from .server import ServerProps
 from .step import props_at
 
 
@@ -120,8 +121,15 @@ class SpiceDBProps(Rules):
 
     @property
     def replicas(self) -> int:
-        """How many servers run."""
+        """How many servers run; with an autoscaler, at least."""
+        if self.server.autoscaling:
+            return self.server.autoscaling.min_replicas
         return self.server.replicas or min(DEFAULT_REPLICAS, self.datastore.most_replicas or DEFAULT_REPLICAS)
+
+    @property
+    def most_replicas(self) -> int:
+        """How many servers run at most, apart from roll-outs."""
+        return self.server.autoscaling.max_replicas if self.server.autoscaling else self.replicas
 
     @property
     def dispatches(self) -> bool:

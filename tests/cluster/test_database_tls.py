@@ -8,6 +8,7 @@ import trustme
 
 from cdk8s_spicedb import MigrationProps, SecretKey
 
+from .certificates import certificate
 from .cluster import Namespace
 from .databases import MARIADB, POSTGRES, USER, postgres_query
 from .helm import Helm
@@ -33,17 +34,11 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def _certificate(namespace: Namespace, name: str, authority: trustme.CA, certificate: trustme.LeafCert) -> None:
-    chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
-    key, ca = certificate.private_key_pem.bytes(), authority.cert_pem.bytes()
-    namespace.secret(name, {"tls.crt": chain.decode(), "tls.key": key.decode(), "ca.crt": ca.decode()})
-
-
 @pytest.fixture
 def postgres_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
     """A PostgreSQL that shows a certificate and asks for one."""
-    _certificate(namespace, "certificates", authority, authority.issue_cert(POSTGRES.name))
-    _certificate(namespace, "client", authority, authority.issue_cert(common_name=USER))
+    certificate(namespace, "certificates", authority, authority.issue_cert(POSTGRES.name))
+    certificate(namespace, "client", authority, authority.issue_cert(common_name=USER))
     arguments = ("postgres", *(f"-c{name}={value}" for name, value in _ARGUMENTS.items()))
     attrs.evolve(POSTGRES, arguments=arguments, certificates="certificates").start(namespace)
 
@@ -51,7 +46,7 @@ def postgres_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
 @pytest.fixture
 def mariadb_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
     """A MariaDB that takes no connection without TLS."""
-    _certificate(namespace, "certificates", authority, authority.issue_cert(MARIADB.name))
+    certificate(namespace, "certificates", authority, authority.issue_cert(MARIADB.name))
     options = "--require-secure-transport=ON --ssl-cert=/certificates/tls.crt --ssl-key=/certificates/tls.key"
     entrypoint, none = "/usr/local/bin/docker-entrypoint.sh", "--no-defaults"
     # An image whose entrypoint refuses option files has to hear of these after that option.

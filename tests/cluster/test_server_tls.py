@@ -1,0 +1,119 @@
+"""TLS at the servers' ports, with real certificates and clients that check them."""
+
+from __future__ import annotations
+
+import ssl
+from urllib.request import urlopen
+
+import grpc
+import pytest
+import trustme
+
+from cdk8s_spicedb import TLS, DispatchTLS, SecretKey, ServerProps
+
+from .certificates import certificate
+from .client import Client, relay
+from .cluster import Namespace, wait
+from .conftest import KEY
+from .helm import Helm
+from .props import on_postgres
+
+_SERVER = ServerProps(
+    http_enabled=True,
+    grpc_tls=TLS.from_secret("clients"),
+    http_tls=TLS.from_secret("clients"),
+    metrics_tls=TLS.from_secret("clients"),
+    dispatch_tls=DispatchTLS.from_secret("dispatch"),
+)
+_DOCUMENTS = [f"document-{number}" for number in range(40)]
+"""So many that some are another server's to check."""
+
+
+def _name(namespace: Namespace) -> str:
+    return f"spicedb.{namespace.name}.svc"
+
+
+def _for_clients(namespace: Namespace, authority: trustme.CA) -> None:
+    certificate(namespace, "clients", authority, authority.issue_cert(_name(namespace), "127.0.0.1"))
+
+
+@pytest.fixture
+def authority(namespace: Namespace) -> trustme.CA:
+    """Whoever vouches for the servers, to clients and to each other."""
+    authority = trustme.CA()
+    _for_clients(namespace, authority)
+    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
+    return authority
+
+
+def _client(namespace: Namespace, address: str, authority: trustme.CA) -> Client:
+    return Client(address, KEY, ca=authority.cert_pem.bytes(), name=_name(namespace))
+
+
+def _ask(client: Client) -> list[str]:
+    """The documents that Alice may read."""
+    return [document for document in _DOCUMENTS if client.check(document)]
+
+
+def _refused(client: Client) -> str:
+    with pytest.raises(grpc.RpcError) as refused:
+        _ask(client)
+    return str(refused.value)
+
+
+def test_every_port_shows_its_certificate_and_servers_check_each_others(
+    helm: Helm, namespace: Namespace, postgres: None, authority: trustme.CA
+) -> None:
+    outcome = helm.install(on_postgres(server=_SERVER))
+    assert outcome.ok, outcome.output
+    with relay(namespace) as address:
+        client = _client(namespace, address, authority)
+        client.write()
+        assert client.check()
+        assert _ask(client) == []
+        assert "CERTIFICATE_VERIFY_FAILED" in _refused(_client(namespace, address, trustme.CA()))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    pod = namespace.servers()[0]["metadata"]["name"]
+    for port, path, says in ((8443, "healthz", "SERVING"), (9090, "metrics", "spicedb_")):
+        with namespace.forward(pod, port) as address, urlopen(f"https://{address}/{path}", context=context) as answer:
+            assert says in answer.read().decode()
+
+
+def test_servers_that_do_not_trust_each_other_are_ready_and_fail_requests(
+    helm: Helm, namespace: Namespace, postgres: None, authority: trustme.CA
+) -> None:
+    namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
+    strange = DispatchTLS(
+        certificate=SecretKey("dispatch", "tls.crt"),
+        key=SecretKey("dispatch", "tls.key"),
+        ca=SecretKey("stranger", "ca.crt"),
+    )
+    outcome = helm.install(on_postgres(server=ServerProps(dispatch_tls=strange)))
+    assert outcome.ok, outcome.output
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        assert "certificate" in _refused(client)
+
+
+def test_a_certificate_that_is_replaced_is_shown_without_a_restart(
+    helm: Helm, namespace: Namespace, postgres: None, authority: trustme.CA
+) -> None:
+    assert helm.install(on_postgres(server=_SERVER)).ok
+    before = {pod["metadata"]["uid"] for pod in namespace.servers()}
+    with relay(namespace) as address:
+        _client(namespace, address, authority).write()
+        other = trustme.CA()
+        _for_clients(namespace, other)
+
+        def served() -> bool:
+            try:
+                return all(_client(namespace, address, other).check() for _ in range(10))
+            except grpc.RpcError:
+                return False
+
+        wait("the new certificate", served, 180)
+    after = namespace.servers()
+    assert {pod["metadata"]["uid"] for pod in after} == before
+    assert all(pod["status"]["containerStatuses"][0]["restartCount"] == 0 for pod in after)
