@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import cdk8s
@@ -15,11 +15,14 @@ from cdk8s_spicedb import (
     CockroachDB,
     Datastore,
     DispatchTLS,
+    ExpiredIntegrityKey,
     Memory,
     MigrationProps,
     MySQL,
+    Pool,
     PostgreSQL,
     Probe,
+    RelationshipIntegrity,
     Resources,
     SecretKey,
     ServerProps,
@@ -131,18 +134,65 @@ _TLS: dict[str, Any] = {
     "client_key": _secret("key"),
 }
 
+_TUNED: dict[str, Any] = {
+    "read_only": True,
+    "revision_quantization_interval": timedelta(seconds=2),
+    "revision_quantization_max_staleness": 0.2,
+    "follower_read_delay": timedelta(seconds=3),
+}
+_SQL: dict[str, Any] = {"gc_window": timedelta(hours=12), "max_connections": 1000}
+_PRIMARY: dict[str, Any] = {
+    "gc_interval": timedelta(minutes=2),
+    "gc_max_operation_time": timedelta(minutes=3),
+    "read_replicas": ["replica", _secret("replica")],
+    "read_replica_pool": Pool(max_open=6, max_lifetime=timedelta(minutes=20)),
+}
+_POOLS: dict[str, Any] = {
+    "read_pool": Pool(max_open=9, min_open=3, max_lifetime_jitter=timedelta(minutes=1)),
+    "write_pool": Pool(max_open=4, max_idle_time=timedelta(minutes=2), health_check_interval=timedelta(seconds=7)),
+}
+_EXPIRED = ExpiredIntegrityKey(
+    id="1", key=_secret("integrity-1"), expired_at=datetime(2026, 11, 1, tzinfo=timezone.utc)
+)
+INTEGRITY = RelationshipIntegrity(
+    key_id="2",
+    key=_secret("integrity-2"),
+    expired_keys=(
+        ExpiredIntegrityKey(id="1", key=_secret("integrity-1"), expired_at=datetime(2026, 11, 1, tzinfo=timezone.utc)),
+    ),
+)
+
 ENGINES: dict[str, Datastore] = {
     "postgres-uri": POSTGRES,
-    "postgres-parts": PostgreSQL(**_PARTS, **_TLS, password=_PASSWORD),
-    "postgres-provider": PostgreSQL(**_PARTS, credentials_provider="aws-iam"),
+    "postgres-parts": PostgreSQL(**_PARTS, **_TLS, **_TUNED, **_SQL, **_PRIMARY, **_POOLS, password=_PASSWORD),
+    "postgres-provider": PostgreSQL(**_PARTS, credentials_provider="aws-iam", read_replicas=["replica"]),
     "cockroachdb-uri": CockroachDB(uri=_secret("uri")),
-    "cockroachdb-parts": CockroachDB(**_PARTS, **_TLS, password=_PASSWORD),
+    "cockroachdb-parts": CockroachDB(
+        **_PARTS,
+        **_TLS,
+        **_TUNED,
+        **_SQL,
+        **_POOLS,
+        password=_PASSWORD,
+        connection_balancing=False,
+        relationship_integrity=INTEGRITY,
+    ),
     "mysql-uri": MySQL(uri=_secret("uri")),
-    "mysql-parts": MySQL(**_PARTS, password=_PASSWORD, tls="preferred", ca=_secret("ca"), table_prefix="spicedb_"),
+    "mysql-parts": MySQL(
+        **_PARTS,
+        **_TUNED,
+        **_SQL,
+        **_PRIMARY,
+        password=_PASSWORD,
+        tls="preferred",
+        ca=_secret("ca"),
+        table_prefix="spicedb_",
+        pool=Pool(max_open=9),
+    ),
     "mysql-provider": MySQL(**_PARTS, credentials_provider="aws-iam"),
     "spanner-uri": Spanner(uri=_secret("path"), credentials=_secret("credentials")),
     "spanner-parts": Spanner(
-        project="project", instance="instance", database="database", emulator_host="emulator:9010"
+        project="project", instance="instance", database="database", emulator_host="emulator:9010", **_TUNED
     ),
 }
 """Every engine with a schema, by URI and by parts."""
@@ -184,6 +234,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
         image_pull_secrets=("registry", "mirror"),
         datastore=datastore,
         preshared_key=SecretKey("api", "key"),
+        other_preshared_keys=[SecretKey("api", "next")],
         server=ServerProps(
             replicas=5,
             disruption_budget=2,
@@ -207,6 +258,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
             allowed_migrations=("add-one", "add-other"),
             schema_mode=schema_mode,
             datastore_migration_phase="write-both-read-new",
+            restart_on_secret_change=True,
             extra_args=("--dispatch-max-depth=100",),
             env={"GOMAXPROCS": "2", "TOKEN": SecretKey("token", "key")},
             **_pod("server"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -15,15 +14,11 @@ import cdk8s
 import pytest
 
 from cdk8s_spicedb import (
-    TLS,
-    Autoscaling,
     CleanupProps,
-    DispatchTLS,
     Memory,
     MigrationPhase,
     MigrationProps,
     PostgreSQL,
-    Probe,
     Resources,
     SecretKey,
     ServerProps,
@@ -32,75 +27,21 @@ from cdk8s_spicedb import (
     Toleration,
 )
 from cdk8s_spicedb.checksum import migration_checksum
+from tests.samples import sample
 
 CHECKSUM = "checksum/migration-config"
 MORE = Resources(requests={"cpu": "2", "memory": "2Gi"}, limits={"cpu": "4", "memory": "4Gi"})
-POD: Mapping[str, Any] = {
-    "resources": MORE,
-    "pod_labels": {"team": "a"},
-    "pod_annotations": {"note": "a"},
-    "node_selector": {"disk": "ssd"},
-    "tolerations": (Toleration(key="dedicated", value="spicedb"),),
-    "affinity": {"nodeAffinity": {}},
-    "priority_class_name": "high",
-}
-MIGRATION: Mapping[str, Any] = {
-    **POD,
-    "enabled": False,
-    "target_migration": "add-schema-tables",
-    "allow_unknown_target": True,
-    "target_phase": MigrationPhase.WRITE,
-    "log_level": "debug",
-    "migration_timeout": timedelta(minutes=5),
-    "backfill_batch_size": 10,
-    "datastore_uri": SecretKey("owner", "uri"),
-    "service_account_annotations": {"role": "owner"},
-    "service_account": "owner",
-    "backoff_limit": 0,
-    "active_deadline_seconds": 1200,
-    "ttl_seconds_after_finished": 600,
-    "restart_policy": "Never",
-}
-SERVER: Mapping[str, Any] = {
-    **POD,
-    "replicas": 3,
-    "autoscaling": Autoscaling(max_replicas=5),
-    "disruption_budget": 2,
-    "max_surge": "50%",
-    "max_unavailable": 1,
-    "topology_spread": (),
-    "readiness_probe": Probe(period_seconds=1),
-    "liveness_probe": Probe(period_seconds=1),
-    "startup_probe": Probe(),
-    "grpc_tls": TLS.from_secret("grpc"),
-    "http_tls": TLS.from_secret("http"),
-    "metrics_tls": TLS.from_secret("metrics"),
-    "dispatch_tls": DispatchTLS.from_secret("dispatch"),
-    "service_account": "other",
-    "log_level": "debug",
-    "log_format": "console",
-    "http_enabled": True,
-    "metrics_enabled": False,
-    "dispatch_enabled": False,
-    "shutdown_grace_period": timedelta(seconds=20),
-    "pre_stop_sleep_seconds": 0,
-    "termination_grace_period_seconds": 120,
-    "allowed_migrations": (),
-    "schema_mode": "read-legacy-write-both",
-    "datastore_migration_phase": "write-both-read-old",
-    "extra_args": ("--dispatch-max-depth=100",),
-    "env": {"GOMAXPROCS": "2"},
-}
-CLEANUP: Mapping[str, Any] = {
-    **POD,
-    "enabled": False,
-    "image": "registry.example.com/kubectl:v1.34.4",
-    "active_deadline_seconds": 60,
-}
 
 
 def names(kind: Any) -> list[str]:
     return [field.name for field in attrs.fields(kind)]
+
+
+def differing(kind: Any, name: str) -> Any:
+    """Props of which one differs from its default."""
+    props = kind(**sample(kind, name))
+    assert getattr(props, name) != getattr(kind(), name), "a sample must differ from the default"
+    return props
 
 
 def template_annotations(**given: Any) -> dict[str, str]:
@@ -120,13 +61,12 @@ def test_a_checksum_is_a_sha256() -> None:
 
 @pytest.mark.parametrize("name", names(MigrationProps))
 def test_every_migration_setting_counts(name: str) -> None:
-    assert MIGRATION[name] != getattr(MigrationProps(), name), "a sample must differ from the default"
-    assert migration_checksum(MigrationProps(**{name: MIGRATION[name]})) != DEFAULT
+    assert migration_checksum(differing(MigrationProps, name)) != DEFAULT
 
 
 def test_no_two_settings_share_a_checksum() -> None:
-    checksums = {migration_checksum(MigrationProps(**{name: value})) for name, value in MIGRATION.items()}
-    assert len(checksums | {DEFAULT}) == len(MIGRATION) + 1
+    checksums = {migration_checksum(differing(MigrationProps, name)) for name in names(MigrationProps)}
+    assert len(checksums | {DEFAULT}) == len(names(MigrationProps)) + 1
 
 
 @pytest.mark.parametrize("name", names(MigrationProps))
@@ -220,16 +160,12 @@ def test_the_pod_template_follows_the_migration() -> None:
 @pytest.mark.parametrize("name", names(ServerProps))
 def test_no_server_setting_counts(name: str) -> None:
     version = "v1.14.0" if name == "datastore_migration_phase" else "v1.56.0"
-    assert SERVER[name] != getattr(ServerProps(), name), "a sample must differ from the default"
-    needed = {"http_enabled": True} if name == "http_tls" else {}
-    server = ServerProps(**{**needed, name: SERVER[name]})
-    assert template_annotations(version=version, server=server)[CHECKSUM] == DEFAULT
+    assert template_annotations(version=version, server=differing(ServerProps, name))[CHECKSUM] == DEFAULT
 
 
 @pytest.mark.parametrize("name", names(CleanupProps))
 def test_no_cleanup_setting_counts(name: str) -> None:
-    assert CLEANUP[name] != getattr(CleanupProps(), name), "a sample must differ from the default"
-    assert template_annotations(cleanup=CleanupProps(**{name: CLEANUP[name]}))[CHECKSUM] == DEFAULT
+    assert template_annotations(cleanup=differing(CleanupProps, name))[CHECKSUM] == DEFAULT
 
 
 @pytest.mark.parametrize("given", [{}, {"pod_annotations": {"note": "mine"}}])

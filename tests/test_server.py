@@ -143,6 +143,23 @@ def test_the_preshared_key_is_in_the_secret_of_the_release_by_default() -> None:
     assert environment(found)["SPICEDB_GRPC_PRESHARED_KEY"] == ("permissions", "preshared-key")
 
 
+def test_several_preshared_keys_are_one_list_with_that_of_the_servers_first() -> None:
+    others = [SecretKey("api", "next"), SecretKey("other", "key")]
+    found = servers(preshared_key=SecretKey("api", "key"), other_preshared_keys=others).container("Deployment")
+    assert list(environment(found).items())[:4] == [
+        ("PRESHARED_KEY_1", ("api", "key")),
+        ("PRESHARED_KEY_2", ("api", "next")),
+        ("PRESHARED_KEY_3", ("other", "key")),
+        ("SPICEDB_GRPC_PRESHARED_KEY", "$(PRESHARED_KEY_1),$(PRESHARED_KEY_2),$(PRESHARED_KEY_3)"),
+    ]
+
+
+def test_a_reloader_may_restart_the_servers() -> None:
+    metadata = servers(server=ServerProps(restart_on_secret_change=True)).one("Deployment")["metadata"]
+    assert metadata["annotations"] == {"reloader.stakater.com/auto": "true"}
+    assert "annotations" not in servers().one("Deployment")["metadata"]
+
+
 def test_own_variables_come_after_the_others_as_text_or_from_a_secret() -> None:
     env = container(env={"GOMAXPROCS": "2", "TOKEN": SecretKey("s", "k")})["env"]
     assert env[-2:] == [
@@ -156,10 +173,9 @@ def test_own_variables_come_after_the_others_as_text_or_from_a_secret() -> None:
 )
 def test_the_datastores_files_are_mounted_read_only(engine: str, files: int) -> None:
     pod = servers(datastore=ENGINES[engine]).pod("Deployment")
-    assert pod["containers"][0]["volumeMounts"] == [
-        {"name": "datastore", "mountPath": "/etc/spicedb/datastore", "readOnly": True}
-    ]
-    assert [volume["name"] for volume in pod["volumes"]] == ["datastore"]
+    mount = {"name": "datastore", "mountPath": "/etc/spicedb/datastore", "readOnly": True}
+    assert pod["containers"][0]["volumeMounts"][0] == mount
+    assert pod["volumes"][0]["name"] == "datastore"
     assert len(pod["volumes"][0]["projected"]["sources"]) == files
 
 

@@ -3,7 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .datastore import CockroachDB, Datastore, Memory, MySQL, PostgreSQL, Spanner
+from .datastore import (
+    CockroachDB,
+    Datastore,
+    ExpiredIntegrityKey,
+    Memory,
+    MySQL,
+    Pool,
+    PostgreSQL,
+    RelationshipIntegrity,
+    Spanner,
+)
 from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
 from .plan import plan_upgrade
@@ -44,6 +54,7 @@ __all__ = [
     "Delivery",
     "DispatchTLS",
     "EngineReleases",
+    "ExpiredIntegrityKey",
     "InvalidProps",
     "Memory",
     "Migration",
@@ -51,9 +62,11 @@ __all__ = [
     "MigrationProps",
     "MySQL",
     "PodProps",
+    "Pool",
     "PostgreSQL",
     "Probe",
     "Problem",
+    "RelationshipIntegrity",
     "ReleaseTable",
     "Resources",
     "Rollout",

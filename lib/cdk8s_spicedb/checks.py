@@ -113,6 +113,13 @@ def whole_number(least: int, most: int | None = None, *, unit: str = "") -> Meta
     return check(allowed, accepts, fix, schema={"type": "integer", **limits})
 
 
+def fraction() -> Metadata:
+    def accepts(value: object) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+    return check("a number from 0 to 1", accepts, "write 0.1 for a tenth", schema={"type": "number", "maximum": 1})
+
+
 def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
     return check(
         f"a datetime.timedelta from {least.total_seconds():g} s to {most.total_seconds():g} s",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 
 from .secret import SecretKey
+
+Setting = str | int | float | bool | timedelta | Sequence[str] | None
+"""What a flag is given; each of several values by itself, None: nothing."""
 
 
 @frozen
@@ -24,7 +27,7 @@ def variable(flag: str, value: str | SecretKey) -> EnvVar:
     return EnvVar(f"SPICEDB_{flag.replace('-', '_').upper()}", value)
 
 
-def argument(flag: str, value: str | int | bool | timedelta) -> str:
+def argument(flag: str, value: str | int | float | bool | timedelta) -> str:
     """``--flag=value`` as SpiceDB parses it; a misspelt argument stops the program, a misspelt variable does not."""
     if isinstance(value, bool):
         return f"--{flag}={str(value).lower()}"
@@ -37,9 +40,16 @@ def argument(flag: str, value: str | int | bool | timedelta) -> str:
     return f"--{flag}={value}"
 
 
-def arguments(settings: Mapping[str, str | int | bool | timedelta | None]) -> list[str]:
+def arguments(settings: Mapping[str, Setting]) -> list[str]:
     """The arguments of settings by flag, in their order; what is None is left to SpiceDB."""
-    return [argument(flag, value) for flag, value in settings.items() if value is not None]
+    return [argument(flag, value) for flag, given in settings.items() for value in _values(given)]
+
+
+def _values(given: Setting) -> Iterator[str | int | float | bool | timedelta]:
+    if isinstance(given, (list, tuple)):
+        yield from given
+    elif given is not None:
+        yield cast("str | int | float | bool | timedelta", given)
 
 
 def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:

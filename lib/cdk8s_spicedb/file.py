@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, cast, get_args, get_origin
@@ -83,7 +83,7 @@ def _rest(data: Any, found: Sequence[Problem]) -> list[Problem]:
 def _converter() -> Converter:
     """Only the structure is made here; what does not fit it stays, for the props' own checks to refuse."""
     converter = Converter()
-    for kind in (str, int, bool):
+    for kind in (str, int, float, bool, datetime):
         converter.register_structure_hook(kind, lambda value, _: value)
     converter.register_structure_hook_func(lambda kind: kind == int | str, lambda value, _: value)
     converter.register_structure_hook_factory(attrs.has, lambda kind: _class(kind, converter))

@@ -70,12 +70,11 @@ class Client:
         request = WriteRelationshipsRequest(updates=[update])
         PermissionsServiceStub(self._channel).WriteRelationships(request, metadata=self._metadata, timeout=10)
 
-    def check(self, document: str = _DOCUMENT.object_id) -> bool:
-        """Whether Alice may read a document, by what is in the database now."""
+    def check(self, document: str = _DOCUMENT.object_id, *, consistent: bool = True) -> bool:
+        """Whether Alice may read a document, by what is in the database now, or was a moment ago."""
         resource = ObjectReference(object_type="document", object_id=document)
-        request = CheckPermissionRequest(
-            consistency=Consistency(fully_consistent=True), resource=resource, permission="read", subject=_ALICE
-        )
+        consistency = Consistency(fully_consistent=True) if consistent else Consistency(minimize_latency=True)
+        request = CheckPermissionRequest(consistency=consistency, resource=resource, permission="read", subject=_ALICE)
         answer = PermissionsServiceStub(self._channel).CheckPermission(request, metadata=self._metadata, timeout=10)
         return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
+import attrs
 import pytest
 
-from cdk8s_spicedb import CleanupProps, CockroachDB, Datastore, MigrationProps, Spanner
-from tests.synth import synth
+from cdk8s_spicedb import CleanupProps, CockroachDB, Datastore, MigrationProps, Pool, Spanner
+from tests.synth import INTEGRITY, synth
 
 from .client import Client, Load, relay
 from .cluster import Namespace, wait
@@ -19,7 +21,16 @@ from .helm import Helm
 from .props import NEW, OLD, ON_MARIADB, on_postgres
 
 ON_COCKROACHDB = CockroachDB(host=COCKROACHDB.name, database="defaultdb", user="root", sslmode="disable")
-_ON_SPANNER = Spanner(project="p", instance="i", database="d", emulator_host="spanner:9010")
+_TUNED: dict[str, Any] = {"read_only": True, "follower_read_delay": timedelta(seconds=5)}
+_TUNED_COCKROACHDB = attrs.evolve(
+    ON_COCKROACHDB,
+    **_TUNED,
+    read_pool=Pool(max_open=3, max_lifetime_jitter=timedelta(seconds=1)),
+    gc_window=timedelta(hours=1),
+    connection_balancing=False,
+    relationship_integrity=INTEGRITY,
+)
+_ON_SPANNER = Spanner(project="p", instance="i", database="d", emulator_host="spanner:9010", **_TUNED)
 _USAGE = re.compile(r"unknown flag|unknown command|invalid argument|Usage:")
 
 
@@ -58,7 +69,7 @@ _ABSENT = r"no such host|server misbehaving"
 @pytest.mark.parametrize(
     ("datastore", "migration", "server"),
     [
-        pytest.param(ON_COCKROACHDB, _ABSENT, _ABSENT, id="cockroachdb"),
+        pytest.param(_TUNED_COCKROACHDB, _ABSENT, _ABSENT, id="cockroachdb"),
         # Spanner's client keeps trying: the migration until its timeout, the server for good, not ready.
         pytest.param(_ON_SPANNER, "unable to get current revision", "grpc server started serving", id="spanner"),
     ],
@@ -66,6 +77,7 @@ _ABSENT = r"no such host|server misbehaving"
 def test_an_absent_database_is_all_that_stops_the_programs(
     namespace: Namespace, datastore: Datastore, migration: str, server: str
 ) -> None:
+    namespace.secret("database", {"integrity-1": "old", "integrity-2": "new"})
     settings = MigrationProps(restart_policy="Never", backoff_limit=0, migration_timeout=timedelta(seconds=5))
     manifests = synth(on_postgres(datastore=datastore, migration=settings, cleanup=CleanupProps(enabled=False)))
     namespace.apply(*manifests.objects)

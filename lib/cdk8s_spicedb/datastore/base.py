@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
-from ..env import EnvVar
+from ..env import EnvVar, Setting
 from ..secret import SecretKey
 from ..volume import SecretFiles
 
@@ -30,8 +31,16 @@ class Datastore(ABC):
         says that ``spicedb migrate`` reads them, for engines where that program reads them in another way.
         """
 
+    def settings(self) -> Mapping[str, Setting]:
+        """By flag, what servers are told of it besides the connection; None is left to SpiceDB."""
+        return {}
+
     def files(self) -> tuple[SecretFiles, ...]:
         """The files that its variables refer to."""
+        return ()
+
+    def settings_files(self) -> tuple[SecretFiles, ...]:
+        """The files that its settings refer to, which the migration has no use for."""
         return ()
 
     def _files(self, files: dict[str, SecretKey | None]) -> tuple[SecretFiles, ...]:

@@ -6,17 +6,23 @@ parameters win over them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from ..checks import one_of, optional, rule, show
-from ..env import EnvVar, variable
+from ..env import EnvVar, Setting, variable
 from ..errors import Problem
 from ..secret import SecretKey, as_secret_key, secret_key
 from ..volume import SecretFiles
+from .pool import POOL, Pool
 from .sql import SQLDatastore
+
+
+def _most(pool: Pool | None, own: int) -> int:
+    return (pool and pool.max_open) or own
+
 
 _CA, _CERTIFICATE, _KEY = "ca.crt", "tls.crt", "tls.key"
 
@@ -50,10 +56,33 @@ class LibpqDatastore(SQLDatastore):
     )
     """The Secret key that holds the private key (PEM) of ``client_certificate``. Default: none."""
 
+    read_pool: Pool | None = field(default=None, metadata=optional(POOL))
+    """The connections for reads (``--datastore-conn-pool-read-…``). Default: SpiceDB's own, 20."""
+    write_pool: Pool | None = field(default=None, metadata=optional(POOL))
+    """The connections for writes (``--datastore-conn-pool-write-…``). Default: SpiceDB's own, 10."""
+
+    def settings(self) -> Mapping[str, Setting]:
+        """See `Datastore.settings`."""
+        pools = {"read": self.read_pool, "write": self.write_pool}
+        own = {
+            flag: value
+            for name, pool in pools.items()
+            if pool
+            for flag, value in pool.settings(f"datastore-conn-pool-{name}").items()
+        }
+        return {**super().settings(), **own}
+
+    def connections(self) -> int:
+        """See `SQLDatastore.connections`."""
+        return _most(self.read_pool, 20) + _most(self.write_pool, 10)
+
     def _parts(self, migrate: bool) -> tuple[EnvVar, ...]:
-        user, database = quote(self.user or "", safe=""), quote(self.database or "", safe="")
-        uri = variable("datastore-conn-uri", f"postgresql://{user}@{self._address}/{database}")
+        uri = variable("datastore-conn-uri", self._uri_of(self.host or ""))
         return (uri,) if self.password is None else (uri, EnvVar("PGPASSWORD", self.password))
+
+    def _uri_of(self, host: str, migrate: bool = False) -> str:
+        user, database = quote(self.user or "", safe=""), quote(self.database or "", safe="")
+        return f"postgresql://{user}@{self._address(host)}/{database}"
 
     def _settings(self) -> tuple[EnvVar, ...]:
         named = {"PGSSLROOTCERT": _CA, "PGSSLCERT": _CERTIFICATE, "PGSSLKEY": _KEY}

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from ..checks import one_of, optional, rule, show, text
-from ..env import EnvVar, variable
+from ..env import EnvVar, Setting, variable
 from ..errors import Problem
 from ..volume import SecretFiles
 from .base import FOLDER
-from .sql import SQLDatastore, credentials_provider_check
+from .pool import POOL, Pool
+from .primary import PrimaryDatastore
 
 _PASSWORD = "DATASTORE_PASSWORD"
 
 
 @frozen(kw_only=True)
-class MySQL(SQLDatastore):
+class MySQL(PrimaryDatastore):
     """MySQL 8 or a server that speaks its protocol, by URI or by parts.
 
     The driver reads the password from the URI alone, and takes what stands there as it is. Kubernetes puts it into the
@@ -69,24 +70,32 @@ class MySQL(SQLDatastore):
         ),
     )
     """What the names of all tables begin with (``--datastore-mysql-table-prefix``). Default: nothing."""
-    credentials_provider: str | None = field(default=None, metadata=optional(credentials_provider_check()))
-    """Who gives the password at each connection (``--datastore-credentials-provider-name``, SpiceDB 1.32 and later).
-    ``aws-iam``: AWS, to the role that ``service_account_annotations`` names. Default: nobody, ``password`` counts."""
+    pool: Pool | None = field(default=None, metadata=optional(POOL))
+    """The connections, which this engine does not keep apart by reads and writes (``--datastore-conn-pool-read-…``).
+    Default: SpiceDB's own, 20."""
+
+    def settings(self) -> Mapping[str, Setting]:
+        """See `Datastore.settings`."""
+        pool = self.pool.settings("datastore-conn-pool-read") if self.pool else {}
+        return {flag: value for flag, value in {**super().settings(), **pool}.items() if "-min-open" not in flag}
+
+    def connections(self) -> int:
+        """See `SQLDatastore.connections`."""
+        return (self.pool and self.pool.max_open) or 20
 
     def _parts(self, migrate: bool) -> tuple[EnvVar, ...]:
         password = () if self.password is None else (EnvVar(_PASSWORD, self.password),)
+        return (*password, variable("datastore-conn-uri", self._uri_of(self.host or "", migrate)))
+
+    def _uri_of(self, host: str, migrate: bool = False) -> str:
         reference = f":${{{_PASSWORD}}}" if migrate else f":$({_PASSWORD})"
-        account = f"{self.user}{reference if password else ''}"
+        account = f"{self.user}{reference if self.password else ''}"
         database = quote(self.database or "", safe="")
-        uri = f"{account}@tcp({self._address})/{database}?parseTime=true&tls={self.tls or 'true'}"
-        return (*password, variable("datastore-conn-uri", uri))
+        return f"{account}@tcp({self._address(host)})/{database}?parseTime=true&tls={self.tls or 'true'}"
 
     def _settings(self) -> tuple[EnvVar, ...]:
-        flags = {
-            "datastore-mysql-table-prefix": self.table_prefix,
-            "datastore-credentials-provider-name": self.credentials_provider,
-        }
-        own = tuple(variable(flag, value) for flag, value in flags.items() if value)
+        prefix = (variable("datastore-mysql-table-prefix", self.table_prefix),) if self.table_prefix else ()
+        own = (*prefix, *self._provider())
         # The driver has no setting for a CA, but Go's certificate pool takes in the files of this folder.
         return (*own, EnvVar("SSL_CERT_DIR", FOLDER)) if self.ca else own
 
@@ -106,3 +115,12 @@ class MySQL(SQLDatastore):
             )
         elif self.tls == "false" and self.ca:
             yield Problem("tls", show(self.tls), "a mode with TLS where ca is given", "write 'true', or leave ca out")
+
+    @rule("pool", "read_replica_pool")
+    def _pools_are_simple(self) -> Iterator[Problem]:
+        for path, pool in {"pool": self.pool, "read_replica_pool": self.read_replica_pool}.items():
+            for name in ("min_open", "max_lifetime_jitter", "health_check_interval") if pool else ():
+                value = getattr(pool, name)
+                if value is not None:
+                    allowed = "nothing with the mysql engine, whose driver has no such setting"
+                    yield Problem(f"{path}.{name}", show(value), allowed, "leave it out")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import field, frozen
+from attrs import frozen
 
-from ..checks import optional, rule
-from ..env import EnvVar, variable
+from ..checks import rule
+from ..env import EnvVar
 from ..errors import Problem
 from .libpq import LibpqDatastore
-from .sql import credentials_provider_check
+from .primary import PrimaryDatastore
 
 
 @frozen(kw_only=True)
-class PostgreSQL(LibpqDatastore):
+class PostgreSQL(PrimaryDatastore, LibpqDatastore):
     """PostgreSQL 13.8 or later, by URI or by parts.
 
     The parts' password travels in ``PGPASSWORD``, so no character in it can break ``migrate`` or ``serve``.
@@ -24,14 +24,8 @@ class PostgreSQL(LibpqDatastore):
     engine = "postgres"
     default_port = 5432
 
-    credentials_provider: str | None = field(default=None, metadata=optional(credentials_provider_check()))
-    """Who gives the password at each connection (``--datastore-credentials-provider-name``, SpiceDB 1.32 and later).
-    ``aws-iam``: AWS, to the role that ``service_account_annotations`` names. Default: nobody, ``password`` counts."""
-
     def _settings(self) -> tuple[EnvVar, ...]:
-        provider = self.credentials_provider
-        own = (variable("datastore-credentials-provider-name", provider),) if provider else ()
-        return (*own, *super()._settings())
+        return (*self._provider(), *super()._settings())
 
     @rule("uri", "host", "password", "credentials_provider", "client_certificate")
     def _one_proof(self) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from ..env import EnvVar, variable
 from ..errors import Problem
 from ..secret import SecretKey, as_secret_key, secret_key
 from ..volume import SecretFiles
-from .base import Datastore
+from .tuned import TunedDatastore
 
 _CREDENTIALS = "credentials.json"
 
@@ -27,7 +27,7 @@ def _id_check(what: str) -> Metadata:
 
 
 @frozen(kw_only=True)
-class Spanner(Datastore):
+class Spanner(TunedDatastore):
     """Google Cloud Spanner, by the ids of project, instance and database, or by a URI from a Secret.
 
     There is no password: Spanner knows its callers by Google's Application Default Credentials. On GKE that is workload

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import ClassVar
 
 from attrs import field, frozen
 
-from ..checks import Metadata, check, hide, optional, rule, text, whole_number
-from ..env import EnvVar, variable
+from ..checks import Metadata, check, duration, hide, optional, rule, text, whole_number
+from ..env import EnvVar, Setting, variable
 from ..errors import Problem
 from ..secret import SecretKey, as_secret_key, secret_key
-from .base import Datastore
-
-
-def _is_host(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        return ipaddress.ip_address(value) is not None and "%" not in value
-    except ValueError:
-        return len(value) <= 253 and re.fullmatch(r"[A-Za-z0-9_]([-.\w]*[A-Za-z0-9_])?", value, re.ASCII) is not None
+from .host import is_host
+from .tuned import TunedDatastore
 
 
 def _host_check() -> Metadata:
     return check(
         "a DNS name or an IP address",
-        _is_host,
+        is_host,
         "give the host alone: scheme, port, user and database have fields of their own",
         shown=False,
         schema={"type": "string"},
@@ -46,17 +37,8 @@ def name_check(what: str) -> Metadata:
     )
 
 
-def credentials_provider_check() -> Metadata:
-    return check(
-        "aws-iam",
-        lambda value: value == "aws-iam",
-        "'aws-iam' is the only provider that SpiceDB has; leave it out to use a password",
-        schema={"const": "aws-iam"},
-    )
-
-
 @frozen(kw_only=True)
-class SQLDatastore(Datastore):
+class SQLDatastore(TunedDatastore):
     """An SQL engine, reached through ``uri`` or through its parts: ``host``, ``port``, ``database``, ``user``, …"""
 
     default_port: ClassVar[int]
@@ -85,6 +67,18 @@ class SQLDatastore(Datastore):
     """The Secret key that holds the CA certificates (PEM) that the database's certificate is checked against, mounted
     in servers and migration alike. Default: none, the ones in SpiceDB's image (public CAs) count."""
 
+    gc_window: timedelta | None = field(
+        default=None,
+        metadata=optional(
+            duration(timedelta(minutes=1), timedelta(days=365), "give a time such as timedelta(hours=24)")
+        ),
+    )
+    """For how long old revisions are kept, for requests at a point in time and for watches that fell behind
+    (``--datastore-gc-window``). Default: SpiceDB's own, 24 h. CockroachDB's own ``gc.ttlseconds`` must not be less."""
+    max_connections: int | None = field(default=None, metadata=optional(whole_number(1, 1_000_000)))
+    """How many connections the database has for these servers. Servers whose pools could open more, with those that a
+    roll-out adds, are refused. Default: none; nothing is counted."""
+
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """See `Datastore.env`."""
         uri = uri or self.uri
@@ -92,17 +86,27 @@ class SQLDatastore(Datastore):
         return (variable("datastore-engine", self.engine), *connection, *self._settings())
 
     @abstractmethod
+    def connections(self) -> int:
+        """How many connections one server opens to the database at most."""
+
+    def settings(self) -> Mapping[str, Setting]:
+        """See `Datastore.settings`."""
+        return {**super().settings(), "datastore-gc-window": self.gc_window}
+
+    @abstractmethod
     def _parts(self, migrate: bool) -> tuple[EnvVar, ...]:
         """The URI composed of the parts, and the password."""
+
+    @abstractmethod
+    def _uri_of(self, host: str, migrate: bool = False) -> str:
+        """The URI of a host that is reached like this one."""
 
     @abstractmethod
     def _settings(self) -> tuple[EnvVar, ...]:
         """What goes with either form: TLS and the engine's own settings."""
 
-    @property
-    def _address(self) -> str:
-        host = f"[{self.host}]" if ":" in (self.host or "") else self.host
-        return f"{host}:{self.port or self.default_port}"
+    def _address(self, host: str) -> str:
+        return f"{f'[{host}]' if ':' in host else host}:{self.port or self.default_port}"
 
     @rule("uri", "host", "port", "database", "user", "password")
     def _uri_or_parts(self) -> Iterator[Problem]:

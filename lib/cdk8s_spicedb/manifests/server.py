@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..checksum import migration_checksum
-from ..env import EnvVar, argument, arguments, container_env, variable
+from ..env import EnvVar, arguments, container_env, variable
 from ..labels import CHECKSUM, Component, selector_labels
 from ..ports import DISPATCH, open_ports
 from ..props import ServerProps, SpiceDBProps
@@ -27,7 +27,7 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
         *account,
         *(objects.role(rule, account=props.service_account) if props.dispatches else []),
         objects.make("Service", {"spec": _service(props)}),
-        objects.make("Deployment", {"spec": _deployment(props)}),
+        objects.make("Deployment", {"spec": _deployment(props)}, annotations=_reload(props.server)),
         *availability_manifests(props, objects),
     ]
 
@@ -38,7 +38,7 @@ def _service(props: SpiceDBProps) -> Manifest:
 
 
 def _deployment(props: SpiceDBProps) -> Manifest:
-    files = [*props.datastore.files(), *tls_files(props.server)]
+    files = [*props.datastore.files(), *props.datastore.settings_files(), *tls_files(props.server)]
     template = pod_template(
         props,
         Component.SERVER,
@@ -59,6 +59,10 @@ def _deployment(props: SpiceDBProps) -> Manifest:
         "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(props.server)},
         "template": template,
     }
+
+
+def _reload(server: ServerProps) -> Mapping[str, str]:
+    return {"reloader.stakater.com/auto": "true"} if server.restart_on_secret_change else {}
 
 
 def _rolling_update(server: ServerProps) -> Manifest:
@@ -84,7 +88,19 @@ def _program(props: SpiceDBProps) -> dict[str, Any]:
 
 def _env(props: SpiceDBProps) -> tuple[EnvVar, ...]:
     own = [EnvVar(name, value) for name, value in props.server.env.items()]
-    return (variable("grpc-preshared-key", props.preshared_key), *props.datastore.env(), *own)
+    return (*_preshared_keys(props), *props.datastore.env(), *own)
+
+
+def _preshared_keys(props: SpiceDBProps) -> tuple[EnvVar, ...]:
+    flag = "grpc-preshared-key"
+    if not props.other_preshared_keys:
+        return (variable(flag, props.preshared_key),)
+    # The first is the one that servers use among themselves.
+    keys = [
+        EnvVar(f"PRESHARED_KEY_{number}", key)
+        for number, key in enumerate((props.preshared_key, *props.other_preshared_keys), 1)
+    ]
+    return (*keys, variable(flag, ",".join(f"$({key.name})" for key in keys)))
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:
@@ -100,10 +116,10 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "datastore-migration-phase": server.datastore_migration_phase,
         "experimental-schema-mode": server.schema_mode,
         "termination-log-path": termination_log(props),
+        **props.datastore.settings(),
+        "datastore-allowed-migrations": props.allowed_migrations,
     }
-    # This flag takes one value at a time.
-    allowed = [argument("datastore-allowed-migrations", revision) for revision in props.allowed_migrations]
-    return [*arguments(settings), *allowed, *server.extra_args]
+    return [*arguments(settings), *server.extra_args]
 
 
 def _dispatch(props: SpiceDBProps) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..delivery import Delivery
 from ..errors import Problem
 from ..releases import ReleaseTable, is_version
 from ..secret import MadeName, SecretKey
+from .capacity import Capacity
 from .cleanup import CleanupProps
 from .image import image_tag
 from .migration import MigrationProps
@@ -25,11 +26,12 @@ _FLAGS = {
     "migration.migration_timeout": "migration-timeout",
     "migration.backfill_batch_size": "migration-backfill-batch-size",
     "datastore.credentials_provider": "datastore-credentials-provider-name",
+    "datastore.read_replicas": "datastore-read-replica-conn-uri",
 }
 """The props that need a flag which SpiceDB did not always have."""
 
 
-class Rules:
+class Rules(Capacity):
     """The rules between the fields of `SpiceDBProps`."""
 
     __slots__ = ()
@@ -144,35 +146,6 @@ class Rules:
                 hide(self.server.env[name]),
                 "variables other than those of preshared_key and datastore",
                 "leave it out, and say it with preshared_key or datastore",
-            )
-
-    @rule("datastore", "server")
-    def _servers_share_data(self) -> Iterator[Problem]:
-        most = self.datastore.most_replicas
-        if most is None:
-            return
-        if self.server.replicas is not None and self.server.replicas > most:
-            yield Problem(
-                "server.replicas",
-                show(self.server.replicas),
-                f"at most {most} with the {self.datastore.engine} engine",
-                "leave it out, or choose a datastore that servers can share",
-            )
-        if self.server.autoscaling and self.server.autoscaling.max_replicas > most:
-            yield Problem(
-                "server.autoscaling.max_replicas",
-                show(self.server.autoscaling.max_replicas),
-                f"at most {most} with the {self.datastore.engine} engine",
-                "leave autoscaling out, or choose a datastore that servers can share",
-            )
-        for name in ("dispatch_enabled", "dispatch_tls"):
-            if not getattr(self.server, name):
-                continue
-            yield Problem(
-                f"server.{name}",
-                "True" if name == "dispatch_enabled" else "(set)",
-                f"nothing with the {self.datastore.engine} engine",
-                "leave it out: there is no other server to dispatch to",
             )
 
     @rule("datastore", "migration")

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import attrs
 
 from ..secret import SecretKey
 from .spicedb import SpiceDBProps
 
+_PARTS = {"datastore": "datastore_", "migration": "migration_", "server": ""}
+"""What the names begin with in each part."""
+
 
 def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
     """Every Secret key, each once, with the name of the prop that holds it first."""
-    named = {
-        "preshared_key": props.preshared_key,
-        **{f"datastore_{name}": value for name, value in _parts(props.datastore)},
-        "migration_datastore_uri": props.migration.datastore_uri,
-        **{f"{port}_tls_{name}": key for port, tls in props.server.tls.items() for name, key in _parts(tls)},
-        **{f"env_{name}": value for name, value in props.server.env.items()},
-    }
-    keys: dict[SecretKey, str] = {}
-    for name, value in named.items():
-        if isinstance(value, SecretKey):
-            keys.setdefault(value, name)
-    return keys
+    found: dict[SecretKey, str] = {}
+    named = [("preshared_key", props.preshared_key), ("other_preshared_keys", props.other_preshared_keys)]
+    parts = [(prefix, getattr(props, part)) for part, prefix in _PARTS.items()]
+    for name, value in named:
+        _collect(name, value, found)
+    for prefix, part in parts:
+        for name, value in attrs.asdict(part, recurse=False).items():
+            _collect(f"{prefix}{name}", value, found)
+    return found
 
 
-def _parts(props: Any) -> ItemsView[str, Any]:
-    return attrs.asdict(props, recurse=False).items()
+def _collect(name: str, value: Any, found: dict[SecretKey, str]) -> None:
+    if isinstance(value, SecretKey):
+        found.setdefault(value, name)
+    for inner, each in _within(value):
+        _collect(f"{name}_{inner}", each, found)
+
+
+def _within(value: Any) -> Iterator[tuple[object, Any]]:
+    if isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, (list, tuple)):
+        yield from enumerate(value, 1)
+    elif attrs.has(cast(Any, type(value))):
+        yield from attrs.asdict(value, recurse=False).items()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from ..checks import check, duration, each, mapping, one_of, optional, rule, show, text, whole_number
+from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
 from ..secret import SecretKey, required_secret_key
 from ..upgrade import SCHEMA_MODES
@@ -81,6 +81,10 @@ class ServerProps(Availability, Probes, Ports, PodProps):
     datastore_migration_phase: str | None = field(default=None, metadata=optional(_REVISION))
     """The phase of a migration that spans several roll-outs (``--datastore-migration-phase``): PostgreSQL at SpiceDB
     1.14, Spanner at 1.22; other releases take none or only log it. Default: none."""
+    restart_on_secret_change: bool = field(default=False, metadata=flag())
+    """Lets Stakater's Reloader, where the cluster has it, restart the servers one after the other when a Secret that
+    they read changes (``reloader.stakater.com/auto``). Default: off; what a variable holds, such as a password, then
+    counts from the next release on, and certificates that clients see count at once in either case."""
     service_account: str | None = field(
         default=None, converter=account_name, metadata=optional(service_account_check())
     )

@@ -27,6 +27,11 @@ def _newest() -> str:
     return known_releases().newest
 
 
+def _as_secret_keys(keys: object) -> object:
+    # What is no sequence is left to the check.
+    return tuple(map(required_secret_key, keys)) if isinstance(keys, (list, tuple)) else keys
+
+
 _NAME = text(
     r"[a-z]([-a-z0-9]*[a-z0-9])?",
     f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}",
@@ -76,6 +81,15 @@ class SpiceDBProps(Rules):
     )
     """The Secret key that holds the API key of clients (``--grpc-preshared-key``). Default: ``preshared-key`` in the
     Secret that has the release's name."""
+    other_preshared_keys: Sequence[SecretKey] = field(
+        factory=tuple,
+        converter=_as_secret_keys,
+        metadata=each(secret_key("each preshared key")),
+    )
+    """The Secret keys of more API keys that clients may use; servers use ``preshared_key`` among themselves. With them
+    a key is replaced in three roll-outs that lose no request: the new one here; the new one as ``preshared_key`` and
+    the old one here, whereupon clients change over; then the new one alone. No key may hold a ``,`` or a ``"``, which
+    is where SpiceDB takes a list apart. Default: none."""
     delivery: Delivery = field(
         default=Delivery.HELM,
         metadata=instance(
