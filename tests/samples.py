@@ -7,15 +7,21 @@ from typing import Any
 
 from cdk8s_spicedb import (
     TLS,
+    Alerts,
     Autoscaling,
     CleanupProps,
     CockroachDB,
     Datastore,
     Delivery,
     DispatchTLS,
+    ExternalService,
+    GRPCRoute,
+    Ingress,
     MigrationPhase,
     MigrationProps,
+    Monitoring,
     MySQL,
+    NetworkPolicies,
     Pool,
     PostgreSQL,
     Probe,
@@ -26,6 +32,7 @@ from cdk8s_spicedb import (
     Spanner,
     SpiceDBProps,
     Toleration,
+    Tracing,
 )
 
 _OTHER = SecretKey("other", "key")
@@ -79,6 +86,8 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "image_pull_secrets": ["registry"],
         "datastore": CockroachDB(uri=_OTHER),
         "preshared_key": _OTHER,
+        "monitoring": Monitoring(alerts=Alerts()),
+        "network_policies": NetworkPolicies(),
         "other_preshared_keys": [_OTHER],
         "delivery": Delivery.KUBECTL,
         "server": ServerProps(replicas=7),
@@ -90,6 +99,13 @@ SAMPLES: dict[type, dict[str, Any]] = {
     },
     ServerProps: {
         **_POD_SAMPLES,
+        "tracing": Tracing(endpoint="collector:4317"),
+        "telemetry_enabled": True,
+        "service_annotations": {"team": "identity"},
+        "app_protocol": "grpc",
+        "external_service": ExternalService(),
+        "ingress": Ingress(host="spicedb.example.com"),
+        "grpc_route": GRPCRoute(gateway="public"),
         "replicas": 7,
         "autoscaling": Autoscaling(max_replicas=7),
         "disruption_budget": None,

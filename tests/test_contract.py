@@ -15,16 +15,26 @@ import pytest
 import cdk8s_spicedb
 from cdk8s_spicedb import (
     TLS,
+    Alerts,
     Autoscaling,
     CleanupProps,
     CockroachDB,
+    Dashboard,
     Datastore,
     Delivery,
     DispatchTLS,
+    Egress,
     ExpiredIntegrityKey,
+    ExternalService,
+    GRPCRoute,
+    Ingress,
     Memory,
     MigrationProps,
+    Monitoring,
     MySQL,
+    NetworkPeer,
+    NetworkPolicies,
+    PodMonitor,
     PodProps,
     Pool,
     PostgreSQL,
@@ -37,6 +47,7 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     Toleration,
     TopologySpread,
+    Tracing,
     known_releases,
 )
 from cdk8s_spicedb.labels import CHECKSUM
@@ -44,11 +55,12 @@ from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    TLS Autoscaling Cleanup CleanupProps CockroachDB Datastore Delivery DispatchTLS EngineReleases
-    ExpiredIntegrityKey InvalidProps Memory Migration MigrationPhase MigrationProps MySQL PodProps Pool PostgreSQL
+    TLS Alerts Autoscaling Cleanup CleanupProps CockroachDB Dashboard Datastore Delivery DispatchTLS Egress
+    EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Memory Migration
+    MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies PodMonitor PodProps Pool PostgreSQL
     Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout SecretKey Server ServerProps Spanner SpiceDB
-    SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration TopologySpread UpgradePlan UpgradeStep
-    known_releases plan_upgrade write_helm_chart write_upgrade
+    SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan
+    UpgradeStep known_releases plan_upgrade write_helm_chart write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -63,6 +75,17 @@ _CLASSES = (
     Probe,
     Autoscaling,
     TopologySpread,
+    Monitoring,
+    PodMonitor,
+    Alerts,
+    Dashboard,
+    Tracing,
+    ExternalService,
+    Ingress,
+    GRPCRoute,
+    NetworkPolicies,
+    NetworkPeer,
+    Egress,
     Pool,
     RelationshipIntegrity,
     ExpiredIntegrityKey,
@@ -153,6 +176,9 @@ _PRIMARY: dict[str, Any] = {
 _DEFAULTS: dict[type, dict[str, Any]] = {
     ServerProps: {
         **_POD,
+        "service_annotations": {},
+        "telemetry_enabled": False,
+        **dict.fromkeys(("tracing", "app_protocol", "external_service", "ingress", "grpc_route")),
         "replicas": None,
         "autoscaling": None,
         "disruption_budget": 1,
@@ -235,6 +261,8 @@ def test_the_defaults_of_a_spicedb_stay() -> None:
         "server": ServerProps(),
         "migration": MigrationProps(),
         "cleanup": CleanupProps(),
+        "network_policies": None,
+        "monitoring": Monitoring(),
         "service_account_annotations": {},
         "labels": {},
         "annotations": {},

@@ -67,6 +67,8 @@ def test_servers_with_nothing_set_run_with_these_arguments() -> None:
         "--log-level=info",
         "--log-format=json",
         "--grpc-shutdown-grace-period=10s",
+        "--telemetry-endpoint=",
+        "--skip-release-check=true",
         "--dispatch-cluster-enabled=true",
         "--dispatch-upstream-addr=kubernetes:///spicedb:dispatch",
         "--termination-log-path=/dev/termination-log",
@@ -298,7 +300,7 @@ def test_every_selector_is_the_components_and_selects_the_pods() -> None:
     found = servers(full_props(POSTGRES))
     selector = {**SELECTOR, "app.kubernetes.io/instance": "permissions"}
     deployment = found.one("Deployment")["spec"]
-    assert found.one("Service")["spec"]["selector"] == selector
+    assert [service["spec"]["selector"] for service in found.all("Service")] == [selector, selector]
     assert deployment["selector"] == {"matchLabels": selector}
     assert selector.items() <= deployment["template"]["metadata"]["labels"].items()
 

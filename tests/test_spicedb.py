@@ -170,12 +170,11 @@ def test_props_that_are_refused_add_nothing(broken: dict[str, Any]) -> None:
 @EXAMPLES
 def test_no_job_ends_up_behind_the_service(props: SpiceDBProps) -> None:
     found = synth(props)
-    selector = found.one("Service")["spec"]["selector"]
     behind = [each for each in found.objects if "template" in each.get("spec", {})]
-    hit = [
-        each["kind"] for each in behind if selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()
-    ]
-    assert hit == ["Deployment"]
+    for service in found.all("Service"):
+        selector = service["spec"]["selector"].items()
+        hit = [each["kind"] for each in behind if selector <= each["spec"]["template"]["metadata"]["labels"].items()]
+        assert hit == ["Deployment"]
 
 
 @EXAMPLES

@@ -69,7 +69,8 @@ def write_program(folder: Path, version: str, heads: Mapping[str, str]) -> Path:
         folder / "spicedb",
         f'case "$*" in\n  version) echo "spicedb {version}";;\n{cases}\n'
         '  "migrate --help") printf "Flags:\\n  -h, --help   help\\n      --migration-timeout duration   1h\\n";;\n'
-        '  "serve --help") printf "Flags:\\n      --grpc-addr string   x\\n";;\n  *) exit 1;;\nesac',
+        '  "serve --help") printf "Flags:\\n      --grpc-addr string   x\\n";;\n'
+        '  "serve --removed= --help") echo "unknown flag: --removed" >&2; exit 1;;\n  *) exit 1;;\nesac',
     )
 
 
@@ -118,6 +119,15 @@ def test_a_program_adds_its_heads_and_flags(tmp_path: Path, files: tuple[Path, P
     assert table.revisions("postgres", "v1.57.0")[-1] == "populate-schema-tables"
     flags = json.loads((files[1] / "v1.57.0.json").read_text())
     assert flags == {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr"]}
+
+
+def test_a_flag_that_the_help_leaves_out_is_found_by_asking(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    earlier = {"migrate": ["help"], "serve": ["grpc-addr", "hidden", "removed"]}
+    (files[1] / "v1.56.0.json").write_text(json.dumps(earlier))
+    heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
+    release.main([str(write_program(tmp_path, "v1.57.0", heads))])
+    flags = json.loads((files[1] / "v1.57.0.json").read_text())
+    assert flags == {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr", "hidden"]}
 
 
 @pytest.mark.parametrize(

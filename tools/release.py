@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,19 @@ def program_head(program: str, engine: str) -> str:
 
 
 def program_flags(program: str) -> dict[str, list[str]]:
-    return {command: sorted(set(_FLAG.findall(run(program, command, "--help")))) for command in COMMANDS}
+    return {
+        command: sorted({*_FLAG.findall(run(program, command, "--help")), *_hidden_flags(program, command)})
+        for command in COMMANDS
+    }
+
+
+def _hidden_flags(program: str, command: str) -> Iterator[str]:
+    """The flags of other releases that this one takes as well, whether its help names them or not."""
+    known = {flag for file in FLAGS.glob("*.json") for flag in json.loads(file.read_text("utf-8"))[command]}
+    for flag in sorted(known):
+        answer = subprocess.run([program, command, f"--{flag}=", "--help"], capture_output=True, text=True)
+        if f"unknown flag: --{flag}" not in answer.stdout + answer.stderr:
+            yield flag
 
 
 # ---------------------------------------------------------------- what it adds

@@ -15,11 +15,23 @@ from .manifests import Manifest
 
 
 def add(scope: Construct, manifests: Iterable[Manifest]) -> dict[str, ApiObject]:
-    """Adds objects, no two of a kind, to a construct, and gives them by their kind."""
-    return {manifest["kind"]: _add(scope, **manifest) for manifest in manifests}
+    """Adds objects to a construct, and gives the first of each kind."""
+    added: dict[str, ApiObject] = {}
+    for manifest in manifests:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        found = _add(scope, (f"{kind}-{name}" if kind in added else kind).lower(), **manifest)
+        added.setdefault(kind, found)
+    return added
 
 
-def _add(scope: Construct, apiVersion: str, kind: str, metadata: Manifest, **fields: object) -> ApiObject:  # noqa: N803
-    added = ApiObject(scope, kind.lower(), api_version=apiVersion, kind=kind, metadata=ApiObjectMetadata(**metadata))
+def _add(
+    scope: Construct,
+    id: str,
+    apiVersion: str,  # noqa: N803
+    kind: str,
+    metadata: Manifest,
+    **fields: object,
+) -> ApiObject:
+    added = ApiObject(scope, id, api_version=apiVersion, kind=kind, metadata=ApiObjectMetadata(**metadata))
     added.add_json_patch(*(JsonPatch.add(f"/{name}", value) for name, value in fields.items()))
     return added

@@ -79,6 +79,11 @@ class Namespace:
         pods = self.list("pods", instance=name, component="server")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
+    def metrics(self, pod: Object) -> str:
+        """What a server tells Prometheus."""
+        path = f"/api/v1/namespaces/{self.name}/pods/{pod['metadata']['name']}:9090/proxy/metrics"
+        return self.kubectl("get", "--raw", path)
+
     def settled(self) -> None:
         """Waits until no server is on its way out; while it drains, it serves as before."""
         gone = "{.items[?(@.metadata.deletionTimestamp)].metadata.name}"

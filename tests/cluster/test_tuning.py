@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import pytest
 from cdk8s_spicedb import Datastore, MySQL, Pool, PostgreSQL, SecretKey, SpiceDBProps
 
 from .client import Client, Load, relay
-from .cluster import Namespace
+from .cluster import Namespace, wait
 from .conftest import KEY
 from .databases import MARIADB, PASSWORD, POSTGRES, USER, Database, postgres_query
 from .helm import Helm
@@ -38,13 +39,6 @@ def _replica(namespace: Namespace, database: Database, name: str) -> str:
     return name
 
 
-def _metrics(namespace: Namespace) -> str:
-    return "".join(
-        namespace.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace.name}/pods/{pod}:9090/proxy/metrics")
-        for pod in (each["metadata"]["name"] for each in namespace.servers())
-    )
-
-
 @pytest.mark.parametrize(
     ("database", "datastore"),
     [
@@ -64,9 +58,18 @@ def test_servers_read_from_replicas(
         client = Client(address, KEY)
         client.write()
         assert client.check()
-        assert all(client.check(consistent=False) for _ in range(20))
-    metrics = _metrics(namespace)
-    assert "spicedb_datastore_replica" in metrics
+
+        def answered() -> bool:
+            try:
+                return all(client.check(consistent=False) for _ in range(20))
+            except grpc.RpcError:
+                # So far back there was no schema yet.
+                return False
+
+        wait("an answer about a moment ago from every server", answered)
+    metrics = "".join(map(namespace.metrics, namespace.servers()))
+    reads = re.findall(r"^spicedb_datastore_replica_\w+_total (\d+)$", metrics, re.MULTILINE)
+    assert sum(map(int, reads)) > 0
     log = namespace.kubectl("logs", "--selector=app.kubernetes.io/component=server", "--tail=-1")
     assert PASSWORD not in log
 

@@ -23,6 +23,11 @@ class Datastore(ABC):
     most_replicas: ClassVar[int | None] = None
     """How many servers can share it; None: any number."""
 
+    @property
+    def network_port(self) -> int | None:
+        """The TCP port at which it is reached, as far as that is known; None: there is nothing to reach."""
+        return None
+
     @abstractmethod
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """The variables that connect SpiceDB to it.

@@ -61,6 +61,11 @@ class Spanner(TunedDatastore):
     )
     """Where Spanner's emulator listens (``--datastore-spanner-emulator-host``), for tests. Default: none."""
 
+    @property
+    def network_port(self) -> int:
+        """See `Datastore.network_port`."""
+        return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
+
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """See `Datastore.env`."""
         path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"

@@ -79,6 +79,11 @@ class SQLDatastore(TunedDatastore):
     """How many connections the database has for these servers. Servers whose pools could open more, with those that a
     roll-out adds, are refused. Default: none; nothing is counted."""
 
+    @property
+    def network_port(self) -> int:
+        """See `Datastore.network_port`."""
+        return self.port or self.default_port
+
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """See `Datastore.env`."""
         uri = uri or self.uri

@@ -6,6 +6,7 @@ from ..delivery import CLEANUP
 from ..labels import Component, object_name, selector_text
 from ..props import SpiceDBProps
 from .metadata import Objects, api_rule
+from .network import network_policy
 from .template import Manifest, container, pod_template
 
 
@@ -20,6 +21,7 @@ def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
     return [
         objects.service_account(),
         *objects.role(*rules),
+        *network_policy(props, objects, Component.CLEANUP),
         objects.make("Job", {"spec": spec}, annotations=annotations),
     ]
 

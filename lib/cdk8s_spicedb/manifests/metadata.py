@@ -11,9 +11,14 @@ from .template import Manifest
 
 _VERSIONS = {
     "Deployment": "apps/v1",
+    "GRPCRoute": "gateway.networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Ingress": "networking.k8s.io/v1",
     "Job": "batch/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
     "PodDisruptionBudget": "policy/v1",
+    "PodMonitor": "monitoring.coreos.com/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
     "Role": "rbac.authorization.k8s.io/v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
 }
@@ -32,12 +37,13 @@ class Objects:
         fields: Mapping[str, Any],
         *,
         name: str | None = None,
+        labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
     ) -> Manifest:
         """One object; ``fields`` are its top-level ones beside metadata."""
         metadata: Manifest = {
             "name": name or self.name,
-            "labels": {**selector_labels(self._props.name, self._component), **self._props.labels},
+            "labels": {**selector_labels(self._props.name, self._component), **self._props.labels, **(labels or {})},
         }
         annotations = {**self._props.annotations, **(annotations or {})}
         if annotations:

@@ -9,6 +9,7 @@ from ..env import argument, arguments, container_env
 from ..labels import Component
 from ..props import SpiceDBProps
 from .metadata import Objects
+from .network import network_policy
 from .template import Manifest, container, given, pod_template, termination_log
 
 
@@ -18,7 +19,9 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     identity = {**props.migration_identity, **delivery.annotations(MIGRATION_IDENTITY)}
     spec = _job(props)
     name = delivery.job_name(objects.name, spec)
+    before = delivery.annotations(MIGRATION_IDENTITY)
     return [
+        *network_policy(props, objects, Component.MIGRATION, before),
         *([objects.service_account(identity)] if props.migration_identity else []),
         objects.make("Job", {"spec": spec}, name=name, annotations=delivery.annotations(MIGRATION)),
     ]

@@ -11,8 +11,12 @@ from ..labels import CHECKSUM, Component, selector_labels
 from ..ports import DISPATCH, open_ports
 from ..props import ServerProps, SpiceDBProps
 from .availability import availability_manifests, topology_spread
+from .exposure import exposure_manifests
 from .metadata import Objects, api_rule
+from .monitoring import monitoring_manifests
+from .network import network_policy
 from .probe import probes
+from .telemetry import telemetry_settings
 from .template import Manifest, container, given, pod_template, termination_log
 from .tls import tls_files, tls_settings
 
@@ -26,15 +30,12 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
     return [
         *account,
         *(objects.role(rule, account=props.service_account) if props.dispatches else []),
-        objects.make("Service", {"spec": _service(props)}),
+        *exposure_manifests(props, objects),
         objects.make("Deployment", {"spec": _deployment(props)}, annotations=_reload(props.server)),
         *availability_manifests(props, objects),
+        *network_policy(props, objects, Component.SERVER),
+        *monitoring_manifests(props, objects),
     ]
-
-
-def _service(props: SpiceDBProps) -> Manifest:
-    ports = [{"name": name, "port": port, "targetPort": name} for name, port in open_ports(props).items()]
-    return {"type": "ClusterIP", "selector": selector_labels(props.name, Component.SERVER), "ports": ports}
 
 
 def _deployment(props: SpiceDBProps) -> Manifest:
@@ -112,6 +113,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "http-enabled": server.http_enabled or None,
         "metrics-enabled": None if server.metrics_enabled else False,
         **tls_settings(server),
+        **telemetry_settings(props),
         **(_dispatch(props) if props.dispatches else {}),
         "datastore-migration-phase": server.datastore_migration_phase,
         "experimental-schema-mode": server.schema_mode,

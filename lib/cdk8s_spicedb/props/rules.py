@@ -17,6 +17,7 @@ from .capacity import Capacity
 from .cleanup import CleanupProps
 from .image import image_tag
 from .migration import MigrationProps
+from .monitoring import Monitoring
 from .server import ServerProps
 
 _FLAGS = {
@@ -45,6 +46,7 @@ class Rules(Capacity):
         migration: MigrationProps
         cleanup: CleanupProps
         service_account_annotations: Mapping[str, str]
+        monitoring: Monitoring
         releases: ReleaseTable
 
     @rule("image", "version")
@@ -146,6 +148,24 @@ class Rules(Capacity):
                 hide(self.server.env[name]),
                 "variables other than those of preshared_key and datastore",
                 "leave it out, and say it with preshared_key or datastore",
+            )
+
+    @rule("server", "monitoring")
+    def _metrics_are_served(self) -> Iterator[Problem]:
+        if self.monitoring.pod_monitor and not self.server.metrics_enabled:
+            yield Problem(
+                "monitoring.pod_monitor",
+                "(set)",
+                "nothing with server.metrics_enabled=False",
+                "leave it out, or write metrics_enabled=True",
+            )
+
+    @rule("server")
+    def _http_is_served(self) -> Iterator[Problem]:
+        ingress = self.server.ingress
+        if ingress and ingress.port == "http" and not self.server.http_enabled:
+            yield Problem(
+                "server.ingress.port", show("http"), "grpc where http_enabled is False", "write http_enabled=True"
             )
 
     @rule("datastore", "migration")

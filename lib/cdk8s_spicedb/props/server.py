@@ -14,6 +14,8 @@ from ..secret import SecretKey, required_secret_key
 from ..upgrade import SCHEMA_MODES
 from .account import account_name, service_account_check
 from .availability import Availability
+from .exposure import Exposure
+from .monitoring import Telemetry
 from .pod import RESOURCES, PodProps, Resources
 from .ports import Ports
 from .probe import Probes
@@ -46,7 +48,7 @@ def _with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mappi
 
 
 @frozen(kw_only=True)
-class ServerProps(Availability, Probes, Ports, PodProps):
+class ServerProps(Availability, Exposure, Probes, Telemetry, Ports, PodProps):
     """The Deployment, its Service and what the servers need to find each other."""
 
     log_level: str = field(default="info", metadata=log_level_check())

@@ -18,6 +18,8 @@ from .availability import DEFAULT_REPLICAS
 from .cleanup import CleanupProps
 from .image import has_digest, image_check, image_tag
 from .migration import MigrationProps
+from .monitoring import Monitoring
+from .network import NetworkPolicies
 from .rules import Rules
 from .server import ServerProps
 from .step import props_at
@@ -112,6 +114,18 @@ class SpiceDBProps(Rules):
         factory=CleanupProps, metadata=instance(CleanupProps, "CleanupProps(…)", "write cleanup=CleanupProps(…)")
     )
     """The clean-up. Default: removes the finished migration after each install and upgrade, where there are hooks."""
+    network_policies: NetworkPolicies | None = field(
+        default=None,
+        metadata=optional(
+            instance(NetworkPolicies, "NetworkPolicies(…)", "write network_policies=NetworkPolicies(clients=[…])")
+        ),
+    )
+    """NetworkPolicies for all pods of the release. Default: none, because only the user knows who the clients are."""
+    monitoring: Monitoring = field(
+        factory=Monitoring,
+        metadata=instance(Monitoring, "Monitoring(…)", "write monitoring=Monitoring(pod_monitor=PodMonitor())"),
+    )
+    """Objects for Prometheus and Grafana. Default: none."""
     service_account_annotations: Mapping[str, str] = field(factory=dict, metadata=annotations_check())
     """Annotations of the ServiceAccounts of servers and migration, for workload identity, for instance
     ``{"eks.amazonaws.com/role-arn": "arn:…"}``. Default: none."""

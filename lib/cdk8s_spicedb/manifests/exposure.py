@@ -1,0 +1,67 @@
+"""The Services of the servers, and the ways to them from outside."""
+
+from __future__ import annotations
+
+from ..labels import Component, selector_labels
+from ..ports import GRPC, HTTP, NUMBERS, open_ports
+from ..props import ExternalService, GRPCRoute, Ingress, SpiceDBProps
+from .metadata import Objects
+from .template import Manifest, given
+
+
+def exposure_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
+    """The Service by which everybody in the cluster finds the servers, and what is asked for besides."""
+    server = props.server
+    service = {"type": "ClusterIP", "selector": _selector(props), "ports": _ports(props, open_ports(props))}
+    return [
+        objects.make("Service", {"spec": service}, annotations=server.service_annotations),
+        *(_external(props, objects, server.external_service) if server.external_service else []),
+        *(_ingress(props, objects, server.ingress) if server.ingress else []),
+        *(_route(props, objects, server.grpc_route) if server.grpc_route else []),
+    ]
+
+
+def _external(props: SpiceDBProps, objects: Objects, service: ExternalService) -> list[Manifest]:
+    api = {name: port for name, port in open_ports(props).items() if name in (GRPC, HTTP)}
+    spec = {
+        "type": service.type,
+        "selector": _selector(props),
+        "externalTrafficPolicy": service.external_traffic_policy,
+        "loadBalancerClass": service.load_balancer_class,
+        "loadBalancerSourceRanges": list(service.load_balancer_source_ranges),
+        "ports": _ports(props, api),
+    }
+    name, annotations = f"{objects.name}-external", service.annotations
+    return [objects.make("Service", {"spec": given(spec)}, name=name, annotations=annotations)]
+
+
+def _ingress(props: SpiceDBProps, objects: Objects, ingress: Ingress) -> list[Manifest]:
+    backend = {"service": {"name": props.name, "port": {"name": ingress.port}}}
+    spec = {
+        "ingressClassName": ingress.class_name,
+        "tls": [{"hosts": [ingress.host], "secretName": ingress.tls_secret}] if ingress.tls_secret else [],
+        "rules": [{"host": ingress.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+    }
+    return [objects.make("Ingress", {"spec": given(spec)}, annotations=ingress.annotations)]
+
+
+def _route(props: SpiceDBProps, objects: Objects, route: GRPCRoute) -> list[Manifest]:
+    parent = {"name": route.gateway, "namespace": route.gateway_namespace, "sectionName": route.section_name}
+    spec = {
+        "parentRefs": [given(parent)],
+        "hostnames": list(route.hostnames),
+        "rules": [{"backendRefs": [{"name": props.name, "port": NUMBERS[GRPC]}]}],
+    }
+    return [objects.make("GRPCRoute", {"spec": given(spec)}, annotations=route.annotations)]
+
+
+def _selector(props: SpiceDBProps) -> dict[str, str]:
+    return selector_labels(props.name, Component.SERVER)
+
+
+def _ports(props: SpiceDBProps, ports: dict[str, int]) -> list[Manifest]:
+    protocol = {GRPC: props.server.app_protocol}
+    return [
+        given({"name": name, "port": port, "targetPort": name, "appProtocol": protocol.get(name)})
+        for name, port in ports.items()
+    ]

@@ -1,0 +1,55 @@
+"""What is rendered, as a live API server sees it, and the metrics that alerts and dashboard ask for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cdk8s_spicedb import Datastore, SpiceDBProps
+from tests.crds import is_custom
+from tests.synth import matrix, synth
+from tests.test_monitoring import METRICS
+
+from .client import Client, relay
+from .cluster import Namespace, run
+from .conftest import KEY
+from .databases import MARIADB, POSTGRES, Database
+from .helm import Helm
+from .props import ON_MARIADB, ON_POSTGRES, on_postgres
+
+_MATRIX = {name: props for name, props in matrix().items() if name.endswith("-full")}
+
+
+@pytest.mark.parametrize("props", _MATRIX.values(), ids=_MATRIX)
+def test_the_api_server_takes_every_object(namespace: Namespace, props: SpiceDBProps) -> None:
+    there = run("kubectl", "api-resources", "--output=name").stdout.split()
+    objects = [
+        found
+        for found in synth(props).objects
+        # A cluster may have the custom resources or not.
+        if not is_custom(found) or any(name.startswith(f"{found['kind'].lower()}s.") for name in there)
+    ]
+    assert len(objects) > 10
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    namespace.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-", text=document)
+
+
+@pytest.mark.parametrize(
+    ("database", "datastore", "engine"),
+    [
+        pytest.param(POSTGRES, ON_POSTGRES, "postgres", id="postgres"),
+        pytest.param(MARIADB, ON_MARIADB, "mysql", id="mysql"),
+    ],
+)
+def test_servers_have_the_metrics_that_are_asked_for(
+    helm: Helm, namespace: Namespace, database: Database, datastore: Datastore, engine: str
+) -> None:
+    database.start(namespace)
+    assert helm.install(on_postgres(datastore=datastore)).ok
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        assert [client.check(f"document-{number}") for number in range(40)] == [False] * 40
+    metrics = "".join(map(namespace.metrics, namespace.servers()))
+    assert [name for name in METRICS[engine] if f"# TYPE {name} " not in metrics] == []

@@ -1,0 +1,87 @@
+"""What is used of the custom resources that are rendered: their fields, strictly.
+
+Their own definitions are not in this repository; tests/cluster asks a cluster that has them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+
+from tests.synth import Object
+
+Schema = dict[str, Any]
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+_DURATION: Schema = {"type": "string", "pattern": r"^\d+(ms|s|m|h)$"}
+_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+_SPECS = {
+    "gateway.networking.k8s.io/v1 GRPCRoute": _object(
+        {
+            "parentRefs": _list(_object({"name": _TEXT}, {"namespace": _TEXT, "sectionName": _TEXT})),
+            "rules": _list(_object({"backendRefs": _list(_object({"name": _TEXT, "port": _NUMBER}))})),
+        },
+        {"hostnames": _list(_TEXT)},
+    ),
+    "monitoring.coreos.com/v1 PodMonitor": _object(
+        {
+            "selector": _object({"matchLabels": _TEXTS}),
+            "podTargetLabels": _list(_TEXT),
+            "podMetricsEndpoints": _list(
+                _object(
+                    {"port": _TEXT, "interval": _DURATION},
+                    {"scheme": {"const": "https"}, "tlsConfig": _object({"insecureSkipVerify": {"const": True}})},
+                )
+            ),
+        }
+    ),
+    "monitoring.coreos.com/v1 PrometheusRule": _object(
+        {
+            "groups": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "rules": _list(
+                            _object(
+                                {
+                                    "alert": _TEXT,
+                                    "expr": _TEXT,
+                                    "for": _DURATION,
+                                    "labels": _TEXTS,
+                                    "annotations": _TEXTS,
+                                }
+                            )
+                        ),
+                    }
+                )
+            )
+        }
+    ),
+}
+
+
+def is_custom(found: Object) -> bool:
+    """Whether it is of a kind that Kubernetes itself does not have."""
+    return _kind(found) in _SPECS
+
+
+def validate_custom(found: Object) -> None:
+    """Raises where it is not what its kind takes."""
+    whole = _object({"apiVersion": _TEXT, "kind": _TEXT, "metadata": {"type": "object"}, "spec": _SPECS[_kind(found)]})
+    jsonschema.validate(found, whole)
+
+
+def _kind(found: Object) -> str:
+    return f"{found['apiVersion']} {found['kind']}"
