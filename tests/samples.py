@@ -22,11 +22,15 @@ from cdk8s_spicedb import (
     Monitoring,
     MySQL,
     NetworkPolicies,
+    Patch,
+    PatchOperation,
+    PermissionTest,
     Pool,
     PostgreSQL,
     Probe,
     RelationshipIntegrity,
     Resources,
+    SchemaProps,
     SecretKey,
     ServerProps,
     Spanner,
@@ -36,6 +40,7 @@ from cdk8s_spicedb import (
 )
 
 _OTHER = SecretKey("other", "key")
+_PATCH = Patch(kind="Service", operations=[PatchOperation(op="add", path="/spec/sessionAffinity", value="None")])
 _POD_SAMPLES: dict[str, Any] = {
     "resources": Resources(requests={"cpu": "1m"}, limits={"memory": "2Gi"}),
     "pod_labels": {"team": "identity"},
@@ -87,6 +92,10 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "datastore": CockroachDB(uri=_OTHER),
         "preshared_key": _OTHER,
         "monitoring": Monitoring(alerts=Alerts()),
+        "schema": SchemaProps(text="definition user {}"),
+        "test": PermissionTest(resource="document", permission="read", subject="user"),
+        "openshift": True,
+        "patches": [_PATCH],
         "network_policies": NetworkPolicies(),
         "other_preshared_keys": [_OTHER],
         "delivery": Delivery.KUBECTL,

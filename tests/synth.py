@@ -28,12 +28,16 @@ from cdk8s_spicedb import (
     MySQL,
     NetworkPeer,
     NetworkPolicies,
+    Patch,
+    PatchOperation,
+    PermissionTest,
     PodMonitor,
     Pool,
     PostgreSQL,
     Probe,
     RelationshipIntegrity,
     Resources,
+    SchemaProps,
     SecretKey,
     ServerProps,
     Spanner,
@@ -316,6 +320,29 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
             image="registry.example.com/kubectl:v1.33.0", active_deadline_seconds=60, **_pod("cleanup")
         ),
         service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/servers"},
+        schema=SchemaProps(
+            text="definition user {}\n\ndefinition document {\n  relation reader: user\n}\n",
+            ca=SecretKey("grpc", "ca.crt"),
+            hostname="permissions.identity.svc",
+            active_deadline_seconds=100,
+            **_pod("schema"),
+        ),
+        test=PermissionTest(
+            resource="document",
+            permission="reader",
+            subject="user",
+            checks=5,
+            image="registry.example.com/zed:v1",
+            ca=SecretKey("grpc", "ca.crt"),
+            **_pod("test"),
+        ),
+        patches=[
+            Patch(
+                kind="Deployment",
+                name="permissions",
+                operations=[PatchOperation(op="add", path="/spec/template/spec/dnsPolicy", value="ClusterFirst")],
+            )
+        ],
         monitoring=Monitoring(
             alerts=Alerts(labels={"release": "prometheus"}, error_ratio=0.05, latency=timedelta(seconds=1)),
             dashboard=Dashboard(annotations={"folder": "Identity"}),

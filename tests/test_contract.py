@@ -34,6 +34,9 @@ from cdk8s_spicedb import (
     MySQL,
     NetworkPeer,
     NetworkPolicies,
+    Patch,
+    PatchOperation,
+    PermissionTest,
     PodMonitor,
     PodProps,
     Pool,
@@ -41,6 +44,7 @@ from cdk8s_spicedb import (
     Probe,
     RelationshipIntegrity,
     Resources,
+    SchemaProps,
     SecretKey,
     ServerProps,
     Spanner,
@@ -57,10 +61,11 @@ from tests.synth import POSTGRES, Object, synth
 _NAMES = """
     TLS Alerts Autoscaling Cleanup CleanupProps CockroachDB Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Memory Migration
-    MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies PodMonitor PodProps Pool PostgreSQL
-    Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout SecretKey Server ServerProps Spanner SpiceDB
-    SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan
-    UpgradeStep known_releases plan_upgrade write_helm_chart write_upgrade
+    MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
+    PodMonitor PodProps Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
+    SchemaProps SecretKey Server ServerProps Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning
+    Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade write_helm_chart
+    write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -75,6 +80,10 @@ _CLASSES = (
     Probe,
     Autoscaling,
     TopologySpread,
+    SchemaProps,
+    PermissionTest,
+    Patch,
+    PatchOperation,
     Monitoring,
     PodMonitor,
     Alerts,
@@ -261,6 +270,9 @@ def test_the_defaults_of_a_spicedb_stay() -> None:
         "server": ServerProps(),
         "migration": MigrationProps(),
         "cleanup": CleanupProps(),
+        **dict.fromkeys(("schema", "test")),
+        "openshift": False,
+        "patches": (),
         "network_policies": None,
         "monitoring": Monitoring(),
         "service_account_annotations": {},

@@ -76,7 +76,13 @@ def test_helm_takes_the_jobs_for_hooks_and_the_rest_for_the_release(props: Spice
     release = installed(write_chart(tmp_path / "spicedb", objects))
     assert ids(release) == ids(found for found in objects if found not in hooks)
     jobs = [found["metadata"]["name"] for found in hooks if found["kind"] == "Job"]
-    assert jobs == ([f"{props.name}-migration", f"{props.name}-migration-cleanup"] if props.migrates else [])
+    wanted = {
+        "migration": props.migrates,
+        "schema": props.schema,
+        "migration-cleanup": props.migrates,
+        "test": props.test,
+    }
+    assert jobs == [f"{props.name}-{suffix}" for suffix, there in wanted.items() if there]
 
 
 def test_helm_finds_a_broken_chart_out(tmp_path: Path) -> None:

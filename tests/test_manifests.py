@@ -18,7 +18,8 @@ PROPS = SpiceDBProps(datastore=POSTGRES, labels={"team": "identity"}, annotation
 @pytest.mark.parametrize("delivery", Delivery)
 @pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
 def test_constructs_render_the_same(props: SpiceDBProps, delivery: Delivery) -> None:
-    delivered = attrs.evolve(props, delivery=delivery)
+    test = props.test if delivery is Delivery.HELM else None
+    delivered = attrs.evolve(props, delivery=delivery, test=test)
     assert release_manifests(delivered) == synth(delivered).objects
 
 

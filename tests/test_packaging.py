@@ -32,7 +32,7 @@ def test_the_wheel_asks_for_no_more_than_it_needs(wheel: zipfile.ZipFile) -> Non
     metadata = Parser().parsestr(wheel.read(name).decode())
     assert metadata["Requires-Python"] == ">=3.10"
     names = {requirement.split("<")[0].split(">")[0] for requirement in metadata.get_all("Requires-Dist", [])}
-    assert names == {"attrs", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs", "pyyaml"}
+    assert names == {"attrs", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs", "jsonpatch", "pyyaml"}
     assert metadata["License-Expression"] == "Apache-2.0"
 
 

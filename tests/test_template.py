@@ -19,7 +19,7 @@ def test_every_pod_passes_the_restricted_standard(props: SpiceDBProps) -> None:
     for each in found:
         spec, containers = each["spec"], each["spec"]["containers"]
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(spec)
-        assert {key for volume in spec.get("volumes", []) for key in volume} <= {"name", "projected"}
+        assert {key for volume in spec.get("volumes", []) for key in volume} <= {"name", "projected", "configMap"}
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True
         assert pod["runAsUser"] == pod["runAsGroup"] == pod["fsGroup"] == NONROOT

@@ -12,10 +12,12 @@ from attrs import frozen
 
 
 class When(Enum):
-    """The moment of a hook: ``BEFORE`` the release's own objects change, or ``AFTER`` they are up."""
+    """The moment of a hook: ``BEFORE`` the release's own objects change, ``AFTER`` they are up, or when somebody asks
+    Helm for a ``TEST``."""
 
     BEFORE = "before"
     AFTER = "after"
+    TEST = "test"
 
 
 @frozen
@@ -35,7 +37,10 @@ MIGRATION_IDENTITY = Hook(When.BEFORE, order=-5)
 """The migration's own ServiceAccount: the release's does not exist yet when the migration runs."""
 MIGRATION = Hook(When.BEFORE, removed=False, logs=("hook-failed", "hook-succeeded"))
 """Kept when it ends, so that its status and log can be read; the clean-up removes it once all went well."""
+SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
+"""Before the clean-up, so that nothing is removed where a release fails."""
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
+TEST = Hook(When.TEST, logs=("hook-failed",))
 
 _DAY = 86_400
 _PATIENCE = 600
@@ -83,10 +88,16 @@ class Delivery(Enum):
         return None if self.has_hooks else migration_seconds + _PATIENCE
 
 
+_HELM = {
+    When.BEFORE: "pre-install,pre-upgrade",
+    When.AFTER: "post-install,post-upgrade",
+    When.TEST: "test",
+}
+
+
 def _helm(hook: Hook) -> dict[str, str]:
-    moment = {When.BEFORE: "pre", When.AFTER: "post"}[hook.when]
     annotations = {
-        "helm.sh/hook": f"{moment}-install,{moment}-upgrade",
+        "helm.sh/hook": _HELM[hook.when],
         "helm.sh/hook-weight": str(hook.order),
         "helm.sh/hook-delete-policy": _policies("before-hook-creation", "hook-succeeded", hook),
     }

@@ -24,9 +24,17 @@ class Component(Enum):
     SERVER = "server"
     MIGRATION = "migration"
     CLEANUP = "cleanup"
+    SCHEMA = "schema"
+    TEST = "test"
 
 
-_SUFFIX = {Component.SERVER: "", Component.MIGRATION: "-migration", Component.CLEANUP: "-migration-cleanup"}
+_SUFFIX = {
+    Component.SERVER: "",
+    Component.MIGRATION: "-migration",
+    Component.CLEANUP: "-migration-cleanup",
+    Component.SCHEMA: "-schema",
+    Component.TEST: "-test",
+}
 LONGEST_NAME = 63 - max(map(len, _SUFFIX.values()))
 """Kubernetes copies a Job's name into a label of its pods, and a label's value has at most 63 characters."""
 

@@ -13,7 +13,9 @@ from .checks import require, show
 from .cleanup import Cleanup
 from .errors import InvalidProps, Problem
 from .labels import Component, selector_labels
+from .manifests import release_manifests, schema_manifests, test_manifests
 from .migration import Migration
+from .objects import add
 from .ports import GRPC, HTTP, NUMBERS, open_ports
 from .props import SpiceDBProps
 from .server import Server
@@ -42,6 +44,7 @@ class SpiceDB(Construct):
         require(props)
         names = _NAMES.setdefault(Chart.of(scope), {})
         _require_free_name(props.name, names)
+        release_manifests(props)  # raises where a patch does not fit
         super().__init__(scope, id)
         names[props.name] = self.node.path
         self.props = props
@@ -50,8 +53,13 @@ class SpiceDB(Construct):
         """The migration; None with the memory engine and where it is disabled."""
         self.server = Server(self, "server", props)
         """The servers."""
+        if props.schema:
+            add(Construct(self, "schema"), schema_manifests(props, props.schema))
         self.cleanup = Cleanup(self, "cleanup", props) if props.cleans_up else None
         """The clean-up; None where there is no migration, where it is disabled, and where the delivery has no hooks."""
+
+        if props.test:
+            add(Construct(self, "test"), test_manifests(props, props.test))
 
     @property
     def service_name(self) -> str:

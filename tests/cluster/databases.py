@@ -114,9 +114,14 @@ COCKROACHDB = Database(
 )
 
 
-def image_can_be_pulled(namespace: Namespace, image: str) -> bool:
+def image_can_be_pulled(namespace: Namespace, image: str, *command: str) -> bool:
     """Whether the cluster gets an image, which it shows by starting a container or by complaining."""
-    container = {"name": "pull", "image": image, "command": ["true"], "securityContext": RESTRICTED_CONTAINER}
+    container = {
+        "name": "pull",
+        "image": image,
+        "command": list(command or ["true"]),
+        "securityContext": RESTRICTED_CONTAINER,
+    }
     spec = {
         "restartPolicy": "Never",
         "securityContext": {**RESTRICTED_POD, "runAsUser": 999},

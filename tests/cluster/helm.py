@@ -66,6 +66,10 @@ class Helm:
         """Goes back to a revision of the release and waits until it is up."""
         return self._run("rollback", release, str(revision), f"--timeout={timeout}s", "--wait")
 
+    def test(self, release: str = "release") -> Outcome:
+        """Runs the release's tests."""
+        return self._run("test", release, "--timeout=120s")
+
     def uninstall(self, release: str = "release") -> Outcome:
         """Uninstalls the release and waits until its objects are gone."""
         return self._run("uninstall", release, "--wait", "--timeout=90s")

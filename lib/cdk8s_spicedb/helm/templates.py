@@ -22,8 +22,8 @@ from .values import chart_values, nested, secrets
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _VALUES = {"server": ".Values.", "migration": ".Values.migrations.", "cleanup": ".Values.migrations.cleanup."}
+"""By component whose pods have values, where they are."""
 _CONDITIONS = {
-    "server": None,
     "migration": ".Values.migrations.enabled",
     "cleanup": "and .Values.migrations.enabled .Values.migrations.cleanup.enabled",
 }
@@ -48,7 +48,7 @@ def templates(props: SpiceDBProps, chart: str) -> dict[str, str]:
 
 
 def _file(component: str, texts: list[str]) -> str:
-    condition, body = _CONDITIONS[component], "---\n".join(texts)
+    condition, body = _CONDITIONS.get(component), "---\n".join(texts)
     return f"# {MARK}\n" + (f"{{{{- if {condition} }}}}\n{body}{{{{- end }}}}\n" if condition else body)
 
 
@@ -56,7 +56,7 @@ class _Template:
     """One object as a template: marks in the places of expressions, which become them once the rest is YAML."""
 
     def __init__(self, props: SpiceDBProps, chart: str, component: str) -> None:
-        self._chart, self._component, self._values = chart, component, _VALUES[component]
+        self._chart, self._component, self._values = chart, component, _VALUES.get(component)
         self._secrets = secrets(props)
         self._expressions: list[str] = []
 
@@ -64,6 +64,7 @@ class _Template:
         manifest = deepcopy(manifest)
         if "template" in manifest.get("spec", {}):
             self._workload(manifest["spec"])
+            self._secret_keys(manifest["spec"]["template"])
         if manifest["kind"] == "HorizontalPodAutoscaler":
             for name in ("minReplicas", "maxReplicas"):
                 manifest["spec"][name] = self._mark(f".Values.autoscaling.{name}")
@@ -89,6 +90,8 @@ class _Template:
         return re.sub(rf"{_OPEN}(\d+){_CLOSE}", inline, line).replace("{{ - ", "{{- ")
 
     def _workload(self, spec: Manifest) -> None:
+        if self._values is None:
+            return
         for name in ("replicas", "backoffLimit", "activeDeadlineSeconds"):
             if name in spec and self._component != "cleanup":
                 spec[name] = self._mark(f"{self._values}{name}")
@@ -104,7 +107,6 @@ class _Template:
         pod[self._block(".Values.imagePullSecrets", "imagePullSecrets")] = None
         for container in pod["containers"]:
             self._container(container)
-        self._secret_keys(pod)
 
     def _block(self, value: str, field: str) -> str:
         return self._mark(

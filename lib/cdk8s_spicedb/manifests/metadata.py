@@ -7,6 +7,7 @@ from typing import Any
 
 from ..labels import Component, object_name, selector_labels
 from ..props import SpiceDBProps
+from .patch import patched
 from .template import Manifest
 
 _VERSIONS = {
@@ -48,7 +49,8 @@ class Objects:
         annotations = {**self._props.annotations, **(annotations or {})}
         if annotations:
             metadata["annotations"] = annotations
-        return {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "metadata": metadata, **fields}
+        manifest = {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "metadata": metadata, **fields}
+        return patched(self._props, manifest)
 
     def service_account(self, annotations: Mapping[str, str] | None = None) -> Manifest:
         """The component's ServiceAccount; pods that need its token ask for it themselves."""

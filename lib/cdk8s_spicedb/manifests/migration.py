@@ -17,13 +17,13 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The Job, and its ServiceAccount where it has one of its own."""
     objects, delivery = Objects(props, Component.MIGRATION), props.delivery
     identity = {**props.migration_identity, **delivery.annotations(MIGRATION_IDENTITY)}
-    spec = _job(props)
-    name = delivery.job_name(objects.name, spec)
+    job = objects.make("Job", {"spec": _job(props)}, annotations=delivery.annotations(MIGRATION))
+    job["metadata"]["name"] = delivery.job_name(objects.name, job["spec"])
     before = delivery.annotations(MIGRATION_IDENTITY)
     return [
         *network_policy(props, objects, Component.MIGRATION, before),
         *([objects.service_account(identity)] if props.migration_identity else []),
-        objects.make("Job", {"spec": spec}, name=name, annotations=delivery.annotations(MIGRATION)),
+        job,
     ]
 
 

@@ -62,7 +62,13 @@ def _of_cleanup(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Mani
     yield from _rule("to", policies.api_server, _API_SERVER)
 
 
+def _of_clients(props: SpiceDBProps, _: NetworkPolicies) -> Iterator[Manifest]:
+    yield {"to": [_servers(props)], "ports": _tcp([NUMBERS[GRPC]])}
+
+
 _EGRESS = {
+    Component.SCHEMA: _of_clients,
+    Component.TEST: _of_clients,
     Component.SERVER: _of_servers,
     Component.MIGRATION: _of_migration,
     Component.CLEANUP: _of_cleanup,

@@ -66,9 +66,8 @@ def pod_template(
             "enableServiceLinks": False,
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "fsGroup": _USER,
+                # OpenShift gives each namespace users of its own, and refuses any other.
+                **({} if props.openshift else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
         },

@@ -2,10 +2,12 @@
 
 from .availability import Autoscaling, TopologySpread
 from .cleanup import CleanupProps
+from .client import ClientProps, PermissionTest, SchemaProps
 from .exposure import ExternalService, GRPCRoute, Ingress
 from .migration import MigrationPhase, MigrationProps
 from .monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
 from .network import Egress, NetworkPeer, NetworkPolicies
+from .patch import Patch, PatchOperation
 from .pod import PodProps, Resources, Toleration
 from .probe import Probe
 from .secrets import secret_keys
@@ -18,6 +20,7 @@ __all__ = [
     "Alerts",
     "Autoscaling",
     "CleanupProps",
+    "ClientProps",
     "Dashboard",
     "DispatchTLS",
     "Egress",
@@ -29,10 +32,14 @@ __all__ = [
     "Monitoring",
     "NetworkPeer",
     "NetworkPolicies",
+    "Patch",
+    "PatchOperation",
+    "PermissionTest",
     "PodMonitor",
     "PodProps",
     "Probe",
     "Resources",
+    "SchemaProps",
     "ServerProps",
     "SpiceDBProps",
     "Toleration",

@@ -15,6 +15,7 @@ from ..releases import ReleaseTable, is_version
 from ..secret import MadeName, SecretKey
 from .capacity import Capacity
 from .cleanup import CleanupProps
+from .client import PermissionTest
 from .image import image_tag
 from .migration import MigrationProps
 from .monitoring import Monitoring
@@ -32,6 +33,12 @@ _FLAGS = {
 """The props that need a flag which SpiceDB did not always have."""
 
 
+def _boots(setting: str) -> bool:
+    return (
+        setting.lower().replace("_", "-").removeprefix("--").removeprefix("spicedb-").startswith("datastore-bootstrap-")
+    )
+
+
 class Rules(Capacity):
     """The rules between the fields of `SpiceDBProps`."""
 
@@ -47,6 +54,7 @@ class Rules(Capacity):
         cleanup: CleanupProps
         service_account_annotations: Mapping[str, str]
         monitoring: Monitoring
+        test: PermissionTest | None
         releases: ReleaseTable
 
     @rule("image", "version")
@@ -148,6 +156,27 @@ class Rules(Capacity):
                 hide(self.server.env[name]),
                 "variables other than those of preshared_key and datastore",
                 "leave it out, and say it with preshared_key or datastore",
+            )
+
+    @rule("delivery", "test")
+    def _helm_tests(self) -> Iterator[Problem]:
+        if self.test and self.delivery is not Delivery.HELM:
+            allowed = f"nothing with delivery {self.delivery.value}: only Helm has tests"
+            yield Problem("test", "(set)", allowed, "leave it out")
+
+    @rule("datastore", "server")
+    def _nothing_is_bootstrapped(self) -> Iterator[Problem]:
+        if not self.datastore.migrates:
+            return
+        given = [f"extra_args[{number}]" for number, argument in enumerate(self.server.extra_args) if _boots(argument)]
+        given += [f"env[{name}]" for name in self.server.env if _boots(name)]
+        for path in given:
+            yield Problem(
+                f"server.{path}",
+                "(bootstrap)",
+                "no bootstrap files with a datastore that keeps its data: the second server that starts finds it "
+                "filled and stops, or, told to overwrite it, deletes everything first",
+                "give the schema with schema=SchemaProps(text=…), and import relationships with zed",
             )
 
     @rule("server", "monitoring")

@@ -10,7 +10,7 @@ import attrs
 from ..secret import SecretKey
 from .spicedb import SpiceDBProps
 
-_PARTS = {"datastore": "datastore_", "migration": "migration_", "server": ""}
+_PARTS = {"datastore": "datastore_", "migration": "migration_", "server": "", "schema": "schema_", "test": "test_"}
 """What the names begin with in each part."""
 
 
@@ -18,12 +18,11 @@ def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
     """Every Secret key, each once, with the name of the prop that holds it first."""
     found: dict[SecretKey, str] = {}
     named = [("preshared_key", props.preshared_key), ("other_preshared_keys", props.other_preshared_keys)]
-    parts = [(prefix, getattr(props, part)) for part, prefix in _PARTS.items()]
     for name, value in named:
         _collect(name, value, found)
-    for prefix, part in parts:
-        for name, value in attrs.asdict(part, recurse=False).items():
-            _collect(f"{prefix}{name}", value, found)
+    for part, prefix in _PARTS.items():
+        for inner, value in _within(getattr(props, part)):
+            _collect(f"{prefix}{inner}", value, found)
     return found
 
 

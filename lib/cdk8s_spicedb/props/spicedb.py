@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import Factory, field, frozen
 
-from ..checks import each, instance, optional, passes, require, show, text
+from ..checks import each, flag, instance, optional, passes, require, show, text
 from ..datastore import Datastore
 from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
@@ -16,10 +16,12 @@ from ..secret import SecretKey, required_secret_key, secret_key
 from ..upgrade import UpgradeStep
 from .availability import DEFAULT_REPLICAS
 from .cleanup import CleanupProps
+from .client import PermissionTest, SchemaProps
 from .image import has_digest, image_check, image_tag
 from .migration import MigrationProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
+from .patch import Patch
 from .rules import Rules
 from .server import ServerProps
 from .step import props_at
@@ -126,6 +128,34 @@ class SpiceDBProps(Rules):
         metadata=instance(Monitoring, "Monitoring(…)", "write monitoring=Monitoring(pod_monitor=PodMonitor())"),
     )
     """Objects for Prometheus and Grafana. Default: none."""
+    schema: SchemaProps | None = field(
+        default=None,
+        metadata=optional(
+            instance(SchemaProps, "SchemaProps(text=…)", "write schema=SchemaProps(text='definition …')")
+        ),
+    )
+    """A schema that is written after each install and upgrade. Default: none; applications write their own."""
+    test: PermissionTest | None = field(
+        default=None,
+        metadata=optional(
+            instance(
+                PermissionTest,
+                "PermissionTest(resource=…, permission=…, subject=…)",
+                "write test=PermissionTest(resource='document', permission='read', subject='user')",
+            )
+        ),
+    )
+    """What ``helm test`` checks. Default: nothing, because a check needs names from the schema."""
+    openshift: bool = field(default=False, metadata=flag())
+    """Leaves users and groups of pods to OpenShift, which gives each namespace its own. Default: off; pods run as the
+    user of SpiceDB's image, 65532."""
+    patches: Sequence[Patch] = field(
+        factory=tuple,
+        metadata=each(
+            instance(Patch, "a Patch(kind=…, operations=[…])", "write Patch(kind='Deployment', operations=[…])")
+        ),
+    )
+    """Changes to the objects of the release, for what has no prop. Default: none."""
     service_account_annotations: Mapping[str, str] = field(factory=dict, metadata=annotations_check())
     """Annotations of the ServiceAccounts of servers and migration, for workload identity, for instance
     ``{"eks.amazonaws.com/role-arn": "arn:…"}``. Default: none."""
