@@ -91,6 +91,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "image_pull_secrets": ["registry"],
         "datastore": CockroachDB(uri=_OTHER),
         "preshared_key": _OTHER,
+        "image_pull_policy": "Always",
         "monitoring": Monitoring(alerts=Alerts()),
         "schema": SchemaProps(text="definition user {}"),
         "test": PermissionTest(resource="document", permission="read", subject="user"),

@@ -246,6 +246,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
         name="permissions",
         version=version,
         image="registry.example.com/team/spicedb",
+        image_pull_policy="IfNotPresent",
         image_pull_secrets=("registry", "mirror"),
         datastore=datastore,
         preshared_key=SecretKey("api", "key"),

@@ -55,6 +55,7 @@ from cdk8s_spicedb import (
     known_releases,
 )
 from cdk8s_spicedb.labels import CHECKSUM
+from cdk8s_spicedb.props.pod import default_resources
 from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
@@ -216,7 +217,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "service_account": None,
         "extra_args": (),
         "env": {},
-        "resources": Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}),
+        "resources": default_resources("250m", "256Mi", most=("2", "1Gi")),
     },
     MigrationProps: {
         **_POD,
@@ -234,14 +235,14 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "active_deadline_seconds": 600,
         "ttl_seconds_after_finished": None,
         "restart_policy": "OnFailure",
-        "resources": Resources(requests={"cpu": "100m", "memory": "128Mi"}, limits={"cpu": "1", "memory": "512Mi"}),
+        "resources": default_resources("100m", "128Mi", most=("1", "512Mi")),
     },
     CleanupProps: {
         **_POD,
         "enabled": None,
         "image": "registry.k8s.io/kubectl:v1.34.4",
         "active_deadline_seconds": 120,
-        "resources": Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "200m", "memory": "128Mi"}),
+        "resources": default_resources("10m", "32Mi", most=("200m", "128Mi")),
     },
     PostgreSQL: {**_LIBPQ, **_PRIMARY},
     CockroachDB: {**_LIBPQ, "connection_balancing": True, "relationship_integrity": None},
@@ -263,6 +264,7 @@ def test_the_defaults_of_a_spicedb_stay() -> None:
         "version": known_releases().newest,
         "image": None,
         "image_pull_secrets": (),
+        "image_pull_policy": None,
         "datastore": Memory(),
         "preshared_key": SecretKey("spicedb", "preshared-key"),
         "other_preshared_keys": (),

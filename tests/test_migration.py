@@ -254,8 +254,8 @@ def test_the_migration_can_go_without_the_releases_identity() -> None:
 
 def test_the_migration_has_the_resources_asked_for() -> None:
     assert container()["resources"] == {
-        "requests": {"cpu": "100m", "memory": "128Mi"},
-        "limits": {"cpu": "1", "memory": "512Mi"},
+        "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
     }
     given = Resources(requests={"cpu": "2"}, limits={"memory": "4Gi"})
     assert container(MigrationProps(resources=given))["resources"] == {

@@ -340,8 +340,8 @@ def test_the_checksum_is_on_the_pods_and_not_on_the_deployment() -> None:
 
 def test_servers_have_the_resources_asked_for() -> None:
     assert container()["resources"] == {
-        "requests": {"cpu": "250m", "memory": "256Mi"},
-        "limits": {"cpu": "2", "memory": "1Gi"},
+        "requests": {"cpu": "250m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "1Gi"},
     }
     given = Resources(requests={"memory": "1Gi"}, limits={"memory": "4Gi"})
     assert container(resources=given)["resources"] == {"requests": {"memory": "1Gi"}, "limits": {"memory": "4Gi"}}

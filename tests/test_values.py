@@ -99,6 +99,7 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "image.repository": ("mirror.example.com/spicedb", of(image="mirror.example.com/spicedb")),
     "image.tag": ("v1.56.0-amd64", of(image="ghcr.io/authzed/spicedb:v1.56.0-amd64")),
     "image.digest": (DIGEST, of(image=f"ghcr.io/authzed/spicedb:v1.56.0@{DIGEST}")),
+    "image.pullPolicy": ("Always", of(image_pull_policy="Always")),
     "imagePullSecrets": ([{"name": "registry"}], of(image_pull_secrets=["registry"])),
     "replicas": (5, of(server=ServerProps(replicas=5))),
     "logLevel": ("warn", of(server=ServerProps(log_level="warn"))),
@@ -129,7 +130,8 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "migrations.cleanup.priorityClassName": ("high", of(cleanup=CleanupProps(priority_class_name="high"))),
     "migrations.cleanup.affinity": ({"nodeAffinity": {}}, of(cleanup=CleanupProps(affinity={"nodeAffinity": {}}))),
 }
-_MORE = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "8", "memory": "8Gi"}}
+_DISK = {"ephemeral-storage": "2Gi"}
+_MORE = {"requests": {"cpu": "1", "memory": "1Gi", **_DISK}, "limits": {"cpu": "8", "memory": "8Gi", **_DISK}}
 _TOLERATIONS = [{"key": "dedicated", "operator": "Exists"}]
 # By value, something else, the component that follows it, and where.
 POD_VALUES = {

@@ -86,6 +86,8 @@ class Load:
     what: str
     address: str
     key: str
+    ca: bytes | None = None
+    name: str = ""
     checks: int = 0
     failures: list[str] = field(factory=list)
     longest_gap: float = 0
@@ -115,7 +117,7 @@ class Load:
         return self.checks > 50
 
     def _check_on(self) -> None:
-        client, last = Client(self.address, self.key), time.monotonic()
+        client, last = Client(self.address, self.key, ca=self.ca, name=self.name), time.monotonic()
         while not self._stopped.is_set():
             try:
                 failure = None if client.check() else "permission denied"

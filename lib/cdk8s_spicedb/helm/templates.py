@@ -130,6 +130,8 @@ class _Template:
             container["image"] = self._mark(".Values.migrations.cleanup.image | quote")
         else:
             container["image"] = self._mark(f'include "{self._chart}.image" . | quote')
+        container.pop("imagePullPolicy", None)
+        container[self._block(".Values.image.pullPolicy", "imagePullPolicy")] = None
         container["resources"] = self._mark(f"- toYaml {self._values}resources | nindent 12")
         level = {"server": ".Values.logLevel", "migration": ".Values.migrations.logLevel | default .Values.logLevel"}
         container["args"] = [

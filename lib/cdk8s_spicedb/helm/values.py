@@ -62,6 +62,8 @@ def _image(props: SpiceDBProps) -> Iterator[Value]:
     )
     pattern = {**text, "pattern": "^(sha256:[0-9a-f]{64})?$"}
     yield Value("image.digest", digest or "", pattern, "Its digest, which counts more than the tag.")
+    policies = {"enum": ["", "Always", "IfNotPresent", "Never"]}
+    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, "When nodes pull images, of every pod.")
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
     yield Value("imagePullSecrets", pull_secrets, _LIST, "The Secrets with which images are pulled: [{name: …}].")
 

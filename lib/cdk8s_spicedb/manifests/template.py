@@ -57,6 +57,9 @@ def pod_template(
         "affinity": dict(pod.affinity),
         "priorityClassName": pod.priority_class_name,
     }
+    if props.image_pull_policy:
+        for each in containers:
+            each["imagePullPolicy"] = props.image_pull_policy
     return {
         "metadata": given(metadata),
         "spec": {

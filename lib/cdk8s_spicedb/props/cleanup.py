@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from ..checks import flag, optional, whole_number
 from .image import image_check
-from .pod import RESOURCES, PodProps, Resources
+from .pod import RESOURCES, PodProps, Resources, default_resources
 
 
 @frozen(kw_only=True)
@@ -23,7 +23,8 @@ class CleanupProps(PodProps):
     """When Kubernetes ends the clean-up, in seconds (``activeDeadlineSeconds``). Default: 120, for one call of the API
     and the pull of an image."""
     resources: Resources = field(
-        default=Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "200m", "memory": "128Mi"}),
+        default=default_resources("10m", "32Mi", most=("200m", "128Mi")),
         metadata=RESOURCES,
     )
-    """What the clean-up asks for and may use. Default: 10m CPU and 32Mi memory, at most 200m and 128Mi."""
+    """What the clean-up asks for and may use. Default: 10m CPU and 32Mi memory, at most 200m and 128Mi,
+    and 64Mi to 1Gi of the node's disk, for logs."""

@@ -7,7 +7,7 @@ from attrs import field, frozen
 from ..checks import optional, text, whole_number
 from ..secret import SecretKey, as_secret_key, secret_key
 from .image import image_check
-from .pod import RESOURCES, PodProps, Resources
+from .pod import RESOURCES, PodProps, Resources, default_resources
 
 _NAME = text(
     r"([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]",
@@ -35,10 +35,11 @@ class ClientProps(PodProps):
     """When Kubernetes ends the Job, in seconds (``activeDeadlineSeconds``); with ``Delivery.KUBECTL`` the migration's
     time comes to it. Default: 300, for a few calls and the pull of an image."""
     resources: Resources = field(
-        default=Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "500m", "memory": "128Mi"}),
+        default=default_resources("10m", "32Mi", most=("500m", "128Mi")),
         metadata=RESOURCES,
     )
-    """What the Job asks for and may use. Default: 10m CPU and 32Mi memory, at most 500m and 128Mi."""
+    """What the Job asks for and may use. Default: 10m CPU and 32Mi memory, at most 500m and 128Mi, and 64Mi
+    to 1Gi of the node's disk, for logs."""
 
 
 @frozen(kw_only=True)

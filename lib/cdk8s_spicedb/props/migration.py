@@ -13,7 +13,7 @@ from ..errors import Problem
 from ..labels import annotations_check
 from ..secret import SecretKey, as_secret_key, secret_key
 from .account import account_name, service_account_check
-from .pod import RESOURCES, PodProps, Resources
+from .pod import RESOURCES, PodProps, Resources, default_resources
 from .server import log_level_check
 
 
@@ -101,11 +101,11 @@ class MigrationProps(PodProps):
     starts a new pod for each, and the failed ones stay with their logs, which Helm then prints. Default: ``OnFailure``;
     production is better off with ``Never``."""
     resources: Resources = field(
-        default=Resources(requests={"cpu": "100m", "memory": "128Mi"}, limits={"cpu": "1", "memory": "512Mi"}),
+        default=default_resources("100m", "128Mi", most=("1", "512Mi")),
         metadata=RESOURCES,
     )
-    """What the migration asks for and may use. Default: 100m CPU and 128Mi memory, at most 1 CPU and 512Mi: the
-    database does the work."""
+    """What the migration asks for and may use. Default: 100m CPU and 128Mi memory, at most 1 CPU and 512Mi, and
+    64Mi to 1Gi of the node's disk, for logs: the database does the work."""
 
     @property
     def target(self) -> str:

@@ -80,6 +80,14 @@ class Resources:
             )
 
 
+def default_resources(cpu: str, memory: str, *, most: tuple[str, str]) -> Resources:
+    """CPU and memory, and room for logs, which are all that is written to the node's disk."""
+    return Resources(
+        requests={"cpu": cpu, "memory": memory, "ephemeral-storage": "64Mi"},
+        limits={"cpu": most[0], "memory": most[1], "ephemeral-storage": "1Gi"},
+    )
+
+
 RESOURCES = instance(Resources, "Resources(requests=…, limits=…)", "give both requests and limits")
 
 

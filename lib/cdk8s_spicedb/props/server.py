@@ -16,7 +16,7 @@ from .account import account_name, service_account_check
 from .availability import Availability
 from .exposure import Exposure
 from .monitoring import Telemetry
-from .pod import RESOURCES, PodProps, Resources
+from .pod import RESOURCES, PodProps, Resources, default_resources
 from .ports import Ports
 from .probe import Probes
 
@@ -122,11 +122,11 @@ class ServerProps(Availability, Exposure, Probes, Telemetry, Ports, PodProps):
     """More environment variables of the servers. SpiceDB ignores a misspelt SPICEDB_* variable without a word; prefer
     ``extra_args``. Default: none."""
     resources: Resources = field(
-        default=Resources(requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}),
+        default=default_resources("250m", "256Mi", most=("2", "1Gi")),
         metadata=RESOURCES,
     )
-    """What each server asks for and may use. Default: 250m CPU and 256Mi memory, at most 2 CPUs and 1Gi: enough to
-    start with; SpiceDB sizes its caches by the memory limit."""
+    """What each server asks for and may use. Default: 250m CPU and 256Mi memory, at most 2 CPUs and 1Gi, and
+    64Mi to 1Gi of the node's disk, for logs: enough to start with; SpiceDB sizes its caches by the memory limit."""
 
     @property
     def termination_seconds(self) -> int:

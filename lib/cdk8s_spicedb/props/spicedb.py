@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import Factory, field, frozen
 
-from ..checks import each, flag, instance, optional, passes, require, show, text
+from ..checks import each, flag, instance, one_of, optional, passes, require, show, text
 from ..datastore import Datastore
 from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
@@ -62,6 +62,9 @@ class SpiceDBProps(Rules):
     image: str | None = field(default=None, metadata=optional(image_check(complete=False)))
     """The image of servers and migration. Without tag and digest, ``version`` is its tag. Default:
     ``ghcr.io/authzed/spicedb``, which has no pull limits for anonymous users."""
+    image_pull_policy: str | None = field(default=None, metadata=optional(one_of("Always", "IfNotPresent", "Never")))
+    """When nodes pull images (``imagePullPolicy``), for every pod. Default: Kubernetes' own, ``IfNotPresent`` for an
+    image with a tag: with ``Always`` no server starts while the registry is away."""
     image_pull_secrets: Sequence[str] = field(
         factory=tuple,
         metadata=each(

@@ -1,0 +1,112 @@
+"""The production example: installed, upgraded under load, and its node drained."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+import trustme
+
+from cdk8s_spicedb import SpiceDBProps
+from tests.programs import ROOT
+
+from .certificates import certificate
+from .client import Client, Load, relay
+from .cluster import RUN, Namespace, run, wait
+from .conftest import KEY
+from .databases import POSTGRES, image_can_be_pulled
+from .helm import Helm
+from .props import OLD
+
+EXAMPLE: dict[str, Any] = runpy.run_path(str(ROOT / "examples" / "production" / "main.py"))
+_PROPS: SpiceDBProps = EXAMPLE["PROPS"]
+_SERVERS = "app.kubernetes.io/component=server"
+
+
+@pytest.fixture
+def custom_resources(run_label: str) -> Iterator[None]:
+    """The kinds of the Prometheus operator, as far as the cluster does not have them: whatever they hold is taken."""
+    there = run("kubectl", "api-resources", "--output=name").stdout.split()
+    made = []
+    for kind in ("PodMonitor", "PrometheusRule"):
+        plural, group = f"{kind.lower()}s", "monitoring.coreos.com"
+        if f"{plural}.{group}" in there:
+            continue
+        anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+        names = {"kind": kind, "plural": plural, "singular": kind.lower()}
+        metadata = {"name": f"{plural}.{group}", "labels": {RUN: run_label}}
+        spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": metadata,
+            "spec": spec,
+        }
+        run("kubectl", "apply", "--filename=-", text=json.dumps(definition))
+        run("kubectl", "wait", f"crd/{plural}.{group}", "--for=condition=Established")
+        made.append(f"{plural}.{group}")
+    yield
+    for name in made:
+        run("kubectl", "delete", "crd", name, "--wait=false")
+
+
+@pytest.fixture
+def authority(namespace: Namespace) -> trustme.CA:
+    """Whoever vouches for the servers and for the database, which is there as well."""
+    authority = trustme.CA()
+    certificate(namespace, "postgres", authority, authority.issue_cert(POSTGRES.name))
+    certificate(namespace, "spicedb-grpc", authority, authority.issue_cert(EXAMPLE["NAME"]))
+    certificate(namespace, "spicedb-dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
+    files = {"ssl": "on", "ssl_cert_file": "/certificates/tls.crt", "ssl_key_file": "/certificates/tls.key"}
+    arguments = ("postgres", *(f"-c{name}={value}" for name, value in files.items()))
+    attrs.evolve(POSTGRES, arguments=arguments, certificates="postgres").start(namespace)
+    return authority
+
+
+def _drain(namespace: Namespace) -> subprocess.Popen[str]:
+    """Drains the node of a server of all servers."""
+    node = namespace.servers()[0]["spec"]["nodeName"]
+    arguments = ["--ignore-daemonsets", "--force", "--timeout=120s"]
+    command = ["kubectl", "drain", node, f"--pod-selector={_SERVERS}", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_it_is_upgraded_and_its_node_drained_under_load(
+    helm: Helm, namespace: Namespace, custom_resources: None, authority: trustme.CA
+) -> None:
+    props = _PROPS
+    has_zed = image_can_be_pulled(namespace, "ghcr.io/authzed/zed:v1.2.0", "zed", "version")
+    if not has_zed:
+        # The rest of the example is tested all the same; the Jobs with zed where its image can be had.
+        props = attrs.evolve(props, schema=None, test=None)
+    installed = helm.install(attrs.evolve(props, version=OLD), timeout=180)
+    assert installed.ok, installed.output
+    wait("as many servers as the autoscaler wants", lambda: len(namespace.servers()) == 3, 90)
+    namespace.ready(_SERVERS)
+    ca, name = authority.cert_pem.bytes(), EXAMPLE["NAME"]
+    with relay(namespace) as address:
+        client = Client(address, KEY, ca=ca, name=name)
+        client.write()
+        with Load("an upgrade in production", address, KEY, ca=ca, name=name) as load:
+            upgraded = helm.upgrade(props, timeout=180)
+        assert upgraded.ok, upgraded.output
+        assert load.unharmed()
+        namespace.settled()
+        before = {pod["metadata"]["uid"] for pod in namespace.servers()}
+        with Load("a drained node", address, KEY, ca=ca, name=name) as load, _drain(namespace) as draining:
+            # While no node takes new ones, the budget keeps what there is.
+            wait("the first to leave", lambda: len(namespace.servers()) < 3 or None)
+            run("kubectl", "uncordon", namespace.servers()[0]["spec"]["nodeName"])
+            output, _ = draining.communicate(timeout=150)
+            assert draining.returncode == 0, output
+        assert load.unharmed()
+        assert not before & {pod["metadata"]["uid"] for pod in namespace.servers()}
+    if has_zed:
+        tested = helm.test()
+        assert tested.ok, tested.output
