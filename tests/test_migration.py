@@ -108,6 +108,7 @@ def test_a_migration_with_nothing_set_runs_with_these_arguments() -> None:
     assert container()["args"] == [
         "--log-level=info",
         "--log-format=json",
+        "--skip-release-check=true",
         "--termination-log-path=/dev/termination-log",
     ]
 
@@ -136,7 +137,8 @@ def test_timeout_and_batch_size_are_arguments() -> None:
 
 def test_releases_without_a_termination_log_are_not_given_one() -> None:
     server = ServerProps(allowed_migrations=())
-    assert container(version="v1.21.0", server=server)["args"] == ["--log-level=info", "--log-format=json"]
+    args = container(version="v1.21.0", server=server)["args"]
+    assert args == ["--log-level=info", "--log-format=json", "--skip-release-check=true"]
 
 
 def test_retries_deadline_and_restart_policy_have_the_defaults() -> None:

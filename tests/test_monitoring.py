@@ -26,7 +26,7 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.checks import problems
 from cdk8s_spicedb.manifests import metrics
 from cdk8s_spicedb.manifests.metrics import Query
-from tests.synth import ENGINES, POSTGRES, Manifests, Object, synth
+from tests.synth import ENGINES, POSTGRES, Manifests, Object, environment, synth
 
 ALL = Monitoring(pod_monitor=PodMonitor(), alerts=Alerts(), dashboard=Dashboard())
 METRICS: dict[str, list[str]] = {
@@ -195,6 +195,23 @@ def test_servers_send_traces() -> None:
         "--otel-service-name=spicedb",
         "--otel-trace-propagator=w3c",
     ]
+
+
+def test_servers_that_send_traces_know_their_users_name() -> None:
+    def env(**server: Any) -> dict[str, Any]:
+        props = SpiceDBProps(datastore=Memory(), server=ServerProps(**server))
+        return environment(synth(props).container("Deployment"))
+
+    tracing = Tracing(endpoint="collector:4317")
+    assert env(tracing=tracing)["USER"] == "spicedb"
+    assert env(tracing=tracing, env={"USER": "own"})["USER"] == "own"
+    assert "USER" not in env()
+
+
+def test_the_migration_calls_nobody_either() -> None:
+    assert "--skip-release-check=true" in found(Monitoring()).container("Job", "migration")["args"]
+    server = ServerProps(telemetry_enabled=True)
+    assert not any("skip" in each for each in found(server=server).container("Job", "migration")["args"])
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,24 @@ class Namespace:
         ]
         return "\n".join(shown)
 
+    def evict(self, pod: str) -> bool:
+        """Whether a pod may go; it is on its way out then."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": self.name}}
+        path = f"/api/v1/namespaces/{self.name}/pods/{pod}/eviction"
+        command = ("kubectl", "create", "--raw", path, "--filename=-")
+        return run(*command, text=json.dumps(eviction), check=False).returncode == 0
+
+    @contextmanager
+    def background(self, *arguments: str, program: str = "kubectl") -> Iterator[subprocess.Popen[str]]:
+        """A program that works on the namespace meanwhile, and is over when the context is."""
+        command, pipe = [program, "--namespace", self.name, *arguments], subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.kill()
+
     @contextmanager
     def forward(self, pod: str, port: int) -> Iterator[str]:
         """Forwards a local port to a pod's; gives the local address."""

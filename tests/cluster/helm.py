@@ -50,17 +50,9 @@ class Helm:
         self, *props: SpiceDBProps, extra: Sequence[Object] = (), release: str = "release"
     ) -> Iterator[subprocess.Popen[str]]:
         """An upgrade that is under way, and over when the context is."""
-        chart = self.chart(*props, extra=extra)
-        command = [self.program, "--namespace", self._namespace.name, "upgrade", release, chart]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            [*command, "--timeout=90s", "--wait"], stdout=pipe, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            try:
-                yield process
-            finally:
-                if process.poll() is None:
-                    process.kill()
+        arguments = ("upgrade", release, self.chart(*props, extra=extra), "--timeout=90s", "--wait")
+        with self._namespace.background(*arguments, program=self.program) as process:
+            yield process
 
     def rollback(self, revision: int, release: str = "release", timeout: int = 60) -> Outcome:
         """Goes back to a revision of the release and waits until it is up."""

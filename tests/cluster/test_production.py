@@ -69,18 +69,23 @@ def authority(namespace: Namespace) -> trustme.CA:
     return authority
 
 
-def _drain(namespace: Namespace) -> subprocess.Popen[str]:
-    """Drains the node of a server of all servers."""
-    node = namespace.servers()[0]["spec"]["nodeName"]
+def _uids(namespace: Namespace) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in namespace.servers()}
+
+
+def _drain(node: str, selector: str) -> subprocess.Popen[str]:
+    """Drains a node of some pods."""
     arguments = ["--ignore-daemonsets", "--force", "--timeout=120s"]
-    command = ["kubectl", "drain", node, f"--pod-selector={_SERVERS}", *arguments]
+    command = ["kubectl", "drain", node, f"--pod-selector={selector}", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_it_is_upgraded_and_its_node_drained_under_load(
     helm: Helm, namespace: Namespace, custom_resources: None, authority: trustme.CA
 ) -> None:
-    props = _PROPS
+    # So that only the servers of this test are drained.
+    label = {"example.com/run": namespace.name}
+    props = attrs.evolve(_PROPS, server=attrs.evolve(_PROPS.server, pod_labels=label))
     has_zed = image_can_be_pulled(namespace, "ghcr.io/authzed/zed:v1.2.0", "zed", "version")
     if not has_zed:
         # The rest of the example is tested all the same; the Jobs with zed where its image can be had.
@@ -98,15 +103,18 @@ def test_it_is_upgraded_and_its_node_drained_under_load(
         assert upgraded.ok, upgraded.output
         assert load.unharmed()
         namespace.settled()
-        before = {pod["metadata"]["uid"] for pod in namespace.servers()}
-        with Load("a drained node", address, KEY, ca=ca, name=name) as load, _drain(namespace) as draining:
+        before, node = _uids(namespace), namespace.servers()[0]["spec"]["nodeName"]
+        with (
+            Load("a drained node", address, KEY, ca=ca, name=name) as load,
+            _drain(node, f"example.com/run={namespace.name}") as draining,
+        ):
             # While no node takes new ones, the budget keeps what there is.
-            wait("the first to leave", lambda: len(namespace.servers()) < 3 or None)
-            run("kubectl", "uncordon", namespace.servers()[0]["spec"]["nodeName"])
+            wait("the first to leave", lambda: before - _uids(namespace))
+            run("kubectl", "uncordon", node)
             output, _ = draining.communicate(timeout=150)
             assert draining.returncode == 0, output
         assert load.unharmed()
-        assert not before & {pod["metadata"]["uid"] for pod in namespace.servers()}
+        assert not before & _uids(namespace)
     if has_zed:
         tested = helm.test()
         assert tested.ok, tested.output

@@ -10,6 +10,7 @@ from ..labels import Component
 from ..props import SpiceDBProps
 from .metadata import Objects
 from .network import network_policy
+from .telemetry import silence
 from .template import Manifest, container, given, pod_template, termination_log
 
 
@@ -64,6 +65,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "log-format": props.server.log_format,
         "migration-timeout": migration.migration_timeout,
         "migration-backfill-batch-size": migration.backfill_batch_size,
+        **silence(props, "skip-release-check"),
         "termination-log-path": termination_log(props),
     }
     return arguments(settings)

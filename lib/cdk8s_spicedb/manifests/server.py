@@ -16,7 +16,7 @@ from .metadata import Objects, api_rule
 from .monitoring import monitoring_manifests
 from .network import network_policy
 from .probe import probes
-from .telemetry import telemetry_settings
+from .telemetry import telemetry_env, telemetry_settings
 from .template import Manifest, container, given, pod_template, termination_log
 from .tls import tls_files, tls_settings
 
@@ -89,7 +89,7 @@ def _program(props: SpiceDBProps) -> dict[str, Any]:
 
 def _env(props: SpiceDBProps) -> tuple[EnvVar, ...]:
     own = [EnvVar(name, value) for name, value in props.server.env.items()]
-    return (*_preshared_keys(props), *props.datastore.env(), *own)
+    return (*_preshared_keys(props), *props.datastore.env(), *telemetry_env(props), *own)
 
 
 def _preshared_keys(props: SpiceDBProps) -> tuple[EnvVar, ...]:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from ..env import Setting
+from ..env import EnvVar, Setting
 from ..props import SpiceDBProps
+
+
+def silence(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
+    """By flag, what keeps a program from calling anybody outside the cluster, as far as the release has such a flag."""
+    settings: dict[str, Setting] = {"telemetry-endpoint": "", "skip-release-check": True}
+    if props.server.telemetry_enabled:
+        return {}
+    return {flag: settings[flag] for flag in flags if props.releases.takes(flag, props.version)}
 
 
 def telemetry_settings(props: SpiceDBProps) -> dict[str, Setting]:
     """By flag, what servers are told of it."""
-    silent: dict[str, Setting] = {"telemetry-endpoint": "", "skip-release-check": True}
-    known = {flag: value for flag, value in silent.items() if props.releases.takes(flag, props.version)}
-    return {**({} if props.server.telemetry_enabled else known), **_tracing(props)}
+    return {**silence(props, "telemetry-endpoint", "skip-release-check"), **_tracing(props)}
+
+
+def telemetry_env(props: SpiceDBProps) -> tuple[EnvVar, ...]:
+    """What traces need: SpiceDB stops when it cannot find its user's name, which the image may not know."""
+    return (EnvVar("USER", "spicedb"),) if props.server.tracing and "USER" not in props.server.env else ()
 
 
 def _tracing(props: SpiceDBProps) -> dict[str, Setting]:
