@@ -106,12 +106,13 @@ def test_what_is_reached_can_be_narrowed() -> None:
         database=[NetworkPeer(cidr="10.1.0.0/16")],
         database_port=6432,
         api_server=[NetworkPeer(cidr="10.2.0.1/32")],
+        api_server_ports=[16443],
         egress=[Egress(ports=[4317, 443], to=[NetworkPeer(pods={"app": "collector"})]), Egress(ports=[9999])],
     )
     assert policy("server", policies)["egress"][1:] == [
         {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": tcp(6432)},
         {"to": [SERVERS], "ports": tcp(50053)},
-        {"to": [{"ipBlock": {"cidr": "10.2.0.1/32"}}], "ports": tcp(443, 6443)},
+        {"to": [{"ipBlock": {"cidr": "10.2.0.1/32"}}], "ports": tcp(16443)},
         {"to": [{"podSelector": {"matchLabels": {"app": "collector"}}}], "ports": tcp(4317, 443)},
         {"ports": tcp(9999)},
     ]
@@ -154,6 +155,12 @@ def test_the_migrations_policy_is_there_before_it(delivery: Delivery, hook: str)
 
 def test_the_memory_engine_reaches_names_alone() -> None:
     assert policy("server", datastore=Memory())["egress"] == [DNS]
+
+
+def test_names_are_asked_for_where_openshift_answers_too() -> None:
+    (names,) = policy("server", datastore=Memory(), openshift=True)["egress"]
+    assert {"protocol": "UDP", "port": 5353} in names["ports"]
+    assert all(port in names["ports"] for port in DNS["ports"])
 
 
 # ---------------------------------------------------------------- Services, Ingress, GRPCRoute

@@ -79,7 +79,10 @@ def test_an_absent_database_is_all_that_stops_the_programs(
 ) -> None:
     namespace.secret("database", {"integrity-1": "old", "integrity-2": "new"})
     settings = MigrationProps(restart_policy="Never", backoff_limit=0, migration_timeout=timedelta(seconds=5))
-    manifests = synth(on_postgres(datastore=datastore, migration=settings, cleanup=CleanupProps(enabled=False)))
+    # Without it a server says that there is a reason, and not which.
+    traced = attrs.evolve(on_postgres().server, log_level="trace")
+    props = on_postgres(datastore=datastore, server=traced, migration=settings, cleanup=CleanupProps(enabled=False))
+    manifests = synth(props)
     namespace.apply(*manifests.objects)
     for component, reason in (("migration", migration), ("server", server)):
         log = wait(f"the {component}'s reason", partial(_log_with, namespace, component, reason), 60)

@@ -12,7 +12,7 @@ import trustme
 from cdk8s_spicedb import TLS, DispatchTLS, SecretKey, ServerProps
 
 from .certificates import certificate
-from .client import Client, relay
+from .client import Client, Load, relay
 from .cluster import Namespace, wait
 from .conftest import KEY
 from .helm import Helm
@@ -33,16 +33,16 @@ def _name(namespace: Namespace) -> str:
     return f"spicedb.{namespace.name}.svc"
 
 
-def _for_clients(namespace: Namespace, authority: trustme.CA) -> None:
+def _certificates(namespace: Namespace, authority: trustme.CA) -> None:
     certificate(namespace, "clients", authority, authority.issue_cert(_name(namespace), "127.0.0.1"))
+    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
 
 
 @pytest.fixture
 def authority(namespace: Namespace) -> trustme.CA:
     """Whoever vouches for the servers, to clients and to each other."""
     authority = trustme.CA()
-    _for_clients(namespace, authority)
-    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
+    _certificates(namespace, authority)
     return authority
 
 
@@ -98,23 +98,34 @@ def test_servers_that_do_not_trust_each_other_are_ready_and_fail_requests(
         assert "DEADLINE_EXCEEDED" in _refused(client)
 
 
-def test_a_certificate_that_is_replaced_is_shown_without_a_restart(
+def _shown(namespace: Namespace, *ports: int) -> list[str]:
+    """The certificates that servers show at some ports, in their order."""
+    found = []
+    for pod in namespace.servers():
+        for port in ports:
+            with namespace.forward(pod["metadata"]["name"], port) as address:
+                host, _, local = address.partition(":")
+                found.append(ssl.get_server_certificate((host, int(local))))
+    return found
+
+
+def test_certificates_that_are_replaced_are_shown_without_a_restart_or_a_failure(
     helm: Helm, namespace: Namespace, postgres: None, authority: trustme.CA
 ) -> None:
     assert helm.install(on_postgres(server=_SERVER)).ok
     before = {pod["metadata"]["uid"] for pod in namespace.servers()}
+    grpc_and_dispatch, http_and_metrics = (50051, 50053), (8443, 9090)
+    shown, others = _shown(namespace, *grpc_and_dispatch), _shown(namespace, *http_and_metrics)
+    ca, name = authority.cert_pem.bytes(), _name(namespace)
     with relay(namespace) as address:
         _client(namespace, address, authority).write()
-        other = trustme.CA()
-        _for_clients(namespace, other)
-
-        def served() -> bool:
-            try:
-                return all(_client(namespace, address, other).check() for _ in range(10))
-            except grpc.RpcError:
-                return False
-
-        wait("the new certificate", served, 180)
+        with Load("certificates replaced", address, KEY, ca=ca, name=name) as load:
+            _certificates(namespace, authority)
+            wait("the new ones", lambda: not set(shown) & set(_shown(namespace, *grpc_and_dispatch)), 180)
+            assert _ask(_client(namespace, address, authority)) == []
+        assert load.unharmed()
+    # SpiceDB reads these when it starts, and never again.
+    assert _shown(namespace, *http_and_metrics) == others
     after = namespace.servers()
     assert {pod["metadata"]["uid"] for pod in after} == before
     assert all(pod["status"]["containerStatuses"][0]["restartCount"] == 0 for pod in after)

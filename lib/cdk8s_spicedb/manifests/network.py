@@ -11,8 +11,8 @@ from .metadata import Objects
 from .template import Manifest
 
 Peers = Sequence[NetworkPeer] | None
-_DNS = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-_API_SERVER = (443, 6443)
+_DNS, _OPENSHIFT_DNS = 53, 5353
+"""The ports of DNS servers' pods: policies look at those, whatever port their Service has."""
 
 
 def network_policy(
@@ -22,7 +22,7 @@ def network_policy(
     policies = props.network_policies
     if policies is None:
         return []
-    egress = [{"ports": _DNS}, *_EGRESS[component](props, policies)]
+    egress = [{"ports": _dns(props)}, *_EGRESS[component](props, policies)]
     spec = {
         "podSelector": {"matchLabels": selector_labels(props.name, component)},
         "policyTypes": ["Ingress", "Egress"],
@@ -59,7 +59,7 @@ def _of_migration(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Ma
 
 
 def _of_cleanup(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifest]:
-    yield from _rule("to", policies.api_server, _API_SERVER)
+    yield from _rule("to", policies.api_server, policies.api_server_ports)
 
 
 def _of_clients(props: SpiceDBProps, _: NetworkPolicies) -> Iterator[Manifest]:
@@ -73,6 +73,11 @@ _EGRESS = {
     Component.MIGRATION: _of_migration,
     Component.CLEANUP: _of_cleanup,
 }
+
+
+def _dns(props: SpiceDBProps) -> list[Manifest]:
+    ports = (_DNS, _OPENSHIFT_DNS) if props.openshift else (_DNS,)
+    return [{"protocol": protocol, "port": port} for port in ports for protocol in ("UDP", "TCP")]
 
 
 def _servers(props: SpiceDBProps) -> Manifest:

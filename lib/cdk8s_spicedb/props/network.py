@@ -82,6 +82,7 @@ class NetworkPolicies:
 
     Servers reach each other, the database, DNS, and the API server, by which they find each other; the migration
     reaches the database, and the clean-up the API server. They count where the cluster's network enforces policies.
+    DNS is at port 53; with ``SpiceDBProps.openshift`` also at 5353, where OpenShift's DNS pods listen.
     Peers are lists; None is everybody, and an empty list nobody.
     """
 
@@ -96,7 +97,10 @@ class NetworkPolicies:
     """The port of the database, where it is in a URI that only the Secret knows. Default: the datastore's ``port``, or
     the engine's usual one."""
     api_server: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
-    """Where Kubernetes' API server is. Default: anywhere, at 443 and 6443 alone: its address is no pod's."""
+    """Where Kubernetes' API server is. Default: anywhere, at its ports alone: its address is no pod's."""
+    api_server_ports: Sequence[int] = field(default=(443, 6443), metadata=each(whole_number(1, 65535)))
+    """The ports of the API server's own address (``kubectl get endpoints kubernetes``). Default: 443 and 6443, which
+    nearly all clusters have; MicroK8s has 16443."""
     egress: Sequence[Egress] = field(
         default=(), metadata=each(instance(Egress, "an Egress(ports=…)", "write Egress(ports=[4317])"))
     )

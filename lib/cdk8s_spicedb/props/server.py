@@ -86,7 +86,7 @@ class ServerProps(Availability, Exposure, Probes, Telemetry, Ports, PodProps):
     restart_on_secret_change: bool = field(default=False, metadata=flag())
     """Lets Stakater's Reloader, where the cluster has it, restart the servers one after the other when a Secret that
     they read changes (``reloader.stakater.com/auto``). Default: off; what a variable holds, such as a password, then
-    counts from the next release on, and certificates that clients see count at once in either case."""
+    counts from the next release on. The certificates of gRPC and dispatch count at once in either case."""
     service_account: str | None = field(
         default=None, converter=account_name, metadata=optional(service_account_check())
     )

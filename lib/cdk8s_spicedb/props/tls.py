@@ -18,8 +18,9 @@ T = TypeVar("T", bound="TLS")
 class TLS:
     """A certificate and its key, from Secrets that exist already.
 
-    SpiceDB reads both again when their Secret changes; it takes Kubernetes up to two minutes to bring the change to the
-    pods, and no restart is needed.
+    When their Secret changes, gRPC and dispatch show the new certificate without a restart, as soon as Kubernetes has
+    brought it to the pods, which takes up to two minutes. The HTTP gateway and metrics show it from the next restart on
+    (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
     """
 
     certificate: SecretKey = field(converter=required_secret_key, metadata=secret_key("the certificate"))
