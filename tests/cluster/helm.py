@@ -47,11 +47,15 @@ class Helm:
 
     @contextmanager
     def upgrading(
-        self, *props: SpiceDBProps, extra: Sequence[Object] = (), release: str = "release"
+        self,
+        *props: SpiceDBProps,
+        extra: Sequence[Object] = (),
+        release: str = "release",
+        arguments: Sequence[str] = ("--timeout=90s",),
     ) -> Iterator[subprocess.Popen[str]]:
         """An upgrade that is under way, and over when the context is."""
-        arguments = ("upgrade", release, self.chart(*props, extra=extra), "--timeout=90s", "--wait")
-        with self._namespace.background(*arguments, program=self.program) as process:
+        command = ("upgrade", release, self.chart(*props, extra=extra), "--wait", *arguments)
+        with self._namespace.background(*command, program=self.program) as process:
             yield process
 
     def rollback(self, revision: int, release: str = "release", timeout: int = 60) -> Outcome:

@@ -6,21 +6,22 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import attrs
 import grpc
 
-from cdk8s_spicedb import MigrationProps
+from cdk8s_spicedb import MigrationProps, Resources
 
 from .client import Client, Load, relay
 from .cluster import Namespace, wait
 from .conftest import KEY
 from .databases import POSTGRES, USER, postgres_query, postgres_revision
 from .helm import Helm
+from .link import link
 from .props import NEW, NEW_HEAD, OLD, on_postgres
 
 _PATIENT = MigrationProps(restart_policy="Never", backoff_limit=6)
-_LOCK = "BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(12); COMMIT"
 _PSQL = ("exec", POSTGRES.name, "--", "psql", "--host=/run/postgresql", f"--username={USER}")
 
 
@@ -43,9 +44,10 @@ def _away(namespace: Namespace) -> Iterator[None]:
 
 
 @contextmanager
-def _held(namespace: Namespace) -> Iterator[None]:
-    """Somebody holds for a while what the migration has to change."""
-    with namespace.background(*_PSQL, f"--command={_LOCK}") as holder:
+def _held(namespace: Namespace, tables: str = "alembic_version", seconds: int = 12) -> Iterator[None]:
+    """Somebody holds tables for a while: by default one that the migration has to change."""
+    lock = f"BEGIN; LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
+    with namespace.background(*_PSQL, f"--command={lock}") as holder:
         wait("the lock", lambda: postgres_query(namespace, "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'"))
         yield
         assert holder.wait(timeout=60) == 0
@@ -91,8 +93,7 @@ def test_servers_serve_again_by_themselves_when_the_database_was_away(
         wait("an answer", lambda: _answers(address), 90)
         print(f"the first answer {time.monotonic() - start:.1f} s after the database is back")
         wait("answers of all servers", lambda: all(_answers(address) for _ in range(20)), 90)
-        restarts = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in namespace.servers()]
-        assert restarts == [0, 0]
+        assert _restarts(namespace) == [0, 0]
         with Load("an upgrade after the database was away", address, KEY) as load:
             again = helm.upgrade(on_postgres(NEW, migration=_PATIENT))
         assert again.ok, again.output
@@ -109,6 +110,45 @@ def test_a_slow_database_slows_the_upgrade_and_loses_nothing(helm: Helm, namespa
         assert upgrade.ok, upgrade.output
         assert upgrade.seconds > 10
         assert load.unharmed()
+
+
+def test_servers_wait_for_a_slow_database_and_answer(helm: Helm, namespace: Namespace, postgres: None) -> None:
+    assert helm.install(on_postgres()).ok
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        with _held(namespace, "relation_tuple", 6):
+            start = time.monotonic()
+            # What servers remember they answer at once; of this they have to ask the database.
+            assert not client.check("unheard-of")
+            seconds = time.monotonic() - start
+    print(f"an answer after {seconds:.1f} s, while the database gave none for 6 s")
+    assert seconds > 2
+    assert _restarts(namespace) == [0, 0]
+
+
+def _restarts(namespace: Namespace) -> list[int]:
+    return [pod["status"]["containerStatuses"][0]["restartCount"] for pod in namespace.servers()]
+
+
+def test_an_api_server_that_is_away_meanwhile_stops_no_upgrade(
+    any_helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path
+) -> None:
+    assert any_helm.install(on_postgres(OLD)).ok
+    with relay(namespace) as address, link(tmp_path) as way:
+        Client(address, KEY).write()
+        arguments = (f"--kubeconfig={way.kubeconfig}", "--timeout=90s")
+        with (
+            Load("an upgrade while the API server is away", address, KEY) as load,
+            any_helm.upgrading(on_postgres(NEW, migration=_PATIENT), arguments=arguments) as upgrade,
+        ):
+            with _held(namespace):
+                wait("the migration", lambda: _running(namespace))
+                way.cut(5)
+            output, _ = upgrade.communicate(timeout=120)
+            assert upgrade.returncode == 0, output
+        assert load.unharmed()
+    assert postgres_revision(namespace) == NEW_HEAD
 
 
 def test_a_migration_that_is_killed_goes_on_where_it_stopped(helm: Helm, namespace: Namespace, postgres: None) -> None:
@@ -137,16 +177,15 @@ def _running(namespace: Namespace) -> str | None:
 def test_a_full_node_stops_the_roll_out_and_no_server(helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert helm.install(on_postgres(OLD)).ok
     before = {pod["metadata"]["uid"] for pod in namespace.servers()}
-    greedy = attrs.evolve(
-        on_postgres(NEW), server=attrs.evolve(on_postgres().server, node_selector={"example.com/room": "none"})
-    )
+    much = {"cpu": "1000", "memory": "1Gi"}
+    server = attrs.evolve(on_postgres().server, resources=Resources(requests=much, limits=much))
     with relay(namespace) as address:
         Client(address, KEY).write()
         with Load("an upgrade for which there is no room", address, KEY) as load:
-            upgrade = helm.upgrade(greedy, timeout=20)
+            upgrade = helm.upgrade(attrs.evolve(on_postgres(NEW), server=server), timeout=20)
             assert not upgrade.ok
             events = namespace.kubectl("get", "events", "--field-selector=reason=FailedScheduling")
-            assert "node" in events
+            assert "Insufficient cpu" in events
             back = helm.rollback(1)
             assert back.ok, back.output
         assert load.unharmed()
