@@ -6,7 +6,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e snapshots imports plans chart build constraints clean
+.PHONY: help setup synth test check format e2e policies snapshots imports plans chart build constraints clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,23 @@ test: check ## all tests that need no cluster, with coverage
 e2e: setup ## the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
 	pytest tests/cluster --numprocesses 3 -rA --durations 5
 
+# In an environment of its own: it pins other versions of what the project uses. kube-score comes as Go alone.
+.policies/ready: tools/policies.txt
+	$(PYTHON) -m venv .policies
+	.policies/bin/python -m pip install --quiet --requirement tools/policies.txt
+	GOBIN=$(CURDIR)/.policies/bin go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+	@touch $@
+
+PRODUCTION := tests/snapshots/production/spicedb.k8s.yaml
+KUBE_SCORE := .policies/bin/kube-score score --kubernetes-version v1.30 --output-format ci \
+	--ignore-test container-image-pull-policy
+
+# Each exception has its reason in docs/reference/policies.md.
+policies: .policies/ready ## hold the manifests against checkov's and kube-score's policies; needs go
+	.policies/bin/checkov --config-file .checkov.yaml --file dist/spicedb.k8s.yaml $(PRODUCTION)
+	$(KUBE_SCORE) --ignore-test pod-networkpolicy dist/spicedb.k8s.yaml
+	$(KUBE_SCORE) $(PRODUCTION)
+
 snapshots: setup ## write the examples' manifests anew to tests/snapshots/; look at the difference
 	for example in examples/*/; do \
 		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
@@ -72,4 +89,4 @@ constraints: ## resolve the versions that constraints.txt pins, on the oldest Py
 	@rm -rf .constraints
 
 clean: ## remove what make installed and wrote, dist/ excepted
-	rm -rf .venv node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
+	rm -rf .venv .policies node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
