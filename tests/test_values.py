@@ -16,9 +16,11 @@ import yaml
 from cdk8s_spicedb import (
     Autoscaling,
     CleanupProps,
+    DispatchTLS,
     Memory,
     MigrationPhase,
     MigrationProps,
+    PermissionTest,
     SecretKey,
     ServerProps,
     SpiceDBProps,
@@ -306,6 +308,15 @@ def test_the_notes_follow_the_values(values: dict[str, Any], says: str, chart: C
     folder = chart(BASE)
     assert says in notes(folder, values)
     assert says not in notes(folder)
+
+
+def test_the_notes_say_what_dispatch_and_tests_need(chart: Callable[[SpiceDBProps], Path]) -> None:
+    test = PermissionTest(resource="document", permission="read", subject="user")
+    server = ServerProps(dispatch_tls=DispatchTLS.from_secret("dispatch"))
+    text, plain = notes(chart(of(server=server, test=test))), notes(chart(BASE))
+    for said in ("a certificate that has to hold the name\nspicedb.authz;", "  helm test release --namespace authz\n"):
+        assert said in text
+        assert said not in plain
 
 
 def test_the_notes_of_the_memory_engine_know_of_no_migration(chart: Callable[[SpiceDBProps], Path]) -> None:

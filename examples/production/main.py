@@ -57,12 +57,15 @@ PROPS = SpiceDBProps(
         read_pool=Pool(max_open=8),
         write_pool=Pool(max_open=4),
         max_connections=150,  # 12 of each of the 10 servers, and of those that a roll-out adds
+        read_replicas=["postgres-read"],
+        read_replica_pool=Pool(max_open=8),
         gc_window=timedelta(hours=6),
     ),
     server=ServerProps(
         autoscaling=Autoscaling(min_replicas=3, max_replicas=10),
         grpc_tls=TLS.from_secret("spicedb-grpc"),
         dispatch_tls=DispatchTLS.from_secret("spicedb-dispatch"),
+        metrics_tls=TLS.from_secret("spicedb-grpc"),
         tracing=Tracing(endpoint="collector.tracing:4317", insecure=True),
         restart_on_secret_change=True,
     ),

@@ -30,13 +30,15 @@ class Database:
     """The Secret that is mounted at /certificates, which its group may read."""
 
     def start(self, namespace: Namespace) -> None:
-        labels = {"app": self.name}
-        service = {"selector": labels, "ports": [{"port": self.port}]}
-        namespace.apply(
-            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name}, "spec": service},
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name, "labels": labels}, "spec": self._pod()},
-        )
+        self.also(namespace, self.name)
+        metadata = {"name": self.name, "labels": {"app": self.name}}
+        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod()})
         namespace.ready(f"app={self.name}")
+
+    def also(self, namespace: Namespace, name: str) -> None:
+        """Gives it another name, by which it is a replica that has all that the primary has."""
+        service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
+        namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
 
     def _pod(self) -> Object:
         volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}

@@ -60,12 +60,15 @@ def custom_resources(run_label: str) -> Iterator[None]:
 def authority(namespace: Namespace) -> trustme.CA:
     """Whoever vouches for the servers and for the database, which is there as well."""
     authority = trustme.CA()
-    certificate(namespace, "postgres", authority, authority.issue_cert(POSTGRES.name))
+    replica = "postgres-read"
+    certificate(namespace, "postgres", authority, authority.issue_cert(POSTGRES.name, replica))
     certificate(namespace, "spicedb-grpc", authority, authority.issue_cert(EXAMPLE["NAME"]))
     certificate(namespace, "spicedb-dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
     files = {"ssl": "on", "ssl_cert_file": "/certificates/tls.crt", "ssl_key_file": "/certificates/tls.key"}
-    arguments = ("postgres", *(f"-c{name}={value}" for name, value in files.items()))
+    # The replica is the primary by another name, and its connections are the primary's too.
+    arguments = ("postgres", "-cmax_connections=400", *(f"-c{name}={value}" for name, value in files.items()))
     attrs.evolve(POSTGRES, arguments=arguments, certificates="postgres").start(namespace)
+    POSTGRES.also(namespace, replica)
     return authority
 
 

@@ -32,13 +32,6 @@ _TUNED: dict[str, Any] = {
 }
 
 
-def _replica(namespace: Namespace, database: Database, name: str) -> str:
-    """Another name for a database, which so has all that the primary has."""
-    service = {"selector": {"app": database.name}, "ports": [{"port": database.port}]}
-    namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
-    return name
-
-
 @pytest.mark.parametrize(
     ("database", "datastore"),
     [
@@ -50,7 +43,9 @@ def test_servers_read_from_replicas(
     helm: Helm, namespace: Namespace, database: Database, datastore: PostgreSQL | MySQL
 ) -> None:
     database.start(namespace)
-    replicas = [_replica(namespace, database, f"replica-{number}") for number in (1, 2)]
+    replicas = ["replica-1", "replica-2"]
+    for replica in replicas:
+        database.also(namespace, replica)
     tuned: Datastore = attrs.evolve(datastore, read_replicas=replicas, read_replica_pool=_FEW)
     outcome = helm.install(on_postgres(datastore=tuned))
     assert outcome.ok, outcome.output

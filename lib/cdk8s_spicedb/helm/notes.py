@@ -37,6 +37,15 @@ def _installed(props: SpiceDBProps) -> Iterator[str]:
     yield "{{- with .Values.secrets.presharedKey }}"
     yield "Clients send the key that Secret {{ .name }} holds as {{ .key }}."
     yield "{{- end }}"
+    if props.server.dispatch_tls:
+        yield ""
+        yield "Servers show each other a certificate that has to hold the name"
+        yield f"{name}.{{{{ .Release.Namespace }}}}; without it they are ready, and fail requests."
+    if props.test:
+        yield ""
+        yield "Whether permissions can be checked, by every server, says:"
+        yield ""
+        yield f"  helm test {{{{ .Release.Name }}}} {_ON}"
 
 
 def _migration(props: SpiceDBProps) -> Iterator[str]:

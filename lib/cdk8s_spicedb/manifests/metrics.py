@@ -36,13 +36,15 @@ def _quantile(metric: str, matchers: str, *by: str) -> str:
     return f"histogram_quantile(0.99, {_rate(f'{metric}_bucket', matchers, 'le', *by)})"
 
 
+def _failed_part(matchers: str) -> str:
+    """Without a failure there is no such series; nothing is then a part of none, not unknown."""
+    whole, failed = (_rate("grpc_server_handled_total", each) for each in (matchers, f"{matchers},{_FAILED}"))
+    return f"({failed} or 0 * {whole}) / {whole}"
+
+
 REQUESTS = Query("Requests", "reqps", _rate("grpc_server_handled_total", _CLIENTS, "grpc_method"))
 FAILURES = Query("Failures, by code", "reqps", _rate("grpc_server_handled_total", f"{_CLIENTS},{_FAILED}", "grpc_code"))
-ERROR_RATIO = Query(
-    "Failed requests",
-    "percentunit",
-    f"{_rate('grpc_server_handled_total', f'{_CLIENTS},{_FAILED}')} / {_rate('grpc_server_handled_total', _CLIENTS)}",
-)
+ERROR_RATIO = Query("Failed requests", "percentunit", _failed_part(_CLIENTS))
 LATENCY = Query("Latency, 99 of 100 requests", "s", _quantile("grpc_server_handling_seconds", _CLIENTS, "grpc_method"))
 CHECK_LATENCY = Query(
     "Latency, 99 of 100 permission checks",
@@ -50,11 +52,7 @@ CHECK_LATENCY = Query(
     _quantile("grpc_server_handling_seconds", f'{_CLIENTS},grpc_method="CheckPermission"'),
 )
 DISPATCHES = Query("Dispatched requests", "reqps", _rate("grpc_server_handled_total", _DISPATCH, "grpc_method"))
-DISPATCH_ERRORS = Query(
-    "Failed dispatched requests",
-    "percentunit",
-    f"{_rate('grpc_server_handled_total', f'{_DISPATCH},{_FAILED}')} / {_rate('grpc_server_handled_total', _DISPATCH)}",
-)
+DISPATCH_ERRORS = Query("Failed dispatched requests", "percentunit", _failed_part(_DISPATCH))
 PEERS = Query("Servers that servers see", "short", f"min by (namespace, pod) (kuberesolver_addresses_total{{{_API}}})")
 CACHE_HITS = Query(
     "Cache hits",

@@ -89,8 +89,8 @@ class NetworkPolicies:
     clients: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
     """Who may use the API, by gRPC and HTTP. Default: everybody; the preshared key is asked for in any case."""
     monitoring: Sequence[NetworkPeer] | None = field(default=(), metadata=_PEERS)
-    """Who may read metrics. Default: nobody, because that port also serves profiles and the configuration, without a
-    key; name Prometheus here."""
+    """Who may read metrics. Default: nobody, because that port also serves profiles of the program, without a key; name
+    Prometheus here."""
     database: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
     """Where the database is. Default: anywhere, at its port alone."""
     database_port: int | None = field(default=None, metadata=optional(whole_number(1, 65535)))

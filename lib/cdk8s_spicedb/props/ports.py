@@ -27,7 +27,7 @@ class Ports:
     """Serves the HTTP gateway on port 8443 (``--http-enabled``). Default: off, as in SpiceDB; clients use gRPC."""
     metrics_enabled: bool = field(default=True, metadata=flag())
     """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Default: on, as in SpiceDB. The port also serves
-    profiles and the configuration, without a key."""
+    profiles of the program, without a key."""
     grpc_tls: TLS | None = field(default=None, metadata=_TLS)
     """The certificate that clients see at gRPC (``--grpc-tls-cert-path`` and ``-key-path``), for the names by which
     they reach it, such as ``spicedb.authz.svc``. Default: no TLS."""
