@@ -76,6 +76,11 @@ class Manifests:
             raise AssertionError(f"{len(found)} of kind {kind}{of} instead of one; there is: {there}")
         return found[0]
 
+    def named(self, kind: str, name: str) -> Object:
+        """The object of a kind and a name."""
+        (found,) = (each for each in self.all(kind) if each["metadata"]["name"] == name)
+        return found
+
     def pod(self, kind: str, component: str | None = None) -> Object:
         """The pod spec of the only object of a kind."""
         spec: Object = self.one(kind, component)["spec"]["template"]["spec"]

@@ -34,7 +34,7 @@ def test_the_labels_are_on_every_object_and_in_no_selector() -> None:
     chart = SpiceDBChart(cdk8s.Testing.app(), "spicedb", BASE, labels={"team": "identity"})
     found = manifests(chart)
     assert {each["metadata"]["labels"]["team"] for each in found.objects} == {"identity"}
-    assert "team" not in found.one("Service")["spec"]["selector"]
+    assert "team" not in found.named("Service", "spicedb")["spec"]["selector"]
     assert "team" not in found.one("Deployment")["spec"]["selector"]["matchLabels"]
 
 

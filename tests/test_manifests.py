@@ -25,7 +25,7 @@ def test_constructs_render_the_same(props: SpiceDBProps, delivery: Delivery) -> 
 
 def test_the_migration_comes_first_and_the_clean_up_last() -> None:
     components = [found["metadata"]["labels"]["app.kubernetes.io/component"] for found in release_manifests(PROPS)]
-    assert components == ["migration", *["server"] * 6, *["cleanup"] * 4]
+    assert components == ["migration", *["server"] * 8, *["cleanup"] * 4]
 
 
 def test_nothing_is_cleaned_up_where_that_is_disabled() -> None:

@@ -167,10 +167,9 @@ def test_names_are_asked_for_where_openshift_answers_too() -> None:
 
 
 def test_the_service_of_everybody_in_the_cluster_stays_as_it_is() -> None:
-    services = found(server=ServerProps(external_service=ExternalService(), http_enabled=True)).all("Service")
-    own, external = services
-    assert own["spec"] == found(server=ServerProps(http_enabled=True)).one("Service")["spec"]
-    assert external["metadata"]["name"] == "spicedb-external"
+    objects = found(server=ServerProps(external_service=ExternalService(), http_enabled=True))
+    own, external = (objects.named("Service", name) for name in ("spicedb", "spicedb-external"))
+    assert own == found(server=ServerProps(http_enabled=True)).named("Service", "spicedb")
     assert external["spec"]["type"] == "LoadBalancer"
     assert external["spec"]["selector"] == own["spec"]["selector"]
     assert [port["name"] for port in external["spec"]["ports"]] == ["grpc", "http"]
@@ -183,7 +182,7 @@ def test_an_external_service_is_as_the_cloud_wants_it() -> None:
         load_balancer_source_ranges=["10.0.0.0/8"],
         external_traffic_policy="Local",
     )
-    _, service = found(server=ServerProps(external_service=external)).all("Service")
+    service = found(server=ServerProps(external_service=external)).named("Service", "spicedb-external")
     assert service["metadata"]["annotations"] == {"example.com/scheme": "internal"}
     assert service["spec"]["loadBalancerClass"] == "example.com/nlb"
     assert service["spec"]["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
@@ -192,7 +191,8 @@ def test_an_external_service_is_as_the_cloud_wants_it() -> None:
 
 def test_services_say_what_grpc_speaks() -> None:
     server = ServerProps(app_protocol="kubernetes.io/h2c", external_service=ExternalService(type="NodePort"))
-    for service in found(server=server).all("Service"):
+    for name in ("spicedb", "spicedb-external"):
+        service = found(server=server).named("Service", name)
         protocols = {port["name"]: port.get("appProtocol") for port in service["spec"]["ports"]}
         assert protocols.pop("grpc") == "kubernetes.io/h2c"
         assert set(protocols.values()) <= {None}

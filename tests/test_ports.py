@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from cdk8s_spicedb import Memory, ServerProps, SpiceDBProps
+from cdk8s_spicedb import DispatchTLS, Memory, ServerProps, SpiceDBProps
 from cdk8s_spicedb.ports import open_ports
 from tests.synth import POSTGRES
 
-ALL = {"grpc": 50051, "http": 8443, "metrics": 9090, "dispatch": 50053}
+TLS = DispatchTLS.from_secret("dispatch")
+ALL = {"grpc": 50051, "http": 8443, "metrics": 9090, "dispatch": 50053, "dispatch-tls": 50053}
 
 
 @pytest.mark.parametrize(
     ("server", "closed"),
     [
-        (ServerProps(http_enabled=True), set()),
-        (ServerProps(), {"http"}),
-        (ServerProps(metrics_enabled=False), {"http", "metrics"}),
-        (ServerProps(dispatch_enabled=False), {"http", "dispatch"}),
+        (ServerProps(http_enabled=True), {"dispatch-tls"}),
+        (ServerProps(), {"http", "dispatch-tls"}),
+        (ServerProps(metrics_enabled=False), {"http", "metrics", "dispatch-tls"}),
+        (ServerProps(dispatch_enabled=False), {"http", "dispatch", "dispatch-tls"}),
+        (ServerProps(dispatch_tls=TLS), {"http", "dispatch"}),
     ],
 )
 def test_a_port_is_open_where_something_listens(server: ServerProps, closed: set[str]) -> None:

@@ -10,6 +10,7 @@ import cdk8s
 import pytest
 
 from cdk8s_spicedb import (
+    DispatchTLS,
     Memory,
     MigrationProps,
     Resources,
@@ -52,8 +53,16 @@ def template(props: SpiceDBProps | None = None, **changes: Any) -> Object:
 
 def test_the_servers_are_these_objects() -> None:
     found = servers()
-    assert found.kinds == ["ServiceAccount", "Role", "RoleBinding", "Service", "Deployment", "PodDisruptionBudget"]
-    assert {each["metadata"]["name"] for each in found.objects} == {"spicedb"}
+    assert [(each["kind"], each["metadata"]["name"]) for each in found.objects] == [
+        ("ServiceAccount", "spicedb"),
+        ("Service", "spicedb"),
+        ("Role", "spicedb"),
+        ("RoleBinding", "spicedb"),
+        ("Service", "spicedb-dispatch"),
+        ("Service", "spicedb-dispatch-tls"),
+        ("Deployment", "spicedb"),
+        ("PodDisruptionBudget", "spicedb"),
+    ]
 
 
 def test_the_servers_are_no_hooks() -> None:
@@ -70,7 +79,7 @@ def test_servers_with_nothing_set_run_with_these_arguments() -> None:
         "--telemetry-endpoint=",
         "--skip-release-check=true",
         "--dispatch-cluster-enabled=true",
-        "--dispatch-upstream-addr=kubernetes:///spicedb:dispatch",
+        "--dispatch-upstream-addr=kubernetes:///spicedb-dispatch:dispatch",
         "--termination-log-path=/dev/termination-log",
     ]
 
@@ -244,7 +253,12 @@ def test_kubernetes_waits_until_a_server_has_drained(server: dict[str, Any], sec
 def test_servers_that_dispatch_may_watch_their_own_endpoints_and_nothing_else() -> None:
     found = servers()
     assert found.one("Role")["rules"] == [
-        {"apiGroups": [""], "resources": ["endpoints"], "resourceNames": ["spicedb"], "verbs": ["get", "watch"]}
+        {
+            "apiGroups": [""],
+            "resources": ["endpoints"],
+            "resourceNames": ["spicedb-dispatch"],
+            "verbs": ["get", "watch"],
+        }
     ]
     binding = found.one("RoleBinding")
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "spicedb"}
@@ -256,16 +270,34 @@ def test_servers_that_dispatch_may_watch_their_own_endpoints_and_nothing_else() 
 
 def test_servers_that_do_not_dispatch_have_no_rights_no_token_and_no_port_for_it() -> None:
     found = servers(server=ServerProps(dispatch_enabled=False))
-    assert found.kinds == ["ServiceAccount", "Service", "Deployment", "PodDisruptionBudget"]
+    assert not {"Role", "RoleBinding"} & set(found.kinds)
     assert found.pod("Deployment")["automountServiceAccountToken"] is False
-    assert not any("dispatch" in each for each in found.container("Deployment")["args"])
-    assert "dispatch" not in {port["name"] for port in found.one("Service")["spec"]["ports"]}
+    container = found.container("Deployment")
+    assert not any("dispatch" in each for each in [*container["args"], *(port["name"] for port in container["ports"])])
 
 
-def test_servers_dispatch_to_their_own_service() -> None:
-    args = servers(name="permissions").container("Deployment")["args"]
-    assert "--dispatch-upstream-addr=kubernetes:///permissions:dispatch" in args
-    assert servers(name="permissions").one("Role")["rules"][0]["resourceNames"] == ["permissions"]
+@pytest.mark.parametrize(
+    ("server", "port"),
+    [({}, "dispatch"), ({"dispatch_tls": DispatchTLS.from_secret("dispatch")}, "dispatch-tls")],
+)
+def test_servers_find_their_own_kind_by_a_service_of_its_own(server: dict[str, Any], port: str) -> None:
+    found = servers(name="permissions", server=ServerProps(**server))
+    name = f"permissions-{port}"
+    assert f"--dispatch-upstream-addr=kubernetes:///{name}:{port}" in found.container("Deployment")["args"]
+    assert found.one("Role")["rules"][0]["resourceNames"] == [name]
+    assert {"name": port, "containerPort": 50053} in found.container("Deployment")["ports"]
+    # One port and no more: of pods that do not have it by this name, SpiceDB would take another.
+    assert found.named("Service", name)["spec"]["ports"] == [{"name": port, "port": 50053, "targetPort": port}]
+    assert found.named("Service", name)["spec"]["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize(
+    "server", [{}, {"dispatch_enabled": False}, {"dispatch_tls": DispatchTLS.from_secret("dispatch")}]
+)
+def test_the_services_of_dispatch_are_there_whatever_servers_do_now(server: dict[str, Any]) -> None:
+    objects, usual = servers(server=ServerProps(**server)), servers()
+    for name in ("spicedb-dispatch", "spicedb-dispatch-tls"):
+        assert objects.named("Service", name) == usual.named("Service", name)
 
 
 def test_the_account_itself_hands_out_no_token() -> None:
@@ -281,26 +313,27 @@ def test_the_account_has_the_annotations_of_workload_identity() -> None:
 @pytest.mark.parametrize(
     ("server", "ports"),
     [
-        ({}, {"grpc": 50051, "metrics": 9090, "dispatch": 50053}),
-        ({"http_enabled": True}, {"grpc": 50051, "http": 8443, "metrics": 9090, "dispatch": 50053}),
-        ({"metrics_enabled": False}, {"grpc": 50051, "dispatch": 50053}),
+        ({}, {"grpc": 50051, "metrics": 9090}),
+        ({"http_enabled": True}, {"grpc": 50051, "http": 8443, "metrics": 9090}),
+        ({"metrics_enabled": False}, {"grpc": 50051}),
         ({"dispatch_enabled": False}, {"grpc": 50051, "metrics": 9090}),
         ({"metrics_enabled": False, "dispatch_enabled": False}, {"grpc": 50051}),
     ],
 )
-def test_service_and_container_open_the_same_ports(server: dict[str, Any], ports: dict[str, int]) -> None:
+def test_the_service_has_the_ports_of_the_container_but_dispatch(server: dict[str, Any], ports: dict[str, int]) -> None:
     found = servers(server=ServerProps(**server))
-    service = found.one("Service")["spec"]
+    service = found.named("Service", "spicedb")["spec"]
     assert service["type"] == "ClusterIP"
     assert service["ports"] == [{"name": n, "port": p, "targetPort": n} for n, p in ports.items()]
-    assert {port["name"]: port["containerPort"] for port in found.container("Deployment")["ports"]} == ports
+    own = {port["name"]: port["containerPort"] for port in found.container("Deployment")["ports"]}
+    assert own == {**ports, **({} if "dispatch_enabled" in server else {"dispatch": 50053})}
 
 
 def test_every_selector_is_the_components_and_selects_the_pods() -> None:
     found = servers(full_props(POSTGRES))
     selector = {**SELECTOR, "app.kubernetes.io/instance": "permissions"}
     deployment = found.one("Deployment")["spec"]
-    assert [service["spec"]["selector"] for service in found.all("Service")] == [selector, selector]
+    assert [service["spec"]["selector"] for service in found.all("Service")] == [selector] * 4
     assert deployment["selector"] == {"matchLabels": selector}
     assert selector.items() <= deployment["template"]["metadata"]["labels"].items()
 
@@ -398,4 +431,4 @@ def test_what_has_no_prop_is_patched() -> None:
     found = manifests(target)
     assert found.pod("Deployment")["priorityClassName"] == "high"
     assert found.one("Deployment")["spec"]["replicas"] == 9
-    assert found.one("Service")["spec"]["clusterIP"] == "None"
+    assert found.named("Service", "spicedb")["spec"]["clusterIP"] == "None"

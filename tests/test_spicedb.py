@@ -31,9 +31,11 @@ def test_a_spicedb_is_its_migration_then_its_servers_then_its_clean_up() -> None
     assert [(each["kind"], each["metadata"]["name"]) for each in found.objects] == [
         ("Job", "spicedb-migration"),
         ("ServiceAccount", "spicedb"),
+        ("Service", "spicedb"),
         ("Role", "spicedb"),
         ("RoleBinding", "spicedb"),
-        ("Service", "spicedb"),
+        ("Service", "spicedb-dispatch"),
+        ("Service", "spicedb-dispatch-tls"),
         ("Deployment", "spicedb"),
         ("PodDisruptionBudget", "spicedb"),
         ("ServiceAccount", "spicedb-migration-cleanup"),
@@ -101,14 +103,11 @@ def test_migration_and_clean_up_stand_alone() -> None:
 def test_two_spicedbs_in_one_chart_share_nothing() -> None:
     found = synth(BASE, attrs.evolve(BASE, name="other", server=ServerProps(replicas=3)))
     names = [(each["kind"], each["metadata"]["name"]) for each in found.objects]
-    assert len(names) == len(set(names)) == 22
-    first, second = found.all("Service")
+    assert len(names) == len(set(names)) == 26
     pods = [each["metadata"]["labels"] for each in found.templates]
-    for service in (first, second):
-        selector = service["spec"]["selector"]
-        assert [pod["app.kubernetes.io/instance"] for pod in pods if selector.items() <= pod.items()] == [
-            service["metadata"]["name"]
-        ]
+    for name in ("spicedb", "other"):
+        selector = found.named("Service", name)["spec"]["selector"]
+        assert [pod["app.kubernetes.io/instance"] for pod in pods if selector.items() <= pod.items()] == [name]
 
 
 def test_two_spicedbs_render_as_each_would_alone() -> None:
@@ -128,8 +127,8 @@ def test_clients_find_it_at_its_address(name: str, namespace: str | None, addres
     target = chart(namespace)
     spicedb = SpiceDB(target, "id", attrs.evolve(BASE, name=name))
     assert spicedb.grpc_address == address
-    assert spicedb.service_name == name == manifests(target).one("Service")["metadata"]["name"]
-    ports = {port["name"]: port["port"] for port in manifests(target).one("Service")["spec"]["ports"]}
+    assert spicedb.service_name == name == spicedb.server.service.name
+    ports = {port["name"]: port["port"] for port in manifests(target).named("Service", name)["spec"]["ports"]}
     assert address.endswith(f":{ports['grpc']}")
 
 
@@ -137,7 +136,7 @@ def test_its_labels_select_the_servers_pods_alone() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", BASE)
     found = manifests(target)
-    assert spicedb.labels == found.one("Service")["spec"]["selector"]
+    assert spicedb.labels == found.named("Service", "spicedb")["spec"]["selector"]
     hit = [each["metadata"]["labels"] for each in found.templates]
     assert [each["app.kubernetes.io/component"] for each in hit if spicedb.labels.items() <= each.items()] == ["server"]
 

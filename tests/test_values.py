@@ -314,7 +314,10 @@ def test_the_notes_say_what_dispatch_and_tests_need(chart: Callable[[SpiceDBProp
     test = PermissionTest(resource="document", permission="read", subject="user")
     server = ServerProps(dispatch_tls=DispatchTLS.from_secret("dispatch"))
     text, plain = notes(chart(of(server=server, test=test))), notes(chart(BASE))
-    for said in ("a certificate that has to hold the name\nspicedb.authz;", "  helm test release --namespace authz\n"):
+    for said in (
+        "a certificate that has to hold the name\nspicedb-dispatch-tls.authz;",
+        "  helm test release --namespace authz\n",
+    ):
         assert said in text
         assert said not in plain
 

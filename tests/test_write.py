@@ -76,7 +76,7 @@ def test_text_that_looks_like_a_template_survives_helm(tmp_path: Path) -> None:
     props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, annotations={"example.com/note": text})
     write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0"))
     objects = rendered(tmp_path / "steps" / "1-v1.56.0")
-    assert len(objects) == 11
+    assert len(objects) == 13
     for found in objects:
         assert found["metadata"]["annotations"]["example.com/note"] == text
 

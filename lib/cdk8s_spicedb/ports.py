@@ -1,11 +1,16 @@
-"""The ports that SpiceDB listens on by default, by the names that the Service gives them."""
+"""The ports that SpiceDB listens on by default, by the names that pods and Services give them."""
 
 from __future__ import annotations
 
 from .props import SpiceDBProps
 
-GRPC, HTTP, METRICS, DISPATCH = "grpc", "http", "metrics", "dispatch"
-NUMBERS = {GRPC: 50051, HTTP: 8443, METRICS: 9090, DISPATCH: 50053}
+GRPC, HTTP, METRICS, DISPATCH, DISPATCH_TLS = "grpc", "http", "metrics", "dispatch", "dispatch-tls"
+NUMBERS = {GRPC: 50051, HTTP: 8443, METRICS: 9090, DISPATCH: 50053, DISPATCH_TLS: 50053}
+
+
+def dispatch_port(props: SpiceDBProps) -> str:
+    """The name of the port at which servers reach each other."""
+    return DISPATCH_TLS if props.server.dispatch_tls else DISPATCH
 
 
 def open_ports(props: SpiceDBProps) -> dict[str, int]:
@@ -14,6 +19,6 @@ def open_ports(props: SpiceDBProps) -> dict[str, int]:
         GRPC: True,
         HTTP: props.server.http_enabled,
         METRICS: props.server.metrics_enabled,
-        DISPATCH: props.dispatches,
+        dispatch_port(props): props.dispatches,
     }
-    return {name: number for name, number in NUMBERS.items() if is_open[name]}
+    return {name: number for name, number in NUMBERS.items() if is_open.get(name)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,7 +86,10 @@ class Client:
 
 @define
 class Load:
-    """Checks made all the time, on several connections, until it is stopped; nothing is tried again."""
+    """Checks made all the time, on several connections, until it is stopped; nothing is tried again.
+
+    Every other one is of a document that nobody asked for before: no server remembers it, and some have to ask others.
+    """
 
     what: str
     address: str
@@ -124,12 +128,13 @@ class Load:
         client, last = Client(self.address, self.key, ca=self.ca, name=self.name), time.monotonic()
         while not self._stopped.is_set():
             try:
-                failure = None if client.check() else "permission denied"
+                denied, granted = client.check(f"document-{uuid.uuid4()}"), client.check()
+                failure = None if granted and not denied else f"granted: {granted}, and of nothing: {denied}"
             except grpc.RpcError as error:
                 failure = str(error)
             now = time.monotonic()
             if failure is None:
-                self.checks += 1
+                self.checks += 2
                 self.longest_gap, last = max(self.longest_gap, now - last), now
             else:
                 self.failures.append(failure)

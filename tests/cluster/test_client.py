@@ -62,7 +62,7 @@ def test_helm_test_fails_where_servers_cannot_reach_each_other(
     helm: Helm, namespace: Namespace, postgres: None
 ) -> None:
     authority = trustme.CA()
-    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
+    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb-dispatch-tls.{namespace.name}"))
     namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
     strange = DispatchTLS(
         certificate=SecretKey("dispatch", "tls.crt"),

@@ -63,7 +63,9 @@ def authority(namespace: Namespace) -> trustme.CA:
     replica = "postgres-read"
     certificate(namespace, "postgres", authority, authority.issue_cert(POSTGRES.name, replica))
     certificate(namespace, "spicedb-grpc", authority, authority.issue_cert(EXAMPLE["NAME"]))
-    certificate(namespace, "spicedb-dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
+    certificate(
+        namespace, "spicedb-dispatch", authority, authority.issue_cert(f"spicedb-dispatch-tls.{namespace.name}")
+    )
     files = {"ssl": "on", "ssl_cert_file": "/certificates/tls.crt", "ssl_key_file": "/certificates/tls.key"}
     # The replica is the primary by another name, and its connections are the primary's too.
     arguments = ("postgres", "-cmax_connections=400", *(f"-c{name}={value}" for name, value in files.items()))

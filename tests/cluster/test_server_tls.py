@@ -33,7 +33,7 @@ def _name(namespace: Namespace) -> str:
 
 def _certificates(namespace: Namespace, authority: trustme.CA) -> None:
     certificate(namespace, "clients", authority, authority.issue_cert(_name(namespace), "127.0.0.1"))
-    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb.{namespace.name}"))
+    certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb-dispatch-tls.{namespace.name}"))
 
 
 @pytest.fixture
@@ -89,6 +89,27 @@ def test_servers_that_do_not_trust_each_other_are_ready_and_fail_requests(
         client.write()
         # Health says nothing of it, and nobody is told why: the other server is simply never reached.
         assert "DEADLINE_EXCEEDED" in _refused(client)
+
+
+def test_dispatch_and_its_tls_are_switched_under_load(
+    helm: Helm, namespace: Namespace, postgres: None, authority: trustme.CA
+) -> None:
+    plain, alone = ServerProps(), ServerProps(dispatch_enabled=False)
+    encrypted = ServerProps(dispatch_tls=DispatchTLS.from_secret("dispatch"))
+    assert helm.install(on_postgres(server=plain)).ok
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+        for what, server in {"TLS on": encrypted, "dispatch off": alone, "dispatch on": plain}.items():
+            with Load(what, address, KEY) as load:
+                switched = helm.upgrade(on_postgres(server=server))
+                assert switched.ok, switched.output
+                namespace.settled()
+            assert load.unharmed()
+        with Load("back to TLS", address, KEY) as load:
+            back = helm.rollback(2)
+            assert back.ok, back.output
+            namespace.settled()
+        assert load.unharmed()
 
 
 def _shown(namespace: Namespace, *ports: int) -> list[str]:

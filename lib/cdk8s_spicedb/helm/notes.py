@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..folder import MARK
 from ..labels import CHECKSUM, Component, object_name
-from ..ports import GRPC, NUMBERS
+from ..ports import DISPATCH_TLS, GRPC, NUMBERS
 from ..props import SpiceDBProps
 from ..warning import phase_warning, version_warning
 
@@ -40,7 +40,7 @@ def _installed(props: SpiceDBProps) -> Iterator[str]:
     if props.server.dispatch_tls:
         yield ""
         yield "Servers show each other a certificate that has to hold the name"
-        yield f"{name}.{{{{ .Release.Namespace }}}}; without it they are ready, and fail requests."
+        yield f"{name}-{DISPATCH_TLS}.{{{{ .Release.Namespace }}}}; without it they are ready, and fail requests."
     if props.test:
         yield ""
         yield "Whether permissions can be checked, by every server, says:"

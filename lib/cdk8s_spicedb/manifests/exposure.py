@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..labels import Component, selector_labels
-from ..ports import GRPC, HTTP, NUMBERS, open_ports
+from ..ports import GRPC, HTTP, METRICS, NUMBERS, open_ports
 from ..props import ExternalService, GRPCRoute, Ingress, SpiceDBProps
 from .metadata import Objects
 from .template import Manifest, given
@@ -12,7 +12,8 @@ from .template import Manifest, given
 def exposure_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
     """The Service by which everybody in the cluster finds the servers, and what is asked for besides."""
     server = props.server
-    service = {"type": "ClusterIP", "selector": _selector(props), "ports": _ports(props, open_ports(props))}
+    ports = _ports(props, GRPC, HTTP, METRICS)
+    service = {"type": "ClusterIP", "selector": _selector(props), "ports": ports}
     return [
         objects.make("Service", {"spec": service}, annotations=server.service_annotations),
         *(_external(props, objects, server.external_service) if server.external_service else []),
@@ -22,14 +23,13 @@ def exposure_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
 
 
 def _external(props: SpiceDBProps, objects: Objects, service: ExternalService) -> list[Manifest]:
-    api = {name: port for name, port in open_ports(props).items() if name in (GRPC, HTTP)}
     spec = {
         "type": service.type,
         "selector": _selector(props),
         "externalTrafficPolicy": service.external_traffic_policy,
         "loadBalancerClass": service.load_balancer_class,
         "loadBalancerSourceRanges": list(service.load_balancer_source_ranges),
-        "ports": _ports(props, api),
+        "ports": _ports(props, GRPC, HTTP),
     }
     name, annotations = f"{objects.name}-external", service.annotations
     return [objects.make("Service", {"spec": given(spec)}, name=name, annotations=annotations)]
@@ -59,9 +59,11 @@ def _selector(props: SpiceDBProps) -> dict[str, str]:
     return selector_labels(props.name, Component.SERVER)
 
 
-def _ports(props: SpiceDBProps, ports: dict[str, int]) -> list[Manifest]:
+def _ports(props: SpiceDBProps, *names: str) -> list[Manifest]:
+    """Those of the ports that are open."""
     protocol = {GRPC: props.server.app_protocol}
     return [
         given({"name": name, "port": port, "targetPort": name, "appProtocol": protocol.get(name)})
-        for name, port in ports.items()
+        for name, port in open_ports(props).items()
+        if name in names
     ]

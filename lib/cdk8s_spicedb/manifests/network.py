@@ -39,8 +39,8 @@ def _ingress(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifes
     yield from _rule("from", policies.clients, api, also=[own])
     if METRICS in ports:
         yield from _rule("from", policies.monitoring, [ports[METRICS]])
-    if DISPATCH in ports:
-        yield {"from": [_servers(props)], "ports": _tcp([ports[DISPATCH]])}
+    if props.dispatches:
+        yield {"from": [_servers(props)], "ports": _tcp([NUMBERS[DISPATCH]])}
 
 
 def _of_servers(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifest]:

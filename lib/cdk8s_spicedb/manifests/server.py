@@ -8,11 +8,12 @@ from typing import Any
 from ..checksum import migration_checksum
 from ..env import EnvVar, arguments, container_env, variable
 from ..labels import CHECKSUM, Component, selector_labels
-from ..ports import DISPATCH, open_ports
+from ..ports import open_ports
 from ..props import ServerProps, SpiceDBProps
 from .availability import availability_manifests, topology_spread
+from .dispatch import dispatch_manifests, dispatch_settings
 from .exposure import exposure_manifests
-from .metadata import Objects, api_rule
+from .metadata import Objects
 from .monitoring import monitoring_manifests
 from .network import network_policy
 from .probe import probes
@@ -25,12 +26,10 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The objects of the servers."""
     objects = Objects(props, Component.SERVER)
     account = [] if props.server.service_account else [objects.service_account(props.service_account_annotations)]
-    # SpiceDB resolves kubernetes:///… by reading and watching the Endpoints of that one Service.
-    rule = api_rule("endpoints", "get", "watch", name=props.name)
     return [
         *account,
-        *(objects.role(rule, account=props.service_account) if props.dispatches else []),
         *exposure_manifests(props, objects),
+        *dispatch_manifests(props, objects),
         objects.make("Deployment", {"spec": _deployment(props)}, annotations=_reload(props.server)),
         *availability_manifests(props, objects),
         *network_policy(props, objects, Component.SERVER),
@@ -114,7 +113,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "metrics-enabled": None if server.metrics_enabled else False,
         **tls_settings(server),
         **telemetry_settings(props),
-        **(_dispatch(props) if props.dispatches else {}),
+        **dispatch_settings(props),
         "datastore-migration-phase": server.datastore_migration_phase,
         "experimental-schema-mode": server.schema_mode,
         "termination-log-path": termination_log(props),
@@ -122,11 +121,3 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "datastore-allowed-migrations": props.allowed_migrations,
     }
     return [*arguments(settings), *server.extra_args]
-
-
-def _dispatch(props: SpiceDBProps) -> dict[str, Any]:
-    return {
-        "dispatch-cluster-enabled": True,
-        # Without a namespace it is the pod's own.
-        "dispatch-upstream-addr": f"kubernetes:///{props.name}:{DISPATCH}",
-    }

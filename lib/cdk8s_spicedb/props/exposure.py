@@ -31,7 +31,7 @@ def _port() -> Metadata:
 class ExternalService:
     """A second Service, ``NAME-external``, for clients outside the cluster: of the API's ports alone.
 
-    The first one stays as it is, because servers find each other by it, at a port that is for nobody else.
+    The first one stays as it is: it also has the port of metrics, which is for nobody outside.
     """
 
     type: str = field(default="LoadBalancer", metadata=one_of("LoadBalancer", "NodePort"))

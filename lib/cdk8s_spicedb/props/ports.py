@@ -46,10 +46,11 @@ class Ports:
         ),
     )
     """The certificate that servers show each other (``--dispatch-cluster-tls-cert-path``, ``-key-path`` and
-    ``--dispatch-upstream-ca-path``), for the name ``NAME.NAMESPACE``. Default: no TLS."""
+    ``--dispatch-upstream-ca-path``), for the name ``NAME-dispatch-tls.NAMESPACE``. Default: no TLS. It
+    may be switched on and off under load: servers with it and servers without it do not meet."""
     dispatch_enabled: bool | None = field(default=None, metadata=optional(flag()))
     """Spreads the work of a request over the servers and shares their caches (``--dispatch-cluster-enabled`` and
-    ``--dispatch-upstream-addr``), for which they watch the endpoints of their own Service. Default: on, except with the
+    ``--dispatch-upstream-addr``), for which they watch the endpoints of a Service for it. Default: on, except with the
     memory engine, whose one server has nobody to share with."""
 
     @property

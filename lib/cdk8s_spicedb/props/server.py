@@ -91,7 +91,7 @@ class ServerProps(Availability, Exposure, Probes, Telemetry, Ports, PodProps):
         default=None, converter=account_name, metadata=optional(service_account_check())
     )
     """A ServiceAccount of your own for the servers, by name or as cdk8s-plus' object; with dispatch it may watch the
-    endpoints of the servers' Service. Default: one that has the release's name and can do nothing else."""
+    endpoints of the Service for that. Default: one that has the release's name and can do nothing else."""
     extra_args: Sequence[str] = field(
         factory=tuple,
         metadata=each(

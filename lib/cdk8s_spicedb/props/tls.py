@@ -40,8 +40,8 @@ class TLS:
 class DispatchTLS(TLS):
     """TLS between the servers, each of which is client of the others.
 
-    The certificate has to hold the DNS name ``NAME.NAMESPACE``, such as ``spicedb.authz``: it is what SpiceDB asks of
-    the others, whatever their addresses are. A ``ca`` that changes is read at the next restart.
+    The certificate has to hold the DNS name ``NAME-dispatch-tls.NAMESPACE``, such as ``spicedb-dispatch-tls.authz``: it
+    is what SpiceDB asks of the others, whatever their addresses are. A ``ca`` that changes is read at the next restart.
     """
 
     ca: SecretKey = field(converter=required_secret_key, metadata=secret_key("the CA's certificate"))
