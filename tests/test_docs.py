@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.checks import require
@@ -20,12 +21,19 @@ _PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "READ
 _README = (ROOT / "README.md").read_text()
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", _README, re.MULTILINE | re.DOTALL)
+def _blocks(language: str, text: str = _README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("block", _blocks("python"), ids=["example", "upgrade", "embedded"])
-def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
+_CODE = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in _PAGES
+    for number, block in enumerate(_blocks("python", page.read_text()), 1)
+]
+
+
+@pytest.mark.parametrize("block", _CODE)
+def test_code_runs(block: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -68,6 +76,15 @@ def test_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
+
+
+def test_every_exception_of_the_policies_has_its_reason() -> None:
+    settings = yaml.safe_load((ROOT / ".checkov.yaml").read_text())
+    left_out = [*settings["skip-check"], *re.findall(r"--ignore-test ([a-z-]+)", (ROOT / "Makefile").read_text())]
+    rows = re.findall(
+        r"^\| (?:checkov|kube-score) `.*", (ROOT / "docs/reference/policies.md").read_text(), re.MULTILINE
+    )
+    assert sorted(re.findall(r"(?:checkov|kube-score) `([\w-]+)`", "".join(rows))) == sorted(left_out)
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)

@@ -35,7 +35,7 @@ def test_may_delete_its_own_migration_and_nothing_else(helm: Helm, namespace: Na
         "watch": "endpoints",
     }.items():
         assert not namespace.can(account, verb, what), f"{verb} {what}"
-    assert namespace.can("spicedb", "watch", "endpoints/spicedb")
+    assert namespace.can("spicedb", "watch", "endpoints/spicedb-dispatch")
     for verb, what in {"list": "endpoints", "get": "secrets", "delete": "jobs.batch/spicedb-migration"}.items():
         assert not namespace.can("spicedb", verb, what), f"{verb} {what}"
 
