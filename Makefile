@@ -6,7 +6,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e policies snapshots imports plans chart build constraints clean
+.PHONY: help setup synth test check format e2e bench policies snapshots imports reference chart build constraints clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ test: check ## all tests that need no cluster, with coverage
 e2e: setup ## the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
 	pytest tests/cluster --numprocesses 3 -rA --durations 5
 
+bench: setup ## time it, beside the least that cdk8s can do
+	python bench/measure.py
+
 # In an environment of its own: it pins other versions of what the project uses. kube-score comes as Go alone.
 .policies/ready: tools/policies.txt
 	$(PYTHON) -m venv .policies
@@ -75,8 +78,9 @@ imports: setup ## write the bindings in imports/ anew from the schemas beside th
 	cdk8s import --check-upgrade=false --output .imports
 	@rm -rf imports/io && mv .imports/io imports/ && rm -rf .imports
 
-plans: setup ## write the plans in docs/reference/upgrades.md anew
+reference: setup ## write the pages of docs/reference/ anew that are made of the code
 	COLUMNS=100 PYTHONPATH=. python tools/plans.py
+	python tools/reference.py
 
 build: setup ## build the wheel and the sdist into build/
 	python -m hatchling build --directory build

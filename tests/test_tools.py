@@ -14,7 +14,7 @@ import pytest
 from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.releases import read_releases
 from tests.programs import ROOT
-from tools import plans, release
+from tools import plans, reference, release
 
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
 Registered = Mapping[str, list[str]]
@@ -186,7 +186,14 @@ def test_it_says_how_it_is_used() -> None:
         release.main([])
 
 
+def test_the_reference_is_of_the_props_as_they_are() -> None:
+    page = reference.page()
+    assert reference.PAGE.read_text() == page, "run: make reference"
+    assert "## ServerProps" in page
+    assert "``" not in page
+
+
 def test_the_plans_in_the_documentation_are_those_that_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    assert plans.PAGE.read_text() == plans.page(), "run: make plans"
+    assert plans.PAGE.read_text() == plans.page(), "run: make reference"
     assert len(plans.PLANS) == 10

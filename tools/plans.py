@@ -13,7 +13,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference" / "upgrades.md"
 _OPENING = """\
 # Upgrades that tell the most
 
-What `cdk8s-spicedb plan` prints for the upgrades in which there is most to know. `make plans` writes this page.
+What `cdk8s-spicedb plan` prints for the upgrades in which there is most to know. `make reference` writes this page.
 
 `ROLLBACK` says whether servers of the step before turn ready on what the step leaves behind, as a `helm rollback` needs
 them to. [Phases](../explanation/phases.md) says what the phases and modes are.

@@ -1,0 +1,104 @@
+"""Times whole processes and prints a table. Pairs take turns, because machines change their pace; the ratio counts.
+
+Usage: python bench/measure.py [RUNS]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBProps, write_helm_chart
+from cdk8s_spicedb.manifests import release_manifests
+
+ROOT = Path(__file__).parent.parent
+BENCH = ROOT / "bench"
+PYTHON = sys.executable
+PROPS = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
+AMOUNTS = (1, 10, 100, 400)
+
+
+@frozen
+class Run:
+    """One run of a process."""
+
+    seconds: float
+    mebibytes: float
+    """Of its largest process, node included."""
+
+
+def run(command: Sequence[str], folder: str) -> Run:
+    """Runs a program to its end, its output in a folder."""
+    start = time.perf_counter()
+    env = {**os.environ, "CDK8S_OUTDIR": f"{folder}/dist"}
+    with subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Run(time.perf_counter() - start, usage.ru_maxrss / 1024)
+
+
+def pairs(first: Sequence[str], second: Sequence[str], runs: int) -> tuple[list[Run], list[Run]]:
+    """Two programs in turn, after a run of each that does not count."""
+    found: tuple[list[Run], list[Run]] = ([], [])
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(runs + 1):
+            for command, into in zip((first, second), found, strict=True):
+                measured = run(command, folder)
+                if number:
+                    into.append(measured)
+    return found
+
+
+def row(what: str, first: list[Run], second: list[Run]) -> str:
+    """A row of the table: medians, and the median of the ratios pair by pair."""
+    ratio = statistics.median(one.seconds / other.seconds for one, other in zip(first, second, strict=True))
+    ours, bare = (statistics.median(each.seconds for each in runs) for runs in (first, second))
+    memory = statistics.median(each.mebibytes for each in first)
+    return f"| {what} | {ours:.2f} s | {bare:.2f} s | {ratio:.2f} | {memory:.0f} MiB |"
+
+
+def imports(*modules: str) -> list[str]:
+    return [PYTHON, "-c", "".join(f"import {module}\n" for module in modules) or "pass"]
+
+
+def main(runs: int = 5) -> None:
+    command_line = [str(Path(PYTHON).parent / "cdk8s-spicedb")]
+    plan = ["plan", "--engine", "postgres", "--from", "v1.13.0", "--to", "v1.56.0"]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}, median of {runs}\n")
+    print("| what | here | bare | ratio | memory |\n| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        for amount in AMOUNTS:
+            objects = Path(folder) / f"{amount}.json"
+            objects.write_text(json.dumps([release_manifests(PROPS)] * amount))
+            many, bare = [PYTHON, str(BENCH / "many.py"), str(amount)], [PYTHON, str(BENCH / "bare.py"), str(objects)]
+            print(row(f"{amount} SpiceDB, as cdk8s' ApiObjects", *pairs(many, bare, runs if amount < 100 else 1)))
+        for what, ours, bare in (
+            ("`import cdk8s_spicedb`, `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
+            ("the same, Python alone", imports("cdk8s_spicedb"), imports()),
+            ("with its constructs, `import cdk8s`", imports("cdk8s_spicedb.chart"), imports("cdk8s")),
+            ("`cdk8s-spicedb --help`, Python alone", [*command_line, "--help"], imports()),
+            ("`cdk8s-spicedb plan`, Python alone", [*command_line, *plan], imports()),
+        ):
+            print(row(what, *pairs(ours, bare, runs)))
+        write_helm_chart(f"{folder}/chart", PROPS)
+        render = "import helm_python, sys\nwith helm_python.Chart.load(sys.argv[1]) as chart: chart.render(values={})"
+        template = [PYTHON, "-c", render, f"{folder}/chart"]
+        print(row("a written chart, rendered by Helm; Helm loaded", *pairs(template, imports("helm_python"), runs)))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

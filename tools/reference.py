@@ -1,0 +1,58 @@
+"""Writes the reference of the props, ``docs/reference/props.md``, anew: ``python tools/reference.py``"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import cdk8s_spicedb
+from cdk8s_spicedb.schema import camel, field_texts
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "props.md"
+_OPENING = """\
+# Props
+
+Everything that can be said of a SpiceDB. In Python the names are those on the left, in a YAML file those in brackets.
+`make reference` writes this page from the docstrings.
+"""
+_FIRST = ("SpiceDBProps", "ServerProps", "MigrationProps", "CleanupProps", "SchemaProps", "PermissionTest")
+
+
+def page() -> str:
+    """The page, Markdown."""
+    # Whatever is known by its class needs no node: the constructs are not imported before they are asked for.
+    known = {name: kind for name, kind in vars(cdk8s_spicedb).items() if name in cdk8s_spicedb.__all__}
+    classes = [known[name] for name in _FIRST] + [
+        kind for name, kind in sorted(known.items()) if name not in _FIRST and _is_props(kind)
+    ]
+    return "\n".join([_OPENING, *(line for kind in classes for line in _section(kind))])
+
+
+def _is_props(kind: Any) -> bool:
+    is_said = getattr(kind, "__module__", "").startswith(("cdk8s_spicedb.props", "cdk8s_spicedb.datastore"))
+    return is_said and inspect.isclass(kind) and attrs.has(kind)
+
+
+def _section(kind: Any) -> Iterator[str]:
+    texts = field_texts(kind)
+    yield f"## {kind.__name__}\n"
+    yield _markdown(inspect.getdoc(kind) or "") + "\n"
+    if attrs.fields(kind):
+        yield "| Prop | Meaning |\n| --- | --- |"
+    for setting in attrs.fields(kind):
+        in_file = camel(setting.name)
+        shown = f"`{setting.name}`" + (f" (`{in_file}`)" if in_file != setting.name else "")
+        yield f"| {shown} | {_markdown(' '.join(texts[setting.name].split())).replace('|', chr(92) + '|')} |"
+    yield ""
+
+
+def _markdown(text: str) -> str:
+    return text.replace("``", "`")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
