@@ -16,7 +16,6 @@ from .datastore import (
 )
 from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
-from .plan import plan_upgrade
 from .props import (
     TLS,
     Alerts,
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from .chart import SpiceDBChart
     from .cleanup import Cleanup
     from .migration import Migration
+    from .plan import plan_upgrade
     from .server import Server
     from .spicedb import SpiceDB
     from .write import write_helm_chart, write_upgrade
@@ -120,13 +120,14 @@ __all__ = [
     "write_upgrade",
 ]
 
-# Whoever only plans or checks does not wait for cdk8s and node, nor for YAML.
+# Whoever only plans or checks does not wait for cdk8s and node, nor for YAML; whoever only renders, not for planning.
 _LATER = {
     "Cleanup": "cleanup",
     "Migration": "migration",
     "Server": "server",
     "SpiceDB": "spicedb",
     "SpiceDBChart": "chart",
+    "plan_upgrade": "plan",
     "write_helm_chart": "write",
     "write_upgrade": "write",
 }

@@ -16,7 +16,7 @@ def test_removes_its_own_finished_migration_alone(helm: Helm, namespace: Namespa
     assert helm.install(kept, release="other").ok
     assert helm.install(on_postgres()).ok
     wait("the Job's end", lambda: namespace.get("job", "spicedb-migration") is None, 20)
-    # Kubernetes removes these when it gets to it; whoever takes away a kind of objects keeps it from that for a while.
+    # Kubernetes removes these when it gets to it.
     wait("its pods' end", lambda: namespace.list("pods", component="migration", instance="spicedb") == [], 120)
     assert namespace.get("job", "other-migration")
     assert namespace.list("jobs", component="cleanup") == [], "Helm removes the clean-up itself"
