@@ -70,7 +70,7 @@ def test_the_tutorial_goes_as_it_says(namespace: Namespace, tmp_path: Path) -> N
             assert "password authentication failed" in output
         if command.startswith("helm rollback"):
             assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
-    assert [command.split()[0] for command in commands].count("helm") == 7
+    assert [command.split()[0] for command in commands].count("helm") == 8
     assert namespace.servers() == []
 
 
