@@ -13,6 +13,11 @@ def dispatch_port(props: SpiceDBProps) -> str:
     return DISPATCH_TLS if props.server.dispatch_tls else DISPATCH
 
 
+def dispatch_service(props: SpiceDBProps, port: str) -> str:
+    """The name of the Service by which servers with one of the ports of dispatch find each other."""
+    return f"{props.name}-{port}"
+
+
 def open_ports(props: SpiceDBProps) -> dict[str, int]:
     """The ports that the servers listen on."""
     is_open = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..folder import MARK
 from ..labels import CHECKSUM, Component, object_name
-from ..ports import DISPATCH_TLS, GRPC, NUMBERS
+from ..ports import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps
 from ..warning import phase_warning, version_warning
 
@@ -38,9 +38,10 @@ def _installed(props: SpiceDBProps) -> Iterator[str]:
     yield "Clients send the key that Secret {{ .name }} holds as {{ .key }}."
     yield "{{- end }}"
     if props.server.dispatch_tls:
+        service = dispatch_service(props, DISPATCH_TLS)
         yield ""
         yield "Servers show each other a certificate that has to hold the name"
-        yield f"{name}-{DISPATCH_TLS}.{{{{ .Release.Namespace }}}}; without it they are ready, and fail requests."
+        yield f"{service}.{{{{ .Release.Namespace }}}}; without it they are ready, and fail requests."
     if props.test:
         yield ""
         yield "Whether permissions can be checked, by every server, says:"

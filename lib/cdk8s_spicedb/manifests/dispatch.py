@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..env import Setting
 from ..labels import Component, selector_labels
-from ..ports import DISPATCH, DISPATCH_TLS, NUMBERS, dispatch_port
+from ..ports import DISPATCH, DISPATCH_TLS, NUMBERS, dispatch_port, dispatch_service
 from ..props import SpiceDBProps
 from .metadata import Objects, api_rule
 from .template import Manifest
@@ -21,11 +21,11 @@ def dispatch_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
     if props.datastore.most_replicas == 1:
         return []
     # SpiceDB resolves kubernetes:///… by reading and watching the Endpoints of that one Service.
-    rule = api_rule("endpoints", "get", "watch", name=_service(props, dispatch_port(props)))
+    rule = api_rule("endpoints", "get", "watch", name=dispatch_service(props, dispatch_port(props)))
     return [
         *(objects.role(rule, account=props.service_account) if props.dispatches else []),
         *(
-            objects.make("Service", {"spec": _spec(props, port)}, name=_service(props, port))
+            objects.make("Service", {"spec": _spec(props, port)}, name=dispatch_service(props, port))
             for port in (DISPATCH, DISPATCH_TLS)
         ),
     ]
@@ -39,12 +39,8 @@ def dispatch_settings(props: SpiceDBProps) -> dict[str, Setting]:
     return {
         "dispatch-cluster-enabled": True,
         # Without a namespace it is the pod's own.
-        "dispatch-upstream-addr": f"kubernetes:///{_service(props, port)}:{port}",
+        "dispatch-upstream-addr": f"kubernetes:///{dispatch_service(props, port)}:{port}",
     }
-
-
-def _service(props: SpiceDBProps, port: str) -> str:
-    return f"{props.name}-{port}"
 
 
 def _spec(props: SpiceDBProps, port: str) -> Manifest:
