@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -333,6 +335,28 @@ def test_constructs_are_constructs_of_cdk8s() -> None:
     chart = cdk8s_spicedb.SpiceDBChart(cdk8s.Testing.app(), "chart", of())
     assert isinstance(chart, cdk8s.Chart)
     assert isinstance(chart.spicedb.server.deployment, cdk8s.ApiObject)
+
+
+def test_nobody_waits_for_what_they_do_not_use(tmp_path: Path) -> None:
+    program = """
+import sys
+from cdk8s import App
+from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
+app = App(outdir=sys.argv[1])
+SpiceDBChart(app, "spicedb", SpiceDBProps(datastore=PostgreSQL(uri=SecretKey("spicedb", "uri"))))
+app.synth()
+print(*sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    used = set(run.stdout.split())
+    own = {name.removeprefix("cdk8s_spicedb.") for name in used if name.startswith("cdk8s_spicedb.")}
+    assert {"chart", "datastore.postgres", "manifests.server"} <= own
+    engines = {f"datastore.{name}" for name in ("cockroachdb", "memory", "mysql", "spanner", "integrity", "engines")}
+    options = {"props.client", "props.network", "props.patch", "manifests.alerts", "manifests.dashboard"}
+    assert not own & (engines | options | {"plan", "upgrade", "write", "helm", "file", "schema", "cli"})
+    assert not used & {"cdk8s_plus_27", "jsonpatch", "yaml"}
 
 
 def test_every_module_has_its_tests() -> None:

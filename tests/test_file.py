@@ -23,7 +23,7 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     Toleration,
 )
-from cdk8s_spicedb.datastore import ENGINES as KINDS
+from cdk8s_spicedb.datastore.engines import ENGINES as KINDS
 from cdk8s_spicedb.file import read_props
 from cdk8s_spicedb.schema import camel, settings
 from tests.synth import matrix

@@ -25,9 +25,9 @@ from cdk8s_spicedb import (
     known_releases,
     plan_upgrade,
 )
-from cdk8s_spicedb.datastore import ENGINES
+from cdk8s_spicedb.datastore.engines import ENGINES
+from cdk8s_spicedb.modes import SCHEMA_MODES
 from cdk8s_spicedb.releases import version_order
-from cdk8s_spicedb.upgrade import SCHEMA_MODES
 
 RELEASES = known_releases()
 MIGRATING: list[type[Datastore]] = [CockroachDB, MySQL, PostgreSQL, Spanner]

@@ -18,7 +18,7 @@ from cdk8s_spicedb import (
     plan_upgrade,
 )
 from cdk8s_spicedb.checks import problems
-from cdk8s_spicedb.upgrade import SCHEMA_MODES
+from cdk8s_spicedb.modes import SCHEMA_MODES
 from tests.synth import POSTGRES, synth
 
 MODES = list(SCHEMA_MODES)
@@ -38,15 +38,6 @@ def steps(current: str, target: str, *, schema_mode: str | None = None) -> list[
 def test_plans_and_steps_do_not_change(kind: type) -> None:
     assert attrs.inspect(kind).is_frozen
     assert all(setting.kw_only for setting in attrs.fields(kind))
-
-
-def test_the_modes_are_in_the_order_in_which_they_are_walked() -> None:
-    assert MODES == [
-        "read-legacy-write-legacy",
-        "read-legacy-write-both",
-        "read-new-write-both",
-        "read-new-write-new",
-    ]
 
 
 # ---------------------------------------------------------------- props at a step

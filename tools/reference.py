@@ -24,8 +24,7 @@ _FIRST = ("SpiceDBProps", "ServerProps", "MigrationProps", "CleanupProps", "Sche
 
 def page() -> str:
     """The page, Markdown."""
-    # Whatever is known by its class needs no node: the constructs are not imported before they are asked for.
-    known = {name: kind for name, kind in vars(cdk8s_spicedb).items() if name in cdk8s_spicedb.__all__}
+    known = {name: getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}
     classes = [known[name] for name in _FIRST] + [
         kind for name, kind in sorted(known.items()) if name not in _FIRST and _is_props(kind)
     ]

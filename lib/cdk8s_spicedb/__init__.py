@@ -3,17 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .datastore import (
-    CockroachDB,
-    Datastore,
-    ExpiredIntegrityKey,
-    Memory,
-    MySQL,
-    Pool,
-    PostgreSQL,
-    RelationshipIntegrity,
-    Spanner,
-)
+from .datastore.base import Datastore
 from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
 from .props import (
@@ -23,23 +13,16 @@ from .props import (
     CleanupProps,
     Dashboard,
     DispatchTLS,
-    Egress,
     ExternalService,
     GRPCRoute,
     Ingress,
     MigrationPhase,
     MigrationProps,
     Monitoring,
-    NetworkPeer,
-    NetworkPolicies,
-    Patch,
-    PatchOperation,
-    PermissionTest,
     PodMonitor,
     PodProps,
     Probe,
     Resources,
-    SchemaProps,
     ServerProps,
     SpiceDBProps,
     Toleration,
@@ -48,15 +31,25 @@ from .props import (
 )
 from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
 from .secret import SecretKey
-from .upgrade import UpgradePlan, UpgradeStep
 
 if TYPE_CHECKING:
     from .chart import SpiceDBChart
     from .cleanup import Cleanup
+    from .datastore.cockroachdb import CockroachDB
+    from .datastore.integrity import ExpiredIntegrityKey, RelationshipIntegrity
+    from .datastore.memory import Memory
+    from .datastore.mysql import MySQL
+    from .datastore.pool import Pool
+    from .datastore.postgres import PostgreSQL
+    from .datastore.spanner import Spanner
     from .migration import Migration
     from .plan import plan_upgrade
+    from .props.client import PermissionTest, SchemaProps
+    from .props.network import Egress, NetworkPeer, NetworkPolicies
+    from .props.patch import Patch, PatchOperation
     from .server import Server
     from .spicedb import SpiceDB
+    from .upgrade import UpgradePlan, UpgradeStep
     from .write import write_helm_chart, write_upgrade
 
 __all__ = [
@@ -120,13 +113,31 @@ __all__ = [
     "write_upgrade",
 ]
 
-# Whoever only plans or checks does not wait for cdk8s and node, nor for YAML; whoever only renders, not for planning.
+# Whoever only plans or checks does not wait for cdk8s and node, nor for YAML; whoever only renders, not for planning;
+# and nobody for engines and options of others.
 _LATER = {
     "Cleanup": "cleanup",
+    "CockroachDB": "datastore.cockroachdb",
+    "Egress": "props.network",
+    "ExpiredIntegrityKey": "datastore.integrity",
+    "Memory": "datastore.memory",
     "Migration": "migration",
+    "MySQL": "datastore.mysql",
+    "NetworkPeer": "props.network",
+    "NetworkPolicies": "props.network",
+    "Patch": "props.patch",
+    "PatchOperation": "props.patch",
+    "PermissionTest": "props.client",
+    "Pool": "datastore.pool",
+    "PostgreSQL": "datastore.postgres",
+    "RelationshipIntegrity": "datastore.integrity",
+    "SchemaProps": "props.client",
     "Server": "server",
+    "Spanner": "datastore.spanner",
     "SpiceDB": "spicedb",
     "SpiceDBChart": "chart",
+    "UpgradePlan": "upgrade",
+    "UpgradeStep": "upgrade",
     "plan_upgrade": "plan",
     "write_helm_chart": "write",
     "write_upgrade": "write",

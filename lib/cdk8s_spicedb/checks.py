@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from enum import Enum
 from functools import cache
+from pkgutil import resolve_name
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -130,10 +131,9 @@ def duration(least: timedelta, most: timedelta, fix: str) -> Metadata:
 
 
 def text(pattern: str, allowed: str, fix: str, *, most: int = 253, shown: bool = True) -> Metadata:
-    form = re.compile(pattern, re.ASCII)
-
     def accepts(value: object) -> bool:
-        return isinstance(value, str) and len(value) <= most and form.fullmatch(value) is not None
+        # Compiled when it is first asked, because most are not.
+        return isinstance(value, str) and len(value) <= most and re.fullmatch(pattern, value, re.ASCII) is not None
 
     schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": most}
     return check(allowed, accepts, fix, shown=shown, schema=schema)
@@ -155,8 +155,14 @@ def one_of(*values: str, fix: str = "") -> Metadata:
     )
 
 
-def instance(kind: type, allowed: str, fix: str, *, shown: bool = True) -> Metadata:
-    return check(allowed, lambda value: isinstance(value, kind), fix, shown=shown, schema={"kind": kind})
+def instance(kind: type | str, allowed: str, fix: str, *, shown: bool = True) -> Metadata:
+    """A value of a class, or of one that is said by its full name, so that it is imported by those who use it."""
+    return check(allowed, lambda value: isinstance(value, class_of(kind)), fix, shown=shown, schema={"kind": kind})
+
+
+def class_of(kind: type | str) -> type:
+    """The class that is given, or that has the name."""
+    return cast(type, resolve_name(kind)) if isinstance(kind, str) else kind
 
 
 def each(metadata: Metadata) -> Metadata:
@@ -256,8 +262,8 @@ def _is_checked(kind: type) -> bool:
 
 @cache
 def _rules(kind: type) -> list[tuple[tuple[str, ...], Rule]]:
-    members = (getattr(kind, name) for name in dir(kind))
-    return [(getattr(member, _READS), member) for member in members if hasattr(member, _READS)]
+    names = sorted({name for base in kind.__mro__ for name, member in vars(base).items() if hasattr(member, _READS)})
+    return [(getattr(member, _READS), member) for member in (getattr(kind, name) for name in names)]
 
 
 def require(props: object) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import attrs
 
-from .datastore import ENGINES
+from .datastore.engines import ENGINES
 from .delivery import Delivery
 from .errors import InvalidProps, SpiceDBError
+from .modes import SCHEMA_MODES
 from .plan import plan_upgrade
 from .props import SpiceDBProps, secret_keys
 from .releases import known_releases
 from .table import table
-from .upgrade import SCHEMA_MODES
 
 _FILE = "spicedb.yaml"
 _OPTIONS = {

@@ -21,13 +21,16 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from .checks import hide, problems, show
-from .datastore import ENGINES, Datastore
+from .datastore.base import Datastore
+from .datastore.engines import ENGINES
 from .errors import InvalidProps, Problem
 from .load import load
-from .props import SpiceDBProps
+from .props import SpiceDBProps, client, network, patch
 from .schema import DURATION, camel, for_files, settings
 from .secret import SecretKey
 
+_NAMES = {**vars(client), **vars(network), **vars(patch)}
+"""What props are annotated with and do not import."""
 _YAML = {"None": "null", "True": "true", "False": "false"}
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
@@ -117,7 +120,7 @@ def _is(origin: object) -> Callable[[Any], bool]:
 
 
 def _class(kind: type, converter: Converter) -> Any:
-    attrs.resolve_types(cast(Any, kind))
+    attrs.resolve_types(cast(Any, kind), localns=_NAMES)
     names: dict[str, Any] = {setting.name: override(rename=camel(setting.name)) for setting in settings(kind)}
     rest = {setting.name: override(omit=True) for setting in attrs.fields(cast(Any, kind)) if setting.name not in names}
     options: dict[str, Any] = {"_cattrs_forbid_extra_keys": True, "_cattrs_detailed_validation": True}

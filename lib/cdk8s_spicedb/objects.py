@@ -12,6 +12,12 @@ from cdk8s import ApiObject, ApiObjectMetadata, JsonPatch
 from constructs import Construct
 
 from .manifests import Manifest
+from .props import SpiceDBProps
+
+
+def is_checked(scope: Construct, props: SpiceDBProps) -> bool:
+    """Whether ``scope`` was made from these very props, and has checked them for its parts."""
+    return getattr(scope, "props", None) is props
 
 
 def add(scope: Construct, manifests: Iterable[Manifest]) -> dict[str, ApiObject]:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve, field, frozen
 
 from .checks import check, instance, one_of, optional, problems, rule, show
-from .datastore import ENGINES, Datastore
+from .datastore.base import Datastore
+from .datastore.engines import ENGINES
 from .errors import InvalidProps, Problem
+from .modes import SCHEMA_MODES
 from .releases import EngineReleases, ReleaseTable, Stop, known_releases, version_check, version_order
-from .upgrade import SCHEMA_MODES, UpgradePlan, UpgradeStep
+from .upgrade import UpgradePlan, UpgradeStep
 
 _MODES = list(SCHEMA_MODES)
 _MODE_FLAG = "experimental-schema-mode"

@@ -15,8 +15,9 @@ from typing import Any, cast
 
 import attrs
 
-from .checks import Schema, schema_of
-from .datastore import ENGINES, Datastore
+from .checks import Schema, class_of, schema_of
+from .datastore.base import Datastore
+from .datastore.engines import ENGINES
 from .props import SpiceDBProps
 
 DURATION = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+"
@@ -144,6 +145,6 @@ def _with_kinds(schema: Any, refer: Callable[[type], Schema]) -> Any:
     """A schema with the schemas of the classes in it."""
     if isinstance(schema, dict):
         if "kind" in schema:
-            return refer(schema["kind"])
+            return refer(class_of(schema["kind"]))
         return {key: _with_kinds(value, refer) for key, value in schema.items()}
     return [_with_kinds(value, refer) for value in schema] if isinstance(schema, list) else schema

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from .checks import require
 from .manifests import server_manifests
-from .objects import add
+from .objects import add, is_checked
 from .props import SpiceDBProps
 from .warning import warn_of_unknown_version
 
@@ -19,7 +19,8 @@ class Server(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        require(props)
+        if not is_checked(scope, props):
+            require(props)
         super().__init__(scope, id)
         warn_of_unknown_version(props)
         added = add(self, server_manifests(props))

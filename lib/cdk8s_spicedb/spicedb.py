@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -15,7 +16,7 @@ from .errors import InvalidProps, Problem
 from .labels import Component, selector_labels
 from .manifests import release_manifests, schema_manifests, test_manifests
 from .migration import Migration
-from .objects import add
+from .objects import add, is_checked
 from .ports import GRPC, HTTP, NUMBERS, open_ports
 from .props import SpiceDBProps
 from .server import Server
@@ -23,13 +24,16 @@ from .server import Server
 if TYPE_CHECKING:
     from cdk8s_plus_27 import EnvValue, Pods, SecretValue
 
-_NAMES: WeakKeyDictionary[Chart, dict[str, str]] = WeakKeyDictionary()
-"""By chart, the names that are taken, and the paths of those that have them."""
+_NAMES: WeakKeyDictionary[Chart, dict[str, SpiceDB]] = WeakKeyDictionary()
+"""By chart, the names that are taken, and what has them."""
 
 
-def _require_free_name(name: str, taken: dict[str, str]) -> None:
+def _require_free_name(name: str, taken: Mapping[str, Construct]) -> None:
     if name in taken:
-        allowed, fix = "a name that no other SpiceDB in the chart has", f"choose another; {taken[name]} has it"
+        allowed, fix = (
+            "a name that no other SpiceDB in the chart has",
+            f"choose another; {taken[name].node.path} has it",
+        )
         raise InvalidProps("SpiceDBProps", [Problem("name", show(name), allowed, fix)])
 
 
@@ -41,12 +45,14 @@ class SpiceDB(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        require(props)
+        if not is_checked(scope, props):
+            require(props)
         names = _NAMES.setdefault(Chart.of(scope), {})
         _require_free_name(props.name, names)
-        release_manifests(props)  # raises where a patch does not fit
+        if props.patches:
+            release_manifests(props)  # raises where one does not fit
         super().__init__(scope, id)
-        names[props.name] = self.node.path
+        names[props.name] = self
         self.props = props
         """What it was made from."""
         self.migration = Migration(self, "migration", props) if props.migrates else None

@@ -1,18 +1,10 @@
-"""An upgrade as values: a plan, its steps, and the modes that a step may ask of servers."""
+"""An upgrade as values: a plan and its steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from attrs import frozen
-
-SCHEMA_MODES = {
-    "read-legacy-write-legacy": "schemas are kept in the old tables alone",
-    "read-legacy-write-both": "schemas are written to the unified table as well, and read from the old ones",
-    "read-new-write-both": "schemas are read from the unified table, and still written to the old ones",
-    "read-new-write-new": "schemas are kept in the unified table alone",
-}
-"""The modes of ``--experimental-schema-mode`` in their order, and what each does."""
 
 
 @frozen(kw_only=True)

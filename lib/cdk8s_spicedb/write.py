@@ -12,9 +12,10 @@ from .errors import InvalidProps, Problem
 from .folder import MARK, write_files
 from .helm import chart_files
 from .manifests import release_manifests
+from .modes import SCHEMA_MODES
 from .props import SpiceDBProps
 from .runbook import runbook, step_names
-from .upgrade import SCHEMA_MODES, UpgradePlan
+from .upgrade import UpgradePlan
 
 _CHART = text(
     r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cdk8s_spicedb import PostgreSQL, ServerProps, plan_upgrade, write_upgrade
-from cdk8s_spicedb.upgrade import SCHEMA_MODES
+from cdk8s_spicedb.modes import SCHEMA_MODES
 
 from .client import Client, Load, relay
 from .cluster import Namespace, run

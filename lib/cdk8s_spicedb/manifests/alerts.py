@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from ..datastore import MySQL, Spanner
+from ..datastore.mysql import MySQL
+from ..datastore.spanner import Spanner
 from ..labels import Component, object_name
 from ..props import Alerts, SpiceDBProps
 from .metrics import (

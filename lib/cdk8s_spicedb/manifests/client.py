@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..delivery import SCHEMA, TEST
 from ..env import EnvVar, argument, container_env
 from ..labels import Component
 from ..ports import GRPC, NUMBERS
-from ..props import ClientProps, PermissionTest, SchemaProps, SpiceDBProps
+from ..props import SpiceDBProps
 from ..volume import SecretFiles
 from .metadata import Objects
 from .network import network_policy
 from .template import Manifest, container, given, pod_template
+
+if TYPE_CHECKING:
+    from ..props.client import ClientProps, PermissionTest, SchemaProps
 
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 _AT_ONCE = 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..datastore import MySQL, Spanner
+from ..datastore.mysql import MySQL
+from ..datastore.spanner import Spanner
 from ..props import SpiceDBProps
 from .metrics import (
     CACHE_HITS,

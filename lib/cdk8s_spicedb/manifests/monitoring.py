@@ -5,8 +5,6 @@ from __future__ import annotations
 from ..labels import INSTANCE, Component, selector_labels
 from ..ports import METRICS
 from ..props import Alerts, Dashboard, PodMonitor, SpiceDBProps
-from .alerts import alerts
-from .dashboard import dashboard
 from .metadata import Objects
 from .template import Manifest, given
 
@@ -34,11 +32,15 @@ def _pod_monitor(props: SpiceDBProps, objects: Objects, monitor: PodMonitor) -> 
 
 
 def _rule(props: SpiceDBProps, objects: Objects, rule: Alerts) -> Manifest:
+    from .alerts import alerts  # which nobody waits for who does not ask for them, as for the dashboard
+
     group = {"name": f"{props.name}.rules", "rules": [alert.manifest() for alert in alerts(props, rule)]}
     return objects.make("PrometheusRule", {"spec": {"groups": [group]}}, labels=rule.labels)
 
 
 def _dashboard(props: SpiceDBProps, objects: Objects, asked: Dashboard) -> Manifest:
+    from .dashboard import dashboard
+
     name = f"{objects.name}-dashboard"
     data = {"data": given({f"{props.name}.json": dashboard(props)})}
     return objects.make("ConfigMap", data, name=name, labels=asked.labels, annotations=asked.annotations)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..labels import INSTANCE, NAME, Component, selector_labels
 from ..ports import DISPATCH, GRPC, HTTP, METRICS, NUMBERS, open_ports
-from ..props import NetworkPeer, NetworkPolicies, SpiceDBProps
+from ..props import SpiceDBProps
 from .metadata import Objects
 from .template import Manifest
 
-Peers = Sequence[NetworkPeer] | None
+if TYPE_CHECKING:
+    from ..props.network import NetworkPeer, NetworkPolicies
+
 _DNS, _OPENSHIFT_DNS = 53, 5353
 """The ports of DNS servers' pods: policies look at those, whatever port their Service has."""
 
@@ -84,7 +87,9 @@ def _servers(props: SpiceDBProps) -> Manifest:
     return {"podSelector": {"matchLabels": selector_labels(props.name, Component.SERVER)}}
 
 
-def _rule(way: str, peers: Peers, ports: Iterable[int], also: Sequence[Manifest] = ()) -> Iterator[Manifest]:
+def _rule(
+    way: str, peers: Sequence[NetworkPeer] | None, ports: Iterable[int], also: Sequence[Manifest] = ()
+) -> Iterator[Manifest]:
     """A rule for peers; without peers there is none, and None is everybody."""
     if peers is None:
         yield {"ports": _tcp(ports)}

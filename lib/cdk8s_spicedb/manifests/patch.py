@@ -6,9 +6,6 @@ import re
 from collections.abc import Iterable
 from copy import deepcopy
 
-from jsonpatch import JsonPatch, JsonPatchException
-from jsonpointer import JsonPointerException
-
 from ..errors import InvalidProps, Problem
 from ..props import SpiceDBProps
 from .template import Manifest
@@ -16,6 +13,12 @@ from .template import Manifest
 
 def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
     """An object with the user's changes. Raises `InvalidProps` where one does not fit."""
+    if not props.patches:
+        return manifest
+    # Whoever patches nothing does not wait for the libraries that do.
+    from jsonpatch import JsonPatch, JsonPatchException
+    from jsonpointer import JsonPointerException
+
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     for number, patch in enumerate(props.patches):
         for step, operation in enumerate(patch.operations if patch.is_for(kind, name) else ()):

@@ -1,13 +1,13 @@
-"""What users say of a SpiceDB: frozen values with their checks, free of cdk8s."""
+"""What users say of a SpiceDB: frozen values with their checks, free of cdk8s.
+
+What few say, `client`, `network` and `patch`, is imported by itself, so that the others do not wait for it.
+"""
 
 from .availability import Autoscaling, TopologySpread
 from .cleanup import CleanupProps
-from .client import ClientProps, PermissionTest, SchemaProps
 from .exposure import ExternalService, GRPCRoute, Ingress
 from .migration import MigrationPhase, MigrationProps
 from .monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
-from .network import Egress, NetworkPeer, NetworkPolicies
-from .patch import Patch, PatchOperation
 from .pod import PodProps, Resources, Toleration
 from .probe import Probe
 from .secrets import secret_keys
@@ -20,26 +20,18 @@ __all__ = [
     "Alerts",
     "Autoscaling",
     "CleanupProps",
-    "ClientProps",
     "Dashboard",
     "DispatchTLS",
-    "Egress",
     "ExternalService",
     "GRPCRoute",
     "Ingress",
     "MigrationPhase",
     "MigrationProps",
     "Monitoring",
-    "NetworkPeer",
-    "NetworkPolicies",
-    "Patch",
-    "PatchOperation",
-    "PermissionTest",
     "PodMonitor",
     "PodProps",
     "Probe",
     "Resources",
-    "SchemaProps",
     "ServerProps",
     "SpiceDBProps",
     "Toleration",

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..checks import rule, show
-from ..datastore import Datastore, SQLDatastore
+from ..datastore.base import Datastore
+from ..datastore.sql import SQLDatastore
 from ..errors import Problem
 from .server import ServerProps
 

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..checks import hide, rule, show
-from ..datastore import Datastore
+from ..datastore.base import Datastore
 from ..delivery import Delivery
 from ..errors import Problem
 from ..releases import ReleaseTable, is_version
 from ..secret import MadeName, SecretKey
 from .capacity import Capacity
 from .cleanup import CleanupProps
-from .client import PermissionTest
 from .image import image_tag
 from .migration import MigrationProps
 from .monitoring import Monitoring
 from .server import ServerProps
+
+if TYPE_CHECKING:
+    from .client import PermissionTest
 
 _FLAGS = {
     "server.schema_mode": "experimental-schema-mode",

@@ -10,8 +10,8 @@ from attrs import field, frozen
 
 from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
 from ..errors import Problem
+from ..modes import SCHEMA_MODES
 from ..secret import SecretKey, required_secret_key
-from ..upgrade import SCHEMA_MODES
 from .account import account_name, service_account_check
 from .availability import Availability
 from .exposure import Exposure

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import Factory, field, frozen
 
 from ..checks import each, flag, instance, one_of, optional, passes, require, show, text
-from ..datastore import Datastore
+from ..datastore.base import Datastore
 from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
 from ..labels import LONGEST_NAME, Component, annotations_check, labels_check, object_name
 from ..releases import ReleaseTable, known_releases, version_check
 from ..secret import SecretKey, required_secret_key, secret_key
-from ..upgrade import UpgradeStep
 from .availability import DEFAULT_REPLICAS
 from .cleanup import CleanupProps
-from .client import PermissionTest, SchemaProps
 from .image import has_digest, image_check, image_tag
 from .migration import MigrationProps
 from .monitoring import Monitoring
-from .network import NetworkPolicies
-from .patch import Patch
 from .rules import Rules
 from .server import ServerProps
 from .step import props_at
+
+if TYPE_CHECKING:
+    from ..upgrade import UpgradeStep
+    from .client import PermissionTest, SchemaProps
+    from .network import NetworkPolicies
+    from .patch import Patch
 
 
 def _newest() -> str:
@@ -122,7 +125,11 @@ class SpiceDBProps(Rules):
     network_policies: NetworkPolicies | None = field(
         default=None,
         metadata=optional(
-            instance(NetworkPolicies, "NetworkPolicies(…)", "write network_policies=NetworkPolicies(clients=[…])")
+            instance(
+                f"{__package__}.network:NetworkPolicies",
+                "NetworkPolicies(…)",
+                "write network_policies=NetworkPolicies(clients=[…])",
+            )
         ),
     )
     """NetworkPolicies for all pods of the release. Default: none, because only the user knows who the clients are."""
@@ -134,7 +141,11 @@ class SpiceDBProps(Rules):
     schema: SchemaProps | None = field(
         default=None,
         metadata=optional(
-            instance(SchemaProps, "SchemaProps(text=…)", "write schema=SchemaProps(text='definition …')")
+            instance(
+                f"{__package__}.client:SchemaProps",
+                "SchemaProps(text=…)",
+                "write schema=SchemaProps(text='definition …')",
+            )
         ),
     )
     """A schema that is written after each install and upgrade. Default: none; applications write their own."""
@@ -142,7 +153,7 @@ class SpiceDBProps(Rules):
         default=None,
         metadata=optional(
             instance(
-                PermissionTest,
+                f"{__package__}.client:PermissionTest",
                 "PermissionTest(resource=…, permission=…, subject=…)",
                 "write test=PermissionTest(resource='document', permission='read', subject='user')",
             )
@@ -155,7 +166,11 @@ class SpiceDBProps(Rules):
     patches: Sequence[Patch] = field(
         factory=tuple,
         metadata=each(
-            instance(Patch, "a Patch(kind=…, operations=[…])", "write Patch(kind='Deployment', operations=[…])")
+            instance(
+                f"{__package__}.patch:Patch",
+                "a Patch(kind=…, operations=[…])",
+                "write Patch(kind='Deployment', operations=[…])",
+            )
         ),
     )
     """Changes to the objects of the release, for what has no prop. Default: none."""

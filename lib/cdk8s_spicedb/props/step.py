@@ -8,10 +8,10 @@ import attrs
 
 from ..checks import problems, show
 from ..errors import InvalidProps, Problem
-from ..upgrade import UpgradeStep
 from .image import image_at
 
 if TYPE_CHECKING:
+    from ..upgrade import UpgradeStep
     from .spicedb import SpiceDBProps
 
 
