@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from attrs import frozen
@@ -26,6 +27,7 @@ BENCH = ROOT / "bench"
 PYTHON = sys.executable
 PROPS = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 AMOUNTS = (1, 10, 100, 400)
+_RUNS = {100: 3, 400: 1}
 
 
 @frozen
@@ -65,32 +67,51 @@ def pairs(first: Sequence[str], second: Sequence[str], runs: int) -> tuple[list[
     return found
 
 
+def seconds(runs: list[Run]) -> float:
+    return statistics.median(each.seconds for each in runs)
+
+
 def row(what: str, first: list[Run], second: list[Run]) -> str:
     """A row of the table: medians, and the median of the ratios pair by pair."""
     ratio = statistics.median(one.seconds / other.seconds for one, other in zip(first, second, strict=True))
-    ours, bare = (statistics.median(each.seconds for each in runs) for runs in (first, second))
-    memory = statistics.median(each.mebibytes for each in first)
-    return f"| {what} | {ours:.2f} s | {bare:.2f} s | {ratio:.2f} | {memory:.0f} MiB |"
+    memory = " | ".join(f"{statistics.median(each.mebibytes for each in runs):.0f} MiB" for runs in (first, second))
+    return f"| {what} | {seconds(first):.2f} s | {seconds(second):.2f} s | {ratio:.2f} | {memory} |"
+
+
+def growth(found: dict[int, tuple[list[Run], list[Run]]], objects: int) -> Iterator[str]:
+    """Rows of what each further object costs, between one amount of SpiceDBs and the next."""
+    for less, more in pairwise(found):
+        ours, bare = (
+            (seconds(found[more][side]) - seconds(found[less][side])) / (more - less) / objects * 1000
+            for side in (0, 1)
+        )
+        what = f"each object, from {less} to {more} SpiceDBs"
+        yield f"| {what} | {ours:.1f} ms | {bare:.1f} ms | {ours / bare:.2f} | | |"
 
 
 def imports(*modules: str) -> list[str]:
     return [PYTHON, "-c", "".join(f"import {module}\n" for module in modules) or "pass"]
 
 
-def main(runs: int = 5) -> None:
+def main(runs: int = 15) -> None:
     command_line = [str(Path(PYTHON).parent / "cdk8s-spicedb")]
     plan = ["plan", "--engine", "postgres", "--from", "v1.13.0", "--to", "v1.56.0"]
     print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}, median of {runs}\n")
-    print("| what | here | bare | ratio | memory |\n| --- | --- | --- | --- | --- |")
+    print("| what | here | bare | ratio | memory here | bare |\n| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
+        manifests, found = release_manifests(PROPS), {}
         for amount in AMOUNTS:
             objects = Path(folder) / f"{amount}.json"
-            objects.write_text(json.dumps([release_manifests(PROPS)] * amount))
+            objects.write_text(json.dumps([manifests] * amount))
             many, bare = [PYTHON, str(BENCH / "many.py"), str(amount)], [PYTHON, str(BENCH / "bare.py"), str(objects)]
-            print(row(f"{amount} SpiceDB, as cdk8s' ApiObjects", *pairs(many, bare, runs if amount < 100 else 1)))
+            found[amount] = pairs(many, bare, _RUNS.get(amount, runs))
+            print(row(f"{amount} SpiceDB, beside plain ApiObjects", *found[amount]), flush=True)
+        print(*growth(found, len(manifests)), sep="\n")
         for what, ours, bare in (
             ("`import cdk8s_spicedb`, `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
             ("the same, Python alone", imports("cdk8s_spicedb"), imports()),
+            ("its planning alone, Python alone", imports("cdk8s_spicedb.plan"), imports()),
+            ("its rendering alone, Python alone", imports("cdk8s_spicedb.manifests"), imports()),
             ("with its constructs, `import cdk8s`", imports("cdk8s_spicedb.chart"), imports("cdk8s")),
             ("`cdk8s-spicedb --help`, Python alone", [*command_line, "--help"], imports()),
             ("`cdk8s-spicedb plan`, Python alone", [*command_line, *plan], imports()),

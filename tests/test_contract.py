@@ -354,7 +354,14 @@ print(*sys.modules)
     own = {name.removeprefix("cdk8s_spicedb.") for name in used if name.startswith("cdk8s_spicedb.")}
     assert {"chart", "datastore.postgres", "manifests.server"} <= own
     engines = {f"datastore.{name}" for name in ("cockroachdb", "memory", "mysql", "spanner", "integrity", "engines")}
-    options = {"props.client", "props.network", "props.patch", "manifests.alerts", "manifests.dashboard"}
+    options = {
+        "props.client",
+        "props.exposure",
+        "props.network",
+        "props.patch",
+        "manifests.alerts",
+        "manifests.dashboard",
+    }
     assert not own & (engines | options | {"plan", "upgrade", "write", "helm", "file", "schema", "cli"})
     assert not used & {"cdk8s_plus_27", "jsonpatch", "yaml"}
 

@@ -13,9 +13,6 @@ from .props import (
     CleanupProps,
     Dashboard,
     DispatchTLS,
-    ExternalService,
-    GRPCRoute,
-    Ingress,
     MigrationPhase,
     MigrationProps,
     Monitoring,
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
     from .migration import Migration
     from .plan import plan_upgrade
     from .props.client import PermissionTest, SchemaProps
+    from .props.exposure import ExternalService, GRPCRoute, Ingress
     from .props.network import Egress, NetworkPeer, NetworkPolicies
     from .props.patch import Patch, PatchOperation
     from .server import Server
@@ -120,6 +118,9 @@ _LATER = {
     "CockroachDB": "datastore.cockroachdb",
     "Egress": "props.network",
     "ExpiredIntegrityKey": "datastore.integrity",
+    "ExternalService": "props.exposure",
+    "GRPCRoute": "props.exposure",
+    "Ingress": "props.exposure",
     "Memory": "datastore.memory",
     "Migration": "migration",
     "MySQL": "datastore.mysql",

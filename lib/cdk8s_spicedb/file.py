@@ -25,11 +25,11 @@ from .datastore.base import Datastore
 from .datastore.engines import ENGINES
 from .errors import InvalidProps, Problem
 from .load import load
-from .props import SpiceDBProps, client, network, patch
+from .props import SpiceDBProps, client, exposure, network, patch
 from .schema import DURATION, camel, for_files, settings
 from .secret import SecretKey
 
-_NAMES = {**vars(client), **vars(network), **vars(patch)}
+_NAMES = {**vars(client), **vars(exposure), **vars(network), **vars(patch)}
 """What props are annotated with and do not import."""
 _YAML = {"None": "null", "True": "true", "False": "false"}
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}

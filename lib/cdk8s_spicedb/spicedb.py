@@ -47,7 +47,7 @@ class SpiceDB(Construct):
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
         if not is_checked(scope, props):
             require(props)
-        names = _NAMES.setdefault(Chart.of(scope), {})
+        names = _NAMES.setdefault(scope if isinstance(scope, Chart) else Chart.of(scope), {})
         _require_free_name(props.name, names)
         if props.patches:
             release_manifests(props)  # raises where one does not fit

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..labels import Component, selector_labels
 from ..ports import GRPC, HTTP, METRICS, NUMBERS, open_ports
-from ..props import ExternalService, GRPCRoute, Ingress, SpiceDBProps
+from ..props import SpiceDBProps
 from .metadata import Objects
 from .template import Manifest, given
+
+if TYPE_CHECKING:
+    from ..props.exposure import ExternalService, GRPCRoute, Ingress
 
 
 def exposure_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:

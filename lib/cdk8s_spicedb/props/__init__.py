@@ -1,11 +1,10 @@
 """What users say of a SpiceDB: frozen values with their checks, free of cdk8s.
 
-What few say, `client`, `network` and `patch`, is imported by itself, so that the others do not wait for it.
+What few say, `client`, `exposure`, `network` and `patch`, is imported by itself, so that the others do not wait for it.
 """
 
 from .availability import Autoscaling, TopologySpread
 from .cleanup import CleanupProps
-from .exposure import ExternalService, GRPCRoute, Ingress
 from .migration import MigrationPhase, MigrationProps
 from .monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
 from .pod import PodProps, Resources, Toleration
@@ -22,9 +21,6 @@ __all__ = [
     "CleanupProps",
     "Dashboard",
     "DispatchTLS",
-    "ExternalService",
-    "GRPCRoute",
-    "Ingress",
     "MigrationPhase",
     "MigrationProps",
     "Monitoring",

@@ -14,11 +14,11 @@ from ..modes import SCHEMA_MODES
 from ..secret import SecretKey, required_secret_key
 from .account import account_name, service_account_check
 from .availability import Availability
-from .exposure import Exposure
 from .monitoring import Telemetry
 from .pod import RESOURCES, PodProps, Resources, default_resources
 from .ports import Ports
 from .probe import Probes
+from .service import Exposure
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import SecretValue
