@@ -6,7 +6,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e docs bench policies snapshots imports reference chart build constraints clean
+.PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart build constraints clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ docs: setup ## build the documentation as a site in build/site/
 	@git ls-files '*.md' LICENSE | tar -c -T - | tar -x -C build/pages
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
+bench-cluster: setup ## time Helm on the cluster that KUBECONFIG names, beside a chart that is written by hand
+	python bench/cluster.py
+
 bench: setup ## time it, beside the least that cdk8s can do
 	python bench/measure.py
 
@@ -85,8 +88,7 @@ imports: setup ## write the bindings in imports/ anew from the schemas beside th
 	@rm -rf imports/io && mv .imports/io imports/ && rm -rf .imports
 
 reference: setup ## write the pages of docs/reference/ anew that are made of the code
-	COLUMNS=100 PYTHONPATH=. python tools/plans.py
-	python tools/reference.py
+	for page in reference configuration objects plans; do COLUMNS=100 python -m tools.$$page || exit 1; done
 
 build: setup ## build the wheel and the sdist into build/
 	python -m hatchling build --directory build

@@ -130,7 +130,7 @@ def test_it_knows_nothing_of_the_datastore() -> None:
 def test_it_has_the_resources_asked_for() -> None:
     assert container()["resources"] == {
         "requests": {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "64Mi"},
-        "limits": {"cpu": "200m", "memory": "128Mi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "1Gi"},
     }
     given = Resources(requests={"cpu": "1m"}, limits={"memory": "64Mi"})
     assert container(CleanupProps(resources=given))["resources"] == {

@@ -244,7 +244,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "enabled": None,
         "image": "registry.k8s.io/kubectl:v1.34.4",
         "active_deadline_seconds": 120,
-        "resources": default_resources("10m", "32Mi", most=("200m", "128Mi")),
+        "resources": default_resources("10m", "32Mi", most=("1", "128Mi")),
     },
     PostgreSQL: {**_LIBPQ, **_PRIMARY},
     CockroachDB: {**_LIBPQ, "connection_balancing": True, "relationship_integrity": None},

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.releases import read_releases
 from tests.programs import ROOT
-from tools import plans, reference, release
+from tools import configuration, objects, plans, reference, release
 
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
 Registered = Mapping[str, list[str]]
@@ -181,6 +183,9 @@ def test_a_program_that_says_otherwise_is_not_believed(tmp_path: Path, files: tu
         release.main([str(write_program(tmp_path, "v1.57.0+dirty", heads))])
 
 
+_PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
+
+
 def test_it_says_how_it_is_used() -> None:
     with pytest.raises(SystemExit, match="CHECKOUT_OR_PROGRAM"):
         release.main([])
@@ -191,6 +196,26 @@ def test_the_reference_is_of_the_props_as_they_are() -> None:
     assert reference.PAGE.read_text() == page, "run: make reference"
     assert "## ServerProps" in page
     assert "``" not in page
+
+
+def test_flags_fields_and_values_are_found_by_their_names() -> None:
+    page = configuration.page()
+    assert configuration.PAGE.read_text() == page, "run: make reference"
+    assert "| `--log-level` | `log_level` | MigrationProps, ServerProps |" in page
+    assert "| `activeDeadlineSeconds` | `active_deadline_seconds` |" in page
+    assert "| `migrations.logLevel` |" in page
+    assert "``" not in page
+
+
+def test_every_object_is_in_the_reference() -> None:
+    page = objects.page()
+    assert objects.PAGE.read_text() == page, "run: make reference"
+    assert "| Deployment | `spicedb` | with the release | always |" in page
+    assert "| Job | `spicedb-migration` | before it | by default (`migration.enabled`) |" in page
+    assert "| Ingress | `spicedb` | with the release | with `server.ingress` |" in page
+    said = set(re.findall(r"^\| (\w+) \| `", page, re.MULTILINE))
+    there = {found["kind"] for found in yaml.safe_load_all(_PRODUCTION.read_text())}
+    assert there <= said
 
 
 def test_the_plans_in_the_documentation_are_those_that_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Writes the plans of ``docs/reference/upgrades.md`` anew: ``python tools/plans.py``"""
+"""Writes the plans of ``docs/reference/upgrades.md`` anew: ``make reference``"""
 
 from __future__ import annotations
 

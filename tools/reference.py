@@ -1,4 +1,4 @@
-"""Writes the reference of the props, ``docs/reference/props.md``, anew: ``python tools/reference.py``"""
+"""Writes the reference of the props, ``docs/reference/props.md``, anew: ``make reference``"""
 
 from __future__ import annotations
 
@@ -24,11 +24,20 @@ _FIRST = ("SpiceDBProps", "ServerProps", "MigrationProps", "CleanupProps", "Sche
 
 def page() -> str:
     """The page, Markdown."""
+    return "\n".join([_OPENING, *(line for kind in classes() for line in _section(kind))])
+
+
+def classes() -> list[Any]:
+    """The classes of props, those first that are asked for most."""
     known = {name: getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}
-    classes = [known[name] for name in _FIRST] + [
+    return [known[name] for name in _FIRST] + [
         kind for name, kind in sorted(known.items()) if name not in _FIRST and _is_props(kind)
     ]
-    return "\n".join([_OPENING, *(line for kind in classes for line in _section(kind))])
+
+
+def in_cell(text: str) -> str:
+    """A text of a docstring in a cell of a table."""
+    return _markdown(" ".join(text.split())).replace("|", "\\|")
 
 
 def _is_props(kind: Any) -> bool:
@@ -45,7 +54,7 @@ def _section(kind: Any) -> Iterator[str]:
     for setting in attrs.fields(kind):
         in_file = camel(setting.name)
         shown = f"`{setting.name}`" + (f" (`{in_file}`)" if in_file != setting.name else "")
-        yield f"| {shown} | {_markdown(' '.join(texts[setting.name].split())).replace('|', chr(92) + '|')} |"
+        yield f"| {shown} | {in_cell(texts[setting.name])} |"
     yield ""
 
 

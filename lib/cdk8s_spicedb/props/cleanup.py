@@ -23,8 +23,8 @@ class CleanupProps(PodProps):
     """When Kubernetes ends the clean-up, in seconds (``activeDeadlineSeconds``). Default: 120, for one call of the API
     and the pull of an image."""
     resources: Resources = field(
-        default=default_resources("10m", "32Mi", most=("200m", "128Mi")),
+        default=default_resources("10m", "32Mi", most=("1", "128Mi")),
         metadata=RESOURCES,
     )
-    """What the clean-up asks for and may use. Default: 10m CPU and 32Mi memory, at most 200m and 128Mi,
-    and 64Mi to 1Gi of the node's disk, for logs."""
+    """What the clean-up asks for and may use. Default: 10m CPU and 32Mi memory, at most 1 CPU, because Helm waits for
+    it and kubectl is slow to start with less, and 128Mi, and 64Mi to 1Gi of the node's disk, for logs."""

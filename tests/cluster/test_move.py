@@ -1,0 +1,175 @@
+"""Moves from the operator and from another chart, by the commands of the guide, without a failed check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from cdk8s_spicedb import Pool, PostgreSQL, SecretKey, SpiceDBProps, write_helm_chart
+from tests.programs import ROOT
+
+from .client import Client, Load, relay
+from .cluster import Namespace, Object, wait
+from .conftest import KEY
+from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
+from .props import OLD, OLD_HEAD, small
+from .shell import Shell, commands
+
+_GUIDE = ROOT / "docs" / "how-to" / "move.md"
+_SECRET = "dev-spicedb-config"
+_OPERATORS = re.compile(r"kubectl (get|label|delete) spicedbcluster")
+"""Needs the operator's kind of objects, which a test does not bring into a cluster."""
+
+
+def _operators_objects(cluster: str) -> list[Object]:
+    """What the operator makes of a SpiceDBCluster, by its source: labels, Service, Role and Deployment."""
+    name, own = f"{cluster}-spicedb", {"authzed.com/cluster": cluster, "authzed.com/managed-by": "operator"}
+    selector = {**own, "authzed.com/cluster-component": "spicedb"}
+    common = {"app.kubernetes.io/instance": name, "app.kubernetes.io/name": name}
+    pods = {**selector, **common, "app.kubernetes.io/component": "spicedb"}
+
+    def variable(flag: str, value: str) -> Object:
+        return {"name": f"SPICEDB_{flag}", "value": value}
+
+    def secret(flag: str, key: str) -> Object:
+        return {"name": f"SPICEDB_{flag}", "valueFrom": {"secretKeyRef": {"name": _SECRET, "key": key}}}
+
+    ports = {"grpc": 50051, "gateway": 8443, "metrics": 9090, "dispatch": 50053}
+    probe = {"exec": {"command": ["grpc_health_probe", "-v", "-addr=localhost:50051"]}, "failureThreshold": 5}
+    container = {
+        "name": "spicedb",
+        "image": f"ghcr.io/authzed/spicedb:{OLD}",
+        "command": ["spicedb", "serve"],
+        "env": [
+            {"name": "SPICEDB_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            variable("LOG_LEVEL", "info"),
+            secret("GRPC_PRESHARED_KEY", "preshared_key"),
+            variable("DATASTORE_ENGINE", "postgres"),
+            secret("DATASTORE_CONN_URI", "datastore_uri"),
+            variable("DISPATCH_UPSTREAM_ADDR", f"kubernetes:///{cluster}:dispatch"),
+            variable("DISPATCH_CLUSTER_ENABLED", "true"),
+        ],
+        "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
+        "readinessProbe": {**probe, "periodSeconds": 10, "timeoutSeconds": 5},
+        "livenessProbe": {**probe, "initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 5},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "serviceAccountName": cluster,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": cluster}
+    rules = [{"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "list", "watch"]}]
+    deployment = {
+        "replicas": 2,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}},
+        "selector": {"matchLabels": {"app.kubernetes.io/instance": name}},
+        "template": {"metadata": {"labels": pods}, "spec": pod},
+    }
+    service = {"selector": selector, "ports": [{"name": port, "port": number} for port, number in ports.items()]}
+    rbac = "rbac.authorization.k8s.io/v1"
+    bound = {"roleRef": role, "subjects": [{"kind": "ServiceAccount", "name": cluster}]}
+    objects: list[Object] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": cluster}},
+        {"apiVersion": rbac, "kind": "Role", "metadata": {"name": cluster}, "rules": rules},
+        {
+            "apiVersion": rbac,
+            "kind": "RoleBinding",
+            "metadata": {"name": cluster},
+            **bound,
+        },
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": cluster}, "spec": service},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": deployment},
+    ]
+    for found in objects:
+        found["metadata"]["labels"] = own
+    return objects
+
+
+def _section(title: str) -> list[str]:
+    (text,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    return commands(text)
+
+
+def _write_chart(folder: Path, uri: SecretKey, key: SecretKey) -> None:
+    # A small database's connections, shared by both for a while.
+    datastore = PostgreSQL(uri=uri, read_pool=Pool(max_open=10), write_pool=Pool(max_open=5))
+    props = SpiceDBProps(version=OLD, datastore=datastore, preshared_key=key, server=small())
+    write_helm_chart(folder / "chart", props)
+
+
+def _migrate(namespace: Namespace, secret: str, key: str) -> None:
+    """The migration that whoever installed the servers before has run."""
+    env: list[Object] = [
+        {"name": "SPICEDB_DATASTORE_ENGINE", "value": "postgres"},
+        {"name": "SPICEDB_DATASTORE_CONN_URI", "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}},
+    ]
+    container = {
+        "name": "migrate",
+        "image": f"ghcr.io/authzed/spicedb:{OLD}",
+        "args": ["migrate", "head"],
+        "env": env,
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "restartPolicy": "OnFailure",
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "migrate"}, "spec": pod})
+    wait("the migration", lambda: postgres_revision(namespace) == OLD_HEAD)
+
+
+def _walk(shell: Shell, steps: Sequence[str]) -> None:
+    for step in steps:
+        shell.run(step)
+
+
+def test_from_the_operator(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    shell = Shell(namespace, tmp_path)
+    uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DATABASE}?sslmode=disable"
+    namespace.secret(_SECRET, {"preshared_key": KEY, "datastore_uri": uri})
+    _migrate(namespace, _SECRET, "datastore_uri")
+    namespace.apply(*_operators_objects("dev"))
+    namespace.ready("app.kubernetes.io/instance=dev-spicedb")
+    _write_chart(tmp_path, SecretKey(_SECRET, "datastore_uri"), SecretKey(_SECRET, "preshared_key"))
+    steps = [command for command in _section("From the operator") if not _OPERATORS.match(command)]
+    assert len(steps) == 7
+    with relay(namespace, "dev") as address:
+        Client(address, KEY).write()
+        with Load("from the operator", address, KEY) as load:
+            _walk(shell, steps)
+        assert load.unharmed()
+    assert len(namespace.servers()) == 2
+    assert namespace.get("deployment", "dev-spicedb") is None
+    assert namespace.get("service", "dev") is not None
+
+
+def test_from_another_chart(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    shell = Shell(namespace, tmp_path)
+    minimal = ROOT / "bench" / "minimal"
+    shell.run(f"helm install old {minimal} --set version={OLD} --namespace authz --wait --timeout 90s")
+    password = PostgreSQL(
+        host=POSTGRES.name,
+        database=DATABASE,
+        user=USER,
+        password=SecretKey("spicedb", "password"),
+        sslmode="disable",
+        read_pool=Pool(max_open=10),
+        write_pool=Pool(max_open=5),
+    )
+    write_helm_chart(tmp_path / "chart", SpiceDBProps(version=OLD, datastore=password, server=small()))
+    steps = _section("From another chart")
+    assert len(steps) == 9
+    with relay(namespace, "old") as address:
+        Client(address, KEY).write()
+        with Load("from another chart", address, KEY) as load:
+            _walk(shell, steps)
+        assert load.unharmed()
+    assert len(namespace.servers()) == 2
+    assert namespace.get("deployment", "old") is None
+    assert namespace.get("service", "old") is not None
+    assert "old" not in shell.run("helm list --namespace authz --short")
