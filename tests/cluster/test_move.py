@@ -137,7 +137,7 @@ def test_from_the_operator(namespace: Namespace, postgres: None, tmp_path: Path)
     namespace.ready("app.kubernetes.io/instance=dev-spicedb")
     _write_chart(tmp_path, SecretKey(_SECRET, "datastore_uri"), SecretKey(_SECRET, "preshared_key"))
     steps = [command for command in _section("From the operator") if not _OPERATORS.match(command)]
-    assert len(steps) == 7
+    assert len(steps) == 8
     with relay(namespace, "dev") as address:
         Client(address, KEY).write()
         with Load("from the operator", address, KEY) as load:
@@ -163,7 +163,7 @@ def test_from_another_chart(namespace: Namespace, postgres: None, tmp_path: Path
     )
     write_helm_chart(tmp_path / "chart", SpiceDBProps(version=OLD, datastore=password, server=small()))
     steps = _section("From another chart")
-    assert len(steps) == 9
+    assert len(steps) == 10
     with relay(namespace, "old") as address:
         Client(address, KEY).write()
         with Load("from another chart", address, KEY) as load:
