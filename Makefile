@@ -6,7 +6,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart build constraints clean
+.PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,7 +51,7 @@ e2e: setup ## the tests on the cluster that KUBECONFIG names; needs kubectl and 
 # Of the theme's successor, which reads the same file, mkdocs would remind at each run.
 docs: setup ## build the documentation as a site in build/site/
 	@rm -rf build/pages && mkdir -p build/pages
-	@git ls-files '*.md' LICENSE | tar -c -T - | tar -x -C build/pages
+	@git ls-files '*.md' '*.css' LICENSE | tar -c -T - | tar -x -C build/pages
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
 bench-cluster: setup ## time Helm on the cluster that KUBECONFIG names, beside a chart that is written by hand
@@ -90,8 +90,13 @@ imports: setup ## write the bindings in imports/ anew from the schemas beside th
 reference: setup ## write the pages of docs/reference/ anew that are made of the code
 	for page in reference configuration objects plans; do COLUMNS=100 python -m tools.$$page || exit 1; done
 
-build: setup ## build the wheel and the sdist into build/
-	python -m hatchling build --directory build
+.package/ready: tools/package.txt
+	$(PYTHON) -m venv .package
+	.package/bin/python -m pip install --quiet --requirement tools/package.txt
+	@touch $@
+
+package: setup .package/ready ## build the wheel and the sdist into build/dist/, and use them as their users do
+	python tools/package.py
 
 constraints: ## resolve the versions that constraints.txt pins, on the oldest Python there is
 	$(PYTHON) -m venv .constraints
@@ -101,4 +106,4 @@ constraints: ## resolve the versions that constraints.txt pins, on the oldest Py
 	@rm -rf .constraints
 
 clean: ## remove what make installed and wrote, dist/ excepted
-	rm -rf .venv .policies node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
+	rm -rf .venv .policies .package node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage

@@ -42,5 +42,6 @@ class Shell:
 def commands(text: str) -> list[str]:
     """The indented commands of a text, and those in its consoles that begin with helm."""
     text = re.sub(r"^```(?!console)\w+\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r" \\\n +", " ", text)  # a command may go on in the next line
     lines = re.findall(r"^(?:    |\$ (?=helm))(\S.*)$", text, re.MULTILINE)
     return [line for line in lines if not _ELSEWHERE.match(line)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -20,6 +21,7 @@ from .conftest import KEY
 from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
 from .helm import Helm
 from .props import NEW_HEAD
+from .shell import Shell, commands
 
 
 def connect(namespace: Namespace) -> None:
@@ -41,6 +43,19 @@ def test_an_application_beside_its_spicedb(helm: Helm, namespace: Namespace, pos
     assert deployed
     assert deployed["status"]["readyReplicas"] == 1
     run(helm.program, "uninstall", "documents", "--namespace", namespace.name, "--wait")
+
+
+def test_on_postgresql_with_kubectl_alone(namespace: Namespace, tmp_path: Path) -> None:
+    namespace.kubectl("delete", "secret", "spicedb")
+    example = ROOT / "examples" / "postgres"
+    (tmp_path / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "postgres.yaml", tmp_path / "examples" / "postgres.yaml")
+    written(example / "main.py", tmp_path / "examples" / "postgres" / "dist")
+    shell = Shell(namespace, tmp_path)
+    steps = [step for step in commands((example / "README.md").read_text()) if step.startswith("kubectl")]
+    said = [shell.run(step) for step in steps]
+    assert "successfully rolled out" in said[3]
+    assert NEW_HEAD in said[4]
 
 
 @pytest.fixture(scope="session")

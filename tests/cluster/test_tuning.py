@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +16,7 @@ import grpc
 import pytest
 
 from cdk8s_spicedb import Datastore, MySQL, Pool, PostgreSQL, SecretKey, SpiceDBProps
+from tests.programs import ROOT
 
 from .client import Client, Load, relay
 from .cluster import Namespace, wait
@@ -21,7 +24,9 @@ from .conftest import KEY
 from .databases import MARIADB, PASSWORD, POSTGRES, USER, Database, postgres_query
 from .helm import Helm
 from .props import NEW, OLD, ON_MARIADB, ON_POSTGRES, on_postgres
+from .shell import Shell, commands
 
+_GUIDE = ROOT / "docs" / "how-to" / "production.md"
 _FEW = Pool(max_open=4)
 _TUNED: dict[str, Any] = {
     "gc_window": timedelta(hours=1),
@@ -113,10 +118,13 @@ def test_a_roll_out_stays_within_the_connections_that_are_counted(helm: Helm, na
     assert 2 * 9 < max(found) <= connections
 
 
-def test_a_key_is_replaced_in_three_roll_outs(helm: Helm, namespace: Namespace, postgres: None) -> None:
-    new = "another preshared key"
-    namespace.secret("next", {"preshared-key": new})
-    old_key, new_key = SecretKey("spicedb", "preshared-key"), SecretKey("next", "preshared-key")
+def test_a_key_is_replaced_in_three_roll_outs(helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    (beside,) = [step for step in commands(_GUIDE.read_text()) if "next-key" in step]
+    Shell(namespace, tmp_path).run(beside)
+    secret = namespace.get("secret", "spicedb")
+    assert secret
+    new = base64.b64decode(secret["data"]["next-key"]).decode()
+    old_key, new_key = SecretKey("spicedb", "preshared-key"), SecretKey("spicedb", "next-key")
     assert helm.install(on_postgres()).ok
 
     def roll_out(preshared_key: SecretKey, *others: SecretKey) -> None:

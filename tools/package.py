@@ -1,0 +1,131 @@
+"""Holds what is published to what its users see of it: ``make package``
+
+The wheel and the sdist are built, checked, installed into an environment of their own with every Python there is, used
+as their users do, and type-checked from outside. With a release to compare with, what its users rely on is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DIST = ROOT / "build" / "dist"
+TOOLS = ROOT / ".package" / "bin"
+PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
+OLDEST = 10
+# Those that need nothing but the package.
+APPS = sorted(path for path in ROOT.glob("examples/*/main.py") if path.parent.name != "externalsecret")
+_WRONG = """\
+from cdk8s_spicedb import Memory, SpiceDBProps
+
+SpiceDBProps(datastore=Memory(), server="two")
+"""
+_USE = """\
+from importlib.metadata import version
+from cdk8s import App
+from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
+
+app = App()
+SpiceDBChart(app, "spicedb", SpiceDBProps(datastore=PostgreSQL(uri=SecretKey("spicedb", "uri"))))
+app.synth()
+print(version("cdk8s-spicedb"))
+"""
+
+
+def run(*command: object, folder: Path = ROOT, fails: bool = False) -> str:
+    """What a program prints; ends everything unless it ends as it should."""
+    done = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True)
+    if (done.returncode != 0) is not fails:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def build() -> Path:
+    """The wheel, beside the sdist; one that is made of the sdist holds the same."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    run(sys.executable, "-m", "hatchling", "build", "--directory", DIST)
+    run(TOOLS / "twine", "check", "--strict", *DIST.iterdir())
+    (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
+    with tempfile.TemporaryDirectory() as folder:
+        run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, sdist)
+        if _contents(Path(folder) / wheel.name) != _contents(wheel):
+            sys.exit(f"{sdist.name} makes another wheel than the checkout")
+    return wheel
+
+
+def _contents(wheel: Path) -> dict[str, int]:
+    with zipfile.ZipFile(wheel) as opened:
+        return {entry.filename: entry.CRC for entry in opened.infolist()}
+
+
+def pythons() -> dict[int, str]:
+    """By minor version, every Python that is there and supported."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    names = [sys.executable, *(f"python3.{minor}" for minor in range(OLDEST, 20)), *versions.glob("3.*/bin/python")]
+    found: dict[int, str] = {}
+    for name in map(str, names):
+        ask = [name, "-c", "import sys; print(sys.version_info.minor)"]
+        if shutil.which(name) and (said := subprocess.run(ask, capture_output=True, text=True)).returncode == 0:
+            found.setdefault(int(said.stdout), name)
+    return {minor: found[minor] for minor in sorted(found) if minor >= OLDEST}
+
+
+def use(wheel: Path, python: str, folder: Path) -> Path:
+    """An environment with the wheel alone, in which it did what its users do with it."""
+    run(python, "-m", "venv", folder / "env")
+    own = folder / "env" / "bin"
+    run(own / "python", "-m", "pip", "install", "--quiet", wheel)
+    if run(own / "python", "-W", "error", "-c", _USE, folder=folder).strip() not in wheel.name:
+        sys.exit(f"{python}: it is another version that is used")
+    for command in (["init"], ["synth", "--output", "chart"], ["schema"]):
+        run(own / "cdk8s-spicedb", *command, folder=folder)
+    run(own / "cdk8s-spicedb", "plan", "--engine", "postgres", "--from", "v1.52.0", "--to", "v1.56.0", folder=folder)
+    return own / "python"
+
+
+def check_types(python: Path, folder: Path) -> None:
+    """Has mypy and pyright look at apps, with the environment of the apps, and refuse one that is wrong."""
+    wrong = folder / "wrong.py"
+    wrong.write_text(_WRONG)
+    settings = folder / "pyrightconfig.json"
+    settings.write_text('{"typeCheckingMode": "strict"}')
+    for apps, fails in ((APPS, False), ([wrong], True)):
+        mypy = [TOOLS / "mypy", "--strict", "--python-executable", python, "--cache-dir", folder / "cache"]
+        pyright = [PYRIGHT, "--project", settings, "--pythonpath", python]
+        for program in (mypy, pyright):
+            for app in apps:
+                run(*program, app, folder=folder, fails=fails)
+
+
+def compare() -> Iterator[str]:
+    """Compares what users rely on with the last release, where there is one."""
+    tags = run("git", "tag", "--list", "v*", "--sort=-version:refname", "--merged", "HEAD").split()
+    if not tags:
+        yield "no release yet that it could be compared with"
+        return
+    run(TOOLS / "python", "tools/api.py", tags[0])
+    yield f"nothing that users of {tags[0]} rely on is gone"
+
+
+def main() -> None:
+    wheel = build()
+    print(f"{wheel.name} and its sdist are sound")
+    for minor, python in pythons().items():
+        with tempfile.TemporaryDirectory() as folder:
+            installed = use(wheel, python, Path(folder))
+            print(f"Python 3.{minor}: installed and used", flush=True)
+            if minor == min(pythons()):
+                check_types(installed, Path(folder))
+                print(f"{len(APPS)} apps are typed for mypy and pyright, and a wrong one is refused", flush=True)
+    print(*compare(), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
