@@ -7,10 +7,12 @@ from typing import Any
 import attrs
 import cdk8s
 import pytest
+from constructs import Construct
 
 from cdk8s_spicedb import (
     Cleanup,
     CleanupProps,
+    Delivery,
     InvalidProps,
     Memory,
     Migration,
@@ -98,6 +100,23 @@ def test_migration_and_clean_up_stand_alone() -> None:
     Cleanup(target, "cleanup", BASE)
     alone, whole = manifests(target).objects, synth(BASE)
     assert alone == [*whole.all(component="migration"), *whole.all(component="cleanup")]
+
+
+def test_props_are_checked_wherever_they_are_used() -> None:
+    class Authz(cdk8s.Chart):
+        """A chart of somebody's own, which keeps what it was given."""
+
+        def __init__(self, scope: Construct, props: SpiceDBProps) -> None:
+            super().__init__(scope, "authz")
+            self.props = props
+            SpiceDB(self, "spicedb", props)
+
+    with pytest.raises(InvalidProps, match="replicas"):
+        Authz(cdk8s.Testing.app(), SpiceDBProps(datastore=POSTGRES, server=ServerProps(replicas=0)))
+    applied = SpiceDBProps(datastore=POSTGRES, delivery=Delivery.KUBECTL)
+    within = SpiceDB(chart(), "spicedb", applied)
+    with pytest.raises(InvalidProps, match="one with hooks"):
+        Cleanup(within, "another", applied)
 
 
 def test_two_spicedbs_in_one_chart_share_nothing() -> None:

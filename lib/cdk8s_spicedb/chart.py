@@ -30,7 +30,6 @@ class SpiceDBChart(Chart):
         """``namespace`` and ``labels`` are put on every object; without a namespace it is the one installed into."""
         require(props)
         super().__init__(scope, id, namespace=namespace, labels=labels)
-        self.props = props
-        """What it was made from."""
+        self._checked = props
         self.spicedb = SpiceDB(self, "spicedb", props)
         """The SpiceDB."""

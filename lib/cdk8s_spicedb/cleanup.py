@@ -6,7 +6,7 @@ from cdk8s import ApiObject
 from constructs import Construct
 
 from .manifests import cleanup_manifests
-from .objects import add, is_checked
+from .objects import add, require_once
 from .props import SpiceDBProps, require_cleanup
 
 
@@ -18,8 +18,8 @@ class Cleanup(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        if not is_checked(scope, props):
-            require_cleanup(props)
+        require_once(scope, props)
+        require_cleanup(props)
         super().__init__(scope, id)
         self.job: ApiObject = add(self, cleanup_manifests(props))["Job"]
         """The Job, as the cdk8s object; patch it for what has no prop."""

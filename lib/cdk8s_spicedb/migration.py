@@ -6,7 +6,7 @@ from cdk8s import ApiObject
 from constructs import Construct
 
 from .manifests import migration_manifests
-from .objects import add, is_checked
+from .objects import add, require_once
 from .props import SpiceDBProps, require_migration
 from .warning import warn_of_phase
 
@@ -18,8 +18,8 @@ class Migration(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        if not is_checked(scope, props):
-            require_migration(props)
+        require_once(scope, props)
+        require_migration(props)
         super().__init__(scope, id)
         warn_of_phase(props)
         self.job: ApiObject = add(self, migration_manifests(props))["Job"]

@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from cdk8s import ApiObject, ApiObjectMetadata, JsonPatch
 from constructs import Construct
 
+from .checks import require
 from .manifests import Manifest
 from .props import SpiceDBProps
 
 
-def is_checked(scope: Construct, props: SpiceDBProps) -> bool:
-    """Whether ``scope`` was made from these very props, and has checked them for its parts."""
-    return getattr(scope, "props", None) is props
+def require_once(scope: Construct, props: SpiceDBProps) -> None:
+    """As `require`, unless ``scope`` is a construct of this package that checked these very props for its parts."""
+    if getattr(scope, "_checked", None) is not props:
+        require(props)
 
 
 def add(scope: Construct, manifests: Iterable[Manifest]) -> dict[str, ApiObject]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from cdk8s import ApiObject
 from constructs import Construct
 
-from .checks import require
 from .manifests import server_manifests
-from .objects import add, is_checked
+from .objects import add, require_once
 from .props import SpiceDBProps
 from .warning import warn_of_unknown_version
 
@@ -19,8 +18,7 @@ class Server(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        if not is_checked(scope, props):
-            require(props)
+        require_once(scope, props)
         super().__init__(scope, id)
         warn_of_unknown_version(props)
         added = add(self, server_manifests(props))

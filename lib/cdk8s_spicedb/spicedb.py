@@ -10,13 +10,13 @@ from weakref import WeakKeyDictionary
 from cdk8s import Chart
 from constructs import Construct
 
-from .checks import require, show
+from .checks import show
 from .cleanup import Cleanup
 from .errors import InvalidProps, Problem
 from .labels import Component, selector_labels
 from .manifests import release_manifests, schema_manifests, test_manifests
 from .migration import Migration
-from .objects import add, is_checked
+from .objects import add, require_once
 from .ports import GRPC, HTTP, NUMBERS, open_ports
 from .props import SpiceDBProps
 from .server import Server
@@ -45,15 +45,14 @@ class SpiceDB(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
-        if not is_checked(scope, props):
-            require(props)
+        require_once(scope, props)
         names = _NAMES.setdefault(scope if isinstance(scope, Chart) else Chart.of(scope), {})
         _require_free_name(props.name, names)
         if props.patches:
             release_manifests(props)  # raises where one does not fit
         super().__init__(scope, id)
         names[props.name] = self
-        self.props = props
+        self._checked = self.props = props
         """What it was made from."""
         self.migration = Migration(self, "migration", props) if props.migrates else None
         """The migration; None with the memory engine and where it is disabled."""

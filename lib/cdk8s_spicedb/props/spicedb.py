@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, field, frozen
 
-from ..checks import each, flag, instance, one_of, optional, passes, require, show, text
+from ..checks import each, flag, instance, one_of, optional, passes, show, text
 from ..datastore.base import Datastore
 from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
@@ -275,8 +275,7 @@ class SpiceDBProps(Rules):
 
 
 def require_migration(props: SpiceDBProps) -> None:
-    """Raises `InvalidProps` unless the props are sound and have something to migrate."""
-    require(props)
+    """Raises `InvalidProps` unless sound props have something to migrate."""
     if not props.datastore.migrates:
         engine = props.datastore.engine
         allowed, fix = "an engine with a schema to migrate", "choose PostgreSQL, CockroachDB, MySQL or Spanner"
@@ -284,7 +283,7 @@ def require_migration(props: SpiceDBProps) -> None:
 
 
 def require_cleanup(props: SpiceDBProps) -> None:
-    """Raises `InvalidProps` unless the props are sound and there is a finished migration to remove."""
+    """Raises `InvalidProps` unless with sound props there is a finished migration to remove."""
     require_migration(props)
     if not props.delivery.has_hooks:
         allowed, fix = "one with hooks", "choose Delivery.HELM or Delivery.ARGOCD, or leave the clean-up out"
