@@ -27,7 +27,7 @@ BENCH = ROOT / "bench"
 PYTHON = sys.executable
 PROPS = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 AMOUNTS = (1, 10, 100, 400)
-_RUNS = {100: 3, 400: 1}
+_RUNS = {100: 5, 400: 3}
 
 
 @frozen
