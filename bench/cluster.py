@@ -18,11 +18,15 @@ from contextlib import contextmanager
 from operator import truediv
 from pathlib import Path
 
+from attrs import evolve
+
 from cdk8s_spicedb import CleanupProps, write_helm_chart
 from tests.cluster.cluster import Namespace, run
 from tests.cluster.databases import PASSWORD, POSTGRES, postgres_revision
 from tests.cluster.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
+# With PostgreSQL's 100 connections, servers that start wait for those that drain, and the wait is what is timed.
+DATABASE = evolve(POSTGRES, arguments=("postgres", "-c", "max_connections=300"))
 MINIMAL = Path(__file__).parent / "minimal"
 CHARTS = ("here", "by hand", "here, no clean-up", "by hand, no clean-up")
 STEPS = ("install", "upgrade", "rollback", "uninstall")
@@ -47,7 +51,7 @@ def namespace() -> Iterator[Namespace]:
     made.create(made.name)
     try:
         made.secret("spicedb", {"preshared-key": "a key", "password": PASSWORD})
-        POSTGRES.start(made)
+        DATABASE.start(made)
         yield made
     finally:
         made.delete()
