@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+import attrs
+
 from cdk8s_spicedb import Pool, PostgreSQL, SecretKey, SpiceDBProps, write_helm_chart
 from tests.programs import ROOT
 
@@ -14,7 +16,7 @@ from .client import Client, Load, relay
 from .cluster import Namespace, Object, wait
 from .conftest import KEY
 from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
-from .props import OLD, OLD_HEAD, small
+from .props import OLD, OLD_HEAD, ON_POSTGRES, small
 from .shell import Shell, commands
 
 _GUIDE = ROOT / "docs" / "how-to" / "move.md"
@@ -94,9 +96,9 @@ def _section(title: str) -> list[str]:
     return commands(text)
 
 
-def _write_chart(folder: Path, uri: SecretKey, key: SecretKey) -> None:
+def _write_chart(folder: Path, datastore: PostgreSQL, key: SecretKey) -> None:
     # A small database's connections, shared by both for a while.
-    datastore = PostgreSQL(uri=uri, read_pool=Pool(max_open=10), write_pool=Pool(max_open=5))
+    datastore = attrs.evolve(datastore, read_pool=Pool(max_open=10), write_pool=Pool(max_open=5))
     props = SpiceDBProps(version=OLD, datastore=datastore, preshared_key=key, server=small())
     write_helm_chart(folder / "chart", props)
 
@@ -123,53 +125,40 @@ def _migrate(namespace: Namespace, secret: str, key: str) -> None:
     wait("the migration", lambda: postgres_revision(namespace) == OLD_HEAD)
 
 
-def _walk(shell: Shell, steps: Sequence[str]) -> None:
-    for step in steps:
-        shell.run(step)
+def _move(shell: Shell, service: str, steps: Sequence[str]) -> None:
+    """Takes the steps while clients of the Service check; the old servers are gone then, and the Service is not."""
+    namespace = shell.namespace
+    with relay(namespace, service) as address:
+        Client(address, KEY).write()
+        with Load(f"from {service}", address, KEY) as load:
+            for step in steps:
+                shell.run(step)
+        assert load.unharmed()
+    assert [pod["metadata"]["labels"]["app.kubernetes.io/instance"] for pod in namespace.servers()] == ["spicedb"] * 2
+    assert namespace.get("service", service) is not None
 
 
 def test_from_the_operator(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
-    shell = Shell(namespace, tmp_path)
     uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DATABASE}?sslmode=disable"
     namespace.secret(_SECRET, {"preshared_key": KEY, "datastore_uri": uri})
     _migrate(namespace, _SECRET, "datastore_uri")
     namespace.apply(*_operators_objects("dev"))
     namespace.ready("app.kubernetes.io/instance=dev-spicedb")
-    _write_chart(tmp_path, SecretKey(_SECRET, "datastore_uri"), SecretKey(_SECRET, "preshared_key"))
+    datastore = PostgreSQL(uri=SecretKey(_SECRET, "datastore_uri"))
+    _write_chart(tmp_path, datastore, SecretKey(_SECRET, "preshared_key"))
     steps = [command for command in _section("From the operator") if not _OPERATORS.match(command)]
     assert len(steps) == 8
-    with relay(namespace, "dev") as address:
-        Client(address, KEY).write()
-        with Load("from the operator", address, KEY) as load:
-            _walk(shell, steps)
-        assert load.unharmed()
-    assert len(namespace.servers()) == 2
+    _move(Shell(namespace, tmp_path), "dev", steps)
     assert namespace.get("deployment", "dev-spicedb") is None
-    assert namespace.get("service", "dev") is not None
 
 
 def test_from_another_chart(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
     minimal = ROOT / "bench" / "minimal"
     shell.run(f"helm install old {minimal} --set version={OLD} --namespace authz --wait --timeout 90s")
-    password = PostgreSQL(
-        host=POSTGRES.name,
-        database=DATABASE,
-        user=USER,
-        password=SecretKey("spicedb", "password"),
-        sslmode="disable",
-        read_pool=Pool(max_open=10),
-        write_pool=Pool(max_open=5),
-    )
-    write_helm_chart(tmp_path / "chart", SpiceDBProps(version=OLD, datastore=password, server=small()))
+    _write_chart(tmp_path, ON_POSTGRES, SecretKey("spicedb", "preshared-key"))
     steps = _section("From another chart")
     assert len(steps) == 10
-    with relay(namespace, "old") as address:
-        Client(address, KEY).write()
-        with Load("from another chart", address, KEY) as load:
-            _walk(shell, steps)
-        assert load.unharmed()
-    assert len(namespace.servers()) == 2
+    _move(shell, "old", steps)
     assert namespace.get("deployment", "old") is None
-    assert namespace.get("service", "old") is not None
     assert "old" not in shell.run("helm list --namespace authz --short")
