@@ -48,7 +48,7 @@ def test_an_application_beside_its_spicedb(helm: Helm, namespace: Namespace, pos
 def test_on_postgresql_with_kubectl_alone(namespace: Namespace, tmp_path: Path) -> None:
     namespace.kubectl("delete", "secret", "spicedb")
     example = ROOT / "examples" / "postgres"
-    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "postgres").mkdir(parents=True)
     shutil.copy(ROOT / "examples" / "postgres.yaml", tmp_path / "examples" / "postgres.yaml")
     written(example / "main.py", tmp_path / "examples" / "postgres" / "dist")
     shell = Shell(namespace, tmp_path)
