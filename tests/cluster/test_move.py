@@ -13,7 +13,7 @@ from cdk8s_spicedb import Pool, PostgreSQL, SecretKey, SpiceDBProps, write_helm_
 from tests.programs import ROOT
 
 from .client import Client, Load, relay
-from .cluster import Namespace, Object, wait
+from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
 from .conftest import KEY
 from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
 from .props import OLD, OLD_HEAD, ON_POSTGRES, small
@@ -25,18 +25,23 @@ _OPERATORS = re.compile(r"kubectl (get|label|delete) spicedbcluster")
 """Needs the operator's kind of objects, which a test does not bring into a cluster."""
 
 
+def _variable(flag: str, value: str) -> Object:
+    return {"name": f"SPICEDB_{flag}", "value": value}
+
+
+def _secret(flag: str, key: str) -> Object:
+    return {"name": f"SPICEDB_{flag}", "valueFrom": {"secretKeyRef": {"name": _SECRET, "key": key}}}
+
+
+_DATASTORE = [_variable("DATASTORE_ENGINE", "postgres"), _secret("DATASTORE_CONN_URI", "datastore_uri")]
+
+
 def _operators_objects(cluster: str) -> list[Object]:
     """What the operator makes of a SpiceDBCluster, by its source: labels, Service, Role and Deployment."""
     name, own = f"{cluster}-spicedb", {"authzed.com/cluster": cluster, "authzed.com/managed-by": "operator"}
     selector = {**own, "authzed.com/cluster-component": "spicedb"}
     common = {"app.kubernetes.io/instance": name, "app.kubernetes.io/name": name}
     pods = {**selector, **common, "app.kubernetes.io/component": "spicedb"}
-
-    def variable(flag: str, value: str) -> Object:
-        return {"name": f"SPICEDB_{flag}", "value": value}
-
-    def secret(flag: str, key: str) -> Object:
-        return {"name": f"SPICEDB_{flag}", "valueFrom": {"secretKeyRef": {"name": _SECRET, "key": key}}}
 
     ports = {"grpc": 50051, "gateway": 8443, "metrics": 9090, "dispatch": 50053}
     probe = {"exec": {"command": ["grpc_health_probe", "-v", "-addr=localhost:50051"]}, "failureThreshold": 5}
@@ -46,21 +51,20 @@ def _operators_objects(cluster: str) -> list[Object]:
         "command": ["spicedb", "serve"],
         "env": [
             {"name": "SPICEDB_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            variable("LOG_LEVEL", "info"),
-            secret("GRPC_PRESHARED_KEY", "preshared_key"),
-            variable("DATASTORE_ENGINE", "postgres"),
-            secret("DATASTORE_CONN_URI", "datastore_uri"),
-            variable("DISPATCH_UPSTREAM_ADDR", f"kubernetes:///{cluster}:dispatch"),
-            variable("DISPATCH_CLUSTER_ENABLED", "true"),
+            _variable("LOG_LEVEL", "info"),
+            _secret("GRPC_PRESHARED_KEY", "preshared_key"),
+            *_DATASTORE,
+            _variable("DISPATCH_UPSTREAM_ADDR", f"kubernetes:///{cluster}:dispatch"),
+            _variable("DISPATCH_CLUSTER_ENABLED", "true"),
         ],
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
         "readinessProbe": {**probe, "periodSeconds": 10, "timeoutSeconds": 5},
         "livenessProbe": {**probe, "initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 5},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": RESTRICTED_CONTAINER,
     }
     pod = {
         "serviceAccountName": cluster,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": RESTRICTED_POD,
         "containers": [container],
     }
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": cluster}
@@ -77,12 +81,7 @@ def _operators_objects(cluster: str) -> list[Object]:
     objects: list[Object] = [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": cluster}},
         {"apiVersion": rbac, "kind": "Role", "metadata": {"name": cluster}, "rules": rules},
-        {
-            "apiVersion": rbac,
-            "kind": "RoleBinding",
-            "metadata": {"name": cluster},
-            **bound,
-        },
+        {"apiVersion": rbac, "kind": "RoleBinding", "metadata": {"name": cluster}, **bound},
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": cluster}, "spec": service},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": deployment},
     ]
@@ -103,22 +102,18 @@ def _write_chart(folder: Path, datastore: PostgreSQL, key: SecretKey) -> None:
     write_helm_chart(folder / "chart", props)
 
 
-def _migrate(namespace: Namespace, secret: str, key: str) -> None:
-    """The migration that whoever installed the servers before has run."""
-    env: list[Object] = [
-        {"name": "SPICEDB_DATASTORE_ENGINE", "value": "postgres"},
-        {"name": "SPICEDB_DATASTORE_CONN_URI", "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}},
-    ]
+def _migrate(namespace: Namespace) -> None:
+    """The migration that the operator has run."""
     container = {
         "name": "migrate",
         "image": f"ghcr.io/authzed/spicedb:{OLD}",
         "args": ["migrate", "head"],
-        "env": env,
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "env": _DATASTORE,
+        "securityContext": RESTRICTED_CONTAINER,
     }
     pod = {
         "restartPolicy": "OnFailure",
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": RESTRICTED_POD,
         "containers": [container],
     }
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "migrate"}, "spec": pod})
@@ -141,7 +136,7 @@ def _move(shell: Shell, service: str, steps: Sequence[str]) -> None:
 def test_from_the_operator(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DATABASE}?sslmode=disable"
     namespace.secret(_SECRET, {"preshared_key": KEY, "datastore_uri": uri})
-    _migrate(namespace, _SECRET, "datastore_uri")
+    _migrate(namespace)
     namespace.apply(*_operators_objects("dev"))
     namespace.ready("app.kubernetes.io/instance=dev-spicedb")
     datastore = PostgreSQL(uri=SecretKey(_SECRET, "datastore_uri"))
