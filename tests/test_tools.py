@@ -19,6 +19,7 @@ from cdk8s_spicedb.releases import read_releases
 from tests.programs import ROOT
 from tools import configuration, objects, plans, reference, release
 
+_PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
 Registered = Mapping[str, list[str]]
 KNOWN: Registered = {engine: list(known["revisions"]) for engine, known in DATA["engines"].items()}
@@ -182,9 +183,6 @@ def test_a_program_that_says_otherwise_is_not_believed(tmp_path: Path, files: tu
         release.main([str(write_program(tmp_path, "v1.56.0", heads))])
     with pytest.raises(SystemExit, match="does not say its version"):
         release.main([str(write_program(tmp_path, "v1.57.0+dirty", heads))])
-
-
-_PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 
 
 def test_it_says_how_it_is_used() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,23 +60,23 @@ _EVERYTHING = evolve(
     test=PermissionTest(resource="document", permission="read", subject="user"),
     service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/spicedb"},
 )
-# By what is said of it, the same without it: what is missing then is there because of it.
-_WITHOUT: dict[str, Callable[[SpiceDBProps], SpiceDBProps]] = {
-    "`migration.enabled`": lambda props: evolve(props, migration=evolve(props.migration, enabled=False)),
-    "`cleanup.enabled`": lambda props: evolve(props, cleanup=evolve(props.cleanup, enabled=False)),
-    "`server.dispatch_enabled`": lambda props: _server(props, dispatch_enabled=False),
-    "`server.disruption_budget`": lambda props: _server(props, disruption_budget=None),
-    "`server.autoscaling`": lambda props: _server(props, autoscaling=None),
-    "`server.external_service`": lambda props: _server(props, external_service=None),
-    "`server.ingress`": lambda props: _server(props, ingress=None),
-    "`server.grpc_route`": lambda props: _server(props, grpc_route=None),
-    "`network_policies`": lambda props: evolve(props, network_policies=None),
-    "`monitoring.pod_monitor`": lambda props: _monitoring(props, pod_monitor=None),
-    "`monitoring.alerts`": lambda props: _monitoring(props, alerts=None),
-    "`monitoring.dashboard`": lambda props: _monitoring(props, dashboard=None),
-    "`schema`": lambda props: evolve(props, schema=None),
-    "`test`": lambda props: evolve(props, test=None),
-    "`service_account_annotations`": lambda props: evolve(props, service_account_annotations={}),
+# By its path, what a prop is where it is not asked for: what is missing then is there because of it.
+_OFF: dict[str, Any] = {
+    "migration.enabled": False,
+    "cleanup.enabled": False,
+    "server.dispatch_enabled": False,
+    "server.disruption_budget": None,
+    "server.autoscaling": None,
+    "server.external_service": None,
+    "server.ingress": None,
+    "server.grpc_route": None,
+    "network_policies": None,
+    "monitoring.pod_monitor": None,
+    "monitoring.alerts": None,
+    "monitoring.dashboard": None,
+    "schema": None,
+    "test": None,
+    "service_account_annotations": {},
 }
 _MOMENTS = {
     None: "with the release",
@@ -89,30 +89,28 @@ Name = tuple[str, str]
 
 def page() -> str:
     """The page, Markdown."""
-    return _OPENING + "\n".join(map(_row, release_manifests(_EVERYTHING))) + "\n" + _CLOSING
+    everything = release_manifests(_EVERYTHING)
+    without = {path: _names(_with(_EVERYTHING, path, off)) for path, off in _OFF.items()}
+    return _OPENING + "\n".join(_row(found, without, _names(PLAIN)) for found in everything) + "\n" + _CLOSING
 
 
-def _server(props: SpiceDBProps, **changed: Any) -> SpiceDBProps:
-    return evolve(props, server=evolve(props.server, **changed))
+def _with(props: Any, path: str, value: object) -> Any:
+    """Props with another value at a path."""
+    name, _, deeper = path.partition(".")
+    return evolve(props, **{name: _with(getattr(props, name), deeper, value) if deeper else value})
 
 
-def _monitoring(props: SpiceDBProps, **changed: Any) -> SpiceDBProps:
-    return evolve(props, monitoring=evolve(props.monitoring, **changed))
-
-
-def _row(manifest: Manifest) -> str:
+def _row(manifest: Manifest, without: Mapping[str, set[Name]], plain: set[Name]) -> str:
     kind, name = _name(manifest)
     when = _MOMENTS[manifest["metadata"].get("annotations", {}).get("helm.sh/hook")]
-    return f"| {kind} | `{name}` | {when} | {_why((kind, name))} |"
+    needs = [f"`{path}`" for path, left in without.items() if (kind, name) not in left]
+    return f"| {kind} | `{name}` | {when} | {_why(needs, (kind, name) in plain)} |"
 
 
-def _why(name: Name) -> str:
-    needs = [said for said, without in _WITHOUT.items() if name not in _names(without(_EVERYTHING))]
+def _why(needs: list[str], by_default: bool) -> str:
     if not needs:
         return "always"
-    if name in _names(PLAIN):
-        return f"by default ({', '.join(needs)})"
-    return f"with {' and '.join(needs)}"
+    return f"by default ({', '.join(needs)})" if by_default else f"with {' and '.join(needs)}"
 
 
 def _names(props: SpiceDBProps) -> set[Name]:

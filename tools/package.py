@@ -96,12 +96,11 @@ def check_types(python: Path, folder: Path) -> None:
     wrong.write_text(_WRONG)
     settings = folder / "pyrightconfig.json"
     settings.write_text('{"typeCheckingMode": "strict"}')
+    mypy = [TOOLS / "mypy", "--strict", "--python-executable", python, "--cache-dir", folder / "cache"]
     for apps, fails in ((APPS, False), ([wrong], True)):
-        mypy = [TOOLS / "mypy", "--strict", "--python-executable", python, "--cache-dir", folder / "cache"]
-        pyright = [PYRIGHT, "--project", settings, "--pythonpath", python]
-        for program in (mypy, pyright):
-            for app in apps:
-                run(*program, app, folder=folder, fails=fails)
+        for app in apps:  # one by one: to mypy they are all one module, main
+            run(*mypy, app, folder=folder, fails=fails)
+        run(PYRIGHT, "--project", settings, "--pythonpath", python, *apps, folder=folder, fails=fails)
 
 
 def compare() -> Iterator[str]:
@@ -117,11 +116,12 @@ def compare() -> Iterator[str]:
 def main() -> None:
     wheel = build()
     print(f"{wheel.name} and its sdist are sound")
-    for minor, python in pythons().items():
+    there = pythons()
+    for minor, python in there.items():
         with tempfile.TemporaryDirectory() as folder:
             installed = use(wheel, python, Path(folder))
             print(f"Python 3.{minor}: installed and used", flush=True)
-            if minor == min(pythons()):
+            if minor == min(there):
                 check_types(installed, Path(folder))
                 print(f"{len(APPS)} apps are typed for mypy and pyright, and a wrong one is refused", flush=True)
     print(*compare(), sep="\n")

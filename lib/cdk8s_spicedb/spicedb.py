@@ -30,10 +30,8 @@ _NAMES: WeakKeyDictionary[Chart, dict[str, SpiceDB]] = WeakKeyDictionary()
 
 def _require_free_name(name: str, taken: Mapping[str, Construct]) -> None:
     if name in taken:
-        allowed, fix = (
-            "a name that no other SpiceDB in the chart has",
-            f"choose another; {taken[name].node.path} has it",
-        )
+        allowed = "a name that no other SpiceDB in the chart has"
+        fix = f"choose another; {taken[name].node.path} has it"
         raise InvalidProps("SpiceDBProps", [Problem("name", show(name), allowed, fix)])
 
 
