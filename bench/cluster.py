@@ -1,7 +1,7 @@
-"""Times Helm on the cluster that KUBECONFIG names, beside a chart that somebody writes by hand, and prints a table.
+"""Measures Helm on the cluster that KUBECONFIG names, beside a minimal hand-written chart, and prints a table.
 
-The charts take turns, each with a database of its own: with and without a Job that removes the finished migration, for
-which Helm waits too. Usage: python bench/cluster.py [RUNS]
+The charts run in turns, each with its own database. Both run with and without a Job that removes the finished
+migration, because Helm waits for that Job too. Usage: python bench/cluster.py [RUNS]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.cluster.cluster import Namespace, run
 from tests.cluster.databases import PASSWORD, POSTGRES, postgres_revision
 from tests.cluster.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
-# With PostgreSQL's 100 connections, servers that start wait for those that drain, and the wait is what is timed.
+# With PostgreSQL's default of 100 connections, new servers wait for draining ones, and this would measure the wait.
 DATABASE = evolve(POSTGRES, arguments=("postgres", "-c", "max_connections=300"))
 MINIMAL = Path(__file__).parent / "minimal"
 CHARTS = ("here", "by hand", "here, no clean-up", "by hand, no clean-up")
@@ -33,7 +33,7 @@ STEPS = ("install", "upgrade", "rollback", "uninstall")
 
 
 def charts(folder: Path) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
-    """By name, what Helm is told of the older release, and of the newer one."""
+    """By name of the chart, Helm's arguments for the older release and for the newer one."""
     found: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
     for cleanup, ours, by_hand in zip((True, False), CHARTS[::2], CHARTS[1::2], strict=True):
         for version in (OLD, NEW):
@@ -46,7 +46,7 @@ def charts(folder: Path) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
 
 @contextmanager
 def namespace() -> Iterator[Namespace]:
-    """A namespace with a database, gone afterwards."""
+    """A namespace with a database. Both are deleted afterwards."""
     made = Namespace(f"bench-{uuid.uuid4().hex[:8]}")
     made.create(made.name)
     try:
@@ -59,14 +59,14 @@ def namespace() -> Iterator[Namespace]:
 
 
 def helm(where: Namespace, *arguments: str) -> float:
-    """How long Helm takes; it fails where Helm does."""
+    """The seconds that Helm takes. Fails if Helm fails."""
     start = time.monotonic()
     run("helm", *arguments, "--namespace", where.name, "--wait", "--timeout=120s")
     return time.monotonic() - start
 
 
 def life(old: Sequence[str], new: Sequence[str]) -> dict[str, float]:
-    """The seconds of each step in the life of a release."""
+    """The seconds of each step: install, upgrade, rollback and uninstall."""
     with namespace() as where:
         install = helm(where, "install", "spicedb", *old)
         assert postgres_revision(where) == OLD_HEAD
@@ -77,14 +77,14 @@ def life(old: Sequence[str], new: Sequence[str]) -> dict[str, float]:
 
 
 def main(runs: int = 5) -> None:
-    """Prints the medians of some runs, and those of the ratios run by run."""
+    """Prints the medians of some runs, and the medians of the ratios of the single runs."""
     if not shutil.which("kubectl") or not shutil.which("helm"):
         sys.exit("kubectl and helm have to be on PATH, and KUBECONFIG has to name a cluster")
     found: dict[str, list[dict[str, float]]] = {name: [] for name in CHARTS}
     with tempfile.TemporaryDirectory() as folder:
         told = charts(Path(folder))
         for number in range(runs):
-            # Each begins once in a while.
+            # Another chart begins each run, so that none always goes first.
             for name in CHARTS[number % len(CHARTS) :] + CHARTS[: number % len(CHARTS)]:
                 found[name].append(life(*told[name]))
     print(f"{OLD} to {NEW}, PostgreSQL, 2 replicas, {platform.machine()}, median of {runs}\n")

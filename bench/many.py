@@ -1,4 +1,4 @@
-"""Some SpiceDBs in one app, each in a chart of its own."""
+"""Several SpiceDBs in one app, each in its own chart."""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""Times whole processes and prints a table. Pairs take turns, because machines change their pace; the ratio counts.
+"""Measures whole processes and prints a table.
+
+The two processes of a pair run in turns, because a machine's speed changes over time. Compare the ratios.
 
 Usage: python bench/measure.py [RUNS]
 """
@@ -36,13 +38,13 @@ class Run:
 
     seconds: float
     mebibytes: float
-    """Of its largest process, node included."""
+    """Peak memory of its largest process, node included."""
 
 
 def run(command: Sequence[str], folder: str) -> Run:
-    """Runs a program to its end, its output in a folder."""
+    """Runs a program until it ends, in a folder that also takes its output."""
     start = time.perf_counter()
-    # Compiled once, in the run that does not count, as an installed package is.
+    # As in an installed package, modules are compiled once: in the first run, which does not count.
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": f"{folder}/compiled"}
     env = {**os.environ, **compiled, "CDK8S_OUTDIR": f"{folder}/dist"}
     with subprocess.Popen(
@@ -56,7 +58,7 @@ def run(command: Sequence[str], folder: str) -> Run:
 
 
 def pairs(first: Sequence[str], second: Sequence[str], runs: int) -> tuple[list[Run], list[Run]]:
-    """Two programs in turn, after a run of each that does not count."""
+    """Runs two programs in turns. The first run of each does not count."""
     found: tuple[list[Run], list[Run]] = ([], [])
     with tempfile.TemporaryDirectory() as folder:
         for number in range(runs + 1):
@@ -72,14 +74,14 @@ def seconds(runs: list[Run]) -> float:
 
 
 def row(what: str, first: list[Run], second: list[Run]) -> str:
-    """A row of the table: medians, and the median of the ratios pair by pair."""
+    """A row of the table: the medians of both, and the median of the ratios of the pairs."""
     ratio = statistics.median(one.seconds / other.seconds for one, other in zip(first, second, strict=True))
     memory = " | ".join(f"{statistics.median(each.mebibytes for each in runs):.0f} MiB" for runs in (first, second))
     return f"| {what} | {seconds(first):.2f} s | {seconds(second):.2f} s | {ratio:.2f} | {memory} |"
 
 
 def growth(found: dict[int, tuple[list[Run], list[Run]]], objects: int) -> Iterator[str]:
-    """Rows of what each further object costs, between one amount of SpiceDBs and the next."""
+    """Rows with the time that each further object takes, between one number of SpiceDBs and the next."""
     for less, more in pairwise(found):
         ours, bare = (
             (seconds(found[more][side]) - seconds(found[less][side])) / (more - less) / objects * 1000
@@ -110,9 +112,9 @@ def main(runs: int = 15) -> None:
         for what, ours, bare in (
             ("`import cdk8s_spicedb`, `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
             ("the same, Python alone", imports("cdk8s_spicedb"), imports()),
-            ("its planning alone, Python alone", imports("cdk8s_spicedb.plan"), imports()),
+            ("its planning alone, Python alone", imports("cdk8s_spicedb.upgrades.plan"), imports()),
             ("its rendering alone, Python alone", imports("cdk8s_spicedb.manifests"), imports()),
-            ("with its constructs, `import cdk8s`", imports("cdk8s_spicedb.chart"), imports("cdk8s")),
+            ("with its constructs, `import cdk8s`", imports("cdk8s_spicedb.constructs"), imports("cdk8s")),
             ("`cdk8s-spicedb --help`, Python alone", [*command_line, "--help"], imports()),
             ("`cdk8s-spicedb plan`, Python alone", [*command_line, *plan], imports()),
         ):

@@ -143,7 +143,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "restart_on_secret_change": True,
         "service_account": "other",
         "extra_args": ["--dispatch-max-depth=100"],
-        "env": {"GOMAXPROCS": "2"},
+        "env": {"env": {"GOMAXPROCS": "2"}},
     },
     MigrationProps: {
         **_POD_SAMPLES,
@@ -161,6 +161,8 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "active_deadline_seconds": 7,
         "ttl_seconds_after_finished": 7,
         "restart_policy": "Never",
+        "extra_args": ["--pprof-block-profile-rate=1"],
+        "env": {"env": {"GOMAXPROCS": "2"}},
     },
     CleanupProps: {
         **_POD_SAMPLES,

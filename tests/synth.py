@@ -48,6 +48,7 @@ from cdk8s_spicedb import (
     Tracing,
     known_releases,
 )
+from cdk8s_spicedb.props.types import SchemaMode
 
 Object = dict[str, Any]
 COMPONENT = "app.kubernetes.io/component"
@@ -246,7 +247,8 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
     nothing to see; ``delivery``, which has one member.
     """
     releases = known_releases()
-    schema_mode = "read-legacy-write-both" if releases.takes("experimental-schema-mode", version) else None
+    takes_mode = releases.takes("experimental-schema-mode", version)
+    schema_mode: SchemaMode | None = "read-legacy-write-both" if takes_mode else None
     return SpiceDBProps(
         name="permissions",
         version=version,
@@ -301,7 +303,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
             shutdown_grace_period=timedelta(milliseconds=2500),
             pre_stop_sleep_seconds=7,
             termination_grace_period_seconds=90,
-            allowed_migrations=("add-one", "add-other"),
+            allowed_migrations=("add-one", "add-other", "of-a-fork"),
             schema_mode=schema_mode,
             datastore_migration_phase="write-both-read-new",
             restart_on_secret_change=True,

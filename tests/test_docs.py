@@ -12,23 +12,29 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
-from cdk8s_spicedb.checks import require
 from cdk8s_spicedb.cli import main
-from cdk8s_spicedb.file import read_props
+from cdk8s_spicedb.files.read import read_props
+from cdk8s_spicedb.props import require
 from tests.programs import ROOT
 
 _PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
-_README = (ROOT / "README.md").read_text()
+_INSTALL = ROOT / "docs" / "install"
 
 
-def _blocks(language: str, text: str = _README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def _blocks(language: str, page: Path) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def _command_lines(page: Path) -> list[str]:
+    """What a page says to run of the command line, without what a shell does with its output."""
+    text = re.sub(r" \\\n +", " ", page.read_text())
+    return re.findall(r"^    cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
 
 
 _CODE = [
     pytest.param(block, id=f"{page.stem}-{number}")
     for page in _PAGES
-    for number, block in enumerate(_blocks("python", page.read_text()), 1)
+    for number, block in enumerate(_blocks("python", page), 1)
 ]
 
 
@@ -39,36 +45,47 @@ def test_code_runs(block: str, tmp_path: Path) -> None:
 
 
 def test_the_readmes_example_is_main() -> None:
-    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python")[0]
+    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python", ROOT / "README.md")[0]
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
 
 
-def test_the_readmes_command_lines_run(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", [page for page in _PAGES if _command_lines(page)], ids=lambda page: page.name)
+def test_command_lines_run(
+    page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = re.findall(r"^    cdk8s-spicedb (.*)$", _README, re.MULTILINE)
-    assert lines
+    lines = _command_lines(page)
+    if any("--releases releases.yaml" in line for line in lines):
+        (releases,) = (block for block in _blocks("yaml", page) if block.startswith("v"))
+        (tmp_path / "releases.yaml").write_text(releases)
+    if not any(line.startswith("init") for line in lines):
+        lines.insert(0, "init")  # a page that goes on from a file that is there
     for line in lines:
         assert main(shlex.split(line, comments=True)) == 0
         assert capsys.readouterr().out
 
 
-def test_the_readmes_error_is_the_one_that_is_raised() -> None:
+def test_the_first_pages_have_command_lines() -> None:
+    tutorial = ROOT / "docs" / "get-started" / "first.md"
+    for page in (ROOT / "README.md", tutorial, _INSTALL / "files.md", _INSTALL / "delivery.md"):
+        assert any(line.startswith("synth") for line in _command_lines(page))
+
+
+def test_the_error_of_props_is_the_one_that_is_raised() -> None:
     database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
     with pytest.raises(InvalidProps) as raised:
         require(SpiceDBProps(datastore=database, server=ServerProps(replicas=0)))
-    assert _blocks("text")[1] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
+    assert _blocks("text", _INSTALL / "python.md")[0] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
 
 
-def test_the_readmes_error_of_a_file_is_the_one_that_is_raised() -> None:
+def test_the_error_of_a_file_is_the_one_that_is_raised() -> None:
     text = "datastore: {engine: memory}" + "\n" * 10 + "server:\n  replica: 3\n\nmigration:\n  targetPhase: writ\n"
     with pytest.raises(InvalidProps) as raised:
         read_props(text, "spicedb.yaml")
-    shown = _blocks("text")[0].splitlines()
+    shown = _blocks("text", _INSTALL / "files.md")[0].splitlines()
     assert len(shown) == 7
     for line, real in zip(shown, str(raised.value).splitlines(), strict=True):
-        assert real.startswith(line.removesuffix("…")), "a list that is too long for a README ends with …"
+        assert real.startswith(line.removesuffix("…")), "a list that is too long for a page ends with …"
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)

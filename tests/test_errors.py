@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from cdk8s_spicedb import InvalidProps, Memory, ServerProps, SpiceDBError, SpiceDBProps
-from cdk8s_spicedb.checks import require
+from cdk8s_spicedb.props import require
 
 
 def test_invalid_props_can_be_caught_as_either_kind() -> None:

@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_the_package_alone(wheel: zipfile.ZipFile) -> None:
     modules = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("*.py")}
-    data = {f"cdk8s_spicedb/{name}" for name in ("init.yaml", "py.typed", "releases.json")}
+    data = {f"cdk8s_spicedb/{name}" for name in ("files/init.yaml", "py.typed", "releases/releases.json")}
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == modules | data
 
 
@@ -32,7 +32,7 @@ def test_the_wheel_asks_for_no_more_than_it_needs(wheel: zipfile.ZipFile) -> Non
     metadata = Parser().parsestr(wheel.read(name).decode())
     assert metadata["Requires-Python"] == ">=3.10"
     names = {requirement.split("<")[0].split(">")[0] for requirement in metadata.get_all("Requires-Dist", [])}
-    assert names == {"attrs", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs", "jsonpatch", "pyyaml"}
+    assert names == {"attrs", "annotated-types", "cdk8s", "cdk8s-plus-27", "constructs", "jsonpatch", "pyyaml"}
     assert metadata["License-Expression"] == "Apache-2.0"
 
 

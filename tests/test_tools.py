@@ -100,7 +100,7 @@ def test_a_checkout_of_a_known_release_changes_nothing(
     tag("v1.56.0")
     checkout = write_checkout(tmp_path / "source", KNOWN)
     release.main([str(checkout)])
-    assert files[0].read_text() == (ROOT / "lib" / "cdk8s_spicedb" / "releases.json").read_text()
+    assert files[0].read_text() == (ROOT / "lib" / "cdk8s_spicedb" / "releases" / "releases.json").read_text()
     assert list(files[1].iterdir()) == []
 
 
@@ -213,7 +213,7 @@ def test_flags_fields_and_values_are_found_by_their_names() -> None:
 def test_every_object_is_in_the_reference() -> None:
     page = objects.page()
     assert "| Deployment | `spicedb` | with the release | always |" in page
-    assert "| Job | `spicedb-migration` | before it | by default (`migration.enabled`) |" in page
+    assert "| Job | `spicedb-migration` | before the release | by default (`migration.enabled`) |" in page
     assert "| Ingress | `spicedb` | with the release | with `server.ingress` |" in page
     said = set(re.findall(r"^\| (\w+) \| `", page, re.MULTILINE))
     there = {found["kind"] for found in yaml.safe_load_all(_PRODUCTION.read_text())}

@@ -1,4 +1,4 @@
-"""Says what users of a release would miss, and fails when there is something: ``python tools/api.py TAG``"""
+"""Lists breaking changes of public names since a release, and fails if there are any: ``python tools/api.py TAG``"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = "cdk8s_spicedb"
 
 
 def missing(tag: str) -> Iterator[str]:
-    """What of that which the package exports is gone, or is not what it was; its modules are its own affair."""
+    """Breaking changes of the names that the package exports. Its modules are not public."""
     old, new = griffe.load_git(PACKAGE, ref=tag, search_paths=["lib"]), griffe.load(PACKAGE, search_paths=["lib"])
     exported = {f"{PACKAGE}.{name}" for name in map(str, old.exports or ())}
     own = {path for name in exported for path in (name, old[name.removeprefix(f"{PACKAGE}.")].canonical_path)}

@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/configuration.md``, flags and fields by their names, anew: ``make reference``"""
+"""Generates ``docs/reference/configuration.md``, the table of flags, fields and values: ``make reference``"""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.helm.values import chart_values
-from cdk8s_spicedb.schema import field_texts, settings
+from cdk8s_spicedb.props.annotations import settings
 from tools.objects import PLAIN
 from tools.reference import classes, in_cell
 
@@ -15,15 +16,18 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference" / "configuration.md"
 _OPENING = """\
 # Flags, fields and values
 
-Which prop sets a flag of SpiceDB or a field of Kubernetes, and what can be set in a written chart. [Props](props.md)
-has what each means, and its default. A flag that is not here is set with `ServerProps.extra_args`, and what has no prop
-with `patches`. `make reference` writes this page from the code.
+Find the prop that sets a flag of SpiceDB or a field of Kubernetes, and the values that you can set in a written
+chart. [Props](props.md) has the meaning and the default of each prop.
+
+If a flag is not listed here, set it with `ServerProps.extra_args`. If a field of Kubernetes has no prop, use `patches`.
+
+`make reference` generates this page from the code.
 """
 _CHART = """\
 ## Values of a written chart
 
-What whoever installs a chart can set. The defaults are the props that it was written with, here those of a SpiceDB of
-which nothing but the datastore is said: PostgreSQL, by a URI from the Secret `spicedb`.
+You can set these values when you install a chart. Their defaults are the props that the chart was written with. The
+defaults below are those of a SpiceDB that sets only its datastore: PostgreSQL, by a URI from the Secret `spicedb`.
 
 | Value | Default | Meaning |
 | --- | --- | --- |
@@ -34,13 +38,13 @@ _BECOMES = re.compile(r"``(--[a-z0-9…-]+)``|\(``([a-z][A-Za-z.]+)``\)")
 def page() -> str:
     """The page, Markdown."""
     found = list(_found())
-    flags = _table("Flag of SpiceDB, or of zed", [each for each in found if each[0].startswith("--")])
+    flags = _table("Flag of SpiceDB or zed", [each for each in found if each[0].startswith("--")])
     fields = _table("Field of Kubernetes", [each for each in found if not each[0].startswith("--")])
     return "\n".join([_OPENING, flags, fields, _CHART]) + "\n".join(_values()) + "\n"
 
 
 def _found() -> Iterator[tuple[str, str, str]]:
-    """Each flag or field with the prop that sets it, and the class of that."""
+    """Each flag or field, with the prop that sets it and the class of that prop."""
     for kind in classes():
         for setting in settings(kind):
             for flag, field in _BECOMES.findall(field_texts(kind)[setting.name]):
@@ -54,7 +58,7 @@ def _table(what: str, found: list[tuple[str, str, str]]) -> str:
         of.extend([owner] if owner not in of else [])
     rows = [f"| `{name}` | `{prop}` | {', '.join(of)} |" for (name, prop), of in owners.items()]
     return "\n".join(
-        [f"## By {what.split()[0].lower()}\n", f"| {what} | Prop | Of |", "| --- | --- | --- |", *rows, ""]
+        [f"## By {what.split()[0].lower()}\n", f"| {what} | Prop | Class |", "| --- | --- | --- |", *rows, ""]
     )
 
 

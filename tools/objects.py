@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/objects.md``, every object that is rendered, anew: ``make reference``"""
+"""Generates ``docs/reference/objects.md``, the list of all rendered objects: ``make reference``"""
 
 from __future__ import annotations
 
@@ -29,19 +29,24 @@ from cdk8s_spicedb.manifests import Manifest, release_manifests
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "objects.md"
 _OPENING = """\
-# Every object that is rendered
+# All rendered objects
 
-For a SpiceDB called `spicedb`; another name takes its place everywhere. *With the release* is what Helm installs, waits
-for and removes as one; hooks come before it, after it, or with `helm test`. Argo CD has the same moments
-([ways to deliver it](../explanation/delivery.md)); with `kubectl apply` there are none, so there is no clean-up, and
-the names of Jobs end with a hash of what they run. `make reference` writes this page from what is rendered.
+The names are those of a SpiceDB called `spicedb`. If yours has another name, it replaces `spicedb` everywhere.
 
-| Kind | Name | When | Is there |
+**Applied** says when an object is applied. Helm installs, waits for and removes the objects *with the release*
+together. The others are [hooks](../why/hooks.md): they run before the release, after it, or with `helm test`. Argo CD
+has the same moments before and after ([delivery](../install/delivery.md)). With `kubectl apply` there are no hooks. So
+there is no clean-up, and the names of Jobs end with a hash of what they run.
+
+**Rendered** says which props an object needs. Objects *by default* are rendered unless you switch these props off.
+
+`make reference` generates this page from the rendered objects.
+
+| Kind | Name | Applied | Rendered |
 | --- | --- | --- | --- |
 """
 _CLOSING = """
-Secrets are never rendered: they are named, and have to be there before the release. So are Namespaces, which hold other
-things as well.
+Secrets and Namespaces are never rendered. Create the Secrets that you name, and the Namespace, before you install.
 """
 PLAIN = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 _EVERYTHING = evolve(
@@ -60,7 +65,7 @@ _EVERYTHING = evolve(
     test=PermissionTest(resource="document", permission="read", subject="user"),
     service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/spicedb"},
 )
-# By its path, what a prop is where it is not asked for: what is missing then is there because of it.
+# By path of a prop, its value when it is off. The objects that are missing then are the ones that it renders.
 _OFF: dict[str, Any] = {
     "migration.enabled": False,
     "cleanup.enabled": False,
@@ -80,8 +85,8 @@ _OFF: dict[str, Any] = {
 }
 _MOMENTS = {
     None: "with the release",
-    "pre-install,pre-upgrade": "before it",
-    "post-install,post-upgrade": "after it",
+    "pre-install,pre-upgrade": "before the release",
+    "post-install,post-upgrade": "after the release",
     "test": "with `helm test`",
 }
 Name = tuple[str, str]
@@ -95,7 +100,7 @@ def page() -> str:
 
 
 def _with(props: Any, path: str, value: object) -> Any:
-    """Props with another value at a path."""
+    """Props with a different value at a path."""
     name, _, deeper = path.partition(".")
     return evolve(props, **{name: _with(getattr(props, name), deeper, value) if deeper else value})
 

@@ -1,7 +1,7 @@
-"""Holds what is published to what its users see of it: ``make package``
+"""Tests the package as its users see it: ``make package``
 
-The wheel and the sdist are built, checked, installed into an environment of their own with every Python there is, used
-as their users do, and type-checked from outside. With a release to compare with, what its users rely on is compared.
+Builds and checks the wheel and the sdist. Installs the wheel into a separate environment for every Python on the
+machine, uses it as users do, and type-checks apps against it. Compares the public names with an earlier release.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DIST = ROOT / "build" / "dist"
 TOOLS = ROOT / ".package" / "bin"
 PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
 OLDEST = 10
-# Those that need nothing but the package.
+# The examples that need only the package.
 APPS = sorted(path for path in ROOT.glob("examples/*/main.py") if path.parent.name != "externalsecret")
 _WRONG = """\
 from cdk8s_spicedb import Memory, SpiceDBProps
@@ -40,7 +40,7 @@ print(version("cdk8s-spicedb"))
 
 
 def run(*command: object, folder: Path = ROOT, fails: bool = False) -> str:
-    """What a program prints; ends everything unless it ends as it should."""
+    """Runs a program and returns its output. Exits if the program does not end as expected."""
     done = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True)
     if (done.returncode != 0) is not fails:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
@@ -48,7 +48,7 @@ def run(*command: object, folder: Path = ROOT, fails: bool = False) -> str:
 
 
 def build() -> Path:
-    """The wheel, beside the sdist; one that is made of the sdist holds the same."""
+    """Builds the sdist and returns the wheel. A wheel built from the sdist must have the same contents."""
     shutil.rmtree(DIST, ignore_errors=True)
     run(sys.executable, "-m", "hatchling", "build", "--directory", DIST)
     run(TOOLS / "twine", "check", "--strict", *DIST.iterdir())
@@ -66,7 +66,7 @@ def _contents(wheel: Path) -> dict[str, int]:
 
 
 def pythons() -> dict[int, str]:
-    """By minor version, every Python that is there and supported."""
+    """All supported Pythons on this machine, by minor version."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     names = [sys.executable, *(f"python3.{minor}" for minor in range(OLDEST, 20)), *versions.glob("3.*/bin/python")]
     found: dict[int, str] = {}
@@ -78,7 +78,7 @@ def pythons() -> dict[int, str]:
 
 
 def use(wheel: Path, python: str, folder: Path) -> Path:
-    """An environment with the wheel alone, in which it did what its users do with it."""
+    """Installs only the wheel into an environment, uses it as users do, and returns the environment's Python."""
     run(python, "-m", "venv", folder / "env")
     own = folder / "env" / "bin"
     run(own / "python", "-m", "pip", "install", "--quiet", wheel)
@@ -91,20 +91,20 @@ def use(wheel: Path, python: str, folder: Path) -> Path:
 
 
 def check_types(python: Path, folder: Path) -> None:
-    """Has mypy and pyright look at apps, with the environment of the apps, and refuse one that is wrong."""
+    """Runs mypy and pyright on apps, in the apps' environment. Both must reject an app that is wrong."""
     wrong = folder / "wrong.py"
     wrong.write_text(_WRONG)
     settings = folder / "pyrightconfig.json"
     settings.write_text('{"typeCheckingMode": "strict"}')
     mypy = [TOOLS / "mypy", "--strict", "--python-executable", python, "--cache-dir", folder / "cache"]
     for apps, fails in ((APPS, False), ([wrong], True)):
-        for app in apps:  # one by one: to mypy they are all one module, main
+        for app in apps:  # one at a time: mypy sees each as the module main
             run(*mypy, app, folder=folder, fails=fails)
         run(PYRIGHT, "--project", settings, "--pythonpath", python, *apps, folder=folder, fails=fails)
 
 
 def compare() -> Iterator[str]:
-    """Compares what users rely on with the last release, where there is one."""
+    """Compares the public names with those of the last release, if there is one."""
     tags = run("git", "tag", "--list", "v*", "--sort=-version:refname", "--merged", "HEAD").split()
     if not tags:
         yield "no release yet that it could be compared with"

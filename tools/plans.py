@@ -1,4 +1,4 @@
-"""Writes the plans of ``docs/reference/upgrades.md`` anew: ``make reference``"""
+"""Generates ``docs/reference/upgrades.md``, ten planned upgrades: ``make reference``"""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from cdk8s_spicedb.cli import main as cdk8s_spicedb
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "upgrades.md"
 _OPENING = """\
-# Upgrades that tell the most
+# Ten planned upgrades
 
-What `cdk8s-spicedb plan` prints for the upgrades in which there is most to know. `make reference` writes this page.
+This is the output of `cdk8s-spicedb plan` for ten upgrades that need more than a plain `helm upgrade`, or that show a
+common case. To plan your own, see [plan an upgrade](../upgrade/plan.md).
 
-`ROLLBACK` says whether servers of the step before turn ready on what the step leaves behind, as a `helm rollback` needs
-them to. [Phases](../explanation/phases.md) says what the phases and modes are.
+The column `ROLLBACK` says whether a `helm rollback` from the step works. It is `ready` if servers of the step before
+turn ready on the schema that the step leaves. [Phases](../why/phases.md) explains the phases and modes.
+
+`make reference` generates this page.
 """
 PLANS = {
-    "PostgreSQL, from before transaction ids changed": "--engine postgres --from v1.13.0 --to v1.56.0",
-    "Servers that must understand each other": "--engine postgres --from v1.35.3 --to v1.56.0",
-    "One step, and a rollback that turns ready": "--engine postgres --from v1.52.0 --to v1.56.0",
-    "To the unified schema, mode by mode": (
+    "PostgreSQL, from before the change of transaction ids": "--engine postgres --from v1.13.0 --to v1.56.0",
+    "PostgreSQL, with stops for requests between servers": "--engine postgres --from v1.35.3 --to v1.56.0",
+    "PostgreSQL, in one step, with a working rollback": "--engine postgres --from v1.52.0 --to v1.56.0",
+    "PostgreSQL, to the unified schema, mode by mode": (
         "--engine postgres --from v1.52.0 --to v1.56.0 --schema-mode read-new-write-new"
     ),
-    "A release that was withdrawn": "--engine postgres --from v1.48.0 --to v1.50.0",
+    "PostgreSQL, from a withdrawn release": "--engine postgres --from v1.48.0 --to v1.50.0",
     "Spanner, to change streams": "--engine spanner --from v1.21.0 --to v1.56.0",
-    "Spanner, to one change stream": "--engine spanner --from v1.26.0 --to v1.30.0",
-    "CockroachDB, without its table of statistics": "--engine cockroachdb --from v1.29.5 --to v1.56.0",
-    "MySQL, with a table that is rebuilt": "--engine mysql --from v1.52.0 --to v1.56.0",
-    "MySQL, with a table that is rebuilt twice": "--engine mysql --from v1.19.1 --to v1.56.0",
+    "Spanner, to one combined change stream": "--engine spanner --from v1.26.0 --to v1.30.0",
+    "CockroachDB, to a schema without the table of statistics": "--engine cockroachdb --from v1.29.5 --to v1.56.0",
+    "MySQL, with one rebuild of a table": "--engine mysql --from v1.52.0 --to v1.56.0",
+    "MySQL, with two rebuilds of a table": "--engine mysql --from v1.19.1 --to v1.56.0",
 }
 
 

@@ -1,4 +1,4 @@
-"""Writes the reference of the props, ``docs/reference/props.md``, anew: ``make reference``"""
+"""Generates ``docs/reference/props.md``, the reference of all props: ``make reference``"""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Any
 import attrs
 
 import cdk8s_spicedb
-from cdk8s_spicedb.schema import camel, field_texts
+from cdk8s_spicedb.files.schema import field_texts
+from cdk8s_spicedb.props.annotations import camel
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "props.md"
 _OPENING = """\
 # Props
 
-Everything that can be said of a SpiceDB. In Python the names are those on the left, in a YAML file those in brackets.
-`make reference` writes this page from the docstrings.
+This page lists everything that you can configure. Use the first name in Python, and the name in brackets in a YAML
+file. If there is only one name, it is the same in both.
+
+`make reference` generates this page from the docstrings.
 """
 _FIRST = ("SpiceDBProps", "ServerProps", "MigrationProps", "CleanupProps", "SchemaProps", "PermissionTest")
 
@@ -28,7 +31,7 @@ def page() -> str:
 
 
 def classes() -> list[Any]:
-    """The classes of props, those first that are asked for most."""
+    """The classes of props, the most used ones first."""
     known = {name: getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}
     return [known[name] for name in _FIRST] + [
         kind for name, kind in sorted(known.items()) if name not in _FIRST and _is_props(kind)
@@ -36,12 +39,12 @@ def classes() -> list[Any]:
 
 
 def in_cell(text: str) -> str:
-    """A text of a docstring in a cell of a table."""
+    """The text of a docstring, for a cell of a table."""
     return _markdown(" ".join(text.split())).replace("|", "\\|")
 
 
 def _is_props(kind: Any) -> bool:
-    is_said = getattr(kind, "__module__", "").startswith(("cdk8s_spicedb.props", "cdk8s_spicedb.datastore"))
+    is_said = getattr(kind, "__module__", "").startswith("cdk8s_spicedb.props")
     return is_said and inspect.isclass(kind) and attrs.has(kind)
 
 

@@ -1,9 +1,10 @@
-"""Adds a release of SpiceDB to what this project knows: ``python tools/release.py CHECKOUT_OR_PROGRAM...``
+"""Adds a release of SpiceDB to the data of this project: ``python tools/release.py CHECKOUT_OR_PROGRAM...``
 
-A checkout of authzed/spicedb at a release tag says which migrations the release has; a program says its heads and its
-flags. Give both where there are both: the checkout first, since a program does not name the migrations before its head.
-``releases.json`` and ``tests/flags/`` are written when all is sound; read the difference, and then the release's notes
-for what no program can tell: stops, long migrations, releases that were withdrawn.
+The migrations come from a checkout of authzed/spicedb at the release's tag. The heads and flags come from the program.
+If you have both, give both, the checkout first: a program does not name the migrations before its head.
+
+``releases.json`` and ``tests/flags/`` are only written if all data is consistent. Review the difference. Then read the
+release's notes for what the tool cannot find: required stops, long migrations and withdrawn releases.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from cdk8s_spicedb.releases import is_version, read_releases, version_order
 
 ROOT = Path(__file__).parent.parent
-DATA = ROOT / "lib" / "cdk8s_spicedb" / "releases.json"
+DATA = ROOT / "lib" / "cdk8s_spicedb" / "releases" / "releases.json"
 FLAGS = ROOT / "tests" / "flags"
 FOLDERS = {"postgres": "postgres", "cockroachdb": "crdb", "mysql": "mysql", "spanner": "spanner"}
 COMMANDS = ("migrate", "serve")
@@ -33,7 +34,7 @@ def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-# ---------------------------------------------------------------- what a release says of itself
+# ---------------------------------------------------------------- read a release
 
 
 def checkout_version(checkout: Path) -> str:
@@ -44,7 +45,7 @@ def checkout_version(checkout: Path) -> str:
 
 
 def checkout_revisions(checkout: Path, engine: str) -> list[str]:
-    """The revisions of an engine, in the order in which they replace one another."""
+    """The revisions of an engine, in their order."""
     folder = checkout / "internal" / "datastore" / FOLDERS[engine] / "migrations"
     source = "\n".join(file.read_text() for file in sorted(folder.glob("*.go")) if not file.name.endswith("_test.go"))
     after = {old: new for new, old in [*_REGISTERED.findall(source), *_REGISTERED_INDEX.findall(source)]}
@@ -79,7 +80,7 @@ def program_flags(program: str) -> dict[str, list[str]]:
 
 
 def _hidden_flags(program: str, command: str) -> Iterator[str]:
-    """The flags of other releases that this one takes as well, whether its help names them or not."""
+    """Flags of other releases that this one accepts too, even if its help does not show them."""
     known = {flag for file in FLAGS.glob("*.json") for flag in json.loads(file.read_text("utf-8"))[command]}
     for flag in sorted(known):
         answer = subprocess.run([program, command, f"--{flag}=", "--help"], capture_output=True, text=True)
@@ -87,11 +88,11 @@ def _hidden_flags(program: str, command: str) -> Iterator[str]:
             yield flag
 
 
-# ---------------------------------------------------------------- what it adds
+# ---------------------------------------------------------------- add it to the data
 
 
 def added(data: Mapping[str, Any], version: str, revisions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The data and a release, whose revisions are given by engine: all of them, or its head alone."""
+    """The data with a release added. Its revisions are given by engine: all of them, or only the head."""
     changed: dict[str, Any] = json.loads(json.dumps(data))
     for engine, named in revisions.items():
         known, heads = changed["engines"][engine]["revisions"], changed["engines"][engine]["heads"]
@@ -109,7 +110,7 @@ def added(data: Mapping[str, Any], version: str, revisions: Mapping[str, Sequenc
 
 
 def add(data: Mapping[str, Any], source: Path) -> tuple[str, dict[str, Any]]:
-    """The data and the release of a checkout or a program."""
+    """The version of a checkout or a program, and the data with that release added."""
     if source.is_dir():
         version = checkout_version(source)
         return version, added(data, version, {engine: checkout_revisions(source, engine) for engine in FOLDERS})
@@ -118,11 +119,11 @@ def add(data: Mapping[str, Any], source: Path) -> tuple[str, dict[str, Any]]:
     return version, added(data, version, {engine: [program_head(program, engine)] for engine in FOLDERS})
 
 
-# ---------------------------------------------------------------- how it is written
+# ---------------------------------------------------------------- write the data
 
 
 def text(value: Any, indent: str = "", before: int = 0) -> str:
-    """JSON with one line for what fits into one, so that a difference shows what changed."""
+    """JSON in which a value that fits into one line takes one line, so that differences are easy to read."""
     flat = json.dumps(value, ensure_ascii=False)
     inner = indent + "  "
     if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""SpiceDB for Argo CD: the migration is a PreSync hook, the clean-up a PostSync hook."""
+"""SpiceDB for Argo CD: the migration is a PreSync hook, and the clean-up is a PostSync hook."""
 
 from cdk8s import App
 
@@ -13,7 +13,7 @@ SpiceDBChart(
         datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
         preshared_key=SecretKey("spicedb", "preshared-key"),
         delivery=Delivery.ARGOCD,
-        # Argo CD shows the logs of pods that are there.
+        # Argo CD can only show the logs of pods that still exist. "Never" keeps the failed ones.
         migration=MigrationProps(restart_policy="Never"),
     ),
 )

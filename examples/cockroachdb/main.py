@@ -1,4 +1,4 @@
-"""SpiceDB on CockroachDB, which knows it by a client certificate and is itself checked by its CA."""
+"""SpiceDB on CockroachDB, with a client certificate. SpiceDB verifies CockroachDB's certificate with its CA."""
 
 from cdk8s import App
 

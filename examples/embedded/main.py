@@ -1,11 +1,11 @@
-"""SpiceDB beside an application, in one chart of cdk8s-plus objects."""
+"""An application and its SpiceDB, in one chart of cdk8s-plus objects."""
 
 import cdk8s_plus_27 as kplus
 from cdk8s import ApiObject, App, Chart, JsonPatch
 
 from cdk8s_spicedb import PostgreSQL, ServerProps, SpiceDB, SpiceDBProps
 
-# Writes a schema and a relationship, then asks once a second; it is ready while the answer is yes.
+# Writes a schema and a relationship, then checks a permission once a second. It is ready while the answer is yes.
 ASK = r"""
 ask() { wget -q -O - --header "Authorization: Bearer $SPICEDB_TOKEN" --post-data "$2" "http://$SPICEDB_HTTP/v1/$1"; }
 object='{"objectType":"document","objectId":"plan"}'
@@ -24,7 +24,7 @@ done
 app = App()
 chart = Chart(app, "documents")
 
-# It exists before the release: the migration needs it first.
+# The Secret must exist before the release, because the migration runs first.
 secret = kplus.Secret.from_secret_name(chart, "secret", "spicedb")
 spicedb = SpiceDB(
     chart,
@@ -60,14 +60,14 @@ web = kplus.Deployment(
         )
     ],
 )
-# cdk8s-plus has no words for these, and the restricted Pod Security Standard asks for them.
+# The restricted Pod Security Standard requires these fields, and cdk8s-plus has no props for them.
 POD = "/spec/template/spec"
 ApiObject.of(web).add_json_patch(
     JsonPatch.add(f"{POD}/securityContext/seccompProfile", {"type": "RuntimeDefault"}),
     JsonPatch.add(f"{POD}/containers/0/securityContext/capabilities", {"drop": ["ALL"]}),
 )
 
-# Where NetworkPolicies are enforced, the application may ask names and SpiceDB, and nobody else.
+# If the cluster enforces NetworkPolicies, the application can only connect to DNS and SpiceDB.
 dns = kplus.Pods.all(chart, "dns", namespaces=kplus.Namespaces.all(chart, "namespaces"))
 clients = [kplus.NetworkPolicyPort.tcp(port) for port in spicedb.client_ports]
 names = [kplus.NetworkPolicyPort.tcp(53), kplus.NetworkPolicyPort.udp(53)]

@@ -1,4 +1,4 @@
-"""SpiceDB whose Secret is filled by the External Secrets operator, from a store outside the cluster."""
+"""SpiceDB with a Secret that the External Secrets operator fills from a store outside the cluster."""
 
 from cdk8s import ApiObjectMetadata, App, Chart
 
@@ -19,7 +19,7 @@ KEY = SecretKey("spicedb", "preshared-key")
 
 app = App()
 
-# A chart of its own, to be applied first: the migration needs the Secret before the release's own objects are there.
+# A separate chart, which you apply first: the migration needs the Secret before the release has any object.
 ExternalSecret(
     Chart(app, "secrets"),
     "secret",

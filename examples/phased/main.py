@@ -1,4 +1,4 @@
-"""An upgrade in phases: each step's manifests in a file of its own, in their order."""
+"""An upgrade in phases: one file of manifests for each step, numbered in their order."""
 
 from cdk8s import App
 

@@ -1,4 +1,4 @@
-"""SpiceDB on PostgreSQL, the short way: said by the database's parts, applied with kubectl alone."""
+"""SpiceDB on PostgreSQL, connected by its parts (host, database, user, password), for kubectl only."""
 
 from cdk8s import App
 
@@ -15,7 +15,7 @@ SpiceDBChart(
             database="spicedb",
             user="spicedb",
             password=SecretKey("spicedb", "password"),
-            sslmode="disable",  # as the database beside it has no TLS; leave it out for one that has
+            sslmode="disable",  # the example's database has no TLS; leave this out for one with TLS
         ),
         preshared_key=SecretKey("spicedb", "preshared-key"),
         delivery=Delivery.KUBECTL,

@@ -1,4 +1,4 @@
-"""SpiceDB for production: all that a platform team says of it, on one page."""
+"""SpiceDB for production: what a platform team usually configures, in one file."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ definition document {
 }
 """
 CA = SecretKey("spicedb-grpc", "ca.crt")
-NAME = "spicedb.authz.svc"  # the name for which gRPC's certificate is
+NAME = "spicedb.authz.svc"  # the DNS name in the gRPC certificate
 
 
 def _namespace(name: str) -> NetworkPeer:
@@ -56,7 +56,7 @@ PROPS = SpiceDBProps(
         ca=SecretKey("postgres", "ca.crt"),
         read_pool=Pool(max_open=8),
         write_pool=Pool(max_open=4),
-        max_connections=150,  # 12 of each of the 10 servers, and of those that a roll-out adds
+        max_connections=150,  # 12 for each of the 10 servers, and for the servers that a rolling update adds
         read_replicas=["postgres-read"],
         read_replica_pool=Pool(max_open=8),
         gc_window=timedelta(hours=6),
@@ -69,7 +69,7 @@ PROPS = SpiceDBProps(
         tracing=Tracing(endpoint="collector.tracing:4317", insecure=True),
         restart_on_secret_change=True,
     ),
-    # A migration that fails stops the release, and its pods stay with their logs.
+    # If the migration fails, the release stops. The failed pods stay, with their logs.
     migration=MigrationProps(restart_policy="Never", active_deadline_seconds=3600),
     schema=SchemaProps(text=SCHEMA, ca=CA, hostname=NAME),
     test=PermissionTest(resource="document", permission="read", subject="user", ca=CA, hostname=NAME),
@@ -83,7 +83,7 @@ PROPS = SpiceDBProps(
         alerts=Alerts(labels={"release": "kube-prometheus-stack"}),
         dashboard=Dashboard(),
     ),
-    # For what has no prop.
+    # A patch sets what has no prop.
     patches=[
         Patch(kind="Deployment", operations=[PatchOperation(op="add", path="/spec/revisionHistoryLimit", value=3)]),
     ],

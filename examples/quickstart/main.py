@@ -1,4 +1,4 @@
-"""SpiceDB in memory: nothing to set up but its key, nothing kept when it stops."""
+"""SpiceDB in memory: it needs only a key, and it keeps no data when it stops."""
 
 from cdk8s import App
 

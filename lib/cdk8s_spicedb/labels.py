@@ -1,14 +1,12 @@
-"""Names and labels of everything this package renders; they are a contract with clusters that run it.
+"""Names and labels of all rendered objects. Clusters depend on them, so they never change.
 
-Every selector carries the component: without it the migration's pods would end up behind the Service.
-The labels of a selector are fixed; a user's labels decorate objects and never enter a selector.
+Every selector includes the component: without it, the Service would also select the migration's pods. The labels of a
+selector are fixed. User labels are added to objects and never to a selector.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-
-from .checks import Metadata, excluding, mapping, string, text
 
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
@@ -40,43 +38,15 @@ LONGEST_NAME = 63 - max(map(len, _SUFFIX.values()))
 
 
 def object_name(name: str, component: Component) -> str:
-    """The name of a component's objects: the Deployment, Service and ServiceAccount have the release's own."""
+    """The name of a component's objects. The Deployment, Service and ServiceAccount have the release's own name."""
     return name + _SUFFIX[component]
 
 
 def selector_labels(name: str, component: Component) -> dict[str, str]:
-    """What selects the pods of one component of one release."""
+    """The labels that select the pods of one component of one release."""
     return {NAME: "spicedb", INSTANCE: name, COMPONENT: component.value}
 
 
 def selector_text(name: str, component: Component) -> str:
-    """The same as ``kubectl --selector`` takes it."""
+    """The same for ``kubectl --selector``."""
     return ",".join(f"{key}={value}" for key, value in selector_labels(name, component).items())
-
-
-# ---------------------------------------------------------------- checks
-
-_QUALIFIED = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
-_LABEL_VALUE = text(
-    r"([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?",
-    "a label value: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
-    "shorten it or replace the other characters; longer texts belong into an annotation",
-    most=63,
-)
-
-
-_KEY = text(_QUALIFIED, "keys ([prefix/]name)", "write keys as 'team' or 'example.com/team'", most=317)
-
-
-def labels_check() -> Metadata:
-    """User labels: any but the ones that selectors are made of."""
-    return mapping(excluding(_KEY, *RESERVED), _LABEL_VALUE)
-
-
-def annotations_check(*reserved: str) -> Metadata:
-    """User annotations: any but the ones given, which this package sets."""
-    return mapping(excluding(_KEY, *reserved), string("annotation values are texts: quote numbers and booleans"))
-
-
-def node_selector_check() -> Metadata:
-    return mapping(_KEY, _LABEL_VALUE)

@@ -17,10 +17,11 @@ from .conftest import KEY
 from .databases import postgres_revision
 from .props import NEW, NEW_HEAD, OLD, on_postgres
 from .shell import Shell, commands
+from .test_examples import connect
 
-_TUTORIAL = ROOT / "docs" / "tutorial" / "first.md"
-_GUIDE = ROOT / "docs" / "how-to" / "migrations.md"
-_UPGRADE = ROOT / "docs" / "how-to" / "upgrade.md"
+_TUTORIAL = ROOT / "docs" / "get-started" / "first.md"
+_GUIDE = ROOT / "docs" / "upgrade" / "migrations.md"
+_UPGRADE = ROOT / "docs" / "upgrade" / "phases.md"
 
 
 def test_the_tutorial_goes_as_it_says(namespace: Namespace, tmp_path: Path) -> None:
@@ -44,6 +45,7 @@ def test_the_tutorial_goes_as_it_says(namespace: Namespace, tmp_path: Path) -> N
 
 def test_commands_on_migrations_do_what_they_say(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
+    _prepare_by_hand(namespace, tmp_path)
     migration, cleanup = MigrationProps(restart_policy="Never"), CleanupProps(enabled=False)
     for version in (OLD, NEW):
         write_helm_chart(tmp_path / "chart", on_postgres(version, migration=migration, cleanup=cleanup))
@@ -52,12 +54,39 @@ def test_commands_on_migrations_do_what_they_say(namespace: Namespace, postgres:
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "spicedb.yaml").write_text(yaml.safe_dump_all(applied.objects))
     steps = [command.replace("deployment/postgres", "postgres") for command in commands(_GUIDE.read_text())]
-    assert len(steps) > 12
+    assert len(steps) > 20
     said = {command: shell.run(command) for command in steps}
     assert NEW_HEAD in next(text for command, text in said.items() if " psql " in command)
     assert postgres_revision(namespace) == NEW_HEAD
     assert namespace.get("job", "spicedb-migration") is None, "the guide deletes it, and a rollback makes none"
     assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
+    for command, text in said.items():
+        if " secret " in command:
+            assert "datastore-uri" in text
+            assert "postgresql:" not in text, "the keys, and no value"
+
+
+def test_a_migration_by_hand_goes_as_it_says(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    shell = Shell(namespace, tmp_path)
+    _prepare_by_hand(namespace, tmp_path)
+    write_helm_chart(tmp_path / "chart", on_postgres(OLD))
+    shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
+    write_helm_chart(tmp_path / "chart", on_postgres(NEW))
+    (section,) = re.findall(r"^## Migrate by hand\n(.*?)^## ", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    steps = commands(section)
+    assert steps[-1].startswith("helm upgrade")
+    said = [shell.run(step) for step in steps[:-1]]
+    assert postgres_revision(namespace) == NEW_HEAD
+    assert f'"to":"{NEW_HEAD}"' in "".join(said), "the log of the Job"
+    assert "migrating postgres datastore" not in shell.run(steps[-1]), "the release has no migration"
+    assert f":{NEW}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
+
+
+def _prepare_by_hand(namespace: Namespace, folder: Path) -> None:
+    """The Secret that the Job of the guide reads, and the Job as it stands there."""
+    connect(namespace)
+    (job,) = re.findall(r"^```yaml\n(.*?)^```", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    (folder / "migrate-by-hand.yaml").write_text(job)
 
 
 def test_an_upgrade_in_phases_goes_as_it_says(namespace: Namespace, postgres: None, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cdk8s_spicedb import PostgreSQL, ServerProps, plan_upgrade, write_upgrade
-from cdk8s_spicedb.modes import SCHEMA_MODES
+from cdk8s_spicedb.releases import SCHEMA_MODES
 
 from .client import Client, Load, relay
 from .cluster import Namespace, run
@@ -83,7 +84,7 @@ def test_a_schema_is_not_in_the_unified_table_unless_it_was_written_to_both(
     helm: Helm, namespace: Namespace, postgres: None
 ) -> None:
     """Why a plan says to write the schema again: SpiceDB copies it when it migrates, and not when the mode changes."""
-    one = partial(ServerProps, replicas=1)
+    one: Any = partial(ServerProps, replicas=1)
     assert helm.install(on_postgres(OLD, server=one())).ok
     with relay(namespace) as address:
         Client(address, KEY).write()

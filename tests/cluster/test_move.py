@@ -19,7 +19,7 @@ from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
 from .props import OLD, OLD_HEAD, ON_POSTGRES, small
 from .shell import Shell, commands
 
-_GUIDE = ROOT / "docs" / "how-to" / "move.md"
+_GUIDE = ROOT / "docs" / "install" / "move.md"
 _SECRET = "dev-spicedb-config"
 _OPERATORS = re.compile(r"kubectl (get|label|delete) spicedbcluster")
 """Needs the operator's kind of objects, which a test does not bring into a cluster."""

@@ -8,8 +8,8 @@ import pytest
 
 from cdk8s_spicedb import Datastore, SpiceDBProps
 from tests.crds import is_custom
+from tests.manifests.test_monitoring import METRICS
 from tests.synth import matrix, synth
-from tests.test_monitoring import METRICS
 
 from .client import Client, relay
 from .cluster import Namespace, run

@@ -1,21 +1,76 @@
-"""The files of a chart."""
+"""Writes a Helm chart of one SpiceDB."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any
 
-from ..dump import dump
-from ..folder import MARK
-from ..props import SpiceDBProps
+from attrs import frozen
+
+from ..delivery import Delivery
+from ..errors import InvalidProps, Problem
+from ..files.folder import MARK, write_files
+from ..files.yaml import dump
+from ..props import SpiceDBProps, problems, require
+from ..props.annotations import Message, Pattern
+from ..props.kinds import show
 from .notes import notes
 from .readme import readme
 from .templates import templates
 from .values import chart_values, values_schema, values_yaml
 
 
+@frozen(kw_only=True)
+class _Chart:
+    """Name and version of a chart."""
+
+    name: Annotated[
+        str,
+        Pattern(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"),
+        Message("a chart's name: lower-case letters, digits and '-'", "leave it out to use the props' name"),
+    ]
+    version: Annotated[
+        str,
+        Pattern(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"),
+        Message(
+            "a version of Semantic Versioning",
+            "use a version such as '1.0.0': it is the chart's own, SpiceDB's is SpiceDBProps.version",
+        ),
+    ]
+
+
+def write_helm_chart(
+    folder: str | PathLike[str], props: SpiceDBProps, *, version: str = "0.1.0", name: str | None = None
+) -> None:
+    """Writes a complete Helm chart of one SpiceDB, for people who install it without Python.
+
+    It has values for the image, replicas, resources, log levels, Secrets, migration and clean-up. Their defaults are
+    the props, so that the chart renders the same objects as the constructs. ``version`` is the chart's own; set it if
+    you publish the chart. ``name`` is the chart's; it defaults to the props' name. Either the whole folder is written
+    or nothing changes. Raises `InvalidProps` if the props are invalid or not for Helm, or if Helm does not accept the
+    name or the version, and `SpiceDBError` if the folder contains a file that this package did not write.
+    """
+    require_helm(props)
+    chart = _Chart(name=name or props.name, version=version)
+    found = list(problems(chart))
+    if found:
+        raise InvalidProps("write_helm_chart", found)
+    write_files(Path(folder), chart_files(props, chart.name, chart.version))
+
+
+def require_helm(props: SpiceDBProps) -> None:
+    """Raises `InvalidProps` unless props are valid and for Helm."""
+    require(props)
+    if props.delivery is not Delivery.HELM:
+        fix = "remove delivery; Argo CD and Flux install Helm charts too, and run their hooks"
+        problem = Problem("delivery", show(props.delivery), "helm: a chart is for Helm", fix)
+        raise InvalidProps(type(props).__name__, [problem])
+
+
 def chart_files(props: SpiceDBProps, name: str, version: str) -> dict[str, str]:
-    """The files of a chart of one SpiceDB, by their paths in it."""
+    """The files of a chart of one SpiceDB, by their paths in the chart."""
     values = chart_values(props)
     return {
         "Chart.yaml": f"# {MARK}\n{dump(_metadata(props, name, version))}",
@@ -36,7 +91,7 @@ def _metadata(props: SpiceDBProps, name: str, version: str) -> dict[str, Any]:
         "type": "application",
         "version": version,
         "appVersion": props.version,
-        # The suffix lets in what clouds add to a version, such as v1.33.5-gke.100.
+        # The suffix accepts versions of clouds, such as v1.33.5-gke.100.
         "kubeVersion": ">=1.30.0-0",
         "keywords": ["authorization", "permissions", "spicedb", "zanzibar"],
         "home": "https://authzed.com/spicedb",
@@ -45,7 +100,7 @@ def _metadata(props: SpiceDBProps, name: str, version: str) -> dict[str, Any]:
             "artifacthub.io/category": "security",
             "artifacthub.io/license": "Apache-2.0",
             "artifacthub.io/images": dump(list(_images(props))),
-            "artifacthub.io/links": dump([{"name": "SpiceDB's documentation", "url": "https://authzed.com/docs"}]),
+            "artifacthub.io/links": dump([{"name": "SpiceDB documentation", "url": "https://authzed.com/docs"}]),
         },
     }
 

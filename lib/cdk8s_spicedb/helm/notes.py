@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..folder import MARK
+from ..files.folder import MARK
 from ..labels import CHECKSUM, Component, object_name
-from ..ports import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
+from ..manifests.ports import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps
-from ..warning import phase_warning, version_warning
+from ..props.rules.warnings import phase_warning, version_warning
 
 _ON = "--namespace {{ .Release.Namespace }}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..folder import MARK
+from ..files.folder import MARK
 from ..props import SpiceDBProps
 from .values import Value, secrets
 

@@ -1,146 +1,177 @@
-"""What the users of a chart can set when they install it: values.yaml and its schema."""
+"""The values of a chart: one table, from which values.yaml, its schema, the templates and the README come."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, cast
 
-import attrs
 from attrs import frozen
 
-from ..checks import Schema
-from ..dump import dump
-from ..folder import MARK
-from ..props import Autoscaling, CleanupProps, MigrationProps, ServerProps, SpiceDBProps, secret_keys
+from ..files.folder import MARK
+from ..files.schema import field_schema, field_texts
+from ..files.words import for_files
+from ..files.yaml import dump
+from ..labels import Component
+from ..props import Resources, SpiceDBProps, Toleration, secret_keys
+from ..props.annotations import camel
 from ..props.image import image_parts
-from ..schema import camel, field_schema, field_texts, for_files
-from ..secret import SecretKey
+from ..props.kinds import Schema
+from ..props.secrets import SecretKey
+from .places import Annotations, Argument, Block, Field, Place, Whole
 
-POD = {"resources": "resources", "podAnnotations": "pod_annotations", "nodeSelector": "node_selector"}
+_TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
+_POD = "spec.template.spec"
+_CONTAINER = f"{_POD}.containers.0"
 
 
 @frozen
 class Value:
-    """One value of a chart, with the default that the props say."""
+    """One value of a chart."""
 
     path: str
-    """Its place in values.yaml, such as ``migrations.logLevel``."""
+    """Its path in values.yaml, such as ``migrations.logLevel``."""
     default: Any
     schema: Schema
     text: str
-    """What it means."""
+    """Its documentation."""
+    places: tuple[Place, ...] = ()
+    """Where the templates use it. Empty: `templates` uses it in a way of its own."""
+
+
+@frozen
+class _Row:
+    """A value that stands for a prop, which gives its default, schema and documentation."""
+
+    path: str
+    prop: str
+    place: Place | None = None
+    schema: Schema | None = None
+    """Its schema, if charts need another one than the prop's."""
+    default: Any = None
+    """Its default, if the prop's own is None."""
+
+
+_SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
+
+
+def _servers(props: SpiceDBProps) -> Iterator[_Row]:
+    if props.server.autoscaling:
+        prop, kind = "server.autoscaling", "HorizontalPodAutoscaler"
+        yield _Row("autoscaling.minReplicas", f"{prop}.min_replicas", Field(_SERVER, "spec.minReplicas", kind))
+        yield _Row("autoscaling.maxReplicas", f"{prop}.max_replicas", Field(_SERVER, "spec.maxReplicas", kind))
+    else:
+        maximum = props.datastore.max_replicas
+        schema = {"type": "integer", "minimum": 1, **({"maximum": maximum} if maximum else {})}
+        yield _Row("replicas", "server.replicas", Field(_SERVER, "spec.replicas"), schema, props.replicas)
+    yield _Row("logLevel", "server.log_level", Argument(_SERVER, "--log-level"))
+    yield from _pods("", "server", _SERVER)
+
+
+def _migrations() -> Iterator[_Row]:
+    path, prop = "migrations", "migration"
+    yield _Row(f"{path}.enabled", f"{prop}.enabled")
+    yield _Row(f"{path}.logLevel", f"{prop}.log_level", Argument(_MIGRATION, "--log-level", ".Values.logLevel"))
+    yield _Row(f"{path}.targetMigration", f"{prop}.target_migration")
+    yield _Row(f"{path}.targetPhase", f"{prop}.target_phase")
+    yield _Row(f"{path}.restartPolicy", f"{prop}.restart_policy", Field(_MIGRATION, f"{_POD}.restartPolicy"))
+    yield _Row(f"{path}.backoffLimit", f"{prop}.backoff_limit", Field(_MIGRATION, "spec.backoffLimit"))
+    deadline = Field(_MIGRATION, "spec.activeDeadlineSeconds")
+    yield _Row(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
+    yield from _pods("migrations.", "migration", _MIGRATION)
+    yield _Row(f"{path}.cleanup.enabled", "cleanup.enabled", schema={"type": "boolean"}, default=True)
+    yield _Row(f"{path}.cleanup.image", "cleanup.image", Field(_CLEANUP, f"{_CONTAINER}.image", quoted=True))
+    yield from _pods("migrations.cleanup.", "cleanup", _CLEANUP)
+
+
+def _pods(path: str, prop: str, component: Component) -> Iterator[_Row]:
+    """The values of a component's pods."""
+    yield _Row(f"{path}resources", f"{prop}.resources", Whole(component, f"{_CONTAINER}.resources"), _OBJECT)
+    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", Annotations(component))
+    for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
+        place = Block(component, f"{_POD}.{camel(name)}")
+        yield _Row(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
 
 
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
     return [
         *_image(props),
-        *_servers(props),
+        *(_value(props, row) for row in _servers(props)),
         *_secrets(props),
-        *(_migrations(props) if props.datastore.migrates else ()),
+        *(_value(props, row) for row in (_migrations() if props.datastore.migrates else ())),
     ]
 
 
-def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
-    """By Secret key, the name of the value that stands for it."""
-    return {key: name if name.startswith("env_") else camel(name) for key, name in secret_keys(props).items()}
+def _value(props: SpiceDBProps, row: _Row) -> Value:
+    *parts, name = row.prop.split(".")
+    owner: Any = props
+    for part in parts:
+        owner = getattr(owner, part)
+    kind, default = cast(Any, type(owner)), _plain(getattr(owner, name))
+    schema = row.schema or field_schema(kind, name)
+    text = for_files(field_texts(kind).get(name, "")).split(" Defaults")[0]
+    if "anyOf" in schema:
+        # A chart's value is never null: to Helm, null removes the key.
+        options = [option for option in schema["anyOf"] if option != {"type": "null"}]
+        default, schema = default or "", {"anyOf": [*options, {"const": ""}]}
+    default = row.default if default is None else default
+    return Value(row.path, default, schema, text, (row.place,) if row.place else ())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Resources):
+        return {"requests": dict(value.requests), "limits": dict(value.limits)}
+    if isinstance(value, Toleration):
+        return value.manifest()
+    if isinstance(value, (tuple, list)):
+        return list(map(_plain, value))
+    if isinstance(value, Enum):
+        return value.value
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _image(props: SpiceDBProps) -> Iterator[Value]:
     repository, tag, digest = image_parts(props.full_image)
-    text = {"type": "string"}
-    yield Value("image.repository", repository, {**text, "minLength": 1}, "The image of servers and migration.")
-    yield Value(
-        "image.tag",
-        tag or "",
-        text,
-        f"Its tag. Flags and rollback are made for {props.version}: have the chart written anew for another release.",
-    )
-    pattern = {**text, "pattern": "^(sha256:[0-9a-f]{64})?$"}
-    yield Value("image.digest", digest or "", pattern, "Its digest, which counts more than the tag.")
+    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, "Image of servers and migration.")
+    text = f"Image tag. Flags and rollback are those of {props.version}: for another release, write the chart again."
+    yield Value("image.tag", tag or "", _TEXT, text)
+    pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
+    yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
     policies = {"enum": ["", "Always", "IfNotPresent", "Never"]}
-    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, "When nodes pull images, of every pod.")
+    components = (_SERVER, _MIGRATION, _CLEANUP)
+    places = tuple(Block(component, f"{_CONTAINER}.imagePullPolicy") for component in components)
+    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, "Image pull policy of all pods.", places)
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
-    yield Value("imagePullSecrets", pull_secrets, _LIST, "The Secrets with which images are pulled: [{name: …}].")
+    places = tuple(Block(component, f"{_POD}.imagePullSecrets") for component in components)
+    yield Value("imagePullSecrets", pull_secrets, _LIST, "Image pull Secrets of all pods: [{name: …}].", places)
 
 
-def _servers(props: SpiceDBProps) -> Iterator[Value]:
-    yield from _numbers(props)
-    yield _of("logLevel", ServerProps, "log_level", props.server.log_level)
-    yield from _pod("", ServerProps, props.server)
-
-
-def _numbers(props: SpiceDBProps) -> Iterator[Value]:
-    autoscaling = props.server.autoscaling
-    if autoscaling:
-        yield _of("autoscaling.minReplicas", Autoscaling, "min_replicas", autoscaling.min_replicas)
-        yield _of("autoscaling.maxReplicas", Autoscaling, "max_replicas", autoscaling.max_replicas)
-        return
-    most = props.datastore.most_replicas
-    count = {"type": "integer", "minimum": 1, **({"maximum": most} if most else {})}
-    yield attrs.evolve(_of("replicas", ServerProps, "replicas", props.replicas), schema=count)
+def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
+    """The name of the value for each Secret key."""
+    return {key: name if name.startswith("env_") else camel(name) for key, name in secret_keys(props).items()}
 
 
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
     for key, name in secrets(props).items():
         path = f"secrets.{name}"
-        yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "The Secret, which exists already.")
-        yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "The key in it.")
-
-
-def _migrations(props: SpiceDBProps) -> Iterator[Value]:
-    migration, cleanup = props.migration, props.cleanup
-    phase = migration.target_phase.value if migration.target_phase else None
-    for name, value in {
-        "enabled": migration.enabled,
-        "log_level": migration.log_level,
-        "target_migration": migration.target_migration,
-        "target_phase": phase,
-        "restart_policy": migration.restart_policy,
-        "backoff_limit": migration.backoff_limit,
-        "active_deadline_seconds": migration.active_deadline_seconds,
-    }.items():
-        yield _of(f"migrations.{camel(name)}", MigrationProps, name, value)
-    yield from _pod("migrations.", MigrationProps, migration)
-    enabled = cleanup.enabled is not False
-    yield Value("migrations.cleanup.enabled", enabled, {"type": "boolean"}, "Whether a finished migration is removed.")
-    yield _of("migrations.cleanup.image", CleanupProps, "image", cleanup.image)
-    yield from _pod("migrations.cleanup.", CleanupProps, cleanup)
-
-
-def _pod(prefix: str, kind: type, pod: Any) -> Iterator[Value]:
-    resources = {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)}
-    yield attrs.evolve(_of(f"{prefix}resources", kind, "resources", resources), schema=_OBJECT)
-    yield _of(f"{prefix}podAnnotations", kind, "pod_annotations", dict(pod.pod_annotations))
-    yield _of(f"{prefix}nodeSelector", kind, "node_selector", dict(pod.node_selector))
-    tolerations = [toleration.manifest() for toleration in pod.tolerations]
-    yield attrs.evolve(_of(f"{prefix}tolerations", kind, "tolerations", tolerations), schema=_LIST)
-    yield _of(f"{prefix}affinity", kind, "affinity", dict(pod.affinity))
-    yield _of(f"{prefix}priorityClassName", kind, "priority_class_name", pod.priority_class_name)
-
-
-def _of(path: str, kind: type, field: str, default: Any) -> Value:
-    """A value that stands for a field of the props, with its schema and the first sentence under it."""
-    text = for_files(field_texts(kind).get(field, "")).split(" Default")[0]
-    schema = field_schema(kind, field)
-    if "anyOf" not in schema:
-        return Value(path, default, schema, text)
-    # In a chart, no value is an empty text: Helm takes null for a wish to have the key removed.
-    given = [option for option in schema["anyOf"] if option != {"type": "null"}]
-    return Value(path, default or "", {"anyOf": [*given, {"const": ""}]}, text)
+        yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "Name of the Secret.")
+        yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.")
 
 
 # ---------------------------------------------------------------- files
 
 
 def values_yaml(values: list[Value]) -> str:
-    """values.yaml: each value with what it means above it."""
-    head = f"# {MARK}\n# What can be set when the chart is installed. Without a change it is what it was written for."
-    return "\n".join([head, *_lines(values, "", "")]) + "\n"
+    """values.yaml: each value below its documentation."""
+    head = (
+        f"# {MARK}\n# Values that you can set when you install the chart. The defaults are the settings that it was\n"
+    )
+    return head + "# written with.\n" + "\n".join(_lines(values, "", "")) + "\n"
 
 
 def _lines(values: list[Value], prefix: str, indent: str) -> Iterator[str]:
@@ -155,7 +186,7 @@ def _lines(values: list[Value], prefix: str, indent: str) -> Iterator[str]:
 
 
 def _grouped(values: list[Value], prefix: str) -> dict[str, Value | list[Value]]:
-    """Values by the next part of their paths, those that go deeper together."""
+    """Values by the next part of their paths; those with more parts together."""
     found: dict[str, Any] = {}
     for value in values:
         name, _, deeper = value.path.removeprefix(prefix).partition(".")
@@ -167,9 +198,9 @@ def _grouped(values: list[Value], prefix: str) -> dict[str, Value | list[Value]]
 
 
 def values_schema(values: list[Value]) -> str:
-    """values.schema.json: a misspelt value, or one that cannot be, stops Helm before anything is applied."""
+    """values.schema.json: Helm stops at a misspelt or invalid value before it applies anything."""
     root = {"$comment": MARK, "$schema": "http://json-schema.org/draft-07/schema#", **_schema(values, "")}
-    # Helm hands the values that all charts share down under this name.
+    # Helm passes the values that all charts share under this name.
     root["properties"]["global"] = _OBJECT
     return json.dumps(root, indent=2, ensure_ascii=False) + "\n"
 
@@ -181,13 +212,13 @@ def _schema(values: list[Value], prefix: str) -> dict[str, Any]:
         else _schema(inner, f"{prefix}{name}.")
         for name, inner in _grouped(values, prefix).items()
     }
-    # Helm takes a value that is set to null away.
+    # Helm removes a value that is set to null.
     required = list(properties)
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def nested(values: list[Value], prefix: str) -> Mapping[str, Any]:
-    """The defaults under a prefix, as Helm sees them."""
+    """The defaults below a prefix, as Helm sees them."""
     return {
         name: inner.default if isinstance(inner, Value) else nested(inner, f"{prefix}{name}.")
         for name, inner in _grouped([value for value in values if value.path.startswith(prefix)], prefix).items()

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from ..datastore.mysql import MySQL
-from ..datastore.spanner import Spanner
 from ..labels import Component, object_name
 from ..props import Alerts, SpiceDBProps
+from ..props.datastores import MySQL, Spanner
 from .metrics import (
     CHECK_LATENCY,
     DISPATCH_ERRORS,

@@ -56,5 +56,5 @@ def topology_spread(props: SpiceDBProps) -> list[Manifest]:
             # Otherwise the servers that leave in a roll-out would count, and the new ones end up uneven.
             "matchLabelKeys": ["pod-template-hash"],
         }
-        for spread in (props.server.topology_spread if props.most_replicas > 1 else ())
+        for spread in (props.server.topology_spread if props.max_replicas > 1 else ())
     ]

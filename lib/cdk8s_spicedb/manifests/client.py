@@ -6,14 +6,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from ..delivery import SCHEMA, TEST
-from ..env import EnvVar, argument, container_env
 from ..labels import Component
-from ..ports import GRPC, NUMBERS
 from ..props import SpiceDBProps
-from ..volume import SecretFiles
+from ..props.flags import EnvVar, argument, container_env
+from ..props.secrets import SecretFiles
 from .metadata import Objects
 from .network import network_policy
-from .template import Manifest, container, given, pod_template
+from .ports import GRPC, NUMBERS
+from .template import Manifest, container, omit_empty, pod_template
 
 if TYPE_CHECKING:
     from ..props.client import ClientProps, PermissionTest, SchemaProps
@@ -73,7 +73,7 @@ def _job(props: SpiceDBProps, client: ClientProps, template: Manifest) -> Manife
     return {
         "backoffLimit": 6,
         "activeDeadlineSeconds": client.active_deadline_seconds + waits,
-        **given({"ttlSecondsAfterFinished": props.delivery.migration_ttl_seconds}),
+        **omit_empty({"ttlSecondsAfterFinished": props.delivery.migration_ttl_seconds}),
         "template": template,
     }
 

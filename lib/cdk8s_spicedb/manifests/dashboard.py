@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..datastore.mysql import MySQL
-from ..datastore.spanner import Spanner
 from ..props import SpiceDBProps
+from ..props.datastores import MySQL, Spanner
 from .metrics import (
     CACHE_HITS,
     DATASTORE_LATENCY,

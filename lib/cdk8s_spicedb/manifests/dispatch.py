@@ -8,17 +8,17 @@ pods without such a port; in one with several, SpiceDB would take another port o
 
 from __future__ import annotations
 
-from ..env import Setting
 from ..labels import Component, selector_labels
-from ..ports import DISPATCH, DISPATCH_TLS, NUMBERS, dispatch_port, dispatch_service
 from ..props import SpiceDBProps
+from ..props.flags import Setting
 from .metadata import Objects, api_rule
+from .ports import DISPATCH, DISPATCH_TLS, NUMBERS, dispatch_port, dispatch_service
 from .template import Manifest
 
 
 def dispatch_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
     """The Services, and the right to watch the one that counts."""
-    if props.datastore.most_replicas == 1:
+    if props.datastore.max_replicas == 1:
         return []
     # SpiceDB resolves kubernetes:///… by reading and watching the Endpoints of that one Service.
     rule = api_rule("endpoints", "get", "watch", name=dispatch_service(props, dispatch_port(props)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..labels import Component, selector_labels
-from ..ports import GRPC, HTTP, METRICS, NUMBERS, open_ports
 from ..props import SpiceDBProps
 from .metadata import Objects
-from .template import Manifest, given
+from .ports import GRPC, HTTP, METRICS, NUMBERS, open_ports
+from .template import Manifest, omit_empty
 
 if TYPE_CHECKING:
     from ..props.exposure import ExternalService, GRPCRoute, Ingress
@@ -37,7 +37,7 @@ def _external(props: SpiceDBProps, objects: Objects, service: ExternalService) -
         "ports": _ports(props, GRPC, HTTP),
     }
     name, annotations = f"{objects.name}-external", service.annotations
-    return [objects.make("Service", {"spec": given(spec)}, name=name, annotations=annotations)]
+    return [objects.make("Service", {"spec": omit_empty(spec)}, name=name, annotations=annotations)]
 
 
 def _ingress(props: SpiceDBProps, objects: Objects, ingress: Ingress) -> list[Manifest]:
@@ -47,17 +47,17 @@ def _ingress(props: SpiceDBProps, objects: Objects, ingress: Ingress) -> list[Ma
         "tls": [{"hosts": [ingress.host], "secretName": ingress.tls_secret}] if ingress.tls_secret else [],
         "rules": [{"host": ingress.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
     }
-    return [objects.make("Ingress", {"spec": given(spec)}, annotations=ingress.annotations)]
+    return [objects.make("Ingress", {"spec": omit_empty(spec)}, annotations=ingress.annotations)]
 
 
 def _route(props: SpiceDBProps, objects: Objects, route: GRPCRoute) -> list[Manifest]:
     parent = {"name": route.gateway, "namespace": route.gateway_namespace, "sectionName": route.section_name}
     spec = {
-        "parentRefs": [given(parent)],
+        "parentRefs": [omit_empty(parent)],
         "hostnames": list(route.hostnames),
         "rules": [{"backendRefs": [{"name": props.name, "port": NUMBERS[GRPC]}]}],
     }
-    return [objects.make("GRPCRoute", {"spec": given(spec)}, annotations=route.annotations)]
+    return [objects.make("GRPCRoute", {"spec": omit_empty(spec)}, annotations=route.annotations)]
 
 
 def _selector(props: SpiceDBProps) -> dict[str, str]:
@@ -68,7 +68,7 @@ def _ports(props: SpiceDBProps, *names: str) -> list[Manifest]:
     """Those of the ports that are open."""
     protocol = {GRPC: props.server.app_protocol}
     return [
-        given({"name": name, "port": port, "targetPort": name, "appProtocol": protocol.get(name)})
+        omit_empty({"name": name, "port": port, "targetPort": name, "appProtocol": protocol.get(name)})
         for name, port in open_ports(props).items()
         if name in names
     ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..delivery import MIGRATION, MIGRATION_IDENTITY
-from ..env import argument, arguments, container_env
 from ..labels import Component
 from ..props import SpiceDBProps
+from ..props.flags import EnvVar, argument, arguments, container_env
 from .metadata import Objects
 from .network import network_policy
 from .telemetry import silence
-from .template import Manifest, container, given, pod_template, termination_log
+from .template import Manifest, container, omit_empty, pod_template, termination_log
 
 
 def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
@@ -30,7 +30,8 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
 
 def _job(props: SpiceDBProps) -> Manifest:
     migration, files = props.migration, props.datastore.files()
-    env = props.datastore.env(uri=migration.datastore_uri, migrate=True)
+    own = [EnvVar(name, value) for name, value in migration.env.items()]
+    env = (*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own)
     program = {"command": _command(props), "args": _arguments(props), "env": container_env(env)}
     template = pod_template(
         props,
@@ -44,7 +45,7 @@ def _job(props: SpiceDBProps) -> Manifest:
     return {
         "backoffLimit": migration.backoff_limit,
         "activeDeadlineSeconds": migration.active_deadline_seconds,
-        **given({"ttlSecondsAfterFinished": props.migration_ttl_seconds}),
+        **omit_empty({"ttlSecondsAfterFinished": props.migration_ttl_seconds}),
         "template": template,
     }
 
@@ -68,4 +69,4 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         **silence(props, "skip-release-check"),
         "termination-log-path": termination_log(props),
     }
-    return arguments(settings)
+    return [*arguments(settings), *migration.extra_args]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..labels import INSTANCE, Component, selector_labels
-from ..ports import METRICS
 from ..props import Alerts, Dashboard, PodMonitor, SpiceDBProps
 from .metadata import Objects
-from .template import Manifest, given
+from .ports import METRICS
+from .template import Manifest, omit_empty
 
 
 def monitoring_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
@@ -42,5 +42,5 @@ def _dashboard(props: SpiceDBProps, objects: Objects, asked: Dashboard) -> Manif
     from .dashboard import dashboard
 
     name = f"{objects.name}-dashboard"
-    data = {"data": given({f"{props.name}.json": dashboard(props)})}
+    data = {"data": omit_empty({f"{props.name}.json": dashboard(props)})}
     return objects.make("ConfigMap", data, name=name, labels=asked.labels, annotations=asked.annotations)

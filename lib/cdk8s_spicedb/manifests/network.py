@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..labels import INSTANCE, NAME, Component, selector_labels
-from ..ports import DISPATCH, GRPC, HTTP, METRICS, NUMBERS, open_ports
 from ..props import SpiceDBProps
 from .metadata import Objects
+from .ports import DISPATCH, GRPC, HTTP, METRICS, NUMBERS, open_ports
 from .template import Manifest
 
 if TYPE_CHECKING:

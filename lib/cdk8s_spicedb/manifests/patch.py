@@ -21,7 +21,7 @@ def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
 
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     for number, patch in enumerate(props.patches):
-        for step, operation in enumerate(patch.operations if patch.is_for(kind, name) else ()):
+        for step, operation in enumerate(patch.operations if patch.matches(kind, name) else ()):
             try:
                 manifest = JsonPatch([deepcopy(operation.document())]).apply(manifest)
             except (JsonPatchException, JsonPointerException) as error:
@@ -43,7 +43,7 @@ def require_matches(props: SpiceDBProps, manifests: Iterable[Manifest]) -> None:
             "name one of them",
         )
         for number, patch in enumerate(props.patches)
-        if not any(patch.is_for(kind, name) for kind, name in there)
+        if not any(patch.matches(kind, name) for kind, name in there)
     ]
     if found:
         raise InvalidProps(type(props).__name__, found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..ports import GRPC, NUMBERS
 from ..props import ServerProps
+from .ports import GRPC, NUMBERS
 from .template import Manifest
 
 _TLS_PROBE = ("grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify")

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..checksum import migration_checksum
-from ..env import EnvVar, arguments, container_env, variable
 from ..labels import CHECKSUM, Component, selector_labels
-from ..ports import open_ports
 from ..props import ServerProps, SpiceDBProps
+from ..props.flags import EnvVar, arguments, container_env, variable
 from .availability import availability_manifests, topology_spread
+from .checksum import migration_checksum
 from .dispatch import dispatch_manifests, dispatch_settings
 from .exposure import exposure_manifests
 from .metadata import Objects
 from .monitoring import monitoring_manifests
 from .network import network_policy
+from .ports import open_ports
 from .probe import probes
 from .telemetry import telemetry_env, telemetry_settings
-from .template import Manifest, container, given, pod_template, termination_log
+from .template import Manifest, container, omit_empty, pod_template, termination_log
 from .tls import tls_files, tls_settings
 
 
@@ -54,7 +54,7 @@ def _deployment(props: SpiceDBProps) -> Manifest:
     return {
         # The autoscaler's to set where there is one; it and a release would otherwise take turns.
         **({} if props.server.autoscaling else {"replicas": props.replicas}),
-        **given({"progressDeadlineSeconds": props.progress_deadline_seconds}),
+        **omit_empty({"progressDeadlineSeconds": props.progress_deadline_seconds}),
         "selector": {"matchLabels": selector_labels(props.name, Component.SERVER)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(props.server)},
         "template": template,

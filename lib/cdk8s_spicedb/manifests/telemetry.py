@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..env import EnvVar, Setting
 from ..props import SpiceDBProps
+from ..props.flags import EnvVar, Setting
 
 
 def silence(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..labels import VERSION, Component, selector_labels
 from ..props import PodProps, SpiceDBProps
-from ..volume import SecretFiles
+from ..props.secrets import SecretFiles
 
 _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's has no user of its own
 Manifest = dict[str, Any]
@@ -19,7 +19,7 @@ def container(name: str, image: str, pod: PodProps, *, files: Sequence[SecretFil
         "name": name,
         "image": image,
         **fields,
-        **given({"volumeMounts": [each.mount() for each in files]}),
+        **omit_empty({"volumeMounts": [each.mount() for each in files]}),
         "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -61,9 +61,9 @@ def pod_template(
         for each in containers:
             each["imagePullPolicy"] = props.image_pull_policy
     return {
-        "metadata": given(metadata),
+        "metadata": omit_empty(metadata),
         "spec": {
-            **given(spec),
+            **omit_empty(spec),
             "automountServiceAccountToken": token,
             # A Service called spicedb would otherwise put SPICEDB_* variables of its own into every pod.
             "enableServiceLinks": False,
@@ -82,6 +82,6 @@ def termination_log(props: SpiceDBProps) -> str | None:
     return "/dev/termination-log" if props.releases.takes("termination-log-path", props.version) else None
 
 
-def given(fields: Manifest) -> Manifest:
-    """The fields that say something: not None, no empty list or object."""
+def omit_empty(fields: Manifest) -> Manifest:
+    """The fields that are set: not None, and not an empty list or object."""
     return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}

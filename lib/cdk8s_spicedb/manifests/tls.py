@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..ports import DISPATCH, GRPC, HTTP, METRICS
 from ..props import ServerProps
-from ..volume import SecretFiles
+from ..props.secrets import SecretFiles
+from .ports import DISPATCH, GRPC, HTTP, METRICS
 
 _FLAGS = {GRPC: "grpc", HTTP: "http", METRICS: "metrics", DISPATCH: "dispatch-cluster"}
 """By port, the beginning of its flags."""

@@ -1,15 +1,19 @@
-"""What users say of a SpiceDB: frozen values with their checks, free of cdk8s.
+"""What users set: frozen values with their limits, without cdk8s."""
 
-What few say, `client`, `exposure`, `network` and `patch`, is imported by itself, so that the others do not wait for it.
-"""
-
+from . import rules
+from .annotations import problems, require
 from .availability import Autoscaling, TopologySpread
 from .cleanup import CleanupProps
+from .client import PermissionTest, SchemaProps
+from .exposure import ExternalService, GRPCRoute, Ingress
 from .migration import MigrationPhase, MigrationProps
 from .monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
+from .network import Egress, NetworkPeer, NetworkPolicies
+from .patch import Patch, PatchOperation
 from .pod import PodProps, Resources, Toleration
 from .probe import Probe
-from .secrets import secret_keys
+from .secret_keys import secret_keys
+from .secrets import SecretKey
 from .server import ServerProps
 from .spicedb import SpiceDBProps, require_cleanup, require_migration
 from .tls import TLS, DispatchTLS
@@ -21,19 +25,33 @@ __all__ = [
     "CleanupProps",
     "Dashboard",
     "DispatchTLS",
+    "Egress",
+    "ExternalService",
+    "GRPCRoute",
+    "Ingress",
     "MigrationPhase",
     "MigrationProps",
     "Monitoring",
+    "NetworkPeer",
+    "NetworkPolicies",
+    "Patch",
+    "PatchOperation",
+    "PermissionTest",
     "PodMonitor",
     "PodProps",
     "Probe",
     "Resources",
+    "SchemaProps",
+    "SecretKey",
     "ServerProps",
     "SpiceDBProps",
     "Toleration",
     "TopologySpread",
     "Tracing",
+    "problems",
+    "require",
     "require_cleanup",
     "require_migration",
+    "rules",
     "secret_keys",
 ]

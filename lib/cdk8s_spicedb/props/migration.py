@@ -1,139 +1,101 @@
-"""The migration."""
+"""Settings of the migration."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Annotated, Literal
 
+from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from ..checks import duration, flag, instance, one_of, optional, rule, show, text, whole_number
-from ..errors import Problem
-from ..labels import annotations_check
-from ..secret import SecretKey, as_secret_key, secret_key
-from .account import account_name, service_account_check
-from .pod import RESOURCES, PodProps, Resources, default_resources
-from .server import log_level_check
+from .annotations import Message
+from .pod import PodProps, Resources, default_resources
+from .secrets import EnvValue, SecretKey, account_name, as_secret_key, with_secret_keys
+from .types import Annotations, Argument, EnvName, LogLevel, Revision, ServiceAccountName, Week
 
 
 class MigrationPhase(Enum):
-    """A phase of a migration in several steps, as ``migrate --phase`` would take it."""
+    """A phase of a migration in several steps, for ``migrate --phase``."""
 
     WRITE = "write"
-    """The new schema is written beside the old one."""
+    """The new schema is written in addition to the old one."""
     READ = "read"
     """The new schema is read."""
     COMPLETE = "complete"
     """The old schema is gone."""
 
 
+def _as_phase(phase: MigrationPhase | Literal["write", "read", "complete"] | None) -> MigrationPhase | None:
+    """Converts the name of a phase. Any other value stays, for the field's check."""
+    names = [member.value for member in MigrationPhase]
+    return MigrationPhase(phase) if phase in names else phase  # type: ignore[return-value]
+
+
 @frozen(kw_only=True)
 class MigrationProps(PodProps):
     """The Job that migrates the datastore before the servers of a new version start."""
 
-    enabled: bool = field(default=True, metadata=flag())
-    """Whether the release migrates the datastore. Default: yes; switch it off where somebody else migrates, and on a
-    release that goes back to an older version, which cannot run its migration on the newer schema."""
-    target_migration: str | None = field(
-        default=None,
-        metadata=optional(
-            text(r"[A-Za-z0-9][-_A-Za-z0-9]*", "a migration revision, or 'head'", "write it as SpiceDB does")
-        ),
-    )
-    """The revision at which the migration stops. Default: ``head``, the last one that the version knows."""
-    allow_unknown_target: bool = field(default=False, metadata=flag())
-    """Takes a ``target_migration`` that this package does not know for this version and engine, as a fork of SpiceDB
-    may have. Default: no, because a misspelt revision fails only in the cluster."""
-    target_phase: MigrationPhase | None = field(
-        default=None,
-        metadata=optional(
-            instance(
-                MigrationPhase,
-                "MigrationPhase.WRITE, MigrationPhase.READ or MigrationPhase.COMPLETE",
-                "import MigrationPhase and use one of its members",
-            )
-        ),
-    )
-    """Renders ``--phase=…``. No released SpiceDB has that flag: the Job fails and a warning says so. The phases that
-    SpiceDB does have are settings of the servers: ``ServerProps.schema_mode`` and ``.datastore_migration_phase``.
-    Default: none."""
-    log_level: str | None = field(default=None, metadata=optional(log_level_check()))
-    """The least severe messages that the migration logs (``--log-level``). Default: what the servers have."""
-    migration_timeout: timedelta | None = field(
-        default=None,
-        metadata=optional(
-            duration(timedelta(seconds=1), timedelta(days=7), "give it as timedelta(minutes=30)"),
-        ),
-    )
-    """When SpiceDB itself gives the migration up and says so (``--migration-timeout``, SpiceDB 1.9 and later). Shorter
-    than ``active_deadline_seconds``. Default: SpiceDB's own, 1 h, so the deadline comes first."""
-    backfill_batch_size: int | None = field(default=None, metadata=optional(whole_number(1, 10_000_000, unit="rows")))
-    """How many rows a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and later).
-    Default: SpiceDB's own, 1000; larger is faster and holds locks longer."""
-    datastore_uri: SecretKey | None = field(
-        default=None, converter=as_secret_key, metadata=optional(secret_key("the schema owner's URI"))
-    )
-    """The Secret key that holds a connection URI for the migration alone, with the credentials of the schema's owner,
-    so that the servers need no right to change tables. Default: the servers' connection."""
-    service_account_annotations: Mapping[str, str] | None = field(default=None, metadata=optional(annotations_check()))
-    """Annotations of the migration's own ServiceAccount, which is a hook of lower weight, for workload identity.
-    Default: those of the release; where there are none either, the migration has no ServiceAccount of its own."""
-    service_account: str | None = field(
-        default=None, converter=account_name, metadata=optional(service_account_check())
-    )
-    """A ServiceAccount that exists before the release, for the migration, by name or as cdk8s-plus' object. Default:
-    one of its own where it has annotations, otherwise the namespace's default one; there is no token either way."""
-    backoff_limit: int = field(default=3, metadata=whole_number(0, 100))
-    """How often a failed migration is tried again (``backoffLimit``). Default: 3, enough for a database that is still
-    starting."""
-    active_deadline_seconds: int = field(default=600, metadata=whole_number(1, 604800, unit="seconds"))
-    """When Kubernetes ends the migration, retries included, in seconds (``activeDeadlineSeconds``). Default: 600. Give
-    ``helm --timeout`` more than this, 5 minutes is its default."""
-    ttl_seconds_after_finished: int | None = field(
-        default=None, metadata=optional(whole_number(60, 31_536_000, unit="seconds"))
-    )
-    """When Kubernetes removes a migration that ended, in seconds (``ttlSecondsAfterFinished``); with
-    ``Delivery.KUBECTL`` alone, because hooks are removed by the clean-up or the next release. Default: a day, to read
-    its log. Flux makes the Job anew when it is gone; it then finds nothing to do."""
-    restart_policy: str = field(default="OnFailure", metadata=one_of("OnFailure", "Never"))
-    """``OnFailure`` tries again in the same pod, which is gone with its log when the retries are used up; ``Never``
-    starts a new pod for each, and the failed ones stay with their logs, which Helm then prints. Default: ``OnFailure``;
-    production is better off with ``Never``."""
-    resources: Resources = field(
-        default=default_resources("100m", "128Mi", most=("1", "512Mi")),
-        metadata=RESOURCES,
-    )
-    """What the migration asks for and may use. Default: 100m CPU and 128Mi memory, at most 1 CPU and 512Mi, and
-    64Mi to 1Gi of the node's disk, for logs: the database does the work."""
+    enabled: bool = True
+    """Whether the release migrates the datastore. Defaults to True. Disable it if you migrate in another way, or to
+    install an older version on a newer schema, which its migration cannot handle."""
+    target_migration: Annotated[Revision, Message("a migration revision, or 'head'")] | None = None
+    """Revision at which the migration stops. Defaults to ``head``, the last one that the version knows. With
+    ``target_phase`` both are passed to SpiceDB, the target first. Servers start only on their own head and on
+    ``ServerProps.allowed_migrations``; a warning tells you if the target is not among them."""
+    allow_unknown_target: bool = False
+    """Accepts a ``target_migration`` that this package does not know for the version and engine, such as one of a fork
+    of SpiceDB. Defaults to False, because a misspelt revision would fail only in the cluster."""
+    target_phase: MigrationPhase | None = field(default=None, converter=_as_phase)
+    """Phase of the migration (``--phase``): ``write``, ``read`` or ``complete``. No released SpiceDB has that flag: the
+    Job fails, and a warning tells you so. SpiceDB's own phases are settings of the servers: ``ServerProps.schema_mode``
+    and ``.datastore_migration_phase``. Defaults to none."""
+    log_level: LogLevel | None = None
+    """Minimum level of logged messages (``--log-level``). Defaults to the log level of the servers."""
+    migration_timeout: Week | None = None
+    """Time limit of SpiceDB itself, which it reports (``--migration-timeout``, SpiceDB 1.9 and later). Must be less
+    than ``active_deadline_seconds``. Defaults to SpiceDB's own limit of 1 h, so that the deadline comes first."""
+    backfill_batch_size: Annotated[int, Interval(ge=1, le=10_000_000), Unit("rows")] | None = None
+    """Number of rows that a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and
+    later). Defaults to 1000, as in SpiceDB. A larger number is faster and holds locks longer."""
+    datastore_uri: SecretKey | None = field(default=None, converter=as_secret_key)
+    """Secret key with a connection URI for the migration only. Use the credentials of the schema's owner, so that the
+    servers need no right to change tables. Defaults to the servers' connection."""
+    service_account_annotations: Annotations | None = None
+    """Annotations of the migration's own ServiceAccount, a hook of lower weight, for workload identity. Defaults to
+    ``SpiceDBProps.service_account_annotations``. Without any, the migration has no ServiceAccount of its own."""
+    service_account: ServiceAccountName | None = field(default=None, converter=account_name)
+    """ServiceAccount for the migration that exists before the release, by name or as a cdk8s-plus object. Defaults to
+    its own if it has annotations, else to the namespace's default. Either way it gets no token."""
+    backoff_limit: Annotated[int, Interval(ge=0, le=100)] = 3
+    """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, enough while a database starts."""
+    active_deadline_seconds: Annotated[int, Interval(ge=1, le=604_800), Unit("seconds")] = 600
+    """Time limit of the migration with its retries, in seconds (``activeDeadlineSeconds``). Defaults to 600. Set
+    ``helm --timeout`` higher: it defaults to 5 minutes."""
+    ttl_seconds_after_finished: Annotated[int, Interval(ge=60, le=31_536_000), Unit("seconds")] | None = None
+    """Time after which Kubernetes deletes a finished migration, in seconds (``ttlSecondsAfterFinished``). Only for
+    ``Delivery.KUBECTL``: hooks are deleted by the clean-up or the next release. Defaults to one day, so that you can
+    read the log. Flux creates a deleted Job again, which then has nothing to do."""
+    restart_policy: Literal["OnFailure", "Never"] = "OnFailure"
+    """``OnFailure`` retries in the same pod. After the last retry Kubernetes deletes the pod with its log. ``Never``
+    starts a new pod for each retry, and keeps failed pods with their logs, which Helm prints. Defaults to
+    ``OnFailure``; use ``Never`` in production."""
+    extra_args: Sequence[Argument] = ()
+    """More arguments of ``spicedb migrate``, after this package's own, so that they take precedence. Defaults to
+    none."""
+    env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
+    """More environment variables of the migration. SpiceDB ignores misspelt SPICEDB_* variables; prefer
+    ``extra_args``. Defaults to none; ``ServerProps.env`` applies only to the servers."""
+    resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
+    """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of
+    1 CPU, 512Mi and 1Gi: the database does most of the work."""
 
     @property
     def target(self) -> str:
-        """The revision at which the migration stops."""
+        """Revision at which the migration stops."""
         return self.target_migration or "head"
 
     @property
     def helm_timeout(self) -> str:
-        """A ``--timeout`` for Helm: longer than the migration may take, so that it is what says what went wrong."""
+        """A ``--timeout`` for Helm that is longer than the migration may take, so that Helm reports its error."""
         return f"{self.active_deadline_seconds // 60 + 1}m"
-
-    @rule("service_account", "service_account_annotations")
-    def _annotations_have_an_account(self) -> Iterator[Problem]:
-        if self.service_account and self.service_account_annotations:
-            yield Problem(
-                "service_account_annotations",
-                show(dict(self.service_account_annotations)),
-                "nothing where service_account names one that exists",
-                "annotate that ServiceAccount, or leave service_account out",
-            )
-
-    @rule("migration_timeout", "active_deadline_seconds")
-    def _timeout_before_deadline(self) -> Iterator[Problem]:
-        timeout = self.migration_timeout
-        if timeout is not None and timeout >= timedelta(seconds=self.active_deadline_seconds):
-            yield Problem(
-                "migration_timeout",
-                f"{timeout.total_seconds():g} s",
-                f"less than active_deadline_seconds, {self.active_deadline_seconds} s",
-                "raise active_deadline_seconds; a migration that Kubernetes ends cannot say what it was doing",
-            )

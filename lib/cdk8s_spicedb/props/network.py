@@ -1,108 +1,74 @@
-"""Who may talk to the pods of a release, and to whom they may."""
+"""Which connections the pods of a release accept and make."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
-from ..checks import check, each, instance, optional, rule, whole_number
-from ..errors import Problem
-from ..labels import node_selector_check
-
-
-def _is_block(value: object) -> bool:
-    try:
-        return isinstance(value, str) and "/" in value and ipaddress.ip_network(value) is not None
-    except ValueError:
-        return False
+from .types import Block, Port, Selector
 
 
 @frozen(kw_only=True)
 class NetworkPeer:
-    """Pods, by their labels and those of their namespace, or addresses."""
+    """Pods, selected by their labels and the labels of their namespace, or a block of addresses."""
 
-    pods: Mapping[str, str] | None = field(default=None, metadata=optional(node_selector_check()))
-    """The labels that pods have. Default: any; without ``namespaces``, in the release's namespace alone."""
-    namespaces: Mapping[str, str] | None = field(default=None, metadata=optional(node_selector_check()))
-    """The labels that the pods' namespace has, such as ``{"kubernetes.io/metadata.name": "apps"}``; ``{}``: every
-    namespace. Default: the release's own."""
-    cidr: str | None = field(
-        default=None,
-        metadata=optional(
-            check(
-                "a block of addresses",
-                _is_block,
-                "write it as '10.0.0.0/8', one address as '10.0.0.7/32'",
-                schema={"type": "string"},
-            )
-        ),
-    )
-    """A block of addresses, instead of pods. Default: none."""
+    pods: Selector | None = None
+    """Labels of the pods. Defaults to all pods; without ``namespaces``, all pods of the release's namespace."""
+    namespaces: Selector | None = None
+    """Labels of the pods' namespace, such as ``{"kubernetes.io/metadata.name": "apps"}``. ``{}`` selects every
+    namespace. Defaults to the namespace of the release."""
+    cidr: Block | None = None
+    """Block of addresses, instead of pods. Defaults to none."""
 
     def manifest(self) -> dict[str, Any]:
-        """As one of a rule's peers."""
+        """The peer in a NetworkPolicy's own form."""
         if self.cidr is not None:
             return {"ipBlock": {"cidr": self.cidr}}
         selectors = {"namespaceSelector": self.namespaces, "podSelector": self.pods}
         return {name: _selector(labels) for name, labels in selectors.items() if labels is not None}
-
-    @rule("pods", "namespaces", "cidr")
-    def _pods_or_addresses(self) -> Iterator[Problem]:
-        selects = self.pods is not None or self.namespaces is not None
-        if selects is (self.cidr is not None):
-            allowed = "pods, namespaces or both, or cidr alone"
-            yield Problem("cidr", repr(self.cidr), allowed, "give labels of pods, or a block of addresses")
 
 
 def _selector(labels: Mapping[str, str]) -> dict[str, Any]:
     return {"matchLabels": dict(labels)} if labels else {}
 
 
-_PEERS = optional(
-    each(instance(NetworkPeer, "a NetworkPeer(…)", "write NetworkPeer(pods={'app': 'api'}), or NetworkPeer(cidr=…)"))
-)
-
-
 @frozen(kw_only=True)
 class Egress:
-    """Something that servers may reach besides the database."""
+    """A destination that servers may reach in addition to the database."""
 
-    ports: Sequence[int] = field(metadata=each(whole_number(1, 65535)))
-    """The TCP ports. Required."""
-    to: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
-    """Where. Default: anywhere."""
+    ports: Sequence[Port]
+    """TCP ports of the destination. Required."""
+    to: Sequence[NetworkPeer] | None = None
+    """Peers of the destination. Defaults to all addresses."""
 
 
 @frozen(kw_only=True)
 class NetworkPolicies:
-    """NetworkPolicies for servers, migration and clean-up: what is not named here is shut out.
+    """NetworkPolicies for servers, migration and clean-up. They deny every connection that is not listed here.
 
-    Servers reach each other, the database, DNS, and the API server, by which they find each other; the migration
-    reaches the database, and the clean-up the API server. They count where the cluster's network enforces policies.
-    DNS is at port 53; with ``SpiceDBProps.openshift`` also at 5353, where OpenShift's DNS pods listen.
-    Peers are lists; None is everybody, and an empty list nobody.
+    Servers may reach each other, the database, DNS, and the API server, which they ask for each other's addresses. The
+    migration may reach the database, and the clean-up the API server. Policies take effect only if the cluster's
+    network enforces them. DNS uses port 53; with ``SpiceDBProps.openshift`` also port 5353, which OpenShift's DNS pods
+    use. For each list of peers, None allows all and an empty list allows none.
     """
 
-    clients: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
-    """Who may use the API, by gRPC and HTTP. Default: everybody; the preshared key is asked for in any case."""
-    monitoring: Sequence[NetworkPeer] | None = field(default=(), metadata=_PEERS)
-    """Who may read metrics. Default: nobody, because that port also serves profiles of the program, without a key; name
-    Prometheus here."""
-    database: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
-    """Where the database is. Default: anywhere, at its port alone."""
-    database_port: int | None = field(default=None, metadata=optional(whole_number(1, 65535)))
-    """The port of the database, where it is in a URI that only the Secret knows. Default: the datastore's ``port``, or
-    the engine's usual one."""
-    api_server: Sequence[NetworkPeer] | None = field(default=None, metadata=_PEERS)
-    """Where Kubernetes' API server is. Default: anywhere, at its ports alone: its address is no pod's."""
-    api_server_ports: Sequence[int] = field(default=(443, 6443), metadata=each(whole_number(1, 65535)))
-    """The ports of the API server's own address (``kubectl get endpoints kubernetes``). Default: 443 and 6443, which
-    nearly all clusters have; MicroK8s has 16443."""
-    egress: Sequence[Egress] = field(
-        default=(), metadata=each(instance(Egress, "an Egress(ports=…)", "write Egress(ports=[4317])"))
-    )
-    """What else servers may reach: the collector of traces, or the services that a cloud's credentials come from.
-    Default: nothing."""
+    clients: Sequence[NetworkPeer] | None = None
+    """Clients of the API, by gRPC and HTTP. Defaults to all: the preshared key is required in any case."""
+    monitoring: Sequence[NetworkPeer] | None = ()
+    """Clients of the metrics. Defaults to none, because the port also serves profiles of the program, without a key.
+    Add Prometheus here."""
+    database: Sequence[NetworkPeer] | None = None
+    """Addresses of the database. Defaults to all, at the database's port only."""
+    database_port: Port | None = None
+    """Port of the database, if only the URI in the Secret has it. Defaults to the datastore's ``port``, or the
+    engine's usual port."""
+    api_server: Sequence[NetworkPeer] | None = None
+    """Addresses of the Kubernetes API server. Defaults to all, at its ports only: it is not a pod."""
+    api_server_ports: Sequence[Port] = (443, 6443)
+    """Ports of the API server's own address (``kubectl get endpoints kubernetes``). Defaults to 443 and 6443, which
+    nearly all clusters use; MicroK8s uses 16443."""
+    egress: Sequence[Egress] = ()
+    """Other destinations of the servers, such as a trace collector or the services that issue a cloud's credentials.
+    Defaults to none."""

@@ -1,42 +1,120 @@
-"""The Secret keys that a release reads."""
+"""Keys of Kubernetes Secrets: the only form in which secret values enter this package."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-import attrs
+from attrs import frozen
 
-from ..secret import SecretKey
-from .spicedb import SpiceDBProps
+from .annotations import Message
+from .types import SecretItem, SecretName
 
-_PARTS = {"datastore": "datastore_", "migration": "migration_", "server": "", "schema": "schema_", "test": "test_"}
-"""What the names begin with in each part."""
-
-
-def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
-    """Every Secret key, each once, with the name of the prop that holds it first."""
-    found: dict[SecretKey, str] = {}
-    named = [("preshared_key", props.preshared_key), ("other_preshared_keys", props.other_preshared_keys)]
-    for name, value in named:
-        _collect(name, value, found)
-    for part, prefix in _PARTS.items():
-        for inner, value in _within(getattr(props, part)):
-            _collect(f"{prefix}{inner}", value, found)
-    return found
+if TYPE_CHECKING:
+    from cdk8s_plus_27 import IServiceAccount, SecretValue
 
 
-def _collect(name: str, value: Any, found: dict[SecretKey, str]) -> None:
-    if isinstance(value, SecretKey):
-        found.setdefault(value, name)
-    for inner, each in _within(value):
-        _collect(f"{name}_{inner}", each, found)
+class MadeName(str):
+    """The name of an object that the same app creates, and that therefore exists only with the release."""
+
+    __slots__ = ()
 
 
-def _within(value: Any) -> Iterator[tuple[object, Any]]:
-    if isinstance(value, Mapping):
-        yield from value.items()
-    elif isinstance(value, (list, tuple)):
-        yield from enumerate(value, 1)
-    elif attrs.has(cast(Any, type(value))):
-        yield from attrs.asdict(value, recurse=False).items()
+def name_of(resource: Any) -> Any:
+    """The name of a cdk8s-plus object, as a `MadeName` if the app creates it; any other value as it is."""
+    name = getattr(resource, "name", resource)
+    # An object that the app only imports is a proxy without metadata.
+    return MadeName(name) if isinstance(name, str) and hasattr(type(resource), "metadata") else name
+
+
+def account_name(account: str | IServiceAccount | None) -> str | None:
+    """The name of a ServiceAccount that is given by its name or as a cdk8s-plus object."""
+    name: str | None = name_of(account)
+    return name
+
+
+@frozen
+class SecretKey:
+    """One key of a Secret that exists before you install the release.
+
+    Migrations run before Helm creates the release's own objects, so a Secret that they read is never part of the
+    release. Every prop that takes a `SecretKey` also takes a cdk8s-plus ``SecretValue``.
+    """
+
+    message: ClassVar[Message] = Message(
+        "a SecretKey(name, key)",
+        "put the value into a Secret, and name its key: {field}=SecretKey('my-secret', 'my-key')",
+        redacted=True,
+    )
+
+    name: SecretName
+    """Name of the Secret, in the namespace of the release. Required."""
+    key: SecretItem
+    """Key in the Secret's ``data``. Required."""
+
+    @classmethod
+    def of(cls, value: SecretValue) -> SecretKey:
+        """From a cdk8s-plus ``SecretValue``, for apps that define or import their Secrets with cdk8s-plus."""
+        return cls(name=name_of(value.secret), key=value.key)
+
+    def source(self) -> dict[str, Any]:
+        """The ``valueFrom`` of a container's environment variable."""
+        return {"secretKeyRef": {"name": str(self.name), "key": self.key}}
+
+
+EnvValue = Annotated[
+    str | SecretKey,
+    Message("a str or a SecretKey(name, key)", "quote values; name the Secret key of a secret value", redacted=True),
+]
+"""Value of an environment variable."""
+
+
+def as_secret_key(value: SecretKey | SecretValue | None) -> SecretKey | None:
+    """Converts a cdk8s-plus ``SecretValue``. Any other value stays, for the field's check."""
+    is_value = hasattr(type(value), "secret") and hasattr(type(value), "key")
+    return SecretKey.of(cast("SecretValue", value)) if is_value else cast("SecretKey | None", value)
+
+
+def required_secret_key(value: SecretKey | SecretValue) -> SecretKey:
+    """The same for a required field."""
+    return cast(SecretKey, as_secret_key(value))
+
+
+def as_secret_keys(values: Any) -> Any:
+    """The same for each item of a sequence."""
+    return tuple(map(as_secret_key, values)) if isinstance(values, (list, tuple)) else values
+
+
+def with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mapping[str, str | SecretKey]:
+    """The same for the values of environment variables."""
+    if not isinstance(env, Mapping):
+        return env
+    return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}
+
+
+@frozen
+class SecretFiles:
+    """A read-only folder of files, each from a key of any Secret."""
+
+    name: str
+    """Name of the volume."""
+    folder: str
+    """Path of the folder in the container."""
+    files: dict[str, SecretKey]
+    """The Secret key of each file, by file name."""
+
+    def path(self, file: str) -> str:
+        """Path of a file in the container."""
+        return f"{self.folder}/{file}"
+
+    def volume(self) -> dict[str, Any]:
+        """The pod's volume. The group may read it, because the server does not run as root."""
+        sources = [
+            {"secret": {"name": str(key.name), "items": [{"key": key.key, "path": file}]}}
+            for file, key in self.files.items()
+        ]
+        return {"name": self.name, "projected": {"defaultMode": 0o440, "sources": sources}}
+
+    def mount(self) -> dict[str, Any]:
+        """The container's volume mount."""
+        return {"name": self.name, "mountPath": self.folder, "readOnly": True}

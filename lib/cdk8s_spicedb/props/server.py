@@ -1,163 +1,182 @@
-"""The servers."""
+"""Settings of the servers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
+from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from ..checks import check, duration, each, flag, mapping, one_of, optional, rule, show, text, whole_number
-from ..errors import Problem
-from ..modes import SCHEMA_MODES
-from ..secret import SecretKey, required_secret_key
-from .account import account_name, service_account_check
-from .availability import Availability
-from .monitoring import Telemetry
-from .pod import RESOURCES, PodProps, Resources, default_resources
-from .ports import Ports
-from .probe import Probes
-from .service import Exposure
-
-if TYPE_CHECKING:
-    from cdk8s_plus_27 import SecretValue
-
-LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
-
-_SECRET_FLAGS = ("--grpc-preshared-key", "--datastore-conn-uri", "--datastore-read-replica-conn-uri")
-_REVISION = text(
-    r"[A-Za-z0-9][-_A-Za-z0-9]*",
-    "the names of migration revisions",
-    "write them as SpiceDB does, such as 'add-caveats'",
+from .annotations import Message, Pattern
+from .availability import SPREAD, Autoscaling, TopologySpread
+from .exposure import ExternalService, GRPCRoute, Ingress
+from .monitoring import Tracing
+from .pod import PodProps, Resources, default_resources
+from .probe import Probe
+from .secrets import EnvValue, account_name, with_secret_keys
+from .tls import TLS, DispatchTLS
+from .types import (
+    Annotations,
+    Argument,
+    Count,
+    EnvName,
+    Hour,
+    LogFormat,
+    LogLevel,
+    Revision,
+    SchemaMode,
+    Seconds,
+    ServiceAccountName,
+    Share,
 )
 
-
-def log_level_check() -> Any:
-    return one_of(*LOG_LEVELS)
-
-
-def _is_argument(value: object) -> bool:
-    return isinstance(value, str) and value.startswith("--") and not value.startswith(_SECRET_FLAGS)
-
-
-def _with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mapping[str, str | SecretKey]:
-    if not isinstance(env, Mapping):
-        return env
-    return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}
+_Protocol = Annotated[
+    str,
+    Pattern(r"([-a-z0-9.]+/)?[A-Za-z0-9][-A-Za-z0-9]*"),
+    Message("a protocol of Kubernetes or of a mesh", "use 'kubernetes.io/h2c', or 'grpc' for Istio"),
+]
 
 
 @frozen(kw_only=True)
-class ServerProps(Availability, Exposure, Probes, Telemetry, Ports, PodProps):
-    """The Deployment, its Service and what the servers need to find each other."""
+class ServerProps(PodProps):
+    """The servers: their Deployment, their Services, and how they find each other."""
 
-    log_level: str = field(default="info", metadata=log_level_check())
-    """The least severe messages that are logged (``--log-level``). Default: ``info``, SpiceDB's own."""
-    log_format: str = field(default="json", metadata=one_of("auto", "console", "json"))
-    """``json``, ``console``, or ``auto``, which is ``console`` on a terminal (``--log-format``), of servers and
-    migration. Default: ``json``, what log collectors parse."""
-    shutdown_grace_period: timedelta = field(
-        default=timedelta(seconds=10),
-        metadata=duration(
-            timedelta(seconds=1), timedelta(hours=1), "give the longest that a request may take: timedelta(seconds=30)"
-        ),
-    )
-    """How long a server that stops lets running requests end (``--grpc-shutdown-grace-period``). Default: 10 s, above
-    SpiceDB's 5 s, because large lookups take longer; streams that never end are cut then."""
-    pre_stop_sleep_seconds: int = field(default=5, metadata=whole_number(0, 3600, unit="seconds"))
-    """How long a server goes on as if nothing were before it stops, in seconds (``lifecycle.preStop.sleep``). Default:
-    5, the time until every node and client has heard that it leaves; behind a cloud load balancer take its
-    deregistration delay. 0: no wait."""
-    termination_grace_period_seconds: int | None = field(
-        default=None, metadata=optional(whole_number(1, 86400, unit="seconds"))
-    )
-    """When Kubernetes kills a server that is still stopping, in seconds. Default: the sleep, twice the grace period
-    (requests and dispatched requests drain one after the other) and 5 s more."""
-    allowed_migrations: Sequence[str] | None = field(default=None, metadata=optional(each(_REVISION)))
-    """The datastore revisions besides its own head on which a server starts (``--datastore-allowed-migrations``,
-    SpiceDB 1.39 and later). Default: the heads of the later releases that this package knows, because a server that
-    restarts during an upgrade, or comes back by a rollback, finds the newer schema. ``()``: only its own head."""
-    schema_mode: str | None = field(default=None, metadata=optional(one_of(*SCHEMA_MODES)))
-    """Which schema tables the servers read and write (``--experimental-schema-mode``, SpiceDB 1.53 and later). Go
-    through the modes in their order, one rolling restart each. Default: SpiceDB's own, the first."""
-    datastore_migration_phase: str | None = field(default=None, metadata=optional(_REVISION))
-    """The phase of a migration that spans several roll-outs (``--datastore-migration-phase``): PostgreSQL at SpiceDB
-    1.14, Spanner at 1.22; other releases take none or only log it. Default: none."""
-    restart_on_secret_change: bool = field(default=False, metadata=flag())
-    """Lets Stakater's Reloader, where the cluster has it, restart the servers one after the other when a Secret that
-    they read changes (``reloader.stakater.com/auto``). Default: off; what a variable holds, such as a password, then
-    counts from the next release on. The certificates of gRPC and dispatch count at once in either case."""
-    service_account: str | None = field(
-        default=None, converter=account_name, metadata=optional(service_account_check())
-    )
-    """A ServiceAccount of your own for the servers, by name or as cdk8s-plus' object; with dispatch it may watch the
-    endpoints of the Service for that. Default: one that has the release's name and can do nothing else."""
-    extra_args: Sequence[str] = field(
-        factory=tuple,
-        metadata=each(
-            check(
-                "an argument such as '--dispatch-max-depth=100', none of those that carry a secret",
-                _is_argument,
-                "write '--flag=value'; secrets go into preshared_key, datastore and env",
-                shown=False,
-                schema={"type": "string", "pattern": "^--"},
-            )
-        ),
-    )
-    """More arguments for ``spicedb serve``, after this package's own, so that they win. Default: none."""
-    env: Mapping[str, str | SecretKey] = field(
-        factory=dict,
-        converter=_with_secret_keys,
-        metadata=mapping(
-            text(r"[A-Za-z_][A-Za-z0-9_]*", "the names of environment variables", "write names such as 'GOMAXPROCS'"),
-            check(
-                "a str or a SecretKey(name, key)",
-                lambda value: isinstance(value, (str, SecretKey)),
-                "quote values, and name the Secret key of secret ones",
-                shown=False,
-                schema={"anyOf": [{"type": "string"}, {"kind": SecretKey}]},
-            ),
-        ),
-    )
-    """More environment variables of the servers. SpiceDB ignores a misspelt SPICEDB_* variable without a word; prefer
-    ``extra_args``. Default: none."""
-    resources: Resources = field(
-        default=default_resources("250m", "256Mi", most=("2", "1Gi")),
-        metadata=RESOURCES,
-    )
-    """What each server asks for and may use. Default: 250m CPU and 256Mi memory, at most 2 CPUs and 1Gi, and
-    64Mi to 1Gi of the node's disk, for logs: enough to start with; SpiceDB sizes its caches by the memory limit."""
+    # Ports
+    http_enabled: bool = False
+    """Serves the HTTP gateway on port 8443 (``--http-enabled``). Defaults to off, as in SpiceDB: clients use gRPC."""
+    metrics_enabled: bool = True
+    """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Defaults to on, as in SpiceDB. The port also
+    serves profiles of the program, without a key."""
+    grpc_tls: TLS | None = None
+    """Certificate of gRPC (``--grpc-tls-cert-path`` and ``--grpc-tls-key-path``). It must contain the DNS names that
+    clients use, such as ``spicedb.authz.svc``. Defaults to no TLS."""
+    http_tls: TLS | None = None
+    """Certificate of the HTTP gateway (``--http-tls-cert-path`` and ``--http-tls-key-path``). Defaults to no TLS."""
+    metrics_tls: TLS | None = None
+    """Certificate of the metrics (``--metrics-tls-cert-path`` and ``--metrics-tls-key-path``). Defaults to no TLS."""
+    dispatch_tls: DispatchTLS | None = None
+    """Certificate between servers (``--dispatch-cluster-tls-cert-path``, ``--dispatch-cluster-tls-key-path`` and
+    ``--dispatch-upstream-ca-path``), for the DNS name ``NAME-dispatch-tls.NAMESPACE``. Defaults to no TLS. You can
+    switch it on and off under load: servers with TLS and servers without it do not dispatch to each other."""
+    dispatch_enabled: bool | None = None
+    """Lets servers share the work of a request, and their caches (``--dispatch-cluster-enabled`` and
+    ``--dispatch-upstream-addr``). They watch the endpoints of a Service to find each other. Defaults to on; off with
+    the memory engine, which has only one server."""
+
+    # Observability
+    tracing: Tracing | None = None
+    """Traces of requests. Defaults to none."""
+    telemetry_enabled: bool = False
+    """Lets servers report their use to the SpiceDB maintainers, and ask GitHub for newer releases
+    (``--telemetry-endpoint``, ``--skip-release-check``). Defaults to off, unlike SpiceDB: servers call nothing outside
+    the cluster unless you enable it."""
+    log_level: LogLevel = "info"
+    """Minimum level of logged messages (``--log-level``). Defaults to ``info``, as in SpiceDB."""
+    log_format: LogFormat = "json"
+    """Format of the log of servers and migration (``--log-format``). ``auto`` is ``console`` on a terminal. Defaults to
+    ``json``, which log collectors parse."""
+
+    # Probes
+    readiness_probe: Probe = Probe(period_seconds=2, timeout_seconds=2)
+    """Timing of the readiness probe, which asks whether the server serves. Defaults to every 2 s, for fast
+    roll-outs."""
+    liveness_probe: Probe = Probe(initial_delay_seconds=30, failure_threshold=6)
+    """Timing of the liveness probe, which asks whether the server listens. Defaults to every 10 s after 30 s; six
+    failures restart the server."""
+    startup_probe: Probe | None = None
+    """Timing of a startup probe, which delays the other probes until the server listens. Defaults to none: SpiceDB
+    listens within seconds, so the initial delay of the liveness probe is enough."""
+
+    # Exposure
+    service_annotations: Annotations = field(factory=dict)
+    """Annotations of the Service, such as those of a service mesh. Defaults to none."""
+    app_protocol: _Protocol | None = None
+    """Protocol of the Services' gRPC port (``appProtocol``), for Gateways and meshes that need more than the port's
+    name, ``grpc``. Use ``kubernetes.io/h2c`` for gRPC without TLS. Defaults to none."""
+    external_service: ExternalService | None = None
+    """Service for clients outside the cluster. Defaults to none."""
+    ingress: Ingress | None = None
+    """Ingress for clients outside the cluster. Defaults to none."""
+    grpc_route: GRPCRoute | None = None
+    """GRPCRoute for clients outside the cluster. Defaults to none."""
+
+    # Availability
+    replicas: Count | None = None
+    """Number of servers. Defaults to 2, so that one can stop without a lost request. With the memory engine defaults to
+    1, because its servers would not see each other's data."""
+    autoscaling: Autoscaling | None = None
+    """HorizontalPodAutoscaler that sets the number of servers instead of ``replicas``. Defaults to none."""
+    disruption_budget: Count | None = 1
+    """Maximum number of servers that may be unavailable while nodes are drained (``maxUnavailable`` of a
+    PodDisruptionBudget), if there is more than one. Defaults to 1. None renders no PodDisruptionBudget."""
+    max_surge: Share = 1
+    """Maximum number or percentage of additional servers in a roll-out (``maxSurge``). Defaults to 1: each opens
+    connections to the database."""
+    max_unavailable: Share = 0
+    """Maximum number or percentage of missing servers in a roll-out (``maxUnavailable``). Defaults to 0, so that the
+    load of the other servers does not grow."""
+    topology_spread: Sequence[TopologySpread] = SPREAD
+    """Spread of the servers, if there is more than one. Defaults to zones and nodes, as far as possible
+    (``ScheduleAnyway``)."""
+    shutdown_grace_period: Hour = timedelta(seconds=10)
+    """Time for running requests when a server stops (``--grpc-shutdown-grace-period``). Defaults to 10 s, more than
+    SpiceDB's 5 s, because large lookups take longer. Streams that never end are cut."""
+    pre_stop_sleep_seconds: Annotated[int, Interval(ge=0, le=3600), Unit("seconds")] = 5
+    """Time that a server keeps serving before it stops, in seconds (``lifecycle.preStop.sleep``). Defaults to 5, until
+    all nodes and clients know that it stops. Behind a cloud load balancer use its deregistration delay. 0 disables
+    it."""
+    termination_grace_period_seconds: Seconds | None = None
+    """Time after which Kubernetes kills a server that is still stopping, in seconds. Defaults to the sleep, twice the
+    grace period (clients' requests drain first, then dispatched ones), and 5 s more."""
+    restart_on_secret_change: bool = False
+    """Lets Stakater's Reloader restart the servers one by one when a Secret that they read changes
+    (``reloader.stakater.com/auto``). Defaults to off: a changed password, for example, takes effect with the next
+    release. Certificates of gRPC and dispatch take effect at once in either case."""
+
+    # Schema of the datastore
+    allowed_migrations: Sequence[Revision] | None = None
+    """Datastore revisions on which a server starts, in addition to its own head (``--datastore-allowed-migrations``,
+    SpiceDB 1.39 and later). Defaults to the heads of the later releases that this package knows: a server that restarts
+    during an upgrade, or after a rollback, finds the newer schema. ``()`` allows only its own head."""
+    schema_mode: SchemaMode | None = None
+    """Tables in which servers read and write the schema (``--experimental-schema-mode``, SpiceDB 1.53 and later). Go
+    through the modes in order, with one rolling restart each. Defaults to SpiceDB's own, the first."""
+    datastore_migration_phase: Revision | None = None
+    """Phase of a migration that takes several roll-outs (``--datastore-migration-phase``), for PostgreSQL at SpiceDB
+    1.14 and Spanner at 1.22. Other releases reject it or only log it. Defaults to none."""
+
+    # The program
+    service_account: ServiceAccountName | None = field(default=None, converter=account_name)
+    """Your own ServiceAccount for the servers, by name or as a cdk8s-plus object. With dispatch it gets the right to
+    watch endpoints of the Service. Defaults to one with the release's name and no other rights."""
+    extra_args: Sequence[Argument] = ()
+    """More arguments of ``spicedb serve``, after this package's own, so that they take precedence. Defaults to none."""
+    env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
+    """More environment variables of the servers. SpiceDB ignores misspelt SPICEDB_* variables; prefer ``extra_args``.
+    Defaults to none; the migration has its own, ``MigrationProps.env``."""
+    resources: Resources = default_resources("250m", "256Mi", limits=("2", "1Gi"))
+    """Resources of each server. Defaults to requests of 250m CPU, 256Mi memory and 64Mi disk for logs, and limits of 2
+    CPUs, 1Gi and 1Gi, enough to start with. SpiceDB sizes its caches by the memory limit."""
+
+    @property
+    def tls(self) -> Mapping[str, TLS]:
+        """The TLS of each port that has it, by the port's name."""
+        ports = {
+            "grpc": self.grpc_tls,
+            "http": self.http_tls,
+            "metrics": self.metrics_tls,
+            "dispatch": self.dispatch_tls,
+        }
+        return {port: tls for port, tls in ports.items() if tls is not None}
+
+    @property
+    def drain_seconds(self) -> int:
+        """Time that a server needs to stop: the sleep and twice the grace period, rounded up."""
+        return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
 
     @property
     def termination_seconds(self) -> int:
-        """The grace period that Kubernetes gives a server, in seconds."""
-        return self.termination_grace_period_seconds or self._drain_seconds + 5
-
-    @property
-    def _drain_seconds(self) -> int:
-        """The sleep and twice the grace period, which is rounded up."""
-        return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
-
-    @rule("autoscaling", "resources")
-    def _use_is_of_a_request(self) -> Iterator[Problem]:
-        if self.autoscaling is None:
-            return
-        for name in ("cpu", "memory"):
-            if getattr(self.autoscaling, f"{name}_utilization") is not None and name not in self.resources.requests:
-                yield Problem(
-                    f"autoscaling.{name}_utilization",
-                    show(getattr(self.autoscaling, f"{name}_utilization")),
-                    f"nothing without resources.requests.{name}, of which it is a percentage",
-                    f"give resources.requests.{name}, or write {name}_utilization=None",
-                )
-
-    @rule("termination_grace_period_seconds", "pre_stop_sleep_seconds", "shutdown_grace_period")
-    def _time_to_drain(self) -> Iterator[Problem]:
-        needed, given = self._drain_seconds, self.termination_grace_period_seconds
-        if given is not None and given < needed:
-            yield Problem(
-                "termination_grace_period_seconds",
-                show(given),
-                f"at least {needed}: pre_stop_sleep_seconds and twice shutdown_grace_period",
-                "leave it out, or lower the other two; a server that is killed loses requests",
-            )
+        """Time after which Kubernetes kills a server that is still stopping, in seconds."""
+        return self.termination_grace_period_seconds or self.drain_seconds + 5

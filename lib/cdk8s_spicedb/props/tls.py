@@ -1,4 +1,4 @@
-"""TLS for the ports that servers listen on."""
+"""Certificates of the servers' ports."""
 
 from __future__ import annotations
 
@@ -7,43 +7,45 @@ from typing import Any, TypeVar, cast
 import attrs
 from attrs import field, frozen
 
-from ..secret import SecretKey, required_secret_key, secret_key
+from .secrets import SecretKey, required_secret_key
 
 _KEYS = {"certificate": "tls.crt", "key": "tls.key", "ca": "ca.crt"}
-"""What Secrets of type kubernetes.io/tls, and those that cert-manager makes, call them."""
+"""Their names in Secrets of type kubernetes.io/tls, and in those of cert-manager."""
 T = TypeVar("T", bound="TLS")
 
 
 @frozen(kw_only=True)
 class TLS:
-    """A certificate and its key, from Secrets that exist already.
+    """A certificate and its private key, from Secrets that already exist.
 
-    When their Secret changes, gRPC and dispatch show the new certificate without a restart, as soon as Kubernetes has
-    brought it to the pods, which takes up to two minutes. The HTTP gateway and metrics show it from the next restart on
+    When the Secret changes, gRPC and dispatch use the new certificate without a restart, as soon as Kubernetes has
+    updated the pods' files, which takes up to two minutes. The HTTP gateway and metrics use it from their next restart
     (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
     """
 
-    certificate: SecretKey = field(converter=required_secret_key, metadata=secret_key("the certificate"))
-    """The Secret key that holds the certificate and those between it and the CA (PEM). Required."""
-    key: SecretKey = field(converter=required_secret_key, metadata=secret_key("the certificate's key"))
-    """The Secret key that holds the certificate's private key (PEM). Required."""
+    certificate: SecretKey = field(converter=required_secret_key)
+    """Secret key with the certificate and its intermediate certificates (PEM). Required."""
+    key: SecretKey = field(converter=required_secret_key)
+    """Secret key with the private key of the certificate (PEM). Required."""
 
     @classmethod
     def from_secret(cls: type[T], name: str) -> T:
-        """From a Secret of type ``kubernetes.io/tls``: its keys ``tls.crt`` and ``tls.key``, and ``ca.crt`` where it
-        is needed."""
+        """From a Secret of type ``kubernetes.io/tls``: its keys ``tls.crt`` and ``tls.key``, and for dispatch
+        ``ca.crt``."""
         fields = [setting.name for setting in attrs.fields(cast(Any, cls))]
         return cls(**{setting: SecretKey(name, _KEYS[setting]) for setting in fields})
 
 
 @frozen(kw_only=True)
 class DispatchTLS(TLS):
-    """TLS between the servers, each of which is client of the others.
+    """TLS between the servers, each of which is a client of the others.
 
-    The certificate has to hold the DNS name ``NAME-dispatch-tls.NAMESPACE``, such as ``spicedb-dispatch-tls.authz``: it
-    is what SpiceDB asks of the others, whatever their addresses are. A ``ca`` that changes is read at the next restart.
+    The certificate must contain the DNS name ``NAME-dispatch-tls.NAMESPACE``, such as ``spicedb-dispatch-tls.authz``:
+    SpiceDB expects that name, whatever the addresses of the other servers are. A changed ``ca`` takes effect at the
+    next restart.
     """
 
-    ca: SecretKey = field(converter=required_secret_key, metadata=secret_key("the CA's certificate"))
-    """The Secret key that holds the CA certificates (PEM) that the other servers' certificate is checked against
-    (``--dispatch-upstream-ca-path``). Required: without it servers would talk without TLS to ones that want it."""
+    ca: SecretKey = field(converter=required_secret_key)
+    """Secret key with the CA certificates (PEM) that verify the other servers' certificate
+    (``--dispatch-upstream-ca-path``). Required: without it, servers would talk plain text to servers that expect
+    TLS."""

@@ -1,0 +1,30 @@
+"""The command line, ``cdk8s-spicedb``. It starts no node."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ..errors import SpiceDBError
+from . import init, plan, schema, synth
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command. Returns 0 when it is done, and 1 when it was refused; wrong usage exits with 2."""
+    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description="SpiceDB on Kubernetes, without Python.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (init, synth, schema, plan):
+        command.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        print(options.run(options))
+        sys.stdout.flush()
+    except SpiceDBError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader, such as head, has what it wants. Python would report the error once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

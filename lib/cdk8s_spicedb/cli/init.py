@@ -1,0 +1,30 @@
+"""``cdk8s-spicedb init``: writes a file to start with."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.resources import files
+
+from ..errors import SpiceDBError
+from ..releases import known_releases
+from .options import FILE, Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Adds the command."""
+    text = "write a commented file to start with"
+    parser = commands.add_parser("init", help=text, description="Writes a commented file that describes a SpiceDB.")
+    parser.add_argument("-o", "--output", default=FILE, metavar="FILE", help=f"defaults to {FILE}")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> str:
+    text = (files("cdk8s_spicedb.files") / "init.yaml").read_text("utf-8").replace("VERSION", known_releases().newest)
+    try:
+        with open(options.output, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SpiceDBError(f"{options.output} already exists; use another file with --output, or remove it") from None
+    except OSError as error:
+        raise SpiceDBError(f"cannot write {options.output}: {error.strerror}") from None
+    return f"Wrote {options.output}. Edit it, then run: cdk8s-spicedb synth --file {options.output}"

@@ -1,0 +1,62 @@
+"""``cdk8s-spicedb plan``: prints the steps of an upgrade."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+
+import attrs
+
+from ..errors import InvalidProps
+from ..props.datastores import ENGINES
+from ..releases import SCHEMA_MODES, known_releases
+from ..upgrades.plan import plan_upgrade
+from ..upgrades.report import table
+from .options import Commands, add_releases, by_option, releases
+
+_OPTIONS = {
+    "current": "--from",
+    "target": "--to",
+    "schema_mode": "--schema-mode",
+    "current_schema_mode": "--current-schema-mode",
+}
+"""The option for each parameter of `plan_upgrade`."""
+
+
+def add_to(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "plan",
+        help="print the steps from one release of SpiceDB to another",
+        description="Prints the steps from one release of SpiceDB to another while it serves.",
+        epilog="Exit code: 0 with a plan, 1 if there is none (see stderr for the reason), 2 for wrong usage.",
+    )
+    modes, newest = tuple(SCHEMA_MODES), known_releases().newest
+    parser.add_argument("--engine", required=True, choices=sorted(ENGINES), help="engine of the datastore")
+    parser.add_argument("--from", required=True, dest="current", metavar="VERSION", help="release that runs")
+    parser.add_argument("--to", dest="target", metavar="VERSION", help=f"release to reach; defaults to {newest}")
+    parser.add_argument("--schema-mode", choices=modes, help="move to unified schema storage, up to this mode")
+    text = "mode that runs; defaults to SpiceDB's own"
+    parser.add_argument("--current-schema-mode", choices=modes, help=text)
+    parser.add_argument("--output", choices=("table", "json"), default="table", help="defaults to table")
+    add_releases(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> str:
+    table_of_releases = releases(options)
+    try:
+        plan = plan_upgrade(
+            ENGINES[options.engine],
+            options.current,
+            options.target or table_of_releases.newest,
+            schema_mode=options.schema_mode,
+            current_schema_mode=options.current_schema_mode,
+            releases=table_of_releases,
+        )
+    except InvalidProps as error:
+        raise by_option(error, "plan", _OPTIONS) from None
+    if options.output == "json":
+        return json.dumps(attrs.asdict(plan), indent=2)
+    return table(plan, width=shutil.get_terminal_size((100, 0)).columns)

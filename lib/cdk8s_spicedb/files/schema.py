@@ -1,0 +1,86 @@
+"""The JSON Schema of files, and the documentation of each field."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from typing import cast
+
+import attrs
+
+from ..props import SpiceDBProps
+from ..props.annotations import camel, fields_of, settings
+from ..props.datastores import ENGINES, Datastore
+from ..props.kinds import Refer, Schema
+from .words import for_files
+
+
+def props_schema() -> Schema:
+    """The JSON Schema of a file with `SpiceDBProps`."""
+    found: dict[str, Schema] = {}
+
+    def refer(kind: type) -> Schema:
+        if kind.__name__ not in found:
+            found[kind.__name__] = {}
+            found[kind.__name__] = _of_class(kind, refer)
+        return {"$ref": f"#/$defs/{kind.__name__}"}
+
+    root = _of_class(SpiceDBProps, refer)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "SpiceDB on Kubernetes"}
+    return {**head, **root, "$defs": found}
+
+
+def field_schema(kind: type, name: str) -> Schema:
+    """The JSON Schema of one field, complete in itself."""
+
+    def inline(inner: type) -> Schema:
+        return _of_class(inner, inline)
+
+    return fields_of(kind)[name].schema(inline)
+
+
+def _of_class(kind: type, refer: Refer) -> Schema:
+    if kind is Datastore:
+        return {"oneOf": [_of_engine(name, engine, refer) for name, engine in ENGINES.items()]}
+    texts = field_texts(kind)
+    fields = list(settings(kind))
+    properties = {
+        camel(field.name): {
+            "description": for_files(texts.get(field.name, "")),
+            **fields_of(kind)[field.name].schema(refer),
+        }
+        for field in fields
+    }
+    required = [camel(field.name) for field in fields if field.default is attrs.NOTHING]
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
+
+
+def _of_engine(name: str, kind: type, refer: Refer) -> Schema:
+    schema = _of_class(kind, refer)
+    properties = {"engine": {"const": name}, **schema["properties"]}
+    return {**schema, "title": kind.__name__, "properties": properties, "required": ["engine"]}
+
+
+@cache
+def field_texts(kind: type) -> Mapping[str, str]:
+    """The docstring of each field, by its name. Empty without the source code."""
+    found: dict[str, str] = {}
+    for owner in kind.__mro__:
+        for field, text in _docstrings(owner) if attrs.has(owner) else ():
+            found.setdefault(field, text)
+    return found
+
+
+def _docstrings(kind: type) -> Iterator[tuple[str, str]]:
+    try:
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    except OSError:
+        return
+    for field, text in pairwise(cast(ast.ClassDef, node).body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            yield cast(ast.Name, field.target).id, " ".join(str(text.value.value).split())

@@ -1,0 +1,106 @@
+"""YAML as Kubernetes reads and writes it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+import yaml
+
+from ..errors import SpiceDBError
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def load(text: str, name: str) -> tuple[Any, dict[str, int]]:
+    """The value of a YAML text, and the line of each of its parts by dotted path. ``name`` is its name in errors.
+
+    As `yaml.safe_load`, but a duplicate key is an error. Raises `SpiceDBError` if the text is not YAML.
+    """
+    lines: dict[str, int] = {}
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        return {} if root is None else _value(root, (), lines), lines
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
+        raise SpiceDBError(f"{name}:{line} {error.problem or error.context}; write it as YAML") from None
+    except yaml.YAMLError:
+        raise SpiceDBError(f"{name}: it contains characters that YAML does not allow") from None
+    except RecursionError:
+        raise SpiceDBError(f"{name}: it is nested too deeply, or an alias in it contains itself") from None
+
+
+def _value(node: yaml.Node, path: tuple[str, ...], lines: dict[str, int]) -> Any:
+    lines.setdefault(".".join(path), node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, str(number)), lines) for number, item in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return _scalar(node)
+    found: dict[Any, Any] = {}
+    merged, own = _merge(node), set()
+    for number, (key_node, value_node) in enumerate(node.value):
+        key = _scalar(key_node)
+        if key in own:
+            raise _wrong(key_node, f"the key {key!r} appears twice")
+        if number >= merged:
+            own.add(key)
+        inner = (*path, str(key))
+        lines[".".join(inner)] = key_node.start_mark.line + 1
+        found[key] = _value(value_node, inner, lines)
+    return found
+
+
+def _merge(node: yaml.MappingNode) -> int:
+    """Resolves the merge keys (``<<``) of a mapping, once. Returns the number of keys that come from them, first."""
+    if not hasattr(node, "merged"):
+        own = [key for key, _ in node.value if key.tag != _MERGE]
+        loader = yaml.SafeLoader("")
+        cast(Any, loader).flatten_mapping(node)
+        cast(Any, loader).dispose()
+        cast(Any, node).merged = len(node.value) - len(own)
+    return cast(int, cast(Any, node).merged)
+
+
+def _scalar(node: yaml.Node) -> Any:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _wrong(node, "a key must be a text")
+    loader = yaml.SafeLoader("")
+    try:
+        return cast(Any, loader).construct_object(node)
+    except (AttributeError, ValueError):
+        # The value may be a secret.
+        raise _wrong(node, f"this value is not of the type {node.tag.rpartition(':')[2]}") from None
+    finally:
+        cast(Any, loader).dispose()
+
+
+def _wrong(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
+# ---------------------------------------------------------------- values to text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists, as cdk8s does, and writes repeated values out instead of as aliases."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """A text of several lines as a block, for reviews."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def dump(*documents: Any) -> str:
+    """Documents as YAML text, with the keys in the given order."""
+    options: dict[str, Any] = {"default_flow_style": False, "sort_keys": False, "width": sys.maxsize}
+    text: str = yaml.dump_all(documents, Dumper=_Dumper, allow_unicode=True, **options)
+    return text

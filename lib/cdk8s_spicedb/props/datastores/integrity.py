@@ -1,0 +1,73 @@
+"""Relationship integrity: servers sign what they write to CockroachDB, and detect what they did not write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Annotated
+
+from annotated_types import MaxLen
+from attrs import field, frozen
+
+from ..annotations import Message, Pattern
+from ..flags import Setting
+from ..secrets import SecretFiles, SecretKey, required_secret_key
+
+_FOLDER = "/etc/spicedb/integrity"
+_KeyId = Annotated[
+    str,
+    Pattern(r"[-._A-Za-z0-9]+"),
+    MaxLen(63),
+    Message("letters, digits, '-', '_' and '.'", "use a name such as '2026-11'"),
+]
+
+
+@frozen(kw_only=True)
+class ExpiredIntegrityKey:
+    """A key that signed relationships until some time."""
+
+    id: _KeyId
+    """Name under which the key signed. Required."""
+    key: SecretKey = field(converter=required_secret_key)
+    """Secret key with the signing key. Required."""
+    expired_at: datetime
+    """Time at which the key was replaced. Relationships that it signed later count as forged. Required."""
+
+
+@frozen(kw_only=True)
+class RelationshipIntegrity:
+    """Signed relationships (``--datastore-relationship-integrity-…``), for a database that was empty before.
+
+    A request fails if it meets a relationship without a valid signature.
+    """
+
+    key_id: _KeyId
+    """Name of the signing key, which is written with each relationship. Required."""
+    key: SecretKey = field(converter=required_secret_key)
+    """Secret key with the signing key (HMAC-SHA256), any bytes but not empty. Required."""
+    expired_keys: Sequence[ExpiredIntegrityKey] = ()
+    """Keys that signed before. Defaults to none."""
+
+    def files(self) -> tuple[SecretFiles, ...]:
+        """The files with the keys."""
+        keys = {self.key_id: self.key, **{expired.id: expired.key for expired in self.expired_keys}}
+        return (SecretFiles("integrity", _FOLDER, keys),)
+
+    def settings(self) -> dict[str, Setting]:
+        """The settings of the servers by flag."""
+        expired = [
+            {
+                "key_id": key.id,
+                "key_filename": f"{_FOLDER}/{key.id}",
+                "expired_at": key.expired_at.astimezone(timezone.utc).isoformat().replace("+00:00", "Z"),
+            }
+            for key in self.expired_keys
+        ]
+        prefix = "datastore-relationship-integrity"
+        return {
+            f"{prefix}-enabled": True,
+            f"{prefix}-current-key-id": self.key_id,
+            f"{prefix}-current-key-filename": f"{_FOLDER}/{self.key_id}",
+            f"{prefix}-expired-keys": [json.dumps(key) for key in expired],
+        }

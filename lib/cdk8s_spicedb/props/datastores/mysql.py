@@ -1,0 +1,131 @@
+"""MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from annotated_types import MaxLen
+from attrs import field, frozen
+
+from ..annotations import Message, Pattern
+from ..flags import EnvVar, Setting, variable
+from ..secrets import SecretFiles, SecretKey, as_secret_keys
+from ..types import Day
+from . import replicas
+from .base import FOLDER, secret_files
+from .pool import Pool, max_open
+from .postgresql import provider
+from .replicas import ReadReplica
+from .sql import CredentialsProvider, SQLDatastore
+
+_PASSWORD = "DATASTORE_PASSWORD"
+_User = Annotated[
+    str,
+    Pattern(r"[^\x00-\x1f:$]+"),
+    Message(
+        "the database user, without ':' and '$', which a MySQL URI cannot contain",
+        "use a user with another name, or uri=SecretKey(…) with the whole connection URI",
+        redacted=True,
+    ),
+]
+_Prefix = Annotated[
+    str,
+    Pattern(r"[A-Za-z0-9_]+"),
+    MaxLen(24),
+    Message(
+        "letters, digits and '_', at most 24",
+        "use a short prefix such as 'spicedb_': MySQL's table names have at most 64 characters",
+    ),
+]
+_TLSMode = Annotated[
+    Literal["true", "false", "skip-verify", "preferred"],
+    Message(fix="use 'true' to verify the database's certificate and name, 'false' for no TLS; it is a text"),
+]
+
+
+@frozen(kw_only=True)
+class MySQL(SQLDatastore):
+    """MySQL 8 or a server with its protocol, by URI or by parts.
+
+    The driver reads the password only from the URI, and takes it from there unchanged. Kubernetes inserts it into the
+    servers' URI (``$(NAME)``), and ``spicedb migrate`` into its own (``${NAME}``), because that program would expand a
+    ``$`` in a finished one. So no character in the password can break either.
+
+    There is no client certificate: SpiceDB does not pass one to the driver.
+    """
+
+    engine = "mysql"
+    default_port = 3306
+
+    user: _User | None = None
+    """Name of the database user. Defaults to none: ``uri`` is used."""
+    tls: _TLSMode | None = None
+    """Use and verification of TLS to the database (the driver's ``tls`` parameter). Defaults to ``true`` with the
+    parts, because with anything less somebody in between can read permissions. With ``uri``, defaults to what the URI
+    says."""
+    table_prefix: _Prefix | None = None
+    """Prefix of all table names (``--datastore-mysql-table-prefix``). Defaults to none."""
+    credentials_provider: CredentialsProvider | None = None
+    """Source of the password of each connection (``--datastore-credentials-provider-name``, SpiceDB 1.32 and later).
+    ``aws-iam`` asks AWS, for the role in ``service_account_annotations``. Defaults to none: ``password`` is used."""
+    pool: Pool | None = None
+    """Connections for reads and writes, which this engine does not separate (``--datastore-conn-pool-read-…``).
+    Defaults to SpiceDB's own, 20."""
+    gc_interval: Day | None = None
+    """Time between removals of revisions that are older than ``gc_window`` (``--datastore-gc-interval``). Defaults to
+    SpiceDB's own, 3 min."""
+    gc_max_operation_time: Day | None = None
+    """Time limit of one removal (``--datastore-gc-max-operation-time``). Defaults to SpiceDB's own, 1 min. Use more if
+    the servers' log says that removals time out."""
+    read_replicas: Sequence[ReadReplica] = field(factory=tuple, converter=as_secret_keys)
+    """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
+    SpiceDB 1.35 and later). A host uses the primary's port, database, user, password and TLS; a Secret key holds a
+    whole URI. Name each replica by itself: a host that stands for several would change between requests. Defaults to
+    none."""
+    read_replica_pool: Pool | None = None
+    """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's own,
+    20."""
+
+    def connections(self) -> int:
+        """See `SQLDatastore.connections`."""
+        return max_open(self.pool, 20)
+
+    def uri_of(self, host: str, *, migrate: bool = False) -> str:
+        """See `SQLDatastore.uri_of`."""
+        password = f":${{{_PASSWORD}}}" if migrate else f":$({_PASSWORD})"
+        account = f"{self.user}{password if self.password else ''}"
+        database = quote(self.database or "", safe="")
+        return f"{account}@tcp({self.address(host)})/{database}?parseTime=true&tls={self.tls or 'true'}"
+
+    def connection(self, migrate: bool) -> tuple[EnvVar, ...]:
+        """See `SQLDatastore.connection`."""
+        password = () if self.password is None else (EnvVar(_PASSWORD, self.password),)
+        return (*password, variable("datastore-conn-uri", self.uri_of(self.host or "", migrate=migrate)))
+
+    def options(self) -> tuple[EnvVar, ...]:
+        """See `SQLDatastore.options`."""
+        prefix = (variable("datastore-mysql-table-prefix", self.table_prefix),) if self.table_prefix else ()
+        # The driver has no setting for a CA, but Go's certificate pool reads the files of this folder.
+        ca = (EnvVar("SSL_CERT_DIR", FOLDER),) if self.ca else ()
+        return (*prefix, *provider(self.credentials_provider), *ca)
+
+    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
+        """See `Datastore.env`."""
+        return (*super().env(uri=uri, migrate=migrate), *(() if migrate else replicas.env(self)))
+
+    def settings(self) -> Mapping[str, Setting]:
+        """See `Datastore.settings`."""
+        found = {
+            **super().settings(),
+            "datastore-gc-interval": self.gc_interval,
+            "datastore-gc-max-operation-time": self.gc_max_operation_time,
+            **replicas.settings(self),
+            **(self.pool.settings("datastore-conn-pool-read") if self.pool else {}),
+        }
+        return {flag: value for flag, value in found.items() if "-min-open" not in flag}
+
+    def files(self) -> tuple[SecretFiles, ...]:
+        """See `Datastore.files`."""
+        return secret_files({"ca.crt": self.ca})

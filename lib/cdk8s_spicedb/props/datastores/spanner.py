@@ -1,0 +1,91 @@
+"""Google Cloud Spanner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from attrs import field, frozen
+
+from ..annotations import Message, Pattern
+from ..flags import EnvVar, Setting, variable
+from ..secrets import SecretFiles, SecretKey, as_secret_key
+from ..types import Fraction, HostPort
+from .base import Datastore, secret_files
+from .sql import Quantization, ReadDelay, read_settings
+
+_CREDENTIALS = "credentials.json"
+_Id = Annotated[
+    str,
+    Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?"),
+    Message("an id of Google Cloud", "use the id alone, not its path"),
+]
+
+
+@frozen(kw_only=True)
+class Spanner(Datastore):
+    """Google Cloud Spanner, by the ids of project, instance and database, or by a URI from a Secret.
+
+    There is no password: Spanner knows its callers by Google's Application Default Credentials. On GKE use workload
+    identity (``service_account_annotations``), elsewhere ``credentials``. Migrations need the role Database Admin,
+    servers Database User.
+    """
+
+    engine = "spanner"
+
+    uri: SecretKey | None = field(default=None, converter=as_secret_key)
+    """Secret key with ``projects/…/instances/…/databases/…`` (``--datastore-conn-uri``). Defaults to none: the ids are
+    used."""
+    project: _Id | None = None
+    """Id of the Google Cloud project. Defaults to none: ``uri`` is used."""
+    instance: _Id | None = None
+    """Id of the Spanner instance. Defaults to none: ``uri`` is used."""
+    database: _Id | None = None
+    """Id of the database. Defaults to none: ``uri`` is used."""
+    credentials: SecretKey | None = field(default=None, converter=as_secret_key)
+    """Secret key with the key file (JSON) of a service account, mounted in servers and migration and named by
+    ``GOOGLE_APPLICATION_CREDENTIALS``; SpiceDB's own flag for it is deprecated. Defaults to none: workload identity is
+    used."""
+    emulator_host: HostPort | None = None
+    """Address of Spanner's emulator, for tests (``--datastore-spanner-emulator-host``). Defaults to none."""
+
+    read_only: bool = False
+    """Rejects writes (``--datastore-readonly``) and keeps old revisions. Migrations still write. Defaults to off."""
+    revision_quantization_interval: Quantization | None = None
+    """Time for which requests that do not need the latest revision share one, and its cached answers
+    (``--datastore-revision-quantization-interval``). A longer time causes fewer reads, and delays until all requests
+    see a write. Defaults to SpiceDB's own, 5 s."""
+    revision_quantization_max_staleness: Fraction | None = None
+    """How much older than that interval a revision may be, as a part of it (0 to 1), so that caches do not all expire
+    at once (``--datastore-revision-quantization-max-staleness-percent``). Defaults to SpiceDB's own, 0.1."""
+    follower_read_delay: ReadDelay | None = None
+    """Minimum age of a revision for requests that do not need the latest, so that a nearby database node has it
+    (``--datastore-follower-read-delay-duration``). Defaults to SpiceDB's own, 4.8 s."""
+
+    @property
+    def network_port(self) -> int:
+        """See `Datastore.network_port`."""
+        return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
+
+    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
+        """See `Datastore.env`."""
+        path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"
+        return (
+            variable("datastore-engine", self.engine),
+            variable("datastore-conn-uri", uri or self.uri or path),
+            *((variable("datastore-spanner-emulator-host", self.emulator_host),) if self.emulator_host else ()),
+            *(EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path(_CREDENTIALS)) for files in self.files()),
+        )
+
+    def settings(self) -> Mapping[str, Setting]:
+        """See `Datastore.settings`."""
+        return read_settings(
+            self.read_only,
+            self.revision_quantization_interval,
+            self.revision_quantization_max_staleness,
+            self.follower_read_delay,
+        )
+
+    def files(self) -> tuple[SecretFiles, ...]:
+        """See `Datastore.files`."""
+        return secret_files({_CREDENTIALS: self.credentials})

@@ -1,0 +1,60 @@
+"""Flags and environment variables of the SpiceDB program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+from attrs import frozen
+
+from .secrets import SecretKey
+
+Setting = str | int | float | bool | timedelta | Sequence[str] | None
+"""Value of a flag. Each item of a sequence becomes an argument of its own; None sets nothing."""
+
+
+@frozen
+class EnvVar:
+    """An environment variable of a container."""
+
+    name: str
+    value: str | SecretKey
+    """Its value, or the Secret key that holds it."""
+
+
+def variable(flag: str, value: str | SecretKey) -> EnvVar:
+    """The variable that SpiceDB reads instead of ``--flag``: SPICEDB_DATASTORE_ENGINE for ``datastore-engine``."""
+    return EnvVar(f"SPICEDB_{flag.replace('-', '_').upper()}", value)
+
+
+def argument(flag: str, value: str | int | float | bool | timedelta) -> str:
+    """``--flag=value`` as SpiceDB parses it. SpiceDB stops at a misspelt argument, and ignores a misspelt variable."""
+    if isinstance(value, bool):
+        return f"--{flag}={str(value).lower()}"
+    if isinstance(value, timedelta):
+        milliseconds = value // timedelta(milliseconds=1)
+        return f"--{flag}={milliseconds}ms" if value.microseconds else f"--{flag}={milliseconds // 1000}s"
+    return f"--{flag}={value}"
+
+
+def arguments(settings: Mapping[str, Setting]) -> list[str]:
+    """The arguments of settings by flag, in their order."""
+    return [argument(flag, value) for flag, setting in settings.items() for value in _values(setting)]
+
+
+def _values(setting: Setting) -> Iterator[str | int | float | bool | timedelta]:
+    if isinstance(setting, (list, tuple)):
+        yield from setting
+    elif setting is not None:
+        yield cast("str | int | float | bool | timedelta", setting)
+
+
+def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
+    """A container's ``env``, in the given order: Kubernetes expands ``$(NAME)`` only for variables that come before."""
+    return [
+        {"name": variable.name, "valueFrom": variable.value.source()}
+        if isinstance(variable.value, SecretKey)
+        else {"name": variable.name, "value": variable.value}
+        for variable in variables
+    ]

@@ -1,0 +1,57 @@
+"""Warnings: settings that render as you ask, and that you should know about."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+from ...errors import SpiceDBWarning
+from ...releases import known_releases
+from ..spicedb import SpiceDBProps
+
+
+def all_warnings(props: SpiceDBProps) -> Iterator[str]:
+    """Every warning about valid props."""
+    yield from filter(None, (version_warning(props), target_warning(props)))
+    if props.migration.target_phase:
+        yield phase_warning(props.migration.target_phase.value)
+
+
+def version_warning(props: SpiceDBProps) -> str | None:
+    """The warning about a version that the release table does not have."""
+    if not props.datastore.migrates or props.releases.knows(props.datastore.engine, props.version):
+        return None
+    return (
+        f"{props.version} is not among the releases that this package knows for {props.datastore.engine} (newest: "
+        f"{props.releases.newest}). Its migration revisions are not checked, and a rollback from a later release is "
+        "not prepared. Add it to SpiceDBProps.releases with with_release(…)."
+    )
+
+
+def target_warning(props: SpiceDBProps) -> str | None:
+    """The warning about a target on which the servers of the release do not start."""
+    target, engine = props.migration.target, props.datastore.engine
+    own = props.releases.starts_on(engine, props.version, props.server.datastore_migration_phase)
+    # The allowed migrations of the table are among its own; the props may set others.
+    starts_on = own if props.server.allowed_migrations is None else {*own, *props.server.allowed_migrations}
+    if not props.migrates or target == "head" or not own or target in starts_on:
+        return None
+    return (
+        f"servers of {props.version} do not start on {target}, at which the migration stops: they start on "
+        f"{', '.join(sorted(starts_on))}. Add {target} to ServerProps.allowed_migrations if they can work with it."
+    )
+
+
+def phase_warning(phase: str) -> str:
+    """The warning about a phase for ``migrate``, a flag that no released SpiceDB has."""
+    return (
+        f"no released SpiceDB up to {known_releases().newest} has `migrate --phase`; the migration will fail with its "
+        f"usage text. For --phase={phase} set ServerProps.schema_mode (SpiceDB 1.53 and later) or "
+        "ServerProps.datastore_migration_phase (PostgreSQL at 1.14, Spanner at 1.22) and roll the servers out."
+    )
+
+
+def warn(props: SpiceDBProps, *messages: str | None) -> None:
+    """Issues Python warnings of this package's category."""
+    for message in filter(None, messages):
+        warnings.warn(f"{props.name}: {message}", SpiceDBWarning, stacklevel=4)

@@ -1,0 +1,215 @@
+"""The types that several props share: each with its limits, and what errors say about it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval, MaxLen, Predicate, Unit
+
+from ..labels import CHECKSUM, LONGEST_NAME, RESERVED
+from ..releases import VERSION
+from .annotations import Excluding, Message, OneOf, Pattern
+
+_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+_QUALIFIED = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_TAG, _DIGEST = r":[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}", r"@sha256:[0-9a-f]{64}"
+_REPOSITORY = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:\d+)?(/[a-z0-9]+([-._]+[a-z0-9]+)*)*"
+
+# ---------------------------------------------------------------- numbers and times
+
+Count = Annotated[int, Interval(ge=1, le=1000)]
+Port = Annotated[int, Interval(ge=1, le=65535)]
+Percent = Annotated[int, Interval(ge=1, le=1000), Unit("percent")]
+Fraction = Annotated[float, Interval(ge=0, le=1), Message(fix="use 0.1 for a tenth")]
+Seconds = Annotated[int, Interval(ge=1, le=86400), Unit("seconds")]
+"""Up to a day."""
+Hour = Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(hours=1))]
+Day = Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(days=1))]
+Week = Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(days=7))]
+"""A duration from a second up to an hour, a day, a week."""
+Share = Annotated[
+    Annotated[int, Interval(ge=0, le=1000)] | Annotated[str, Pattern(r"(100|\d{1,2})%")],
+    Message("a whole number, or a percentage such as '25%'", "use 1, or '25%'"),
+]
+"""A number of pods, or a percentage of them."""
+
+# ---------------------------------------------------------------- names in Kubernetes
+
+ReleaseName = Annotated[
+    str,
+    Pattern(r"[a-z]([-a-z0-9]*[a-z0-9])?"),
+    MaxLen(LONGEST_NAME),
+    Message(
+        f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}",
+        "shorten or rename it: it names the Service, and the Jobs with a suffix",
+    ),
+]
+ObjectName = Annotated[str, Pattern(_NAME), Message("the name of an object", "use the name of one that exists")]
+SecretName = Annotated[
+    str,
+    Pattern(_NAME),
+    Message(
+        "the name of a Secret: lower-case letters, digits, '-' and '.', at most 253",
+        "use the name of a Secret in the release's namespace",
+        redacted=True,
+    ),
+]
+SecretItem = Annotated[
+    str,
+    Pattern(r"[-._a-zA-Z0-9]+"),
+    Message(
+        "a key of that Secret: letters, digits, '-', '_' and '.', at most 253",
+        "use the key under which the Secret holds the value, not the value itself",
+        redacted=True,
+    ),
+]
+ServiceAccountName = Annotated[
+    str,
+    Pattern(_NAME),
+    Message("the name of a ServiceAccount, or a cdk8s-plus object", "use a ServiceAccount of the release's namespace"),
+]
+PriorityClassName = Annotated[
+    str,
+    Pattern(_NAME),
+    Message("the name of a PriorityClass", "use one of the cluster, such as 'system-cluster-critical'"),
+]
+_LabelKey = Annotated[
+    str,
+    Pattern(_QUALIFIED),
+    MaxLen(317),
+    Message("keys ([prefix/]name)", "use keys such as 'team' or 'example.com/team'"),
+]
+_LabelValue = Annotated[
+    str,
+    Pattern(r"([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?"),
+    MaxLen(63),
+    Message(
+        "a label value: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+        "shorten it or replace the other characters; use an annotation for longer texts",
+    ),
+]
+_AnnotationValue = Annotated[str, Message(fix="quote numbers and booleans: annotation values are texts")]
+NodeLabel = Annotated[
+    str,
+    Pattern(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?"),
+    MaxLen(317),
+    Message("a label of nodes", "use a label such as 'topology.kubernetes.io/zone'"),
+]
+Selector = Mapping[_LabelKey, _LabelValue]
+Labels = Mapping[Annotated[_LabelKey, Excluding(RESERVED)], _LabelValue]
+"""Labels other than those that selectors are made of."""
+Annotations = Mapping[_LabelKey, _AnnotationValue]
+PodAnnotations = Mapping[Annotated[_LabelKey, Excluding((CHECKSUM,))], _AnnotationValue]
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+Affinity = Mapping[
+    Annotated[str, OneOf(("nodeAffinity", "podAffinity", "podAntiAffinity"))],
+    Annotated[Any, Predicate(_is_object), Message("an object", "write it as in a manifest, in Kubernetes' own names")],
+]
+Quantity = Annotated[
+    str,
+    Pattern(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", numbers=True),
+    Message("a Kubernetes quantity, such as '250m' or '512Mi'", "use '500m' for half a core, '512Mi' is memory"),
+]
+Amounts = Mapping[Annotated[str, OneOf(("cpu", "memory", "ephemeral-storage"))], Quantity]
+PullPolicy = Literal["Always", "IfNotPresent", "Never"]
+
+# ---------------------------------------------------------------- images and programs
+
+Image = Annotated[
+    str,
+    Pattern(f"{_REPOSITORY}({_TAG})?({_DIGEST})?"),
+    MaxLen(500),
+    Message(
+        "an image reference, with or without tag and digest",
+        "use 'registry.example.com/team/image:tag' or '…@sha256:' and 64 hexadecimal digits",
+    ),
+]
+PinnedImage = Annotated[
+    str,
+    Pattern(f"{_REPOSITORY}(({_TAG})?({_DIGEST})|{_TAG})"),
+    MaxLen(500),
+    Message(
+        "an image reference with a tag or a digest",
+        "use 'registry.example.com/team/image:tag' or '…@sha256:' and 64 hexadecimal digits",
+    ),
+]
+EnvName = Annotated[
+    str,
+    Pattern(r"[A-Za-z_][A-Za-z0-9_]*"),
+    Message("the names of environment variables", "use names such as 'GOMAXPROCS'"),
+]
+_SECRET_FLAGS = ("--grpc-preshared-key", "--datastore-conn-uri", "--datastore-read-replica-conn-uri")
+Argument = Annotated[
+    str,
+    Pattern(rf"(?!{'|'.join(_SECRET_FLAGS)})--[\s\S]*"),
+    MaxLen(100_000),
+    Message(
+        "an argument such as '--dispatch-max-depth=100', none that carries a secret",
+        "use '--flag=value'; secrets belong into preshared_key, datastore and env",
+        redacted=True,
+    ),
+]
+Release = Annotated[
+    str,
+    Pattern(VERSION),
+    Message("a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'"),
+]
+LogLevel = Literal["trace", "debug", "info", "warn", "error"]
+LogFormat = Literal["auto", "console", "json"]
+SchemaMode = Literal["read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new"]
+Revision = Annotated[
+    str,
+    Pattern(r"[A-Za-z0-9][-_A-Za-z0-9]*"),
+    Message("the name of a migration revision", "use its name in SpiceDB, such as 'add-caveats'"),
+]
+
+# ---------------------------------------------------------------- addresses
+
+
+def is_host(value: str) -> bool:
+    """Whether a text is a DNS name or an IP address."""
+    try:
+        return ipaddress.ip_address(value) is not None and "%" not in value
+    except ValueError:
+        return len(value) <= 253 and re.fullmatch(r"[A-Za-z0-9_]([-.\w]*[A-Za-z0-9_])?", value, re.ASCII) is not None
+
+
+def _is_block(value: str) -> bool:
+    try:
+        return "/" in value and ipaddress.ip_network(value) is not None
+    except ValueError:
+        return False
+
+
+Host = Annotated[
+    str,
+    Predicate(is_host),
+    Message(
+        "a DNS name or an IP address",
+        "use the host alone: port, user and database have fields of their own",
+        redacted=True,
+    ),
+]
+HostPort = Annotated[
+    str, Pattern(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?:\d{1,5}"), Message("HOST:PORT", "use 'emulator:9010'")
+]
+DNSName = Annotated[str, Pattern(_NAME), Message("a DNS name", "use a name such as 'spicedb.authz.svc'")]
+PublicName = Annotated[
+    str,
+    Pattern(rf"(\*\.)?{_NAME}"),
+    Message("a DNS name, which may begin with '*.'", "use a name such as 'spicedb.example.com'"),
+]
+Block = Annotated[
+    str,
+    Predicate(_is_block),
+    Message("a block of addresses", "use '10.0.0.0/8', or '10.0.0.7/32' for one address"),
+]

@@ -1,0 +1,20 @@
+"""Facts about SpiceDB's releases: revisions, heads, flags, schema modes, and the stops that an upgrade must make."""
+
+from .engine import EngineReleases, Rollout, Stop
+from .known import known_releases, read_releases
+from .modes import SCHEMA_MODES
+from .table import ReleaseTable
+from .version import VERSION, is_version, version_order
+
+__all__ = [
+    "SCHEMA_MODES",
+    "VERSION",
+    "EngineReleases",
+    "ReleaseTable",
+    "Rollout",
+    "Stop",
+    "is_version",
+    "known_releases",
+    "read_releases",
+    "version_order",
+]

@@ -1,0 +1,46 @@
+"""Reads the table of releases that comes with this package.
+
+The facts are in ``releases.json``, with their sources. A release that is not in it is accepted: it renders with the
+settings of the newest known release, and its migrations are not checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from .engine import EngineReleases, Rollout, Stop
+from .table import ReleaseTable
+
+
+@cache
+def known_releases() -> ReleaseTable:
+    """The table that comes with this package."""
+    return read_releases(json.loads(files(__package__).joinpath("releases.json").read_text("utf-8")))
+
+
+def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
+    """The table of data in the form of ``releases.json``. Raises `SpiceDBError` when it is not sound."""
+    engines = {
+        name: EngineReleases(
+            tuple(engine["revisions"]),
+            {version: head for head, versions in engine["heads"].items() for version in versions},
+            tuple(_stop(stop) for stop in data["stops"] if name in stop["engines"]),
+            {
+                revision: entry["caution"]
+                for entry in data["cautions"]
+                if entry["engine"] == name
+                for revision in entry["revisions"]
+            },
+        )
+        for name, engine in data["engines"].items()
+    }
+    return ReleaseTable(engines, data["flags"], data["withdrawn"])
+
+
+def _stop(data: Mapping[str, Any]) -> Stop:
+    rollouts = tuple(Rollout(**rollout) for rollout in data.get("rollouts", ()))
+    return Stop(data["version"], data["before"], data["why"], data["source"], rollouts)

@@ -1,0 +1,53 @@
+"""A plan as a table for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from .steps import UpgradePlan, UpgradeStep
+
+_HEADINGS = ("#", "VERSION", "MIGRATES TO", "SERVERS RUN WITH", "ROLLBACK")
+_ROLLBACK = {True: "ready", False: "not ready", None: "not known"}
+
+
+def table(plan: UpgradePlan, width: int = 100) -> str:
+    """The plan's steps in columns, the reason of each under it, and the warnings, in lines of about ``width``."""
+    return "\n".join(_lines(plan, width))
+
+
+def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
+    count = len(plan.steps)
+    steps = f"{count} step{'s' if count > 1 else ''}" if count else "nothing to do"
+    yield f"{plan.engine} {plan.current} to {plan.target}: {steps}"
+    rows = [_HEADINGS, *(_row(number, step) for number, step in enumerate(plan.steps, 1))]
+    columns = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for number, row in enumerate(rows if count else []):
+        yield ""
+        yield "  ".join(cell.ljust(column) for cell, column in zip(row, columns, strict=True)).rstrip()
+        if number:
+            yield from _reasons(plan.steps[number - 1], width, indent=columns[0] + 2)
+    for warning in plan.warnings:
+        yield ""
+        yield from textwrap.wrap(f"Warning: {warning}.", width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
+    flags = {
+        "datastore-migration-phase": step.datastore_migration_phase,
+        "experimental-schema-mode": step.schema_mode,
+    }
+    settings = " ".join(f"--{flag}={value}" for flag, value in flags.items() if value is not None)
+    revision = (step.revision or "head") if step.migrates else "-"
+    return str(number), step.version, revision, settings or "-", _ROLLBACK[step.rolls_back]
+
+
+def _reasons(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
+    reasons = [step.why, *(f"Before it: {caution}" for caution in step.cautions)]
+    if step.allowed_migrations:
+        reasons.append(f"Its servers also start on {', '.join(step.allowed_migrations)}")
+    for reason in reasons:
+        sentence = f"{reason[0].upper()}{reason[1:]}."
+        yield from textwrap.wrap(
+            sentence, width, initial_indent=" " * indent, subsequent_indent=" " * indent, break_on_hyphens=False
+        )

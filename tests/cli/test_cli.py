@@ -1,0 +1,243 @@
+"""The command line: what it prints, how it ends, and that it waits for nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+import yaml
+
+from cdk8s_spicedb import MySQL, PostgreSQL, known_releases, plan_upgrade
+from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.files.read import read_props
+from cdk8s_spicedb.files.schema import props_schema
+from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.upgrades.report import table
+from tests.charts import rendered, same
+from tests.programs import contents
+
+PLAN = ["plan", "--engine", "postgres", "--from", "v1.13.0", "--to", "v1.56.0"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_plan_is_a_table_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    assert run(capsys, *PLAN) == (0, f"{table(plan_upgrade(PostgreSQL, 'v1.13.0', 'v1.56.0'), 90)}\n", "")
+
+
+def test_a_plan_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *PLAN, "--output", "json")
+    assert (code, err) == (0, "")
+    plan = attrs.asdict(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0"))
+    assert json.loads(out) == json.loads(json.dumps(plan))
+    assert set(json.loads(out)) == {"engine", "current", "target", "steps", "warnings"}
+
+
+def test_the_target_is_the_newest_release_unless_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "plan", "--engine", "mysql", "--from", "v1.52.0", "--output", "json")
+    assert json.loads(out)["target"] == plan_upgrade(MySQL, "v1.52.0", "v1.56.0").target
+
+
+def test_modes_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--schema-mode", "read-new-write-new", "--current-schema-mode", "read-new-write-both"]
+    arguments = ["plan", "--engine", "postgres", "--from", "v1.56.0", *asked, "--output", "json"]
+    _, out, _ = run(capsys, *arguments)
+    assert [step["schema_mode"] for step in json.loads(out)["steps"]] == ["read-new-write-new"]
+
+
+def test_a_way_that_there_is_not_ends_with_one_and_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "plan", "--engine", "postgres", "--from", "v1.56.0", "--to", "v1.52.0")
+    assert (code, out) == (1, "")
+    assert err.startswith("1 problem in cdk8s-spicedb plan:\n  --to = 'v1.52.0'\n")
+    assert "helm rollback" in err
+
+
+def test_what_is_wrong_is_said_of_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    modes = ["--schema-mode", "read-new-write-new", "--current-schema-mode", "read-new-write-both"]
+    _, _, err = run(capsys, "plan", "--engine", "memory", "--from", "1.52", "--to", "latest", *modes)
+    assert err.startswith("2 problems in cdk8s-spicedb plan:\n  --from = '1.52'\n")
+    assert "  --to = 'latest'\n" in err
+    _, _, err = run(capsys, "plan", "--engine", "memory", "--from", "v1.56.0", "--to", "v1.56.0", *modes)
+    assert "  --schema-mode = 'read-new-write-new'\n" in err
+    assert "  --current-schema-mode = 'read-new-write-both'\n" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["plan"],
+        ["plan", "--engine", "oracle", "--from", "v1.52.0"],
+        ["plan", "--engine", "postgres"],
+        ["plan", "--engine", "postgres", "--from", "v1.52.0", "--output", "xml"],
+        ["plan", "--engine", "postgres", "--from", "v1.56.0", "--schema-mode", "new"],
+        ["plans"],
+    ],
+)
+def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: cdk8s-spicedb" in capsys.readouterr().err
+
+
+def test_help_says_how_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["plan", "--help"])
+    assert raised.value.code == 0
+    out = capsys.readouterr().out
+    assert "Exit code: 0 with a plan, 1 if there is none" in " ".join(out.split())
+    for option in ("--engine", "--from", "--to", "--schema-mode", "--current-schema-mode", "--output"):
+        assert option in out
+
+
+@pytest.mark.parametrize(
+    "program", [[sys.executable, "-m", "cdk8s_spicedb"], [str(Path(sys.executable).with_name("cdk8s-spicedb"))]]
+)
+def test_it_runs_as_a_module_and_as_a_program(program: list[str]) -> None:
+    found = subprocess.run([*program, *PLAN], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("postgres v1.13.0 to v1.56.0: 7 steps\n")
+    refused = subprocess.run([*program, *PLAN[:4], "v1.57.0"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
+def test_the_module_is_the_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["cdk8s-spicedb", *PLAN])
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_module("cdk8s_spicedb", run_name="__main__")
+    assert raised.value.code == 0
+    assert capsys.readouterr().out.startswith("postgres v1.13.0 to v1.56.0: 7 steps\n")
+
+
+def test_planning_starts_no_javascript_engine() -> None:
+    code = (
+        "import sys, cdk8s_spicedb.cli; "
+        f"cdk8s_spicedb.cli.main({PLAN!r}); "
+        "sys.exit(bool({'jsii', 'cdk8s', 'constructs', 'cdk8s_plus_27'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+# ---------------------------------------------------------------- init, synth, schema
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_nothing_to_a_chart_in_two_commands(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, out, err = run(capsys, "init")
+    assert (code, err) == (0, "")
+    assert out.endswith("cdk8s-spicedb synth --file spicedb.yaml\n")
+    code, out, err = run(capsys, "synth")
+    assert (code, err) == (0, "")
+    assert "spicedb (preshared-key), spicedb (datastore-uri)" in out
+    assert "helm upgrade --install spicedb dist --wait --timeout 11m" in out
+    assert (folder / "dist" / "Chart.yaml").exists()
+    props = read_props((folder / "spicedb.yaml").read_text(), "file")
+    assert props.version == known_releases().newest
+    assert same(rendered(folder / "dist"), release_manifests(props))
+
+
+@pytest.mark.parametrize(("delivery", "says"), [("kubectl", "kubectl apply --filename out"), ("argocd", "commit out")])
+def test_manifests_for_those_who_apply_them(
+    delivery: str, says: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    run(capsys, "init")
+    code, out, err = run(capsys, "synth", "--delivery", delivery, "-o", "out")
+    assert (code, err) == (0, "")
+    assert says in out
+    (text,) = contents(folder / "out").values()
+    props = read_props((folder / "spicedb.yaml").read_text(), "file", delivery=delivery)
+    assert list(yaml.safe_load_all(text)) == release_manifests(props)
+
+
+def test_the_files_delivery_counts_where_none_is_asked_for(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    Path("mine.yaml").write_text("{name: authz, delivery: kubectl, datastore: {engine: memory}}")
+    assert run(capsys, "synth", "-f", "mine.yaml")[0] == 0
+    assert list(contents(folder / "dist")) == ["authz.k8s.yaml"]
+
+
+def test_a_file_may_come_from_standard_input(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"datastore: {engine: memory}")))
+    assert run(capsys, "synth", "-f", "-", "--chart-version", "4.5.6")[0] == 0
+    assert "version: 4.5.6" in (folder / "dist" / "Chart.yaml").read_text()
+
+
+def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    run(capsys, "init")
+    run(capsys, "synth")
+    before = contents(folder / "dist")
+    Path("spicedb.yaml").write_text("datastore: {engine: memory}\nserver: {replicas: 2, logLevel: loud}")
+    code, out, err = run(capsys, "synth")
+    assert (code, out) == (1, "")
+    assert err.startswith("1 problem in spicedb.yaml:\n  server.logLevel (line 2) = 'loud'\n")
+    assert contents(folder / "dist") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["synth"], "cannot read spicedb.yaml: No such file or directory; `cdk8s-spicedb init` writes one"),
+        (["synth", "-f", "."], "cannot read .: Is a directory"),
+        (["synth", "-f", "latin.yaml"], "cannot read latin.yaml: it is not UTF-8 text"),
+        (["synth", "-f", "good.yaml", "--chart-version", "1"], "cdk8s-spicedb synth:\n  --chart-version = '1'"),
+        (["synth", "-f", "good.yaml", "-o", "."], "the current directory is inside it"),
+        (["init", "-o", "good.yaml"], "good.yaml already exists"),
+        (["init", "-o", "no/such/folder.yaml"], "cannot write no/such/folder.yaml: No such file"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    Path("latin.yaml").write_bytes("name: é".encode("latin-1"))
+    Path("good.yaml").write_text("datastore: {engine: memory}")
+    before = contents(folder)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert contents(folder) == before
+
+
+def test_what_deserves_a_word_gets_it(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    text = "datastore: {engine: postgres, uri: {name: a, key: b}}\nversion: v9.0.0\nmigration: {targetPhase: write}"
+    Path("spicedb.yaml").write_text(text)
+    code, _, err = run(capsys, "synth")
+    assert code == 0
+    assert err.count("Warning: ") == 2
+    assert "v9.0.0 is not among the releases" in err
+    assert "migrate --phase" in err
+
+
+def test_the_schema_is_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "schema")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == props_schema()
+
+
+def test_no_command_starts_a_javascript_engine(folder: Path) -> None:
+    program = """
+import sys
+from cdk8s_spicedb.cli import main
+for command in (["init"], ["synth"], ["synth", "--delivery", "argocd"], ["schema"]):
+    assert main(command) == 0
+assert not {"jsii", "cdk8s", "constructs"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=folder, capture_output=True)

@@ -1,0 +1,152 @@
+"""Output folders are complete, or as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.files.folder import MARK, write_files
+from tests.programs import contents
+
+
+def replace(folder: Path, text: str) -> None:
+    write_files(folder, {"out.txt": written(text)})
+
+
+def written(text: str) -> str:
+    """A text that counts as written by this package."""
+    return f"# {MARK}\n{text}"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_new_folder_with_its_parents(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    replace(folder, "one")
+    assert contents(folder) == {"out.txt": written("one").encode()}
+    assert names(folder.parent) == ["b"]
+
+
+def test_what_was_written_before_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old.txt").write_text(written("old"))
+    replace(folder, "two")
+    assert contents(folder) == {"out.txt": written("two").encode()}
+    assert names(tmp_path) == ["out"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    replace(tmp_path, "three")
+    assert contents(tmp_path) == {"out.txt": written("three").encode()}
+
+
+def test_a_folder_with_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text("mine")
+    (tmp_path / "thesis.doc").write_text("years of work")
+    (tmp_path / ".hidden").write_text("")
+    with pytest.raises(SpiceDBError, match=r"it contains \.hidden, which this program did not write"):
+        replace(tmp_path, "four")
+    assert contents(tmp_path) == {"out.txt": b"mine", "thesis.doc": b"years of work", ".hidden": b""}
+
+
+def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("a file")
+    with pytest.raises(SpiceDBError, match="it is not a folder"):
+        replace(file, "five")
+    assert file.read_text() == "a file"
+
+
+def test_nothing_is_left_of_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "out"
+    replace(folder, "six")
+
+    write = Path.write_text
+
+    def fail(self: Path, text: str, encoding: str) -> int:
+        write(self, "half", encoding)
+        raise RuntimeError("no more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fail)
+        with pytest.raises(RuntimeError, match="no more"):
+            replace(folder, "new")
+    assert contents(folder) == {"out.txt": written("six").encode()}
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    existed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    if existed:
+        replace(folder, "seven")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError("disk on fire")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="disk on fire"):
+        replace(folder, "eight")
+    assert names(tmp_path) == (["out"] if existed else [])
+    assert not existed or contents(folder) == {"out.txt": written("seven").encode()}
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    replace(tmp_path / "link", "nine")
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "real") == {"out.txt": written("nine").encode()}
+
+
+def test_what_lies_deeper_is_seen_too(tmp_path: Path) -> None:
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "values.yaml").write_text("mine")
+    with pytest.raises(SpiceDBError, match=r"a/values\.yaml"):
+        replace(tmp_path / "out", "ten")
+    assert (tmp_path / "out" / "a" / "values.yaml").read_text() == "mine"
+
+
+def test_the_folder_one_is_in_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpiceDBError, match="the current directory is inside it"):
+        replace(Path("."), "eleven")
+    replace(Path("new"), "eleven")
+    assert contents(tmp_path / "new") == {"out.txt": written("eleven").encode()}
+
+
+def test_the_first_foreign_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder has a million files, some of them large."""
+    read = []
+    opened = Path.open
+
+    def count(self: Path, mode: str = "r") -> object:
+        read.append(self.name)
+        return opened(self, mode)
+
+    for number in range(100):
+        (tmp_path / f"{number:03}.txt").write_text("mine")
+    monkeypatch.setattr(Path, "open", count)
+    with pytest.raises(SpiceDBError, match=r"it contains 000\.txt"):
+        replace(tmp_path, "twelve")
+    assert read == ["000.txt"]
+
+
+def test_a_file_that_cannot_be_read_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, mode: str = "r") -> object:
+        raise PermissionError
+
+    (tmp_path / "secret.txt").write_text(written("text"))
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SpiceDBError, match=r"it contains secret\.txt"):
+        replace(tmp_path, "thirteen")

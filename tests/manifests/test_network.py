@@ -1,0 +1,276 @@
+"""Who reaches whom: NetworkPolicies, Services, and ways in from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cdk8s_spicedb import (
+    Delivery,
+    Egress,
+    ExternalService,
+    GRPCRoute,
+    Ingress,
+    Memory,
+    NetworkPeer,
+    NetworkPolicies,
+    ServerProps,
+    SpiceDBProps,
+)
+from cdk8s_spicedb.props import problems
+from tests.synth import ENGINES, POSTGRES, Manifests, Object, synth
+
+PEER = NetworkPeer(pods={"app": "api"}, namespaces={"kubernetes.io/metadata.name": "apps"})
+SERVERS = {
+    "podSelector": {
+        "matchLabels": {
+            "app.kubernetes.io/name": "spicedb",
+            "app.kubernetes.io/instance": "spicedb",
+            "app.kubernetes.io/component": "server",
+        }
+    }
+}
+DNS = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
+
+
+def found(policies: NetworkPolicies | None = None, datastore: Any = POSTGRES, **given: Any) -> Manifests:
+    return synth(SpiceDBProps(version="v1.56.0", datastore=datastore, network_policies=policies, **given))
+
+
+def policy(component: str, policies: NetworkPolicies | None = None, **given: Any) -> Object:
+    spec: Object = found(policies or NetworkPolicies(), **given).one("NetworkPolicy", component)["spec"]
+    return spec
+
+
+def tcp(*ports: int) -> list[Object]:
+    return [{"protocol": "TCP", "port": port} for port in ports]
+
+
+def test_there_are_none_unless_asked_for() -> None:
+    assert not found().all("NetworkPolicy")
+
+
+def test_each_kind_of_pods_has_one_that_selects_it_and_nothing_else() -> None:
+    objects = found(NetworkPolicies())
+    pods = [template["metadata"]["labels"] for template in objects.templates]
+    selected = []
+    for each in objects.all("NetworkPolicy"):
+        assert each["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        labels = each["spec"]["podSelector"]["matchLabels"]
+        selected += [pod["app.kubernetes.io/component"] for pod in pods if labels.items() <= pod.items()]
+    assert sorted(selected) == ["cleanup", "migration", "server"]
+
+
+def test_servers_take_clients_and_each_other_and_nobody_reads_metrics() -> None:
+    assert policy("server")["ingress"] == [{"ports": tcp(50051)}, {"from": [SERVERS], "ports": tcp(50053)}]
+
+
+def test_servers_take_the_clients_and_the_monitoring_that_are_named() -> None:
+    policies = NetworkPolicies(clients=[PEER], monitoring=[NetworkPeer(namespaces={})])
+    api, metrics, dispatch = policy("server", policies, server=ServerProps(http_enabled=True))["ingress"]
+    own = {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "spicedb", "app.kubernetes.io/instance": "spicedb"}}
+    }
+    named = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "apps"}},
+        "podSelector": {"matchLabels": {"app": "api"}},
+    }
+    assert api == {"from": [named, own], "ports": tcp(50051, 8443)}
+    assert metrics == {"from": [{"namespaceSelector": {}}], "ports": tcp(9090)}
+    assert dispatch["from"] == [SERVERS]
+
+
+def test_everybody_may_read_metrics_where_that_is_said() -> None:
+    assert {"ports": tcp(9090)} in policy("server", NetworkPolicies(monitoring=None))["ingress"]
+
+
+def test_servers_reach_names_the_database_each_other_and_the_api_server() -> None:
+    assert policy("server")["egress"] == [
+        DNS,
+        {"ports": tcp(5432)},
+        {"to": [SERVERS], "ports": tcp(50053)},
+        {"ports": tcp(443, 6443)},
+    ]
+
+
+def test_servers_that_do_not_dispatch_reach_no_other_and_no_api_server() -> None:
+    server = ServerProps(dispatch_enabled=False)
+    spec = policy("server", server=server)
+    assert spec["egress"] == [DNS, {"ports": tcp(5432)}]
+    assert spec["ingress"] == [{"ports": tcp(50051)}]
+
+
+def test_what_is_reached_can_be_narrowed() -> None:
+    policies = NetworkPolicies(
+        database=[NetworkPeer(cidr="10.1.0.0/16")],
+        database_port=6432,
+        api_server=[NetworkPeer(cidr="10.2.0.1/32")],
+        api_server_ports=[16443],
+        egress=[Egress(ports=[4317, 443], to=[NetworkPeer(pods={"app": "collector"})]), Egress(ports=[9999])],
+    )
+    assert policy("server", policies)["egress"][1:] == [
+        {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": tcp(6432)},
+        {"to": [SERVERS], "ports": tcp(50053)},
+        {"to": [{"ipBlock": {"cidr": "10.2.0.1/32"}}], "ports": tcp(16443)},
+        {"to": [{"podSelector": {"matchLabels": {"app": "collector"}}}], "ports": tcp(4317, 443)},
+        {"ports": tcp(9999)},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "port"),
+    [
+        ("postgres-parts", 1234),
+        ("cockroachdb-uri", 26257),
+        ("mysql-uri", 3306),
+        ("spanner-uri", 443),
+        ("spanner-parts", 9010),
+    ],
+)
+def test_the_migration_reaches_the_database_and_names_alone(engine: str, port: int) -> None:
+    spec = policy("migration", datastore=ENGINES[engine])
+    assert spec["ingress"] == []
+    assert spec["egress"] == [DNS, {"ports": tcp(port)}]
+
+
+def test_the_clean_up_reaches_the_api_server_and_names_alone() -> None:
+    spec = policy("cleanup")
+    assert spec["ingress"] == []
+    assert spec["egress"] == [DNS, {"ports": tcp(443, 6443)}]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "hook"), [(Delivery.HELM, "helm.sh/hook"), (Delivery.ARGOCD, "argocd.argoproj.io/hook")]
+)
+def test_the_migrations_policy_is_there_before_it(delivery: Delivery, hook: str) -> None:
+    objects = found(NetworkPolicies(), delivery=delivery)
+    own, job = objects.one("NetworkPolicy", "migration"), objects.one("Job", "migration")
+    weight = next(key for key in own["metadata"]["annotations"] if key.endswith(("hook-weight", "sync-wave")))
+    before, then = own["metadata"]["annotations"], job["metadata"]["annotations"]
+    assert before[hook] == then[hook]
+    assert int(before[weight]) < int(then[weight])
+    assert not any("hook" in key for key in objects.one("NetworkPolicy", "server")["metadata"].get("annotations", {}))
+
+
+def test_the_memory_engine_reaches_names_alone() -> None:
+    assert policy("server", datastore=Memory())["egress"] == [DNS]
+
+
+def test_names_are_asked_for_where_openshift_answers_too() -> None:
+    (names,) = policy("server", datastore=Memory(), openshift=True)["egress"]
+    assert {"protocol": "UDP", "port": 5353} in names["ports"]
+    assert all(port in names["ports"] for port in DNS["ports"])
+
+
+# ---------------------------------------------------------------- Services, Ingress, GRPCRoute
+
+
+def test_the_service_of_everybody_in_the_cluster_stays_as_it_is() -> None:
+    objects = found(server=ServerProps(external_service=ExternalService(), http_enabled=True))
+    own, external = (objects.named("Service", name) for name in ("spicedb", "spicedb-external"))
+    assert own == found(server=ServerProps(http_enabled=True)).named("Service", "spicedb")
+    assert external["spec"]["type"] == "LoadBalancer"
+    assert external["spec"]["selector"] == own["spec"]["selector"]
+    assert [port["name"] for port in external["spec"]["ports"]] == ["grpc", "http"]
+
+
+def test_an_external_service_is_as_the_cloud_wants_it() -> None:
+    external = ExternalService(
+        annotations={"example.com/scheme": "internal"},
+        load_balancer_class="example.com/nlb",
+        load_balancer_source_ranges=["10.0.0.0/8"],
+        external_traffic_policy="Local",
+    )
+    service = found(server=ServerProps(external_service=external)).named("Service", "spicedb-external")
+    assert service["metadata"]["annotations"] == {"example.com/scheme": "internal"}
+    assert service["spec"]["loadBalancerClass"] == "example.com/nlb"
+    assert service["spec"]["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    assert service["spec"]["externalTrafficPolicy"] == "Local"
+
+
+def test_services_say_what_grpc_speaks() -> None:
+    server = ServerProps(app_protocol="kubernetes.io/h2c", external_service=ExternalService(type="NodePort"))
+    for name in ("spicedb", "spicedb-external"):
+        service = found(server=server).named("Service", name)
+        protocols = {port["name"]: port.get("appProtocol") for port in service["spec"]["ports"]}
+        assert protocols.pop("grpc") == "kubernetes.io/h2c"
+        assert set(protocols.values()) <= {None}
+
+
+def test_an_ingress_leads_to_the_service() -> None:
+    ingress = Ingress(host="spicedb.example.com", class_name="nginx", tls_secret="web", annotations={"a": "b"})
+    made = found(server=ServerProps(ingress=ingress)).one("Ingress")
+    assert made["metadata"]["annotations"] == {"a": "b"}
+    assert made["spec"]["ingressClassName"] == "nginx"
+    assert made["spec"]["tls"] == [{"hosts": ["spicedb.example.com"], "secretName": "web"}]
+    [rule] = made["spec"]["rules"]
+    assert rule["host"] == "spicedb.example.com"
+    assert rule["http"]["paths"][0]["backend"] == {"service": {"name": "spicedb", "port": {"name": "grpc"}}}
+
+
+def test_an_ingress_without_a_certificate_has_no_tls() -> None:
+    assert "tls" not in found(server=ServerProps(ingress=Ingress(host="a.b"))).one("Ingress")["spec"]
+
+
+def test_a_grpc_route_leads_to_the_service() -> None:
+    route = GRPCRoute(gateway="public", gateway_namespace="gateways", hostnames=["spicedb.example.com"])
+    spec = found(server=ServerProps(grpc_route=route)).one("GRPCRoute")["spec"]
+    assert spec == {
+        "parentRefs": [{"name": "public", "namespace": "gateways"}],
+        "hostnames": ["spicedb.example.com"],
+        "rules": [{"backendRefs": [{"name": "spicedb", "port": 50051}]}],
+    }
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def _policies(**given: Any) -> dict[str, Any]:
+    return {"network_policies": NetworkPolicies(**given)}
+
+
+def _server(**given: Any) -> dict[str, Any]:
+    return {"server": ServerProps(**given)}
+
+
+def _wrong(**values: Any) -> dict[str, Any]:
+    """Values that a type checker would refuse."""
+    return values
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "allowed"),
+    [
+        ({"network_policies": True}, "network_policies", "NetworkPolicies(clients=…"),
+        (_policies(clients=["apps"]), "network_policies.clients", "NetworkPeer(pods=…"),
+        (_policies(clients=[NetworkPeer()]), "network_policies.clients[0].cidr", "or cidr alone"),
+        (
+            _policies(database=[NetworkPeer(cidr="10.0.0.0/8", pods={})]),
+            "network_policies.database[0].cidr",
+            "or cidr alone",
+        ),
+        (_policies(database=[NetworkPeer(cidr="10.0.0.1")]), "network_policies.database[0].cidr", "a block"),
+        (_policies(database=[NetworkPeer(cidr="10.0.0.1/8")]), "network_policies.database[0].cidr", "a block"),
+        (_policies(egress=[Egress(ports=[0])]), "network_policies.egress[0].ports", "1 to 65535"),
+        (_server(external_service=True), "server.external_service", "ExternalService(type=…"),
+        (
+            _server(external_service=ExternalService(**_wrong(type="ClusterIP"))),
+            "server.external_service.type",
+            "LoadBalancer",
+        ),
+        (
+            _server(external_service=ExternalService(type="NodePort", load_balancer_class="a")),
+            "server.external_service.load_balancer_class",
+            "None without type='LoadBalancer'",
+        ),
+        (_server(ingress=Ingress(host="https://a.b")), "server.ingress.host", "a DNS name"),
+        (_server(ingress=Ingress(host="a.b", port="http")), "server.ingress.port", "grpc when http_enabled is False"),
+        (_server(ingress=Ingress(**_wrong(host="a.b", port="metrics"))), "server.ingress.port", "grpc, http"),
+        (_server(grpc_route=GRPCRoute(gateway="Public")), "server.grpc_route.gateway", "the name of an object"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], field: str, allowed: str) -> None:
+    [problem] = problems(SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **given}))
+    assert problem.field == field
+    assert allowed in problem.allowed

@@ -1,0 +1,151 @@
+"""What has no prop: patches that have to fit, and OpenShift."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk8s_spicedb import (
+    Delivery,
+    InvalidProps,
+    Memory,
+    Patch,
+    PatchOperation,
+    SpiceDB,
+    SpiceDBProps,
+    write_helm_chart,
+)
+from cdk8s_spicedb.props import problems
+from tests.charts import rendered
+from tests.synth import POSTGRES, Manifests, chart, synth
+
+
+def add(path: str, value: Any) -> PatchOperation:
+    return PatchOperation(op="add", path=path, value=value)
+
+
+def patched(*patches: Patch, **given: Any) -> SpiceDBProps:
+    return SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, "patches": patches, **given})
+
+
+def found(*patches: Patch, **given: Any) -> Manifests:
+    return synth(patched(*patches, **given))
+
+
+DNS = "/spec/template/spec/dnsPolicy"
+
+
+def test_an_object_is_changed_and_no_other() -> None:
+    objects = found(Patch(kind="Job", name="spicedb-migration", operations=[add(DNS, "Default")]))
+    assert objects.pod("Job", "migration")["dnsPolicy"] == "Default"
+    assert "dnsPolicy" not in objects.pod("Job", "cleanup")
+    assert "dnsPolicy" not in objects.pod("Deployment")
+
+
+def test_without_a_name_all_of_a_kind_are_changed() -> None:
+    objects = found(Patch(kind="Job", operations=[add(DNS, "Default")]))
+    assert [objects.pod("Job", name)["dnsPolicy"] for name in ("migration", "cleanup")] == ["Default", "Default"]
+
+
+def test_operations_are_done_in_their_order() -> None:
+    operations = [
+        PatchOperation(op="test", path="/spec/replicas", value=2),
+        PatchOperation(op="replace", path="/spec/replicas", value=4),
+        add("/spec/revisionHistoryLimit", 3),
+        PatchOperation(op="remove", path="/spec/strategy"),
+        add("/metadata/annotations", {}),
+        add("/metadata/annotations/example.com~1note", "x"),
+        add("/spec/template/spec/containers/0/args/-", "--dispatch-max-depth=100"),
+    ]
+    deployment = found(Patch(kind="Deployment", operations=operations)).one("Deployment")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["revisionHistoryLimit"]) == (4, 3)
+    assert "strategy" not in deployment["spec"]
+    assert deployment["metadata"]["annotations"] == {"example.com/note": "x"}
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["args"][-1] == "--dispatch-max-depth=100"
+
+
+def test_a_value_is_not_shared_by_objects_and_stays_the_users() -> None:
+    value = {"a": "b"}
+    path = "/spec/template/metadata/annotations"
+    objects = found(Patch(kind="Job", operations=[add(path, value), add(f"{path}/c", "d")]))
+    for name in ("migration", "cleanup"):
+        metadata = objects.one("Job", name)["spec"]["template"]["metadata"]
+        assert metadata["annotations"] == {"a": "b", "c": "d"}
+    assert value == {"a": "b"}
+
+
+def test_with_kubectl_a_changed_job_is_another_job() -> None:
+    change = Patch(kind="Job", name="spicedb-migration", operations=[add(DNS, "Default")])
+    plain, changed = (found(*patches, delivery=Delivery.KUBECTL).one("Job") for patches in ((), (change,)))
+    assert plain["metadata"]["name"] != changed["metadata"]["name"]
+
+
+def test_a_written_chart_is_changed_too(tmp_path: Path) -> None:
+    write_helm_chart(tmp_path / "chart", patched(Patch(kind="Deployment", operations=[add(DNS, "Default")])))
+    assert Manifests(rendered(tmp_path / "chart")).pod("Deployment")["dnsPolicy"] == "Default"
+
+
+@pytest.mark.parametrize(
+    ("patch", "field", "says"),
+    [
+        (
+            Patch(kind="Deploymint", operations=[add(DNS, "x")]),
+            "patches[0]",
+            "there is: Job spicedb-mig",
+        ),
+        (Patch(kind="Job", name="other", operations=[add(DNS, "x")]), "patches[0]", "Deployment spicedb"),
+        (
+            Patch(kind="Deployment", operations=[PatchOperation(op="replace", path="/spec/replica", value=1)]),
+            "patches[0].operations[0]",
+            "replica",
+        ),
+        (
+            Patch(kind="Service", operations=[add("/spec/a/b", 1)]),
+            "patches[0].operations[0]",
+            "one that fits Service spicedb",
+        ),
+        (
+            Patch(kind="Service", operations=[PatchOperation(op="test", path="/spec/type", value="NodePort")]),
+            "patches[0].operations[0]",
+            "ClusterIP",
+        ),
+    ],
+)
+def test_a_patch_that_does_not_fit_is_refused(patch: Patch, field: str, says: str, tmp_path: Path) -> None:
+    target = chart()
+    with pytest.raises(InvalidProps) as refused:
+        SpiceDB(target, "spicedb", patched(patch))
+    [problem] = refused.value.problems
+    assert problem.field == field
+    assert says in problem.allowed
+    assert not target.node.children
+    with pytest.raises(InvalidProps):
+        write_helm_chart(tmp_path / "chart", patched(patch))
+    assert not (tmp_path / "chart").exists()
+
+
+@pytest.mark.parametrize(
+    ("operation", "field", "allowed"),
+    [
+        ({"op": "move", "path": "/a"}, "op", "add, replace, remove, test"),
+        ({"op": "add", "path": "spec/replicas"}, "path", "a JSON pointer"),
+        ({"op": "add", "path": "/a~2b"}, "path", "a JSON pointer"),
+        ({"op": "add", "path": "/a", "value": object()}, "value", "a value that YAML can hold"),
+        ({"op": "remove", "path": "/a", "value": 1}, "value", "None with op='remove'"),
+    ],
+)
+def test_what_is_no_patch_is_refused(operation: dict[str, Any], field: str, allowed: str) -> None:
+    [problem] = problems(patched(Patch(kind="Service", operations=[PatchOperation(**operation)])))
+    assert problem.field == f"patches[0].operations[0].{field}"
+    assert allowed in problem.allowed
+
+
+def test_openshift_chooses_users_itself() -> None:
+    for template in found(openshift=True).templates:
+        assert template["spec"]["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+    assert synth(SpiceDBProps(datastore=Memory())).pod("Deployment")["securityContext"]["runAsUser"] == 65532
