@@ -14,7 +14,6 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -24,25 +23,8 @@ import attrs
 from annotated_types import Interval, MaxLen, Predicate, Unit
 
 from ..errors import InvalidProps, Problem
-from .kinds import (
-    AnyOf,
-    Anything,
-    Choice,
-    Duration,
-    Entries,
-    Flag,
-    Invalid,
-    Items,
-    Kind,
-    Moment,
-    Nullable,
-    Number,
-    Refer,
-    Schema,
-    Text,
-    redact,
-    show,
-)
+from . import kinds
+from .kinds import Invalid, Kind, redact, show
 
 # ---------------------------------------------------------------- limits
 
@@ -94,73 +76,62 @@ def kind_of(annotation: Any) -> Kind:
     if origin is Annotated:
         return _narrowed(arguments[0], arguments[1:])
     if origin in (Union, types.UnionType):
-        kinds = [kind_of(argument) for argument in arguments if argument is not type(None)]
-        kind = kinds[0] if len(kinds) == 1 else AnyOf(kinds)
-        return Nullable(kind) if type(None) in arguments else kind
+        options = [kind_of(argument) for argument in arguments if argument is not type(None)]
+        kind = options[0] if len(options) == 1 else kinds.any_of(options)
+        return kinds.nullable(kind) if type(None) in arguments else kind
     if origin is Literal:
-        return Choice(arguments)
-    if origin is type:
-        return Anything(lambda value: _is_subclass(value, arguments[0]))
+        return kinds.choice(arguments)
     if origin is Sequence:
-        return Items(kind_of(arguments[0]))
+        return kinds.sequence_of(kind_of(arguments[0]))
     if origin is Mapping:
-        return Entries(kind_of(arguments[0]), kind_of(arguments[1]))
-    return _plain(annotation)
+        return kinds.mapping_of(kind_of(arguments[0]), kind_of(arguments[1]))
+    if origin is type:
+        return kinds.tested(lambda value: _is_subclass(value, arguments[0]))
+    plain = {bool: kinds.flag, str: kinds.text, datetime: kinds.moment}
+    if annotation in plain:
+        return plain[annotation]()
+    return kinds.choice(annotation) if issubclass(annotation, Enum) else _props(annotation)
 
 
 def _is_subclass(value: object, kind: type) -> bool:
     return isinstance(value, type) and issubclass(value, kind) and not inspect.isabstract(value)
 
 
-def _plain(kind: type) -> Kind:
-    if kind is bool:
-        return Flag()
-    if kind is str:
-        return Text()
-    if kind is datetime:
-        return Moment()
-    if issubclass(kind, Enum):
-        return Choice(kind)
-    return Family(kind) if isinstance(getattr(kind, "members", None), types.MethodType) else Props(kind)
-
-
 def _narrowed(type_: Any, limits: Sequence[Any]) -> Kind:
     """A type with limits. `Message` applies to every type, the other limits to the type that they are for."""
-    given = {type(limit): limit for limit in limits if limit is not Opaque}
+    given: dict[type, Any] = {type(limit): limit for limit in limits if limit is not Opaque}
     interval: Any = given.get(Interval)
     predicate = given.get(Predicate)
     if OneOf in given:
-        kind: Kind = Choice(given[OneOf].texts)
+        kind = kinds.choice(given[OneOf].texts)
     elif type_ is str:
-        pattern = given.get(Pattern, Pattern(None))
-        kind = Text(
-            pattern.regex,
-            getattr(given.get(MaxLen), "max_length", None),
-            getattr(predicate, "func", None),
-            getattr(given.get(Excluding), "texts", ()),
-            pattern.numbers,
-        )
+        pattern, length = given.get(Pattern, Pattern(None)), given.get(MaxLen)
+        excluded = given[Excluding].texts if Excluding in given else ()
+        test = predicate and predicate.func
+        kind = kinds.text(pattern.regex, length and length.max_length, test, excluded, pattern.numbers)
     elif type_ in (int, float):
-        kind = Number(type_, interval.ge, interval.le, getattr(given.get(Unit), "unit", ""))
+        kind = kinds.number(type_, interval.ge, interval.le, given[Unit].unit if Unit in given else "")
     elif type_ is timedelta:
-        kind = Duration(interval.ge, interval.le)
-    elif predicate:
-        kind = Anything(predicate.func)
-    elif Opaque in limits:
-        kind = Anything(lambda value: isinstance(value, type_))
+        kind = kinds.duration(interval.ge, interval.le)
+    elif predicate or Opaque in limits:
+        kind = kinds.tested(predicate.func if predicate else lambda value: isinstance(value, type_))
     else:
-        kind = copy(kind_of(type_))
+        kind = kind_of(type_)
     for message in (limit for limit in limits if isinstance(limit, Message)):
-        _describe(kind, message)
+        kind = _described(kind, message)
     if Excluding in given:
-        kind.allowed += f" other than {', '.join(given[Excluding].texts)}, which this package sets"
-        kind.fix += ", and leave out those that this package sets"
+        other = f"{kind.allowed} other than {', '.join(given[Excluding].texts)}, which this package sets"
+        return attrs.evolve(kind, allowed=other, fix=f"{kind.fix}, and leave out those that this package sets")
     return kind
 
 
-def _describe(kind: Kind, message: Message) -> None:
-    kind.allowed, kind.fix = message.allowed or kind.allowed, message.fix or kind.fix
-    kind.redacted = kind.redacted or message.redacted
+def _described(kind: Kind, message: Message) -> Kind:
+    return attrs.evolve(
+        kind,
+        allowed=message.allowed or kind.allowed,
+        fix=message.fix or kind.fix,
+        redacted=kind.redacted or message.redacted,
+    )
 
 
 @cache
@@ -202,73 +173,69 @@ class Partial:
     """The keys that are no fields."""
 
 
-class Props(Kind):
-    """Props of a class."""
+def _props(kind: type) -> Kind:
+    """Props of a class, or of one of several classes, which files name by ``engine``."""
+    message = getattr(kind, "message", Message())
+    fields = attrs.fields(cast(Any, kind))
+    names = [field.name for field in fields if field.default is attrs.NOTHING]
+    if not names and len(fields) < 10:
+        names = [field.name for field in fields[:2]]
+    example = f"{kind.__name__}({', '.join(f'{name}=…' for name in names) or '…'})"
 
-    def __init__(self, kind: type) -> None:
-        self.type, self._message = kind, getattr(kind, "message", Message())
-        fields = attrs.fields(cast(Any, kind))
-        names = [field.name for field in fields if field.default is attrs.NOTHING]
-        if not names and len(fields) < 10:
-            names = [field.name for field in fields[:2]]
-        example = f"{kind.__name__}({', '.join(f'{name}=…' for name in names) or '…'})"
-        self.allowed, self.fix = example, f"use {{field}}={example}"
-        _describe(self, self._message)
+    def accepts(value: Any) -> bool:
+        return isinstance(value, kind) or (isinstance(value, Partial) and issubclass(value.kind, kind))
 
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, self.type) or (isinstance(value, Partial) and issubclass(value.kind, self.type))
-
-    def problems(self, value: object, path: str) -> Iterator[Problem]:
-        if not self.accepts(value):
-            yield from super().problems(value, path)
-        elif isinstance(value, Partial):
-            yield from _problems(value.kind, value.values, f"{path}." if path else "")
-            yield from (invalid.problem(f"{path}.{key}".lstrip(".")) for key, invalid in value.unknown.items())
+    def inner(value: Any, path: str) -> Iterator[Problem]:
+        prefix = f"{path}." if path else ""
+        if isinstance(value, Partial):
+            yield from _problems(value.kind, value.values, prefix)
+            yield from (invalid.problem(f"{prefix}{key}") for key, invalid in value.unknown.items())
         else:
-            yield from problems(value, f"{path}." if path else "")
+            yield from problems(value, prefix)
 
-    def schema(self, refer: Refer) -> Schema:
-        return refer(self.type)
+    def convert(value: Any) -> Any:
+        if hasattr(kind, "members"):
+            return _read_member(value, kind)
+        if isinstance(value, Mapping):
+            return _read(value, kind)
+        keys = ", ".join(camel(field.name) for field in settings(kind))
+        fix = message.fix or "write its keys on the lines below, indented, or remove it"
+        return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
-    def convert(self, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            keys = ", ".join(camel(field.name) for field in settings(self.type))
-            fix = self._message.fix or "write its keys on the lines below, indented, or remove it"
-            return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
-        return self._read(value, self.type)
+    plain = Kind(example, f"use {{field}}={example}", accepts, lambda refer: refer(kind), convert, inner)
+    return _described(plain, message)
 
-    def _read(self, data: Mapping[Any, Any], kind: type, *, tags: Sequence[str] = ()) -> Any:
-        fields = {camel(field.name): field for field in settings(kind)}
-        values = {
-            field.name: fields_of(kind)[field.name].convert(data[key]) for key, field in fields.items() if key in data
-        }
-        for field in fields.values():
-            if field.name not in values and field.default is attrs.NOTHING:
-                fix = "add it; `cdk8s-spicedb schema` shows what it takes"
-                values[field.name] = Invalid("(missing)", "required", fix)
-        known = [*tags, *fields]
-        unknown = {str(key): _unknown(str(key), known) for key in data if key not in known}
-        if unknown or any(isinstance(value, Invalid) for value in values.values()):
-            return Partial(kind, values, unknown)
-        return kind(**values)
+
+def _read(data: Mapping[Any, Any], kind: type, *, tags: Sequence[str] = ()) -> Any:
+    """Props from a mapping of a file."""
+    fields = {camel(field.name): field for field in settings(kind)}
+    values = {
+        field.name: fields_of(kind)[field.name].convert(data[key]) for key, field in fields.items() if key in data
+    }
+    for field in fields.values():
+        if field.name not in values and field.default is attrs.NOTHING:
+            fix = "add it; `cdk8s-spicedb schema` shows what it takes"
+            values[field.name] = Invalid("(missing)", "required", fix)
+    known = [*tags, *fields]
+    unknown = {str(key): _unknown(str(key), known) for key in data if key not in known}
+    if unknown or any(isinstance(value, Invalid) for value in values.values()):
+        return Partial(kind, values, unknown)
+    return kind(**values)
+
+
+def _read_member(value: Any, kind: type) -> Any:
+    members: Mapping[str, type] = cast(Any, kind).members()
+    engine = value.get("engine") if isinstance(value, Mapping) else None
+    if not isinstance(engine, str) or engine not in members:
+        fix = "choose one; memory is for trying SpiceDB out"
+        return Partial(kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
+    rest = {key: item for key, item in value.items() if key != "engine"}
+    return _read(rest, members[engine], tags=("engine",))
 
 
 def _unknown(key: str, known: Sequence[str]) -> Invalid:
     near = difflib.get_close_matches(camel(key), known, 1, 0.5)
     return Invalid(UNKNOWN, ", ".join(known), f"did you mean {near[0]}?" if near else "remove it")
-
-
-class Family(Props):
-    """Props of one of several classes, which files name by ``engine``."""
-
-    def convert(self, value: Any) -> Any:
-        members: Mapping[str, type] = cast(Any, self.type).members()
-        engine = value.get("engine") if isinstance(value, Mapping) else None
-        if not isinstance(engine, str) or engine not in members:
-            invalid = Invalid(show(engine), ", ".join(members), "choose one; memory is for trying SpiceDB out")
-            return Partial(self.type, {}, {"engine": invalid})
-        rest = {key: item for key, item in value.items() if key != "engine"}
-        return self._read(rest, members[engine], tags=("engine",))
 
 
 # ---------------------------------------------------------------- checks
