@@ -45,8 +45,10 @@ format: setup ## format the code and apply the linter's fixes
 test: check ## run the checks and all tests that need no cluster, with coverage
 	pytest tests --ignore tests/cluster --cov --cov-report term-missing:skip-covered
 
+# Cluster tests mostly wait, so there can be more of them than processors.
+WORKERS ?= 6
 e2e: setup ## run the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
-	pytest tests/cluster --numprocesses 3 -rA --durations 5
+	pytest tests/cluster --numprocesses $(WORKERS) --dist worksteal -rA --durations 5
 
 # The variable silences mkdocs' notice about a successor of the theme, which it would print at each run.
 docs: setup ## build the documentation as a site in build/site/

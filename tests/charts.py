@@ -1,4 +1,4 @@
-"""Chart folders of rendered objects."""
+"""Helm charts: writes them for tests, and renders them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.synth import Object
 
 
 def write_chart(folder: Path, objects: Iterable[Object]) -> Path:
-    """A chart of the objects, with all that a chart should have."""
+    """Writes a chart with the objects, and with the files and metadata that a chart should have."""
     (folder / "templates").mkdir(parents=True, exist_ok=True)
     metadata = {"apiVersion": "v2", "name": "spicedb", "version": "1.0.0", "icon": "https://example.com/icon.svg"}
     (folder / "Chart.yaml").write_text(yaml.safe_dump(metadata))
@@ -23,22 +23,22 @@ def write_chart(folder: Path, objects: Iterable[Object]) -> Path:
 
 
 def texts(folder: Path, values: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """What Helm makes of a chart, by template."""
+    """The files that Helm renders of a chart, by the name of their template."""
     with helm.Chart.load(folder) as chart:
         rendered = chart.render(name="release", namespace="authz", values=dict(values or {}))
     return {name.rpartition("/")[2]: text for name, text in rendered.items()}
 
 
 def rendered(folder: Path, values: Mapping[str, Any] | None = None) -> list[Object]:
-    """The objects that Helm makes of a chart."""
-    found = (text for name, text in texts(folder, values).items() if name != "NOTES.txt")
-    return [each for text in found for each in yaml.safe_load_all(text) if each]
+    """The objects that Helm renders of a chart."""
+    files = (text for name, text in texts(folder, values).items() if name != "NOTES.txt")
+    return [manifest for text in files for manifest in yaml.safe_load_all(text) if manifest]
 
 
 def same(some: Iterable[Object], others: Iterable[Object]) -> bool:
-    """Whether they are the same objects, in whatever order."""
+    """Whether they are the same objects, in any order."""
 
-    def key(each: Object) -> tuple[str, str]:
-        return each["kind"], each["metadata"]["name"]
+    def key(manifest: Object) -> tuple[str, str]:
+        return manifest["kind"], manifest["metadata"]["name"]
 
     return sorted(some, key=key) == sorted(others, key=key)

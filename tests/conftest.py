@@ -1,7 +1,7 @@
-"""How every test runs."""
+"""Settings for all tests."""
 
 from hypothesis import settings
 
-# The same examples each time, and no clock: what fails once fails again, on a busy machine too.
+# The same examples in every run, and no time limit: a failure is reproducible, on a busy machine as well.
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")

@@ -1,6 +1,6 @@
-"""What is used of the custom resources that are rendered: their fields, strictly.
+"""Strict schemas of the rendered custom resources, with only the fields that this package uses.
 
-Their own definitions are not in this repository; tests/cluster asks a cluster that has them.
+This repository does not contain the CustomResourceDefinitions. tests/cluster uses a cluster that has them.
 """
 
 from __future__ import annotations
@@ -72,16 +72,17 @@ _SPECS = {
 }
 
 
-def is_custom(found: Object) -> bool:
-    """Whether it is of a kind that Kubernetes itself does not have."""
-    return _kind(found) in _SPECS
+def is_custom(manifest: Object) -> bool:
+    """Whether an object is a custom resource."""
+    return _kind(manifest) in _SPECS
 
 
-def validate_custom(found: Object) -> None:
-    """Raises where it is not what its kind takes."""
-    whole = _object({"apiVersion": _TEXT, "kind": _TEXT, "metadata": {"type": "object"}, "spec": _SPECS[_kind(found)]})
-    jsonschema.validate(found, whole)
+def validate_custom(manifest: Object) -> None:
+    """Raises `jsonschema.ValidationError` if a custom resource is invalid."""
+    spec = _SPECS[_kind(manifest)]
+    schema = _object({"apiVersion": _TEXT, "kind": _TEXT, "metadata": {"type": "object"}, "spec": spec})
+    jsonschema.validate(manifest, schema)
 
 
-def _kind(found: Object) -> str:
-    return f"{found['apiVersion']} {found['kind']}"
+def _kind(manifest: Object) -> str:
+    return f"{manifest['apiVersion']} {manifest['kind']}"

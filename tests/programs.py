@@ -1,4 +1,4 @@
-"""Programs of this repository, run as their users run them."""
+"""Runs programs of this repository as users do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def written(program: Path, folder: Path, **environment: str) -> dict[str, bytes]:
-    """What a cdk8s app writes, by file name."""
+    """Runs a cdk8s app. Returns the files that it writes, by name."""
     env = {**os.environ, "CDK8S_OUTDIR": str(folder), **environment}
     subprocess.run([sys.executable, program], cwd=folder.parent, env=env, check=True)
     return contents(folder)
@@ -24,7 +24,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def cdk8s_cli() -> tuple[Path, dict[str, str]]:
-    """The cdk8s CLI, and the environment that it is run in."""
+    """The cdk8s CLI, and the environment to run it in."""
     cli = ROOT / "node_modules" / ".bin" / "cdk8s"
     assert cli.exists(), "the cdk8s CLI is missing: run make setup"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -1,4 +1,4 @@
-"""For each prop something other than its default, with what it needs beside it."""
+"""For each prop a value that differs from its default, with the other props that the value needs."""
 
 from __future__ import annotations
 
@@ -206,6 +206,6 @@ BASES: dict[type, Datastore] = {
 
 
 def sample(kind: type, name: str) -> dict[str, Any]:
-    """A prop's sample with what it needs, by name."""
+    """The sample of a prop, with the other props that it needs, by name."""
     found = SAMPLES[kind][name]
     return found if isinstance(found, dict) and name in found else {name: found}

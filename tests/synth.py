@@ -1,4 +1,4 @@
-"""Manifests of SpiceDBs, as values, and the props that tests synthesize."""
+"""Renders SpiceDBs for tests, and defines the props that tests share."""
 
 from __future__ import annotations
 
@@ -56,30 +56,30 @@ COMPONENT = "app.kubernetes.io/component"
 
 @frozen
 class Manifests:
-    """What a chart renders, in its order."""
+    """The objects of a chart, in their order."""
 
     objects: list[Object]
 
     def all(self, kind: str | None = None, component: str | None = None) -> list[Object]:
-        """The objects of a kind and a component, or of every one."""
+        """The objects of a kind and a component. Defaults to all kinds and all components."""
         return [
-            found
-            for found in self.objects
-            if kind in (None, found["kind"]) and component in (None, component_of(found))
+            manifest
+            for manifest in self.objects
+            if kind in (None, manifest["kind"]) and component in (None, component_of(manifest))
         ]
 
     def one(self, kind: str, component: str | None = None) -> Object:
         """The only object of a kind, or of a kind and a component."""
         found = self.all(kind, component)
         if len(found) != 1:
-            there = ", ".join(f"{each['kind']}/{each['metadata']['name']}" for each in self.objects) or "nothing"
+            rendered = [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in self.objects]
             of = f" of {component}" if component else ""
-            raise AssertionError(f"{len(found)} of kind {kind}{of} instead of one; there is: {there}")
+            raise AssertionError(f"{len(found)} of kind {kind}{of} instead of one; rendered: {rendered}")
         return found[0]
 
     def named(self, kind: str, name: str) -> Object:
         """The object of a kind and a name."""
-        (found,) = (each for each in self.all(kind) if each["metadata"]["name"] == name)
+        (found,) = (manifest for manifest in self.all(kind) if manifest["metadata"]["name"] == name)
         return found
 
     def pod(self, kind: str, component: str | None = None) -> Object:
@@ -95,49 +95,49 @@ class Manifests:
 
     @property
     def templates(self) -> list[Object]:
-        """The template of each object that makes pods."""
-        return [found["spec"]["template"] for found in self.objects if "template" in found.get("spec", {})]
+        """The pod template of each object that has one."""
+        return [manifest["spec"]["template"] for manifest in self.objects if "template" in manifest.get("spec", {})]
 
     @property
     def kinds(self) -> list[str]:
         """The kind of each object."""
-        return [found["kind"] for found in self.objects]
+        return [manifest["kind"] for manifest in self.objects]
 
 
-def component_of(found: Object) -> str | None:
-    """The component that an object is labelled with."""
-    component: str | None = found["metadata"].get("labels", {}).get(COMPONENT)
+def component_of(manifest: Object) -> str | None:
+    """The component in an object's labels."""
+    component: str | None = manifest["metadata"].get("labels", {}).get(COMPONENT)
     return component
 
 
 def manifests(chart: cdk8s.Chart) -> Manifests:
-    """What a chart renders."""
+    """The objects of a chart."""
     return Manifests(cdk8s.Testing.synth(chart))
 
 
 def chart(namespace: str | None = None) -> cdk8s.Chart:
-    """An empty chart in an app of its own."""
+    """An empty chart in a new app."""
     return cdk8s.Chart(cdk8s.Testing.app(), "chart", namespace=namespace)
 
 
 def synth(*props: SpiceDBProps, namespace: str | None = None) -> Manifests:
-    """What SpiceDBs render, all in one chart."""
+    """The objects of SpiceDBs in one chart."""
     target = chart(namespace)
-    for each in props:
-        SpiceDB(target, each.name, each)
+    for release in props:
+        SpiceDB(target, release.name, release)
     return manifests(target)
 
 
 def environment(container: Object) -> dict[str, Any]:
-    """A container's variables by name: the value, or the name and key of the Secret that holds it."""
+    """A container's variables by name. The value of a Secret key is the name of the Secret and the key."""
 
-    def of(variable: Object) -> Any:
+    def value(variable: Object) -> Any:
         if "valueFrom" not in variable:
             return variable["value"]
         reference = variable["valueFrom"]["secretKeyRef"]
         return reference["name"], reference["key"]
 
-    return {variable["name"]: of(variable) for variable in container["env"]}
+    return {variable["name"]: value(variable) for variable in container["env"]}
 
 
 def _secret(key: str) -> SecretKey:
@@ -172,9 +172,6 @@ _POOLS: dict[str, Any] = {
     "read_pool": Pool(max_open=9, min_open=3, max_lifetime_jitter=timedelta(minutes=1)),
     "write_pool": Pool(max_open=4, max_idle_time=timedelta(minutes=2), health_check_interval=timedelta(seconds=7)),
 }
-_EXPIRED = ExpiredIntegrityKey(
-    id="1", key=_secret("integrity-1"), expired_at=datetime(2026, 11, 1, tzinfo=timezone.utc)
-)
 INTEGRITY = RelationshipIntegrity(
     key_id="2",
     key=_secret("integrity-2"),
@@ -216,7 +213,7 @@ ENGINES: dict[str, Datastore] = {
         project="project", instance="instance", database="database", emulator_host="emulator:9010", **_TUNED
     ),
 }
-"""Every engine with a schema, by URI and by parts."""
+"""Every engine with a schema, configured by a URI or by its parts."""
 
 
 def _pod(name: str) -> dict[str, Any]:
@@ -241,14 +238,14 @@ def _pod(name: str) -> dict[str, Any]:
 
 
 def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
-    """Props that set everything that can be set at once to something other than its default.
+    """Props in which every field that can be set together with the others differs from its default.
 
-    Not among them: a phase, of which a warning says that no SpiceDB takes it; ``enabled``, without which there is
-    nothing to see; ``delivery``, which has one member.
+    Exceptions: the phase of the migration, which causes a warning; ``enabled``, which removes objects; and
+    ``delivery``, which tests set themselves.
     """
     releases = known_releases()
-    takes_mode = releases.takes("experimental-schema-mode", version)
-    schema_mode: SchemaMode | None = "read-legacy-write-both" if takes_mode else None
+    has_modes = releases.takes("experimental-schema-mode", version)
+    schema_mode: SchemaMode | None = "read-legacy-write-both" if has_modes else None
     return SpiceDBProps(
         name="permissions",
         version=version,
@@ -371,7 +368,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
 
 
 def matrix(version: str = "v1.56.0") -> Mapping[str, SpiceDBProps]:
-    """Each engine in both forms with default and with full props, and the memory engine."""
-    defaults = {f"{name}-default": SpiceDBProps(version=version, datastore=d) for name, d in ENGINES.items()}
-    full = {f"{name}-full": full_props(d, version) for name, d in ENGINES.items()}
+    """Every engine with default and with full props, and the memory engine."""
+    defaults = {f"{name}-default": SpiceDBProps(version=version, datastore=engine) for name, engine in ENGINES.items()}
+    full = {f"{name}-full": full_props(engine, version) for name, engine in ENGINES.items()}
     return {**defaults, **full, "memory": SpiceDBProps(version=version, datastore=Memory())}

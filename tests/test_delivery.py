@@ -1,4 +1,4 @@
-"""Which object is applied when, by whom, and when it is removed."""
+"""Annotations, names and lifetimes of objects for each delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from cdk8s_spicedb.labels import LONGEST_NAME
 from cdk8s_spicedb.manifests import release_manifests
 from tests.synth import POSTGRES, Manifests, chart
 
-HOOKS = pytest.mark.parametrize("hook", [MIGRATION, MIGRATION_IDENTITY, CLEANUP], ids=["migration", "identity", "end"])
+HOOKS = pytest.mark.parametrize(
+    "hook", [MIGRATION, MIGRATION_IDENTITY, CLEANUP], ids=["migration", "identity", "clean-up"]
+)
 
 
 def of(delivery: Delivery, **fields: Any) -> SpiceDBProps:
@@ -56,7 +58,7 @@ def rendered(delivery: Delivery, **fields: Any) -> Manifests:
     ],
     ids=["migration", "identity", "clean-up"],
 )
-def test_helms_hooks(hook: Hook, annotations: dict[str, str]) -> None:
+def test_helm_annotations(hook: Hook, annotations: dict[str, str]) -> None:
     assert Delivery.HELM.annotations(hook) == annotations
 
 
@@ -69,7 +71,7 @@ def test_helms_hooks(hook: Hook, annotations: dict[str, str]) -> None:
     ],
     ids=["migration", "identity", "clean-up"],
 )
-def test_argo_cds_hooks(hook: Hook, moment: str, wave: str, policy: str) -> None:
+def test_argo_cd_annotations(hook: Hook, moment: str, wave: str, policy: str) -> None:
     assert Delivery.ARGOCD.annotations(hook) == {
         "argocd.argoproj.io/hook": moment,
         "argocd.argoproj.io/sync-wave": wave,
@@ -78,32 +80,32 @@ def test_argo_cds_hooks(hook: Hook, moment: str, wave: str, policy: str) -> None
 
 
 @HOOKS
-def test_plain_manifests_have_no_hooks(hook: Hook) -> None:
+def test_kubectl_has_no_hook_annotations(hook: Hook) -> None:
     assert Delivery.KUBECTL.annotations(hook) == {}
 
 
 @pytest.mark.parametrize("delivery", [Delivery.HELM, Delivery.ARGOCD])
 @HOOKS
-def test_what_an_earlier_release_left_never_blocks_the_next(delivery: Delivery, hook: Hook) -> None:
+def test_each_hook_is_deleted_before_it_is_created_again(delivery: Delivery, hook: Hook) -> None:
     policies = [value for key, value in delivery.annotations(hook).items() if key.endswith("hook-delete-policy")]
     assert [policy.lower().replace("-", "").split(",")[0] for policy in policies] == ["beforehookcreation"]
 
 
-def test_the_identity_exists_before_the_migration_which_stays_for_the_clean_up() -> None:
+def test_the_identity_is_created_before_the_migration_which_is_kept() -> None:
     assert MIGRATION_IDENTITY.when is MIGRATION.when
     assert MIGRATION_IDENTITY.order < MIGRATION.order
-    assert not MIGRATION.removed
+    assert not MIGRATION.delete_on_success
     assert CLEANUP.when is not MIGRATION.when
 
 
 @pytest.mark.parametrize("delivery", [Delivery.HELM, Delivery.ARGOCD])
 def test_only_the_two_jobs_are_hooks(delivery: Delivery) -> None:
-    found = rendered(delivery).objects
-    hooks = [each for each in found if any("hook" in key for key in each["metadata"].get("annotations", {}))]
-    assert [each["metadata"]["name"] for each in hooks] == ["spicedb-migration", "spicedb-migration-cleanup"]
+    metadata = [manifest["metadata"] for manifest in rendered(delivery).objects]
+    hooks = [entry["name"] for entry in metadata if any("hook" in key for key in entry.get("annotations", {}))]
+    assert hooks == ["spicedb-migration", "spicedb-migration-cleanup"]
 
 
-def test_without_hooks_there_is_one_job_that_kubernetes_removes_after_a_day() -> None:
+def test_without_hooks_kubernetes_deletes_the_job_after_a_day() -> None:
     job = rendered(Delivery.KUBECTL).one("Job")
     assert "annotations" not in job["metadata"]
     assert job["spec"]["ttlSecondsAfterFinished"] == 86400
@@ -115,7 +117,7 @@ def _job_name(**fields: Any) -> str:
     return name
 
 
-def test_the_jobs_name_follows_what_it_runs() -> None:
+def test_the_name_of_the_job_changes_with_its_spec() -> None:
     names = [
         _job_name(),
         _job_name(version="v1.54.0"),
@@ -127,23 +129,23 @@ def test_the_jobs_name_follows_what_it_runs() -> None:
     assert all(name.startswith("spicedb-migration-") for name in names)
 
 
-def test_the_jobs_name_stays_when_only_servers_or_labels_change() -> None:
+def test_the_name_of_the_job_does_not_change_with_labels_or_annotations() -> None:
     assert _job_name(labels={"team": "identity"}, annotations={"note": "new"}) == _job_name()
 
 
-def test_the_longest_name_still_fits_into_a_label() -> None:
+def test_the_longest_job_name_fits_into_a_label() -> None:
     assert len(_job_name(name="s" * LONGEST_NAME)) == 63
 
 
-def test_a_roll_out_without_hooks_has_time_for_the_migration() -> None:
+def test_the_progress_deadline_includes_the_migration_without_hooks() -> None:
     spec = rendered(Delivery.KUBECTL, migration=MigrationProps(active_deadline_seconds=3600)).one("Deployment")["spec"]
     assert spec["progressDeadlineSeconds"] == 4200
-    for unhurried in (
+    for manifests in (
         rendered(Delivery.HELM),
         rendered(Delivery.ARGOCD),
         rendered(Delivery.KUBECTL, migration=MigrationProps(enabled=False)),
     ):
-        assert "progressDeadlineSeconds" not in unhurried.one("Deployment")["spec"]
+        assert "progressDeadlineSeconds" not in manifests.one("Deployment")["spec"]
 
 
 @pytest.mark.parametrize(
@@ -154,22 +156,22 @@ def test_a_roll_out_without_hooks_has_time_for_the_migration() -> None:
         (of(Delivery.ARGOCD, migration=MigrationProps(ttl_seconds_after_finished=60)), "delivery argocd"),
     ],
 )
-def test_what_a_delivery_cannot_do_is_refused(props: SpiceDBProps, field: str) -> None:
+def test_settings_that_a_delivery_does_not_support_are_rejected(props: SpiceDBProps, field: str) -> None:
     with pytest.raises(InvalidProps, match=field):
         Cleanup(chart(), "cleanup", props)
 
 
-def test_a_clean_up_by_itself_needs_hooks() -> None:
+def test_the_cleanup_construct_needs_hooks() -> None:
     with pytest.raises(InvalidProps, match="delivery = 'kubectl'"):
         Cleanup(chart(), "cleanup", of(Delivery.KUBECTL))
 
 
-def test_the_time_that_a_finished_migration_stays_can_be_chosen() -> None:
+def test_ttl_seconds_after_finished_sets_the_ttl_of_the_job() -> None:
     props = of(Delivery.KUBECTL, migration=MigrationProps(ttl_seconds_after_finished=600))
     assert Manifests(release_manifests(props)).one("Job")["spec"]["ttlSecondsAfterFinished"] == 600
 
 
-def test_switching_the_delivery_restarts_no_server() -> None:
+def test_changing_the_delivery_does_not_restart_servers() -> None:
     templates = [rendered(delivery).one("Deployment")["spec"]["template"] for delivery in Delivery]
     assert templates[0] == templates[1] == templates[2]
     assert attrs.evolve(of(Delivery.HELM), delivery=Delivery.KUBECTL).cleans_up is False

@@ -1,4 +1,4 @@
-"""The documentation is true: its code runs, its errors are real, its links lead somewhere."""
+"""The documentation: its code runs, its errors are current, and its links work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _blocks(language: str, page: Path) -> list[str]:
 
 
 def _command_lines(page: Path) -> list[str]:
-    """What a page says to run of the command line, without what a shell does with its output."""
+    """The cdk8s-spicedb commands of a page, without pipes and redirections."""
     text = re.sub(r" \\\n +", " ", page.read_text())
     return re.findall(r"^    cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
 
@@ -40,11 +40,11 @@ _CODE = [
 
 @pytest.mark.parametrize("block", _CODE)
 def test_code_runs(block: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
-def test_the_readmes_example_is_main() -> None:
+def test_readme_example_uses_the_datastore_of_main() -> None:
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python", ROOT / "README.md")[0]
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
 
@@ -59,59 +59,59 @@ def test_command_lines_run(
         (releases,) = (block for block in _blocks("yaml", page) if block.startswith("v"))
         (tmp_path / "releases.yaml").write_text(releases)
     if not any(line.startswith("init") for line in lines):
-        lines.insert(0, "init")  # a page that goes on from a file that is there
+        lines.insert(0, "init")  # the page expects an existing spicedb.yaml
     for line in lines:
         assert main(shlex.split(line, comments=True)) == 0
         assert capsys.readouterr().out
 
 
-def test_the_first_pages_have_command_lines() -> None:
+def test_first_pages_contain_synth_commands() -> None:
     tutorial = ROOT / "docs" / "get-started" / "first.md"
     for page in (ROOT / "README.md", tutorial, _INSTALL / "files.md", _INSTALL / "delivery.md"):
         assert any(line.startswith("synth") for line in _command_lines(page))
 
 
-def test_the_error_of_props_is_the_one_that_is_raised() -> None:
+def test_documented_error_of_props_is_current() -> None:
     database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
     with pytest.raises(InvalidProps) as raised:
         require(SpiceDBProps(datastore=database, server=ServerProps(replicas=0)))
     assert _blocks("text", _INSTALL / "python.md")[0] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
 
 
-def test_the_error_of_a_file_is_the_one_that_is_raised() -> None:
+def test_documented_error_of_a_file_is_current() -> None:
     text = "datastore: {engine: memory}" + "\n" * 10 + "server:\n  replica: 3\n\nmigration:\n  targetPhase: writ\n"
     with pytest.raises(InvalidProps) as raised:
         read_props(text, "spicedb.yaml")
-    shown = _blocks("text", _INSTALL / "files.md")[0].splitlines()
-    assert len(shown) == 7
-    for line, real in zip(shown, str(raised.value).splitlines(), strict=True):
-        assert real.startswith(line.removesuffix("…")), "a list that is too long for a page ends with …"
+    documented = _blocks("text", _INSTALL / "files.md")[0].splitlines()
+    assert len(documented) == 7
+    for line, actual in zip(documented, str(raised.value).splitlines(), strict=True):
+        assert actual.startswith(line.removesuffix("…")), "a shortened line must end with …"
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files(page: Path) -> None:
+def test_linked_files_exist(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
 
 
-def test_every_exception_of_the_policies_has_its_reason() -> None:
+def test_every_policy_exception_has_a_reason() -> None:
     settings = yaml.safe_load((ROOT / ".checkov.yaml").read_text())
-    left_out = [*settings["skip-check"], *re.findall(r"--ignore-test ([a-z-]+)", (ROOT / "Makefile").read_text())]
+    exceptions = [*settings["skip-check"], *re.findall(r"--ignore-test ([a-z-]+)", (ROOT / "Makefile").read_text())]
     rows = re.findall(
         r"^\| (?:checkov|kube-score) `.*", (ROOT / "docs/reference/policies.md").read_text(), re.MULTILINE
     )
-    assert sorted(re.findall(r"(?:checkov|kube-score) `([\w-]+)`", "".join(rows))) == sorted(left_out)
+    assert sorted(re.findall(r"(?:checkov|kube-score) `([\w-]+)`", "".join(rows))) == sorted(exceptions)
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
 def test_make_targets_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    named = re.findall(r"(?:`|^    )make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
-    assert set(named) <= set(targets)
+    used = re.findall(r"(?:`|^    )make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
+    assert set(used) <= set(targets)
 
 
-def test_every_target_says_what_it_does() -> None:
+def test_every_make_target_has_a_description() -> None:
     targets = re.findall(r"^([a-z0-9-]+):.*$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    explained = re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert targets == explained
+    described = re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets == described

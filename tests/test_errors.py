@@ -10,13 +10,13 @@ from cdk8s_spicedb import InvalidProps, Memory, ServerProps, SpiceDBError, Spice
 from cdk8s_spicedb.props import require
 
 
-def test_invalid_props_can_be_caught_as_either_kind() -> None:
+def test_invalid_props_is_a_value_error_and_a_spicedb_error() -> None:
     assert issubclass(InvalidProps, ValueError)
     assert issubclass(InvalidProps, SpiceDBError)
 
 
-def test_the_error_survives_the_way_to_another_process() -> None:
+def test_invalid_props_can_be_pickled() -> None:
     with pytest.raises(InvalidProps) as caught:
         require(SpiceDBProps(datastore=Memory(), server=ServerProps(replicas=0)))
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.problems) == (str(caught.value), caught.value.problems)

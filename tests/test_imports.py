@@ -1,4 +1,4 @@
-"""The bindings in imports/ are those of the schemas beside them, and stay out of the wheel."""
+"""The bindings in imports/: generated from the schemas there, and not used by the library."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tests.programs import ROOT, cdk8s_cli, contents, written
 SCHEMA = ROOT / "imports" / "externalsecret.yaml"
 
 
-def test_the_bindings_are_not_stale(tmp_path: Path) -> None:
+def test_bindings_are_up_to_date(tmp_path: Path) -> None:
     cli, env = cdk8s_cli()
     subprocess.run([cli, "import", "--output", str(tmp_path)], cwd=ROOT, env=env, check=True, capture_output=True)
-    made = {path: data for path, data in contents(tmp_path).items() if "__pycache__" not in path}
-    there = {
+    generated = {path: data for path, data in contents(tmp_path).items() if "__pycache__" not in path}
+    committed = {
         f"io/{path}": data for path, data in contents(ROOT / "imports" / "io").items() if "__pycache__" not in path
     }
-    assert made == there, "run make imports"
+    assert generated == committed, "run: make imports"
 
 
-def test_the_library_does_without_them() -> None:
+def test_library_does_not_use_the_bindings() -> None:
     modules = (ROOT / "lib").rglob("*.py")
     assert not [module for module in modules if "imports." in module.read_text("utf-8")]
 
 
-def test_the_example_fits_the_schema(tmp_path: Path) -> None:
+def test_example_is_valid_for_the_schema(tmp_path: Path) -> None:
     definition = yaml.safe_load(SCHEMA.read_text())
     (version,) = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
@@ -38,7 +38,7 @@ def test_the_example_fits_the_schema(tmp_path: Path) -> None:
     assert secret["apiVersion"] == f"{definition['spec']['group']}/{version['name']}"
 
     def unknown(value: object, schema: dict[str, object]) -> list[str]:
-        """Fields that the schema does not have, which it would let through."""
+        """Fields that the schema does not define. Validation accepts them."""
         properties = schema.get("properties", {})
         assert isinstance(properties, dict)
         if isinstance(value, list):

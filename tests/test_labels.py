@@ -1,4 +1,4 @@
-"""Names and labels are a contract with clusters that run a release already."""
+"""Names and labels, which must not change because running releases depend on them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_selector_has_name_instance_and_component() -> None:
     }
 
 
-def test_a_selector_as_kubectl_takes_it() -> None:
+def test_selector_text_is_a_kubectl_selector() -> None:
     assert selector_text("permissions", Component.CLEANUP) == (
         "app.kubernetes.io/name=spicedb,app.kubernetes.io/instance=permissions,app.kubernetes.io/component=cleanup"
     )
@@ -42,10 +42,10 @@ def test_a_selector_as_kubectl_takes_it() -> None:
 
 def test_no_two_components_or_releases_share_a_selector() -> None:
     selectors = [selector_labels(name, component) for name in ("a", "b") for component in Component]
-    assert all(one != other for one, other in combinations(selectors, 2))
+    assert all(first != second for first, second in combinations(selectors, 2))
 
 
-def test_users_cannot_change_what_selects() -> None:
+def test_selector_labels_are_reserved() -> None:
     assert set(selector_labels("spicedb", Component.SERVER)) < set(RESERVED)
 
 

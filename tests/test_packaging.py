@@ -1,4 +1,4 @@
-"""What the wheel holds and asks for."""
+"""The contents and the metadata of the wheel."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
-def test_the_wheel_holds_the_package_alone(wheel: zipfile.ZipFile) -> None:
+def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
     modules = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("*.py")}
     data = {f"cdk8s_spicedb/{name}" for name in ("files/init.yaml", "py.typed", "releases/releases.json")}
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == modules | data
 
 
-def test_the_wheel_asks_for_no_more_than_it_needs(wheel: zipfile.ZipFile) -> None:
+def test_wheel_requires_only_the_runtime_dependencies(wheel: zipfile.ZipFile) -> None:
     (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     metadata = Parser().parsestr(wheel.read(name).decode())
     assert metadata["Requires-Python"] == ">=3.10"

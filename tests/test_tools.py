@@ -1,4 +1,4 @@
-"""The tools of this project's makers."""
+"""The development tools in tools/."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tools import configuration, objects, plans, reference, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
-Registered = Mapping[str, list[str]]
-KNOWN: Registered = {engine: list(known["revisions"]) for engine, known in DATA["engines"].items()}
-REGISTER = {
+Revisions = Mapping[str, list[str]]
+KNOWN: Revisions = {engine: list(known["revisions"]) for engine, known in DATA["engines"].items()}
+REGISTRATIONS = {
     "postgres": "if err := DatabaseMigrations.Register({new},\n\t{old},\n\t\tnoTx) ; err != nil {{",
     "cockroachdb": "err := CRDBMigrations.Register({new}, {old}, up, noAtomicMigration)",
     "mysql": "\tmustRegisterMigration({new}, {old}, noNonatomicMigration,",
@@ -31,25 +31,25 @@ REGISTER = {
 }
 
 
-def write_checkout(folder: Path, revisions: Registered) -> Path:
-    """Source with migrations, as far as the tool reads it."""
+def write_checkout(folder: Path, revisions: Revisions) -> Path:
+    """Writes the files of a checkout that the tool reads."""
     for engine, name in release.FOLDERS.items():
         migrations = folder / "internal" / "datastore" / name / "migrations"
         migrations.mkdir(parents=True)
-        before = ""
+        previous = ""
         for number, revision in enumerate(revisions[engine]):
-            form = REGISTER[engine].format(new=json.dumps(revision), old=json.dumps(before))
+            source = REGISTRATIONS[engine].format(new=json.dumps(revision), old=json.dumps(previous))
             if engine == "postgres" and "index-for" in revision:
-                form = f'registerIndexMigration(\n\tschema.Index,\n\t"{revision}",\n\t"{before}",\n)'
-            # Files do not lie in the order of the migrations.
-            (migrations / f"zz_migration.{99 - number}.go").write_text(form)
-            before = revision
+                source = f'registerIndexMigration(\n\tschema.Index,\n\t"{revision}",\n\t"{previous}",\n)'
+            # The order of the files is not the order of the migrations.
+            (migrations / f"zz_migration.{99 - number}.go").write_text(source)
+            previous = revision
         (migrations / "zz_test.go").write_text('DatabaseMigrations.Register("from-a-test", "head")')
     return folder
 
 
 def write_script(file: Path, text: str) -> Path:
-    """A program in shell."""
+    """Writes a shell script."""
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
     return file
@@ -57,7 +57,7 @@ def write_script(file: Path, text: str) -> Path:
 
 @pytest.fixture
 def tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
-    """Makes git say which tag a checkout is at; there need be no git here."""
+    """Replaces git with a script that prints a tag. The test needs no git."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
@@ -65,7 +65,7 @@ def tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], obje
 
 
 def write_program(folder: Path, version: str, heads: Mapping[str, str]) -> Path:
-    """A program that answers what the tool asks."""
+    """Writes a program with the output that the tool reads."""
     cases = "\n".join(
         f'  "datastore head --datastore-engine {engine}") echo {head};;' for engine, head in heads.items()
     )
@@ -80,7 +80,7 @@ def write_program(folder: Path, version: str, heads: Mapping[str, str]) -> Path:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """The files that the tool writes, elsewhere."""
+    """Lets the tool write to a temporary folder."""
     data, flags = tmp_path / "releases.json", tmp_path / "flags"
     data.write_text(release.DATA.read_text())
     flags.mkdir()
@@ -89,12 +89,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     return data, flags
 
 
-def test_the_data_is_written_as_the_tool_writes_it() -> None:
+def test_releases_file_has_the_format_of_the_tool() -> None:
     assert release.text(DATA) + "\n" == release.DATA.read_text()
     assert json.loads(release.text(DATA)) == DATA
 
 
-def test_a_checkout_of_a_known_release_changes_nothing(
+def test_checkout_of_a_known_release_changes_nothing(
     tmp_path: Path, files: tuple[Path, Path], tag: Callable[[str], object]
 ) -> None:
     tag("v1.56.0")
@@ -104,7 +104,7 @@ def test_a_checkout_of_a_known_release_changes_nothing(
     assert list(files[1].iterdir()) == []
 
 
-def test_a_checkout_adds_its_migrations(tmp_path: Path, files: tuple[Path, Path], tag: Callable[[str], object]) -> None:
+def test_checkout_adds_its_migrations(tmp_path: Path, files: tuple[Path, Path], tag: Callable[[str], object]) -> None:
     tag("v1.57.0")
     revisions = {**KNOWN, "postgres": [*KNOWN["postgres"], "add-a", "add-b"]}
     release.main([str(write_checkout(tmp_path / "source", revisions))])
@@ -115,7 +115,7 @@ def test_a_checkout_adds_its_migrations(tmp_path: Path, files: tuple[Path, Path]
     assert table.allowed_migrations("postgres", "v1.56.0") == ("add-b",)
 
 
-def test_a_program_adds_its_heads_and_flags(tmp_path: Path, files: tuple[Path, Path]) -> None:
+def test_program_adds_its_heads_and_flags(tmp_path: Path, files: tuple[Path, Path]) -> None:
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()} | {"spanner": "add-c"}
     release.main([str(write_program(tmp_path, "v1.57.0", heads))])
     table = read_releases(json.loads(files[0].read_text()))
@@ -125,7 +125,7 @@ def test_a_program_adds_its_heads_and_flags(tmp_path: Path, files: tuple[Path, P
     assert flags == {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr"]}
 
 
-def test_a_flag_that_the_help_leaves_out_is_found_by_asking(tmp_path: Path, files: tuple[Path, Path]) -> None:
+def test_hidden_flags_are_found(tmp_path: Path, files: tuple[Path, Path]) -> None:
     earlier = {"migrate": ["help"], "serve": ["grpc-addr", "hidden", "removed"]}
     (files[1] / "v1.56.0.json").write_text(json.dumps(earlier))
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
@@ -141,12 +141,12 @@ def test_a_flag_that_the_help_leaves_out_is_found_by_asking(tmp_path: Path, file
         ("nightly", KNOWN, "nightly, which is no release"),
     ],
 )
-def test_nothing_is_written_of_what_does_not_fit(
+def test_invalid_release_is_not_written(
     tmp_path: Path,
     files: tuple[Path, Path],
     tag: Callable[[str], object],
     name: str,
-    revisions: Registered,
+    revisions: Revisions,
     message: str,
 ) -> None:
     tag(name)
@@ -156,20 +156,20 @@ def test_nothing_is_written_of_what_does_not_fit(
     assert files[0].read_text() == before
 
 
-def test_a_head_that_goes_back_is_not_sound(tmp_path: Path, files: tuple[Path, Path]) -> None:
+def test_later_release_with_an_earlier_head_is_rejected(tmp_path: Path, files: tuple[Path, Path]) -> None:
     heads = {engine: revisions[0] for engine, revisions in KNOWN.items()}
     with pytest.raises(SpiceDBError, match="a later release has an earlier head"):
         release.main([str(write_program(tmp_path, "v1.57.0", heads))])
 
 
-def test_migrations_that_do_not_follow_one_another_are_refused(tmp_path: Path) -> None:
+def test_migrations_without_an_order_are_rejected(tmp_path: Path) -> None:
     checkout = write_checkout(tmp_path / "source", KNOWN)
     (checkout / "internal/datastore/spanner/migrations/x.go").write_text('X.Register("lost", "nowhere")')
     with pytest.raises(SystemExit, match=r"cannot put the migrations in order.*lost"):
         release.checkout_revisions(checkout, "spanner")
 
 
-def test_a_migration_of_a_new_form_is_not_overlooked(tmp_path: Path) -> None:
+def test_migration_in_an_unknown_form_is_rejected(tmp_path: Path) -> None:
     checkout = write_checkout(tmp_path / "source", KNOWN)
     migrations = checkout / "internal/datastore/spanner/migrations"
     (migrations / "zz_migration.0000.go").write_text('registerStreamMigration(x, "new", "populate-schema-tables")')
@@ -177,7 +177,7 @@ def test_a_migration_of_a_new_form_is_not_overlooked(tmp_path: Path) -> None:
         release.checkout_revisions(checkout, "spanner")
 
 
-def test_a_program_that_says_otherwise_is_not_believed(tmp_path: Path, files: tuple[Path, Path]) -> None:
+def test_program_with_another_head_or_an_invalid_version_is_rejected(tmp_path: Path, files: tuple[Path, Path]) -> None:
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()} | {"spanner": "add-c"}
     with pytest.raises(SystemExit, match=r"the head of v1\.56\.0 is populate-schema-tables already, and now add-c"):
         release.main([str(write_program(tmp_path, "v1.56.0", heads))])
@@ -185,40 +185,40 @@ def test_a_program_that_says_otherwise_is_not_believed(tmp_path: Path, files: tu
         release.main([str(write_program(tmp_path, "v1.57.0+dirty", heads))])
 
 
-def test_it_says_how_it_is_used() -> None:
+def test_missing_arguments_show_the_usage() -> None:
     with pytest.raises(SystemExit, match="CHECKOUT_OR_PROGRAM"):
         release.main([])
 
 
 @pytest.mark.parametrize("tool", [reference, configuration, objects, plans])
-def test_the_reference_is_as_the_code_is(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_pages_are_up_to_date(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert tool.PAGE.read_text() == tool.page(), "run: make reference"
     assert "``" not in tool.page().replace("```", "")
 
 
-def test_every_prop_is_in_the_reference() -> None:
+def test_props_page_contains_props() -> None:
     page = reference.page()
     assert "## ServerProps" in page
     assert "| `log_level` (`logLevel`) |" in page
 
 
-def test_flags_fields_and_values_are_found_by_their_names() -> None:
+def test_configuration_page_contains_flags_fields_and_values() -> None:
     page = configuration.page()
     assert "| `--log-level` | `log_level` | MigrationProps, ServerProps |" in page
     assert "| `activeDeadlineSeconds` | `active_deadline_seconds` |" in page
     assert "| `migrations.logLevel` |" in page
 
 
-def test_every_object_is_in_the_reference() -> None:
+def test_objects_page_contains_every_object() -> None:
     page = objects.page()
     assert "| Deployment | `spicedb` | with the release | always |" in page
     assert "| Job | `spicedb-migration` | before the release | by default (`migration.enabled`) |" in page
     assert "| Ingress | `spicedb` | with the release | with `server.ingress` |" in page
-    said = set(re.findall(r"^\| (\w+) \| `", page, re.MULTILINE))
-    there = {found["kind"] for found in yaml.safe_load_all(_PRODUCTION.read_text())}
-    assert there <= said
+    documented = set(re.findall(r"^\| (\w+) \| `", page, re.MULTILINE))
+    rendered = {found["kind"] for found in yaml.safe_load_all(_PRODUCTION.read_text())}
+    assert rendered <= documented
 
 
-def test_ten_plans_are_shown() -> None:
+def test_upgrades_page_has_ten_plans() -> None:
     assert len(plans.PLANS) == 10

@@ -17,7 +17,7 @@ This is the output of `cdk8s-spicedb plan` for ten upgrades that need more than 
 common case. To plan your own, see [plan an upgrade](../upgrade/plan.md).
 
 The column `ROLLBACK` says whether a `helm rollback` from the step works. It is `ready` if servers of the step before
-turn ready on the schema that the step leaves. [Phases](../why/phases.md) explains the phases and modes.
+become ready on the schema that the step leaves. [Phases](../why/phases.md) explains the phases and modes.
 
 `make reference` generates this page.
 """

@@ -5,48 +5,22 @@ from typing import TYPE_CHECKING
 
 from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
-from .props import (
-    TLS,
-    Alerts,
-    Autoscaling,
-    CleanupProps,
-    Dashboard,
-    DispatchTLS,
-    Egress,
-    ExternalService,
-    GRPCRoute,
-    Ingress,
-    MigrationPhase,
-    MigrationProps,
-    Monitoring,
-    NetworkPeer,
-    NetworkPolicies,
-    Patch,
-    PatchOperation,
-    PermissionTest,
-    PodMonitor,
-    PodProps,
-    Probe,
-    Resources,
-    SchemaProps,
-    SecretKey,
-    ServerProps,
-    SpiceDBProps,
-    Toleration,
-    TopologySpread,
-    Tracing,
-)
-from .props.datastores import (
-    CockroachDB,
-    Datastore,
-    ExpiredIntegrityKey,
-    Memory,
-    MySQL,
-    Pool,
-    PostgreSQL,
-    RelationshipIntegrity,
-    Spanner,
-)
+from .props.availability import Autoscaling, TopologySpread
+from .props.cleanup import CleanupProps
+from .props.client import PermissionTest, SchemaProps
+from .props.datastores import CockroachDB, Datastore, Memory, MySQL, Pool, PostgreSQL, Spanner
+from .props.datastores.integrity import ExpiredIntegrityKey, RelationshipIntegrity
+from .props.exposure import ExternalService, GRPCRoute, Ingress
+from .props.migration import MigrationPhase, MigrationProps
+from .props.monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
+from .props.network import Egress, NetworkPeer, NetworkPolicies
+from .props.patch import Patch, PatchOperation
+from .props.pod import PodProps, Resources, Toleration
+from .props.probe import Probe
+from .props.secrets import SecretKey
+from .props.server import ServerProps
+from .props.spicedb import SpiceDBProps
+from .props.tls import TLS, DispatchTLS
 from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Who applies the manifests, and how each is told what comes when: the only place that knows the differences."""
+"""The programs that apply the manifests, and all differences between them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from attrs import frozen
 
 
 class When(Enum):
-    """The moment of a hook: ``BEFORE`` the release's own objects change, ``AFTER`` they are up, or when somebody asks
-    Helm for a ``TEST``."""
+    """The time at which a hook runs: ``BEFORE`` the release's own objects change, ``AFTER`` they are ready, or in a
+    ``TEST`` by Helm."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -22,70 +22,70 @@ class When(Enum):
 
 @frozen
 class Hook:
-    """An object that is applied at a moment of its own and is not part of the release."""
+    """An object that is applied before or after the release, and is not part of it."""
 
     when: When
     order: int = 0
-    """The hooks of one moment are applied in this order, and each is waited for."""
-    removed: bool = True
-    """Whether it goes when it succeeded. Before the next of its name is made, each one goes."""
+    """Order of hooks that run at the same time. Each one waits for the one before."""
+    delete_on_success: bool = True
+    """Whether the hook is deleted when it succeeds. It is always deleted before the next one of its name is created."""
     logs: tuple[str, ...] = ()
-    """When Helm prints the log of the hook's pods; nobody else does."""
+    """Events at which Helm prints the log of the hook's pods. Other programs do not print it."""
 
 
 MIGRATION_IDENTITY = Hook(When.BEFORE, order=-5)
-"""The migration's own ServiceAccount: the release's does not exist yet when the migration runs."""
-MIGRATION = Hook(When.BEFORE, removed=False, logs=("hook-failed", "hook-succeeded"))
-"""Kept when it ends, so that its status and log can be read; the clean-up removes it once all went well."""
+"""ServiceAccount of the migration. The one of the release does not exist yet when the migration runs."""
+MIGRATION = Hook(When.BEFORE, delete_on_success=False, logs=("hook-failed", "hook-succeeded"))
+"""Kept, so that you can read its status and log. The clean-up deletes it after the release succeeds."""
 SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
-"""Before the clean-up, so that nothing is removed where a release fails."""
+"""Runs before the clean-up, so that a release that fails keeps its migration."""
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
 TEST = Hook(When.TEST, logs=("hook-failed",))
 
-_DAY = 86_400
-_PATIENCE = 600
-"""Kubernetes' own ``progressDeadlineSeconds``."""
+_DAY_SECONDS = 86_400
+_DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
+"""``progressDeadlineSeconds`` defaults to it in Kubernetes."""
 
 
 class Delivery(Enum):
-    """Who applies the manifests."""
+    """The program that applies the manifests."""
 
     HELM = "helm"
-    """Helm 3.18 or later, or Helm 4, also by Flux' helm-controller: the migration and the clean-up are Helm hooks."""
+    """Helm 3.18 or later, or Helm 4, also by Flux' helm-controller. The migration and the clean-up are Helm hooks."""
     ARGOCD = "argocd"
-    """Argo CD: the migration is a PreSync hook and the clean-up a PostSync hook."""
+    """Argo CD. The migration is a PreSync hook, and the clean-up a PostSync hook."""
     KUBECTL = "kubectl"
-    """``kubectl apply``, or Flux' kustomize-controller: everything is applied at once. New servers turn ready when the
-    migration is done, and old ones serve until then. The migration's name carries a hash of what it runs, so that
-    applying again runs it only when that changes; Kubernetes removes it in the end, so there is no clean-up."""
+    """``kubectl apply``, or Flux' kustomize-controller, which apply everything at once. New servers become ready when
+    the migration is done, and old ones serve until then. The name of the migration contains a hash of what it runs, so
+    it runs again only if that changes. Kubernetes deletes it later, so there is no clean-up."""
 
     @property
     def has_hooks(self) -> bool:
-        """Whether something can run before and after the release's own objects."""
+        """Whether objects can be applied before and after the release."""
         return self is not Delivery.KUBECTL
 
     @property
     def migration_ttl_seconds(self) -> int | None:
-        """How long a migration that ended is kept where nobody removes it."""
-        return None if self.has_hooks else _DAY
+        """Time after which Kubernetes deletes a finished migration, if there is no clean-up."""
+        return None if self.has_hooks else _DAY_SECONDS
 
     def annotations(self, hook: Hook) -> Mapping[str, str]:
-        """What makes an object a hook."""
+        """The annotations that make an object a hook."""
         if self is Delivery.HELM:
             return _helm(hook)
         return _argocd(hook) if self is Delivery.ARGOCD else {}
 
     def job_name(self, name: str, spec: Mapping[str, Any]) -> str:
-        """The name of a Job. What a Job runs can never be changed, and only hooks are replaced."""
+        """The name of a Job. It changes with the spec if there are no hooks, because the spec of a Job is immutable."""
         if self.has_hooks:
             return name
         text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
-        # Seven digits as in Git, and no longer than the other suffixes.
+        # With seven digits, the suffix is no longer than -migration-cleanup, the longest of the others.
         return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:7]}"
 
     def progress_deadline_seconds(self, migration_seconds: int) -> int | None:
-        """How long a roll-out may stand still; with hooks it does not begin before the migration is done."""
-        return None if self.has_hooks else migration_seconds + _PATIENCE
+        """Maximum time without progress of a roll-out. Without hooks, servers also wait for the migration."""
+        return None if self.has_hooks else migration_seconds + _DEFAULT_PROGRESS_DEADLINE_SECONDS
 
 
 _HELM = {
@@ -99,7 +99,7 @@ def _helm(hook: Hook) -> dict[str, str]:
     annotations = {
         "helm.sh/hook": _HELM[hook.when],
         "helm.sh/hook-weight": str(hook.order),
-        "helm.sh/hook-delete-policy": _policies("before-hook-creation", "hook-succeeded", hook),
+        "helm.sh/hook-delete-policy": _delete_policy("before-hook-creation", "hook-succeeded", hook),
     }
     return {**annotations, "helm.sh/hook-output-log-policy": ",".join(hook.logs)} if hook.logs else annotations
 
@@ -108,10 +108,10 @@ def _argocd(hook: Hook) -> dict[str, str]:
     return {
         "argocd.argoproj.io/hook": {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
         "argocd.argoproj.io/sync-wave": str(hook.order),
-        "argocd.argoproj.io/hook-delete-policy": _policies("BeforeHookCreation", "HookSucceeded", hook),
+        "argocd.argoproj.io/hook-delete-policy": _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
     }
 
 
-def _policies(always: str, succeeded: str, hook: Hook) -> str:
-    # Always, because a hook that failed must not block the next release.
-    return f"{always},{succeeded}" if hook.removed else always
+def _delete_policy(before_creation: str, on_success: str, hook: Hook) -> str:
+    # A failed hook must not block the next release, so each hook is deleted before it is created again.
+    return f"{before_creation},{on_success}" if hook.delete_on_success else before_creation

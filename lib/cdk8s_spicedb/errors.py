@@ -1,10 +1,10 @@
-"""Every error and warning of this package.
+"""Errors and warnings of this package.
 
 Exception
-└── SpiceDBError            anything this package raises on purpose
+└── SpiceDBError            the base class of all errors
     └── InvalidProps        also a ValueError: the props cannot be rendered
 UserWarning
-└── SpiceDBWarning          rendered as asked, but read this first
+└── SpiceDBWarning          the props render, but you should know something about them
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from attrs import frozen
 
 @frozen
 class Problem:
-    """One thing that is wrong with one field."""
+    """One problem of one field."""
 
     field: str
-    """The path of the field from the props down, such as ``server.replicas``."""
+    """Path of the field in the props, such as ``server.replicas``."""
     value: str
-    """What was given, as text; a value that may be secret is described, never shown."""
+    """Value of the field, as text. A value that may be secret is described, not shown."""
     allowed: str
-    """What the field takes."""
+    """Values that the field accepts."""
     fix: str
-    """What to change."""
+    """What to change to fix the problem."""
 
     def __str__(self) -> str:
         return f"{self.field} = {self.value}\n    allowed: {self.allowed}\n    fix: {self.fix}"
 
 
 class SpiceDBError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """Base class of all errors of this package."""
 
 
-class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (says what is wrong, not that it is)
-    """The props cannot be rendered; nothing was added to the app.
+class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (the name says what is wrong)
+    """The props are invalid.
 
-    Raised by every construct before it adds anything. The message lists all problems at once,
-    and ``problems`` holds them for programs.
+    Constructs raise it before they add anything to the app. The message lists all problems, and ``problems`` has them
+    for programs.
     """
 
     def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
@@ -53,7 +53,7 @@ class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (says what is wrong,
 
 
 class SpiceDBWarning(UserWarning):
-    """Something that renders as asked but that the release's owner should know.
+    """Category of all warnings of this package: settings that render, and that you should know about.
 
-    The one category of this package, so ``-W error::cdk8s_spicedb.SpiceDBWarning`` makes them errors.
+    ``-W error::cdk8s_spicedb.SpiceDBWarning`` turns them into errors.
     """

@@ -241,3 +241,75 @@ for command in (["init"], ["synth"], ["synth", "--delivery", "argocd"], ["schema
 assert not {"jsii", "cdk8s", "constructs"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=folder, capture_output=True)
+
+
+# ---------------------------------------------------------------- --releases
+
+RELEASES = "v1.99.0: {postgres: [add-something]}\nv1.100.0: {postgres: }\n"
+
+
+def test_plan_knows_the_releases_of_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "releases.yaml"
+    file.write_text(RELEASES)
+    arguments = ("plan", "--engine", "postgres", "--from", "v1.56.0", "--releases", str(file), "--output", "json")
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    plan = json.loads(out)
+    assert plan["target"] == "v1.100.0"
+    assert plan["warnings"] == []
+    assert [step["revision"] for step in plan["steps"]] == ["add-something"]
+
+
+def test_synth_knows_the_releases_of_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "version: v1.99.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: uri}}\n"
+    Path("spicedb.yaml").write_text(f"{text}migration: {{targetMigration: add-something}}\n")
+    Path("releases.json").write_text('{"v1.99.0": {"postgres": ["add-something"]}}')
+    assert run(capsys, "synth")[2].startswith("Warning: v1.99.0 is not among the releases")
+    assert run(capsys, "synth", "--releases", "releases.json")[::2] == (0, "")
+    Path("spicedb.yaml").write_text(f"{text}migration: {{targetMigration: add-anything}}\n")
+    code, _, err = run(capsys, "synth", "--releases", "releases.json")
+    assert code == 1
+    assert "migration.targetMigration (line 3) = 'add-anything'" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- v1.99.0", "write releases as v1.99.0: {postgres: [the-revision-that-it-adds]}"),
+        ("v1.99.0: [a]", "write releases as"),
+        ("v1.99.0: {postgres: a}", "releases.yaml: revisions must be a list, not a string: postgres"),
+        ("v1.99.0: {postgres: [1]}", "v1.99.0: give a list of revisions for each engine"),
+        ("v1.56.0: {}", "releases.yaml: v1.56.0 is already in the table"),
+        ("1.99: {}", "releases.yaml: invalid SpiceDB version"),
+        ("v1.99.0: {oracle: []}", "releases.yaml: unknown engines: oracle"),
+        ("a: b: c", "releases.yaml: line 1"),
+    ],
+)
+def test_invalid_releases_are_refused(
+    text: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("releases.yaml").write_text(text)
+    arguments = ("plan", "--engine", "postgres", "--from", "v1.56.0", "--releases", "releases.yaml")
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert says in err
+
+
+def test_a_missing_file_of_releases_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "plan", "--engine", "postgres", "--from", "v1.56.0", "--releases", "no.yaml")
+    assert (code, err) == (1, "cannot read no.yaml: No such file or directory\n")
+
+
+@pytest.mark.parametrize("arguments", [["schema"], [*PLAN, "--output", "json"], PLAN])
+def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "cdk8s_spicedb", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0

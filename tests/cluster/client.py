@@ -1,4 +1,4 @@
-"""A real client of SpiceDB, outside the cluster, whose connections go through the Service."""
+"""A SpiceDB client outside the cluster. Its connections go through the Service."""
 
 from __future__ import annotations
 
@@ -43,36 +43,36 @@ _DOCUMENT = ObjectReference(object_type="document", object_id="readme")
 class Client:
     """One connection to SpiceDB."""
 
-    def __init__(self, address: str, key: str, *, ca: bytes | None = None, name: str = "") -> None:
-        own: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
+    def __init__(self, address: str, key: str, *, ca: bytes | None = None, hostname: str = "") -> None:
+        options: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
         if ca is None:
-            self._channel = grpc.insecure_channel(address, options=own)
+            self._channel = grpc.insecure_channel(address, options=options)
         else:
-            # The certificate is checked for the name that clients in the cluster use.
-            named = [*own, ("grpc.ssl_target_name_override", name)]
-            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=named)
+            # Verify the certificate for the name that clients in the cluster use.
+            tls_options = [*options, ("grpc.ssl_target_name_override", hostname)]
+            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=tls_options)
         self._metadata = (("authorization", f"Bearer {key}"),)
 
-    def write_schema(self, more: str = "") -> None:
-        """Writes the schema, with more definitions or without."""
-        schema = WriteSchemaRequest(schema=SCHEMA + more)
+    def write_schema(self, extra: str = "") -> None:
+        """Writes the schema, with optional extra definitions."""
+        schema = WriteSchemaRequest(schema=SCHEMA + extra)
         SchemaServiceStub(self._channel).WriteSchema(schema, metadata=self._metadata, timeout=10)
 
     def schema(self) -> str:
-        """The schema that servers have."""
+        """Returns the schema that the servers use."""
         answer = SchemaServiceStub(self._channel).ReadSchema(ReadSchemaRequest(), metadata=self._metadata, timeout=10)
         return str(answer.schema_text)
 
     def write(self) -> None:
-        """Writes a schema and lets Alice read a document."""
+        """Writes the schema, and a relationship that lets Alice read a document."""
         self.write_schema()
-        reads = Relationship(resource=_DOCUMENT, relation="reader", subject=_ALICE)
-        update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=reads)
+        relationship = Relationship(resource=_DOCUMENT, relation="reader", subject=_ALICE)
+        update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=relationship)
         request = WriteRelationshipsRequest(updates=[update])
         PermissionsServiceStub(self._channel).WriteRelationships(request, metadata=self._metadata, timeout=10)
 
     def check(self, document: str = _DOCUMENT.object_id, *, consistent: bool = True) -> bool:
-        """Whether Alice may read a document, by what is in the database now, or was a moment ago."""
+        """Whether Alice may read a document, by the current data or, if not ``consistent``, by a recent snapshot."""
         resource = ObjectReference(object_type="document", object_id=document)
         consistency = Consistency(fully_consistent=True) if consistent else Consistency(minimize_latency=True)
         request = CheckPermissionRequest(consistency=consistency, resource=resource, permission="read", subject=_ALICE)
@@ -80,33 +80,33 @@ class Client:
         return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)
 
     def check_many(self) -> set[bool]:
-        """The answers about so many documents without readers that some are another server's to check."""
+        """Checks so many documents without readers that the server dispatches some checks. Returns the answers."""
         return {self.check(f"document-{number}") for number in range(40)}
 
 
 @define
 class Load:
-    """Checks made all the time, on several connections, until it is stopped; nothing is tried again.
+    """Checks permissions without pause on several connections until the context ends. It never retries.
 
-    Every other one is of a document that nobody asked for before: no server remembers it, and some have to ask others.
+    Half of the checks are for new documents. No server has cached them, so servers dispatch some of them.
     """
 
-    what: str
+    title: str
     address: str
     key: str
     ca: bytes | None = None
-    name: str = ""
+    hostname: str = ""
     checks: int = 0
     failures: list[str] = field(factory=list)
     longest_gap: float = 0
-    """The longest time in which one connection had no answer, in seconds."""
+    """Longest time without an answer on one connection, in seconds."""
     _start: float = 0
     _stopped: threading.Event = field(factory=threading.Event)
     _threads: list[threading.Thread] = field(factory=list)
 
     def __enter__(self) -> Load:
         self._start = time.monotonic()
-        self._threads = [threading.Thread(target=self._check_on) for _ in range(CONNECTIONS)]
+        self._threads = [threading.Thread(target=self._check_until_stopped) for _ in range(CONNECTIONS)]
         for thread in self._threads:
             thread.start()
         return self
@@ -117,19 +117,20 @@ class Load:
         for thread in self._threads:
             thread.join()
         figures = f"{self.checks} checks, {len(self.failures)} failed, longest gap {self.longest_gap:.2f} s"
-        print(f"{self.what}: {seconds:.1f} s, {figures}")
+        print(f"{self.title}: {seconds:.1f} s, {figures}")
 
-    def unharmed(self) -> bool:
-        """Whether there were checks, and each was answered with yes."""
-        assert self.failures == [], self.what
+    def succeeded(self) -> bool:
+        """Whether there were enough checks. Raises an error if one of them failed."""
+        assert self.failures == [], self.title
         return self.checks > 50
 
-    def _check_on(self) -> None:
-        client, last = Client(self.address, self.key, ca=self.ca, name=self.name), time.monotonic()
+    def _check_until_stopped(self) -> None:
+        client, last = Client(self.address, self.key, ca=self.ca, hostname=self.hostname), time.monotonic()
         while not self._stopped.is_set():
             try:
-                denied, granted = client.check(f"document-{uuid.uuid4()}"), client.check()
-                failure = None if granted and not denied else f"granted: {granted}, and of nothing: {denied}"
+                without_reader, with_reader = client.check(f"document-{uuid.uuid4()}"), client.check()
+                answers = f"with a reader: {with_reader}, without a reader: {without_reader}"
+                failure = None if with_reader and not without_reader else answers
             except grpc.RpcError as error:
                 failure = str(error)
             now = time.monotonic()
@@ -141,8 +142,8 @@ class Load:
             time.sleep(0.01)
 
 
-# What is left unread is read before a connection closes: to close it unread is a reset, and that ends a port-forward.
-# Busybox has tcpsvd, or, in Debian's build, an nc whose backlog is the number of its l.
+# The last `cat` reads unread data. Without it, closing the connection resets it, and a reset ends the port-forward.
+# Busybox has tcpsvd or, in Debian's build, an nc that takes its backlog from the number of its l options.
 _RELAY = """
 each='nc {service} 50051; timeout 0.3 cat > /dev/null'
 if command -v tcpsvd > /dev/null; then exec tcpsvd -b 64 -c 64 0 50051 sh -c "$each"; fi
@@ -152,9 +153,9 @@ exec nc -llllllllllllllll -p 50051 -e sh -c "$each"
 
 @contextmanager
 def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
-    """An address outside the cluster, each connection to which is a new one through the Service.
+    """An address outside the cluster. Each connection to it is forwarded as a new connection through the Service.
 
-    A port-forward ends with its pod, so it goes to a pod that no release touches, which passes connections on.
+    A port-forward ends with its pod. So it goes to a separate pod, which no release changes.
     """
     name = f"relay-{service}"
     container = {
@@ -173,7 +174,7 @@ def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
     namespace.apply(
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
     )
-    namespace.ready(f"app={name}")
+    namespace.wait_until_ready(f"app={name}")
     with namespace.forward(name, 50051) as address:
         yield address
     namespace.kubectl("delete", "pod", name, "--wait=false")

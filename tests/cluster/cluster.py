@@ -1,4 +1,4 @@
-"""A namespace of a live cluster, through kubectl."""
+"""A namespace of a live cluster, used through kubectl."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Object = dict[str, Any]
-RUN = "cdk8s-spicedb/run"
-"""The label of namespaces that says which run of the tests they belong to."""
+RUN_LABEL = "cdk8s-spicedb/run"
+"""Label of all namespaces of one test run."""
 
 
 def run(*command: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Runs a program; a failure shows what it printed."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done
+    """Runs a program. If it fails, the error contains its output."""
+    result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
+    if check and result.returncode:
+        raise AssertionError(f"{' '.join(command)}\n{result.stdout}{result.stderr}")
+    return result
 
 
 def wait(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
-    """The first answer of ``attempt`` that is neither None nor False."""
+    """Calls ``attempt`` until its result is neither None nor False, and returns that result."""
     end = time.monotonic() + seconds
     while True:
-        answer = attempt()
-        if answer is not None and answer is not False:
-            return answer
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        result = attempt()
+        if result is not None and result is not False:
+            return result
+        assert time.monotonic() < end, f"timed out after {seconds} s while waiting for {what}"
         time.sleep(0.2)
 
 
-def moment(stamp: str) -> datetime:
-    """A Kubernetes timestamp."""
-    return datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ")
+def parse_time(timestamp: str) -> datetime:
+    """Parses a Kubernetes timestamp."""
+    return datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Namespace:
-    """One namespace and what is asked of it."""
+    """One namespace of the cluster."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -50,7 +50,7 @@ class Namespace:
         return run("kubectl", "--namespace", self.name, *arguments, text=text, check=check).stdout
 
     def create(self, run_label: str) -> None:
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", RUN: run_label}
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", RUN_LABEL: run_label}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}})
         account = "serviceaccount/default"
         wait("the default ServiceAccount", lambda: self.kubectl("get", account, "--ignore-not-found") or None)
@@ -75,42 +75,42 @@ class Namespace:
         return json.loads(found) if found else None
 
     def servers(self, name: str = "spicedb") -> Sequence[Object]:
-        """The server pods that are not on their way out."""
+        """The server pods that are not terminating."""
         pods = self.list("pods", instance=name, component="server")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def metrics(self, pod: Object) -> str:
-        """What a server tells Prometheus."""
+        """The Prometheus metrics of a server."""
         path = f"/api/v1/namespaces/{self.name}/pods/{pod['metadata']['name']}:9090/proxy/metrics"
         return self.kubectl("get", "--raw", path)
 
-    def settled(self) -> None:
-        """Waits until no server is on its way out; while it drains, it serves as before."""
-        gone = "{.items[?(@.metadata.deletionTimestamp)].metadata.name}"
-        pods = ("get", "pods", "--selector=app.kubernetes.io/component=server", f"--output=jsonpath={gone}")
-        wait("the end of servers that leave", lambda: not self.kubectl(*pods))
+    def wait_for_terminating_servers(self) -> None:
+        """Waits until no server is terminating. A server that drains still serves."""
+        terminating = "{.items[?(@.metadata.deletionTimestamp)].metadata.name}"
+        pods = ("get", "pods", "--selector=app.kubernetes.io/component=server", f"--output=jsonpath={terminating}")
+        wait("terminating servers to stop", lambda: not self.kubectl(*pods))
 
-    def ready(self, selector: str, seconds: int = 60) -> None:
-        """Waits until the pods are there and ready."""
+    def wait_until_ready(self, selector: str, seconds: int = 60) -> None:
+        """Waits until the pods exist and are ready."""
         wait(f"pods {selector}", lambda: self.kubectl("get", "pods", f"--selector={selector}", "--output=name") or None)
         self.kubectl("wait", "pods", f"--selector={selector}", "--for=condition=Ready", f"--timeout={seconds}s")
 
-    def can(self, account: str, verb: str, what: str) -> bool:
-        """Whether a ServiceAccount may do something."""
+    def can(self, account: str, verb: str, resource: str) -> bool:
+        """Whether a ServiceAccount has a permission."""
         user = f"system:serviceaccount:{self.name}:{account}"
-        return self.kubectl("auth", "can-i", verb, what, f"--as={user}", check=False).strip().startswith("yes")
+        return self.kubectl("auth", "can-i", verb, resource, f"--as={user}", check=False).strip().startswith("yes")
 
     def diagnosis(self) -> str:
-        """What one would look at first when something went wrong."""
-        shown = [
+        """Objects, events and logs for the report of a failed test."""
+        outputs = [
             self.kubectl("get", "all,secrets,roles", "--output=wide", check=False),
             self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False),
             self.kubectl("logs", "--selector=app.kubernetes.io/name=spicedb", "--tail=15", "--prefix", check=False),
         ]
-        return "\n".join(shown)
+        return "\n".join(outputs)
 
     def evict(self, pod: str) -> bool:
-        """Whether a pod may go; it is on its way out then."""
+        """Tries to evict a pod, and returns whether Kubernetes allows it."""
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": self.name}}
         path = f"/api/v1/namespaces/{self.name}/pods/{pod}/eviction"
         command = ("kubectl", "create", "--raw", path, "--filename=-")
@@ -118,7 +118,7 @@ class Namespace:
 
     @contextmanager
     def background(self, *arguments: str, program: str = "kubectl") -> Iterator[subprocess.Popen[str]]:
-        """A program that works on the namespace meanwhile, and is over when the context is."""
+        """Runs a program on the namespace. Kills it at the end of the context if it still runs."""
         command, pipe = [program, "--namespace", self.name, *arguments], subprocess.PIPE
         with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
             try:
@@ -129,13 +129,13 @@ class Namespace:
 
     @contextmanager
     def forward(self, pod: str, port: int) -> Iterator[str]:
-        """Forwards a local port to a pod's; gives the local address."""
+        """Forwards a local port to a port of a pod, and yields the local address."""
         command = ["kubectl", "--namespace", self.name, "port-forward", f"pod/{pod}", f":{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
                 yield process.stdout.readline().split()[2]
-                assert process.poll() is None, "the port-forward ended early: what failed may have failed there"
+                assert process.poll() is None, "the port-forward ended early and may be the cause of a failure"
             finally:
                 process.terminate()
 

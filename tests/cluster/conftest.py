@@ -1,4 +1,4 @@
-"""Namespaces and Helm for the tests that need a live cluster: the one that KUBECONFIG names."""
+"""Fixtures for the tests on the cluster that KUBECONFIG names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .cluster import RUN, Namespace, run
+from .cluster import RUN_LABEL, Namespace, run
 from .databases import MARIADB, PASSWORD, POSTGRES
 from .helm import Helm
 
@@ -19,15 +19,23 @@ KEY = "a preshared key"
 
 @pytest.fixture(scope="session", autouse=True)
 def run_label() -> Iterator[str]:
-    """What this run's namespaces are labelled with. Fails, rather than skips, where there is no cluster: these tests
-    were asked for."""
-    assert "KUBECONFIG" in os.environ, "KUBECONFIG names no cluster"
+    """Label value of this run's namespaces. Without a cluster the tests fail: they run only on request, so they are not
+    skipped."""
+    assert "KUBECONFIG" in os.environ, "KUBECONFIG must name the kubeconfig of a cluster"
     missing = [program for program in ("kubectl", "helm") if not shutil.which(program)]
     assert not missing, f"not on PATH: {', '.join(missing)}"
     run("kubectl", "version")
     label = uuid.uuid4().hex[:8]
     yield label
-    run("kubectl", "delete", "namespaces", f"--selector={RUN}={label}", "--ignore-not-found", "--timeout=120s")
+    run("kubectl", "delete", "namespaces", f"--selector={RUN_LABEL}={label}", "--ignore-not-found", "--timeout=120s")
+
+
+_LONGEST = ("test_client", "test_docs", "test_modes", "test_production", "test_server_tls", "test_delivery")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts the modules with the longest tests first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,7 +51,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def namespace(run_label: str) -> Iterator[Namespace]:
-    """A namespace that enforces Pod Security's ``restricted``, gone after the test."""
+    """A namespace that enforces the ``restricted`` Pod Security Standard. It is deleted after the test."""
     created = Namespace(f"spicedb-{uuid.uuid4().hex[:8]}")
     created.create(run_label)
     created.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD})
@@ -59,7 +67,7 @@ def helm(namespace: Namespace, tmp_path: Path) -> Helm:
 
 @pytest.fixture(params=["helm", "helm3"])
 def any_helm(request: pytest.FixtureRequest, namespace: Namespace, tmp_path: Path) -> Helm:
-    """The Helm on PATH, and another major version of it where there is one as ``helm3``."""
+    """The Helm on PATH and, if ``helm3`` is on PATH, another major version of it."""
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not on PATH")
     return Helm(request.param, namespace, tmp_path)

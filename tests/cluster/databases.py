@@ -1,4 +1,4 @@
-"""Databases in a test's namespace."""
+"""Databases in the test's namespace."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wa
 
 USER = DATABASE = "spicedb"
 PASSWORD = 's$e{c}r$HOME$(X)%2f:/@?#&=+e t"`!'
-"""Characters that a shell, a URI, SpiceDB or Kubernetes could take for something else; the images take no quotes."""
+"""Contains characters that are special in a shell, a URI, SpiceDB or Kubernetes. The images accept no single quote."""
 
 
 @frozen
 class Database:
-    """A database server of one pod with its Service, whose data goes with the pod."""
+    """A database server: one pod and its Service. The data is deleted with the pod."""
 
     name: str
     image: str
@@ -27,16 +27,16 @@ class Database:
     command: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     certificates: str | None = None
-    """The Secret that is mounted at /certificates, which its group may read."""
+    """Secret that is mounted at /certificates, readable by the group."""
 
     def start(self, namespace: Namespace) -> None:
-        self.also(namespace, self.name)
+        self.add_service(namespace, self.name)
         metadata = {"name": self.name, "labels": {"app": self.name}}
         namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod()})
-        namespace.ready(f"app={self.name}")
+        namespace.wait_until_ready(f"app={self.name}")
 
-    def also(self, namespace: Namespace, name: str) -> None:
-        """Gives it another name, by which it is a replica that has all that the primary has."""
+    def add_service(self, namespace: Namespace, name: str) -> None:
+        """Adds a Service with another name. Tests use it as a read replica with the same data."""
         service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
         namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
 
@@ -95,13 +95,13 @@ MARIADB = Database(
 
 
 def postgres_query(namespace: Namespace, query: str) -> str:
-    """What PostgreSQL answers, as text; empty when it cannot."""
+    """The result of a query as text. Empty if the query fails."""
     psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
     return namespace.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
 
 
 def postgres_revision(namespace: Namespace) -> str:
-    """The revision that PostgreSQL's schema is at; empty before the first migration."""
+    """The revision of PostgreSQL's schema. Empty before the first migration."""
     return postgres_query(namespace, "SELECT version_num FROM alembic_version")
 
 
@@ -117,7 +117,7 @@ COCKROACHDB = Database(
 
 
 def image_can_be_pulled(namespace: Namespace, image: str, *command: str) -> bool:
-    """Whether the cluster gets an image, which it shows by starting a container or by complaining."""
+    """Whether the cluster can pull an image. Starts a pod to find out."""
     container = {
         "name": "pull",
         "image": image,
@@ -131,10 +131,10 @@ def image_can_be_pulled(namespace: Namespace, image: str, *command: str) -> bool
     }
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pull"}, "spec": spec})
 
-    def answer() -> str | None:
+    def result() -> str | None:
         pod = namespace.get("pod", "pull")
         state = pod["status"].get("containerStatuses", [{}])[0].get("state", {}) if pod else {}
         reason: str = state.get("waiting", {}).get("reason", "")
         return "no" if "Image" in reason else "yes" if state.get("terminated") else None
 
-    return wait(f"an answer about {image}", answer, 300) == "yes"
+    return wait(f"the pull of {image}", result, 300) == "yes"

@@ -1,4 +1,4 @@
-"""The ways in which a release reaches a cluster, each as its users go it."""
+"""The deliveries of a release, each with the commands that its users run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ARGO = "argocd.argoproj.io"
 
 
 class Deliverer(ABC):
-    """Brings a cluster to what props say, and tells how it went."""
+    """Applies a release to a cluster, and reports the outcome."""
 
     delivery: Delivery
 
@@ -29,7 +29,7 @@ class Deliverer(ABC):
         self.namespace, self._folder = namespace, folder
 
     def deliver(self, props: SpiceDBProps) -> Outcome:
-        """Installs or upgrades, and waits until it is up or has failed."""
+        """Installs or upgrades, and waits until the release is ready or has failed."""
         start = time.monotonic()
         folder = self._folder / uuid.uuid4().hex
         ok, output = self._deliver(attrs.evolve(props, delivery=self.delivery), folder)
@@ -41,27 +41,29 @@ class Deliverer(ABC):
     def _apply(self, manifests: Sequence[Object]) -> None:
         self.namespace.kubectl("apply", "--filename=-", text=yaml.safe_dump_all(manifests))
 
-    def _ended(self, job: str, seconds: int = 90) -> bool:
-        """Whether a Job came to its end well."""
+    def _job_succeeds(self, job: str, seconds: int = 90) -> bool:
+        """Waits for the end of a Job, and returns whether it succeeded."""
 
-        def end() -> str | None:
+        def final_condition() -> str | None:
             found = self.namespace.get("job", job)
             conditions = found["status"].get("conditions", []) if found else []
-            return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed")), None)
+            return next(
+                (condition["type"] for condition in conditions if condition["type"] in ("Complete", "Failed")), None
+            )
 
-        return wait(f"the end of {job}", end, seconds) == "Complete"
+        return wait(f"Job {job} to finish", final_condition, seconds) == "Complete"
 
     def _logs(self, job: str) -> str:
         return self.namespace.kubectl("logs", f"--selector=job-name={job}", "--tail=20", check=False)
 
-    def _rolled_out(self, deployment: str) -> tuple[bool, str]:
+    def _wait_for_roll_out(self, deployment: str) -> tuple[bool, str]:
         command = ("--namespace", self.namespace.name, "rollout", "status", f"deployment/{deployment}", "--timeout=90s")
-        done = run("kubectl", *command, check=False)
-        return done.returncode == 0, done.stdout + done.stderr
+        result = run("kubectl", *command, check=False)
+        return result.returncode == 0, result.stdout + result.stderr
 
 
 class HelmDeliverer(Deliverer):
-    """A Helm program and a packaged chart."""
+    """Installs a packaged chart with a Helm program."""
 
     delivery = Delivery.HELM
 
@@ -75,12 +77,12 @@ class HelmDeliverer(Deliverer):
         run(self._program, "package", str(folder), "--destination", str(packages))
         package = str(packages / f"{props.name}-1.2.3.tgz")
         options = ("--install", "--wait", "--timeout=90s", "--namespace", self.namespace.name)
-        done = run(self._program, "upgrade", "release", package, *options, check=False)
-        return done.returncode == 0, done.stdout + done.stderr
+        result = run(self._program, "upgrade", "release", package, *options, check=False)
+        return result.returncode == 0, result.stdout + result.stderr
 
 
 class KubectlDeliverer(Deliverer):
-    """``kubectl apply``, and what one waits for after it."""
+    """Runs ``kubectl apply``, then waits for the Job and the Deployment."""
 
     delivery = Delivery.KUBECTL
 
@@ -89,15 +91,15 @@ class KubectlDeliverer(Deliverer):
         manifests = list(yaml.safe_load_all((folder / f"{props.name}.k8s.yaml").read_text()))
         self._apply(manifests)
         for job in [manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "Job"]:
-            if not self._ended(job):
+            if not self._job_succeeds(job):
                 return False, self._logs(job)
-        return self._rolled_out(props.name)
+        return self._wait_for_roll_out(props.name)
 
 
 class ArgoCDDeliverer(Deliverer):
-    """Argo CD's order of a sync, as its documentation has it: PreSync, Sync and PostSync, in each wave by wave.
+    """Applies manifests in the order of an Argo CD sync: the phases PreSync, Sync and PostSync, each in waves.
 
-    A phase begins when the one before it is healthy; a hook that fails ends the sync.
+    A phase starts when the previous one is healthy. A failed hook ends the sync.
     """
 
     delivery = Delivery.ARGOCD
@@ -106,33 +108,35 @@ class ArgoCDDeliverer(Deliverer):
         write_manifests(folder, props)
         manifests = list(yaml.safe_load_all((folder / f"{props.name}.k8s.yaml").read_text()))
         for phase in ("PreSync", "Sync", "PostSync"):
-            chosen = [manifest for manifest in manifests if self._annotation(manifest, "hook", "Sync") == phase]
-            for wave in sorted({int(self._annotation(manifest, "sync-wave", "0")) for manifest in chosen}):
-                of_wave = [each for each in chosen if int(self._annotation(each, "sync-wave", "0")) == wave]
-                ok, output = self._wave(of_wave)
+            of_phase = [manifest for manifest in manifests if self._annotation(manifest, "hook", "Sync") == phase]
+            for wave in sorted({int(self._annotation(manifest, "sync-wave", "0")) for manifest in of_phase}):
+                of_wave = [
+                    manifest for manifest in of_phase if int(self._annotation(manifest, "sync-wave", "0")) == wave
+                ]
+                ok, output = self._apply_wave(of_wave)
                 if not ok:
                     return False, output
-            self._remove(chosen, "HookSucceeded")
+            self._delete_hooks(of_phase, "HookSucceeded")
         return True, ""
 
-    def _wave(self, manifests: Sequence[Object]) -> tuple[bool, str]:
-        self._remove(manifests, "BeforeHookCreation")
+    def _apply_wave(self, manifests: Sequence[Object]) -> tuple[bool, str]:
+        self._delete_hooks(manifests, "BeforeHookCreation")
         self._apply(manifests)
         for manifest in manifests:
             name = manifest["metadata"]["name"]
-            if manifest["kind"] == "Job" and not self._ended(name):
+            if manifest["kind"] == "Job" and not self._job_succeeds(name):
                 return False, self._logs(name)
             if manifest["kind"] == "Deployment":
-                ok, output = self._rolled_out(name)
+                ok, output = self._wait_for_roll_out(name)
                 if not ok:
                     return False, output
         return True, ""
 
-    def _remove(self, manifests: Sequence[Object], policy: str) -> None:
+    def _delete_hooks(self, manifests: Sequence[Object], policy: str) -> None:
         for manifest in manifests:
             if policy in self._annotation(manifest, "hook-delete-policy", "").split(","):
-                what = f"{manifest['kind'].lower()}/{manifest['metadata']['name']}"
-                self.namespace.kubectl("delete", what, "--ignore-not-found")
+                resource = f"{manifest['kind'].lower()}/{manifest['metadata']['name']}"
+                self.namespace.kubectl("delete", resource, "--ignore-not-found")
 
     @staticmethod
     def _annotation(manifest: Object, key: str, default: str) -> str:

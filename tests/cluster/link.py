@@ -1,4 +1,4 @@
-"""A way to the API server that can be cut."""
+"""A proxy to the API server that tests can interrupt."""
 
 from __future__ import annotations
 
@@ -22,61 +22,61 @@ class _Server(ThreadingTCPServer):
 
     def __init__(self, target: tuple[str, int]) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
-        self.target, self.whole = target, threading.Event()
+        self.target, self.available = target, threading.Event()
         self.sockets: set[socket.socket] = set()
-        self.whole.set()
+        self.available.set()
 
 
 class _Connection(BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        if not self.server.whole.is_set():
+        if not self.server.available.is_set():
             return
-        with socket.create_connection(self.server.target) as there:
-            here = self.request
-            self.server.sockets |= {here, there}
-            back = threading.Thread(target=_copy, args=(there, here))
-            back.start()
-            _copy(here, there)
-            back.join()
-            self.server.sockets -= {here, there}
+        with socket.create_connection(self.server.target) as upstream:
+            client = self.request
+            self.server.sockets |= {client, upstream}
+            responses = threading.Thread(target=_copy, args=(upstream, client))
+            responses.start()
+            _copy(client, upstream)
+            responses.join()
+            self.server.sockets -= {client, upstream}
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    # The one that is cut ends the other as well.
+    # When one socket is closed, close the other as well.
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
-    for each in (source, target):
-        _end(each)
+    for connection in (source, target):
+        _close(connection)
 
 
-def _end(each: socket.socket) -> None:
+def _close(connection: socket.socket) -> None:
     with suppress(OSError):
-        each.shutdown(socket.SHUT_RDWR)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 @frozen
 class Link:
-    """A way to the API server."""
+    """A proxy to the API server."""
 
     kubeconfig: Path
-    """What leads this way."""
+    """Kubeconfig that uses the proxy."""
     _server: _Server
 
-    def cut(self, seconds: float) -> None:
-        """Ends all connections, and takes no new ones for a while: as if the API server were started anew."""
-        self._server.whole.clear()
-        for each in list(self._server.sockets):
-            _end(each)
+    def interrupt(self, seconds: float) -> None:
+        """Closes all connections and accepts no new ones for a while, as when the API server restarts."""
+        self._server.available.clear()
+        for connection in list(self._server.sockets):
+            _close(connection)
         time.sleep(seconds)
-        self._server.whole.set()
+        self._server.available.set()
 
 
 @contextmanager
 def link(folder: Path) -> Iterator[Link]:
-    """A way of one's own to the cluster that KUBECONFIG names."""
+    """Starts a proxy to the cluster that KUBECONFIG names."""
     config = json.loads(run("kubectl", "config", "view", "--raw", "--minify", "--flatten", "--output=json").stdout)
     cluster = config["clusters"][0]["cluster"]
     address = urlsplit(cluster["server"])

@@ -26,7 +26,7 @@ _SMALL = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"cpu": "2"
 
 
 def small(server: ServerProps | None = None) -> ServerProps:
-    """Servers that ask for little."""
+    """Servers with small resource requests."""
     return attrs.evolve(server or ServerProps(), resources=_SMALL)
 
 

@@ -1,4 +1,4 @@
-"""The commands of a page, and a shell that runs them as they stand there."""
+"""Extracts the commands of a documentation page, and runs them unchanged."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from attrs import frozen
 
 from .cluster import Namespace
 
-_ELSEWHERE = re.compile(r"pip install|kubectl (create|delete) namespace")
-"""What a test has already, or does itself."""
+_SKIPPED = re.compile(r"pip install|kubectl (create|delete) namespace")
+"""Commands that the test setup replaces."""
 
 
 @frozen
 class Shell:
-    """A shell in a folder, whose ``authz`` is the namespace of the test."""
+    """A shell in a folder. It replaces the namespace ``authz`` with the test's own."""
 
     namespace: Namespace
     folder: Path
 
     def run(self, command: str, *, fails: bool = False) -> str:
-        """What a command prints; it is an error unless it ends as it should."""
+        """Runs a command and returns its output. The command must succeed, or fail if ``fails`` is set."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        done = subprocess.run(
+        result = subprocess.run(
             command.replace("--namespace authz", f"--namespace {self.namespace.name}"),
             shell=True,
             cwd=self.folder,
@@ -34,14 +34,14 @@ class Shell:
             capture_output=True,
             text=True,
         )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) is fails, f"{command}: {output}"
+        output = result.stdout + result.stderr
+        assert (result.returncode != 0) is fails, f"{command}: {output}"
         return output
 
 
 def commands(text: str) -> list[str]:
-    """The indented commands of a text, and those in its consoles that begin with helm."""
+    """The indented commands of a page, and the ``helm`` commands in its console blocks."""
     text = re.sub(r"^```(?!console)\w+\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r" \\\n +", " ", text)  # a command may go on in the next line
+    text = re.sub(r" \\\n +", " ", text)  # a command may continue on the next line
     lines = re.findall(r"^(?:    |\$ (?=helm))(\S.*)$", text, re.MULTILINE)
-    return [line for line in lines if not _ELSEWHERE.match(line)]
+    return [line for line in lines if not _SKIPPED.match(line)]

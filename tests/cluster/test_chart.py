@@ -1,4 +1,4 @@
-"""A written chart: packaged, looked at, installed, and set by values."""
+"""A written chart: packaged, rendered, installed and configured with values."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .props import NEW_HEAD, on_postgres
 
 @frozen
 class Package:
-    """A packaged chart in the hands of a Helm program."""
+    """A packaged chart and the Helm program that installs it."""
 
     program: str
     file: str
     namespace: Namespace
 
     def helm(self, *arguments: str, check: bool = True) -> str:
-        done = run(self.program, *arguments, "--namespace", self.namespace.name, check=check)
-        return done.stdout + done.stderr
+        result = run(self.program, *arguments, "--namespace", self.namespace.name, check=check)
+        return result.stdout + result.stderr
 
     def upgrade(self, *values: str) -> str:
         options = [part for value in values for part in ("--set", value)]
@@ -44,21 +44,21 @@ def package(request: pytest.FixtureRequest, namespace: Namespace, tmp_path: Path
 
 
 def arguments(deployment: Object) -> Sequence[str]:
-    found: Sequence[str] = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    return found
+    arguments: Sequence[str] = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    return arguments
 
 
-def test_a_packaged_chart_is_looked_at_installed_and_set(package: Package, postgres: None) -> None:
+def test_packaged_chart_is_rendered_installed_and_upgraded_with_values(package: Package, postgres: None) -> None:
     namespace = package.namespace
     assert "kind: Deployment" in package.helm("template", "release", package.file, "--kube-version=1.30.0")
     assert "STATUS: pending-install" in package.helm("install", "release", package.file, "--dry-run=server")
-    assert namespace.get("deployment", "spicedb") is None, "nothing is applied by looking"
+    assert namespace.get("deployment", "spicedb") is None, "a dry run applies nothing"
 
     package.upgrade("migrations.targetMigration=head")
     assert postgres_revision(namespace) == NEW_HEAD
     notes = package.helm("get", "notes", "release")
-    for said in ("2 servers", f"spicedb.{namespace.name}:50051", "helm rollback release REVISION", "WARNING"):
-        assert (said in notes) is (said != "WARNING")
+    for text in ("2 servers", f"spicedb.{namespace.name}:50051", "helm rollback release REVISION", "WARNING"):
+        assert (text in notes) is (text != "WARNING")
     first = namespace.get("deployment", "spicedb")
     assert first
 
@@ -69,12 +69,12 @@ def test_a_packaged_chart_is_looked_at_installed_and_set(package: Package, postg
     assert "--log-level=warn" in arguments(second)
     assert second["spec"]["template"]["metadata"]["annotations"]["team"] == "identity"
     key = "checksum/migration-config"
-    annotations = [each["spec"]["template"]["metadata"]["annotations"] for each in (first, second)]
+    annotations = [deployment["spec"]["template"]["metadata"]["annotations"] for deployment in (first, second)]
     assert annotations[0][key] != annotations[1][key]
-    assert "was not migrated" in package.helm("get", "notes", "release")
+    assert "The migration is disabled" in package.helm("get", "notes", "release")
 
 
-def test_a_wrong_value_stops_before_anything_is_applied(package: Package) -> None:
+def test_invalid_values_apply_nothing(package: Package) -> None:
     options = ("--set", "replica=3", "--set", "migrations.targetPhase=writ")
     output = package.helm("install", "release", package.file, *options, check=False)
     assert "replica" in output
@@ -82,7 +82,7 @@ def test_a_wrong_value_stops_before_anything_is_applied(package: Package) -> Non
     assert package.namespace.list("deployments,jobs", name="spicedb") == []
 
 
-def test_a_phase_set_by_a_value_fails_and_says_why(package: Package, postgres: None) -> None:
+def test_target_phase_in_values_fails_with_the_reason(package: Package, postgres: None) -> None:
     values = ("migrations.targetPhase=write", "migrations.restartPolicy=Never", "migrations.backoffLimit=0")
     options = [part for value in values for part in ("--set", value)]
     output = package.helm("install", "release", package.file, "--wait", "--timeout=60s", *options, check=False)

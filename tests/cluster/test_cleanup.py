@@ -1,4 +1,4 @@
-"""The clean-up, and what releases in one namespace leave to each other."""
+"""The clean-up, and several releases in one namespace."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from .helm import Helm
 from .props import on_postgres
 
 
-def test_removes_its_own_finished_migration_alone(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_cleanup_deletes_only_its_own_finished_migration(helm: Helm, namespace: Namespace, postgres: None) -> None:
     kept = on_postgres(name="other", cleanup=CleanupProps(enabled=False))
     assert helm.install(kept, release="other").ok
     assert helm.install(on_postgres()).ok
-    wait("the Job's end", lambda: namespace.get("job", "spicedb-migration") is None, 20)
-    # Kubernetes removes these when it gets to it.
-    wait("its pods' end", lambda: namespace.list("pods", component="migration", instance="spicedb") == [], 120)
+    wait("the deletion of the Job", lambda: namespace.get("job", "spicedb-migration") is None, 20)
+    # Kubernetes deletes the pods of a Job in the background.
+    wait(
+        "the deletion of its pods", lambda: namespace.list("pods", component="migration", instance="spicedb") == [], 120
+    )
     assert namespace.get("job", "other-migration")
-    assert namespace.list("jobs", component="cleanup") == [], "Helm removes the clean-up itself"
+    assert namespace.list("jobs", component="cleanup") == [], "Helm deletes the clean-up Job"
 
 
-def test_may_delete_its_own_migration_and_nothing_else(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_service_accounts_have_only_the_required_permissions(helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert helm.install(on_postgres()).ok
     account = "spicedb-migration-cleanup"
     assert namespace.can(account, "list", "jobs.batch")
     assert namespace.can(account, "delete", "jobs.batch/spicedb-migration")
-    for verb, what in {
+    for verb, resource in {
         "delete": "jobs.batch/other-migration",
         "create": "jobs.batch",
         "patch": "jobs.batch/spicedb-migration",
@@ -35,10 +37,10 @@ def test_may_delete_its_own_migration_and_nothing_else(helm: Helm, namespace: Na
         "list": "pods",
         "watch": "endpoints",
     }.items():
-        assert not namespace.can(account, verb, what), f"{verb} {what}"
+        assert not namespace.can(account, verb, resource), f"{verb} {resource}"
     assert namespace.can("spicedb", "watch", "endpoints/spicedb-dispatch")
-    for verb, what in {"list": "endpoints", "get": "secrets", "delete": "jobs.batch/spicedb-migration"}.items():
-        assert not namespace.can("spicedb", verb, what), f"{verb} {what}"
+    for verb, resource in {"list": "endpoints", "get": "secrets", "delete": "jobs.batch/spicedb-migration"}.items():
+        assert not namespace.can("spicedb", verb, resource), f"{verb} {resource}"
 
 
 def test_two_releases_share_a_namespace(helm: Helm, namespace: Namespace, postgres: None) -> None:

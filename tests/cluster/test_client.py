@@ -1,4 +1,4 @@
-"""The Jobs that are clients of the servers, with the real zed: the schema's, and that of `helm test`."""
+"""The Jobs that run zed: the schema Job and the Job of `helm test`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _with_schema(text: str = SCHEMA, **fields: Any) -> SpiceDBProps:
     return attrs.evolve(on_postgres(), schema=SchemaProps(text=text), test=_TEST, **fields)
 
 
-def test_a_schema_is_written_and_written_again(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_each_release_writes_the_schema(helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert helm.install(_with_schema()).ok
     with relay(namespace) as address:
         client = Client(address, KEY)
@@ -40,14 +40,14 @@ def test_a_schema_is_written_and_written_again(helm: Helm, namespace: Namespace,
         again = helm.upgrade(_with_schema())
         assert again.ok, again.output
         assert client.check()
-        more = helm.upgrade(_with_schema(f"{SCHEMA}\ndefinition team {{}}\n"))
-        assert more.ok, more.output
+        extended = helm.upgrade(_with_schema(f"{SCHEMA}\ndefinition team {{}}\n"))
+        assert extended.ok, extended.output
         assert "definition team" in client.schema()
         assert client.check()
-        # What would orphan a relationship stops the release, which says so.
-        less = helm.upgrade(_with_schema("definition user {}\n"))
-        assert not less.ok
-        assert "document" in less.output
+        # A schema without the types of existing relationships fails the release with a message.
+        reduced = helm.upgrade(_with_schema("definition user {}\n"))
+        assert not reduced.ok
+        assert "document" in reduced.output
         assert client.check()
 
 
@@ -58,24 +58,22 @@ def test_helm_test_checks_permissions(any_helm: Helm, namespace: Namespace, post
     print(f"helm test: {tested.seconds:.1f} s")
 
 
-def test_helm_test_fails_where_servers_cannot_reach_each_other(
-    helm: Helm, namespace: Namespace, postgres: None
-) -> None:
+def test_helm_test_fails_if_servers_cannot_reach_each_other(helm: Helm, namespace: Namespace, postgres: None) -> None:
     authority = trustme.CA()
     certificate(namespace, "dispatch", authority, authority.issue_cert(f"spicedb-dispatch-tls.{namespace.name}"))
     namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
-    strange = DispatchTLS(
+    untrusted = DispatchTLS(
         certificate=SecretKey("dispatch", "tls.crt"),
         key=SecretKey("dispatch", "tls.key"),
         ca=SecretKey("stranger", "ca.crt"),
     )
-    broken = _with_schema(server=attrs.evolve(on_postgres().server, dispatch_tls=strange))
-    # Everything is ready, and yet requests fail.
+    broken = _with_schema(server=attrs.evolve(on_postgres().server, dispatch_tls=untrusted))
+    # All pods are ready, but requests fail.
     assert helm.install(broken).ok
     assert not helm.test().ok
 
 
-def test_the_jobs_check_the_servers_certificate(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_jobs_verify_the_server_certificate(helm: Helm, namespace: Namespace, postgres: None) -> None:
     authority, name = trustme.CA(), f"spicedb.{namespace.name}.svc"
     certificate(namespace, "clients", authority, authority.issue_cert(name))
     server = attrs.evolve(on_postgres().server, grpc_tls=TLS.from_secret("clients"))

@@ -14,7 +14,7 @@ from .databases import MARIADB, POSTGRES, USER, postgres_query
 from .helm import Helm
 from .props import ON_MARIADB, ON_POSTGRES, on_postgres
 
-_ON_TLS = attrs.evolve(
+_WITH_TLS = attrs.evolve(
     ON_POSTGRES,
     sslmode=None,
     ca=SecretKey("certificates", "ca.crt"),
@@ -36,7 +36,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def postgres_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
-    """A PostgreSQL that shows a certificate and asks for one."""
+    """A PostgreSQL with a server certificate that requests client certificates."""
     certificate(namespace, "certificates", authority, authority.issue_cert(POSTGRES.name))
     certificate(namespace, "client", authority, authority.issue_cert(common_name=USER))
     arguments = ("postgres", *(f"-c{name}={value}" for name, value in _ARGUMENTS.items()))
@@ -45,22 +45,20 @@ def postgres_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
 
 @pytest.fixture
 def mariadb_with_tls(namespace: Namespace, authority: trustme.CA) -> None:
-    """A MariaDB that takes no connection without TLS."""
+    """A MariaDB that requires TLS."""
     certificate(namespace, "certificates", authority, authority.issue_cert(MARIADB.name))
     options = "--require-secure-transport=ON --ssl-cert=/certificates/tls.crt --ssl-key=/certificates/tls.key"
-    entrypoint, none = "/usr/local/bin/docker-entrypoint.sh", "--no-defaults"
-    # An image whose entrypoint refuses option files has to hear of these after that option.
+    entrypoint, flag = "/usr/local/bin/docker-entrypoint.sh", "--no-defaults"
+    # If the entrypoint of the image uses --no-defaults, the options must follow it.
     script = (
-        f"grep -q -- {none} {entrypoint} || exec {entrypoint} mariadbd {options}; "
-        f"sed 's#{none}#{none} {options}#' {entrypoint} > /tmp/entrypoint; exec sh /tmp/entrypoint mariadbd"
+        f"grep -q -- {flag} {entrypoint} || exec {entrypoint} mariadbd {options}; "
+        f"sed 's#{flag}#{flag} {options}#' {entrypoint} > /tmp/entrypoint; exec sh /tmp/entrypoint mariadbd"
     )
     attrs.evolve(MARIADB, command=("sh", "-c", script), certificates="certificates").start(namespace)
 
 
-def test_servers_and_migration_check_the_database_and_show_who_they_are(
-    helm: Helm, namespace: Namespace, postgres_with_tls: None
-) -> None:
-    outcome = helm.install(on_postgres(datastore=_ON_TLS))
+def test_servers_and_migration_use_mutual_tls(helm: Helm, namespace: Namespace, postgres_with_tls: None) -> None:
+    outcome = helm.install(on_postgres(datastore=_WITH_TLS))
     assert outcome.ok, outcome.output
     connections = "SELECT DISTINCT client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl"
     assert postgres_query(namespace, connections).endswith(f"/CN={USER}")
@@ -68,22 +66,22 @@ def test_servers_and_migration_check_the_database_and_show_who_they_are(
     assert postgres_query(namespace, unencrypted) == "0"
 
 
-def test_a_database_that_somebody_else_vouches_for_is_refused(
+def test_database_certificate_of_an_unknown_ca_is_rejected(
     helm: Helm, namespace: Namespace, postgres_with_tls: None
 ) -> None:
     namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
-    strange = attrs.evolve(_ON_TLS, ca=SecretKey("stranger", "ca.crt"))
+    untrusted = attrs.evolve(_WITH_TLS, ca=SecretKey("stranger", "ca.crt"))
     migration = MigrationProps(restart_policy="Never", backoff_limit=0)
-    outcome = helm.install(on_postgres(datastore=strange, migration=migration))
+    outcome = helm.install(on_postgres(datastore=untrusted, migration=migration))
     assert not outcome.ok
     assert "certificate signed by unknown authority" in outcome.output
 
 
-def test_mysqls_certificate_is_checked_against_the_ca(helm: Helm, namespace: Namespace, mariadb_with_tls: None) -> None:
-    on_tls = attrs.evolve(ON_MARIADB, tls=None, ca=SecretKey("certificates", "ca.crt"))
-    outcome = helm.install(on_postgres(datastore=on_tls))
+def test_mysql_certificate_is_verified_with_the_ca(helm: Helm, namespace: Namespace, mariadb_with_tls: None) -> None:
+    with_tls = attrs.evolve(ON_MARIADB, tls=None, ca=SecretKey("certificates", "ca.crt"))
+    outcome = helm.install(on_postgres(datastore=with_tls))
     assert outcome.ok, outcome.output
     migration = MigrationProps(restart_policy="Never", backoff_limit=0)
-    trusting = helm.upgrade(on_postgres(datastore=attrs.evolve(on_tls, ca=None), migration=migration))
-    assert not trusting.ok
-    assert "certificate signed by unknown authority" in trusting.output
+    without_ca = helm.upgrade(on_postgres(datastore=attrs.evolve(with_tls, ca=None), migration=migration))
+    assert not without_ca.ok
+    assert "certificate signed by unknown authority" in without_ca.output

@@ -1,4 +1,4 @@
-"""The commands of the tutorial and of the guides, as they stand there."""
+"""Runs the commands of the tutorial and the guides unchanged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GUIDE = ROOT / "docs" / "upgrade" / "migrations.md"
 _UPGRADE = ROOT / "docs" / "upgrade" / "phases.md"
 
 
-def test_the_tutorial_goes_as_it_says(namespace: Namespace, tmp_path: Path) -> None:
+def test_tutorial_commands_work(namespace: Namespace, tmp_path: Path) -> None:
     namespace.kubectl("delete", "secret", "spicedb")
     shell = Shell(namespace, tmp_path)
     (manifests,) = re.findall(r"^```yaml\n(.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
@@ -43,30 +43,30 @@ def test_the_tutorial_goes_as_it_says(namespace: Namespace, tmp_path: Path) -> N
     assert namespace.servers() == []
 
 
-def test_commands_on_migrations_do_what_they_say(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def test_migration_guide_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
     _prepare_by_hand(namespace, tmp_path)
     migration, cleanup = MigrationProps(restart_policy="Never"), CleanupProps(enabled=False)
     for version in (OLD, NEW):
         write_helm_chart(tmp_path / "chart", on_postgres(version, migration=migration, cleanup=cleanup))
         shell.run("helm upgrade --install spicedb chart --namespace authz --wait --timeout 90s")
-    applied = synth(on_postgres(delivery=Delivery.KUBECTL))
+    manifests = synth(on_postgres(delivery=Delivery.KUBECTL))
     (tmp_path / "manifests").mkdir()
-    (tmp_path / "manifests" / "spicedb.yaml").write_text(yaml.safe_dump_all(applied.objects))
+    (tmp_path / "manifests" / "spicedb.yaml").write_text(yaml.safe_dump_all(manifests.objects))
     steps = [command.replace("deployment/postgres", "postgres") for command in commands(_GUIDE.read_text())]
     assert len(steps) > 20
-    said = {command: shell.run(command) for command in steps}
-    assert NEW_HEAD in next(text for command, text in said.items() if " psql " in command)
+    outputs = {command: shell.run(command) for command in steps}
+    assert NEW_HEAD in next(text for command, text in outputs.items() if " psql " in command)
     assert postgres_revision(namespace) == NEW_HEAD
-    assert namespace.get("job", "spicedb-migration") is None, "the guide deletes it, and a rollback makes none"
+    assert namespace.get("job", "spicedb-migration") is None, "the guide deletes the Job, and a rollback creates none"
     assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
-    for command, text in said.items():
+    for command, text in outputs.items():
         if " secret " in command:
             assert "datastore-uri" in text
-            assert "postgresql:" not in text, "the keys, and no value"
+            assert "postgresql:" not in text, "the output contains the keys but no values"
 
 
-def test_a_migration_by_hand_goes_as_it_says(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def test_migrate_by_hand_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
     _prepare_by_hand(namespace, tmp_path)
     write_helm_chart(tmp_path / "chart", on_postgres(OLD))
@@ -75,21 +75,21 @@ def test_a_migration_by_hand_goes_as_it_says(namespace: Namespace, postgres: Non
     (section,) = re.findall(r"^## Migrate by hand\n(.*?)^## ", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     steps = commands(section)
     assert steps[-1].startswith("helm upgrade")
-    said = [shell.run(step) for step in steps[:-1]]
+    outputs = [shell.run(step) for step in steps[:-1]]
     assert postgres_revision(namespace) == NEW_HEAD
-    assert f'"to":"{NEW_HEAD}"' in "".join(said), "the log of the Job"
-    assert "migrating postgres datastore" not in shell.run(steps[-1]), "the release has no migration"
+    assert f'"to":"{NEW_HEAD}"' in "".join(outputs), "the log of the Job"
+    assert "migrating postgres datastore" not in shell.run(steps[-1]), "the release does not migrate"
     assert f":{NEW}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
 
 
 def _prepare_by_hand(namespace: Namespace, folder: Path) -> None:
-    """The Secret that the Job of the guide reads, and the Job as it stands there."""
+    """Creates the Secret of the guide's Job, and writes the Job to a file."""
     connect(namespace)
     (job,) = re.findall(r"^```yaml\n(.*?)^```", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     (folder / "migrate-by-hand.yaml").write_text(job)
 
 
-def test_an_upgrade_in_phases_goes_as_it_says(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def test_phased_upgrade_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
     write_helm_chart(tmp_path / "chart", on_postgres(OLD))
     shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
@@ -108,6 +108,6 @@ def test_an_upgrade_in_phases_goes_as_it_says(namespace: Namespace, postgres: No
                     Client(address, KEY).write_schema()
                 elif not step.startswith("zed"):
                     shell.run(step)
-        assert load.unharmed()
+        assert load.succeeded()
     (arguments,) = {tuple(pod["spec"]["containers"][0]["args"]) for pod in namespace.servers()}
-    assert "--experimental-schema-mode=read-new-write-both" in arguments, "where the guide goes back to"
+    assert "--experimental-schema-mode=read-new-write-both" in arguments, "the guide rolls back to this mode"

@@ -1,4 +1,4 @@
-"""The examples, and a new user's three commands."""
+"""The examples, and an installation with the command line."""
 
 from __future__ import annotations
 
@@ -25,27 +25,29 @@ from .shell import Shell, commands
 
 
 def connect(namespace: Namespace) -> None:
-    """The Secret that the README asks for; the password in it is encoded, as in any URI."""
+    """Creates the Secret of the README. The password in the URI is percent-encoded."""
     uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DATABASE}?sslmode=disable"
     namespace.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD, "datastore-uri": uri})
 
 
-def test_an_application_beside_its_spicedb(helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def test_embedded_example_runs_with_its_application(
+    helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path
+) -> None:
     connect(namespace)
     files = written(ROOT / "examples" / "embedded" / "main.py", tmp_path / "dist")
-    objects = [each for text in files.values() for each in yaml.safe_load_all(text)]
+    objects = [found for text in files.values() for found in yaml.safe_load_all(text)]
     chart = write_chart(tmp_path / "documents", objects)
     arguments = ("--namespace", namespace.name, "--wait", "--timeout=120s")
     run(helm.program, "install", "documents", str(chart), *arguments)
-    # It is ready only while SpiceDB answers it with yes.
-    (web,) = [each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] != "spicedb"]
+    # The application is ready only while SpiceDB grants its check.
+    (web,) = [found for found in objects if found["kind"] == "Deployment" and found["metadata"]["name"] != "spicedb"]
     deployed = namespace.get("deployment", web["metadata"]["name"])
     assert deployed
     assert deployed["status"]["readyReplicas"] == 1
     run(helm.program, "uninstall", "documents", "--namespace", namespace.name, "--wait")
 
 
-def test_on_postgresql_with_kubectl_alone(namespace: Namespace, tmp_path: Path) -> None:
+def test_postgres_example_runs_with_kubectl(namespace: Namespace, tmp_path: Path) -> None:
     namespace.kubectl("delete", "secret", "spicedb")
     example = ROOT / "examples" / "postgres"
     (tmp_path / "examples" / "postgres").mkdir(parents=True)
@@ -53,14 +55,14 @@ def test_on_postgresql_with_kubectl_alone(namespace: Namespace, tmp_path: Path) 
     written(example / "main.py", tmp_path / "examples" / "postgres" / "dist")
     shell = Shell(namespace, tmp_path)
     steps = [step for step in commands((example / "README.md").read_text()) if step.startswith("kubectl")]
-    said = [shell.run(step) for step in steps]
-    assert "successfully rolled out" in said[3]
-    assert NEW_HEAD in said[4]
+    outputs = [shell.run(step) for step in steps]
+    assert "successfully rolled out" in outputs[3]
+    assert NEW_HEAD in outputs[4]
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with nothing but the wheel and what it asks for."""
+    """The programs of an environment that contains only the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -72,14 +74,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("delivery", ["helm", "kubectl"])
-def test_three_commands_from_an_empty_folder_without_python_or_node(
+def test_command_line_installs_from_an_empty_folder_without_python_or_node(
     delivery: str, installed: Path, namespace: Namespace, postgres: None, tmp_path: Path
 ) -> None:
     connect(namespace)
     program = str(installed / "cdk8s-spicedb")
 
     def command(*arguments: str) -> None:
-        # Of the programs on PATH it gets none: neither node nor another Python.
+        # An empty PATH: no node and no other Python.
         environment = {"PATH": "", "HOME": str(tmp_path)}
         subprocess.run([program, *arguments], cwd=tmp_path, env=environment, check=True)
 
@@ -103,6 +105,6 @@ def test_three_commands_from_an_empty_folder_without_python_or_node(
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["dist", "spicedb.yaml"]
 
 
-def test_bindings_schema_is_one_that_a_cluster_takes() -> None:
+def test_cluster_accepts_the_schema_of_the_bindings() -> None:
     schema = str(ROOT / "imports" / "externalsecret.yaml")
     run("kubectl", "apply", "--dry-run=server", "--filename", schema)

@@ -1,27 +1,25 @@
-"""Installing from nothing."""
+"""Installation."""
 
 from __future__ import annotations
 
 from cdk8s_spicedb import CleanupProps, Memory, MigrationProps
 
 from .client import Client, relay
-from .cluster import Namespace, moment, wait
+from .cluster import Namespace, parse_time, wait
 from .conftest import KEY
 from .databases import postgres_revision
 from .helm import Helm
 from .props import NEW_HEAD, on_postgres
 
 
-def test_migrates_before_the_servers_exist_and_then_serves(
-    any_helm: Helm, namespace: Namespace, postgres: None
-) -> None:
+def test_install_migrates_before_it_creates_the_servers(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
     outcome = any_helm.install(on_postgres(cleanup=CleanupProps(enabled=False)))
     assert outcome.ok, outcome.output
     print(f"install: {outcome.seconds:.1f} s")
     job, deployment = namespace.get("job", "spicedb-migration"), namespace.get("deployment", "spicedb")
     assert job
     assert deployment
-    assert moment(job["status"]["completionTime"]) <= moment(deployment["metadata"]["creationTimestamp"])
+    assert parse_time(job["status"]["completionTime"]) <= parse_time(deployment["metadata"]["creationTimestamp"])
     assert deployment["status"]["readyReplicas"] == 2
     assert postgres_revision(namespace) == NEW_HEAD
     with relay(namespace) as address:
@@ -30,13 +28,13 @@ def test_migrates_before_the_servers_exist_and_then_serves(
         assert client.check()
 
 
-def test_shows_the_migrations_log_in_helms_output(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_helm_output_contains_the_migration_log(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
     outcome = any_helm.install(on_postgres())
     assert outcome.ok, outcome.output
     assert NEW_HEAD in outcome.output
 
 
-def test_serves_from_memory_without_migration(helm: Helm, namespace: Namespace) -> None:
+def test_memory_engine_serves_without_a_migration(helm: Helm, namespace: Namespace) -> None:
     outcome = helm.install(on_postgres(datastore=Memory()))
     assert outcome.ok, outcome.output
     assert namespace.get("job", "spicedb-migration") is None
@@ -47,9 +45,7 @@ def test_serves_from_memory_without_migration(helm: Helm, namespace: Namespace) 
         assert client.check()
 
 
-def test_leaves_the_schema_alone_where_migrations_are_disabled(
-    helm: Helm, namespace: Namespace, postgres: None
-) -> None:
+def test_disabled_migration_leaves_the_schema_unchanged(helm: Helm, namespace: Namespace, postgres: None) -> None:
     outcome = helm.install(on_postgres(migration=MigrationProps(enabled=False)), timeout=20)
     assert not outcome.ok
     assert namespace.get("job", "spicedb-migration") is None
@@ -60,8 +56,8 @@ def test_leaves_the_schema_alone_where_migrations_are_disabled(
     assert again.ok, again.output
 
 
-def test_uninstall_leaves_nothing_behind(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_uninstall_deletes_all_objects(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert any_helm.install(on_postgres(service_account_annotations={"example.com/role": "spicedb"})).ok
     assert any_helm.uninstall().ok
     kinds = "deployments,replicasets,pods,services,endpointslices,jobs,serviceaccounts,roles,rolebindings"
-    wait("the end of every object", lambda: namespace.list(kinds, name="spicedb") == [])
+    wait("the deletion of all objects", lambda: namespace.list(kinds, name="spicedb") == [])

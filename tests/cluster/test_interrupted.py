@@ -1,4 +1,4 @@
-"""Upgrades that are interrupted where it hurts, while clients check permissions."""
+"""Interrupted upgrades while clients check permissions."""
 
 from __future__ import annotations
 
@@ -37,63 +37,65 @@ PAUSE: Object = {
         },
     },
 }
-"""A hook after the migration that waits until it is told to go on: the time between migration and roll-out."""
+"""A hook that pauses the upgrade between the migration and the roll-out, until the file /tmp/go exists."""
 
 
-def _paused(namespace: Namespace) -> str:
-    """The pause's pod, when Helm is there."""
+def _wait_for_pause(namespace: Namespace) -> str:
+    """Waits until the upgrade is paused, and returns the pod of the pause."""
 
-    def running() -> str | None:
+    def running_pod() -> str | None:
         pods = namespace.kubectl("get", "pods", "--selector=job-name=pause", "--output=name", check=False).split()
         phase = namespace.kubectl("get", *pods[:1], "--output=jsonpath={.status.phase}", check=False) if pods else ""
         return pods[0] if phase == "Running" else None
 
-    return wait("the time between migration and roll-out", running)
+    return wait("the pause between migration and roll-out", running_pod)
 
 
-def _images(namespace: Namespace) -> set[str]:
+def _versions(namespace: Namespace) -> set[str]:
     return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in namespace.servers()}
 
 
-def _delete_a_server(namespace: Namespace, *how: str) -> None:
-    """Deletes a server and waits until another of the same release is ready in its place."""
+def _delete_a_server(namespace: Namespace, *options: str) -> None:
+    """Deletes a server, and waits until its replacement of the same release is ready."""
     before = {pod["metadata"]["name"] for pod in namespace.servers()}
-    namespace.kubectl("delete", "pod", sorted(before)[0], "--wait=false", *how)
+    namespace.kubectl("delete", "pod", sorted(before)[0], "--wait=false", *options)
     wait("a new server", lambda: {pod["metadata"]["name"] for pod in namespace.servers()} - before)
-    namespace.ready("app.kubernetes.io/component=server")
-    assert _images(namespace) == {OLD}
+    namespace.wait_until_ready("app.kubernetes.io/component=server")
+    assert _versions(namespace) == {OLD}
 
 
-def test_a_server_that_goes_between_migration_and_roll_out_is_replaced(
+def test_server_deleted_between_migration_and_roll_out_is_replaced(
     helm: Helm, namespace: Namespace, postgres: None
 ) -> None:
     assert helm.install(on_postgres(OLD)).ok
     with relay(namespace) as address:
         Client(address, KEY).write()
         with helm.upgrading(on_postgres(NEW), extra=[PAUSE]) as upgrade:
-            pause = _paused(namespace)
+            pause = _wait_for_pause(namespace)
             assert postgres_revision(namespace) == NEW_HEAD
             with Load("a server deleted after the migration", address, KEY) as load:
                 _delete_a_server(namespace)
-            assert load.unharmed()
+            assert load.succeeded()
             with Load("a server killed after the migration", address, KEY) as killed:
                 _delete_a_server(namespace, "--grace-period=0", "--force")
-            # Nobody can answer what a killed server was asked; what is asked next is answered.
+            # Requests that a killed server was answering fail. Later requests succeed.
             assert len(killed.failures) <= CONNECTIONS
             assert killed.checks > 50
-            with Load("the roll-out after it", address, KEY) as load:
+            with Load("the roll-out after deleted servers", address, KEY) as load:
                 namespace.kubectl("exec", pause, "--", "touch", "/tmp/go")
                 assert upgrade.wait(timeout=90) == 0, upgrade.communicate()[0]
-            assert load.unharmed()
-    assert _images(namespace) == {NEW}
+            assert load.succeeded()
+    assert _versions(namespace) == {NEW}
 
 
-def _release_is(status: str, helm: Helm) -> bool:
+def _has_status(status: str, helm: Helm) -> bool:
     return bool(helm.history()[-1]["status"] == status)
 
 
 @pytest.mark.parametrize("when", ["between migration and roll-out", "in the middle of the roll-out"])
-def test_helm_is_killed_and_run_again(any_helm: Helm, namespace: Namespace, postgres: None, when: str) -> None:
+def test_upgrade_succeeds_after_helm_was_killed(
+    any_helm: Helm, namespace: Namespace, postgres: None, when: str
+) -> None:
     assert any_helm.install(on_postgres(OLD)).ok
     pause = [PAUSE] if when == "between migration and roll-out" else []
     with relay(namespace) as address:
@@ -101,37 +103,37 @@ def test_helm_is_killed_and_run_again(any_helm: Helm, namespace: Namespace, post
         with Load(f"Helm killed {when}", address, KEY) as load:
             with any_helm.upgrading(on_postgres(NEW), extra=pause) as upgrade:
                 if pause:
-                    _paused(namespace)
+                    _wait_for_pause(namespace)
                 else:
-                    wait("the first new server", lambda: NEW in _images(namespace))
+                    wait("the first new server", lambda: NEW in _versions(namespace))
                 upgrade.kill()
-            assert _release_is("pending-upgrade", any_helm)
+            assert _has_status("pending-upgrade", any_helm)
             again = any_helm.upgrade(on_postgres(NEW))
-            # Helm cannot know that the other one is dead; a rollback says so, and migrates nothing.
+            # Helm considers the killed upgrade still pending. A rollback, which does not migrate, resolves that.
             assert not again.ok
             assert "another operation" in again.output
             back = any_helm.rollback(1)
             assert back.ok, back.output
             again = any_helm.upgrade(on_postgres(NEW))
             assert again.ok, again.output
-        assert load.unharmed()
-    assert _images(namespace) == {NEW}
+        assert load.succeeded()
+    assert _versions(namespace) == {NEW}
     assert postgres_revision(namespace) == NEW_HEAD
 
 
-def test_two_upgrades_at_once(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_concurrent_upgrades_fail_no_requests(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert any_helm.install(on_postgres(OLD)).ok
     with relay(namespace) as address:
         Client(address, KEY).write()
-        with Load("two upgrades at once", address, KEY) as load:
+        with Load("concurrent upgrades", address, KEY) as load:
             with any_helm.upgrading(on_postgres(NEW)) as one, any_helm.upgrading(on_postgres(NEW)) as other:
                 outcomes = [_outcome(one), _outcome(other)]
             print(outcomes)
             assert any(code == 0 for code, _ in outcomes), outcomes
-            wait("servers of the new release alone", lambda: _images(namespace) == {NEW})
-        assert load.unharmed()
+            wait("all servers to run the new release", lambda: _versions(namespace) == {NEW})
+        assert load.succeeded()
     assert postgres_revision(namespace) == NEW_HEAD
-    assert _release_is("deployed", any_helm)
+    assert _has_status("deployed", any_helm)
 
 
 def _outcome(process: Any) -> tuple[int, str]:

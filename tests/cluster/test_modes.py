@@ -1,4 +1,4 @@
-"""Schema modes, walked as the written README of the plan says, and back."""
+"""Changes the schema mode with the commands of a written plan, and rolls back."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .props import NEW, NEW_HEAD, OLD, on_postgres
 
 MODES = list(SCHEMA_MODES)
 PLAN = plan_upgrade(PostgreSQL, OLD, NEW, schema_mode=MODES[-1])
-MORE = "definition team {}"
+TEAM = "definition team {}"
 
 
 def _commands(readme: str) -> list[str]:
-    """What each step of a README says to run before and while it is rolled out; not the way back."""
+    """The commands of each step of a README, without those of the rollback."""
     sections = re.split(r"^## \d+\. .*$", readme, flags=re.MULTILINE)[1:]
-    forward = [section.split("To go back")[0] for section in sections]
-    return ["\n".join(re.findall(r"^    (.+)$", section, flags=re.MULTILINE)) for section in forward]
+    upgrades = [section.split("### Roll back")[0] for section in sections]
+    return ["\n".join(re.findall(r"^    (.+)$", section, flags=re.MULTILINE)) for section in upgrades]
 
 
 def _run(commands: str, folder: Path, namespace: Namespace) -> None:
@@ -43,7 +43,7 @@ def _mode(namespace: Namespace) -> str:
     return modes[0] if modes else ""
 
 
-def test_walks_the_modes_and_back_as_the_readme_says(
+def test_schema_mode_changes_and_rolls_back_with_the_readme_commands(
     helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path
 ) -> None:
     assert helm.install(on_postgres(OLD)).ok
@@ -57,42 +57,42 @@ def test_walks_the_modes_and_back_as_the_readme_says(
                 client.write_schema()
             with Load(f"to {mode}", address, KEY) as load:
                 _run(commands, folder, namespace)
-            assert load.unharmed()
+            assert load.succeeded()
             assert _mode(namespace) == mode
             client = Client(address, KEY)
         assert postgres_revision(namespace) == NEW_HEAD
-        client.write_schema(MORE)
+        client.write_schema(TEAM)
         revisions = {entry["chart"].rpartition("-")[2]: entry["revision"] for entry in helm.history()}
         for step, mode in ((3, MODES[2]), (2, MODES[1]), (1, MODES[0])):
             with Load(f"back to {mode}", address, KEY) as load:
                 outcome = helm.rollback(revisions[f"{step}.0.0"])
             assert outcome.ok, outcome.output
-            assert load.unharmed()
+            assert load.succeeded()
             assert _mode(namespace) == mode
-            namespace.settled()
+            namespace.wait_for_terminating_servers()
             client = Client(address, KEY)
-            assert MORE in client.schema(), mode
+            assert TEAM in client.schema(), mode
             if mode == "read-new-write-both":
-                client.write_schema(MORE)
+                client.write_schema(TEAM)
         with Load(f"back to {OLD}", address, KEY) as load:
             assert helm.rollback(1).ok
-        assert load.unharmed()
-        assert MORE in Client(address, KEY).schema()
+        assert load.succeeded()
+        assert TEAM in Client(address, KEY).schema()
 
 
-def test_a_schema_is_not_in_the_unified_table_unless_it_was_written_to_both(
+def test_unified_table_lacks_a_schema_that_was_not_written_to_both_tables(
     helm: Helm, namespace: Namespace, postgres: None
 ) -> None:
-    """Why a plan says to write the schema again: SpiceDB copies it when it migrates, and not when the mode changes."""
-    one: Any = partial(ServerProps, replicas=1)
-    assert helm.install(on_postgres(OLD, server=one())).ok
+    """A plan tells users to write the schema again, because only a migration copies it, not a change of the mode."""
+    server: Any = partial(ServerProps, replicas=1)
+    assert helm.install(on_postgres(OLD, server=server())).ok
     with relay(namespace) as address:
         Client(address, KEY).write()
-        assert helm.upgrade(on_postgres(server=one(schema_mode=MODES[0]))).ok
-        namespace.settled()
-        Client(address, KEY).write_schema(MORE)
-        assert helm.upgrade(on_postgres(server=one(schema_mode=MODES[1]))).ok
-        assert MORE in Client(address, KEY).schema()
-        assert helm.upgrade(on_postgres(server=one(schema_mode=MODES[2]))).ok
-        namespace.settled()
-        assert MORE not in Client(address, KEY).schema(), "then the caution of the plan is no longer true"
+        assert helm.upgrade(on_postgres(server=server(schema_mode=MODES[0]))).ok
+        namespace.wait_for_terminating_servers()
+        Client(address, KEY).write_schema(TEAM)
+        assert helm.upgrade(on_postgres(server=server(schema_mode=MODES[1]))).ok
+        assert TEAM in Client(address, KEY).schema()
+        assert helm.upgrade(on_postgres(server=server(schema_mode=MODES[2]))).ok
+        namespace.wait_for_terminating_servers()
+        assert TEAM not in Client(address, KEY).schema(), "if this fails, the plan no longer needs its warning"

@@ -1,4 +1,4 @@
-"""NetworkPolicies, where the cluster's network enforces them."""
+"""NetworkPolicies, on clusters that enforce them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _POLICIES = NetworkPolicies(
 )
 
 
-def _reaches(namespace: Namespace, name: str, labels: Mapping[str, str], target: str) -> bool:
-    """Whether a pod with these labels can connect; it waits until the network knows it."""
+def _can_connect(namespace: Namespace, name: str, labels: Mapping[str, str], target: str) -> bool:
+    """Whether a pod with these labels can connect. It waits until the policies apply to the pod."""
     container = {
         "name": "connect",
         "image": "docker.io/library/busybox:1.37",
@@ -43,46 +43,46 @@ def _reaches(namespace: Namespace, name: str, labels: Mapping[str, str], target:
 
     def phase() -> str | None:
         pod = namespace.get("pod", name)
-        found: str = pod["status"]["phase"] if pod else "Pending"
-        return found if found in ("Succeeded", "Failed") else None
+        current: str = pod["status"]["phase"] if pod else "Pending"
+        return current if current in ("Succeeded", "Failed") else None
 
-    return wait(f"the end of {name}", phase) == "Succeeded"
+    return wait(f"pod {name} to finish", phase) == "Succeeded"
 
 
 @pytest.fixture(autouse=True)
 def enforced(namespace: Namespace) -> None:
-    nothing = {"podSelector": {"matchLabels": _DENIED}, "policyTypes": ["Egress"]}
+    deny_egress = {"podSelector": {"matchLabels": _DENIED}, "policyTypes": ["Egress"]}
     kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-    namespace.apply({**kind, "metadata": {"name": "nothing"}, "spec": nothing})
-    if _reaches(namespace, "denied", _DENIED, "kubernetes.default 443"):
-        pytest.skip("this cluster's network enforces no NetworkPolicies")
+    namespace.apply({**kind, "metadata": {"name": "nothing"}, "spec": deny_egress})
+    if _can_connect(namespace, "denied", _DENIED, "kubernetes.default 443"):
+        pytest.skip("this cluster does not enforce NetworkPolicies")
 
 
 def _props(version: str = NEW) -> SpiceDBProps:
     return on_postgres(version, network_policies=_POLICIES, migration=MigrationProps(restart_policy="Never"))
 
 
-def test_what_is_needed_is_let_through_and_nothing_else(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_policies_allow_only_the_required_connections(helm: Helm, namespace: Namespace, postgres: None) -> None:
     installed = helm.install(_props(OLD))
     assert installed.ok, installed.output
     with relay(namespace) as address:
         client = Client(address, KEY)
         client.write()
         assert client.check_many() == {False}
-        with Load("an upgrade between policies", address, KEY) as load:
+        with Load("an upgrade with NetworkPolicies", address, KEY) as load:
             upgraded = helm.upgrade(_props())
         assert upgraded.ok, upgraded.output
-        assert load.unharmed()
+        assert load.succeeded()
         cleanup = selector_labels("spicedb", Component.CLEANUP)
-        assert _reaches(namespace, "client", _CLIENT, "spicedb 50051")
-        assert _reaches(namespace, "cleanup", cleanup, "kubernetes.default 443")
-        assert not _reaches(namespace, "stranger", {}, "spicedb 50051")
-        assert not _reaches(namespace, "reader-of-metrics", _CLIENT, "spicedb 9090")
-        assert not _reaches(namespace, "dispatcher", _CLIENT, "spicedb 50053")
-        assert not _reaches(namespace, "cleanup-of-data", cleanup, "postgres 5432")
+        assert _can_connect(namespace, "client", _CLIENT, "spicedb 50051")
+        assert _can_connect(namespace, "cleanup", cleanup, "kubernetes.default 443")
+        assert not _can_connect(namespace, "stranger", {}, "spicedb 50051")
+        assert not _can_connect(namespace, "reader-of-metrics", _CLIENT, "spicedb 9090")
+        assert not _can_connect(namespace, "dispatcher", _CLIENT, "spicedb 50053")
+        assert not _can_connect(namespace, "cleanup-of-data", cleanup, "postgres 5432")
 
 
-def test_servers_need_the_way_to_each_other(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_servers_fail_without_connections_to_each_other(helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert helm.install(_props()).ok
     policy = namespace.get("networkpolicy", "spicedb")
     assert policy
@@ -91,7 +91,7 @@ def test_servers_need_the_way_to_each_other(helm: Helm, namespace: Namespace, po
     namespace.apply(policy)
     namespace.kubectl("rollout", "restart", "deployment/spicedb")
     namespace.kubectl("rollout", "status", "deployment/spicedb")
-    namespace.settled()
+    namespace.wait_for_terminating_servers()
     with relay(namespace) as address:
         client = Client(address, KEY)
         client.write()

@@ -1,4 +1,4 @@
-"""What is rendered, as a live API server sees it, and the metrics that alerts and dashboard ask for."""
+"""Rendered objects on a live API server, and the metrics that the alerts and the dashboard use."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MATRIX = {name: props for name, props in matrix().items() if name.endswith("-fu
 
 
 @pytest.mark.parametrize("props", _MATRIX.values(), ids=_MATRIX)
-def test_the_api_server_takes_every_object(namespace: Namespace, props: SpiceDBProps) -> None:
-    there = run("kubectl", "api-resources", "--output=name").stdout.split()
+def test_api_server_accepts_every_object(namespace: Namespace, props: SpiceDBProps) -> None:
+    resources = run("kubectl", "api-resources", "--output=name").stdout.split()
     objects = [
         found
         for found in synth(props).objects
-        # A cluster may have the custom resources or not.
-        if not is_custom(found) or any(name.startswith(f"{found['kind'].lower()}s.") for name in there)
+        # The custom resources are optional in a cluster.
+        if not is_custom(found) or any(name.startswith(f"{found['kind'].lower()}s.") for name in resources)
     ]
     assert len(objects) > 10
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
@@ -42,7 +42,7 @@ def test_the_api_server_takes_every_object(namespace: Namespace, props: SpiceDBP
         pytest.param(MARIADB, ON_MARIADB, "mysql", id="mysql"),
     ],
 )
-def test_servers_have_the_metrics_that_are_asked_for(
+def test_servers_export_the_metrics_of_alerts_and_dashboard(
     helm: Helm, namespace: Namespace, database: Database, datastore: Datastore, engine: str
 ) -> None:
     database.start(namespace)

@@ -1,4 +1,4 @@
-"""What is known of releases against the programs themselves."""
+"""The release table compared with the SpiceDB programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .props import NEW, OLD
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
-def test_the_heads_are_those_that_the_program_says(namespace: Namespace, version: str) -> None:
+def test_known_heads_match_the_program(namespace: Namespace, version: str) -> None:
     engines = known_releases().engines
     containers = [
         {
@@ -28,8 +28,8 @@ def test_the_heads_are_those_that_the_program_says(namespace: Namespace, version
         "containers": containers,
     }
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "heads"}, "spec": spec})
-    wait("the programs' end", lambda: (namespace.get("pod", "heads") or {})["status"]["phase"] == "Succeeded")
+    wait("the programs to finish", lambda: (namespace.get("pod", "heads") or {})["status"]["phase"] == "Succeeded")
     for engine, known in engines.items():
-        # Its log, in JSON, comes through the same pipe, in no order.
+        # The output also contains JSON log lines, in any order.
         lines = namespace.kubectl("logs", "heads", f"--container={engine}").splitlines()
         assert [line for line in lines if not line.startswith("{")] == [known.heads[version]], engine

@@ -1,4 +1,4 @@
-"""What servers are told of their datastore and their keys, with the real program."""
+"""Datastore settings and preshared keys, with the SpiceDB program."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .helm import Helm
 from .props import NEW, OLD, ON_MARIADB, ON_POSTGRES, on_postgres
 from .shell import Shell, commands
 
-_GUIDE = ROOT / "docs" / "how-to" / "production.md"
-_FEW = Pool(max_open=4)
+_GUIDE = ROOT / "docs" / "operate" / "production.md"
+_SMALL_POOL = Pool(max_open=4)
 _TUNED: dict[str, Any] = {
     "gc_window": timedelta(hours=1),
     "gc_interval": timedelta(seconds=30),
@@ -40,8 +40,10 @@ _TUNED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("database", "datastore"),
     [
-        pytest.param(POSTGRES, attrs.evolve(ON_POSTGRES, read_pool=_FEW, write_pool=_FEW, **_TUNED), id="postgres"),
-        pytest.param(MARIADB, attrs.evolve(ON_MARIADB, pool=_FEW, **_TUNED), id="mysql"),
+        pytest.param(
+            POSTGRES, attrs.evolve(ON_POSTGRES, read_pool=_SMALL_POOL, write_pool=_SMALL_POOL, **_TUNED), id="postgres"
+        ),
+        pytest.param(MARIADB, attrs.evolve(ON_MARIADB, pool=_SMALL_POOL, **_TUNED), id="mysql"),
     ],
 )
 def test_servers_read_from_replicas(
@@ -50,8 +52,8 @@ def test_servers_read_from_replicas(
     database.start(namespace)
     replicas = ["replica-1", "replica-2"]
     for replica in replicas:
-        database.also(namespace, replica)
-    tuned: Datastore = attrs.evolve(datastore, read_replicas=replicas, read_replica_pool=_FEW)
+        database.add_service(namespace, replica)
+    tuned: Datastore = attrs.evolve(datastore, read_replicas=replicas, read_replica_pool=_SMALL_POOL)
     outcome = helm.install(on_postgres(datastore=tuned))
     assert outcome.ok, outcome.output
     with relay(namespace) as address:
@@ -59,14 +61,14 @@ def test_servers_read_from_replicas(
         client.write()
         assert client.check()
 
-        def answered() -> bool:
+        def all_granted() -> bool:
             try:
                 return all(client.check(consistent=False) for _ in range(20))
             except grpc.RpcError:
-                # So far back there was no schema yet.
+                # The snapshot is older than the schema.
                 return False
 
-        wait("an answer about a moment ago from every server", answered)
+        wait("checks of recent snapshots on every server", all_granted)
     metrics = "".join(map(namespace.metrics, namespace.servers()))
     reads = re.findall(r"^spicedb_datastore_replica_\w+_total (\d+)$", metrics, re.MULTILINE)
     assert sum(map(int, reads)) > 0
@@ -75,52 +77,54 @@ def test_servers_read_from_replicas(
 
 
 @contextmanager
-def _most_connections(namespace: Namespace) -> Iterator[list[int]]:
-    """How many connections PostgreSQL had from servers, looked at all the time."""
+def _count_connections(namespace: Namespace) -> Iterator[list[int]]:
+    """Continuously counts the connections of servers to PostgreSQL, until the context ends."""
     query = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}' AND client_port > 0"
-    found: list[int] = []
+    counts: list[int] = []
     stopped = threading.Event()
 
-    def look() -> None:
+    def count() -> None:
         while not stopped.is_set():
             answer = postgres_query(namespace, query)
             if answer.isdecimal():
-                found.append(int(answer))
+                counts.append(int(answer))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=count)
     thread.start()
     try:
-        yield found
+        yield counts
     finally:
         stopped.set()
         thread.join()
 
 
-def test_a_roll_out_stays_within_the_connections_that_are_counted(helm: Helm, namespace: Namespace) -> None:
-    def at(version: str, connections: int) -> SpiceDBProps:
+def test_roll_out_stays_within_max_connections(helm: Helm, namespace: Namespace) -> None:
+    def props(version: str, connections: int) -> SpiceDBProps:
         datastore = attrs.evolve(
             ON_POSTGRES, max_connections=connections, read_pool=Pool(max_open=6), write_pool=Pool(max_open=3)
         )
         return on_postgres(version, datastore=datastore)
 
-    connections = 9 * at(OLD, 100).roll_out_replicas
-    # What PostgreSQL keeps for its administrators is not for servers; one more reads what is looked at here.
+    connections = 9 * props(OLD, 100).roll_out_replicas
+    # PostgreSQL reserves some connections for administrators. This test needs one more to count.
     arguments = ("postgres", f"-cmax_connections={connections + 4}")
     attrs.evolve(POSTGRES, arguments=arguments).start(namespace)
-    assert helm.install(at(OLD, connections)).ok
+    assert helm.install(props(OLD, connections)).ok
     with relay(namespace) as address:
         Client(address, KEY).write()
-        with _most_connections(namespace) as found, Load("an upgrade with few connections", address, KEY) as load:
-            outcome = helm.upgrade(at(NEW, connections))
+        with _count_connections(namespace) as counts, Load("an upgrade with few connections", address, KEY) as load:
+            outcome = helm.upgrade(props(NEW, connections))
         assert outcome.ok, outcome.output
-        assert load.unharmed()
-    print(f"at most {max(found)} connections of {connections}")
-    assert 2 * 9 < max(found) <= connections
+        assert load.succeeded()
+    print(f"at most {max(counts)} of {connections} connections")
+    assert 2 * 9 < max(counts) <= connections
 
 
-def test_a_key_is_replaced_in_three_roll_outs(helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
-    (beside,) = [step for step in commands(_GUIDE.read_text()) if "next-key" in step]
-    Shell(namespace, tmp_path).run(beside)
+def test_preshared_key_is_replaced_in_three_roll_outs(
+    helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path
+) -> None:
+    (command,) = [step for step in commands(_GUIDE.read_text()) if "next-key" in step]
+    Shell(namespace, tmp_path).run(command)
     secret = namespace.get("secret", "spicedb")
     assert secret
     new = base64.b64decode(secret["data"]["next-key"]).decode()
@@ -132,19 +136,22 @@ def test_a_key_is_replaced_in_three_roll_outs(helm: Helm, namespace: Namespace, 
             attrs.evolve(on_postgres(), preshared_key=preshared_key, other_preshared_keys=list(others))
         )
         assert outcome.ok, outcome.output
-        namespace.settled()
+        namespace.wait_for_terminating_servers()
 
     with relay(namespace) as address:
         Client(address, KEY).write()
-        with Load("the new key is let in", address, KEY) as load:
+        with Load("the new key is allowed", address, KEY) as load:
             roll_out(old_key, new_key)
-        assert load.unharmed()
-        with Load("servers change over, old", address, KEY) as load, Load("new", address, new) as other:
+        assert load.succeeded()
+        with (
+            Load("servers change to the new key, clients with the old one", address, KEY) as load,
+            Load("clients with the new one", address, new) as new_load,
+        ):
             roll_out(new_key, old_key)
-        assert load.unharmed()
-        assert other.unharmed()
-        with Load("the old key is shut out", address, new) as load:
+        assert load.succeeded()
+        assert new_load.succeeded()
+        with Load("the old key is no longer allowed", address, new) as load:
             roll_out(new_key)
-        assert load.unharmed()
+        assert load.succeeded()
         with pytest.raises(grpc.RpcError, match=r"UNAUTHENTICATED|PERMISSION_DENIED"):
             Client(address, KEY).check()

@@ -1,4 +1,4 @@
-"""What the clean-up renders: a Job after each install and upgrade, and the right to remove the migration."""
+"""The clean-up: a Job after each install and upgrade, and its right to delete the migration."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def container(settings: CleanupProps | None = None, **changes: Any) -> Object:
 
 
 def option(command: list[str], name: str) -> str:
-    (found,) = [each for each in command if each.startswith(f"--{name}=")]
+    (found,) = [arg for arg in command if arg.startswith(f"--{name}=")]
     return found.partition("=")[2]
 
 
-def test_the_clean_up_is_these_objects() -> None:
+def test_the_clean_up_has_these_objects() -> None:
     found = cleanup()
     assert found.kinds == ["ServiceAccount", "Role", "RoleBinding", "Job"]
-    assert {each["metadata"]["name"] for each in found.objects} == {"spicedb-migration-cleanup"}
+    assert {manifest["metadata"]["name"] for manifest in found.objects} == {"spicedb-migration-cleanup"}
 
 
 def test_the_job_is_a_hook_after_install_and_upgrade() -> None:
@@ -52,7 +52,7 @@ def test_the_job_is_a_hook_after_install_and_upgrade() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ServiceAccount", "Role", "RoleBinding"])
-def test_its_rights_are_part_of_the_release_and_no_hooks(kind: str) -> None:
+def test_its_rights_are_not_hooks(kind: str) -> None:
     assert "annotations" not in cleanup().one(kind)["metadata"]
 
 
@@ -62,30 +62,34 @@ def test_it_deletes_jobs_with_kubectl() -> None:
 
 
 @pytest.mark.parametrize("name", ["spicedb", "permissions"])
-def test_it_selects_the_migration_of_its_own_release_and_nothing_else(name: str) -> None:
+def test_it_selects_only_the_migration_of_its_release(name: str) -> None:
     found = synth(attrs.evolve(BASE, name=name, labels={"team": "identity"}))
-    selected = dict(
+    selector = dict(
         pair.split("=") for pair in option(found.container("Job", "cleanup")["command"], "selector").split(",")
     )
-    assert selected == {
+    assert selector == {
         "app.kubernetes.io/name": "spicedb",
         "app.kubernetes.io/instance": name,
         "app.kubernetes.io/component": "migration",
     }
-    hit = [each["metadata"]["name"] for each in found.objects if selected.items() <= each["metadata"]["labels"].items()]
-    assert hit == [f"{name}-migration"]
+    selected_names = [
+        manifest["metadata"]["name"]
+        for manifest in found.objects
+        if selector.items() <= manifest["metadata"]["labels"].items()
+    ]
+    assert selected_names == [f"{name}-migration"]
 
 
-def test_it_leaves_failed_migrations_as_evidence() -> None:
+def test_it_keeps_failed_migrations() -> None:
     assert option(container()["command"], "field-selector") == "status.successful=1"
 
 
-def test_it_does_not_wait_for_which_it_has_no_right() -> None:
+def test_it_does_not_wait_for_the_deletion() -> None:
     assert option(container()["command"], "wait") == "false"
 
 
 @pytest.mark.parametrize("name", ["spicedb", "permissions"])
-def test_it_may_list_jobs_and_delete_its_migration_and_nothing_else(name: str) -> None:
+def test_it_may_only_list_jobs_and_delete_its_migration(name: str) -> None:
     found = cleanup(name=name)
     assert found.one("Role")["rules"] == [
         {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list"]},
@@ -93,23 +97,23 @@ def test_it_may_list_jobs_and_delete_its_migration_and_nothing_else(name: str) -
     ]
 
 
-def test_its_rights_are_those_of_its_own_account() -> None:
+def test_its_role_is_bound_to_its_own_account() -> None:
     found = cleanup()
-    own = "spicedb-migration-cleanup"
+    name = "spicedb-migration-cleanup"
     binding = found.one("RoleBinding")
-    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": own}
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": own}]
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name}]
     assert found.one("ServiceAccount")["automountServiceAccountToken"] is False
-    assert found.pod("Job")["serviceAccountName"] == own
+    assert found.pod("Job")["serviceAccountName"] == name
     assert found.pod("Job")["automountServiceAccountToken"] is True
 
 
-def test_its_account_does_not_take_part_in_workload_identity() -> None:
+def test_its_account_has_no_workload_identity() -> None:
     account = cleanup(service_account_annotations={"a": "b"}).one("ServiceAccount")
     assert "annotations" not in account["metadata"]
 
 
-def test_the_job_ends_on_its_own() -> None:
+def test_retries_and_time_of_the_job_are_limited() -> None:
     spec = cleanup().one("Job")["spec"]
     assert spec["backoffLimit"] == 3
     assert spec["activeDeadlineSeconds"] == 120
@@ -117,29 +121,29 @@ def test_the_job_ends_on_its_own() -> None:
     assert cleanup(CleanupProps(active_deadline_seconds=30)).one("Job")["spec"]["activeDeadlineSeconds"] == 30
 
 
-def test_the_image_is_the_one_asked_for_and_not_the_servers() -> None:
+def test_the_image_is_not_the_servers_and_can_be_configured() -> None:
     assert container(image="registry.example.com/spicedb")["image"] == "registry.k8s.io/kubectl:v1.34.4"
     assert container(CleanupProps(image="mirror/kubectl:v1.33.0"))["image"] == "mirror/kubectl:v1.33.0"
 
 
-def test_it_knows_nothing_of_the_datastore() -> None:
+def test_it_has_no_settings_of_the_datastore() -> None:
     assert "env" not in container()
     assert "volumes" not in cleanup().pod("Job")
 
 
-def test_it_has_the_resources_asked_for() -> None:
+def test_its_resources_can_be_configured() -> None:
     assert container()["resources"] == {
         "requests": {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "64Mi"},
         "limits": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "1Gi"},
     }
-    given = Resources(requests={"cpu": "1m"}, limits={"memory": "64Mi"})
-    assert container(CleanupProps(resources=given))["resources"] == {
+    resources = Resources(requests={"cpu": "1m"}, limits={"memory": "64Mi"})
+    assert container(CleanupProps(resources=resources))["resources"] == {
         "requests": {"cpu": "1m"},
         "limits": {"memory": "64Mi"},
     }
 
 
-def test_it_is_placed_as_asked_for() -> None:
+def test_its_pod_can_be_configured() -> None:
     settings = CleanupProps(
         pod_labels={"pod": "yes"},
         pod_annotations={"sidecar.istio.io/inject": "false"},
@@ -158,7 +162,7 @@ def test_it_is_placed_as_asked_for() -> None:
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_the_memory_engine_leaves_nothing_to_clean_up() -> None:
+def test_the_memory_engine_has_no_clean_up() -> None:
     target = chart()
     with pytest.raises(InvalidProps) as caught:
         Cleanup(target, "cleanup", SpiceDBProps(datastore=Memory()))
@@ -166,7 +170,7 @@ def test_the_memory_engine_leaves_nothing_to_clean_up() -> None:
     assert manifests(target).objects == []
 
 
-def test_what_has_no_prop_is_patched() -> None:
+def test_objects_can_be_patched() -> None:
     target = chart()
     Cleanup(target, "cleanup", BASE).job.metadata.add_annotation("example.com/job", "yes")
     assert manifests(target).one("Job")["metadata"]["annotations"]["example.com/job"] == "yes"

@@ -1,4 +1,4 @@
-"""SpiceDB among the cdk8s-plus objects of an app: what it takes from them, and what it gives them."""
+"""SpiceDB in an app with cdk8s-plus objects: what it accepts from them, and what it offers to them."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def imported(scope: cdk8s.Chart, key: str, name: str = "theirs") -> kplus.Secret
     return kplus.SecretValue(secret=kplus.Secret.from_secret_name(scope, f"{name}-{key}", name), key=key)
 
 
-def made(scope: cdk8s.Chart, key: str) -> kplus.SecretValue:
+def created(scope: cdk8s.Chart, key: str) -> kplus.SecretValue:
     secret = kplus.Secret(scope, key, metadata=cdk8s.ApiObjectMetadata(name="ours"), string_data={key: "hunter2"})
     return kplus.SecretValue(secret=secret, key=key)
 
 
-def of(datastore: Any = POSTGRES, **fields: Any) -> SpiceDBProps:
+def props_of(datastore: Any = POSTGRES, **fields: Any) -> SpiceDBProps:
     return SpiceDBProps(version="v1.56.0", datastore=datastore, **fields)
 
 
-def test_secrets_may_be_cdk8s_plus_objects() -> None:
+def test_secret_keys_can_be_cdk8s_plus_objects() -> None:
     target = chart()
-    props = of(
+    props = props_of(
         PostgreSQL(uri=imported(target, "uri"), ca=imported(target, "ca")),
         preshared_key=imported(target, "key"),
         server=ServerProps(env={"TOKEN": imported(target, "token"), "PLAIN": "text"}),
         migration=MigrationProps(datastore_uri=imported(target, "owner")),
     )
-    assert props == of(
+    assert props == props_of(
         PostgreSQL(uri=SecretKey("theirs", "uri"), ca=SecretKey("theirs", "ca")),
         preshared_key=SecretKey("theirs", "key"),
         server=ServerProps(env={"TOKEN": SecretKey("theirs", "token"), "PLAIN": "text"}),
@@ -56,7 +56,7 @@ def test_secrets_may_be_cdk8s_plus_objects() -> None:
 
 
 @pytest.mark.parametrize("engine", [PostgreSQL, MySQL])
-def test_every_secret_of_an_engine_may_be_one(engine: Any) -> None:
+def test_every_secret_key_of_an_engine_can_be_a_cdk8s_plus_object(engine: Any) -> None:
     target = chart()
     fields = {"host": "db", "database": "d", "user": "u"}
     value = imported(target, "value")
@@ -66,24 +66,24 @@ def test_every_secret_of_an_engine_may_be_one(engine: Any) -> None:
     assert Spanner(uri=value, credentials=value).credentials == SecretKey("theirs", "value")
 
 
-def test_service_accounts_may_be_cdk8s_plus_objects() -> None:
+def test_service_accounts_can_be_cdk8s_plus_objects() -> None:
     target = chart()
     account = kplus.ServiceAccount.from_service_account_name(target, "account", "theirs")
-    own = ServerProps(service_account=account)
-    SpiceDB(target, "spicedb", of(server=own, migration=MigrationProps(service_account=account)))
+    server = ServerProps(service_account=account)
+    SpiceDB(target, "spicedb", props_of(server=server, migration=MigrationProps(service_account=account)))
     found = manifests(target)
     assert found.pod("Deployment")["serviceAccountName"] == "theirs"
     assert found.pod("Job", "migration")["serviceAccountName"] == "theirs"
     assert found.one("RoleBinding", "server")["subjects"] == [{"kind": "ServiceAccount", "name": "theirs"}]
-    assert [each["metadata"]["name"] for each in found.all("ServiceAccount")] == ["spicedb-migration-cleanup"]
+    assert [account["metadata"]["name"] for account in found.all("ServiceAccount")] == ["spicedb-migration-cleanup"]
 
 
 @pytest.mark.parametrize("delivery", [Delivery.HELM, Delivery.ARGOCD])
-def test_what_the_migration_needs_is_not_made_by_the_same_app(delivery: Delivery) -> None:
+def test_the_same_app_cannot_create_what_the_migration_needs(delivery: Delivery) -> None:
     target = chart()
     account = kplus.ServiceAccount(target, "account", metadata=cdk8s.ApiObjectMetadata(name="mine"))
-    props = of(
-        PostgreSQL(uri=made(target, "uri")), delivery=delivery, migration=MigrationProps(service_account=account)
+    props = props_of(
+        PostgreSQL(uri=created(target, "uri")), delivery=delivery, migration=MigrationProps(service_account=account)
     )
     with pytest.raises(InvalidProps) as caught:
         SpiceDB(target, "spicedb", props)
@@ -101,24 +101,26 @@ def test_what_the_migration_needs_is_not_made_by_the_same_app(delivery: Delivery
         {"migration": MigrationProps(enabled=False)},
     ],
 )
-def test_where_nothing_runs_before_the_app_it_may_make_them(fields: dict[str, Any]) -> None:
+def test_without_a_hook_the_same_app_can_create_secrets(fields: dict[str, Any]) -> None:
     target = chart()
-    SpiceDB(target, "spicedb", of(PostgreSQL(uri=made(target, "uri")), **fields))
+    SpiceDB(target, "spicedb", props_of(PostgreSQL(uri=created(target, "uri")), **fields))
     assert manifests(target).one("Secret")["metadata"]["name"] == "ours"
 
 
-def test_what_servers_alone_need_may_be_made_by_the_same_app() -> None:
+def test_the_same_app_can_create_what_only_servers_need() -> None:
     target = chart()
     account = kplus.ServiceAccount(target, "account", metadata=cdk8s.ApiObjectMetadata(name="mine"))
-    SpiceDB(target, "spicedb", of(preshared_key=made(target, "key"), server=ServerProps(service_account=account)))
+    SpiceDB(
+        target, "spicedb", props_of(preshared_key=created(target, "key"), server=ServerProps(service_account=account))
+    )
     assert manifests(target).pod("Deployment")["serviceAccountName"] == "mine"
 
 
 @pytest.mark.parametrize("value", ["hunter2", 5, b"hunter2"])
-def test_what_names_no_secret_is_refused_and_not_shown(value: Any) -> None:
+def test_values_that_are_not_secret_keys_are_rejected_and_not_shown(value: Any) -> None:
     fields: dict[str, Any] = {"preshared_key": value, "server": ServerProps(env={"A": value})}
     with pytest.raises(InvalidProps, match="preshared_key") as caught:
-        SpiceDB(chart(), "spicedb", of(PostgreSQL(uri=value), **fields))
+        SpiceDB(chart(), "spicedb", props_of(PostgreSQL(uri=value), **fields))
     assert "hunter2" not in str(caught.value)
 
 
@@ -126,28 +128,28 @@ def test_what_names_no_secret_is_refused_and_not_shown(value: Any) -> None:
     ("props", "field"),
     [
         (
-            of(service_account_annotations={"a": "b"}, server=ServerProps(service_account="theirs")),
+            props_of(service_account_annotations={"a": "b"}, server=ServerProps(service_account="theirs")),
             "service_account_annotations",
         ),
         (
-            of(migration=MigrationProps(service_account="theirs", service_account_annotations={"a": "b"})),
+            props_of(migration=MigrationProps(service_account="theirs", service_account_annotations={"a": "b"})),
             r"migration\.service_account_annotations",
         ),
-        (of(server=ServerProps(service_account="Not A Name")), r"server\.service_account"),
-        (of(migration=MigrationProps(service_account=5)), r"migration\.service_account"),  # type: ignore[arg-type]
+        (props_of(server=ServerProps(service_account="Not A Name")), r"server\.service_account"),
+        (props_of(migration=MigrationProps(service_account=5)), r"migration\.service_account"),  # type: ignore[arg-type]
     ],
 )
-def test_annotations_are_for_accounts_that_are_made_here(props: SpiceDBProps, field: str) -> None:
+def test_invalid_service_accounts_are_rejected(props: SpiceDBProps, field: str) -> None:
     with pytest.raises(InvalidProps, match=f"{field} = "):
         SpiceDB(chart(), "spicedb", props)
 
 
-def test_an_env_that_is_no_mapping_is_refused() -> None:
+def test_an_env_that_is_not_a_mapping_is_rejected() -> None:
     with pytest.raises(InvalidProps, match=r"server\.env"):
-        SpiceDB(chart(), "spicedb", of(server=ServerProps(env=["A=b"])))  # type: ignore[arg-type]
+        SpiceDB(chart(), "spicedb", props_of(server=ServerProps(env=["A=b"])))  # type: ignore[arg-type]
 
 
-# ---------------------------------------------------------------- what it gives
+# ---------------------------------------------------------------- for clients
 
 
 def application(target: cdk8s.Chart, env: dict[str, kplus.EnvValue]) -> kplus.Deployment:
@@ -156,7 +158,9 @@ def application(target: cdk8s.Chart, env: dict[str, kplus.EnvValue]) -> kplus.De
 
 
 def web(target: cdk8s.Chart) -> Object:
-    (found,) = [each for each in manifests(target).all("Deployment") if each["metadata"]["name"] != "spicedb"]
+    (found,) = [
+        deployment for deployment in manifests(target).all("Deployment") if deployment["metadata"]["name"] != "spicedb"
+    ]
     container: Object = found["spec"]["template"]["spec"]["containers"][0]
     return container
 
@@ -164,15 +168,15 @@ def web(target: cdk8s.Chart) -> Object:
 @pytest.mark.parametrize("namespace", [None, "authz"])
 def test_a_client_gets_the_address_and_the_key(namespace: str | None) -> None:
     target = chart(namespace)
-    spicedb = SpiceDB(target, "spicedb", of(preshared_key=SecretKey("api", "token")))
+    spicedb = SpiceDB(target, "spicedb", props_of(preshared_key=SecretKey("api", "token")))
     application(target, spicedb.client_env())
     host = f"spicedb.{namespace}" if namespace else "spicedb"
     assert environment(web(target)) == {"SPICEDB_ENDPOINT": f"{host}:50051", "SPICEDB_TOKEN": ("api", "token")}
 
 
-def test_clients_have_names_of_their_own_and_there_may_be_several() -> None:
+def test_the_variables_of_clients_can_have_other_names() -> None:
     target = chart()
-    spicedb = SpiceDB(target, "spicedb", of(Memory()))
+    spicedb = SpiceDB(target, "spicedb", props_of(Memory()))
     application(target, {**spicedb.client_env(), **spicedb.client_env(endpoint="ZED_ENDPOINT", token="ZED_TOKEN")})
     assert set(environment(web(target))) == {"SPICEDB_ENDPOINT", "SPICEDB_TOKEN", "ZED_ENDPOINT", "ZED_TOKEN"}
 
@@ -180,16 +184,14 @@ def test_clients_have_names_of_their_own_and_there_may_be_several() -> None:
 @pytest.mark.parametrize(
     ("enabled", "address", "ports"), [(False, None, [50051]), (True, "spicedb:8443", [50051, 8443])]
 )
-def test_the_http_gateway_has_an_address_where_it_is_enabled(
-    enabled: bool, address: str | None, ports: list[int]
-) -> None:
-    spicedb = SpiceDB(chart(), "spicedb", of(server=ServerProps(http_enabled=enabled)))
+def test_the_http_gateway_has_an_address_if_it_is_enabled(enabled: bool, address: str | None, ports: list[int]) -> None:
+    spicedb = SpiceDB(chart(), "spicedb", props_of(server=ServerProps(http_enabled=enabled)))
     assert (spicedb.http_address, spicedb.client_ports) == (address, ports)
 
 
-def test_its_pods_are_a_peer_of_network_policies() -> None:
+def test_the_pods_are_a_peer_of_network_policies() -> None:
     target = chart()
-    spicedb = SpiceDB(target, "spicedb", of())
+    spicedb = SpiceDB(target, "spicedb", props_of())
     policy = kplus.NetworkPolicy(target, "policy", selector=application(target, {}))
     policy.add_egress_rule(spicedb.pods, [kplus.NetworkPolicyPort.tcp(50051)])
     assert spicedb.pods is spicedb.pods

@@ -1,4 +1,4 @@
-"""What the migration renders: a Job before each install and upgrade, and its own identity where it needs one."""
+"""The migration: a Job before each install and upgrade, and its own identity if it needs one."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ def test_a_users_annotations_do_not_replace_the_hooks() -> None:
     assert annotations == {**migration().one("Job")["metadata"]["annotations"], "owner": "identity"}
 
 
-def test_the_job_carries_the_migrations_labels() -> None:
+def test_the_job_has_the_migrations_labels() -> None:
     found = migration(MigrationProps(pod_labels={"pod": "yes"}), labels={"team": "identity"}).one("Job")
-    own = {
+    selector = {
         "app.kubernetes.io/name": "spicedb",
         "app.kubernetes.io/instance": "spicedb",
         "app.kubernetes.io/component": "migration",
     }
-    assert found["metadata"]["labels"] == {**own, "team": "identity"}
+    assert found["metadata"]["labels"] == {**selector, "team": "identity"}
     assert found["spec"]["template"]["metadata"]["labels"] == {
-        **own,
+        **selector,
         "app.kubernetes.io/version": "v1.56.0",
         "pod": "yes",
     }
@@ -88,14 +88,14 @@ def test_it_stops_at_the_target(target: str) -> None:
     assert found["command"] == ["spicedb", "migrate", target]
 
 
-def test_it_takes_an_unknown_target_when_told_to() -> None:
+def test_an_unknown_target_can_be_allowed() -> None:
     settings = MigrationProps(target_migration="of-a-fork", allow_unknown_target=True)
     found = container(settings, server=ServerProps(allowed_migrations=["of-a-fork"]))
     assert found["command"] == ["spicedb", "migrate", "of-a-fork"]
 
 
 @pytest.mark.parametrize(("phase", "text"), [("WRITE", "write"), ("READ", "read"), ("COMPLETE", "complete")])
-def test_a_phase_alone_is_the_only_argument(phase: str, text: str) -> None:
+def test_a_phase_without_a_target_is_the_only_argument(phase: str, text: str) -> None:
     found = phased(MigrationProps(target_phase=MigrationPhase[phase]))
     assert found["command"] == ["spicedb", "migrate", f"--phase={text}"]
 
@@ -106,7 +106,7 @@ def test_a_phase_comes_after_the_target(target: str) -> None:
     assert found["command"] == ["spicedb", "migrate", target, "--phase=write"]
 
 
-def test_a_migration_with_nothing_set_runs_with_these_arguments() -> None:
+def test_the_migration_has_these_arguments_by_default() -> None:
     assert container()["args"] == [
         "--log-level=info",
         "--log-format=json",
@@ -120,7 +120,7 @@ def test_a_migration_with_nothing_set_runs_with_these_arguments() -> None:
 )
 def test_the_log_level_is_the_servers_unless_it_has_its_own(own: Any, rendered: str) -> None:
     found = container(MigrationProps(log_level=own), server=ServerProps(log_level="warn"))
-    assert [each for each in found["args"] if each.startswith("--log-level")] == [f"--log-level={rendered}"]
+    assert [arg for arg in found["args"] if arg.startswith("--log-level")] == [f"--log-level={rendered}"]
 
 
 def test_the_log_format_is_the_servers() -> None:
@@ -137,20 +137,20 @@ def test_timeout_and_batch_size_are_arguments() -> None:
     assert {"--migration-timeout=300s", "--migration-backfill-batch-size=250"} <= set(container(settings)["args"])
 
 
-def test_releases_without_a_termination_log_are_not_given_one() -> None:
+def test_releases_without_a_termination_log_have_no_flag_for_it() -> None:
     server = ServerProps(allowed_migrations=())
     args = container(version="v1.21.0", server=server)["args"]
     assert args == ["--log-level=info", "--log-format=json", "--skip-release-check=true"]
 
 
-def test_retries_deadline_and_restart_policy_have_the_defaults() -> None:
+def test_retries_deadline_and_restart_policy_have_defaults() -> None:
     spec = migration().one("Job")["spec"]
     assert spec["backoffLimit"] == 3
     assert spec["activeDeadlineSeconds"] == 600
     assert spec["template"]["spec"]["restartPolicy"] == "OnFailure"
 
 
-def test_retries_deadline_and_restart_policy_are_as_asked_for() -> None:
+def test_retries_deadline_and_restart_policy_can_be_configured() -> None:
     settings = MigrationProps(backoff_limit=0, active_deadline_seconds=7200, restart_policy="Never")
     spec = migration(settings).one("Job")["spec"]
     assert spec["backoffLimit"] == 0
@@ -165,7 +165,7 @@ def test_the_migration_has_the_servers_image(image: str | None) -> None:
 
 
 @pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)
-def test_the_migration_reaches_the_datastore_as_the_servers_do(datastore: Datastore) -> None:
+def test_the_migration_connects_to_the_datastore_as_the_servers_do(datastore: Datastore) -> None:
     found = synth(attrs.evolve(BASE, datastore=datastore))
     servers = environment(found.container("Deployment"))
     servers = {name: value for name, value in servers.items() if "PRESHARED" not in name and "REPLICA" not in name}
@@ -175,7 +175,7 @@ def test_the_migration_reaches_the_datastore_as_the_servers_do(datastore: Datast
     assert own == servers
 
 
-def test_who_expands_the_password_in_a_mysql_uri_differs() -> None:
+def test_spicedb_expands_the_password_of_the_migration_and_kubernetes_that_of_the_servers() -> None:
     found = synth(attrs.evolve(BASE, datastore=ENGINES["mysql-parts"]))
     own, servers = environment(found.container("Job", "migration")), environment(found.container("Deployment"))
     assert own["SPICEDB_DATASTORE_CONN_URI"].startswith("spicedb:${DATASTORE_PASSWORD}@tcp(")
@@ -183,11 +183,11 @@ def test_who_expands_the_password_in_a_mysql_uri_differs() -> None:
 
 
 def _of_datastore(volumes: list[Object] | None) -> list[Object]:
-    return [each for each in volumes or [] if each["name"] == "datastore"]
+    return [volume for volume in volumes or [] if volume["name"] == "datastore"]
 
 
 @pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)
-def test_the_migration_has_the_datastores_files_as_the_servers_do(datastore: Datastore) -> None:
+def test_the_migration_has_the_same_files_of_the_datastore_as_the_servers(datastore: Datastore) -> None:
     found = synth(attrs.evolve(BASE, datastore=datastore))
     servers, own = found.pod("Deployment"), found.pod("Job", "migration")
     assert _of_datastore(own.get("volumes")) == _of_datastore(servers.get("volumes"))
@@ -197,7 +197,7 @@ def test_the_migration_has_the_datastores_files_as_the_servers_do(datastore: Dat
 
 
 @pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)
-def test_the_schemas_owner_connects_with_a_uri_of_its_own(datastore: Datastore) -> None:
+def test_the_migration_can_have_its_own_uri(datastore: Datastore) -> None:
     props = attrs.evolve(
         BASE, datastore=datastore, migration=MigrationProps(datastore_uri=SecretKey("owner", "owner-uri"))
     )
@@ -209,11 +209,11 @@ def test_the_schemas_owner_connects_with_a_uri_of_its_own(datastore: Datastore) 
     assert environment(found.container("Deployment"))["SPICEDB_DATASTORE_CONN_URI"] != ("owner", "owner-uri")
 
 
-def test_the_preshared_key_is_the_servers_alone() -> None:
+def test_the_migration_has_no_preshared_key() -> None:
     assert "SPICEDB_GRPC_PRESHARED_KEY" not in environment(container())
 
 
-def test_without_workload_identity_the_migration_has_no_account_of_its_own() -> None:
+def test_without_workload_identity_the_migration_has_no_account() -> None:
     pod = migration().pod("Job")
     assert "serviceAccountName" not in pod
     assert pod["automountServiceAccountToken"] is False
@@ -228,7 +228,7 @@ def test_without_workload_identity_the_migration_has_no_account_of_its_own() -> 
     ],
     ids=["the release's", "its own", "its own instead"],
 )
-def test_with_workload_identity_its_account_is_there_first(
+def test_with_workload_identity_its_account_is_created_first(
     release: dict[str, str], own: dict[str, str] | None, rendered: dict[str, str]
 ) -> None:
     found = migration(MigrationProps(service_account_annotations=own), service_account_annotations=release)
@@ -244,31 +244,31 @@ def test_with_workload_identity_its_account_is_there_first(
     }
 
 
-def test_an_identity_of_the_migration_alone_leaves_the_servers_account_as_it_is() -> None:
+def test_the_migrations_identity_does_not_change_the_servers_account() -> None:
     found = synth(attrs.evolve(BASE, migration=MigrationProps(service_account_annotations=ROLE)))
     assert "annotations" not in found.one("ServiceAccount", "server")["metadata"]
     assert ROLE.items() <= found.one("ServiceAccount", "migration")["metadata"]["annotations"].items()
 
 
-def test_the_migration_can_go_without_the_releases_identity() -> None:
+def test_the_migration_can_have_no_identity() -> None:
     found = migration(MigrationProps(service_account_annotations={}), service_account_annotations=ROLE)
     assert found.kinds == ["Job"]
     assert "serviceAccountName" not in found.pod("Job")
 
 
-def test_the_migration_has_the_resources_asked_for() -> None:
+def test_its_resources_can_be_configured() -> None:
     assert container()["resources"] == {
         "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"},
         "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
     }
-    given = Resources(requests={"cpu": "2"}, limits={"memory": "4Gi"})
-    assert container(MigrationProps(resources=given))["resources"] == {
+    resources = Resources(requests={"cpu": "2"}, limits={"memory": "4Gi"})
+    assert container(MigrationProps(resources=resources))["resources"] == {
         "requests": {"cpu": "2"},
         "limits": {"memory": "4Gi"},
     }
 
 
-def test_the_migration_is_placed_as_asked_for_and_not_as_the_servers() -> None:
+def test_its_pod_has_its_own_settings_and_not_the_servers() -> None:
     settings = MigrationProps(
         pod_annotations={"sidecar.istio.io/inject": "false"},
         node_selector={"disk": "ssd"},
@@ -283,11 +283,11 @@ def test_the_migration_is_placed_as_asked_for_and_not_as_the_servers() -> None:
     assert pod["affinity"] == {"nodeAffinity": {}}
 
 
-def test_the_migration_pulls_its_image_with_the_secrets_given() -> None:
+def test_the_migration_has_the_image_pull_secrets() -> None:
     assert migration(image_pull_secrets=("a", "b")).pod("Job")["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
 
 
-def test_the_memory_engine_has_nothing_to_migrate() -> None:
+def test_the_memory_engine_has_no_migration() -> None:
     target = chart()
     with pytest.raises(InvalidProps) as caught:
         Migration(target, "migration", SpiceDBProps(datastore=Memory()))
@@ -297,7 +297,7 @@ def test_the_memory_engine_has_nothing_to_migrate() -> None:
     assert manifests(target).objects == []
 
 
-def test_what_has_no_prop_is_patched() -> None:
+def test_objects_can_be_patched() -> None:
     target = chart()
     Migration(target, "migration", BASE).job.metadata.add_annotation("example.com/job", "yes")
     assert manifests(target).one("Job")["metadata"]["annotations"]["example.com/job"] == "yes"

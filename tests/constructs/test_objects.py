@@ -1,4 +1,4 @@
-"""How manifests come into the tree."""
+"""Adding manifests to the construct tree."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ BINDING = {
 }
 
 
-def test_what_is_added_is_what_was_given() -> None:
+def test_objects_are_added_unchanged() -> None:
     target = chart()
     added = add(target, [ACCOUNT, BINDING])
-    assert [each.name for each in added.values()] == ["one", "two"]
+    assert [item.name for item in added.values()] == ["one", "two"]
     assert manifests(target).objects == [ACCOUNT, BINDING]
 
 
-def test_a_charts_namespace_and_labels_are_added() -> None:
+def test_the_charts_namespace_is_added() -> None:
     target = chart(namespace="authz")
     add(target, [ACCOUNT])
     assert manifests(target).one("ServiceAccount")["metadata"]["namespace"] == "authz"
 
 
-def test_fields_are_in_the_order_in_which_they_were_given() -> None:
+def test_fields_keep_their_order() -> None:
     target = chart()
     add(target, [BINDING])
     assert list(manifests(target).one("RoleBinding")) == ["apiVersion", "kind", "metadata", "roleRef", "subjects"]

@@ -1,4 +1,4 @@
-"""What the servers render: Deployment, Service, ServiceAccount, and the right to find each other."""
+"""The servers: Deployment, Services, ServiceAccount, and their right to find each other."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def template(props: SpiceDBProps | None = None, **changes: Any) -> Object:
     return found
 
 
-def test_the_servers_are_these_objects() -> None:
+def test_the_servers_have_these_objects() -> None:
     found = servers()
-    assert [(each["kind"], each["metadata"]["name"]) for each in found.objects] == [
+    assert [(manifest["kind"], manifest["metadata"]["name"]) for manifest in found.objects] == [
         ("ServiceAccount", "spicedb"),
         ("Service", "spicedb"),
         ("Role", "spicedb"),
@@ -65,12 +65,12 @@ def test_the_servers_are_these_objects() -> None:
     ]
 
 
-def test_the_servers_are_no_hooks() -> None:
-    for each in servers().objects:
-        assert not any(key.startswith("helm.sh/") for key in each["metadata"].get("annotations", {}))
+def test_the_objects_of_the_servers_are_not_hooks() -> None:
+    for manifest in servers().objects:
+        assert not any(key.startswith("helm.sh/") for key in manifest["metadata"].get("annotations", {}))
 
 
-def test_servers_with_nothing_set_run_with_these_arguments() -> None:
+def test_servers_have_these_arguments_by_default() -> None:
     assert container()["command"] == ["spicedb", "serve"]
     assert arguments() == [
         "--log-level=info",
@@ -99,10 +99,10 @@ def test_servers_with_nothing_set_run_with_these_arguments() -> None:
 )
 def test_each_setting_is_one_argument(field: str, value: object, argument: str) -> None:
     flag = argument.partition("=")[0]
-    assert [each for each in arguments(**{field: value}) if each.partition("=")[0] == flag] == [argument]
+    assert [arg for arg in arguments(**{field: value}) if arg.partition("=")[0] == flag] == [argument]
 
 
-def test_allowed_migrations_are_one_argument_each() -> None:
+def test_each_allowed_migration_is_one_argument() -> None:
     assert arguments(allowed_migrations=("a", "b"))[-2:] == [
         "--datastore-allowed-migrations=a",
         "--datastore-allowed-migrations=b",
@@ -121,26 +121,26 @@ def test_allowed_migrations_are_one_argument_each() -> None:
 def test_servers_start_on_the_heads_of_later_releases(engine: str, heads: list[str]) -> None:
     args = servers(version="v1.52.0", datastore=ENGINES[engine]).container("Deployment")["args"]
     flag = "--datastore-allowed-migrations="
-    assert [each.removeprefix(flag) for each in args if each.startswith(flag)] == heads
+    assert [arg.removeprefix(flag) for arg in args if arg.startswith(flag)] == heads
 
 
-def test_no_allowed_migrations_are_allowed_where_the_list_is_empty() -> None:
+def test_allowed_migrations_can_be_empty() -> None:
     server = ServerProps(allowed_migrations=())
     args = servers(version="v1.52.0", server=server).container("Deployment")["args"]
-    assert not any("allowed-migrations" in each for each in args)
+    assert not any("allowed-migrations" in arg for arg in args)
 
 
-def test_extra_arguments_come_last_so_that_they_win() -> None:
+def test_extra_arguments_come_last_and_take_precedence() -> None:
     extra = ("--log-level=debug", "--dispatch-max-depth=100")
     assert arguments(extra_args=extra, allowed_migrations=("a",))[-2:] == list(extra)
 
 
-def test_releases_without_a_termination_log_are_not_given_one() -> None:
+def test_releases_without_a_termination_log_have_no_flag_for_it() -> None:
     found = servers(version="v1.21.0", server=ServerProps(allowed_migrations=())).container("Deployment")
-    assert not any("termination-log" in each for each in found["args"])
+    assert not any("termination-log" in arg for arg in found["args"])
 
 
-def test_secrets_and_datastore_are_environment() -> None:
+def test_secrets_and_datastore_are_environment_variables() -> None:
     found = servers(preshared_key=SecretKey("api", "key")).container("Deployment")
     assert environment(found) == {
         "SPICEDB_GRPC_PRESHARED_KEY": ("api", "key"),
@@ -154,7 +154,7 @@ def test_the_preshared_key_is_in_the_secret_of_the_release_by_default() -> None:
     assert environment(found)["SPICEDB_GRPC_PRESHARED_KEY"] == ("permissions", "preshared-key")
 
 
-def test_several_preshared_keys_are_one_list_with_that_of_the_servers_first() -> None:
+def test_several_preshared_keys_are_one_list_that_begins_with_the_servers_key() -> None:
     others = [SecretKey("api", "next"), SecretKey("other", "key")]
     found = servers(preshared_key=SecretKey("api", "key"), other_preshared_keys=others).container("Deployment")
     assert list(environment(found).items())[:4] == [
@@ -165,13 +165,13 @@ def test_several_preshared_keys_are_one_list_with_that_of_the_servers_first() ->
     ]
 
 
-def test_a_reloader_may_restart_the_servers() -> None:
+def test_reloader_can_restart_the_servers() -> None:
     metadata = servers(server=ServerProps(restart_on_secret_change=True)).one("Deployment")["metadata"]
     assert metadata["annotations"] == {"reloader.stakater.com/auto": "true"}
     assert "annotations" not in servers().one("Deployment")["metadata"]
 
 
-def test_own_variables_come_after_the_others_as_text_or_from_a_secret() -> None:
+def test_the_users_variables_come_last_as_text_or_from_a_secret() -> None:
     env = container(env={"GOMAXPROCS": "2", "TOKEN": SecretKey("s", "k")})["env"]
     assert env[-2:] == [
         {"name": "GOMAXPROCS", "value": "2"},
@@ -216,11 +216,11 @@ def test_two_servers_run_by_default_and_are_replaced_one_by_one() -> None:
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
-def test_as_many_servers_run_as_asked_for() -> None:
+def test_the_number_of_servers_can_be_configured() -> None:
     assert servers(server=ServerProps(replicas=7)).one("Deployment")["spec"]["replicas"] == 7
 
 
-def test_readiness_asks_spicedb_and_liveness_only_the_port() -> None:
+def test_readiness_probes_spicedb_and_liveness_only_the_port() -> None:
     found = container()
     assert found["readinessProbe"] == {"grpc": {"port": 50051}, "periodSeconds": 2, "timeoutSeconds": 2}
     liveness = found["livenessProbe"]
@@ -233,7 +233,7 @@ def test_a_server_sleeps_before_it_stops() -> None:
     assert container(pre_stop_sleep_seconds=90)["lifecycle"] == {"preStop": {"sleep": {"seconds": 90}}}
 
 
-def test_a_server_that_need_not_sleep_has_no_hook() -> None:
+def test_a_server_without_a_sleep_has_no_lifecycle_hook() -> None:
     assert "lifecycle" not in container(pre_stop_sleep_seconds=0)
 
 
@@ -250,7 +250,7 @@ def test_kubernetes_waits_until_a_server_has_drained(server: dict[str, Any], sec
     assert servers(server=ServerProps(**server)).pod("Deployment")["terminationGracePeriodSeconds"] == seconds
 
 
-def test_servers_that_dispatch_may_watch_their_own_endpoints_and_nothing_else() -> None:
+def test_servers_with_dispatch_may_only_watch_their_own_endpoints() -> None:
     found = servers()
     assert found.one("Role")["rules"] == [
         {
@@ -268,25 +268,25 @@ def test_servers_that_dispatch_may_watch_their_own_endpoints_and_nothing_else() 
     assert pod["automountServiceAccountToken"] is True
 
 
-def test_servers_that_do_not_dispatch_have_no_rights_no_token_and_no_port_for_it() -> None:
+def test_servers_without_dispatch_have_no_rights_no_token_and_no_port_for_it() -> None:
     found = servers(server=ServerProps(dispatch_enabled=False))
     assert not {"Role", "RoleBinding"} & set(found.kinds)
     assert found.pod("Deployment")["automountServiceAccountToken"] is False
     container = found.container("Deployment")
-    assert not any("dispatch" in each for each in [*container["args"], *(port["name"] for port in container["ports"])])
+    assert not any("dispatch" in name for name in [*container["args"], *(port["name"] for port in container["ports"])])
 
 
 @pytest.mark.parametrize(
     ("server", "port"),
     [({}, "dispatch"), ({"dispatch_tls": DispatchTLS.from_secret("dispatch")}, "dispatch-tls")],
 )
-def test_servers_find_their_own_kind_by_a_service_of_its_own(server: dict[str, Any], port: str) -> None:
+def test_servers_with_and_without_tls_have_separate_services_for_dispatch(server: dict[str, Any], port: str) -> None:
     found = servers(name="permissions", server=ServerProps(**server))
     name = f"permissions-{port}"
     assert f"--dispatch-upstream-addr=kubernetes:///{name}:{port}" in found.container("Deployment")["args"]
     assert found.one("Role")["rules"][0]["resourceNames"] == [name]
     assert {"name": port, "containerPort": 50053} in found.container("Deployment")["ports"]
-    # One port and no more: of pods that do not have it by this name, SpiceDB would take another.
+    # Only one port: with several, SpiceDB would use another port of pods that do not have this one.
     assert found.named("Service", name)["spec"]["ports"] == [{"name": port, "port": 50053, "targetPort": port}]
     assert found.named("Service", name)["spec"]["clusterIP"] == "None"
 
@@ -294,13 +294,13 @@ def test_servers_find_their_own_kind_by_a_service_of_its_own(server: dict[str, A
 @pytest.mark.parametrize(
     "server", [{}, {"dispatch_enabled": False}, {"dispatch_tls": DispatchTLS.from_secret("dispatch")}]
 )
-def test_the_services_of_dispatch_are_there_whatever_servers_do_now(server: dict[str, Any]) -> None:
+def test_both_services_for_dispatch_always_exist(server: dict[str, Any]) -> None:
     objects, usual = servers(server=ServerProps(**server)), servers()
     for name in ("spicedb-dispatch", "spicedb-dispatch-tls"):
         assert objects.named("Service", name) == usual.named("Service", name)
 
 
-def test_the_account_itself_hands_out_no_token() -> None:
+def test_the_account_mounts_no_token_by_default() -> None:
     assert servers().one("ServiceAccount")["automountServiceAccountToken"] is False
 
 
@@ -320,16 +320,18 @@ def test_the_account_has_the_annotations_of_workload_identity() -> None:
         ({"metrics_enabled": False, "dispatch_enabled": False}, {"grpc": 50051}),
     ],
 )
-def test_the_service_has_the_ports_of_the_container_but_dispatch(server: dict[str, Any], ports: dict[str, int]) -> None:
+def test_the_service_has_the_ports_of_the_container_except_dispatch(
+    server: dict[str, Any], ports: dict[str, int]
+) -> None:
     found = servers(server=ServerProps(**server))
     service = found.named("Service", "spicedb")["spec"]
     assert service["type"] == "ClusterIP"
     assert service["ports"] == [{"name": n, "port": p, "targetPort": n} for n, p in ports.items()]
-    own = {port["name"]: port["containerPort"] for port in found.container("Deployment")["ports"]}
-    assert own == {**ports, **({} if "dispatch_enabled" in server else {"dispatch": 50053})}
+    container_ports = {port["name"]: port["containerPort"] for port in found.container("Deployment")["ports"]}
+    assert container_ports == {**ports, **({} if "dispatch_enabled" in server else {"dispatch": 50053})}
 
 
-def test_every_selector_is_the_components_and_selects_the_pods() -> None:
+def test_every_selector_has_the_component_and_selects_the_pods() -> None:
     found = servers(full_props(POSTGRES))
     selector = {**SELECTOR, "app.kubernetes.io/instance": "permissions"}
     deployment = found.one("Deployment")["spec"]
@@ -341,7 +343,7 @@ def test_every_selector_is_the_components_and_selects_the_pods() -> None:
 def test_a_users_labels_are_on_objects_and_pods_but_in_no_selector() -> None:
     server = ServerProps(pod_labels={"pod": "yes"})
     found = servers(labels={"team": "identity"}, server=server)
-    assert all(each["metadata"]["labels"]["team"] == "identity" for each in found.objects)
+    assert all(manifest["metadata"]["labels"]["team"] == "identity" for manifest in found.objects)
     deployment = found.one("Deployment")["spec"]
     assert deployment["template"]["metadata"]["labels"] == {
         **SELECTOR,
@@ -354,13 +356,13 @@ def test_a_users_labels_are_on_objects_and_pods_but_in_no_selector() -> None:
 def test_a_users_annotations_are_on_objects_and_pods() -> None:
     server = ServerProps(pod_annotations={"sidecar.istio.io/inject": "false"})
     found = servers(annotations={"owner": "identity"}, server=server)
-    assert all(each["metadata"]["annotations"] == {"owner": "identity"} for each in found.objects)
+    assert all(manifest["metadata"]["annotations"] == {"owner": "identity"} for manifest in found.objects)
     annotations = found.one("Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert set(annotations) == {"sidecar.istio.io/inject", CHECKSUM}
     assert annotations["sidecar.istio.io/inject"] == "false"
 
 
-def test_the_pods_carry_the_checksum_of_the_migration() -> None:
+def test_the_pods_have_the_checksum_of_the_migration() -> None:
     plain = template()["metadata"]["annotations"][CHECKSUM]
     assert len(plain) == 64
     assert template(migration=MigrationProps(backoff_limit=4))["metadata"]["annotations"][CHECKSUM] != plain
@@ -371,16 +373,16 @@ def test_the_checksum_is_on_the_pods_and_not_on_the_deployment() -> None:
     assert CHECKSUM not in servers(annotations={"a": "b"}).one("Deployment")["metadata"]["annotations"]
 
 
-def test_servers_have_the_resources_asked_for() -> None:
+def test_the_resources_of_servers_can_be_configured() -> None:
     assert container()["resources"] == {
         "requests": {"cpu": "250m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
         "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "1Gi"},
     }
-    given = Resources(requests={"memory": "1Gi"}, limits={"memory": "4Gi"})
-    assert container(resources=given)["resources"] == {"requests": {"memory": "1Gi"}, "limits": {"memory": "4Gi"}}
+    resources = Resources(requests={"memory": "1Gi"}, limits={"memory": "4Gi"})
+    assert container(resources=resources)["resources"] == {"requests": {"memory": "1Gi"}, "limits": {"memory": "4Gi"}}
 
 
-def test_servers_are_placed_as_asked_for() -> None:
+def test_the_pods_of_servers_can_be_configured() -> None:
     affinity: dict[str, object] = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     server = ServerProps(
         node_selector={"disk": "ssd"},
@@ -396,7 +398,7 @@ def test_servers_are_placed_as_asked_for() -> None:
     assert pod["affinity"] == affinity
 
 
-def test_servers_pull_their_image_with_the_secrets_given() -> None:
+def test_servers_have_the_image_pull_secrets() -> None:
     assert servers(image_pull_secrets=("a", "b")).pod("Deployment")["imagePullSecrets"] == [
         {"name": "a"},
         {"name": "b"},
@@ -404,23 +406,23 @@ def test_servers_pull_their_image_with_the_secrets_given() -> None:
     assert "imagePullSecrets" not in servers().pod("Deployment")
 
 
-def test_one_server_alone_serves_from_memory() -> None:
+def test_the_memory_engine_has_one_server() -> None:
     found = servers(SpiceDBProps(datastore=Memory()))
     assert found.kinds == ["ServiceAccount", "Service", "Deployment"]
     assert found.one("Deployment")["spec"]["replicas"] == 1
-    assert not any("dispatch" in each for each in found.container("Deployment")["args"])
+    assert not any("dispatch" in arg for arg in found.container("Deployment")["args"])
     assert environment(found.container("Deployment"))["SPICEDB_DATASTORE_ENGINE"] == "memory"
     assert "annotations" not in found.one("Deployment")["spec"]["template"]["metadata"]
 
 
-def test_an_unknown_version_renders_as_the_newest_does() -> None:
+def test_an_unknown_version_renders_as_the_newest() -> None:
     with pytest.warns(SpiceDBWarning):
         found = servers(version="v9.1.0").container("Deployment")
     assert found["image"] == "ghcr.io/authzed/spicedb:v9.1.0"
     assert found["args"] == arguments()
 
 
-def test_what_has_no_prop_is_patched() -> None:
+def test_objects_can_be_patched() -> None:
     target = chart()
     server = Server(target, "server", SpiceDBProps(datastore=POSTGRES))
     server.deployment.add_json_patch(

@@ -1,4 +1,4 @@
-"""Servers, migration and clean-up together: what they share, and what keeps them apart."""
+"""Servers, migration and clean-up together."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MATRIX = matrix()
 EXAMPLES = pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
 
 
-def test_a_spicedb_is_its_migration_then_its_servers_then_its_clean_up() -> None:
+def test_the_order_is_migration_then_servers_then_clean_up() -> None:
     found = synth(BASE)
-    assert [(each["kind"], each["metadata"]["name"]) for each in found.objects] == [
+    assert [(manifest["kind"], manifest["metadata"]["name"]) for manifest in found.objects] == [
         ("Job", "spicedb-migration"),
         ("ServiceAccount", "spicedb"),
         ("Service", "spicedb"),
@@ -48,11 +48,13 @@ def test_a_spicedb_is_its_migration_then_its_servers_then_its_clean_up() -> None
 
 
 def test_the_two_jobs_are_the_only_hooks() -> None:
-    hooks = [each for each in synth(BASE).objects if "helm.sh/hook" in each["metadata"].get("annotations", {})]
-    assert [each["metadata"]["name"] for each in hooks] == ["spicedb-migration", "spicedb-migration-cleanup"]
+    hooks = [
+        manifest for manifest in synth(BASE).objects if "helm.sh/hook" in manifest["metadata"].get("annotations", {})
+    ]
+    assert [manifest["metadata"]["name"] for manifest in hooks] == ["spicedb-migration", "spicedb-migration-cleanup"]
 
 
-def test_its_parts_are_at_hand() -> None:
+def test_its_parts_are_attributes() -> None:
     spicedb = SpiceDB(chart(), "spicedb", BASE)
     assert spicedb.props is BASE
     assert spicedb.server.deployment.kind == "Deployment"
@@ -63,7 +65,7 @@ def test_its_parts_are_at_hand() -> None:
     assert spicedb.cleanup.job.name == "spicedb-migration-cleanup"
 
 
-def test_memory_needs_one_server_and_nothing_else() -> None:
+def test_the_memory_engine_has_only_one_server() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", SpiceDBProps(datastore=Memory()))
     assert spicedb.migration is None
@@ -72,10 +74,10 @@ def test_memory_needs_one_server_and_nothing_else() -> None:
     assert found.kinds == ["ServiceAccount", "Service", "Deployment"]
     assert found.one("Deployment")["spec"]["replicas"] == 1
     assert "annotations" not in found.one("Deployment")["spec"]["template"]["metadata"]
-    assert not any("dispatch" in each for each in found.container("Deployment")["args"])
+    assert not any("dispatch" in arg for arg in found.container("Deployment")["args"])
 
 
-def test_without_a_migration_there_is_nothing_to_clean_up() -> None:
+def test_without_a_migration_there_is_no_clean_up() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", attrs.evolve(BASE, migration=MigrationProps(enabled=False)))
     assert spicedb.migration is None
@@ -85,26 +87,26 @@ def test_without_a_migration_there_is_nothing_to_clean_up() -> None:
     assert found.all(component="cleanup") == []
 
 
-def test_a_migration_can_stay_where_it_is() -> None:
+def test_the_clean_up_can_be_disabled() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", attrs.evolve(BASE, cleanup=CleanupProps(enabled=False)))
     assert spicedb.cleanup is None
     found = manifests(target)
-    assert [each["metadata"]["name"] for each in found.all("Job")] == ["spicedb-migration"]
+    assert [job["metadata"]["name"] for job in found.all("Job")] == ["spicedb-migration"]
     assert found.all(component="cleanup") == []
 
 
-def test_migration_and_clean_up_stand_alone() -> None:
+def test_migration_and_clean_up_can_be_used_alone() -> None:
     target = chart()
     Migration(target, "migration", BASE)
     Cleanup(target, "cleanup", BASE)
-    alone, whole = manifests(target).objects, synth(BASE)
-    assert alone == [*whole.all(component="migration"), *whole.all(component="cleanup")]
+    parts, whole = manifests(target).objects, synth(BASE)
+    assert parts == [*whole.all(component="migration"), *whole.all(component="cleanup")]
 
 
-def test_props_are_checked_wherever_they_are_used() -> None:
+def test_every_construct_checks_its_props() -> None:
     class Authz(cdk8s.Chart):
-        """A chart of somebody's own, which keeps what it was given."""
+        """A chart of an app, which has an attribute ``props`` as well."""
 
         def __init__(self, scope: Construct, props: SpiceDBProps) -> None:
             super().__init__(scope, "authz")
@@ -121,15 +123,15 @@ def test_props_are_checked_wherever_they_are_used() -> None:
 
 def test_two_spicedbs_in_one_chart_share_nothing() -> None:
     found = synth(BASE, attrs.evolve(BASE, name="other", server=ServerProps(replicas=3)))
-    names = [(each["kind"], each["metadata"]["name"]) for each in found.objects]
+    names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in found.objects]
     assert len(names) == len(set(names)) == 26
-    pods = [each["metadata"]["labels"] for each in found.templates]
+    pods = [template["metadata"]["labels"] for template in found.templates]
     for name in ("spicedb", "other"):
         selector = found.named("Service", name)["spec"]["selector"]
         assert [pod["app.kubernetes.io/instance"] for pod in pods if selector.items() <= pod.items()] == [name]
 
 
-def test_two_spicedbs_render_as_each_would_alone() -> None:
+def test_two_spicedbs_render_as_each_does_alone() -> None:
     other = attrs.evolve(BASE, name="other")
     assert synth(BASE, other).objects == [*synth(BASE).objects, *synth(other).objects]
 
@@ -142,7 +144,7 @@ def test_two_spicedbs_render_as_each_would_alone() -> None:
         ("spicedb", "identity", "spicedb.identity:50051"),
     ],
 )
-def test_clients_find_it_at_its_address(name: str, namespace: str | None, address: str) -> None:
+def test_its_address_is_that_of_its_service(name: str, namespace: str | None, address: str) -> None:
     target = chart(namespace)
     spicedb = SpiceDB(target, "id", attrs.evolve(BASE, name=name))
     assert spicedb.grpc_address == address
@@ -151,16 +153,18 @@ def test_clients_find_it_at_its_address(name: str, namespace: str | None, addres
     assert address.endswith(f":{ports['grpc']}")
 
 
-def test_its_labels_select_the_servers_pods_alone() -> None:
+def test_its_labels_select_only_the_servers_pods() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", BASE)
     found = manifests(target)
     assert spicedb.labels == found.named("Service", "spicedb")["spec"]["selector"]
-    hit = [each["metadata"]["labels"] for each in found.templates]
-    assert [each["app.kubernetes.io/component"] for each in hit if spicedb.labels.items() <= each.items()] == ["server"]
+    pods = [template["metadata"]["labels"] for template in found.templates]
+    assert [labels["app.kubernetes.io/component"] for labels in pods if spicedb.labels.items() <= labels.items()] == [
+        "server"
+    ]
 
 
-def test_an_app_that_embeds_it_patches_what_has_no_prop() -> None:
+def test_an_app_can_patch_its_objects() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", BASE)
     spicedb.server.deployment.add_json_patch(
@@ -169,7 +173,7 @@ def test_an_app_that_embeds_it_patches_what_has_no_prop() -> None:
     )
     spec = manifests(target).one("Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"]["maxSurge"] == "50%"
-    assert [each["name"] for each in spec["template"]["spec"]["containers"]] == ["spicedb", "proxy"]
+    assert [container["name"] for container in spec["template"]["spec"]["containers"]] == ["spicedb", "proxy"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_an_app_that_embeds_it_patches_what_has_no_prop() -> None:
     [{"name": "Not a name"}, {"server": ServerProps(replicas=0)}, {"cleanup": CleanupProps(image="kubectl")}],
     ids=lambda broken: next(iter(broken)),
 )
-def test_props_that_are_refused_add_nothing(broken: dict[str, Any]) -> None:
+def test_invalid_props_add_nothing(broken: dict[str, Any]) -> None:
     target = chart()
     with pytest.raises(InvalidProps):
         SpiceDB(target, "spicedb", attrs.evolve(BASE, **broken))
@@ -186,27 +190,35 @@ def test_props_that_are_refused_add_nothing(broken: dict[str, Any]) -> None:
 
 
 @EXAMPLES
-def test_no_job_ends_up_behind_the_service(props: SpiceDBProps) -> None:
+def test_services_select_no_pods_of_jobs(props: SpiceDBProps) -> None:
     found = synth(props)
-    behind = [each for each in found.objects if "template" in each.get("spec", {})]
+    with_pods = [manifest for manifest in found.objects if "template" in manifest.get("spec", {})]
     for service in found.all("Service"):
         selector = service["spec"]["selector"].items()
-        hit = [each["kind"] for each in behind if selector <= each["spec"]["template"]["metadata"]["labels"].items()]
-        assert hit == ["Deployment"]
+        selected = [
+            manifest["kind"]
+            for manifest in with_pods
+            if selector <= manifest["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert selected == ["Deployment"]
 
 
 @EXAMPLES
-def test_every_account_that_a_pod_names_is_there(props: SpiceDBProps) -> None:
+def test_every_account_of_a_pod_exists(props: SpiceDBProps) -> None:
     found = synth(props)
-    named = {each["spec"]["serviceAccountName"] for each in found.templates if "serviceAccountName" in each["spec"]}
-    assert named == {each["metadata"]["name"] for each in found.all("ServiceAccount")}
+    named = {
+        template["spec"]["serviceAccountName"]
+        for template in found.templates
+        if "serviceAccountName" in template["spec"]
+    }
+    assert named == {account["metadata"]["name"] for account in found.all("ServiceAccount")}
 
 
 @EXAMPLES
-def test_no_object_holds_the_value_of_a_secret(props: SpiceDBProps) -> None:
+def test_there_are_no_secrets(props: SpiceDBProps) -> None:
     assert "Secret" not in synth(props).kinds
 
 
-def test_the_same_props_render_the_same_every_time() -> None:
+def test_the_same_props_always_render_the_same() -> None:
     for props in MATRIX.values():
         assert synth(props).objects == synth(props).objects

@@ -266,7 +266,7 @@ def test_the_notes_say_what_was_installed_and_how_to_go_on(chart: Callable[[Spic
         "SpiceDB (ghcr.io/authzed/spicedb:v1.56.0) on postgres: 2 servers",
         "spicedb.authz:50051",
         "kubectl port-forward service/spicedb 50051 --namespace authz",
-        "Secret api holds as token",
+        "Clients authenticate with the key in Secret api, key token.",
         "kubectl logs job/spicedb-migration --namespace authz",
         "kubectl get job spicedb-migration --namespace authz",
         CHECKSUM,
@@ -275,12 +275,29 @@ def test_the_notes_say_what_was_installed_and_how_to_go_on(chart: Callable[[Spic
         assert said in text
     assert "WARNING" not in text
     assert "{{" not in text
+    assert "\n\n\n" not in text
+
+
+def test_the_notes_and_the_readme_help_with_a_failed_migration(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(BASE)
+    namespaces = {notes(folder): "--namespace authz", (folder / "README.md").read_text(): "--namespace NAMESPACE"}
+    for text, namespace in namespaces.items():
+        for command in (
+            f"kubectl describe job spicedb-migration {namespace}",
+            f"kubectl get events {namespace} --sort-by .lastTimestamp",
+            f"kubectl describe secret api database {namespace}",
+            f"kubectl delete job spicedb-migration {namespace} --ignore-not-found",
+            "--dry-run=server",
+            "--set migrations.targetMigration=REVISION",
+        ):
+            assert command in text
+        assert "docs/upgrade/migrations.md" in text
 
 
 @pytest.mark.parametrize(
     ("props", "values", "says"),
     [
-        (BASE, {"image": {"tag": "v1.57.0"}}, "the image is v1.57.0, and this chart was written for v1.56.0"),
+        (BASE, {"image": {"tag": "v1.57.0"}}, "the image is v1.57.0, but this chart was written for v1.56.0"),
         (BASE, {"migrations": {"targetPhase": "read"}}, "has `migrate --phase`"),
         (SPECIAL["phase"], {}, "For --phase=read set"),
         (of(version="v9.0.0"), {}, "v9.0.0 is not among the releases"),
@@ -297,10 +314,11 @@ def test_the_notes_warn_of_what_deserves_it(
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"migrations": {"enabled": False}}, "was not migrated"),
+        ({"migrations": {"enabled": False}}, "The migration is disabled"),
         ({"migrations": {"cleanup": {"enabled": False}}}, "The Job stays until the next release."),
-        ({"migrations": {"restartPolicy": "Never"}}, "one that failed stays.\n"),
-        ({"migrations": {"targetMigration": "add-caveats"}}, "was migrated to add-caveats"),
+        ({"migrations": {"restartPolicy": "Never"}}, "A failed one stays.\n"),
+        ({"migrations": {"targetMigration": "add-caveats"}}, "was migrated to revision add-caveats before"),
+        ({"migrations": {"targetPhase": "write"}}, "was migrated through phase write before"),
         ({"replicas": 1}, "1 server,"),
     ],
 )
@@ -315,7 +333,7 @@ def test_the_notes_say_what_dispatch_and_tests_need(chart: Callable[[SpiceDBProp
     server = ServerProps(dispatch_tls=DispatchTLS.from_secret("dispatch"))
     text, plain = notes(chart(of(server=server, test=test))), notes(chart(BASE))
     for said in (
-        "a certificate that has to hold the name\nspicedb-dispatch-tls.authz;",
+        "must contain the DNS name\nspicedb-dispatch-tls.authz.\n",
         "  helm test release --namespace authz\n",
     ):
         assert said in text

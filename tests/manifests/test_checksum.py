@@ -1,4 +1,4 @@
-"""The checksum that restarts the servers: it follows the migration settings and nothing else."""
+"""The checksum that restarts the servers. It changes only with the settings of the migration."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ CHECKSUM = "checksum/migration-config"
 MORE = Resources(requests={"cpu": "2", "memory": "2Gi"}, limits={"cpu": "4", "memory": "4Gi"})
 
 
-def names(kind: Any) -> list[str]:
+def field_names(kind: Any) -> list[str]:
     return [field.name for field in attrs.fields(kind)]
 
 
-def differing(kind: Any, name: str) -> Any:
-    """Props of which one differs from its default."""
+def changed(kind: Any, name: str) -> Any:
+    """Props with one field that is not at its default."""
     props = kind(**sample(kind, name))
     assert getattr(props, name) != getattr(kind(), name), "a sample must differ from the default"
     return props
 
 
-def template_annotations(**given: Any) -> dict[str, str]:
-    props = SpiceDBProps(**{"version": "v1.56.0", "datastore": PostgreSQL(uri=SecretKey("db", "uri")), **given})
+def template_annotations(**fields: Any) -> dict[str, str]:
+    props = SpiceDBProps(**{"version": "v1.56.0", "datastore": PostgreSQL(uri=SecretKey("db", "uri")), **fields})
     objects = cdk8s.Testing.synth(SpiceDBChart(cdk8s.Testing.app(), "chart", props))
     [deployment] = [found for found in objects if found["kind"] == "Deployment"]
     return dict(deployment["spec"]["template"]["metadata"].get("annotations", {}))
@@ -54,23 +54,23 @@ def template_annotations(**given: Any) -> dict[str, str]:
 DEFAULT = migration_checksum(MigrationProps())
 
 
-def test_a_checksum_is_a_sha256() -> None:
+def test_the_checksum_is_a_sha256_digest() -> None:
     assert len(DEFAULT) == 64
     assert set(DEFAULT) <= set("0123456789abcdef")
 
 
-@pytest.mark.parametrize("name", names(MigrationProps))
-def test_every_migration_setting_counts(name: str) -> None:
-    assert migration_checksum(differing(MigrationProps, name)) != DEFAULT
+@pytest.mark.parametrize("name", field_names(MigrationProps))
+def test_every_migration_setting_changes_the_checksum(name: str) -> None:
+    assert migration_checksum(changed(MigrationProps, name)) != DEFAULT
 
 
-def test_no_two_settings_share_a_checksum() -> None:
-    checksums = {migration_checksum(differing(MigrationProps, name)) for name in names(MigrationProps)}
-    assert len(checksums | {DEFAULT}) == len(names(MigrationProps)) + 1
+def test_different_settings_have_different_checksums() -> None:
+    checksums = {migration_checksum(changed(MigrationProps, name)) for name in field_names(MigrationProps)}
+    assert len(checksums | {DEFAULT}) == len(field_names(MigrationProps)) + 1
 
 
-@pytest.mark.parametrize("name", names(MigrationProps))
-def test_a_default_that_is_written_out_counts_as_the_default(name: str) -> None:
+@pytest.mark.parametrize("name", field_names(MigrationProps))
+def test_an_explicit_default_does_not_change_the_checksum(name: str) -> None:
     assert migration_checksum(MigrationProps(**{name: getattr(MigrationProps(), name)})) == DEFAULT
 
 
@@ -86,7 +86,7 @@ def test_a_default_that_is_written_out_counts_as_the_default(name: str) -> None:
         ({"pod_labels": {"team": ""}}, {}),
     ],
 )
-def test_different_values_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_different_values_have_different_checksums(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert migration_checksum(MigrationProps(**one)) != migration_checksum(MigrationProps(**other))
 
 
@@ -110,7 +110,7 @@ def test_different_values_differ(one: dict[str, Any], other: dict[str, Any]) -> 
     ],
     ids=["key order", "nested order", "resources", "argument order", "list", "unit", "mapping", "empty mapping"],
 )
-def test_the_same_settings_have_the_same_checksum(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_equal_settings_have_the_same_checksum(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert migration_checksum(MigrationProps(**one)) == migration_checksum(MigrationProps(**other))
 
 
@@ -125,7 +125,7 @@ print(migration_checksum(MigrationProps(
 """
 
 
-def test_another_process_comes_to_the_same_checksum() -> None:
+def test_other_processes_compute_the_same_checksum() -> None:
     expected = migration_checksum(
         MigrationProps(
             target_phase=MigrationPhase.WRITE,
@@ -146,28 +146,28 @@ def test_another_process_comes_to_the_same_checksum() -> None:
         assert ran.stdout.strip() == expected
 
 
-def test_the_pod_template_carries_it_beside_the_users_annotations() -> None:
+def test_the_pod_template_has_the_checksum_and_the_users_annotations() -> None:
     migration = MigrationProps(backoff_limit=1)
-    given = template_annotations(migration=migration, server=ServerProps(pod_annotations={"note": "mine"}))
-    assert given == {"note": "mine", CHECKSUM: migration_checksum(migration)}
+    annotations = template_annotations(migration=migration, server=ServerProps(pod_annotations={"note": "mine"}))
+    assert annotations == {"note": "mine", CHECKSUM: migration_checksum(migration)}
 
 
-def test_the_pod_template_follows_the_migration() -> None:
+def test_the_pod_template_changes_with_the_migration() -> None:
     assert template_annotations() == {CHECKSUM: DEFAULT}
     assert template_annotations(migration=MigrationProps(enabled=False))[CHECKSUM] != DEFAULT
 
 
-@pytest.mark.parametrize("name", names(ServerProps))
-def test_no_server_setting_counts(name: str) -> None:
+@pytest.mark.parametrize("name", field_names(ServerProps))
+def test_server_settings_do_not_change_the_checksum(name: str) -> None:
     version = "v1.14.0" if name == "datastore_migration_phase" else "v1.56.0"
-    assert template_annotations(version=version, server=differing(ServerProps, name))[CHECKSUM] == DEFAULT
+    assert template_annotations(version=version, server=changed(ServerProps, name))[CHECKSUM] == DEFAULT
 
 
-@pytest.mark.parametrize("name", names(CleanupProps))
-def test_no_cleanup_setting_counts(name: str) -> None:
-    assert template_annotations(cleanup=differing(CleanupProps, name))[CHECKSUM] == DEFAULT
+@pytest.mark.parametrize("name", field_names(CleanupProps))
+def test_cleanup_settings_do_not_change_the_checksum(name: str) -> None:
+    assert template_annotations(cleanup=changed(CleanupProps, name))[CHECKSUM] == DEFAULT
 
 
-@pytest.mark.parametrize("given", [{}, {"pod_annotations": {"note": "mine"}}])
-def test_memory_has_no_checksum(given: dict[str, Any]) -> None:
-    assert template_annotations(datastore=Memory(), server=ServerProps(**given)) == given.get("pod_annotations", {})
+@pytest.mark.parametrize("server", [{}, {"pod_annotations": {"note": "mine"}}])
+def test_the_memory_engine_has_no_checksum(server: dict[str, Any]) -> None:
+    assert template_annotations(datastore=Memory(), server=ServerProps(**server)) == server.get("pod_annotations", {})

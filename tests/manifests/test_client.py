@@ -1,4 +1,4 @@
-"""The Jobs that are clients of the servers: the schema's, and that of `helm test`."""
+"""Jobs that connect to the servers: one writes the schema, one runs for `helm test`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.synth import POSTGRES, Manifests, Object, environment, synth
 TEXT = "definition user {}\n\ndefinition document {\n  relation reader: user\n}\n"
 SCHEMA = SchemaProps(text=TEXT)
 TEST = PermissionTest(resource="document", permission="read", subject="user")
-ON_TLS = ServerProps(grpc_tls=TLS.from_secret("grpc"))
+WITH_TLS = ServerProps(grpc_tls=TLS.from_secret("grpc"))
 
 
-def found(**given: Any) -> Manifests:
-    return synth(SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **given}))
+def render(**fields: Any) -> Manifests:
+    return synth(SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **fields}))
 
 
 def arguments(objects: Manifests, component: str) -> list[str]:
@@ -35,14 +35,14 @@ def arguments(objects: Manifests, component: str) -> list[str]:
     return args
 
 
-def test_nothing_is_written_or_tested_unless_asked_for() -> None:
+def test_there_is_no_schema_and_no_test_by_default() -> None:
     assert not {"schema", "test"} & {
-        each["metadata"]["labels"]["app.kubernetes.io/component"] for each in found().objects
+        manifest["metadata"]["labels"]["app.kubernetes.io/component"] for manifest in render().objects
     }
 
 
-def test_the_schema_is_a_file_that_a_job_writes() -> None:
-    objects = found(schema=SCHEMA)
+def test_a_job_writes_the_schema_from_a_file() -> None:
+    objects = render(schema=SCHEMA)
     assert objects.one("ConfigMap", "schema")["data"] == {"schema.zed": TEXT}
     container, pod = objects.container("Job", "schema"), objects.pod("Job", "schema")
     assert container["command"] == ["zed", "schema", "write", "/etc/spicedb/schema/schema.zed"]
@@ -50,23 +50,23 @@ def test_the_schema_is_a_file_that_a_job_writes() -> None:
     assert pod["volumes"] == [{"name": "schema", "configMap": {"name": "spicedb-schema"}}]
 
 
-def test_the_schema_is_written_once_the_servers_are_up_and_before_the_clean_up() -> None:
-    objects = found(schema=SCHEMA)
-    own, cleanup = (objects.one("Job", name)["metadata"]["annotations"] for name in ("schema", "cleanup"))
-    assert own["helm.sh/hook"] == cleanup["helm.sh/hook"] == "post-install,post-upgrade"
-    assert int(own["helm.sh/hook-weight"]) < int(cleanup["helm.sh/hook-weight"])
-    assert own["helm.sh/hook-output-log-policy"] == "hook-failed"
+def test_the_schema_job_runs_after_the_servers_and_before_the_clean_up() -> None:
+    objects = render(schema=SCHEMA)
+    schema, cleanup = (objects.one("Job", name)["metadata"]["annotations"] for name in ("schema", "cleanup"))
+    assert schema["helm.sh/hook"] == cleanup["helm.sh/hook"] == "post-install,post-upgrade"
+    assert int(schema["helm.sh/hook-weight"]) < int(cleanup["helm.sh/hook-weight"])
+    assert schema["helm.sh/hook-output-log-policy"] == "hook-failed"
     assert "helm.sh/hook" not in objects.one("ConfigMap", "schema")["metadata"].get("annotations", {})
 
 
-def test_with_argo_cd_it_is_a_hook_too() -> None:
-    job = found(schema=SCHEMA, delivery=Delivery.ARGOCD).one("Job", "schema")
+def test_the_schema_job_is_a_hook_with_argo_cd() -> None:
+    job = render(schema=SCHEMA, delivery=Delivery.ARGOCD).one("Job", "schema")
     assert job["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "PostSync"
 
 
-def test_with_kubectl_another_schema_is_another_job_that_waits_for_the_migration() -> None:
+def test_with_kubectl_each_schema_has_a_job_that_waits_for_the_migration() -> None:
     def job(text: str) -> Object:
-        return found(schema=SchemaProps(text=text), delivery=Delivery.KUBECTL).one("Job", "schema")
+        return render(schema=SchemaProps(text=text), delivery=Delivery.KUBECTL).one("Job", "schema")
 
     one, other = job(TEXT), job(TEXT + "\n")
     assert one["metadata"]["name"] != other["metadata"]["name"]
@@ -75,37 +75,37 @@ def test_with_kubectl_another_schema_is_another_job_that_waits_for_the_migration
     assert one["spec"]["ttlSecondsAfterFinished"] > 0
 
 
-def test_servers_are_never_told_of_it() -> None:
-    plain, with_schema = found(), found(schema=SCHEMA)
+def test_the_schema_does_not_change_the_servers() -> None:
+    plain, with_schema = render(), render(schema=SCHEMA)
     assert plain.one("Deployment") == with_schema.one("Deployment")
 
 
-def test_the_key_is_a_variable_and_never_an_argument() -> None:
-    objects = found(schema=SCHEMA, test=TEST, preshared_key=SecretKey("api", "key"))
+def test_the_preshared_key_is_a_variable_and_not_an_argument() -> None:
+    objects = render(schema=SCHEMA, test=TEST, preshared_key=SecretKey("api", "key"))
     for component in ("schema", "test"):
         container = objects.container("Job", component)
         assert {"name": "ZED_TOKEN", "valueFrom": {"secretKeyRef": {"name": "api", "key": "key"}}} in container["env"]
-        assert not any("token" in each for each in container["args"])
+        assert not any("token" in arg for arg in container["args"])
     assert environment(objects.container("Job", "schema")) == {"ZED_TOKEN": ("api", "key")}
 
 
 @pytest.mark.parametrize("component", ["schema", "test"])
-def test_it_speaks_as_the_servers_do(component: str) -> None:
-    assert arguments(found(schema=SCHEMA, test=TEST), component) == [
+def test_clients_use_tls_if_the_servers_do(component: str) -> None:
+    assert arguments(render(schema=SCHEMA, test=TEST), component) == [
         "--endpoint=spicedb:50051",
         "--insecure",
         "--skip-version-check",
         "--log-format=json",
     ]
-    assert "--insecure" not in arguments(found(schema=SCHEMA, test=TEST, server=ON_TLS), component)
+    assert "--insecure" not in arguments(render(schema=SCHEMA, test=TEST, server=WITH_TLS), component)
 
 
 @pytest.mark.parametrize("component", ["schema", "test"])
-def test_it_checks_the_servers_certificate(component: str) -> None:
-    given: dict[str, Any] = {"ca": SecretKey("grpc", "ca.crt"), "hostname": "spicedb.authz.svc"}
-    schema = SchemaProps(text=TEXT, **given)
-    test = PermissionTest(resource="document", permission="read", subject="user", **given)
-    objects = found(schema=schema, test=test, server=ON_TLS)
+def test_clients_verify_the_servers_certificate(component: str) -> None:
+    tls: dict[str, Any] = {"ca": SecretKey("grpc", "ca.crt"), "hostname": "spicedb.authz.svc"}
+    schema = SchemaProps(text=TEXT, **tls)
+    test = PermissionTest(resource="document", permission="read", subject="user", **tls)
+    objects = render(schema=schema, test=test, server=WITH_TLS)
     assert arguments(objects, component)[1:3] == [
         "--certificate-path=/etc/spicedb/ca/ca.crt",
         "--hostname-override=spicedb.authz.svc",
@@ -114,8 +114,8 @@ def test_it_checks_the_servers_certificate(component: str) -> None:
     assert "/etc/spicedb/ca" in folders
 
 
-def test_helm_test_makes_checks_of_many_resources() -> None:
-    job = found(test=TEST).one("Job", "test")
+def test_helm_test_checks_many_resources() -> None:
+    job = render(test=TEST).one("Job", "test")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "test"
     spec = job["spec"]
     assert (spec["completionMode"], spec["completions"], spec["backoffLimit"]) == ("Indexed", 16, 0)
@@ -132,8 +132,8 @@ def test_helm_test_makes_checks_of_many_resources() -> None:
     assert container["env"][0]["name"] == "JOB_COMPLETION_INDEX"
 
 
-def test_its_pods_reach_the_servers_alone() -> None:
-    objects = found(schema=SCHEMA, test=TEST, network_policies=NetworkPolicies(clients=[]))
+def test_the_pods_of_clients_reach_only_the_servers() -> None:
+    objects = render(schema=SCHEMA, test=TEST, network_policies=NetworkPolicies(clients=[]))
     servers = objects.one("NetworkPolicy", "server")["spec"]["ingress"][0]["from"]
     [selector] = [peer["podSelector"]["matchLabels"] for peer in servers]
     for component in ("schema", "test"):
@@ -144,12 +144,12 @@ def test_its_pods_reach_the_servers_alone() -> None:
         assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == [53, 53, 50051]
 
 
-def test_the_memory_engine_is_given_a_schema_too() -> None:
-    assert found(datastore=Memory(), schema=SCHEMA).one("Job", "schema")
+def test_the_memory_engine_can_have_a_schema() -> None:
+    assert render(datastore=Memory(), schema=SCHEMA).one("Job", "schema")
 
 
 @pytest.mark.parametrize(
-    ("given", "field", "allowed"),
+    ("fields", "field", "allowed"),
     [
         ({"schema": TEXT}, "schema", "SchemaProps(text=…)"),
         ({"schema": SchemaProps(text=" \n")}, "schema.text", "not empty"),
@@ -173,12 +173,12 @@ def test_the_memory_engine_is_given_a_schema_too() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], field: str, allowed: str) -> None:
-    [problem] = problems(SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **given}))
+def test_invalid_values_are_rejected(fields: dict[str, Any], field: str, allowed: str) -> None:
+    [problem] = problems(SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **fields}))
     assert problem.field == field
     assert allowed in problem.allowed
 
 
-def test_the_memory_engine_may_be_bootstrapped() -> None:
+def test_the_memory_engine_can_use_bootstrap_files() -> None:
     server = ServerProps(extra_args=["--datastore-bootstrap-files=/schema.yaml"])
     assert not list(problems(SpiceDBProps(datastore=Memory(), server=server)))

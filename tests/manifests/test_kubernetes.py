@@ -1,4 +1,4 @@
-"""Everything that is rendered against the schemas of the oldest and the newest Kubernetes that is supported."""
+"""Validates all objects against the schemas of the oldest and the newest supported Kubernetes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _validate(text: str, version: str) -> None:
 
 
 def validate(found: Object, version: str) -> None:
-    """Strictly, so that fields which the schema does not have fail; each distinct object once."""
+    """Validates strictly: unknown fields fail. Equal objects are validated only once."""
     _validate(json.dumps(found, sort_keys=True), version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
-def test_kubernetes_takes_every_object(props: SpiceDBProps, version: str) -> None:
+def test_every_object_matches_the_schemas(props: SpiceDBProps, version: str) -> None:
     objects = synth(props, namespace="identity").objects
     assert objects
     for found in objects:
@@ -51,7 +51,7 @@ def _missing_field(deployment: Object) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("broken", [_unknown_field, _wrong_type, _missing_field])
-def test_a_broken_object_is_found_out(broken: Callable[[Object], None], version: str) -> None:
+def test_the_schemas_reject_a_broken_object(broken: Callable[[Object], None], version: str) -> None:
     deployment = copy.deepcopy(synth(MATRIX["postgres-uri-default"]).one("Deployment"))
     broken(deployment)
     with pytest.raises(kubernetes_validate.ValidationError):

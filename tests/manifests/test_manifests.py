@@ -1,4 +1,4 @@
-"""What is rendered without cdk8s."""
+"""Manifests that are rendered without cdk8s."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROPS = SpiceDBProps(datastore=POSTGRES, labels={"team": "identity"}, annotation
 
 @pytest.mark.parametrize("delivery", Delivery)
 @pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
-def test_constructs_render_the_same(props: SpiceDBProps, delivery: Delivery) -> None:
+def test_constructs_render_the_same_objects(props: SpiceDBProps, delivery: Delivery) -> None:
     test = props.test if delivery is Delivery.HELM else None
     delivered = attrs.evolve(props, delivery=delivery, test=test)
     assert release_manifests(delivered) == synth(delivered).objects
@@ -28,31 +28,31 @@ def test_the_migration_comes_first_and_the_clean_up_last() -> None:
     assert components == ["migration", *["server"] * 8, *["cleanup"] * 4]
 
 
-def test_nothing_is_cleaned_up_where_that_is_disabled() -> None:
+def test_there_is_no_clean_up_if_it_is_disabled() -> None:
     kinds = [found["kind"] for found in release_manifests(attrs.evolve(PROPS, cleanup=CleanupProps(enabled=False)))]
     assert kinds.count("Job") == 1
 
 
-def test_objects_have_the_components_name_and_labels_and_the_users() -> None:
+def test_objects_have_the_components_name_and_labels_and_the_users_labels() -> None:
     account = Objects(PROPS, Component.MIGRATION).service_account()
     assert account["metadata"]["name"] == "spicedb-migration"
     assert account["metadata"]["labels"]["app.kubernetes.io/component"] == "migration"
     assert account["metadata"]["labels"]["team"] == "identity"
 
 
-def test_what_an_object_is_annotated_with_wins_over_the_users_annotations() -> None:
+def test_an_objects_own_annotations_take_precedence() -> None:
     account = Objects(PROPS, Component.MIGRATION).service_account({"role": "ours"})
     assert account["metadata"]["annotations"] == {"owner": "us", "role": "ours"}
 
 
 @pytest.mark.parametrize(("account", "subject"), [(None, "spicedb-migration-cleanup"), ("theirs", "theirs")])
-def test_a_role_is_bound_to_the_components_account_or_another(account: str | None, subject: str) -> None:
+def test_a_role_is_bound_to_the_components_account_or_to_another(account: str | None, subject: str) -> None:
     _, binding = Objects(PROPS, Component.CLEANUP).role(api_rule("jobs", "list", group="batch"), account=account)
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": subject}]
     assert binding["roleRef"]["name"] == "spicedb-migration-cleanup"
 
 
-def test_a_rule_is_for_one_object_only_when_it_names_it() -> None:
+def test_a_rule_with_a_name_is_for_one_object() -> None:
     assert api_rule("jobs", "list", group="batch") == {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list"]}
     named = {"apiGroups": [""], "resources": ["endpoints"], "resourceNames": ["spicedb"], "verbs": ["get"]}
     assert api_rule("endpoints", "get", name="spicedb") == named

@@ -1,4 +1,4 @@
-"""What has no prop: patches that have to fit, and OpenShift."""
+"""Patches of objects, and pods on OpenShift."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ def add(path: str, value: Any) -> PatchOperation:
     return PatchOperation(op="add", path=path, value=value)
 
 
-def patched(*patches: Patch, **given: Any) -> SpiceDBProps:
-    return SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, "patches": patches, **given})
+def patched(*patches: Patch, **fields: Any) -> SpiceDBProps:
+    return SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, "patches": patches, **fields})
 
 
-def found(*patches: Patch, **given: Any) -> Manifests:
-    return synth(patched(*patches, **given))
+def render(*patches: Patch, **fields: Any) -> Manifests:
+    return synth(patched(*patches, **fields))
 
 
 DNS = "/spec/template/spec/dnsPolicy"
 
 
-def test_an_object_is_changed_and_no_other() -> None:
-    objects = found(Patch(kind="Job", name="spicedb-migration", operations=[add(DNS, "Default")]))
+def test_a_patch_changes_only_its_object() -> None:
+    objects = render(Patch(kind="Job", name="spicedb-migration", operations=[add(DNS, "Default")]))
     assert objects.pod("Job", "migration")["dnsPolicy"] == "Default"
     assert "dnsPolicy" not in objects.pod("Job", "cleanup")
     assert "dnsPolicy" not in objects.pod("Deployment")
 
 
-def test_without_a_name_all_of_a_kind_are_changed() -> None:
-    objects = found(Patch(kind="Job", operations=[add(DNS, "Default")]))
+def test_a_patch_without_a_name_changes_all_objects_of_the_kind() -> None:
+    objects = render(Patch(kind="Job", operations=[add(DNS, "Default")]))
     assert [objects.pod("Job", name)["dnsPolicy"] for name in ("migration", "cleanup")] == ["Default", "Default"]
 
 
-def test_operations_are_done_in_their_order() -> None:
+def test_operations_are_applied_in_order() -> None:
     operations = [
         PatchOperation(op="test", path="/spec/replicas", value=2),
         PatchOperation(op="replace", path="/spec/replicas", value=4),
@@ -59,41 +59,41 @@ def test_operations_are_done_in_their_order() -> None:
         add("/metadata/annotations/example.com~1note", "x"),
         add("/spec/template/spec/containers/0/args/-", "--dispatch-max-depth=100"),
     ]
-    deployment = found(Patch(kind="Deployment", operations=operations)).one("Deployment")
+    deployment = render(Patch(kind="Deployment", operations=operations)).one("Deployment")
     assert (deployment["spec"]["replicas"], deployment["spec"]["revisionHistoryLimit"]) == (4, 3)
     assert "strategy" not in deployment["spec"]
     assert deployment["metadata"]["annotations"] == {"example.com/note": "x"}
     assert deployment["spec"]["template"]["spec"]["containers"][0]["args"][-1] == "--dispatch-max-depth=100"
 
 
-def test_a_value_is_not_shared_by_objects_and_stays_the_users() -> None:
+def test_objects_do_not_share_the_value_of_a_patch() -> None:
     value = {"a": "b"}
     path = "/spec/template/metadata/annotations"
-    objects = found(Patch(kind="Job", operations=[add(path, value), add(f"{path}/c", "d")]))
+    objects = render(Patch(kind="Job", operations=[add(path, value), add(f"{path}/c", "d")]))
     for name in ("migration", "cleanup"):
         metadata = objects.one("Job", name)["spec"]["template"]["metadata"]
         assert metadata["annotations"] == {"a": "b", "c": "d"}
     assert value == {"a": "b"}
 
 
-def test_with_kubectl_a_changed_job_is_another_job() -> None:
+def test_with_kubectl_a_patched_job_has_another_name() -> None:
     change = Patch(kind="Job", name="spicedb-migration", operations=[add(DNS, "Default")])
-    plain, changed = (found(*patches, delivery=Delivery.KUBECTL).one("Job") for patches in ((), (change,)))
+    plain, changed = (render(*patches, delivery=Delivery.KUBECTL).one("Job") for patches in ((), (change,)))
     assert plain["metadata"]["name"] != changed["metadata"]["name"]
 
 
-def test_a_written_chart_is_changed_too(tmp_path: Path) -> None:
+def test_patches_change_a_written_chart(tmp_path: Path) -> None:
     write_helm_chart(tmp_path / "chart", patched(Patch(kind="Deployment", operations=[add(DNS, "Default")])))
     assert Manifests(rendered(tmp_path / "chart")).pod("Deployment")["dnsPolicy"] == "Default"
 
 
 @pytest.mark.parametrize(
-    ("patch", "field", "says"),
+    ("patch", "field", "allowed"),
     [
         (
             Patch(kind="Deploymint", operations=[add(DNS, "x")]),
             "patches[0]",
-            "there is: Job spicedb-mig",
+            "of the release: Job spicedb-mig",
         ),
         (Patch(kind="Job", name="other", operations=[add(DNS, "x")]), "patches[0]", "Deployment spicedb"),
         (
@@ -104,7 +104,7 @@ def test_a_written_chart_is_changed_too(tmp_path: Path) -> None:
         (
             Patch(kind="Service", operations=[add("/spec/a/b", 1)]),
             "patches[0].operations[0]",
-            "one that fits Service spicedb",
+            "an operation that fits Service spicedb",
         ),
         (
             Patch(kind="Service", operations=[PatchOperation(op="test", path="/spec/type", value="NodePort")]),
@@ -113,13 +113,13 @@ def test_a_written_chart_is_changed_too(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_patch_that_does_not_fit_is_refused(patch: Patch, field: str, says: str, tmp_path: Path) -> None:
+def test_a_patch_that_does_not_fit_is_rejected(patch: Patch, field: str, allowed: str, tmp_path: Path) -> None:
     target = chart()
-    with pytest.raises(InvalidProps) as refused:
+    with pytest.raises(InvalidProps) as caught:
         SpiceDB(target, "spicedb", patched(patch))
-    [problem] = refused.value.problems
+    [problem] = caught.value.problems
     assert problem.field == field
-    assert says in problem.allowed
+    assert allowed in problem.allowed
     assert not target.node.children
     with pytest.raises(InvalidProps):
         write_helm_chart(tmp_path / "chart", patched(patch))
@@ -136,14 +136,14 @@ def test_a_patch_that_does_not_fit_is_refused(patch: Patch, field: str, says: st
         ({"op": "remove", "path": "/a", "value": 1}, "value", "None with op='remove'"),
     ],
 )
-def test_what_is_no_patch_is_refused(operation: dict[str, Any], field: str, allowed: str) -> None:
+def test_invalid_patches_are_rejected(operation: dict[str, Any], field: str, allowed: str) -> None:
     [problem] = problems(patched(Patch(kind="Service", operations=[PatchOperation(**operation)])))
     assert problem.field == f"patches[0].operations[0].{field}"
     assert allowed in problem.allowed
 
 
-def test_openshift_chooses_users_itself() -> None:
-    for template in found(openshift=True).templates:
+def test_openshift_chooses_the_users() -> None:
+    for template in render(openshift=True).templates:
         assert template["spec"]["securityContext"] == {
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},

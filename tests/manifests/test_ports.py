@@ -22,10 +22,10 @@ ALL = {"grpc": 50051, "http": 8443, "metrics": 9090, "dispatch": 50053, "dispatc
         (ServerProps(dispatch_tls=TLS), {"http", "dispatch"}),
     ],
 )
-def test_a_port_is_open_where_something_listens(server: ServerProps, closed: set[str]) -> None:
+def test_only_enabled_ports_are_open(server: ServerProps, closed: set[str]) -> None:
     ports = open_ports(SpiceDBProps(datastore=POSTGRES, server=server))
     assert ports == {name: number for name, number in ALL.items() if name not in closed}
 
 
-def test_memory_has_nobody_to_dispatch_to() -> None:
+def test_the_memory_engine_has_no_dispatch_port() -> None:
     assert set(open_ports(SpiceDBProps(datastore=Memory()))) == {"grpc", "metrics"}

@@ -1,6 +1,6 @@
-"""What is rendered against the flags of released SpiceDB programs, which tools/release.py wrote down.
+"""Compares the rendered flags with those of released SpiceDB programs, which tools/release.py recorded.
 
-A misspelt argument stops SpiceDB, and a misspelt SPICEDB_* variable is ignored without a word.
+SpiceDB stops at a misspelt argument, but silently ignores a misspelt SPICEDB_* variable.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ PREFIX = "SPICEDB_"
 
 
 def rendered(container: Object) -> set[str]:
-    """The flags that a container gives to its program, as arguments and as variables."""
-    arguments = [each for each in (*container["command"], *container["args"]) if each.startswith("-")]
-    variables = [each["name"] for each in container["env"] if each["name"].startswith(PREFIX)]
-    return {each.removeprefix("--").partition("=")[0] for each in arguments} | {
-        each.removeprefix(PREFIX).lower().replace("_", "-") for each in variables
+    """The flags that a container sets, as arguments and as variables."""
+    arguments = [arg for arg in (*container["command"], *container["args"]) if arg.startswith("-")]
+    variables = [variable["name"] for variable in container["env"] if variable["name"].startswith(PREFIX)]
+    return {arg.removeprefix("--").partition("=")[0] for arg in arguments} | {
+        variable.removeprefix(PREFIX).lower().replace("_", "-") for variable in variables
     }
 
 
 def containers(found: Manifests) -> dict[str, Object]:
-    """By command, the container that runs it."""
+    """The containers, by the command that they run."""
     pods = [found.pod("Deployment"), *(found.pod("Job", "migration") for _ in found.all("Job", "migration"))]
     return {container["command"][1]: container for pod in pods for container in pod["containers"]}
 
 
-def test_a_release_before_the_new_schema_and_the_newest_have_their_flags_here() -> None:
+def test_the_flags_of_the_newest_and_of_an_older_release_are_recorded() -> None:
     assert list(FLAGS) == ["v1.52.0", "v1.56.0"]
     assert known_releases().newest in FLAGS
     for found in FLAGS.values():
@@ -46,7 +46,7 @@ def test_a_release_before_the_new_schema_and_the_newest_have_their_flags_here() 
 
 
 @pytest.mark.parametrize(("version", "props"), EXAMPLES)
-def test_released_programs_have_every_flag_that_is_rendered(version: str, props: SpiceDBProps) -> None:
+def test_released_programs_have_every_rendered_flag(version: str, props: SpiceDBProps) -> None:
     found = containers(synth(props))
     assert set(found) == ({"serve", "migrate"} if props.migrates else {"serve"})
     for command, container in found.items():
@@ -56,7 +56,7 @@ def test_released_programs_have_every_flag_that_is_rendered(version: str, props:
 
 
 @pytest.mark.parametrize("version", FLAGS)
-def test_full_props_render_flags_that_the_default_ones_do_not(version: str) -> None:
+def test_full_props_render_more_flags_than_the_defaults(version: str) -> None:
     plain, full = (
         containers(synth(props))
         for props in (SpiceDBProps(version=version, datastore=POSTGRES), full_props(POSTGRES, version))
@@ -67,7 +67,7 @@ def test_full_props_render_flags_that_the_default_ones_do_not(version: str) -> N
 
 
 @pytest.mark.parametrize("version", FLAGS)
-def test_no_released_program_has_the_phase_that_the_warning_is_about(version: str) -> None:
+def test_no_released_program_has_the_phase_flag(version: str) -> None:
     props = SpiceDBProps(
         version=version, datastore=POSTGRES, migration=MigrationProps(target_phase=MigrationPhase.WRITE)
     )
@@ -79,12 +79,12 @@ def test_no_released_program_has_the_phase_that_the_warning_is_about(version: st
 
 @pytest.mark.parametrize("version", FLAGS)
 @pytest.mark.parametrize("flag", known_releases().flags)
-def test_the_release_table_knows_which_program_has_which_flag(version: str, flag: str) -> None:
+def test_the_release_table_matches_the_recorded_flags(version: str, flag: str) -> None:
     has = any(flag in flags for flags in FLAGS[version].values())
     assert has is known_releases().takes(flag, version)
 
 
-def test_a_flag_that_does_not_exist_is_found_out() -> None:
+def test_an_unknown_flag_is_detected() -> None:
     container = {
         "command": ["spicedb", "serve"],
         "args": ["--log-levle=info"],

@@ -1,4 +1,4 @@
-"""What every pod has in common."""
+"""What all pods have in common."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NONROOT = 65532
 
 
 @EXAMPLES
-def test_every_pod_passes_the_restricted_standard(props: SpiceDBProps) -> None:
+def test_every_pod_meets_the_restricted_standard(props: SpiceDBProps) -> None:
     found = synth(props).templates
     assert found
-    for each in found:
-        spec, containers = each["spec"], each["spec"]["containers"]
+    for template in found:
+        spec, containers = template["spec"], template["spec"]["containers"]
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(spec)
         assert {key for volume in spec.get("volumes", []) for key in volume} <= {"name", "projected", "configMap"}
         pod = spec["securityContext"]
@@ -35,24 +35,24 @@ def test_every_pod_passes_the_restricted_standard(props: SpiceDBProps) -> None:
 
 
 @EXAMPLES
-def test_every_container_asks_for_resources_and_has_limits(props: SpiceDBProps) -> None:
-    for each in synth(props).templates:
-        for container in each["spec"]["containers"]:
+def test_every_container_has_requests_and_limits(props: SpiceDBProps) -> None:
+    for template in synth(props).templates:
+        for container in template["spec"]["containers"]:
             assert {"cpu", "memory"} <= set(container["resources"]["requests"])
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
             assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 @EXAMPLES
-def test_no_pod_gets_variables_of_services(props: SpiceDBProps) -> None:
-    assert {each["spec"]["enableServiceLinks"] for each in synth(props).templates} == {False}
+def test_no_pod_has_variables_of_services(props: SpiceDBProps) -> None:
+    assert {template["spec"]["enableServiceLinks"] for template in synth(props).templates} == {False}
 
 
 @EXAMPLES
-def test_a_pod_has_a_token_only_where_it_talks_to_kubernetes(props: SpiceDBProps) -> None:
+def test_only_pods_that_call_kubernetes_have_a_token(props: SpiceDBProps) -> None:
     found = synth(props)
     bound = {subject["name"] for binding in found.all("RoleBinding") for subject in binding["subjects"]}
-    for each in found.templates:
-        spec = each["spec"]
+    for template in found.templates:
+        spec = template["spec"]
         assert spec["automountServiceAccountToken"] is (spec.get("serviceAccountName") in bound)
-    assert {each["automountServiceAccountToken"] for each in found.all("ServiceAccount")} == {False}
+    assert {account["automountServiceAccountToken"] for account in found.all("ServiceAccount")} == {False}

@@ -1,4 +1,4 @@
-"""TLS at the servers' ports: flags, files, and probes that still work."""
+"""TLS of the servers' ports: flags, files and probes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ALL: dict[str, Any] = {
 }
 
 
-def found(datastore: Any = POSTGRES, **server: Any) -> Manifests:
+def render(datastore: Any = POSTGRES, **server: Any) -> Manifests:
     return synth(SpiceDBProps(version="v1.56.0", datastore=datastore, server=ServerProps(**server)))
 
 
-def files(objects: Manifests, volume: str = "tls") -> list[tuple[str, str, str]]:
-    """By file in a volume, the Secret and the key in it."""
-    [projected] = [each["projected"] for each in objects.pod("Deployment")["volumes"] if each["name"] == volume]
+def files(objects: Manifests, name: str = "tls") -> list[tuple[str, str, str]]:
+    """The files of a volume, each with its Secret and key."""
+    [projected] = [volume["projected"] for volume in objects.pod("Deployment")["volumes"] if volume["name"] == name]
     return [
         (item["path"], source["secret"]["name"], item["key"])
         for source in projected["sources"]
@@ -34,7 +34,7 @@ def files(objects: Manifests, volume: str = "tls") -> list[tuple[str, str, str]]
     ]
 
 
-def test_a_secret_for_tls_has_the_keys_that_kubernetes_gives_it() -> None:
+def test_from_secret_uses_the_usual_keys_of_tls_secrets() -> None:
     assert TLS.from_secret("web") == TLS(certificate=SecretKey("web", "tls.crt"), key=SecretKey("web", "tls.key"))
     assert DispatchTLS.from_secret("web").ca == SecretKey("web", "ca.crt")
 
@@ -48,18 +48,18 @@ def test_a_secret_for_tls_has_the_keys_that_kubernetes_gives_it() -> None:
         ({"dispatch_tls": ALL["dispatch_tls"]}, "dispatch-cluster"),
     ],
 )
-def test_each_port_is_told_of_its_certificate_and_key(server: dict[str, Any], flag: str) -> None:
+def test_each_port_has_its_certificate_and_key(server: dict[str, Any], flag: str) -> None:
     port = flag.partition("-")[0]
-    args = found(**server).container("Deployment")["args"]
+    args = render(**server).container("Deployment")["args"]
     assert f"--{flag}-tls-cert-path={FOLDER}/{port}.crt" in args
     assert f"--{flag}-tls-key-path={FOLDER}/{port}.key" in args
-    assert sum("-tls-" in each for each in args) == 2
+    assert sum("-tls-" in arg for arg in args) == 2
     ca = f"--dispatch-upstream-ca-path={FOLDER}/dispatch-ca.crt"
     assert (ca in args) is (port == "dispatch")
 
 
-def test_certificates_are_files_of_one_folder() -> None:
-    objects = found(**ALL)
+def test_certificates_are_files_in_one_folder() -> None:
+    objects = render(**ALL)
     [mount] = objects.container("Deployment")["volumeMounts"]
     assert mount == {"name": "tls", "mountPath": FOLDER, "readOnly": True}
     assert sorted(files(objects)) == [
@@ -75,31 +75,31 @@ def test_certificates_are_files_of_one_folder() -> None:
     ]
 
 
-def test_the_datastores_files_have_a_folder_of_their_own() -> None:
-    objects = found(ENGINES["postgres-parts"], **ALL)
+def test_the_datastores_files_are_in_another_folder() -> None:
+    objects = render(ENGINES["postgres-parts"], **ALL)
     folders = [mount["mountPath"] for mount in objects.container("Deployment")["volumeMounts"]]
     assert folders == ["/etc/spicedb/datastore", FOLDER]
     assert {name for name, _, _ in files(objects, "datastore")} == {"ca.crt", "tls.crt", "tls.key"}
 
 
-def test_the_migration_has_no_servers_certificates() -> None:
-    assert "volumes" not in found(**ALL).pod("Job", "migration")
+def test_the_migration_has_no_certificates_of_the_servers() -> None:
+    assert "volumes" not in render(**ALL).pod("Job", "migration")
 
 
-def test_readiness_is_asked_through_tls() -> None:
-    probe = found(grpc_tls=ALL["grpc_tls"]).container("Deployment")["readinessProbe"]
+def test_the_readiness_probe_uses_tls() -> None:
+    probe = render(grpc_tls=ALL["grpc_tls"]).container("Deployment")["readinessProbe"]
     assert probe["exec"]["command"] == ["grpc_health_probe", "-addr=:50051", "-tls", "-tls-no-verify"]
     assert "grpc" not in probe
     assert probe["periodSeconds"] == 2
 
 
-def test_readiness_is_asked_by_kubernetes_itself_where_grpc_has_no_tls() -> None:
+def test_without_tls_the_readiness_probe_is_kubernetes_own() -> None:
     server = {name: value for name, value in ALL.items() if name != "grpc_tls"}
-    assert found(**server).container("Deployment")["readinessProbe"]["grpc"] == {"port": 50051}
+    assert render(**server).container("Deployment")["readinessProbe"]["grpc"] == {"port": 50051}
 
 
 @pytest.mark.parametrize("missing", ["certificate", "key", "ca"])
-def test_half_a_configuration_cannot_be_said(missing: str) -> None:
+def test_incomplete_tls_is_rejected(missing: str) -> None:
     parts = {name: SecretKey("web", name) for name in ("certificate", "key", "ca") if name != missing}
     with pytest.raises(TypeError, match=missing):
         DispatchTLS(**parts)

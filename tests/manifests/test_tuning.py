@@ -1,4 +1,4 @@
-"""What servers are told of their datastore besides where it is."""
+"""Datastore settings of the servers, apart from the connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def props(datastore: Datastore, **server: Any) -> SpiceDBProps:
 
 def arguments(datastore: Datastore) -> list[str]:
     found: list[str] = synth(props(datastore)).container("Deployment")["args"]
-    return [each for each in found if each.startswith("--datastore-")]
+    return [arg for arg in found if arg.startswith("--datastore-")]
 
 
 def variables(datastore: Datastore) -> dict[str, Any]:
@@ -46,19 +46,19 @@ def variables(datastore: Datastore) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("datastore", ENGINES.values(), ids=ENGINES)
-def test_the_migration_is_told_of_none_of_it(datastore: Datastore) -> None:
+def test_the_migration_has_none_of_these_settings(datastore: Datastore) -> None:
     migration = synth(props(datastore)).container("Job", "migration")
-    assert not any(each.startswith("--datastore-") for each in migration["args"])
-    assert not any("READ_REPLICA" in each["name"] for each in migration["env"])
+    assert not any(arg.startswith("--datastore-") for arg in migration["args"])
+    assert not any("READ_REPLICA" in variable["name"] for variable in migration["env"])
 
 
 @pytest.mark.parametrize("name", ["postgres-uri", "cockroachdb-uri", "mysql-uri", "spanner-uri"])
-def test_what_is_not_said_is_left_to_spicedb(name: str) -> None:
-    assert [each for each in arguments(ENGINES[name]) if "allowed-migrations" not in each] == []
+def test_unset_fields_use_spicedbs_defaults(name: str) -> None:
+    assert [arg for arg in arguments(ENGINES[name]) if "allowed-migrations" not in arg] == []
 
 
 @pytest.mark.parametrize("kind", [PostgreSQL, CockroachDB, MySQL, Spanner])
-def test_every_engine_can_be_read_only_and_quantizes_revisions(kind: Any) -> None:
+def test_every_engine_can_be_read_only_and_quantize_revisions(kind: Any) -> None:
     datastore = kind(
         uri=URI,
         read_only=True,
@@ -74,7 +74,7 @@ def test_every_engine_can_be_read_only_and_quantizes_revisions(kind: Any) -> Non
     ]
 
 
-def test_pools_are_kept_apart_by_reads_and_writes() -> None:
+def test_reads_and_writes_have_separate_pools() -> None:
     read = Pool(
         max_open=8,
         min_open=4,
@@ -105,7 +105,7 @@ def test_mysql_has_one_pool_without_a_minimum() -> None:
 
 
 @pytest.mark.parametrize("kind", [PostgreSQL, MySQL])
-def test_revisions_are_removed_as_often_as_asked(kind: Any) -> None:
+def test_garbage_collection_can_be_configured(kind: Any) -> None:
     datastore = kind(
         uri=URI,
         gc_window=timedelta(hours=48),
@@ -128,7 +128,7 @@ def test_one_replica_is_a_variable() -> None:
     assert variables(datastore)["SPICEDB_DATASTORE_READ_REPLICA_CONN_URI"] == "postgresql://u@replica:5432/d"
 
 
-def test_several_replicas_are_an_argument_each() -> None:
+def test_each_of_several_replicas_is_an_argument() -> None:
     datastore = PostgreSQL(**PARTS, read_replicas=["one", "two"])
     assert arguments(datastore) == [f"{REPLICA}=postgresql://u@{host}:5432/d" for host in ("one", "two")]
     assert variables(datastore)["PGPASSWORD"] == ("database", "password")
@@ -152,7 +152,7 @@ def test_whole_uris_stay_in_their_secrets(kind: Any) -> None:
     assert found["DATASTORE_READ_REPLICA_2_URI"] == ("replica-2", "uri")
 
 
-def test_replicas_have_pools_and_credentials_of_their_own() -> None:
+def test_replicas_have_their_own_pools_and_credentials() -> None:
     datastore = PostgreSQL(
         host="db",
         database="d",
@@ -171,7 +171,7 @@ def test_replicas_have_pools_and_credentials_of_their_own() -> None:
 # ---------------------------------------------------------------- CockroachDB
 
 
-def test_connections_are_balanced_unless_somebody_else_does_so() -> None:
+def test_connection_balancing_can_be_disabled() -> None:
     assert arguments(CockroachDB(uri=URI, connection_balancing=False)) == ["--datastore-connection-balancing=false"]
 
 
@@ -190,7 +190,7 @@ def test_relationships_are_signed_with_keys_from_files() -> None:
     datastore = CockroachDB(uri=URI, relationship_integrity=integrity)
     prefix, folder = "--datastore-relationship-integrity", "/etc/spicedb/integrity"
     expired = f'{{"key_id": "1", "key_filename": "{folder}/1", "expired_at": "2026-11-01T00:00:00Z"}}'
-    assert [each for each in arguments(datastore) if "integrity" in each] == [
+    assert [arg for arg in arguments(datastore) if "integrity" in arg] == [
         f"{prefix}-enabled=true",
         f"{prefix}-current-key-id=2",
         f"{prefix}-current-key-filename={folder}/2",
@@ -216,12 +216,12 @@ def test_relationships_are_signed_with_keys_from_files() -> None:
         ({"autoscaling": Autoscaling(max_replicas=20)}, 22),
     ],
 )
-def test_servers_in_a_roll_out_count(server: dict[str, Any], servers: int) -> None:
+def test_a_roll_out_adds_servers(server: dict[str, Any], servers: int) -> None:
     assert props(PostgreSQL(uri=URI), **server).roll_out_replicas == servers
 
 
 @pytest.mark.parametrize(
-    ("datastore", "each"),
+    ("datastore", "per_server"),
     [
         (PostgreSQL(uri=URI), 30),
         (CockroachDB(uri=URI, read_pool=Pool(max_open=7)), 17),
@@ -231,20 +231,20 @@ def test_servers_in_a_roll_out_count(server: dict[str, Any], servers: int) -> No
         (MySQL(uri=URI, pool=Pool(max_open=6)), 6),
     ],
 )
-def test_a_database_has_to_have_connections_for_all_of_them(datastore: Any, each: int) -> None:
-    require(props(attrs.evolve(datastore, max_connections=4 * each)))
-    [problem] = problems(props(attrs.evolve(datastore, max_connections=4 * each - 1)))
+def test_the_database_needs_connections_for_all_servers(datastore: Any, per_server: int) -> None:
+    require(props(attrs.evolve(datastore, max_connections=4 * per_server)))
+    [problem] = problems(props(attrs.evolve(datastore, max_connections=4 * per_server - 1)))
     assert problem.field == "datastore.max_connections"
-    assert problem.allowed == f"at least {4 * each}: {each} connections of 4 servers in a roll-out"
-    assert f"at most {each - 1} connections together" in problem.fix
+    assert problem.allowed == f"at least {4 * per_server}: {per_server} connections of 4 servers in a roll-out"
+    assert f"at most {per_server - 1} connections together" in problem.fix
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- invalid values
 
 
-def integrity(**given: Any) -> CockroachDB:
+def integrity(**fields: Any) -> CockroachDB:
     return CockroachDB(
-        uri=URI, relationship_integrity=RelationshipIntegrity(**{"key_id": "1", "key": PASSWORD, **given})
+        uri=URI, relationship_integrity=RelationshipIntegrity(**{"key_id": "1", "key": PASSWORD, **fields})
     )
 
 
@@ -282,14 +282,14 @@ NAIVE = attrs.evolve(EXPIRED, id="0", expired_at=datetime(2026, 1, 1))
         (integrity(expired_keys=[NAIVE]), "relationship_integrity.expired_keys[0].expired_at", "with a time zone"),
     ],
 )
-def test_what_cannot_be_is_refused(datastore: Datastore, field: str, allowed: str) -> None:
+def test_invalid_values_are_rejected(datastore: Datastore, field: str, allowed: str) -> None:
     [problem] = problems(props(datastore))
     assert problem.field == f"datastore.{field}"
     assert allowed in problem.allowed
     assert "postgresql://" not in problem.value
 
 
-def test_replicas_need_a_release_that_knows_them() -> None:
+def test_replicas_need_a_release_with_the_flag() -> None:
     datastore = PostgreSQL(**PARTS, read_replicas=["replica"])
     with pytest.raises(InvalidProps, match=r"--datastore-read-replica-conn-uri exists since v1\.35\.0"):
         require(SpiceDBProps(version="v1.34.0", datastore=datastore))

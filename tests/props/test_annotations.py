@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import attrs
 import pytest
-from annotated_types import Interval, MaxLen, Predicate, Unit
+from annotated_types import Interval, Predicate, Unit
 
 import cdk8s_spicedb
-from cdk8s_spicedb import Delivery, Problem, SecretKey
+from cdk8s_spicedb import Delivery, Problem, Resources, SecretKey
 from cdk8s_spicedb.props.annotations import Excluding, Message, OneOf, Pattern, fields_of, kind_of, problems, rule
 
 
@@ -45,7 +45,7 @@ def test_a_rule_runs_only_if_its_fields_are_valid(toy: dict[str, Any], fields: l
     assert [problem.field for problem in problems(Toy(**toy))] == fields
 
 
-_CODE = Annotated[str, Pattern("[a-z]+"), MaxLen(3), Message("a code", "use 'abc'")]
+_CODE = Annotated[str, Pattern("[a-z]+", "a code", "use 'abc'", max_length=3)]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ _CODE = Annotated[str, Pattern("[a-z]+"), MaxLen(3), Message("a code", "use 'abc
         (bool, [True, False], [1, "true", None], "True or False", {"type": "boolean"}),
         (str, ["", "a"], [1, None, b"a", "\ud800"], "a str", {"type": "string"}),
         (
-            Annotated[int, Interval(ge=1, le=9), Unit("rows")],
+            Annotated[int, Unit("rows"), Interval(ge=1, le=9)],
             [1, 9],
             [0, 10, True, 1.0, "1"],
             "a whole number of rows from 1 to 9",
@@ -143,6 +143,22 @@ def test_an_annotation_gives_the_check_the_message_and_the_schema(
     assert [len(each) for each in found] == [1] * len(bad)
     assert {each[0].allowed for each in found} == {allowed}
     assert kind.schema(lambda _: {}) == schema
+
+
+def test_a_message_takes_precedence_over_the_texts_of_the_type() -> None:
+    kind = kind_of(Annotated[_CODE, Message("a short code")])
+    assert (kind.allowed, kind.fix) == ("a short code", "use 'abc'")
+
+
+def test_all_limits_of_an_annotation_apply() -> None:
+    kind = kind_of(Annotated[_CODE, Pattern("a.*"), Predicate(str.islower), Excluding(("ab",))])
+    assert [value for value in ("a", "ab", "abc", "abcd", "b", "") if kind.accepts(value)] == ["a", "abc"]
+
+
+def test_invalid_values_of_a_file_do_not_cause_problems_in_valid_ones() -> None:
+    kind = kind_of(Resources)
+    found = kind.convert({"requests": {"cpu": 0.5}, "limits": {"memory": "1Gi", "cpu": 1}, "limit": {}})
+    assert [problem.field for problem in kind.problems(found, "resources")] == ["resources.limit"]
 
 
 def test_a_message_names_the_field() -> None:

@@ -1,4 +1,4 @@
-"""What is known of releases, and that what is not known is never refused."""
+"""The release table, and unknown releases, which are always valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLE = ReleaseTable({"toy": TOY}, {"some-flag": "v1.1.0"})
 # ---------------------------------------------------------------- versions
 
 
-def test_versions_are_ordered_by_number() -> None:
+def test_versions_sort_by_semantic_versioning() -> None:
     ordered = [
         "v0.9.9",
         "v1.2.0-2",
@@ -53,26 +53,26 @@ def test_versions_are_ordered_by_number() -> None:
 
 
 @pytest.mark.parametrize("text", ["1.2.0", "v1.2", "latest", "", "v1.2.0\n", " v1.2.0", "v1.2.0-", "vx.y.z"])
-def test_what_is_no_version(text: str) -> None:
+def test_invalid_versions(text: str) -> None:
     assert not is_version(text)
-    with pytest.raises(ValueError, match="not a release of SpiceDB"):
+    with pytest.raises(ValueError, match="invalid SpiceDB version"):
         version_order(text)
 
 
 @pytest.mark.parametrize("text", ["v1.2.0", "v10.20.30", "v1.2.0-rc1", "v1.2.0-alpha.1"])
-def test_what_is_a_version(text: str) -> None:
+def test_valid_versions(text: str) -> None:
     assert is_version(text)
 
 
 # ---------------------------------------------------------------- tables
 
 
-def test_heads_are_among_the_revisions() -> None:
-    with pytest.raises(SpiceDBError, match="not among the revisions: three, two"):
+def test_heads_must_be_known_revisions() -> None:
+    with pytest.raises(SpiceDBError, match="heads or cautions of unknown revisions: three, two"):
         EngineReleases(("one",), {"v1.0.0": "three", "v1.1.0": "two", "v1.2.0": "one"})
 
 
-def test_migrations_only_go_forward() -> None:
+def test_heads_must_not_go_backward() -> None:
     with pytest.raises(SpiceDBError, match="a later release has an earlier head"):
         EngineReleases(("one", "two"), {"v1.9.0": "two", "v1.10.0": "one"})
 
@@ -84,7 +84,7 @@ ROLLOUTS = (
 STOP = Stop("v1.1.0", "v1.1.0", "a reason", "a source", ROLLOUTS)
 
 
-def test_a_sound_stop() -> None:
+def test_servers_of_a_stop_start_on_its_revisions() -> None:
     engine = EngineReleases(("one", "two"), {"v1.0.0": "one", "v1.1.0": "two"}, (STOP,))
     assert engine.starts_on("v1.1.0") == {"one", "two"}
     assert engine.starts_on("v1.0.0") == {"one"}
@@ -94,17 +94,17 @@ def test_a_sound_stop() -> None:
 @pytest.mark.parametrize(
     ("revisions", "heads", "stops", "message"),
     [
-        (("one", "one"), {"v1.0.0": "one"}, (), "a revision twice"),
-        (("one", "two"), {"v1.0.0": "one"}, (), "revisions that no release has: two"),
-        (("one",), {}, (), "revisions that no release has: one"),
-        (("two",), {"v1.0.0": "two"}, (STOP,), "stop v1.1.0: no known release"),
+        (("one", "one"), {"v1.0.0": "one"}, (), "duplicate revisions"),
+        (("one", "two"), {"v1.0.0": "one"}, (), "revisions after the last head: two"),
+        (("one",), {}, (), "revisions after the last head: one"),
+        (("two",), {"v1.0.0": "two"}, (STOP,), "stop v1.1.0: unknown release"),
         (("one",), {"v1.1.0": "one"}, (STOP,), "stop v1.1.0: unknown revisions: two"),
-        (("two", "one"), {"v1.1.0": "one"}, (STOP,), "stop v1.1.0: roll-outs out of order"),
+        (("two", "one"), {"v1.1.0": "one"}, (STOP,), "stop v1.1.0: roll-outs are not in order"),
         (
             ("one", "two", "three"),
             {"v1.1.0": "three"},
             (STOP,),
-            "stop v1.1.0: its last roll-out does not end at its head, three",
+            "stop v1.1.0: the last roll-out does not migrate to the head, three",
         ),
         (
             ("one", "two"),
@@ -122,12 +122,17 @@ def test_a_sound_stop() -> None:
             ("one", "two"),
             {"v1.1.0": "two", "v1.2.0": "two"},
             (evolve(STOP, version="v1.2.0"), STOP),
-            "stops out of order",
+            "stops are not in order, or duplicate",
         ),
-        (("one", "two"), {"v1.1.0": "two"}, (STOP, STOP), "stops out of order"),
-        (("one",), {"latest": "one"}, (), "not releases of SpiceDB: latest"),
-        (("one", "two"), {"v1.1.0": "two"}, (evolve(STOP, before="1.1"),), "not releases of SpiceDB: 1.1"),
-        (("one", "two"), {"v1.1.0": "two"}, (evolve(STOP, before="v1.2.0"),), "releases before v1.2.0 would pass it"),
+        (("one", "two"), {"v1.1.0": "two"}, (STOP, STOP), "stops are not in order, or duplicate"),
+        (("one",), {"latest": "one"}, (), "invalid SpiceDB versions: latest"),
+        (("one", "two"), {"v1.1.0": "two"}, (evolve(STOP, before="1.1"),), "invalid SpiceDB versions: 1.1"),
+        (
+            ("one", "two"),
+            {"v1.1.0": "two"},
+            (evolve(STOP, before="v1.2.0"),),
+            "releases before v1.2.0 would skip its roll-outs",
+        ),
         (
             ("one", "two"),
             {"v1.1.0": "two"},
@@ -136,7 +141,7 @@ def test_a_sound_stop() -> None:
         ),
     ],
 )
-def test_a_table_that_is_not_sound(
+def test_invalid_engine_releases(
     revisions: Sequence[str], heads: Mapping[str, str], stops: Sequence[Stop], message: str
 ) -> None:
     with pytest.raises(SpiceDBError) as raised:
@@ -145,24 +150,24 @@ def test_a_table_that_is_not_sound(
 
 
 @pytest.mark.parametrize("engines", [{}, {"toy": EngineReleases((), {})}])
-def test_a_table_without_releases(engines: Mapping[str, EngineReleases]) -> None:
-    with pytest.raises(SpiceDBError, match="a table without releases"):
+def test_a_table_needs_releases(engines: Mapping[str, EngineReleases]) -> None:
+    with pytest.raises(SpiceDBError, match="the table has no releases"):
         ReleaseTable(engines)
 
 
-@pytest.mark.parametrize("more", [({"a-flag": "soon"}, {}), ({}, {"latest": "take another"})])
-def test_flags_and_withdrawn_releases_are_of_releases(more: tuple[Mapping[str, str], Mapping[str, str]]) -> None:
-    with pytest.raises(SpiceDBError, match=r"no releases of SpiceDB: (soon|latest)"):
-        ReleaseTable({"toy": TOY}, *more)
+@pytest.mark.parametrize("tables", [({"a-flag": "soon"}, {}), ({}, {"latest": "use another"})])
+def test_flags_and_withdrawn_releases_need_valid_versions(tables: tuple[Mapping[str, str], Mapping[str, str]]) -> None:
+    with pytest.raises(SpiceDBError, match=r"invalid SpiceDB versions: (soon|latest)"):
+        ReleaseTable({"toy": TOY}, *tables)
 
 
-def test_a_caution_is_for_a_revision() -> None:
-    with pytest.raises(SpiceDBError, match="heads or cautions that are not among the revisions: two"):
+def test_cautions_must_be_for_known_revisions() -> None:
+    with pytest.raises(SpiceDBError, match="heads or cautions of unknown revisions: two"):
         EngineReleases(("one",), {"v1.0.0": "one"}, cautions={"two": "slow"})
 
 
-def test_all_that_is_unsound_is_said_at_once() -> None:
-    with pytest.raises(SpiceDBError, match=r"a revision twice; .*three; stop v1\.1\.0: no known release"):
+def test_an_error_lists_all_problems() -> None:
+    with pytest.raises(SpiceDBError, match=r"duplicate revisions; .*three; stop v1\.1\.0: unknown release"):
         EngineReleases(("one", "two", "two", "three"), {"v1.0.0": "one"}, (STOP,))
 
 
@@ -176,7 +181,9 @@ def test_all_that_is_unsound_is_said_at_once() -> None:
         ("three", None, ()),
     ],
 )
-def test_the_revisions_between_two(start: str | None, end: str | None, between: tuple[str, ...]) -> None:
+def test_between_returns_the_revisions_after_start_up_to_end(
+    start: str | None, end: str | None, between: tuple[str, ...]
+) -> None:
     assert TOY.between(start, end) == between
 
 
@@ -184,16 +191,16 @@ def test_the_revisions_between_two(start: str | None, end: str | None, between: 
     ("version", "head"),
     [("v0.9.0", None), ("v1.0.0", "one"), ("v1.0.7", "one"), ("v1.1.0", "three"), ("v9.0.0", "three")],
 )
-def test_the_head_of_a_release_or_of_the_one_before_it(version: str, head: str | None) -> None:
+def test_an_unknown_release_has_the_head_of_the_release_before(version: str, head: str | None) -> None:
     assert TOY.head(version) == head
 
 
-def test_the_order_in_which_releases_are_written_does_not_matter() -> None:
-    written = EngineReleases(("one", "two"), {"v1.10.0": "two", "v1.9.0": "one"})
-    assert ReleaseTable({"toy": written}).newest == "v1.10.0"
+def test_releases_can_be_in_any_order() -> None:
+    engine = EngineReleases(("one", "two"), {"v1.10.0": "two", "v1.9.0": "one"})
+    assert ReleaseTable({"toy": engine}).newest == "v1.10.0"
 
 
-def test_the_newest_is_of_any_engine() -> None:
+def test_the_newest_release_can_be_of_any_engine() -> None:
     other = EngineReleases(("a",), {"v1.10.0": "a", "v1.9.0": "a"})
     assert ReleaseTable({"toy": TOY, "other": other}).newest == "v1.10.0"
     assert TABLE.newest == "v1.2.0"
@@ -214,17 +221,17 @@ def test_revisions_and_allowed_migrations(version: str, revisions: Sequence[str]
     assert TABLE.knows("toy", version) is bool(revisions)
 
 
-def test_an_unknown_engine_has_nothing() -> None:
+def test_an_unknown_engine_has_no_releases() -> None:
     assert not TABLE.knows("oracle", "v1.0.0")
     assert TABLE.revisions("oracle", "v1.0.0") == ()
     assert TABLE.allowed_migrations("oracle", "v1.0.0") == ()
 
 
 @pytest.mark.parametrize(
-    ("version", "taken"), [("v1.0.9", False), ("v1.1.0-rc1", False), ("v1.1.0", True), ("v1.10.0", True)]
+    ("version", "has_flag"), [("v1.0.9", False), ("v1.1.0-rc1", False), ("v1.1.0", True), ("v1.10.0", True)]
 )
-def test_a_flag_is_taken_from_its_first_release_on(version: str, taken: bool) -> None:
-    assert TABLE.takes("some-flag", version) is taken
+def test_releases_have_a_flag_from_its_first_release(version: str, has_flag: bool) -> None:
+    assert TABLE.takes("some-flag", version) is has_flag
     assert TABLE.takes("old-flag", version) is True
     assert TABLE.since("some-flag") == "v1.1.0"
 
@@ -232,7 +239,7 @@ def test_a_flag_is_taken_from_its_first_release_on(version: str, taken: bool) ->
 # ---------------------------------------------------------------- with_release
 
 
-def test_a_release_with_new_revisions() -> None:
+def test_with_release_adds_revisions() -> None:
     table = TABLE.with_release("v1.3.0", {"toy": ["four", "five"]})
     assert table.newest == "v1.3.0"
     assert table.revisions("toy", "v1.3.0") == ("one", "two", "three", "four", "five")
@@ -241,26 +248,26 @@ def test_a_release_with_new_revisions() -> None:
     assert table.since("some-flag") == "v1.1.0"
 
 
-def test_a_release_without_migrations_keeps_the_head() -> None:
+def test_a_release_without_new_revisions_keeps_the_head() -> None:
     table = TABLE.with_release("v1.3.0", {})
     assert table.revisions("toy", "v1.3.0") == TABLE.revisions("toy", "v1.2.0")
     assert table.knows("toy", "v1.3.0")
 
 
-def test_a_backport_keeps_the_head_of_its_line() -> None:
+def test_a_backport_has_the_head_of_its_minor_release() -> None:
     table = TABLE.with_release("v1.0.1", {})
     assert table.revisions("toy", "v1.0.1") == ("one",)
     assert table.allowed_migrations("toy", "v1.0.1") == ("three",)
     assert table.newest == "v1.2.0"
 
 
-def test_a_known_backport_of_real_releases() -> None:
+def test_a_backport_of_a_real_release() -> None:
     table = known_releases().with_release("v1.52.1", {})
     assert table.allowed_migrations("postgres", "v1.52.1") == ("populate-schema-tables",)
     assert table.allowed_migrations("mysql", "v1.52.1") == ("populate_schema_tables", "identifiers_case_sensitive")
 
 
-def test_with_release_leaves_the_table_as_it_was() -> None:
+def test_with_release_does_not_change_the_table() -> None:
     TABLE.with_release("v1.3.0", {"toy": ["four"]})
     assert not TABLE.knows("toy", "v1.3.0")
     assert TOY.revisions == ("one", "two", "three")
@@ -271,7 +278,7 @@ def test_with_release_can_be_repeated() -> None:
     assert table.allowed_migrations("toy", "v1.2.0") == ("four", "five")
 
 
-def test_a_release_before_all_others_is_not_guessed() -> None:
+def test_a_release_before_all_known_ones_stays_unknown() -> None:
     table = TABLE.with_release("v0.1.0", {})
     assert not table.knows("toy", "v0.1.0")
 
@@ -280,32 +287,34 @@ def test_a_release_before_all_others_is_not_guessed() -> None:
     ("version", "revisions", "message"),
     [
         ("v1.3.0", {"oracle": ["x"]}, "unknown engines: oracle; known: toy"),
-        ("v1.2.0", {}, "v1.2.0 is in the table already"),
+        ("v1.2.0", {}, "v1.2.0 is already in the table"),
         ("v1.0.1", {"toy": ["four"]}, "earlier head"),
         ("v1.3.0", {"toy": ["one"]}, "earlier head"),
     ],
 )
-def test_a_release_that_cannot_be(version: str, revisions: Mapping[str, Sequence[str]], message: str) -> None:
+def test_with_release_rejects_invalid_releases(
+    version: str, revisions: Mapping[str, Sequence[str]], message: str
+) -> None:
     with pytest.raises(SpiceDBError, match=message):
         TABLE.with_release(version, revisions)
 
 
-def test_a_version_that_is_none_is_an_error_of_this_package() -> None:
+def test_with_release_rejects_an_invalid_version() -> None:
     with pytest.raises(SpiceDBError, match=r"1\.3\.0"):
         TABLE.with_release("1.3.0", {"toy": ["four"]})
-    with pytest.raises(SpiceDBError, match="not a release of SpiceDB: 5"):
+    with pytest.raises(SpiceDBError, match="invalid SpiceDB version: 5"):
         TABLE.with_release(5, {})  # type: ignore[arg-type]
 
 
-def test_a_lone_revision_is_not_read_letter_by_letter() -> None:
-    with pytest.raises(SpiceDBError, match="toy, not one text"):
+def test_with_release_rejects_a_string_of_revisions() -> None:
+    with pytest.raises(SpiceDBError, match="must be a list, not a string: toy"):
         TABLE.with_release("v1.3.0", {"toy": "four"})
 
 
 # ---------------------------------------------------------------- the data
 
 
-def test_every_engine_with_a_schema_is_in_the_data() -> None:
+def test_the_data_has_all_engines_with_migrations() -> None:
     datastores: list[type[Datastore]] = [CockroachDB, MySQL, PostgreSQL, Spanner]
     assert sorted(known_releases().engines) == ENGINES
     assert sorted(kind.engine for kind in datastores) == ENGINES
@@ -338,7 +347,7 @@ def test_the_newest_release_has_the_last_head(engine: str, head: str) -> None:
         ("mysql", "v1.53.0", ("identifiers_case_sensitive",)),
         ("postgres", "v1.53.0", ()),
         ("postgres", "v1.39.0", ("add-index-for-transaction-gc", "populate-schema-tables")),
-        ("postgres", "v1.38.0", ()),  # cannot be told
+        ("postgres", "v1.38.0", ()),  # has no --datastore-allowed-migrations
     ],
 )
 def test_allowed_migrations_of_real_releases(engine: str, version: str, later: Sequence[str]) -> None:
@@ -346,7 +355,7 @@ def test_allowed_migrations_of_real_releases(engine: str, version: str, later: S
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_no_revision_is_listed_twice(engine: str) -> None:
+def test_revisions_are_unique(engine: str) -> None:
     revisions = known_releases().engines[engine].revisions
     assert len(set(revisions)) == len(revisions)
 
@@ -369,15 +378,15 @@ def test_every_known_release_has_revisions(engine: str) -> None:
         ("experimental-schema-mode", "v1.53.0"),
     ],
 )
-def test_since_when_a_flag_exists(flag: str, since: str) -> None:
+def test_since_returns_the_first_release_of_a_flag(flag: str, since: str) -> None:
     assert known_releases().since(flag) == since
 
 
-def test_the_table_is_read_once() -> None:
+def test_known_releases_are_cached() -> None:
     assert known_releases() is known_releases()
 
 
-def test_props_take_the_newest_release_by_default() -> None:
+def test_the_version_defaults_to_the_newest_release() -> None:
     assert SpiceDBProps(datastore=PostgreSQL(uri=URI)).version == known_releases().newest
 
 
@@ -386,7 +395,7 @@ def test_props_take_the_newest_release_by_default() -> None:
 
 @pytest.mark.parametrize("version", ["v1.55.0", "v1.99.0", "v2.0.0", "v0.0.1", "v1.57.0-rc1"])
 @pytest.mark.parametrize("kind", [PostgreSQL, CockroachDB, MySQL, Spanner])
-def test_an_unknown_version_is_never_refused(
+def test_props_accept_unknown_versions(
     version: str, kind: type[PostgreSQL] | type[CockroachDB] | type[MySQL] | type[Spanner]
 ) -> None:
     props = SpiceDBProps(
@@ -396,7 +405,7 @@ def test_an_unknown_version_is_never_refused(
     assert props.allowed_migrations == ()
 
 
-def test_an_extended_table_is_used() -> None:
+def test_props_use_an_extended_table() -> None:
     table = known_releases().with_release("v1.99.0", {"postgres": ["add-more"]})
     props = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=URI), releases=table)
     assert props.allowed_migrations == ("add-more",)
@@ -412,7 +421,7 @@ def test_an_extended_table_is_used() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_stop_says_why_and_where_that_is_written(engine: str) -> None:
+def test_every_stop_has_a_reason_and_a_source(engine: str) -> None:
     for stop in known_releases().engines[engine].stops:
         assert stop.why
         assert stop.source
@@ -429,7 +438,7 @@ def test_every_stop_says_why_and_where_that_is_written(engine: str) -> None:
         ("spanner", ["v1.22.2", "v1.29.5", "v1.36.2", "v1.37.1"]),
     ],
 )
-def test_the_stops_of_each_engine(engine: str, stops: list[str]) -> None:
+def test_stops_of_each_engine(engine: str, stops: list[str]) -> None:
     assert [stop.version for stop in known_releases().engines[engine].stops] == stops
 
 
@@ -444,13 +453,15 @@ def test_the_stops_of_each_engine(engine: str, stops: list[str]) -> None:
         ("oracle", "v1.52.0", None, set()),
     ],
 )
-def test_what_servers_start_on(engine: str, version: str, phase: str | None, revisions: set[str]) -> None:
+def test_starts_on_returns_the_revisions_of_a_release_and_phase(
+    engine: str, version: str, phase: str | None, revisions: set[str]
+) -> None:
     assert known_releases().starts_on(engine, version, phase) == revisions
 
 
-def test_for_a_withdrawn_release_there_is_a_later_one() -> None:
+def test_withdrawn_releases_name_a_later_known_release() -> None:
     for version, advice in known_releases().withdrawn.items():
-        instead = advice.split()[1]
-        assert version_order(version) < version_order(instead)
-        assert known_releases().knows("postgres", instead)
-        assert instead not in known_releases().withdrawn
+        replacement = advice.split()[1]
+        assert version_order(version) < version_order(replacement)
+        assert known_releases().knows("postgres", replacement)
+        assert replacement not in known_releases().withdrawn

@@ -1,4 +1,4 @@
-"""The README of an upgrade: what to run, in which order, and no way back that is not there."""
+"""The README of an upgrade: what to run and to check, and how to roll back."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.synth import POSTGRES
 PROPS = SpiceDBProps(version="v1.56.0", datastore=POSTGRES)
 
 
-def of(
+def plan_of(
     current: str, target: str, datastore: type[Datastore] = PostgreSQL, schema_mode: str | None = None
 ) -> UpgradePlan:
     return plan_upgrade(datastore, current, target, schema_mode=schema_mode)
 
 
 def sections(text: str) -> dict[str, str]:
-    """The text by its second-level headings."""
+    """The text of each section, by heading of the second level."""
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -39,9 +39,9 @@ def sections(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("plan", "names"),
     [
-        (of("v1.52.0", "v1.56.0"), ["1-v1.56.0"]),
+        (plan_of("v1.52.0", "v1.56.0"), ["1-v1.56.0"]),
         (
-            of("v1.13.0", "v1.15.0"),
+            plan_of("v1.13.0", "v1.15.0"),
             [
                 "1-v1.14.0-add-xid-columns",
                 "2-v1.14.0-add-xid-constraints",
@@ -51,135 +51,138 @@ def sections(text: str) -> dict[str, str]:
             ],
         ),
         (
-            of("v1.52.0", "v1.56.0", schema_mode="read-new-write-both"),
+            plan_of("v1.52.0", "v1.56.0", schema_mode="read-new-write-both"),
             ["1-v1.56.0", "2-v1.56.0-read-legacy-write-both", "3-v1.56.0-read-new-write-both"],
         ),
-        (of("v1.56.0", "v1.56.0"), []),
+        (plan_of("v1.56.0", "v1.56.0"), []),
     ],
 )
-def test_steps_are_named_so_that_they_sort(plan: UpgradePlan, names: list[str]) -> None:
+def test_step_names_begin_with_their_number(plan: UpgradePlan, names: list[str]) -> None:
     assert step_names(plan) == names
 
 
-def test_ten_steps_sort_as_well() -> None:
-    names = step_names(of("v1.13.0", "v1.56.0", schema_mode="read-new-write-new"))
+def test_names_of_ten_steps_sort() -> None:
+    names = step_names(plan_of("v1.13.0", "v1.56.0", schema_mode="read-new-write-new"))
     assert len(names) == 10
     assert names == sorted(names)
     assert names[0].startswith("01-")
 
 
-def test_every_step_says_what_to_run_what_to_check_and_how_to_go_back() -> None:
-    plan = of("v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both")
+def test_each_step_says_what_to_run_and_check_and_how_to_roll_back() -> None:
+    plan = plan_of("v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both")
     found = sections(runbook(plan, PROPS))
     assert list(found) == [
+        "Before you begin",
         "1. v1.56.0",
         "2. v1.56.0-read-legacy-write-both",
-        "Going back further",
-        "When a step fails",
+        "Roll back further",
+        "If a step fails",
     ]
-    for name, text in zip(step_names(plan), found.values(), strict=False):
+    for number, name in enumerate(step_names(plan), 1):
+        text = found[f"{number}. {name[2:]}"]
         assert "--for delete" in text
-        run, check, back = (
+        run, check, rollback = (
             text.index(part) for part in (f'helm upgrade "$RELEASE" ./{name} ', "rollout status", "helm rollback")
         )
-        assert run < check < back
-        assert "hooks do not run on a rollback" in " ".join(text.split())
+        assert run < check < rollback
+        assert "A rollback runs no migration" in text
     assert "Migrates to `populate-schema-tables`." in found["1. v1.56.0"]
     assert "has nothing to do" in found["2. v1.56.0-read-legacy-write-both"]
     assert "`--experimental-schema-mode=read-legacy-write-both`" in found["2. v1.56.0-read-legacy-write-both"]
     assert "write the schema again" not in found["2. v1.56.0-read-legacy-write-both"]
-    assert "write the schema again" in runbook(of("v1.52.0", "v1.56.0", schema_mode="read-new-write-both"), PROPS)
-    assert "kubectl logs job/spicedb-migration" in found["When a step fails"]
+    assert "write the schema again" in runbook(plan_of("v1.52.0", "v1.56.0", schema_mode="read-new-write-both"), PROPS)
+    assert "kubectl logs job/spicedb-migration" in found["If a step fails"]
 
 
-def test_where_helm_cannot_go_back_it_is_not_told_to() -> None:
-    found = list(sections(runbook(of("v1.13.0", "v1.14.0"), PROPS)).values())
-    assert "No way back by Helm: v1.13.0 does not start on `add-xid-columns`" in found[0]
-    assert "helm rollback" not in found[0]
-    assert all("helm rollback" in text for text in found[1:4])
+def test_a_step_that_helm_cannot_undo_has_no_rollback_command() -> None:
+    first, *others = list(sections(runbook(plan_of("v1.13.0", "v1.14.0"), PROPS)).values())[1:5]
+    assert "**Helm cannot undo this step.** Servers of v1.13.0 do not start on `add-xid-columns`" in first
+    assert "helm rollback" not in first
+    assert all("helm rollback" in text for text in others)
 
 
-def test_what_is_not_known_is_not_promised() -> None:
-    text = runbook(of("v1.52.0", "v1.99.0"), PROPS)
+def test_a_rollback_to_an_unknown_schema_is_unknown() -> None:
+    text = runbook(plan_of("v1.52.0", "v1.99.0"), PROPS)
     assert "Migrates to `head`." in text
-    assert "Whether v1.52.0 starts on the newer schema is not known" in text
-    assert "**Note**: v1.99.0 is not among the releases" in text
+    assert "It is not known whether servers of v1.52.0 start on the newer schema" in text
+    assert "**Warning**: v1.99.0 is not among the releases" in text
 
 
-def test_phases_cautions_and_revisions_for_a_rollback_are_there() -> None:
-    text = runbook(of("v1.21.0", "v1.52.0", Spanner), PROPS)
+def test_steps_contain_phases_cautions_and_allowed_migrations() -> None:
+    text = runbook(plan_of("v1.21.0", "v1.52.0", Spanner), PROPS)
     assert "`--datastore-migration-phase=write-changelog-read-stream`" in text
     assert "Servers also start on `populate-schema-tables`, for a rollback to this step." in text
-    assert "**Before you begin**: backfill-xid-add-indices: " in runbook(of("v1.13.0", "v1.14.0"), PROPS)
+    assert "**Before this step**: backfill-xid-add-indices: " in runbook(plan_of("v1.13.0", "v1.14.0"), PROPS)
 
 
-def test_names_and_times_are_those_of_the_props() -> None:
+def test_commands_use_the_names_and_timeouts_of_the_props() -> None:
     props = SpiceDBProps(
         name="authz", version="v1.56.0", datastore=POSTGRES, migration=MigrationProps(active_deadline_seconds=7200)
     )
-    text = runbook(of("v1.52.0", "v1.56.0"), props)
-    assert text.startswith(f"<!-- {MARK} -->\n# authz: SpiceDB v1.52.0 to v1.56.0 on postgres\n")
+    text = runbook(plan_of("v1.52.0", "v1.56.0"), props)
+    assert text.startswith(f"<!-- {MARK} -->\n# Upgrade authz from SpiceDB v1.52.0 to v1.56.0 on postgres\n")
     assert "export RELEASE=authz" in text
     assert "deployment/authz " in text
     assert "job/authz-migration " in text
     assert "--timeout 121m" in text
 
 
-def test_the_memory_engine_has_no_backup_to_make() -> None:
-    text = runbook(of("v1.52.0", "v1.56.0", Memory), SpiceDBProps(version="v1.56.0", datastore=Memory()))
+def test_the_memory_engine_needs_no_backup() -> None:
+    text = runbook(plan_of("v1.52.0", "v1.56.0", Memory), SpiceDBProps(version="v1.56.0", datastore=Memory()))
     assert "backup" not in text
-    assert "keeps nothing" in text
+    assert "stores nothing permanently" in text
 
 
-def test_nothing_to_do_is_said() -> None:
-    text = runbook(of("v1.56.0", "v1.56.0"), PROPS)
-    assert text == f"<!-- {MARK} -->\n# spicedb: SpiceDB v1.56.0 to v1.56.0 on postgres\n\nThere is nothing to do.\n"
+def test_readme_of_a_plan_without_steps() -> None:
+    text = runbook(plan_of("v1.56.0", "v1.56.0"), PROPS)
+    title = "# Upgrade spicedb from SpiceDB v1.56.0 to v1.56.0 on postgres"
+    assert text == f"<!-- {MARK} -->\n{title}\n\nThere is nothing to do.\n"
 
 
-@pytest.mark.parametrize(("mode", "told"), [("read-new-write-both", 1), ("read-new-write-new", 2)])
-def test_the_schema_is_written_again_on_the_way_there_and_on_the_way_back(mode: str, told: int) -> None:
-    text = runbook(of("v1.56.0", "v1.56.0", schema_mode=mode), PROPS)
-    assert text.count("write the schema again") == told
+@pytest.mark.parametrize(("mode", "count"), [("read-new-write-both", 1), ("read-new-write-new", 2)])
+def test_readme_says_when_to_write_the_schema_again(mode: str, count: int) -> None:
+    text = runbook(plan_of("v1.56.0", "v1.56.0", schema_mode=mode), PROPS)
+    assert text.count("write the schema again") == count
 
 
-def test_one_step_needs_no_word_on_going_further() -> None:
-    assert "Going back further" not in runbook(of("v1.52.0", "v1.56.0"), PROPS)
+def test_a_plan_of_one_step_has_no_section_about_further_rollbacks() -> None:
+    assert "Roll back further" not in runbook(plan_of("v1.52.0", "v1.56.0"), PROPS)
 
 
-def test_a_rollback_names_its_revision() -> None:
-    """By itself Helm goes to the revision before, which may be a failed attempt at the same step."""
-    text = runbook(of("v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both"), PROPS)
+def test_rollback_commands_name_a_revision() -> None:
+    """Without a revision, Helm rolls back to the revision before, which may be a failed attempt."""
+    text = runbook(plan_of("v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both"), PROPS)
     rollbacks = re.findall(r"^    helm rollback .*$", text, re.MULTILINE)
     assert rollbacks
     assert all('"$RELEASE" REVISION ' in line for line in rollbacks)
-    assert "revision of what ran before" in text
-    assert "revision of spicedb-1.0.0" in text
+    assert "last revision that was deployed before this upgrade" in text
+    assert "last deployed revision of the chart spicedb-1.0.0" in text
 
 
-def test_it_tells_of_the_props_and_not_of_the_plan_alone() -> None:
-    off = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(allowed_migrations=()))
-    assert "Servers also start on" in runbook(of("v1.51.1", "v1.52.0"), PROPS)
-    assert "Servers also start on" not in runbook(of("v1.51.1", "v1.52.0"), off)
-    assert "No way back by Helm" not in runbook(of("v1.52.0", "v1.56.0"), PROPS)
-    assert "No way back by Helm" in runbook(of("v1.52.0", "v1.56.0"), off)
+def test_rollbacks_follow_the_allowed_migrations_of_the_props() -> None:
+    none_allowed = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(allowed_migrations=()))
+    assert "Servers also start on" in runbook(plan_of("v1.51.1", "v1.52.0"), PROPS)
+    assert "Servers also start on" not in runbook(plan_of("v1.51.1", "v1.52.0"), none_allowed)
+    assert "Helm cannot undo this step" not in runbook(plan_of("v1.52.0", "v1.56.0"), PROPS)
+    assert "Helm cannot undo this step" in runbook(plan_of("v1.52.0", "v1.56.0"), none_allowed)
 
 
-def test_charts_that_do_not_migrate_are_not_said_to() -> None:
-    alone = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, migration=MigrationProps(enabled=False))
-    text = runbook(of("v1.52.0", "v1.56.0"), alone)
-    assert "Migrate by yourself to `populate-schema-tables`." in text
-    assert "Every step migrates" not in text
+def test_readme_of_charts_that_do_not_migrate() -> None:
+    props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, migration=MigrationProps(enabled=False))
+    text = runbook(plan_of("v1.52.0", "v1.56.0"), props)
+    assert "Migrate the datastore to `populate-schema-tables` yourself" in text
+    assert "Each step first migrates" not in text
     assert "job/" not in text
     assert "backup" in text
 
 
-def test_no_revision_is_called_none() -> None:
-    modes = of("v1.99.0", "v1.99.0", schema_mode="read-legacy-write-both")
+def test_readme_never_shows_none_as_a_revision() -> None:
+    modes = plan_of("v1.99.0", "v1.99.0", schema_mode="read-legacy-write-both")
     memory = SpiceDBProps(version="v1.56.0", datastore=Memory())
-    assert "None" not in runbook(modes, PROPS) + runbook(of("v1.52.0", "v1.56.0", Memory), memory)
+    assert "None" not in runbook(modes, PROPS) + runbook(plan_of("v1.52.0", "v1.56.0", Memory), memory)
 
 
-def test_it_waits_as_long_as_servers_may_drain() -> None:
+def test_check_waits_as_long_as_servers_may_drain() -> None:
     slow = ServerProps(termination_grace_period_seconds=1200)
-    text = runbook(of("v1.52.0", "v1.56.0"), SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=slow))
+    text = runbook(plan_of("v1.52.0", "v1.56.0"), SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=slow))
     assert "--for delete --timeout 1260s" in text

@@ -1,4 +1,4 @@
-"""An upgrade as values, and the props of each of its steps."""
+"""The steps of an upgrade, and the props of each step."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SPANNER = Spanner(project="p", instance="i", database="d")
 DIGEST = f"example.com/spicedb@sha256:{'0' * 64}"
 
 
-def of(**given: object) -> SpiceDBProps:
-    return SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **given})  # type: ignore[arg-type]
+def of(**fields: object) -> SpiceDBProps:
+    return SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **fields})  # type: ignore[arg-type]
 
 
 def steps(current: str, target: str, *, schema_mode: str | None = None) -> list[UpgradeStep]:
@@ -35,15 +35,15 @@ def steps(current: str, target: str, *, schema_mode: str | None = None) -> list[
 
 
 @pytest.mark.parametrize("kind", [UpgradePlan, UpgradeStep])
-def test_plans_and_steps_do_not_change(kind: type) -> None:
+def test_plans_and_steps_are_frozen_and_keyword_only(kind: type) -> None:
     assert attrs.inspect(kind).is_frozen
-    assert all(setting.kw_only for setting in attrs.fields(kind))
+    assert all(field.kw_only for field in attrs.fields(kind))
 
 
 # ---------------------------------------------------------------- props at a step
 
 
-def test_the_props_of_every_step_can_be_rendered() -> None:
+def test_props_of_each_step_render() -> None:
     props = of()
     for step in steps("v1.2.0", "v1.56.0", schema_mode="read-new-write-new"):
         at = props.at(step)
@@ -57,13 +57,13 @@ def test_the_props_of_every_step_can_be_rendered() -> None:
             "--experimental-schema-mode": step.schema_mode,
         }
         for flag, value in flags.items():
-            given = [argument for argument in server["args"] if argument.startswith(flag)]
-            assert given == ([] if value is None else [f"{flag}={value}"])
+            arguments = [argument for argument in server["args"] if argument.startswith(flag)]
+            assert arguments == ([] if value is None else [f"{flag}={value}"])
         allowed = [argument for argument in server["args"] if argument.startswith("--datastore-allowed-migrations")]
         assert allowed == [f"--datastore-allowed-migrations={revision}" for revision in step.allowed_migrations]
 
 
-def test_nothing_else_changes() -> None:
+def test_a_step_keeps_all_other_props() -> None:
     props = of(
         name="authz",
         labels={"team": "a"},
@@ -78,14 +78,14 @@ def test_nothing_else_changes() -> None:
     assert props.version == "v1.56.0"
 
 
-def test_a_choice_of_allowed_migrations_stays() -> None:
+def test_a_step_keeps_allowed_migrations_of_the_props() -> None:
     (step,) = steps("v1.51.1", "v1.52.0")
     assert step.allowed_migrations == ("populate-schema-tables",)
     assert of(server=ServerProps(allowed_migrations=())).at(step).allowed_migrations == ()
     assert of().at(step).allowed_migrations == ("populate-schema-tables",)
 
 
-def test_a_schema_mode_stays_in_a_plan_without_modes_where_the_release_has_it() -> None:
+def test_a_plan_without_modes_keeps_the_schema_mode_if_the_release_has_it() -> None:
     props = of(server=ServerProps(schema_mode="read-new-write-new"))
     stop, target = steps("v1.37.0", "v1.56.0")
     assert stop.version == "v1.37.1"
@@ -93,13 +93,13 @@ def test_a_schema_mode_stays_in_a_plan_without_modes_where_the_release_has_it() 
     assert props.at(target).server.schema_mode == "read-new-write-new"
 
 
-def test_the_plan_says_which_mode_when_it_walks_them() -> None:
+def test_a_plan_with_modes_sets_the_schema_mode() -> None:
     props = of(server=ServerProps(schema_mode="read-new-write-new"))
-    walked = [props.at(step).server.schema_mode for step in steps("v1.52.0", "v1.56.0", schema_mode=MODES[3])]
-    assert walked == MODES
+    modes = [props.at(step).server.schema_mode for step in steps("v1.52.0", "v1.56.0", schema_mode=MODES[3])]
+    assert modes == MODES
 
 
-def test_a_phase_ends_with_its_step() -> None:
+def test_a_step_without_a_phase_removes_the_phase_of_the_props() -> None:
     props = of(datastore=SPANNER, server=ServerProps(datastore_migration_phase="left-over"))
     (step,) = plan_upgrade(Spanner, "v1.40.0", "v1.56.0").steps
     assert props.at(step).server.datastore_migration_phase is None
@@ -114,7 +114,7 @@ def test_a_phase_ends_with_its_step() -> None:
         ("example.com/spicedb:v1.56.0-amd64", "example.com/spicedb:v1.54.0-amd64"),
     ],
 )
-def test_the_image_follows_the_step(image: str | None, expected: str | None) -> None:
+def test_the_tag_of_an_image_follows_the_version_of_the_step(image: str | None, expected: str | None) -> None:
     (step,) = steps("v1.52.0", "v1.54.0")
     at = of(image=image).at(step)
     assert at.image == expected
@@ -122,19 +122,19 @@ def test_the_image_follows_the_step(image: str | None, expected: str | None) -> 
 
 
 @pytest.mark.parametrize("image", [DIGEST, f"example.com/spicedb:v1.56.0@{DIGEST.partition('@')[2]}", "x/spicedb:prod"])
-def test_an_image_that_cannot_follow_is_refused(image: str) -> None:
+def test_an_image_that_does_not_name_its_version_is_rejected(image: str) -> None:
     (step,) = steps("v1.52.0", "v1.54.0")
     with pytest.raises(InvalidProps, match=r"no tag or one that begins with v1\.56\.0") as raised:
         of(image=image).at(step)
     assert [problem.field for problem in raised.value.problems] == ["image"]
 
 
-def test_a_secret_is_not_shown_by_a_step() -> None:
+def test_a_step_keeps_secret_keys() -> None:
     (step,) = steps("v1.52.0", "v1.54.0")
     assert of(preshared_key=SecretKey("s", "k")).at(step).preshared_key == SecretKey("s", "k")
 
 
-def test_a_choice_of_allowed_migrations_waits_for_a_release_that_can_be_told() -> None:
+def test_allowed_migrations_apply_only_to_releases_that_have_the_flag() -> None:
     props = of(server=ServerProps(allowed_migrations=("add-something",)))
     for step in steps("v1.35.3", "v1.56.0"):
         at = props.at(step)
@@ -143,14 +143,14 @@ def test_a_choice_of_allowed_migrations_waits_for_a_release_that_can_be_told() -
 
 
 @pytest.mark.parametrize("field", ["image", "version", "datastore", "server", "migration", "releases"])
-def test_props_of_a_wrong_type_are_refused_as_everywhere(field: str) -> None:
+def test_a_step_rejects_props_of_a_wrong_type(field: str) -> None:
     (step,) = steps("v1.52.0", "v1.54.0")
     with pytest.raises(InvalidProps) as raised:
         of(**{field: 5}).at(step)
     assert field in [problem.field for problem in raised.value.problems]
 
 
-def test_an_image_that_cannot_follow_hides_no_other_problem() -> None:
+def test_an_invalid_image_is_reported_with_other_problems() -> None:
     (step,) = steps("v1.52.0", "v1.54.0")
     with pytest.raises(InvalidProps) as raised:
         of(image="x/y:prod", server=ServerProps(replicas=0)).at(step)

@@ -1,4 +1,4 @@
-"""Charts as folders on disk, in the hands of Helm itself."""
+"""Written upgrades and charts, checked with Helm."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def tree(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_folder_for_each_step_and_a_readme(written: Path) -> None:
+def test_each_step_has_a_folder_next_to_a_readme(written: Path) -> None:
     files = [f"{name}/{file}" for name in step_names(PLAN) for file in CHART]
     assert sorted(tree(written)) == sorted([*files, "README.md"])
     assert (written / "README.md").read_text() == runbook(PLAN, PROPS)
 
 
 @pytest.mark.parametrize("number", range(len(PLAN.steps)))
-def test_each_step_is_a_chart_of_its_props(written: Path, number: int) -> None:
+def test_each_step_is_a_valid_chart_of_its_props(written: Path, number: int) -> None:
     step, folder = PLAN.steps[number], written / step_names(PLAN)[number]
     metadata = yaml.safe_load((folder / "Chart.yaml").read_text())
     # The number of the step is what `helm history` shows.
@@ -72,24 +72,24 @@ def test_each_step_is_a_chart_of_its_props(written: Path, number: int) -> None:
     assert same(rendered(folder), synth(PROPS.at(step)).objects)
 
 
-def test_text_that_looks_like_a_template_survives_helm(tmp_path: Path) -> None:
+def test_helm_does_not_render_templates_in_props(tmp_path: Path) -> None:
     text = 'a {{ .Values.b }} {{- "c" }} }} {{{{ {{/* d */}}'
     props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, annotations={"example.com/note": text})
     write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0"))
     objects = rendered(tmp_path / "steps" / "1-v1.56.0")
     assert len(objects) == 13
-    for found in objects:
-        assert found["metadata"]["annotations"]["example.com/note"] == text
+    for manifest in objects:
+        assert manifest["metadata"]["annotations"]["example.com/note"] == text
 
 
-def test_writing_again_replaces_what_was_written(tmp_path: Path) -> None:
+def test_writing_again_replaces_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "steps"
     write_upgrade(folder, PROPS, PLAN)
     write_upgrade(str(folder), PROPS, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0"))
     assert sorted(entry.name for entry in folder.iterdir()) == ["1-v1.56.0", "README.md"]
 
 
-def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_foreign_files_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("print()")
     with pytest.raises(SpiceDBError, match=r"main\.py"):
         write_upgrade(tmp_path, PROPS, PLAN)
@@ -102,23 +102,21 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
         (SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(replicas=0)), "server.replicas"),
         (SpiceDBProps(version="v1.56.0", datastore=POSTGRES, image="x/y:prod"), "image"),
         (SpiceDBProps(version="v1.56.0", datastore=None), "datastore"),  # type: ignore[arg-type]
-        (SpiceDBProps(version="v1.56.0", datastore=MySQL(uri=POSTGRES.uri)), "postgres, the plan's"),
+        (SpiceDBProps(version="v1.56.0", datastore=MySQL(uri=POSTGRES.uri)), "postgres, as in the plan"),
     ],
 )
-def test_nothing_is_written_of_props_that_cannot_be_rendered(
-    props: SpiceDBProps, expected: str, tmp_path: Path
-) -> None:
+def test_nothing_is_written_if_the_props_are_invalid(props: SpiceDBProps, expected: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidProps, match=expected):
         write_upgrade(tmp_path / "steps", props, PLAN)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_plan_without_steps_is_a_readme_that_says_so(tmp_path: Path) -> None:
+def test_a_plan_without_steps_writes_only_a_readme(tmp_path: Path) -> None:
     write_upgrade(tmp_path / "steps", PROPS, plan_upgrade(PostgreSQL, "v1.56.0", "v1.56.0"))
     assert list(tree(tmp_path / "steps")) == ["README.md"]
 
 
-def test_a_readme_of_ones_own_and_files_beside_the_charts_stay(tmp_path: Path) -> None:
+def test_foreign_files_in_an_upgrade_are_kept(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Mine")
     with pytest.raises(SpiceDBError, match=r"README\.md"):
         write_upgrade(tmp_path, PROPS, PLAN)
@@ -134,7 +132,7 @@ def test_a_readme_of_ones_own_and_files_beside_the_charts_stay(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("mode", "planned"), [("read-new-write-new", None), ("read-new-write-new", "read-new-write-both")]
 )
-def test_a_mode_is_not_reached_in_one_jump(mode: Any, planned: str | None, tmp_path: Path) -> None:
+def test_a_mode_that_the_plan_does_not_reach_is_rejected(mode: Any, planned: str | None, tmp_path: Path) -> None:
     props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(schema_mode=mode))
     with pytest.raises(InvalidProps, match=r"server\.schema_mode = 'read-new-write-new'"):
         write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0", schema_mode=planned))
@@ -142,14 +140,14 @@ def test_a_mode_is_not_reached_in_one_jump(mode: Any, planned: str | None, tmp_p
     assert len(list((tmp_path / "steps").glob("*-v*"))) == 4
 
 
-def test_a_chart_has_all_that_a_chart_has(tmp_path: Path) -> None:
+def test_a_chart_has_all_files_and_its_metadata(tmp_path: Path) -> None:
     write_helm_chart(tmp_path / "chart", PROPS, version="1.2.3", name="authz")
     assert sorted(tree(tmp_path / "chart")) == sorted(CHART)
     metadata = yaml.safe_load((tmp_path / "chart" / "Chart.yaml").read_text())
     assert (metadata["name"], metadata["version"], metadata["appVersion"]) == ("authz", "1.2.3", "v1.56.0")
 
 
-def test_a_chart_is_replaced_whole_and_nobody_elses_is(tmp_path: Path) -> None:
+def test_a_chart_is_replaced_unless_another_program_wrote_it(tmp_path: Path) -> None:
     folder = tmp_path / "chart"
     write_helm_chart(folder, SpiceDBProps(version="v1.56.0", datastore=POSTGRES))
     write_helm_chart(str(folder), SpiceDBProps(version="v1.56.0", datastore=Memory()))
@@ -168,7 +166,7 @@ def test_a_chart_is_replaced_whole_and_nobody_elses_is(tmp_path: Path) -> None:
         (PROPS, {"name": "Not A Name"}, "name = 'Not A Name'"),
     ],
 )
-def test_what_is_no_chart_is_refused(
+def test_a_chart_rejects_invalid_props_and_options(
     props: SpiceDBProps, options: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidProps, match=expected):
@@ -176,20 +174,20 @@ def test_what_is_no_chart_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_upgrade_is_for_helm(tmp_path: Path) -> None:
+def test_an_upgrade_rejects_other_deliveries(tmp_path: Path) -> None:
     with pytest.raises(InvalidProps, match="a chart is for Helm"):
         write_upgrade(tmp_path / "steps", attrs.evolve(PROPS, delivery=Delivery.KUBECTL), PLAN)
 
 
 @pytest.mark.parametrize("delivery", Delivery)
-def test_manifests_are_what_the_constructs_render(delivery: Delivery, tmp_path: Path) -> None:
+def test_manifests_equal_those_of_the_constructs(delivery: Delivery, tmp_path: Path) -> None:
     props = attrs.evolve(PROPS, delivery=delivery)
     write_manifests(tmp_path / "dist", props)
     (text,) = tree(tmp_path / "dist").values()
     assert list(yaml.safe_load_all(text)) == synth(props).objects
 
 
-def test_no_manifests_of_props_that_cannot_be_rendered(tmp_path: Path) -> None:
+def test_no_manifests_are_written_if_the_props_are_invalid(tmp_path: Path) -> None:
     with pytest.raises(InvalidProps, match="Bad"):
         write_manifests(tmp_path / "dist", attrs.evolve(PROPS, name="Bad"))
     assert list(tmp_path.iterdir()) == []

@@ -1,108 +1,117 @@
-"""NOTES.txt: what Helm says when the chart is installed or upgraded."""
+"""NOTES.txt: what Helm prints after an install or upgrade."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 from ..files.folder import MARK
 from ..labels import CHECKSUM, Component, object_name
 from ..manifests.ports import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps
-from ..props.rules.warnings import phase_warning, version_warning
+from ..props.rules.warnings import phase_warning, target_warning, version_warning
+from .troubleshooting import troubleshooting
 
-_ON = "--namespace {{ .Release.Namespace }}"
+_IN = "--namespace {{ .Release.Namespace }}"
 
 
 def notes(props: SpiceDBProps) -> str:
     """The text of NOTES.txt, a template."""
-    lines = [*_installed(props), *(_migration(props) if props.datastore.migrates else ()), *_back(props)]
-    return f"{{{{- /* {MARK} */ -}}}}\n" + "\n".join([*lines, *_warnings(props)]) + "\n"
+    parts = [_installed(props), *([_migration(props)] if props.datastore.migrates else []), _rollback(props)]
+    if props.datastore.migrates:
+        parts.append(troubleshooting(props, "{{ .Release.Name }}", _IN, chart="CHART", indent="  "))
+    return f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
 
 
-def _installed(props: SpiceDBProps) -> Iterator[str]:
+def _installed(props: SpiceDBProps) -> str:
     name, port = props.name, NUMBERS[GRPC]
     servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
     if props.server.autoscaling:
         servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
-    grpc = "gRPC with TLS" if props.server.grpc_tls else "gRPC"
-    image = "{{ .Values.image.repository }}{{ with .Values.image.tag }}:{{ . }}{{ end }}"
-    yield f"SpiceDB ({image}) on {props.datastore.engine}: {servers}, release {{{{ .Release.Name }}}}, revision"
-    yield "{{ .Release.Revision }}, in namespace {{ .Release.Namespace }}."
-    yield ""
-    yield f"In the cluster it is at {name}.{{{{ .Release.Namespace }}}}:{port} ({grpc}). From here:"
-    yield ""
-    yield f"  kubectl port-forward service/{name} {port} {_ON}"
-    yield ""
-    yield "{{- with .Values.secrets.presharedKey }}"
-    yield "Clients send the key that Secret {{ .name }} holds as {{ .key }}."
-    yield "{{- end }}"
+    text = f"""\
+SpiceDB ({{{{ .Values.image.repository }}}}{{{{ with .Values.image.tag }}}}:{{{{ . }}}}{{{{ end }}}}) on \
+{props.datastore.engine}: {servers}, release {{{{ .Release.Name }}}},
+revision {{{{ .Release.Revision }}}}, in namespace {{{{ .Release.Namespace }}}}.
+
+Address in the cluster: {name}.{{{{ .Release.Namespace }}}}:{port} (gRPC{" with TLS" if props.server.grpc_tls else ""}).
+To connect from this machine:
+
+  kubectl port-forward service/{name} {port} {_IN}
+{{{{- with .Values.secrets.presharedKey }}}}
+
+Clients authenticate with the key in Secret {{{{ .name }}}}, key {{{{ .key }}}}.
+{{{{- end }}}}"""
     if props.server.dispatch_tls:
-        service = dispatch_service(props, DISPATCH_TLS)
-        yield ""
-        yield "Servers show each other a certificate that has to hold the name"
-        yield f"{service}.{{{{ .Release.Namespace }}}}; without it they are ready, and fail requests."
+        text += f"""
+
+The certificate between servers must contain the DNS name
+{dispatch_service(props, DISPATCH_TLS)}.{{{{ .Release.Namespace }}}}.
+Without it, servers are ready but fail requests."""
     if props.test:
-        yield ""
-        yield "Whether permissions can be checked, by every server, says:"
-        yield ""
-        yield f"  helm test {{{{ .Release.Name }}}} {_ON}"
+        text += f"""
+
+To test that every server answers permission checks:
+
+  helm test {{{{ .Release.Name }}}} {_IN}"""
+    return text
 
 
-def _migration(props: SpiceDBProps) -> Iterator[str]:
+def _migration(props: SpiceDBProps) -> str:
     job = object_name(props.name, Component.MIGRATION)
-    yield ""
-    yield "{{ if .Values.migrations.enabled -}}"
-    yield 'The datastore was migrated to {{ .Values.migrations.targetMigration | default "its head" }} before the'
-    yield "servers changed. Helm prints the migration's log; while the Job is there, so does:"
-    yield ""
-    yield f"  kubectl get job {job} {_ON}"
-    yield f"  kubectl logs job/{job} {_ON}"
-    yield f"  kubectl describe job {job} {_ON}"
-    yield ""
-    yield "{{ if .Values.migrations.cleanup.enabled -}}"
-    yield "A finished migration is removed; one that failed stays"
-    yield '{{- if eq .Values.migrations.restartPolicy "OnFailure" }}, without its pods'
-    yield "(migrations.restartPolicy=Never keeps them and their logs){{ end }}."
-    yield "{{- else -}}"
-    yield "The Job stays until the next release."
-    yield "{{- end }}"
-    yield "{{- else -}}"
-    yield "The datastore was not migrated (migrations.enabled is false): servers turn ready once its schema is theirs."
-    yield "{{- end }}"
-    yield ""
-    yield f"The servers' pods carry {CHECKSUM}, a checksum of the migration's settings: they restart, one"
-    yield "at a time, when one of those changes."
+    return f"""\
+{{{{ if .Values.migrations.enabled -}}}}
+The datastore was migrated
+{{{{- with .Values.migrations.targetMigration }}}} to revision {{{{ . }}}}
+{{{{- else }}}}{{{{ with .Values.migrations.targetPhase }}}} through phase {{{{ . }}}}
+{{{{- else }}}} to the head of the release{{{{ end }}}}{{{{ end }}}} before the servers changed.
+Helm prints the log of the migration. While the Job exists, you can also read it with:
+
+  kubectl get job {job} {_IN}
+  kubectl logs job/{job} {_IN}
+
+{{{{ if .Values.migrations.cleanup.enabled -}}}}
+The clean-up deletes a finished migration. A failed one stays
+{{{{- if eq .Values.migrations.restartPolicy "OnFailure" }}}}, but without its pods
+(migrations.restartPolicy=Never keeps the pods and their logs){{{{ end }}}}.
+{{{{- else -}}}}
+The Job stays until the next release.
+{{{{- end }}}}
+{{{{- else -}}}}
+The migration is disabled (migrations.enabled is false). Servers are ready as soon as the schema is one that they
+start on.
+{{{{- end }}}}
+
+The servers' pods have the annotation {CHECKSUM}, a checksum of the migration's settings.
+When one of these settings changes, the servers restart one by one."""
 
 
-def _back(props: SpiceDBProps) -> Iterator[str]:
-    yield ""
-    yield "To go back, name the revision that was deployed last:"
-    yield ""
-    yield f"  helm history {{{{ .Release.Name }}}} {_ON}"
-    yield f"  helm rollback {{{{ .Release.Name }}}} REVISION {_ON} --wait"
+def _rollback(props: SpiceDBProps) -> str:
+    text = f"""\
+To roll back, name the revision that was deployed last:
+
+  helm history {{{{ .Release.Name }}}} {_IN}
+  helm rollback {{{{ .Release.Name }}}} REVISION {_IN} --wait"""
     if props.datastore.migrates:
-        yield ""
-        yield "Nothing migrates then: a schema only goes forward. Servers of an older release start on the newer schema"
-        yield "where they were told to allow it."
+        text += """
+
+A rollback does not migrate: the schema stays the newer one. Servers of an older release start on it only if they
+allow it (--datastore-allowed-migrations)."""
+    return text
 
 
-def _warnings(props: SpiceDBProps) -> Iterator[str]:
-    version = props.version
-    tag = json.dumps(version)
-    yield f"{{{{- if not (or (eq .Values.image.tag {tag}) (hasPrefix {json.dumps(f'{version}-')} .Values.image.tag)"
-    yield "  (not .Values.image.tag)) }}"
-    yield ""
-    yield f"WARNING: the image is {{{{ .Values.image.tag }}}}, and this chart was written for {version}: its flags and"
-    yield "the schemas on which its servers start are of that release. Have it written anew for another."
-    yield "{{- end }}"
+def _warnings(props: SpiceDBProps) -> str:
+    tag = json.dumps(props.version)
+    text = f"""
+{{{{- if not (or (eq .Values.image.tag {tag}) (hasPrefix {json.dumps(f"{props.version}-")} .Values.image.tag)
+  (not .Values.image.tag)) }}}}
+
+WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}: its flags, and the
+schemas on which its servers start, are those of that release. Write the chart again for another release.
+{{{{- end }}}}"""
     if not props.datastore.migrates:
-        return
-    yield "{{- with .Values.migrations.targetPhase }}"
-    yield ""
-    yield f"WARNING: {phase_warning('{{ . }}')}"
-    yield "{{- end }}"
-    unknown = version_warning(props)
-    if unknown is not None:
-        yield ""
-        yield f"WARNING: {unknown}"
+        return text
+    text += f"""
+{{{{- with .Values.migrations.targetPhase }}}}
+
+WARNING: {phase_warning("{{ . }}")}
+{{{{- end }}}}"""
+    return text + "".join(f"\n\nWARNING: {found}" for found in (version_warning(props), target_warning(props)) if found)

@@ -10,8 +10,10 @@ from attrs import frozen
 from ..labels import Component
 from ..manifests import Manifest
 
+OPEN, CLOSE = "\ue000", "\ue001"
+"""Around the number of a mark, which the finished template replaces by an expression."""
 Mark = Callable[[str], str]
-"""Makes a mark, which the finished template replaces by an expression."""
+"""Makes the mark of an expression."""
 
 
 @frozen
@@ -19,112 +21,68 @@ class Place:
     """A place in the objects of a component."""
 
     component: Component
-
-    def put(self, manifest: Manifest, value: str, mark: Mark) -> None:
-        """Puts the expression of a value, such as ``.Values.replicas``, into a manifest that has the place."""
-        raise NotImplementedError
+    put: Callable[[Manifest, str, Mark], None]
+    """Puts the expression of a value, such as ``.Values.replicas``, into a manifest if it has the place."""
 
 
-@frozen
-class _Path(Place):
-    """A field of a manifest."""
+def field(component: Component, path: str, kind: str | None = None, form: str = "{}") -> Place:
+    """A field that always has a value, in objects of a kind. ``form`` is the expression around the value."""
 
-    path: str
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        parent, name = _parent(manifest, path)
+        if name in parent and kind in (None, manifest["kind"]):
+            parent[name] = mark(form.format(value))
 
-    def _parent(self, manifest: Manifest) -> tuple[Any, str] | None:
-        """The object that has the field, and the field's name."""
-        *parts, name = self.path.split(".")
-        node: Any = manifest
-        for part in parts:
-            node = node[int(part)] if isinstance(node, list) else node.get(part)
-            if node is None:
-                return None
-        return node, name
+    return Place(component, put)
 
 
-@frozen
-class Field(_Path):
-    """A field that always has a value."""
-
-    kind: str | None = None
-    """Kind of the object; None: any."""
-    quoted: bool = False
-
-    def put(self, manifest: Manifest, value: str, mark: Mark) -> None:
-        """See `Place.put`."""
-        found = self._parent(manifest) if self.kind in (None, manifest["kind"]) else None
-        if found and found[1] in found[0]:
-            found[0][found[1]] = mark(f"{value} | quote" if self.quoted else value)
-
-
-@frozen
-class Whole(_Path):
-    """A field that always has a value, an object."""
-
-    def put(self, manifest: Manifest, value: str, mark: Mark) -> None:
-        """See `Place.put`."""
-        found = self._parent(manifest)
-        if found and found[1] in found[0]:
-            found[0][found[1]] = mark(f"- toYaml {value} | nindent 12")
-
-
-@frozen
-class Block(_Path):
+def optional_field(component: Component, path: str) -> Place:
     """A field that is missing if the value is empty."""
 
-    def put(self, manifest: Manifest, value: str, mark: Mark) -> None:
-        """See `Place.put`."""
-        found = self._parent(manifest)
-        if found:
-            found[0].pop(found[1], None)
-            found[0][block(value, found[1], mark)] = None
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        parent, name = _parent(manifest, path)
+        if parent:
+            parent.pop(name, None)
+            parent[mark(_block(value, f'dict "{name}" . | toYaml'))] = None
+
+    return Place(component, put)
 
 
-@frozen
-class Annotations(Place):
-    """The annotations of the pods, beside those that are fixed."""
+def pod_annotations(component: Component) -> Place:
+    """The annotations of the pods, beside those that the chart itself sets."""
 
-    def put(self, manifest: Manifest, value: str, mark: Mark) -> None:
-        """See `Place.put`."""
-        template = manifest.get("spec", {}).get("template")
-        if template is None:
-            return
-        fixed = {name: text for name, text in template["metadata"].pop("annotations", {}).items() if is_mark(text)}
-        if fixed:
-            merge = f"{{{{- with {value} }}}}\n{{{{- toYaml . | nindent INDENT }}}}\n{{{{- end }}}}"
-            template["metadata"]["annotations"] = {**fixed, mark(merge): None}
-        else:
-            template["metadata"][block(value, "annotations", mark)] = None
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        metadata, _ = _parent(manifest, "spec.template.metadata.annotations")
+        own = {name: text for name, text in metadata.pop("annotations", {}).items() if text.startswith(OPEN)}
+        if own:
+            metadata["annotations"] = {**own, mark(_block(value, "toYaml .")): None}
+        elif metadata:
+            metadata[mark(_block(value, 'dict "annotations" . | toYaml'))] = None
+
+    return Place(component, put)
 
 
-@frozen
-class Argument(Place):
-    """The value of a flag."""
+def argument(component: Component, flag: str, default: str | None = None) -> Place:
+    """The value of a flag; ``default`` is used if the value is empty."""
 
-    flag: str
-    default: str | None = None
-    """Value that is used if this one is empty."""
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        container, _ = _parent(manifest, "spec.template.spec.containers.0.args")
+        expression = f"{value} | default {default}" if default else value
+        for number, text in enumerate(container.get("args", ())):
+            if text.startswith(f"{flag}="):
+                container["args"][number] = f"{flag}={mark(expression)}"
 
-    def put(self, manifest: Manifest, value: str, mark: Mark) -> None:
-        """See `Place.put`."""
-        template = manifest.get("spec", {}).get("template")
-        for container in template["spec"]["containers"] if template else ():
-            expression = f"{value} | default {self.default}" if self.default else value
-            container["args"] = [
-                f"{self.flag}={mark(expression)}" if argument.startswith(f"{self.flag}=") else argument
-                for argument in container.get("args", [])
-            ]
+    return Place(component, put)
 
 
-OPEN, CLOSE = "\ue000", "\ue001"
-"""Around the number of a mark."""
+def _parent(manifest: Manifest, path: str) -> tuple[dict[str, Any], str]:
+    """The object with the field of a path, empty if there is none, and the field's name."""
+    *parts, name = path.split(".")
+    node: Any = manifest
+    for part in parts:
+        node = node[int(part)] if isinstance(node, list) else node.get(part, {})
+    return node, name
 
 
-def is_mark(text: object) -> bool:
-    """Whether a text is a mark."""
-    return isinstance(text, str) and text.startswith(OPEN)
-
-
-def block(value: str, field: str, mark: Mark) -> str:
-    """A mark for a field that is missing if the value is empty."""
-    return mark(f'{{{{- with {value} }}}}\n{{{{- dict "{field}" . | toYaml | nindent INDENT }}}}\n{{{{- end }}}}')
+def _block(value: str, expression: str) -> str:
+    return f"{{{{- with {value} }}}}\n{{{{- {expression} | nindent INDENT }}}}\n{{{{- end }}}}"

@@ -20,13 +20,14 @@ from ..props.annotations import camel
 from ..props.image import image_parts
 from ..props.kinds import Schema
 from ..props.secrets import SecretKey
-from .places import Annotations, Argument, Block, Field, Place, Whole
+from .places import Place, argument, field, optional_field, pod_annotations
 
 _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
+_TO_YAML = "- toYaml {} | nindent 12"
 
 
 @frozen
@@ -62,38 +63,40 @@ _SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component
 def _servers(props: SpiceDBProps) -> Iterator[_Row]:
     if props.server.autoscaling:
         prop, kind = "server.autoscaling", "HorizontalPodAutoscaler"
-        yield _Row("autoscaling.minReplicas", f"{prop}.min_replicas", Field(_SERVER, "spec.minReplicas", kind))
-        yield _Row("autoscaling.maxReplicas", f"{prop}.max_replicas", Field(_SERVER, "spec.maxReplicas", kind))
+        yield _Row("autoscaling.minReplicas", f"{prop}.min_replicas", field(_SERVER, "spec.minReplicas", kind))
+        yield _Row("autoscaling.maxReplicas", f"{prop}.max_replicas", field(_SERVER, "spec.maxReplicas", kind))
     else:
         maximum = props.datastore.max_replicas
         schema = {"type": "integer", "minimum": 1, **({"maximum": maximum} if maximum else {})}
-        yield _Row("replicas", "server.replicas", Field(_SERVER, "spec.replicas"), schema, props.replicas)
-    yield _Row("logLevel", "server.log_level", Argument(_SERVER, "--log-level"))
+        yield _Row("replicas", "server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
+    yield _Row("logLevel", "server.log_level", argument(_SERVER, "--log-level"))
     yield from _pods("", "server", _SERVER)
 
 
 def _migrations() -> Iterator[_Row]:
     path, prop = "migrations", "migration"
     yield _Row(f"{path}.enabled", f"{prop}.enabled")
-    yield _Row(f"{path}.logLevel", f"{prop}.log_level", Argument(_MIGRATION, "--log-level", ".Values.logLevel"))
+    yield _Row(f"{path}.logLevel", f"{prop}.log_level", argument(_MIGRATION, "--log-level", ".Values.logLevel"))
     yield _Row(f"{path}.targetMigration", f"{prop}.target_migration")
     yield _Row(f"{path}.targetPhase", f"{prop}.target_phase")
-    yield _Row(f"{path}.restartPolicy", f"{prop}.restart_policy", Field(_MIGRATION, f"{_POD}.restartPolicy"))
-    yield _Row(f"{path}.backoffLimit", f"{prop}.backoff_limit", Field(_MIGRATION, "spec.backoffLimit"))
-    deadline = Field(_MIGRATION, "spec.activeDeadlineSeconds")
+    yield _Row(f"{path}.restartPolicy", f"{prop}.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
+    yield _Row(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
+    deadline = field(_MIGRATION, "spec.activeDeadlineSeconds")
     yield _Row(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
     yield from _pods("migrations.", "migration", _MIGRATION)
     yield _Row(f"{path}.cleanup.enabled", "cleanup.enabled", schema={"type": "boolean"}, default=True)
-    yield _Row(f"{path}.cleanup.image", "cleanup.image", Field(_CLEANUP, f"{_CONTAINER}.image", quoted=True))
+    yield _Row(f"{path}.cleanup.image", "cleanup.image", field(_CLEANUP, f"{_CONTAINER}.image", form="{} | quote"))
     yield from _pods("migrations.cleanup.", "cleanup", _CLEANUP)
 
 
 def _pods(path: str, prop: str, component: Component) -> Iterator[_Row]:
     """The values of a component's pods."""
-    yield _Row(f"{path}resources", f"{prop}.resources", Whole(component, f"{_CONTAINER}.resources"), _OBJECT)
-    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", Annotations(component))
+    yield _Row(
+        f"{path}resources", f"{prop}.resources", field(component, f"{_CONTAINER}.resources", form=_TO_YAML), _OBJECT
+    )
+    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", pod_annotations(component))
     for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
-        place = Block(component, f"{_POD}.{camel(name)}")
+        place = optional_field(component, f"{_POD}.{camel(name)}")
         yield _Row(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
 
 
@@ -144,10 +147,10 @@ def _image(props: SpiceDBProps) -> Iterator[Value]:
     yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
     policies = {"enum": ["", "Always", "IfNotPresent", "Never"]}
     components = (_SERVER, _MIGRATION, _CLEANUP)
-    places = tuple(Block(component, f"{_CONTAINER}.imagePullPolicy") for component in components)
+    places = tuple(optional_field(component, f"{_CONTAINER}.imagePullPolicy") for component in components)
     yield Value("image.pullPolicy", props.image_pull_policy or "", policies, "Image pull policy of all pods.", places)
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
-    places = tuple(Block(component, f"{_POD}.imagePullSecrets") for component in components)
+    places = tuple(optional_field(component, f"{_POD}.imagePullSecrets") for component in components)
     yield Value("imagePullSecrets", pull_secrets, _LIST, "Image pull Secrets of all pods: [{name: …}].", places)
 
 

@@ -1,165 +1,136 @@
-"""Alerts that somebody has to do something about, each with what that is."""
+"""The alerts. Each one needs action, and its description tells which."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from attrs import frozen
+from functools import partial
 
 from ..labels import Component, object_name
 from ..props import Alerts, SpiceDBProps
-from ..props.datastores import MySQL, Spanner
-from .metrics import (
-    CHECK_LATENCY,
-    DISPATCH_ERRORS,
-    ERROR_RATIO,
-    GC_FAILURES,
-    MYSQL_POOL,
-    POSTGRES_POOL,
-    REJECTED,
-    Query,
-)
-from .template import Manifest
+from . import metrics
+from .manifest import Manifest
 
 
-@frozen
-class Alert:
-    """One alert; its texts hold no templates, which Helm would take for its own."""
-
-    name: str
-    severity: str
-    expression: str
-    minutes: int
-    summary: str
-    description: str
-
-    def manifest(self) -> Manifest:
-        """As a rule of Prometheus."""
-        return {
-            "alert": self.name,
-            "expr": self.expression,
-            "for": f"{self.minutes}m",
-            "labels": {"severity": self.severity},
-            "annotations": {"summary": self.summary, "description": self.description},
-        }
-
-
-def alerts(props: SpiceDBProps, asked: Alerts) -> Iterator[Alert]:
-    """The alerts of a release."""
+def alerts(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
+    """The alerts of a release, as rules of Prometheus."""
     if props.migrates:
         yield from _migration(props)
     yield from _servers(props)
-    yield from _requests(props, asked)
+    yield from _requests(props, settings)
     yield from _datastore(props)
 
 
-def _migration(props: SpiceDBProps) -> Iterator[Alert]:
+def _alert(severity: str, name: str, expression: str, *, minutes: int, summary: str, description: str) -> Manifest:
+    """One alert. Its texts contain no templates: Helm would take them for its own."""
+    return {
+        "alert": name,
+        "expr": expression,
+        "for": f"{minutes}m",
+        "labels": {"severity": severity},
+        "annotations": {"summary": summary, "description": description},
+    }
+
+
+_critical, _warning = partial(_alert, "critical"), partial(_alert, "warning")
+
+
+def _migration(props: SpiceDBProps) -> Iterator[Manifest]:
     name = object_name(props.name, Component.MIGRATION)
-    # With kubectl, a hash of what it runs follows.
+    # With kubectl, the Job's name ends in a hash.
     job = f'job_name=~"{name}(-[0-9a-f]{{7}})?"'
-    yield Alert(
+    yield _critical(
         "SpiceDBMigrationFailed",
-        "critical",
         f'max by (namespace, job_name) (kube_job_failed{{condition="true",{job}}}) > 0',
-        0,
-        "The migration of SpiceDB's datastore failed.",
-        "The servers are those of the release before, and serve. Its log and its events say why it failed: "
+        minutes=0,
+        summary="The migration of the SpiceDB datastore failed.",
+        description="The servers of the previous release keep serving. The migration's log and events have the reason: "
         f"kubectl logs job/{name}; kubectl describe job {name}.",
     )
     minutes = max(1, props.migration.active_deadline_seconds // 120)
-    yield Alert(
+    yield _warning(
         "SpiceDBMigrationSlow",
-        "warning",
         f"max by (namespace, job_name) (kube_job_status_active{{{job}}}) > 0",
-        minutes,
-        f"The migration of SpiceDB's datastore has been running for {minutes} min, half of what it may.",
-        f"Look at its log (kubectl logs job/{name}) and at locks in the database. When its time is up it is ended and "
-        "the release fails; it goes on where it stopped when it is run again, and migration.active_deadline_seconds "
-        "gives it more time.",
+        minutes=minutes,
+        summary=f"The migration of the SpiceDB datastore has run for {minutes} min, half of its deadline.",
+        description=f"Check its log (kubectl logs job/{name}) and locks in the database. At the deadline Kubernetes "
+        "stops it, and the release fails. The next run continues where it stopped. To allow more time, raise "
+        "migration.active_deadline_seconds.",
     )
 
 
-def _servers(props: SpiceDBProps) -> Iterator[Alert]:
+def _servers(props: SpiceDBProps) -> Iterator[Manifest]:
     servers = f'{{deployment="{props.name}"}}'
     ready = f"max by (namespace) (kube_deployment_status_replicas_ready{servers})"
-    yield Alert(
+    yield _critical(
         "SpiceDBDown",
-        "critical",
         f"{ready} == 0",
-        1,
-        "No SpiceDB server is ready.",
-        "Nobody's permissions can be checked. Servers wait for the database, and for its schema to be migrated: "
-        f"kubectl logs deployment/{props.name}.",
+        minutes=1,
+        summary="No SpiceDB server is ready.",
+        description="Clients cannot check permissions. The servers wait until the database is reachable and its "
+        f"schema is migrated: kubectl logs deployment/{props.name}.",
     )
-    yield Alert(
+    yield _warning(
         "SpiceDBServersNotReady",
-        "warning",
         f"{ready} < max by (namespace) (kube_deployment_spec_replicas{servers})",
-        10,
-        "Fewer SpiceDB servers are ready than there are to be, for 10 min.",
-        f"Look at kubectl describe deployment {props.name}, and at the log and the events of the pods that are not.",
+        minutes=10,
+        summary="Fewer SpiceDB servers are ready than desired, for 10 min.",
+        description=f"Check the pods that are not ready: kubectl describe deployment {props.name}, logs, events.",
     )
 
 
-def _requests(props: SpiceDBProps, asked: Alerts) -> Iterator[Alert]:
-    yield Alert(
+def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
+    percent, seconds = f"{100 * settings.error_ratio:g}%", settings.latency.total_seconds()
+    yield _critical(
         "SpiceDBErrors",
-        "critical",
-        _above(props, ERROR_RATIO, asked.error_ratio),
-        5,
-        f"SpiceDB fails more than {asked.error_ratio:.3%} of the requests, for 5 min.",
-        "The servers' log says why; the database is the first suspect, then dispatch between servers.",
+        _above(props, metrics.ERROR_RATIO, settings.error_ratio),
+        minutes=5,
+        summary=f"More than {percent} of the requests to SpiceDB fail, for 5 min.",
+        description="The servers' log has the reason. Check the database first, then dispatch between servers.",
     )
-    seconds = asked.latency.total_seconds()
-    yield Alert(
+    yield _warning(
         "SpiceDBSlow",
-        "warning",
-        _above(props, CHECK_LATENCY, seconds),
-        10,
-        f"One of 100 permission checks takes longer than {seconds:g} s, for 10 min.",
-        "Compare the datastore's latency, the cache hits and the CPU limit of the servers.",
+        _above(props, metrics.CHECK_LATENCY, seconds),
+        minutes=10,
+        summary=f"1 of 100 permission checks takes longer than {seconds:g} s, for 10 min.",
+        description="Check the latency of the datastore, the cache hit ratio, and the CPU limit of the servers.",
     )
-    yield Alert(
+    yield _warning(
         "SpiceDBMemory",
-        "warning",
-        _above(props, REJECTED, 0),
-        5,
-        "SpiceDB turns requests away because its memory is nearly full, for 5 min.",
-        "Raise the memory limit of the servers, or run more of them.",
+        _above(props, metrics.REJECTED, 0),
+        minutes=5,
+        summary="SpiceDB rejects requests because its memory is nearly full, for 5 min.",
+        description="Raise the memory limit of the servers, or run more servers.",
     )
     if props.dispatches:
-        yield Alert(
+        yield _warning(
             "SpiceDBDispatchErrors",
-            "warning",
-            _above(props, DISPATCH_ERRORS, asked.error_ratio),
-            5,
-            f"More than {asked.error_ratio:.3%} of the requests between servers fail, for 5 min.",
-            "Servers reach each other at port 50053: look at NetworkPolicies and certificates, and whether all servers "
-            "have the same preshared key first.",
+            _above(props, metrics.DISPATCH_ERRORS, settings.error_ratio),
+            minutes=5,
+            summary=f"More than {percent} of the requests between SpiceDB servers fail, for 5 min.",
+            description="Servers connect to each other on port 50053. Check NetworkPolicies and certificates, and that "
+            "all servers have the same first preshared key.",
         )
 
 
-def _datastore(props: SpiceDBProps) -> Iterator[Alert]:
-    if isinstance(props.datastore, Spanner) or not props.datastore.migrates:
+def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
+    connections = metrics.connections(props.datastore)
+    if connections is None:
         return
-    pool = MYSQL_POOL if isinstance(props.datastore, MySQL) else POSTGRES_POOL
-    yield Alert(
+    yield _warning(
         "SpiceDBPoolExhausted",
-        "warning",
-        f"{pool.of(props.name)} >= 0.95",
-        5,
-        "SpiceDB's connections to the datastore are nearly all in use, for 5 min.",
-        "Requests wait for one. Give larger pools, as far as the database has connections, or look for slow queries.",
+        f"{connections.of(props.name)} >= 0.95",
+        minutes=5,
+        summary="At least 95% of SpiceDB's connections to the datastore are in use, for 5 min.",
+        description="Requests wait for a connection. Enlarge the pools if the database allows, or find slow queries.",
     )
-    yield Alert(
+    yield _warning(
         "SpiceDBGarbageCollectionFails",
-        "warning",
-        _above(props, GC_FAILURES, 0),
-        60,
-        "SpiceDB has been failing to remove old revisions from the datastore for an hour.",
-        "The tables grow. Look at the servers' log; more time is given with gc_max_operation_time.",
+        _above(props, metrics.GC_FAILURES, 0),
+        minutes=60,
+        summary="SpiceDB has failed to delete old revisions from the datastore for an hour.",
+        description="The tables grow. Check the servers' log. To allow more time, raise gc_max_operation_time.",
     )
 
 
-def _above(props: SpiceDBProps, query: Query, limit: float) -> str:
+def _above(props: SpiceDBProps, query: metrics.Query, limit: float) -> str:
     return f"{query.of(props.name)} > {limit:g}"

@@ -1,4 +1,4 @@
-"""The checksum that restarts the servers when the configuration of their migration changes."""
+"""The checksum that restarts the servers when the configuration of the migration changes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import timedelta
 from enum import Enum
+from typing import Any
 
 import attrs
 
@@ -13,20 +14,19 @@ from ..props import MigrationProps
 
 
 def migration_checksum(migration: MigrationProps) -> str:
-    """A digest of every migration setting, and of nothing else.
+    """A digest of the migration's settings only.
 
-    Settings at their defaults do not count, so a setting that a later version of this package adds restarts nobody.
+    Settings with their default value do not count. So a new setting in a later version of this package restarts no
+    servers.
     """
-    given, defaults = _settings(migration), _settings(MigrationProps())
-    changed = {name: value for name, value in given.items() if value != defaults[name]}
-    return hashlib.sha256(json.dumps(changed, sort_keys=True, separators=(",", ":"), default=dict).encode()).hexdigest()
+    values, defaults = attrs.asdict(migration), attrs.asdict(MigrationProps())
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    text = json.dumps(changed, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _settings(migration: MigrationProps) -> dict[str, object]:
-    return attrs.asdict(migration, value_serializer=_plain)
-
-
-def _plain(_: object, __: object, value: object) -> object:
+def _plain(value: Any) -> object:
+    """A value that JSON has no form for, in one that it has."""
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return value.value if isinstance(value, Enum) else value
+    return value.value if isinstance(value, Enum) else dict(value)

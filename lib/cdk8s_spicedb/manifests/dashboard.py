@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ..props import SpiceDBProps
-from ..props.datastores import MySQL, Spanner
-from .metrics import (
-    CACHE_HITS,
-    DATASTORE_LATENCY,
-    DISPATCH_ERRORS,
-    DISPATCHES,
-    ERROR_RATIO,
-    FAILURES,
-    LATENCY,
-    MEMORY,
-    MYSQL_POOL,
-    PEERS,
-    POSTGRES_POOL,
-    REJECTED,
-    REQUESTS,
-    Query,
-)
+from . import metrics
+from .metrics import Query
 
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _SCOPE = ',namespace=~"$namespace"'
@@ -31,8 +17,20 @@ _WIDTH, _HEIGHT, _COLUMNS = 12, 8, 2
 
 def dashboard(props: SpiceDBProps) -> str:
     """The dashboard of a release, as JSON."""
-    panels = [_panel(number, query, props.name) for number, query in enumerate(_queries(props))]
-    found = {
+    metric = f'grpc_server_handled_total{{app_kubernetes_io_instance="{props.name}"}}'
+    namespace = {
+        "name": "namespace",
+        "label": "Namespace",
+        "type": "query",
+        "datasource": _SOURCE,
+        "query": f"label_values({metric}, namespace)",
+        "refresh": 2,
+        "includeAll": True,
+        "multi": True,
+        "current": {"text": "All", "value": "$__all"},
+    }
+    datasource = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
+    content = {
         "title": f"SpiceDB: {props.name}",
         "uid": f"spicedb-{props.name}"[:40],
         "tags": ["spicedb"],
@@ -40,17 +38,22 @@ def dashboard(props: SpiceDBProps) -> str:
         "editable": False,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
-        "templating": {"list": [_datasource(), _namespace(props.name)]},
-        "panels": panels,
+        "templating": {"list": [datasource, namespace]},
+        "panels": [_panel(number, query, props.name) for number, query in enumerate(_queries(props))],
     }
-    return json.dumps(found, indent=1) + "\n"
+    return json.dumps(content, indent=1) + "\n"
 
 
-def _queries(props: SpiceDBProps) -> list[Query]:
-    pools = {MySQL: [MYSQL_POOL], Spanner: []}.get(type(props.datastore), [POSTGRES_POOL])
-    dispatch = [DISPATCHES, DISPATCH_ERRORS, PEERS] if props.dispatches else []
-    datastore = [DATASTORE_LATENCY, *pools] if props.datastore.migrates else []
-    return [REQUESTS, LATENCY, ERROR_RATIO, FAILURES, CACHE_HITS, *datastore, *dispatch, MEMORY, REJECTED]
+def _queries(props: SpiceDBProps) -> Iterator[Query]:
+    yield from (metrics.REQUESTS, metrics.LATENCY, metrics.ERROR_RATIO, metrics.FAILURES, metrics.CACHE_HITS)
+    if props.datastore.migrates:
+        yield metrics.DATASTORE_LATENCY
+    connections = metrics.connections(props.datastore)
+    if connections:
+        yield connections
+    if props.dispatches:
+        yield from (metrics.DISPATCHES, metrics.DISPATCH_ERRORS, metrics.PEERS)
+    yield from (metrics.MEMORY, metrics.REJECTED)
 
 
 def _panel(number: int, query: Query, instance: str) -> dict[str, Any]:
@@ -64,23 +67,4 @@ def _panel(number: int, query: Query, instance: str) -> dict[str, Any]:
         "gridPos": {"x": column * _WIDTH, "y": row * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
         "fieldConfig": {"defaults": {"unit": query.unit, "min": 0}, "overrides": []},
         "targets": [target],
-    }
-
-
-def _datasource() -> dict[str, Any]:
-    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
-
-
-def _namespace(instance: str) -> dict[str, Any]:
-    metric = f'grpc_server_handled_total{{app_kubernetes_io_instance="{instance}"}}'
-    return {
-        "name": "namespace",
-        "label": "Namespace",
-        "type": "query",
-        "datasource": _SOURCE,
-        "query": f"label_values({metric}, namespace)",
-        "refresh": 2,
-        "includeAll": True,
-        "multi": True,
-        "current": {"text": "All", "value": "$__all"},
     }

@@ -1,74 +1,69 @@
-"""The Services of the servers, and the ways to them from outside."""
+"""The Service of the servers, and the objects that expose them outside the cluster."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from ..labels import Component, selector_labels
 from ..props import SpiceDBProps
+from ..props.exposure import ExternalService, GRPCRoute, Ingress
+from .manifest import Manifest, omit_empty
 from .metadata import Objects
 from .ports import GRPC, HTTP, METRICS, NUMBERS, open_ports
-from .template import Manifest, omit_empty
-
-if TYPE_CHECKING:
-    from ..props.exposure import ExternalService, GRPCRoute, Ingress
 
 
-def exposure_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
-    """The Service by which everybody in the cluster finds the servers, and what is asked for besides."""
-    server = props.server
-    ports = _ports(props, GRPC, HTTP, METRICS)
-    service = {"type": "ClusterIP", "selector": _selector(props), "ports": ports}
-    return [
-        objects.make("Service", {"spec": service}, annotations=server.service_annotations),
-        *(_external(props, objects, server.external_service) if server.external_service else []),
-        *(_ingress(props, objects, server.ingress) if server.ingress else []),
-        *(_route(props, objects, server.grpc_route) if server.grpc_route else []),
-    ]
+def exposure_manifests(objects: Objects) -> Iterator[Manifest]:
+    """The Service for clients in the cluster, and the configured objects for clients outside it."""
+    props, server = objects.props, objects.props.server
+    spec = {"type": "ClusterIP", "selector": objects.selector, "ports": _ports(props, GRPC, HTTP, METRICS)}
+    yield objects.make("v1", "Service", spec=spec, annotations=server.service_annotations)
+    if server.external_service:
+        yield _external(objects, server.external_service)
+    if server.ingress:
+        yield _ingress(objects, server.ingress)
+    if server.grpc_route:
+        yield _route(objects, server.grpc_route)
 
 
-def _external(props: SpiceDBProps, objects: Objects, service: ExternalService) -> list[Manifest]:
+def _external(objects: Objects, service: ExternalService) -> Manifest:
     spec = {
         "type": service.type,
-        "selector": _selector(props),
+        "selector": objects.selector,
         "externalTrafficPolicy": service.external_traffic_policy,
         "loadBalancerClass": service.load_balancer_class,
         "loadBalancerSourceRanges": list(service.load_balancer_source_ranges),
-        "ports": _ports(props, GRPC, HTTP),
+        "ports": _ports(objects.props, GRPC, HTTP),
     }
-    name, annotations = f"{objects.name}-external", service.annotations
-    return [objects.make("Service", {"spec": omit_empty(spec)}, name=name, annotations=annotations)]
+    name = f"{objects.name}-external"
+    return objects.make("v1", "Service", spec=omit_empty(spec), name=name, annotations=service.annotations)
 
 
-def _ingress(props: SpiceDBProps, objects: Objects, ingress: Ingress) -> list[Manifest]:
-    backend = {"service": {"name": props.name, "port": {"name": ingress.port}}}
+def _ingress(objects: Objects, ingress: Ingress) -> Manifest:
+    backend = {"service": {"name": objects.name, "port": {"name": ingress.port}}}
     spec = {
         "ingressClassName": ingress.class_name,
         "tls": [{"hosts": [ingress.host], "secretName": ingress.tls_secret}] if ingress.tls_secret else [],
         "rules": [{"host": ingress.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
     }
-    return [objects.make("Ingress", {"spec": omit_empty(spec)}, annotations=ingress.annotations)]
+    return objects.make("networking.k8s.io/v1", "Ingress", spec=omit_empty(spec), annotations=ingress.annotations)
 
 
-def _route(props: SpiceDBProps, objects: Objects, route: GRPCRoute) -> list[Manifest]:
+def _route(objects: Objects, route: GRPCRoute) -> Manifest:
     parent = {"name": route.gateway, "namespace": route.gateway_namespace, "sectionName": route.section_name}
     spec = {
         "parentRefs": [omit_empty(parent)],
         "hostnames": list(route.hostnames),
-        "rules": [{"backendRefs": [{"name": props.name, "port": NUMBERS[GRPC]}]}],
+        "rules": [{"backendRefs": [{"name": objects.name, "port": NUMBERS[GRPC]}]}],
     }
-    return [objects.make("GRPCRoute", {"spec": omit_empty(spec)}, annotations=route.annotations)]
-
-
-def _selector(props: SpiceDBProps) -> dict[str, str]:
-    return selector_labels(props.name, Component.SERVER)
+    return objects.make(
+        "gateway.networking.k8s.io/v1", "GRPCRoute", spec=omit_empty(spec), annotations=route.annotations
+    )
 
 
 def _ports(props: SpiceDBProps, *names: str) -> list[Manifest]:
-    """Those of the ports that are open."""
-    protocol = {GRPC: props.server.app_protocol}
+    """A Service's ports: those of ``names`` that are open."""
+    protocols = {GRPC: props.server.app_protocol}
     return [
-        omit_empty({"name": name, "port": port, "targetPort": name, "appProtocol": protocol.get(name)})
+        omit_empty({"name": name, "port": port, "targetPort": name, "appProtocol": protocols.get(name)})
         for name, port in open_ports(props).items()
         if name in names
     ]

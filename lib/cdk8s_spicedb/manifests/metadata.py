@@ -1,72 +1,83 @@
-"""What the objects of a component have in common: its name and labels, its ServiceAccount and its rights."""
+"""Objects of one component: their names, labels, ServiceAccount and rights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import frozen
+
+from ..delivery import Hook
 from ..labels import Component, object_name, selector_labels
 from ..props import SpiceDBProps
+from .manifest import Manifest, omit_empty
 from .patch import patched
-from .template import Manifest
 
-_VERSIONS = {
-    "Deployment": "apps/v1",
-    "GRPCRoute": "gateway.networking.k8s.io/v1",
-    "HorizontalPodAutoscaler": "autoscaling/v2",
-    "Ingress": "networking.k8s.io/v1",
-    "Job": "batch/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-    "PodDisruptionBudget": "policy/v1",
-    "PodMonitor": "monitoring.coreos.com/v1",
-    "PrometheusRule": "monitoring.coreos.com/v1",
-    "Role": "rbac.authorization.k8s.io/v1",
-    "RoleBinding": "rbac.authorization.k8s.io/v1",
-}
+_RBAC = "rbac.authorization.k8s.io"
 
 
+@frozen
 class Objects:
-    """Makes the objects of one component, all with its name and labels."""
+    """Creates the objects of one component, with its name and labels."""
 
-    def __init__(self, props: SpiceDBProps, component: Component) -> None:
-        self._props, self._component = props, component
-        self.name = object_name(props.name, component)
+    props: SpiceDBProps
+    component: Component
+
+    @property
+    def name(self) -> str:
+        """The name of the component's objects."""
+        return object_name(self.props.name, self.component)
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The labels that select the component's pods."""
+        return selector_labels(self.props.name, self.component)
 
     def make(
         self,
+        api_version: str,
         kind: str,
-        fields: Mapping[str, Any],
         *,
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
+        **fields: Any,
     ) -> Manifest:
-        """One object; ``fields`` are its top-level ones beside metadata."""
-        metadata: Manifest = {
+        """One object. ``fields`` are its top-level fields, except ``metadata``."""
+        metadata = {
             "name": name or self.name,
-            "labels": {**selector_labels(self._props.name, self._component), **self._props.labels, **(labels or {})},
+            "labels": {**self.selector, **self.props.labels, **(labels or {})},
+            "annotations": {**self.props.annotations, **(annotations or {})},
         }
-        annotations = {**self._props.annotations, **(annotations or {})}
-        if annotations:
-            metadata["annotations"] = annotations
-        manifest = {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "metadata": metadata, **fields}
-        return patched(self._props, manifest)
+        manifest = {"apiVersion": api_version, "kind": kind, "metadata": omit_empty(metadata), **fields}
+        return patched(self.props, manifest)
+
+    def job(
+        self, hook: Hook, template: Manifest, retries: int, deadline: int, ttl: int | None = None, **spec: Any
+    ) -> Manifest:
+        """A Job that is a hook. Without hooks, its name ends in a hash of its spec. Times are in seconds."""
+        delivery = self.props.delivery
+        limits = {"backoffLimit": retries, "activeDeadlineSeconds": deadline, "ttlSecondsAfterFinished": ttl}
+        spec = omit_empty({**limits, "template": template, **spec})
+        job = self.make("batch/v1", "Job", spec=spec, annotations=delivery.annotations(hook))
+        job["metadata"]["name"] = delivery.job_name(job["metadata"]["name"], job["spec"])
+        return job
 
     def service_account(self, annotations: Mapping[str, str] | None = None) -> Manifest:
-        """The component's ServiceAccount; pods that need its token ask for it themselves."""
-        return self.make("ServiceAccount", {"automountServiceAccountToken": False}, annotations=annotations)
+        """The component's ServiceAccount. Pods that need its token mount it themselves."""
+        return self.make("v1", "ServiceAccount", automountServiceAccountToken=False, annotations=annotations)
 
     def role(self, *rules: Manifest, account: str | None = None) -> list[Manifest]:
-        """A Role for the component's ServiceAccount, or for another, in the release's namespace alone."""
-        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": self.name}
+        """A Role in the release's namespace, bound to ``account`` or to the component's own ServiceAccount."""
+        reference = {"apiGroup": _RBAC, "kind": "Role", "name": self.name}
         subject = {"kind": "ServiceAccount", "name": account or self.name}
         return [
-            self.make("Role", {"rules": list(rules)}),
-            self.make("RoleBinding", {"roleRef": reference, "subjects": [subject]}),
+            self.make(f"{_RBAC}/v1", "Role", rules=list(rules)),
+            self.make(f"{_RBAC}/v1", "RoleBinding", roleRef=reference, subjects=[subject]),
         ]
 
 
 def api_rule(resource: str, *verbs: str, group: str = "", name: str | None = None) -> Manifest:
-    """A rule of a Role; with ``name``, for that object alone."""
+    """A rule of a Role. With ``name``, it allows access to that object only."""
     names = {"resourceNames": [name]} if name else {}
     return {"apiGroups": [group], "resources": [resource], **names, "verbs": list(verbs)}

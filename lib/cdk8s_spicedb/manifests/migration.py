@@ -1,4 +1,4 @@
-"""The migration: a Job that brings the datastore's schema to what the new servers need, before they start."""
+"""The migration: a Job that migrates the datastore before the new servers start."""
 
 from __future__ import annotations
 
@@ -8,55 +8,51 @@ from ..delivery import MIGRATION, MIGRATION_IDENTITY
 from ..labels import Component
 from ..props import SpiceDBProps
 from ..props.flags import EnvVar, argument, arguments, container_env
+from .manifest import Manifest
 from .metadata import Objects
 from .network import network_policy
-from .telemetry import silence
-from .template import Manifest, container, omit_empty, pod_template, termination_log
+from .telemetry import offline_settings
+from .template import pod_template, termination_log
 
 
 def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
-    """The Job, and its ServiceAccount where it has one of its own."""
-    objects, delivery = Objects(props, Component.MIGRATION), props.delivery
-    identity = {**props.migration_identity, **delivery.annotations(MIGRATION_IDENTITY)}
-    job = objects.make("Job", {"spec": _job(props)}, annotations=delivery.annotations(MIGRATION))
-    job["metadata"]["name"] = delivery.job_name(objects.name, job["spec"])
-    before = delivery.annotations(MIGRATION_IDENTITY)
-    return [
-        *network_policy(props, objects, Component.MIGRATION, before),
-        *([objects.service_account(identity)] if props.migration_identity else []),
-        job,
-    ]
-
-
-def _job(props: SpiceDBProps) -> Manifest:
-    migration, files = props.migration, props.datastore.files()
-    own = [EnvVar(name, value) for name, value in migration.env.items()]
-    env = (*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own)
-    program = {"command": _command(props), "args": _arguments(props), "env": container_env(env)}
+    """The Job, and its own ServiceAccount if it has one."""
+    objects, migration, files = Objects(props, Component.MIGRATION), props.migration, props.datastore.files()
+    own_env = [EnvVar(name, value) for name, value in migration.env.items()]
+    env = [*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own_env]
     template = pod_template(
-        props,
-        Component.MIGRATION,
+        objects,
         migration,
-        [container("migrate", props.full_image, migration, files=files, **program)],
+        {
+            "name": "migrate",
+            "image": props.full_image,
+            "command": _command(props),
+            "args": _arguments(props),
+            "env": container_env(env),
+        },
         files=files,
         restartPolicy=migration.restart_policy,
         serviceAccountName=props.migration_service_account,
     )
-    return {
-        "backoffLimit": migration.backoff_limit,
-        "activeDeadlineSeconds": migration.active_deadline_seconds,
-        **omit_empty({"ttlSecondsAfterFinished": props.migration_ttl_seconds}),
-        "template": template,
-    }
+    job = objects.job(
+        MIGRATION,
+        template,
+        retries=migration.backoff_limit,
+        deadline=migration.active_deadline_seconds,
+        ttl=props.migration_ttl_seconds,
+    )
+    hook = props.delivery.annotations(MIGRATION_IDENTITY)
+    identity = props.migration_identity
+    account = [objects.service_account({**identity, **hook})] if identity else []
+    return [*network_policy(objects, hook), *account, job]
 
 
 def _command(props: SpiceDBProps) -> list[str]:
-    """The form that every release takes; ``datastore migrate`` exists only since 1.30."""
+    """The command in the form that every release has. ``datastore migrate`` exists only since 1.30."""
     migration = props.migration
-    if migration.target_phase is None:
-        return ["spicedb", "migrate", migration.target]
-    phase = argument("phase", migration.target_phase.value)
-    return ["spicedb", "migrate", *([migration.target] if migration.target_migration else []), phase]
+    phase = [argument("phase", migration.target_phase.value)] if migration.target_phase else []
+    target = [migration.target] if migration.target_migration or not phase else []
+    return ["spicedb", "migrate", *target, *phase]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:
@@ -66,7 +62,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         "log-format": props.server.log_format,
         "migration-timeout": migration.migration_timeout,
         "migration-backfill-batch-size": migration.backfill_batch_size,
-        **silence(props, "skip-release-check"),
+        **offline_settings(props, "skip-release-check"),
         "termination-log-path": termination_log(props),
     }
     return [*arguments(settings), *migration.extra_args]

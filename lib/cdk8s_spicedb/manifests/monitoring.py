@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from ..labels import INSTANCE, Component, selector_labels
-from ..props import Alerts, Dashboard, PodMonitor, SpiceDBProps
+from collections.abc import Iterator
+
+from ..labels import INSTANCE
+from ..props import Alerts, Dashboard, PodMonitor
+from .manifest import Manifest
 from .metadata import Objects
 from .ports import METRICS
-from .template import Manifest, omit_empty
 
 
-def monitoring_manifests(props: SpiceDBProps, objects: Objects) -> list[Manifest]:
-    """What is asked for."""
-    monitoring = props.monitoring
-    return [
-        *([_pod_monitor(props, objects, monitoring.pod_monitor)] if monitoring.pod_monitor else []),
-        *([_rule(props, objects, monitoring.alerts)] if monitoring.alerts else []),
-        *([_dashboard(props, objects, monitoring.dashboard)] if monitoring.dashboard else []),
-    ]
+def monitoring_manifests(objects: Objects) -> Iterator[Manifest]:
+    """The configured objects."""
+    monitoring = objects.props.monitoring
+    if monitoring.pod_monitor:
+        yield _pod_monitor(objects, monitoring.pod_monitor)
+    if monitoring.alerts:
+        yield _rule(objects, monitoring.alerts)
+    if monitoring.dashboard:
+        yield _dashboard(objects, monitoring.dashboard)
 
 
-def _pod_monitor(props: SpiceDBProps, objects: Objects, monitor: PodMonitor) -> Manifest:
-    # Prometheus comes by the pods' addresses, which no certificate holds.
-    tls = {"scheme": "https", "tlsConfig": {"insecureSkipVerify": True}} if props.server.metrics_tls else {}
+def _pod_monitor(objects: Objects, monitor: PodMonitor) -> Manifest:
+    # Prometheus connects to the pods' IP addresses, which no certificate contains.
+    tls = {"scheme": "https", "tlsConfig": {"insecureSkipVerify": True}} if objects.props.server.metrics_tls else {}
     interval = f"{round(monitor.interval.total_seconds())}s"
     spec = {
-        "selector": {"matchLabels": selector_labels(props.name, Component.SERVER)},
+        "selector": {"matchLabels": objects.selector},
         "podTargetLabels": [INSTANCE],
         "podMetricsEndpoints": [{"port": METRICS, "interval": interval, **tls}],
     }
-    return objects.make("PodMonitor", {"spec": spec}, labels=monitor.labels)
+    return objects.make("monitoring.coreos.com/v1", "PodMonitor", spec=spec, labels=monitor.labels)
 
 
-def _rule(props: SpiceDBProps, objects: Objects, rule: Alerts) -> Manifest:
-    from .alerts import alerts  # which nobody waits for who does not ask for them, as for the dashboard
+def _rule(objects: Objects, settings: Alerts) -> Manifest:
+    from .alerts import alerts  # Imported only if they are configured, as the dashboard is: imports take time.
 
-    group = {"name": f"{props.name}.rules", "rules": [alert.manifest() for alert in alerts(props, rule)]}
-    return objects.make("PrometheusRule", {"spec": {"groups": [group]}}, labels=rule.labels)
+    group = {"name": f"{objects.name}.rules", "rules": list(alerts(objects.props, settings))}
+    return objects.make("monitoring.coreos.com/v1", "PrometheusRule", spec={"groups": [group]}, labels=settings.labels)
 
 
-def _dashboard(props: SpiceDBProps, objects: Objects, asked: Dashboard) -> Manifest:
+def _dashboard(objects: Objects, settings: Dashboard) -> Manifest:
     from .dashboard import dashboard
 
-    name = f"{objects.name}-dashboard"
-    data = {"data": omit_empty({f"{props.name}.json": dashboard(props)})}
-    return objects.make("ConfigMap", data, name=name, labels=asked.labels, annotations=asked.annotations)
+    name, data = f"{objects.name}-dashboard", {f"{objects.name}.json": dashboard(objects.props)}
+    return objects.make(
+        "v1", "ConfigMap", data=data, name=name, labels=settings.labels, annotations=settings.annotations
+    )

@@ -1,4 +1,4 @@
-"""Applies what users change in objects."""
+"""Applies the users' patches to objects."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from copy import deepcopy
 
 from ..errors import InvalidProps, Problem
 from ..props import SpiceDBProps
-from .template import Manifest
+from .manifest import Manifest
 
 
 def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
-    """An object with the user's changes. Raises `InvalidProps` where one does not fit."""
+    """An object with the patches applied. Raises `InvalidProps` if one does not fit."""
     if not props.patches:
         return manifest
-    # Whoever patches nothing does not wait for the libraries that do.
+    # Imported only if there are patches: the libraries take time to load.
     from jsonpatch import JsonPatch, JsonPatchException
     from jsonpointer import JsonPointerException
 
@@ -26,30 +26,30 @@ def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
                 manifest = JsonPatch([deepcopy(operation.document())]).apply(manifest)
             except (JsonPatchException, JsonPointerException) as error:
                 path = f"patches[{number}].operations[{step}]"
-                allowed = f"one that fits {kind} {name}: {error}"
+                allowed = f"an operation that fits {kind} {name}: {error}"
                 problem = Problem(path, f"{operation.op} {operation.path}", allowed, "look at the object in dist/")
                 raise InvalidProps(type(props).__name__, [problem]) from None
     return manifest
 
 
 def require_matches(props: SpiceDBProps, manifests: Iterable[Manifest]) -> None:
-    """Raises `InvalidProps` unless every patch is for an object that there is."""
-    there = [(manifest["kind"], _plain(manifest)) for manifest in manifests]
-    found = [
+    """Raises `InvalidProps` unless every patch matches an object."""
+    objects = [(manifest["kind"], _name(manifest)) for manifest in manifests]
+    problems = [
         Problem(
             f"patches[{number}]",
             f"{patch.kind} {patch.name or '(any)'}",
-            "an object that there is: " + ", ".join(f"{kind} {name}" for kind, name in there),
-            "name one of them",
+            "an object of the release: " + ", ".join(f"{kind} {name}" for kind, name in objects),
+            "use the kind and the name of one of them",
         )
         for number, patch in enumerate(props.patches)
-        if not any(patch.matches(kind, name) for kind, name in there)
+        if not any(patch.matches(kind, name) for kind, name in objects)
     ]
-    if found:
-        raise InvalidProps(type(props).__name__, found)
+    if problems:
+        raise InvalidProps(type(props).__name__, problems)
 
 
-def _plain(manifest: Manifest) -> str:
-    """An object's name without the hash of what it runs, as users know it."""
+def _name(manifest: Manifest) -> str:
+    """An object's name as users know it, without the hash of a Job's spec."""
     name: str = manifest["metadata"]["name"]
     return re.sub("-[0-9a-f]{7}$", "", name) if manifest["kind"] == "Job" else name

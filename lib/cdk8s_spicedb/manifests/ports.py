@@ -1,4 +1,4 @@
-"""The ports that SpiceDB listens on by default, by the names that pods and Services give them."""
+"""SpiceDB's default ports, by the names that they have in pods and Services."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ NUMBERS = {GRPC: 50051, HTTP: 8443, METRICS: 9090, DISPATCH: 50053, DISPATCH_TLS
 
 
 def dispatch_port(props: SpiceDBProps) -> str:
-    """The name of the port at which servers reach each other."""
+    """The name of the port on which servers connect to each other."""
     return DISPATCH_TLS if props.server.dispatch_tls else DISPATCH
 
 
 def dispatch_service(props: SpiceDBProps, port: str) -> str:
-    """The name of the Service by which servers with one of the ports of dispatch find each other."""
+    """The name of the Service by which servers with this dispatch port find each other."""
     return f"{props.name}-{port}"
 
 
 def open_ports(props: SpiceDBProps) -> dict[str, int]:
-    """The ports that the servers listen on."""
+    """The ports on which the servers listen."""
     is_open = {
         GRPC: True,
         HTTP: props.server.http_enabled,

@@ -1,25 +1,27 @@
-"""Everything of one SpiceDB."""
+"""All objects of one SpiceDB."""
 
 from __future__ import annotations
 
 from ..props import SpiceDBProps
 from .cleanup import cleanup_manifests
 from .client import schema_manifests, test_manifests
+from .manifest import Manifest
 from .migration import migration_manifests
 from .patch import require_matches
 from .server import server_manifests
-from .template import Manifest
 
 
 def release_manifests(props: SpiceDBProps) -> list[Manifest]:
-    """The objects of one SpiceDB in the order in which they are of use: the migration, the servers, the schema, the
-    clean-up and the test. Raises `InvalidProps` where a patch is for none of them, or does not fit."""
-    found = [
+    """The objects of one SpiceDB in the order of their use: migration, servers, schema, clean-up, test.
+
+    Raises `InvalidProps` if a patch matches none of them, or does not fit.
+    """
+    manifests = [
         *(migration_manifests(props) if props.migrates else []),
         *server_manifests(props),
         *(schema_manifests(props, props.schema) if props.schema else []),
         *(cleanup_manifests(props) if props.cleans_up else []),
         *(test_manifests(props, props.test) if props.test else []),
     ]
-    require_matches(props, found)
-    return found
+    require_matches(props, manifests)
+    return manifests

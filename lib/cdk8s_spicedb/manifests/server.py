@@ -1,25 +1,28 @@
-"""The servers: Deployment, Service, ServiceAccount, the Role with which they find each other, what keeps them up."""
+"""The servers: their Deployment, Services, ServiceAccount, the Role by which they find each other, and more."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..labels import CHECKSUM, Component, selector_labels
-from ..props import ServerProps, SpiceDBProps
+from ..labels import CHECKSUM, Component
+from ..props import SpiceDBProps
 from ..props.flags import EnvVar, arguments, container_env, variable
 from .availability import availability_manifests, topology_spread
 from .checksum import migration_checksum
 from .dispatch import dispatch_manifests, dispatch_settings
 from .exposure import exposure_manifests
+from .manifest import Manifest, omit_empty
 from .metadata import Objects
 from .monitoring import monitoring_manifests
 from .network import network_policy
-from .ports import open_ports
-from .probe import probes
+from .ports import GRPC, NUMBERS, open_ports
 from .telemetry import telemetry_env, telemetry_settings
-from .template import Manifest, container, omit_empty, pod_template, termination_log
+from .template import pod_template, termination_log
 from .tls import tls_files, tls_settings
+
+_TLS_PROBE = ("grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify")
+"""Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod only,
+so it does not need to verify the certificate."""
 
 
 def server_manifests(props: SpiceDBProps) -> list[Manifest]:
@@ -28,79 +31,76 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
     account = [] if props.server.service_account else [objects.service_account(props.service_account_annotations)]
     return [
         *account,
-        *exposure_manifests(props, objects),
-        *dispatch_manifests(props, objects),
-        objects.make("Deployment", {"spec": _deployment(props)}, annotations=_reload(props.server)),
-        *availability_manifests(props, objects),
-        *network_policy(props, objects, Component.SERVER),
-        *monitoring_manifests(props, objects),
+        *exposure_manifests(objects),
+        *dispatch_manifests(objects),
+        _deployment(objects),
+        *availability_manifests(objects),
+        *network_policy(objects),
+        *monitoring_manifests(objects),
     ]
 
 
-def _deployment(props: SpiceDBProps) -> Manifest:
-    files = [*props.datastore.files(), *props.datastore.settings_files(), *tls_files(props.server)]
+def _deployment(objects: Objects) -> Manifest:
+    props, server = objects.props, objects.props.server
     template = pod_template(
-        props,
-        Component.SERVER,
-        props.server,
-        [container("spicedb", props.full_image, props.server, files=files, **_program(props))],
-        files=files,
-        annotations=_checksum(props),
+        objects,
+        server,
+        _container(props),
+        files=[*props.datastore.files(), *props.datastore.settings_files(), *tls_files(server)],
+        annotations={CHECKSUM: migration_checksum(props.migration)} if props.datastore.migrates else {},
         token=props.dispatches,
         serviceAccountName=props.service_account,
-        terminationGracePeriodSeconds=props.server.termination_seconds,
-        topologySpreadConstraints=topology_spread(props),
+        terminationGracePeriodSeconds=server.termination_seconds,
+        topologySpreadConstraints=topology_spread(objects),
     )
-    return {
-        # The autoscaler's to set where there is one; it and a release would otherwise take turns.
-        **({} if props.server.autoscaling else {"replicas": props.replicas}),
-        **omit_empty({"progressDeadlineSeconds": props.progress_deadline_seconds}),
-        "selector": {"matchLabels": selector_labels(props.name, Component.SERVER)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(props.server)},
+    rolling_update = {"maxSurge": server.max_surge, "maxUnavailable": server.max_unavailable}
+    spec = {
+        # With an autoscaler, a release must not reset the number of replicas.
+        "replicas": None if server.autoscaling else props.replicas,
+        "progressDeadlineSeconds": props.progress_deadline_seconds,
+        "selector": {"matchLabels": objects.selector},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update},
         "template": template,
     }
+    reload = {"reloader.stakater.com/auto": "true"} if server.restart_on_secret_change else {}
+    return objects.make("apps/v1", "Deployment", spec=omit_empty(spec), annotations=reload)
 
 
-def _reload(server: ServerProps) -> Mapping[str, str]:
-    return {"reloader.stakater.com/auto": "true"} if server.restart_on_secret_change else {}
-
-
-def _rolling_update(server: ServerProps) -> Manifest:
-    return {"maxSurge": server.max_surge, "maxUnavailable": server.max_unavailable}
-
-
-def _checksum(props: SpiceDBProps) -> Mapping[str, str]:
-    return {CHECKSUM: migration_checksum(props.migration)} if props.datastore.migrates else {}
-
-
-def _program(props: SpiceDBProps) -> dict[str, Any]:
-    fields: dict[str, Any] = {
+def _container(props: SpiceDBProps) -> Manifest:
+    server, seconds = props.server, props.server.pre_stop_sleep_seconds
+    serves = {"exec": {"command": list(_TLS_PROBE)}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
+    listens = {"tcpSocket": {"port": GRPC}}
+    return {
+        "name": "spicedb",
+        "image": props.full_image,
         "command": ["spicedb", "serve"],
         "args": _arguments(props),
         "env": container_env(_env(props)),
         "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
-        **probes(props.server),
+        # SpiceDB reports that it serves once it can work with the datastore's schema.
+        "readinessProbe": {**serves, **server.readiness_probe.manifest()},
+        # Not the same check: Kubernetes must not kill a server that waits for a migration or a slow database.
+        "livenessProbe": {**listens, **server.liveness_probe.manifest()},
+        "startupProbe": {**listens, **server.startup_probe.manifest()} if server.startup_probe else None,
+        "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}} if seconds else None,
     }
-    if props.server.pre_stop_sleep_seconds:
-        fields["lifecycle"] = {"preStop": {"sleep": {"seconds": props.server.pre_stop_sleep_seconds}}}
-    return fields
 
 
-def _env(props: SpiceDBProps) -> tuple[EnvVar, ...]:
+def _env(props: SpiceDBProps) -> list[EnvVar]:
     own = [EnvVar(name, value) for name, value in props.server.env.items()]
-    return (*_preshared_keys(props), *props.datastore.env(), *telemetry_env(props), *own)
+    return [*_preshared_keys(props), *props.datastore.env(), *telemetry_env(props), *own]
 
 
-def _preshared_keys(props: SpiceDBProps) -> tuple[EnvVar, ...]:
+def _preshared_keys(props: SpiceDBProps) -> list[EnvVar]:
     flag = "grpc-preshared-key"
     if not props.other_preshared_keys:
-        return (variable(flag, props.preshared_key),)
-    # The first is the one that servers use among themselves.
+        return [variable(flag, props.preshared_key)]
+    # Servers use the first key among themselves.
     keys = [
         EnvVar(f"PRESHARED_KEY_{number}", key)
         for number, key in enumerate((props.preshared_key, *props.other_preshared_keys), 1)
     ]
-    return (*keys, variable(flag, ",".join(f"$({key.name})" for key in keys)))
+    return [*keys, variable(flag, ",".join(f"$({key.name})" for key in keys))]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:

@@ -1,4 +1,4 @@
-"""What servers tell others: traces, and the makers of SpiceDB."""
+"""What servers send: traces, and telemetry for the SpiceDB maintainers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from ..props import SpiceDBProps
 from ..props.flags import EnvVar, Setting
 
 
-def silence(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
-    """By flag, what keeps a program from calling anybody outside the cluster, as far as the release has such a flag."""
+def offline_settings(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
+    """Values, by flag, that keep a program from calling services outside the cluster.
+
+    Only for flags that the release has. Empty if telemetry is enabled.
+    """
     settings: dict[str, Setting] = {"telemetry-endpoint": "", "skip-release-check": True}
     if props.server.telemetry_enabled:
         return {}
@@ -15,20 +18,12 @@ def silence(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
 
 
 def telemetry_settings(props: SpiceDBProps) -> dict[str, Setting]:
-    """By flag, what servers are told of it."""
-    return {**silence(props, "telemetry-endpoint", "skip-release-check"), **_tracing(props)}
-
-
-def telemetry_env(props: SpiceDBProps) -> tuple[EnvVar, ...]:
-    """What traces need: SpiceDB stops when it cannot find its user's name, which the image may not know."""
-    return (EnvVar("USER", "spicedb"),) if props.server.tracing and "USER" not in props.server.env else ()
-
-
-def _tracing(props: SpiceDBProps) -> dict[str, Setting]:
-    tracing = props.server.tracing
+    """Telemetry and tracing settings of the servers, by flag."""
+    settings, tracing = offline_settings(props, "telemetry-endpoint", "skip-release-check"), props.server.tracing
     if tracing is None:
-        return {}
+        return settings
     return {
+        **settings,
         "otel-provider": tracing.provider,
         "otel-endpoint": tracing.endpoint,
         "otel-sample-ratio": tracing.sample_ratio,
@@ -36,3 +31,8 @@ def _tracing(props: SpiceDBProps) -> dict[str, Setting]:
         "otel-service-name": tracing.service_name,
         "otel-trace-propagator": tracing.trace_propagator,
     }
+
+
+def telemetry_env(props: SpiceDBProps) -> list[EnvVar]:
+    """A user name for servers that send traces. Without one, SpiceDB stops, and an image may not define it."""
+    return [EnvVar("USER", "spicedb")] if props.server.tracing and "USER" not in props.server.env else []

@@ -1,57 +1,37 @@
 """What users set: frozen values with their limits, without cdk8s."""
 
-from . import rules
-from .annotations import problems, require
-from .availability import Autoscaling, TopologySpread
-from .cleanup import CleanupProps
-from .client import PermissionTest, SchemaProps
-from .exposure import ExternalService, GRPCRoute, Ingress
-from .migration import MigrationPhase, MigrationProps
-from .monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
-from .network import Egress, NetworkPeer, NetworkPolicies
-from .patch import Patch, PatchOperation
-from .pod import PodProps, Resources, Toleration
-from .probe import Probe
-from .secret_keys import secret_keys
-from .secrets import SecretKey
-from .server import ServerProps
-from .spicedb import SpiceDBProps, require_cleanup, require_migration
-from .tls import TLS, DispatchTLS
-
-__all__ = [
-    "TLS",
-    "Alerts",
-    "Autoscaling",
-    "CleanupProps",
-    "Dashboard",
-    "DispatchTLS",
-    "Egress",
-    "ExternalService",
-    "GRPCRoute",
-    "Ingress",
-    "MigrationPhase",
-    "MigrationProps",
-    "Monitoring",
-    "NetworkPeer",
-    "NetworkPolicies",
-    "Patch",
-    "PatchOperation",
-    "PermissionTest",
-    "PodMonitor",
-    "PodProps",
-    "Probe",
-    "Resources",
-    "SchemaProps",
-    "SecretKey",
-    "ServerProps",
-    "SpiceDBProps",
-    "Toleration",
-    "TopologySpread",
-    "Tracing",
-    "problems",
-    "require",
-    "require_cleanup",
-    "require_migration",
-    "rules",
-    "secret_keys",
-]
+from . import rules as rules
+from .annotations import problems as problems
+from .annotations import require as require
+from .availability import Autoscaling as Autoscaling
+from .availability import TopologySpread as TopologySpread
+from .cleanup import CleanupProps as CleanupProps
+from .client import PermissionTest as PermissionTest
+from .client import SchemaProps as SchemaProps
+from .exposure import ExternalService as ExternalService
+from .exposure import GRPCRoute as GRPCRoute
+from .exposure import Ingress as Ingress
+from .migration import MigrationPhase as MigrationPhase
+from .migration import MigrationProps as MigrationProps
+from .monitoring import Alerts as Alerts
+from .monitoring import Dashboard as Dashboard
+from .monitoring import Monitoring as Monitoring
+from .monitoring import PodMonitor as PodMonitor
+from .monitoring import Tracing as Tracing
+from .network import Egress as Egress
+from .network import NetworkPeer as NetworkPeer
+from .network import NetworkPolicies as NetworkPolicies
+from .patch import Patch as Patch
+from .patch import PatchOperation as PatchOperation
+from .pod import PodProps as PodProps
+from .pod import Resources as Resources
+from .pod import Toleration as Toleration
+from .probe import Probe as Probe
+from .secrets import SecretKey as SecretKey
+from .secrets import secret_keys as secret_keys
+from .server import ServerProps as ServerProps
+from .spicedb import SpiceDBProps as SpiceDBProps
+from .spicedb import require_cleanup as require_cleanup
+from .spicedb import require_migration as require_migration
+from .tls import TLS as TLS
+from .tls import DispatchTLS as DispatchTLS

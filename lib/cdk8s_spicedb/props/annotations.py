@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from enum import Enum
-from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from functools import cache, reduce
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
-from annotated_types import Interval, MaxLen, Predicate, Unit
+from annotated_types import Interval, Predicate, Unit
+from attrs import evolve
 
 from ..errors import InvalidProps, Problem
 from . import kinds
@@ -30,10 +31,23 @@ from .kinds import Invalid, Kind, redact, show
 
 
 @attrs.frozen
-class Pattern:
-    """A regular expression that the whole text matches."""
+class Message:
+    """What errors say about a field or a class, where the type alone does not say it well."""
 
-    regex: str | None
+    allowed: str | None = None
+    fix: str | None = None
+    redacted: bool = False
+    """Whether the value may be a secret. Errors then describe it and do not show it."""
+
+
+@attrs.frozen
+class Pattern:
+    """A regular expression that the whole text matches, and what errors say about it."""
+
+    regex: str
+    allowed: str | None = None
+    fix: str | None = None
+    max_length: int = 253
     numbers: bool = False
     """Whether files may also give a number, which becomes a text."""
 
@@ -52,16 +66,6 @@ class Excluding:
     texts: tuple[str, ...]
 
 
-@attrs.frozen
-class Message:
-    """What errors say about a field or a class, where the type alone does not say it well."""
-
-    allowed: str | None = None
-    fix: str | None = None
-    redacted: bool = False
-    """Whether the value may be a secret. Errors then describe it and do not show it."""
-
-
 class Opaque:
     """A value of the class is taken as it is. Files cannot give one."""
 
@@ -74,7 +78,9 @@ def kind_of(annotation: Any) -> Kind:
     """What a field with an annotation takes."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _narrowed(arguments[0], arguments[1:])
+        type_, *limits = arguments
+        kind = kinds.tested(lambda value: isinstance(value, type_)) if Opaque in limits else kind_of(type_)
+        return reduce(_limited, limits, kind)
     if origin in (Union, types.UnionType):
         options = [kind_of(argument) for argument in arguments if argument is not type(None)]
         kind = options[0] if len(options) == 1 else kinds.any_of(options)
@@ -87,9 +93,8 @@ def kind_of(annotation: Any) -> Kind:
         return kinds.mapping_of(kind_of(arguments[0]), kind_of(arguments[1]))
     if origin is type:
         return kinds.tested(lambda value: _is_subclass(value, arguments[0]))
-    plain = {bool: kinds.flag, str: kinds.text, datetime: kinds.moment}
-    if annotation in plain:
-        return plain[annotation]()
+    if annotation in kinds.PLAIN:
+        return kinds.PLAIN[annotation]
     return kinds.choice(annotation) if issubclass(annotation, Enum) else _props(annotation)
 
 
@@ -97,36 +102,39 @@ def _is_subclass(value: object, kind: type) -> bool:
     return isinstance(value, type) and issubclass(value, kind) and not inspect.isabstract(value)
 
 
-def _narrowed(type_: Any, limits: Sequence[Any]) -> Kind:
-    """A type with limits. `Message` applies to every type, the other limits to the type that they are for."""
-    given: dict[type, Any] = {type(limit): limit for limit in limits if limit is not Opaque}
-    interval: Any = given.get(Interval)
-    predicate = given.get(Predicate)
-    if OneOf in given:
-        kind = kinds.choice(given[OneOf].texts)
-    elif type_ is str:
-        pattern, length = given.get(Pattern, Pattern(None)), given.get(MaxLen)
-        excluded = given[Excluding].texts if Excluding in given else ()
-        test = predicate and predicate.func
-        kind = kinds.text(pattern.regex, length and length.max_length, test, excluded, pattern.numbers)
-    elif type_ in (int, float):
-        kind = kinds.number(type_, interval.ge, interval.le, given[Unit].unit if Unit in given else "")
-    elif type_ is timedelta:
-        kind = kinds.duration(interval.ge, interval.le)
-    elif predicate or Opaque in limits:
-        kind = kinds.tested(predicate.func if predicate else lambda value: isinstance(value, type_))
-    else:
-        kind = kind_of(type_)
-    for message in (limit for limit in limits if isinstance(limit, Message)):
-        kind = _described(kind, message)
-    if Excluding in given:
-        other = f"{kind.allowed} other than {', '.join(given[Excluding].texts)}, which this package sets"
-        return attrs.evolve(kind, allowed=other, fix=f"{kind.fix}, and leave out those that this package sets")
+def _limited(kind: Kind, limit: Any) -> Kind:
+    """A kind with one more limit."""
+    match limit:
+        case Interval(ge=minimum, le=maximum):
+            return kind.between(minimum, maximum)
+        case Unit(unit=unit):
+            return evolve(kind, allowed=f"{kind.allowed} of {unit}")
+        case Predicate(func=test):
+            return kind.limited(test)
+        case OneOf(texts=texts):
+            return kinds.choice(texts)
+        case Excluding(texts=texts):
+            kind = kind.limited(lambda value: value not in texts, **{"not": {"enum": list(texts)}})
+            allowed = f"{kind.allowed} other than {', '.join(texts)}, which this package sets"
+            return evolve(kind, allowed=allowed, fix=f"{kind.fix}, and leave out those that this package sets")
+        case Pattern():
+            return _described(_matching(kind, limit), Message(limit.allowed, limit.fix))
+        case Message():
+            return _described(kind, limit)
     return kind
 
 
+def _matching(kind: Kind, pattern: Pattern) -> Kind:
+    def matches(value: str) -> bool:
+        return len(value) <= pattern.max_length and re.fullmatch(pattern.regex, value, re.ASCII) is not None
+
+    text = kind.limited(matches, pattern=f"^(?:{pattern.regex})$", maxLength=pattern.max_length)
+    number = {"type": "number", "minimum": 0}
+    return evolve(text, schema=lambda refer: {"anyOf": [text.schema(refer), number]}) if pattern.numbers else text
+
+
 def _described(kind: Kind, message: Message) -> Kind:
-    return attrs.evolve(
+    return evolve(
         kind,
         allowed=message.allowed or kind.allowed,
         fix=message.fix or kind.fix,
@@ -135,24 +143,27 @@ def _described(kind: Kind, message: Message) -> Kind:
 
 
 @cache
-def fields_of(kind: type) -> Mapping[str, Kind]:
+def fields_of(kind: Any) -> Mapping[str, Kind]:
     """What each field of a class of props takes, by its name."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return {field.name: kind_of(hints[field.name]) for field in attrs.fields(cast(Any, kind))}
+    return {field.name: kind_of(hints[field.name]) for field in attrs.fields(kind)}
 
 
-def settings(kind: type) -> Iterator[attrs.Attribute[Any]]:
+def settings(kind: Any) -> Iterator[attrs.Attribute[Any]]:
     """The fields of a class that files can set."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    for field in attrs.fields(cast(Any, kind)):
-        if Opaque not in getattr(hints[field.name], "__metadata__", ()):
-            yield field
+    return (field for field in attrs.fields(kind) if Opaque not in getattr(hints[field.name], "__metadata__", ()))
 
 
 def camel(name: str) -> str:
     """A field's name in files: ``log_level`` is ``logLevel``."""
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))
+
+
+def manifest_of(props: Any) -> dict[str, Any]:
+    """The fields that are set, for props with the fields of a Kubernetes object."""
+    return {camel(name): value for name, value in _values(props).items() if value is not None}
 
 
 # ---------------------------------------------------------------- classes of props
@@ -173,10 +184,9 @@ class Partial:
     """The keys that are no fields."""
 
 
-def _props(kind: type) -> Kind:
+def _props(kind: Any) -> Kind:
     """Props of a class, or of one of several classes, which files name by ``engine``."""
-    message = getattr(kind, "message", Message())
-    fields = attrs.fields(cast(Any, kind))
+    fields = attrs.fields(kind)
     names = [field.name for field in fields if field.default is attrs.NOTHING]
     if not names and len(fields) < 10:
         names = [field.name for field in fields[:2]]
@@ -193,44 +203,47 @@ def _props(kind: type) -> Kind:
         else:
             yield from problems(value, prefix)
 
-    def convert(value: Any) -> Any:
-        if hasattr(kind, "members"):
-            return _read_member(value, kind)
-        if isinstance(value, Mapping):
-            return _read(value, kind)
-        keys = ", ".join(camel(field.name) for field in settings(kind))
-        fix = message.fix or "write its keys on the lines below, indented, or remove it"
-        return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
-
-    plain = Kind(example, f"use {{field}}={example}", accepts, lambda refer: refer(kind), convert, inner)
-    return _described(plain, message)
+    plain = Kind(
+        example, f"use {{field}}={example}", accepts, lambda refer: refer(kind), lambda value: _read(value, kind), inner
+    )
+    return _described(plain, getattr(kind, "message", Message()))
 
 
-def _read(data: Mapping[Any, Any], kind: type, *, tags: Sequence[str] = ()) -> Any:
-    """Props from a mapping of a file."""
-    fields = {camel(field.name): field for field in settings(kind)}
-    values = {
-        field.name: fields_of(kind)[field.name].convert(data[key]) for key, field in fields.items() if key in data
-    }
-    for field in fields.values():
-        if field.name not in values and field.default is attrs.NOTHING:
-            fix = "add it; `cdk8s-spicedb schema` shows what it takes"
-            values[field.name] = Invalid("(missing)", "required", fix)
-    known = [*tags, *fields]
-    unknown = {str(key): _unknown(str(key), known) for key in data if key not in known}
-    if unknown or any(isinstance(value, Invalid) for value in values.values()):
-        return Partial(kind, values, unknown)
-    return kind(**values)
+def _read(value: Any, kind: Any) -> Any:
+    """Props from a value of a file."""
+    if hasattr(kind, "members"):
+        return _read_member(value, kind)
+    if isinstance(value, Mapping):
+        return _read_fields(value, kind)
+    keys = ", ".join(camel(field.name) for field in settings(kind))
+    fix = getattr(kind, "message", Message()).fix or "write its keys on the lines below, indented, or remove it"
+    return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
 
-def _read_member(value: Any, kind: type) -> Any:
-    members: Mapping[str, type] = cast(Any, kind).members()
+def _read_member(value: Any, kind: Any) -> Any:
+    members: Mapping[str, type] = kind.members()
     engine = value.get("engine") if isinstance(value, Mapping) else None
     if not isinstance(engine, str) or engine not in members:
         fix = "choose one; memory is for trying SpiceDB out"
         return Partial(kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
     rest = {key: item for key, item in value.items() if key != "engine"}
-    return _read(rest, members[engine], tags=("engine",))
+    return _read_fields(rest, members[engine], tags=("engine",))
+
+
+def _read_fields(data: Mapping[Any, Any], kind: Any, *, tags: Sequence[str] = ()) -> Any:
+    missing = Invalid("(missing)", "required", "add it; `cdk8s-spicedb schema` shows what it takes")
+    fields, values = {camel(field.name): field for field in settings(kind)}, {}
+    for key, field in fields.items():
+        if key in data:
+            values[field.name] = fields_of(kind)[field.name].convert(data[key])
+        elif field.default is attrs.NOTHING:
+            values[field.name] = missing
+    known = [*tags, *fields]
+    unknown = {str(key): _unknown(str(key), known) for key in data if key not in known}
+    # The class checks nothing, so invalid values can stay in their fields until all problems are reported.
+    props = kind(**values)
+    invalid = unknown or any(isinstance(value, Invalid) for value in values.values())
+    return Partial(kind, _values(props), unknown) if invalid else props
 
 
 def _unknown(key: str, known: Sequence[str]) -> Invalid:
@@ -240,9 +253,11 @@ def _unknown(key: str, known: Sequence[str]) -> Invalid:
 
 # ---------------------------------------------------------------- checks
 
-Rule = Callable[..., Iterator[Problem]]
+Problems = Iterator[Problem]
+Rule = Callable[..., Problems]
 R = TypeVar("R", bound=Rule)
-_RULES: dict[type, list[Rule]] = {}
+_RULES: dict[type, list[tuple[Rule, Sequence[str]]]] = {}
+"""The rules of each class, with the names of the fields that they read."""
 
 
 def rule(*kinds: type) -> Callable[[R], R]:
@@ -252,50 +267,39 @@ def rule(*kinds: type) -> Callable[[R], R]:
     """
 
     def register(function: R) -> R:
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
         for kind in kinds:
-            _RULES.setdefault(kind, []).append(function)
+            _RULES.setdefault(kind, []).append((function, names))
         return function
 
     return register
 
 
-@cache
-def _rules(kind: type) -> Sequence[tuple[Rule, Sequence[str]]]:
-    found = [function for base in kind.__mro__ for function in _RULES.get(base, ())]
-    return [(each, each.__code__.co_varnames[: each.__code__.co_argcount]) for each in found]
+def unset(path: str, value: object, when: str, fix: str = "remove it", shown: str | None = None) -> Problems:
+    """The problem of a value that must not be set. ``shown`` is what errors show instead of it."""
+    if value is not None:
+        yield Problem(path, shown or show(value), f"None {when}", fix)
 
 
-def problems(props: Any, path: str = "") -> Iterator[Problem]:
+def problems(props: Any, path: str = "") -> Problems:
     """All problems in ``props`` and in the props inside it, fields first."""
-    kind = cast(Any, type(props))
-    yield from _problems(kind, {name: getattr(props, name) for name in fields_of(kind)}, path)
+    return _problems(type(props), _values(props), path)
 
 
-def _problems(kind: type, values: Mapping[str, Any], path: str) -> Iterator[Problem]:
+def _values(props: Any) -> dict[str, Any]:
+    return attrs.asdict(props, recurse=False)
+
+
+def _problems(kind: type, values: Mapping[str, Any], path: str) -> Problems:
     valid = dict(values)
     for name, field in fields_of(kind).items():
-        found = list(field.problems(values[name], f"{path}{name}")) if name in values else []
-        if found:
-            del valid[name]
-        yield from found
-    if len(valid) < len(fields_of(kind)):
-        valid = {**_defaults(kind, values), **valid}
-    for function, names in _rules(kind):
+        for problem in field.problems(values[name], f"{path}{name}"):
+            valid.pop(name, None)
+            yield problem
+    for function, names in (found for base in kind.__mro__ for found in _RULES.get(base, ())):
         if valid.keys() >= set(names):
             for problem in function(*(valid[name] for name in names)):
-                yield attrs.evolve(problem, field=path + problem.field)
-
-
-def _defaults(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults of fields that a file does not set."""
-    found = {}
-    for field in attrs.fields(cast(Any, kind)):
-        if field.name not in values and field.default is not attrs.NOTHING:
-            factory = cast(Any, field.default)
-            is_factory = isinstance(factory, cast(Any, attrs.Factory))
-            if not is_factory or not factory.takes_self:
-                found[field.name] = factory.factory() if is_factory else field.default
-    return found
+                yield evolve(problem, field=path + problem.field)
 
 
 def require(props: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import MaxLen
 from attrs import field, frozen
 
 from .annotations import Message, Pattern
@@ -14,14 +13,16 @@ from .types import Count, DNSName, PinnedImage, Seconds
 
 _SchemaName = Annotated[
     str,
-    Pattern(r"([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]"),
-    Message("a name in the schema: lower-case letters, digits and '_'", "use a name such as 'document'"),
+    Pattern(
+        r"([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]",
+        "a name in the schema: lower-case letters, digits and '_'",
+    ),
+    Message(fix="use a name such as 'document'"),
 ]
 _SchemaText = Annotated[
     str,
-    Pattern(r"[\s\S]*\S[\s\S]*"),
-    MaxLen(900_000),
-    Message("the schema, not empty", "use its text, such as Path('schema.zed').read_text()"),
+    Pattern(r"[\s\S]*\S[\s\S]*", "the schema, not empty", max_length=900_000),
+    Message(fix="use its text, such as Path('schema.zed').read_text()"),
 ]
 
 

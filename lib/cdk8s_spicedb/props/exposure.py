@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from attrs import field, frozen
 
-from .annotations import Message, Pattern
+from .annotations import Pattern
 from .types import Annotations, ObjectName, PublicName
 
 ClientPort = Literal["grpc", "http"]
-_Class = Annotated[str, Pattern(r"[-./\w]+"), Message("the name of a class", "use a class of the cluster")]
-_Range = Annotated[str, Pattern(r"[0-9a-f.:]+/\d+"), Message("blocks of addresses", "use a block such as '10.0.0.0/8'")]
+_Class = Annotated[str, Pattern(r"[-./\w]+", "the name of a class", "use a class of the cluster")]
+_Range = Annotated[str, Pattern(r"[0-9a-f.:]+/\d+", "blocks of addresses", "use a block such as '10.0.0.0/8'")]
 
 
 @frozen(kw_only=True)

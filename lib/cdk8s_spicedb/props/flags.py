@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from attrs import frozen
 
@@ -40,14 +40,11 @@ def argument(flag: str, value: str | int | float | bool | timedelta) -> str:
 
 def arguments(settings: Mapping[str, Setting]) -> list[str]:
     """The arguments of settings by flag, in their order."""
-    return [argument(flag, value) for flag, setting in settings.items() for value in _values(setting)]
-
-
-def _values(setting: Setting) -> Iterator[str | int | float | bool | timedelta]:
-    if isinstance(setting, (list, tuple)):
-        yield from setting
-    elif setting is not None:
-        yield cast("str | int | float | bool | timedelta", setting)
+    found = []
+    for flag, setting in settings.items():
+        values: Iterable[Any] = setting if isinstance(setting, (list, tuple)) else [setting]
+        found += [argument(flag, value) for value in values if value is not None]
+    return found
 
 
 def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:

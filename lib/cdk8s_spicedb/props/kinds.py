@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import Problem
 
@@ -22,7 +22,7 @@ Refer = Callable[[type], Schema]
 DURATION = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+"
 """Durations as SpiceDB and Kubernetes write them: ``90s``, ``1h30m``."""
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-_NO_QUOTES = "use a number in that range, without quotes"
+_EXAMPLES = {"seconds=30": timedelta(seconds=30), "minutes=30": timedelta(minutes=30), "hours=24": timedelta(days=1)}
 
 
 def show(value: object) -> str:
@@ -52,10 +52,6 @@ class Invalid:
         return Problem(path, self.value, self.allowed, self.fix.replace("{field}", name))
 
 
-def _nothing(value: object, path: str) -> Iterator[Problem]:
-    return iter(())
-
-
 @frozen
 class Kind:
     """What a value may be."""
@@ -70,7 +66,7 @@ class Kind:
     """The JSON Schema of the value in a file."""
     convert: Callable[[Any], Any] = lambda value: value
     """The prop of a value in a file; `Invalid` if it cannot become one. Limits are checked afterwards."""
-    inner: Callable[[Any, str], Iterator[Problem]] = _nothing
+    inner: Callable[[Any, str], Iterable[Problem]] = lambda value, path: ()
     """The problems inside an allowed value, whose path it gets."""
     redacted: bool = False
     """Whether the value may be a secret. Errors then describe it and do not show it."""
@@ -85,41 +81,59 @@ class Kind:
         else:
             yield from self.inner(value, path)
 
+    def limited(self, test: Callable[[Any], bool], **schema: Any) -> Kind:
+        """The allowed values that also pass a test, which their schema expresses as far as it can."""
+        return evolve(
+            self,
+            accepts=lambda value: self.accepts(value) and test(value),
+            schema=lambda refer: {**self.schema(refer), **schema},
+        )
 
-def flag() -> Kind:
-    """True or False."""
+    def between(self, minimum: Any, maximum: Any) -> Kind:
+        """Numbers or durations within limits."""
+
+        def test(value: Any) -> bool:
+            return bool(value >= minimum and (maximum is None or value <= maximum))
+
+        limits = f", {show(minimum)} or more" if maximum is None else f" from {show(minimum)} to {show(maximum)}"
+        if isinstance(minimum, timedelta):
+            example = next(text for text, value in _EXAMPLES.items() if test(value))
+            kind = evolve(self.limited(test), fix=f"use a duration such as timedelta({example})")
+        else:
+            ends = {"minimum": minimum, "maximum": maximum}
+            kind = self.limited(test, **{name: end for name, end in ends.items() if end is not None})
+        return evolve(kind, allowed=f"{self.allowed}{limits}")
+
+
+# ---------------------------------------------------------------- plain values
+
+
+def tested(test: Callable[[Any], bool]) -> Kind:
+    """A value that passes a test; its message comes from the annotation."""
+    return Kind("", "", test, lambda _: {})
+
+
+def choice(values: Sequence[Any] | type[Enum]) -> Kind:
+    """One of some texts, or a member of an enum, which files name by its value."""
+    members = list(values)
+    texts = [member.value if isinstance(member, Enum) else member for member in members]
+    allowed, fix = ", ".join(texts), "use one of these values exactly as written"
+
+    def convert(value: Any) -> Any:
+        if not isinstance(values, type):
+            return value
+        return values(value) if value in texts else Invalid(show(value), allowed, fix)
+
+    return Kind(allowed, fix, lambda value: value in members, lambda _: {"enum": texts}, convert)
+
+
+def _plain(type_: Any, allowed: str, fix: str, **schema: Any) -> Kind:
+    # A bool is an int in Python, and no number.
     return Kind(
-        "True or False",
-        "use True or False, without quotes",
-        lambda value: isinstance(value, bool),
-        lambda _: {"type": "boolean"},
-    )
-
-
-def number(type_: type, minimum: Any, maximum: Any, unit: str) -> Kind:
-    """A number within limits."""
-    types, name = ((int,), "integer") if type_ is int else ((int, float), "number")
-    limits = f", {minimum} or more" if maximum is None else f" from {minimum} to {maximum}"
-    schema = {"type": name, "minimum": minimum, **({} if maximum is None else {"maximum": maximum})}
-
-    def accepts(value: Any) -> bool:
-        is_number = isinstance(value, types) and not isinstance(value, bool)
-        return is_number and value >= minimum and (maximum is None or value <= maximum)
-
-    allowed = f"a {'whole ' if type_ is int else ''}number{f' of {unit}' if unit else ''}{limits}"
-    return Kind(allowed, _NO_QUOTES, accepts, lambda _: schema)
-
-
-def duration(minimum: timedelta, maximum: timedelta) -> Kind:
-    """A ``datetime.timedelta`` within limits; in a file, a text such as ``90s``."""
-    examples = {"seconds=30": timedelta(seconds=30), "minutes=30": timedelta(minutes=30), "hours=24": timedelta(days=1)}
-    example = next(text for text, value in examples.items() if minimum <= value <= maximum)
-    return Kind(
-        f"a datetime.timedelta from {minimum.total_seconds():g} s to {maximum.total_seconds():g} s",
-        f"use a duration such as timedelta({example})",
-        lambda value: isinstance(value, timedelta) and minimum <= value <= maximum,
-        lambda _: {"type": "string", "pattern": f"^{DURATION}$"},
-        _read_duration,
+        allowed,
+        fix,
+        lambda value: isinstance(value, type_) and (type_ is bool or not isinstance(value, bool)),
+        lambda _: schema,
     )
 
 
@@ -131,79 +145,39 @@ def _read_duration(value: Any) -> timedelta | Invalid:
     return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
 
 
-def moment() -> Kind:
-    """A ``datetime.datetime`` with a time zone."""
-    return Kind(
-        "a datetime with a time zone",
-        "use a time such as datetime(2026, 11, 1, tzinfo=timezone.utc)",
-        lambda value: isinstance(value, datetime) and value.tzinfo is not None,
-        lambda _: {"type": "string", "format": "date-time"},
-    )
+def _can_be_written(value: str) -> bool:
+    """A lone surrogate is a str in Python only: nothing can write it."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def text(
-    pattern: str | None = None,
-    max_length: int | None = None,
-    test: Callable[[Any], bool] | None = None,
-    excluded: Sequence[str] = (),
-    numbers: bool = False,
-) -> Kind:
-    """A str, which may have to match a pattern or pass a test. ``numbers``: files may also give a number."""
-    max_length = max_length or (253 if pattern else None)
-    schema: Schema = {
-        "type": "string",
-        **({"pattern": f"^(?:{pattern})$"} if pattern else {}),
-        **({"maxLength": max_length} if max_length else {}),
-        **({"not": {"enum": list(excluded)}} if excluded else {}),
-    }
+_NUMBER = "use a number in that range, without quotes"
+_TIME = "use a time such as datetime(2026, 11, 1, tzinfo=timezone.utc)"
+_DURATION = _plain(timedelta, "a datetime.timedelta", "", type="string", pattern=f"^{DURATION}$")
+PLAIN: Mapping[Any, Kind] = {
+    Any: tested(lambda _: True),
+    bool: _plain(bool, "True or False", "use True or False, without quotes", type="boolean"),
+    int: _plain(int, "a whole number", _NUMBER, type="integer"),
+    float: _plain((int, float), "a number", _NUMBER, type="number"),
+    str: _plain(str, "a str", "use a text in quotes", type="string").limited(_can_be_written),
+    timedelta: evolve(_DURATION, convert=_read_duration),
+    datetime: _plain(datetime, "a datetime with a time zone", _TIME, type="string", format="date-time").limited(
+        lambda value: value.tzinfo is not None
+    ),
+}
+"""The kinds of plain values by their type."""
 
-    def accepts(value: Any) -> bool:
-        return (
-            isinstance(value, str)
-            and value not in excluded
-            and (max_length is None or len(value) <= max_length)
-            and (pattern is None or re.fullmatch(pattern, value, re.ASCII) is not None)
-            and (test is None or test(value))
-            # A lone surrogate is a str in Python only: nothing can write it.
-            and (value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value))
-        )
-
-    whole = {"anyOf": [schema, {"type": "number", "minimum": 0}]} if numbers else schema
-    return Kind("a str", "use a text in quotes", accepts, lambda _: whole)
-
-
-def choice(values: Sequence[Any] | type[Enum]) -> Kind:
-    """One of some texts, or a member of an enum, which files name by its value."""
-    enum = values if isinstance(values, type) else None
-    texts = [value.value if isinstance(value, Enum) else value for value in values]
-    allowed, fix = ", ".join(texts), "use one of these values exactly as written"
-
-    def accepts(value: Any) -> bool:
-        return isinstance(value, enum) if enum else isinstance(value, str) and value in texts
-
-    def convert(value: Any) -> Any:
-        if enum is None:
-            return value
-        return enum(value) if value in texts else Invalid(show(value), allowed, fix)
-
-    return Kind(allowed, fix, accepts, lambda _: {"enum": texts}, convert)
-
-
-def tested(test: Callable[[Any], bool]) -> Kind:
-    """A value that passes a test; its message comes from the annotation."""
-    return Kind("", "", test, lambda _: {})
+# ---------------------------------------------------------------- kinds made of others
 
 
 def nullable(kind: Kind) -> Kind:
     """A value, or None."""
-    return Kind(
-        f"{kind.allowed}, or None",
-        kind.fix,
-        lambda value: value is None or kind.accepts(value),
-        lambda refer: {"anyOf": [kind.schema(refer), {"type": "null"}]},
-        lambda value: None if value is None else kind.convert(value),
-        lambda value, path: _nothing(value, path) if value is None else kind.problems(value, path),
-        kind.redacted,
+    return evolve(
+        kind,
+        allowed=f"{kind.allowed}, or None",
+        accepts=lambda value: value is None or kind.accepts(value),
+        schema=lambda refer: {"anyOf": [kind.schema(refer), {"type": "null"}]},
+        convert=lambda value: None if value is None else kind.convert(value),
+        inner=lambda value, path: () if value is None else kind.inner(value, path),
     )
 
 
@@ -221,24 +195,19 @@ def any_of(kinds: Sequence[Kind]) -> Kind:
 
 def sequence_of(item: Kind) -> Kind:
     """A tuple or list. A str is refused: it would be read letter by letter."""
-    fix = f"{item.fix.replace('{field}=', '{field}=[')}]" if "{field}=" in item.fix else item.fix
     return Kind(
         f"a tuple or list, each item: {item.allowed}",
-        fix,
-        lambda value: isinstance(value, (tuple, list)) and all(_accepts(item, each) for each in value),
+        f"{item.fix.replace('{field}=', '{field}=[')}]" if "{field}=" in item.fix else item.fix,
+        lambda value: isinstance(value, (tuple, list)) and _accepts_all(item, value),
         lambda refer: {"type": "array", "items": item.schema(refer)},
         lambda value: tuple(map(item.convert, value)) if isinstance(value, list) else value,
-        lambda value, path: _items(item, enumerate(value), path),
+        lambda value, path: _inside(item, enumerate(value), path),
         item.redacted,
     )
 
 
 def mapping_of(key: Kind, item: Kind) -> Kind:
     """A mapping."""
-
-    def accepts(value: Any) -> bool:
-        is_mapping = isinstance(value, Mapping)
-        return is_mapping and all(key.accepts(name) and _accepts(item, each) for name, each in value.items())
 
     def schema(refer: Refer) -> Schema:
         return {"type": "object", "propertyNames": key.schema(refer), "additionalProperties": item.schema(refer)}
@@ -249,19 +218,21 @@ def mapping_of(key: Kind, item: Kind) -> Kind:
     return Kind(
         f"a mapping from {key.allowed} to {item.allowed}",
         f"{key.fix}; {item.fix}",
-        accepts,
+        lambda value: (
+            isinstance(value, Mapping) and all(map(key.accepts, value)) and _accepts_all(item, value.values())
+        ),
         schema,
         convert,
-        lambda value, path: _items(item, value.items(), path),
+        lambda value, path: _inside(item, value.items(), path),
         item.redacted,
     )
 
 
-def _accepts(kind: Kind, value: object) -> bool:
-    """Whether an item is allowed, or has a problem of its own to report."""
-    return isinstance(value, Invalid) or kind.accepts(value)
+def _accepts_all(kind: Kind, items: Iterable[object]) -> bool:
+    """Whether each item is allowed, or has a problem of its own to report."""
+    return all(isinstance(item, Invalid) or kind.accepts(item) for item in items)
 
 
-def _items(kind: Kind, items: Any, path: str) -> Iterator[Problem]:
-    for name, item in items:
-        yield from kind.problems(item, f"{path}[{name}]")
+def _inside(kind: Kind, items: Iterable[tuple[object, object]], path: str) -> Iterator[Problem]:
+    """The problems of items, each with its index or key."""
+    return (problem for name, item in items for problem in kind.problems(item, f"{path}[{name}]"))

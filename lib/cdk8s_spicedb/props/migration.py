@@ -11,8 +11,8 @@ from attrs import field, frozen
 
 from .annotations import Message
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, account_name, as_secret_key, with_secret_keys
-from .types import Annotations, Argument, EnvName, LogLevel, Revision, ServiceAccountName, Week
+from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, as_secret_key, with_secret_keys
+from .types import Annotations, Argument, EnvName, LogLevel, Revision, Week
 
 
 class MigrationPhase(Enum):
@@ -55,7 +55,7 @@ class MigrationProps(PodProps):
     migration_timeout: Week | None = None
     """Time limit of SpiceDB itself, which it reports (``--migration-timeout``, SpiceDB 1.9 and later). Must be less
     than ``active_deadline_seconds``. Defaults to SpiceDB's own limit of 1 h, so that the deadline comes first."""
-    backfill_batch_size: Annotated[int, Interval(ge=1, le=10_000_000), Unit("rows")] | None = None
+    backfill_batch_size: Annotated[int, Unit("rows"), Interval(ge=1, le=10_000_000)] | None = None
     """Number of rows that a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and
     later). Defaults to 1000, as in SpiceDB. A larger number is faster and holds locks longer."""
     datastore_uri: SecretKey | None = field(default=None, converter=as_secret_key)
@@ -69,10 +69,10 @@ class MigrationProps(PodProps):
     its own if it has annotations, else to the namespace's default. Either way it gets no token."""
     backoff_limit: Annotated[int, Interval(ge=0, le=100)] = 3
     """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, enough while a database starts."""
-    active_deadline_seconds: Annotated[int, Interval(ge=1, le=604_800), Unit("seconds")] = 600
+    active_deadline_seconds: Annotated[int, Unit("seconds"), Interval(ge=1, le=604_800)] = 600
     """Time limit of the migration with its retries, in seconds (``activeDeadlineSeconds``). Defaults to 600. Set
     ``helm --timeout`` higher: it defaults to 5 minutes."""
-    ttl_seconds_after_finished: Annotated[int, Interval(ge=60, le=31_536_000), Unit("seconds")] | None = None
+    ttl_seconds_after_finished: Annotated[int, Unit("seconds"), Interval(ge=60, le=31_536_000)] | None = None
     """Time after which Kubernetes deletes a finished migration, in seconds (``ttlSecondsAfterFinished``). Only for
     ``Delivery.KUBECTL``: hooks are deleted by the clean-up or the next release. Defaults to one day, so that you can
     read the log. Flux creates a deleted Job again, which then has nothing to do."""

@@ -13,10 +13,10 @@ from .types import Annotations, Fraction, Hour, Labels
 
 _Endpoint = Annotated[
     str,
-    Pattern(r"[A-Za-z0-9][-.A-Za-z0-9]*(:\d{1,5})?"),
-    Message("HOST:PORT", "use an address such as 'collector.tracing:4317'"),
+    Pattern(r"[A-Za-z0-9][-.A-Za-z0-9]*(:\d{1,5})?", "HOST:PORT"),
+    Message(fix="use an address such as 'collector.tracing:4317'"),
 ]
-_Name = Annotated[str, Pattern(r"[-._A-Za-z0-9]+"), Message("a name", "use a name such as 'spicedb'")]
+_Name = Annotated[str, Pattern(r"[-._A-Za-z0-9]+", "a name", "use a name such as 'spicedb'")]
 
 
 @frozen(kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from annotated_types import MaxLen, Predicate
+from annotated_types import Predicate
 from attrs import frozen
 
 from .annotations import Message, Pattern
@@ -18,16 +18,11 @@ def _is_plain(value: object) -> bool:
 
 _Path = Annotated[
     str,
-    Pattern(r"(/([^~/]|~[01])*)+"),
-    MaxLen(1000),
-    Message(
-        "a JSON pointer",
-        "use a path such as '/spec/template/spec/dnsPolicy'; '~1' is a '/' in a key, '-' the end of a list",
-    ),
+    Pattern(r"(/([^~/]|~[01])*)+", "a JSON pointer", max_length=1000),
+    Message(fix="use a path such as '/spec/template/spec/dnsPolicy'; '~1' is a '/' in a key, '-' the end of a list"),
 ]
-_ObjectKind = Annotated[
-    str, Pattern(r"[A-Z][A-Za-z]+"), Message("the kind of an object", "use a kind such as 'Deployment'")
-]
+_Value = Annotated[Any, Predicate(_is_plain), Message("a value that YAML can hold", "write it as in a manifest")]
+_ObjectKind = Annotated[str, Pattern(r"[A-Z][A-Za-z]+", "the kind of an object", "use a kind such as 'Deployment'")]
 
 
 @frozen(kw_only=True)
@@ -38,9 +33,7 @@ class PatchOperation:
     """``add``, ``replace``, ``remove``, or ``test``, which fails unless the path has the value. Required."""
     path: _Path
     """Path in the object. Required."""
-    value: Annotated[Any, Predicate(_is_plain), Message("a value that YAML can hold", "write it as in a manifest")] = (
-        None
-    )
+    value: _Value = None
     """Value for the path; not allowed with ``remove``. Defaults to null."""
 
     def document(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
+from .annotations import manifest_of
 from .types import Affinity, Amounts, Labels, PodAnnotations, PriorityClassName, Selector
 
 
@@ -50,19 +51,12 @@ class Toleration:
     """Value of the taint. Defaults to none."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint. Defaults to every effect."""
-    toleration_seconds: Annotated[int, Interval(ge=0), Unit("seconds")] | None = None
+    toleration_seconds: Annotated[int, Unit("seconds"), Interval(ge=0)] | None = None
     """How long a pod stays on a node with a ``NoExecute`` taint, in seconds. Defaults to no limit."""
 
     def manifest(self) -> dict[str, Any]:
         """The toleration in Kubernetes' own form."""
-        fields = {
-            "key": self.key,
-            "operator": self.operator,
-            "value": self.value,
-            "effect": self.effect,
-            "tolerationSeconds": self.toleration_seconds,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        return manifest_of(self)
 
 
 @frozen(kw_only=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Interval, Unit
 from attrs import frozen
 
+from .annotations import manifest_of
 from .types import Count
 
-_Seconds = Annotated[int, Interval(ge=1, le=3600), Unit("seconds")]
+_Seconds = Annotated[int, Unit("seconds"), Interval(ge=1, le=3600)]
 
 
 @frozen(kw_only=True)
 class Probe:
     """Timing of a probe. What it asks is fixed, because a wrong question stops healthy servers."""
 
-    initial_delay_seconds: Annotated[int, Interval(ge=0, le=3600), Unit("seconds")] | None = None
+    initial_delay_seconds: Annotated[int, Unit("seconds"), Interval(ge=0, le=3600)] | None = None
     """Delay before the first probe, in seconds (``initialDelaySeconds``). Defaults to 0, as in Kubernetes."""
     period_seconds: _Seconds | None = None
     """Time between probes, in seconds (``periodSeconds``). Defaults to 10, as in Kubernetes."""
@@ -26,12 +27,6 @@ class Probe:
     """Number of failures in a row after which the probe has failed (``failureThreshold``). Defaults to 3, as in
     Kubernetes."""
 
-    def manifest(self) -> dict[str, int]:
+    def manifest(self) -> dict[str, Any]:
         """The fields of a container's probe that are set."""
-        fields = {
-            "initialDelaySeconds": self.initial_delay_seconds,
-            "periodSeconds": self.period_seconds,
-            "timeoutSeconds": self.timeout_seconds,
-            "failureThreshold": self.failure_threshold,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        return manifest_of(self)

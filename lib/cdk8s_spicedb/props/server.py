@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Interval, Unit
 from attrs import field, frozen
@@ -15,28 +15,20 @@ from .exposure import ExternalService, GRPCRoute, Ingress
 from .monitoring import Tracing
 from .pod import PodProps, Resources, default_resources
 from .probe import Probe
-from .secrets import EnvValue, account_name, with_secret_keys
+from .secrets import EnvValue, ServiceAccountName, account_name, with_secret_keys
 from .tls import TLS, DispatchTLS
-from .types import (
-    Annotations,
-    Argument,
-    Count,
-    EnvName,
-    Hour,
-    LogFormat,
-    LogLevel,
-    Revision,
-    SchemaMode,
-    Seconds,
-    ServiceAccountName,
-    Share,
-)
+from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, Revision, SchemaMode, Seconds
 
 _Protocol = Annotated[
     str,
-    Pattern(r"([-a-z0-9.]+/)?[A-Za-z0-9][-A-Za-z0-9]*"),
-    Message("a protocol of Kubernetes or of a mesh", "use 'kubernetes.io/h2c', or 'grpc' for Istio"),
+    Pattern(r"([-a-z0-9.]+/)?[A-Za-z0-9][-A-Za-z0-9]*", "a protocol of Kubernetes or of a mesh"),
+    Message(fix="use 'kubernetes.io/h2c', or 'grpc' for Istio"),
 ]
+_Share = Annotated[
+    Annotated[int, Interval(ge=0, le=1000)] | Annotated[str, Pattern(r"(100|\d{1,2})%")],
+    Message("a whole number, or a percentage such as '25%'", "use 1, or '25%'"),
+]
+"""A number of pods, or a percentage of them."""
 
 
 @frozen(kw_only=True)
@@ -74,7 +66,7 @@ class ServerProps(PodProps):
     the cluster unless you enable it."""
     log_level: LogLevel = "info"
     """Minimum level of logged messages (``--log-level``). Defaults to ``info``, as in SpiceDB."""
-    log_format: LogFormat = "json"
+    log_format: Literal["auto", "console", "json"] = "json"
     """Format of the log of servers and migration (``--log-format``). ``auto`` is ``console`` on a terminal. Defaults to
     ``json``, which log collectors parse."""
 
@@ -111,10 +103,10 @@ class ServerProps(PodProps):
     disruption_budget: Count | None = 1
     """Maximum number of servers that may be unavailable while nodes are drained (``maxUnavailable`` of a
     PodDisruptionBudget), if there is more than one. Defaults to 1. None renders no PodDisruptionBudget."""
-    max_surge: Share = 1
+    max_surge: _Share = 1
     """Maximum number or percentage of additional servers in a roll-out (``maxSurge``). Defaults to 1: each opens
     connections to the database."""
-    max_unavailable: Share = 0
+    max_unavailable: _Share = 0
     """Maximum number or percentage of missing servers in a roll-out (``maxUnavailable``). Defaults to 0, so that the
     load of the other servers does not grow."""
     topology_spread: Sequence[TopologySpread] = SPREAD
@@ -123,7 +115,7 @@ class ServerProps(PodProps):
     shutdown_grace_period: Hour = timedelta(seconds=10)
     """Time for running requests when a server stops (``--grpc-shutdown-grace-period``). Defaults to 10 s, more than
     SpiceDB's 5 s, because large lookups take longer. Streams that never end are cut."""
-    pre_stop_sleep_seconds: Annotated[int, Interval(ge=0, le=3600), Unit("seconds")] = 5
+    pre_stop_sleep_seconds: Annotated[int, Unit("seconds"), Interval(ge=0, le=3600)] = 5
     """Time that a server keeps serving before it stops, in seconds (``lifecycle.preStop.sleep``). Defaults to 5, until
     all nodes and clients know that it stops. Behind a cloud load balancer use its deregistration delay. 0 disables
     it."""
@@ -163,13 +155,8 @@ class ServerProps(PodProps):
     @property
     def tls(self) -> Mapping[str, TLS]:
         """The TLS of each port that has it, by the port's name."""
-        ports = {
-            "grpc": self.grpc_tls,
-            "http": self.http_tls,
-            "metrics": self.metrics_tls,
-            "dispatch": self.dispatch_tls,
-        }
-        return {port: tls for port, tls in ports.items() if tls is not None}
+        ports = ("grpc", "http", "metrics", "dispatch")
+        return {port: tls for port in ports if (tls := getattr(self, f"{port}_tls")) is not None}
 
     @property
     def drain_seconds(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
 from attrs import Factory, field, frozen
@@ -12,12 +12,12 @@ from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
 from ..releases import ReleaseTable, known_releases
-from . import capacity
 from .annotations import Message, Opaque, kind_of, problems
+from .availability import DEFAULT_REPLICAS
 from .cleanup import CleanupProps
 from .client import PermissionTest, SchemaProps
 from .datastores.base import Datastore
-from .image import has_digest, image_at, image_tag
+from .image import image_at, image_parts
 from .kinds import show
 from .migration import MigrationProps
 from .monitoring import Monitoring
@@ -35,10 +35,6 @@ _Releases = Annotated[
     Opaque,
     Message("a ReleaseTable", "extend the known one: known_releases().with_release('v1.99.0', {})"),
 ]
-
-
-def _newest() -> str:
-    return known_releases().newest
 
 
 def _as_delivery(delivery: Delivery | Literal["helm", "argocd", "kubectl"]) -> Delivery:
@@ -59,7 +55,7 @@ class SpiceDBProps:
     name: ReleaseName = "spicedb"
     """Name of the Deployment, Service and ServiceAccount, and the instance in every label. Defaults to ``spicedb``. A
     second SpiceDB in the namespace needs another name. Changing it later replaces every object."""
-    version: Release = field(factory=_newest)
+    version: Release = field(factory=lambda: known_releases().newest)
     """SpiceDB release, such as ``v1.56.0``. Defaults to the newest that this version of the package knows. Set it, so
     that an update of the package does not update SpiceDB."""
     image: Image | None = None
@@ -123,22 +119,30 @@ class SpiceDBProps:
     def full_image(self) -> str:
         """Image of servers and migration, with its tag or digest."""
         image = self.image or "ghcr.io/authzed/spicedb"
-        return image if has_digest(image) or image_tag(image) else f"{image}:{self.version}"
+        _, tag, digest = image_parts(image)
+        return image if tag or digest else f"{image}:{self.version}"
 
     @property
     def replicas(self) -> int:
         """Number of servers; with an autoscaler, the minimum."""
-        return capacity.replicas(self.datastore, self.server)
+        if self.server.autoscaling:
+            return self.server.autoscaling.min_replicas
+        return self.server.replicas or min(DEFAULT_REPLICAS, self.datastore.max_replicas or DEFAULT_REPLICAS)
 
     @property
     def max_replicas(self) -> int:
         """Maximum number of servers, apart from roll-outs."""
-        return capacity.max_replicas(self.datastore, self.server)
+        return self.server.autoscaling.max_replicas if self.server.autoscaling else self.replicas
 
     @property
     def roll_out_replicas(self) -> int:
-        """Maximum number of servers with connections to the datastore in a roll-out."""
-        return capacity.roll_out_replicas(self.datastore, self.server)
+        """Maximum number of servers with connections in a roll-out: desired ones, the surge, and those that drain."""
+        surge, unavailable = self._share(self.server.max_surge), self._share(self.server.max_unavailable)
+        return min(self.max_replicas + surge + max(surge, 1) + unavailable, 2 * self.max_replicas)
+
+    def _share(self, share: int | str) -> int:
+        """A number of servers. Kubernetes rounds a percentage up when it starts more."""
+        return share if isinstance(share, int) else -(-int(share.rstrip("%")) * self.max_replicas // 100)
 
     @property
     def dispatches(self) -> bool:
@@ -206,26 +210,25 @@ class SpiceDBProps:
         found = list(problems(self))
         image = image_at(self.image, self.version, step.version) if isinstance(self.image, str) else None
         if self.image is not None and image is None and all(problem.field != "image" for problem in found):
-            takes = f"an image without a digest, with no tag or one that begins with {self.version}"
+            allowed = f"an image without a digest, with no tag or one that begins with {self.version}"
             fix = "use the image without a tag; its tag follows version"
-            found.append(Problem("image", show(self.image), takes, fix))
+            found.append(Problem("image", show(self.image), allowed, fix))
         if found:
             raise InvalidProps(type(self).__name__, found)
-        server, has_flag = self.server, self.releases.takes
-        keeps_mode = has_flag("experimental-schema-mode", step.version)
-        allowed = server.allowed_migrations if has_flag("datastore-allowed-migrations", step.version) else None
-        return attrs.evolve(
-            self,
-            version=step.version,
-            image=image,
-            server=attrs.evolve(
-                server,
-                schema_mode=cast(Any, step.schema_mode) or (server.schema_mode if keeps_mode else None),
-                datastore_migration_phase=step.datastore_migration_phase,
-                allowed_migrations=step.allowed_migrations if allowed is None else allowed,
-            ),
-            migration=attrs.evolve(self.migration, target_migration=step.target_migration),
+
+        def kept(flag: str, value: Any) -> Any:
+            return value if self.releases.takes(flag, step.version) else None
+
+        mode: Any = step.schema_mode or kept("experimental-schema-mode", self.server.schema_mode)
+        migrations = kept("datastore-allowed-migrations", self.server.allowed_migrations)
+        server = attrs.evolve(
+            self.server,
+            schema_mode=mode,
+            datastore_migration_phase=step.datastore_migration_phase,
+            allowed_migrations=step.allowed_migrations if migrations is None else migrations,
         )
+        migration = attrs.evolve(self.migration, target_migration=step.target_migration)
+        return attrs.evolve(self, version=step.version, image=image, server=server, migration=migration)
 
 
 def require_migration(props: SpiceDBProps) -> None:

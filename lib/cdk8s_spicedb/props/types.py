@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from annotated_types import Interval, MaxLen, Predicate, Unit
+from annotated_types import Interval, Predicate, Unit
 
 from ..labels import CHECKSUM, LONGEST_NAME, RESERVED
 from ..releases import VERSION
 from .annotations import Excluding, Message, OneOf, Pattern
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
-_QUALIFIED = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_QUALIFIED = rf"({_NAME}/)?[A-Za-z0-9]([-._A-Za-z0-9]{{0,61}}[A-Za-z0-9])?"
 _TAG, _DIGEST = r":[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}", r"@sha256:[0-9a-f]{64}"
 _REPOSITORY = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:\d+)?(/[a-z0-9]+([-._]+[a-z0-9]+)*)*"
 
@@ -23,81 +23,57 @@ _REPOSITORY = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:\d+)?(/[a-z0-9]+([-._]+[a-z0-9]
 
 Count = Annotated[int, Interval(ge=1, le=1000)]
 Port = Annotated[int, Interval(ge=1, le=65535)]
-Percent = Annotated[int, Interval(ge=1, le=1000), Unit("percent")]
+Percent = Annotated[int, Unit("percent"), Interval(ge=1, le=1000)]
 Fraction = Annotated[float, Interval(ge=0, le=1), Message(fix="use 0.1 for a tenth")]
-Seconds = Annotated[int, Interval(ge=1, le=86400), Unit("seconds")]
+Seconds = Annotated[int, Unit("seconds"), Interval(ge=1, le=86400)]
 """Up to a day."""
 Hour = Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(hours=1))]
 Day = Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(days=1))]
 Week = Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(days=7))]
 """A duration from a second up to an hour, a day, a week."""
-Share = Annotated[
-    Annotated[int, Interval(ge=0, le=1000)] | Annotated[str, Pattern(r"(100|\d{1,2})%")],
-    Message("a whole number, or a percentage such as '25%'", "use 1, or '25%'"),
-]
-"""A number of pods, or a percentage of them."""
 
 # ---------------------------------------------------------------- names in Kubernetes
 
 ReleaseName = Annotated[
     str,
-    Pattern(r"[a-z]([-a-z0-9]*[a-z0-9])?"),
-    MaxLen(LONGEST_NAME),
-    Message(
+    Pattern(
+        r"[a-z]([-a-z0-9]*[a-z0-9])?",
         f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}",
-        "shorten or rename it: it names the Service, and the Jobs with a suffix",
+        max_length=LONGEST_NAME,
     ),
+    Message(fix="shorten or rename it: it names the Service, and the Jobs with a suffix"),
 ]
-ObjectName = Annotated[str, Pattern(_NAME), Message("the name of an object", "use the name of one that exists")]
+ObjectName = Annotated[str, Pattern(_NAME, "the name of an object", "use the name of one that exists")]
 SecretName = Annotated[
     str,
-    Pattern(_NAME),
-    Message(
-        "the name of a Secret: lower-case letters, digits, '-' and '.', at most 253",
-        "use the name of a Secret in the release's namespace",
-        redacted=True,
-    ),
+    Pattern(_NAME, "the name of a Secret: lower-case letters, digits, '-' and '.', at most 253"),
+    Message(fix="use the name of a Secret in the release's namespace", redacted=True),
 ]
 SecretItem = Annotated[
     str,
-    Pattern(r"[-._a-zA-Z0-9]+"),
-    Message(
-        "a key of that Secret: letters, digits, '-', '_' and '.', at most 253",
-        "use the key under which the Secret holds the value, not the value itself",
-        redacted=True,
-    ),
-]
-ServiceAccountName = Annotated[
-    str,
-    Pattern(_NAME),
-    Message("the name of a ServiceAccount, or a cdk8s-plus object", "use a ServiceAccount of the release's namespace"),
+    Pattern(r"[-._a-zA-Z0-9]+", "a key of that Secret: letters, digits, '-', '_' and '.', at most 253"),
+    Message(fix="use the key under which the Secret holds the value, not the value itself", redacted=True),
 ]
 PriorityClassName = Annotated[
-    str,
-    Pattern(_NAME),
-    Message("the name of a PriorityClass", "use one of the cluster, such as 'system-cluster-critical'"),
+    str, Pattern(_NAME, "the name of a PriorityClass", "use one of the cluster, such as 'system-cluster-critical'")
 ]
 _LabelKey = Annotated[
-    str,
-    Pattern(_QUALIFIED),
-    MaxLen(317),
-    Message("keys ([prefix/]name)", "use keys such as 'team' or 'example.com/team'"),
+    str, Pattern(_QUALIFIED, "keys ([prefix/]name)", "use keys such as 'team' or 'example.com/team'", max_length=317)
 ]
 _LabelValue = Annotated[
     str,
-    Pattern(r"([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?"),
-    MaxLen(63),
-    Message(
+    Pattern(
+        r"([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?",
         "a label value: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
-        "shorten it or replace the other characters; use an annotation for longer texts",
+        max_length=63,
     ),
+    Message(fix="shorten it or replace the other characters; use an annotation for longer texts"),
 ]
 _AnnotationValue = Annotated[str, Message(fix="quote numbers and booleans: annotation values are texts")]
 NodeLabel = Annotated[
     str,
-    Pattern(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?"),
-    MaxLen(317),
-    Message("a label of nodes", "use a label such as 'topology.kubernetes.io/zone'"),
+    Pattern(rf"({_NAME}/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?", "a label of nodes", max_length=317),
+    Message(fix="use a label such as 'topology.kubernetes.io/zone'"),
 ]
 Selector = Mapping[_LabelKey, _LabelValue]
 Labels = Mapping[Annotated[_LabelKey, Excluding(RESERVED)], _LabelValue]
@@ -116,60 +92,49 @@ Affinity = Mapping[
 ]
 Quantity = Annotated[
     str,
-    Pattern(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", numbers=True),
-    Message("a Kubernetes quantity, such as '250m' or '512Mi'", "use '500m' for half a core, '512Mi' is memory"),
+    Pattern(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", "a Kubernetes quantity, such as '250m' or '512Mi'", numbers=True),
+    Message(fix="use '500m' for half a core, '512Mi' is memory"),
 ]
 Amounts = Mapping[Annotated[str, OneOf(("cpu", "memory", "ephemeral-storage"))], Quantity]
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 
 # ---------------------------------------------------------------- images and programs
 
+_USE_AN_IMAGE = Message(fix="use 'registry.example.com/team/image:tag' or '…@sha256:' and 64 hexadecimal digits")
 Image = Annotated[
     str,
-    Pattern(f"{_REPOSITORY}({_TAG})?({_DIGEST})?"),
-    MaxLen(500),
-    Message(
-        "an image reference, with or without tag and digest",
-        "use 'registry.example.com/team/image:tag' or '…@sha256:' and 64 hexadecimal digits",
+    Pattern(
+        f"{_REPOSITORY}({_TAG})?({_DIGEST})?", "an image reference, with or without tag and digest", max_length=500
     ),
+    _USE_AN_IMAGE,
 ]
 PinnedImage = Annotated[
     str,
-    Pattern(f"{_REPOSITORY}(({_TAG})?({_DIGEST})|{_TAG})"),
-    MaxLen(500),
-    Message(
-        "an image reference with a tag or a digest",
-        "use 'registry.example.com/team/image:tag' or '…@sha256:' and 64 hexadecimal digits",
-    ),
+    Pattern(f"{_REPOSITORY}(({_TAG})?({_DIGEST})|{_TAG})", "an image reference with a tag or a digest", max_length=500),
+    _USE_AN_IMAGE,
 ]
 EnvName = Annotated[
-    str,
-    Pattern(r"[A-Za-z_][A-Za-z0-9_]*"),
-    Message("the names of environment variables", "use names such as 'GOMAXPROCS'"),
+    str, Pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the names of environment variables", "use names such as 'GOMAXPROCS'")
 ]
-_SECRET_FLAGS = ("--grpc-preshared-key", "--datastore-conn-uri", "--datastore-read-replica-conn-uri")
+_SECRET_FLAGS = "--grpc-preshared-key|--datastore-conn-uri|--datastore-read-replica-conn-uri"
 Argument = Annotated[
     str,
-    Pattern(rf"(?!{'|'.join(_SECRET_FLAGS)})--[\s\S]*"),
-    MaxLen(100_000),
-    Message(
+    Pattern(
+        rf"(?!{_SECRET_FLAGS})--[\s\S]*",
         "an argument such as '--dispatch-max-depth=100', none that carries a secret",
-        "use '--flag=value'; secrets belong into preshared_key, datastore and env",
-        redacted=True,
+        max_length=100_000,
     ),
+    Message(fix="use '--flag=value'; secrets belong into preshared_key, datastore and env", redacted=True),
 ]
 Release = Annotated[
-    str,
-    Pattern(VERSION),
-    Message("a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'"),
+    str, Pattern(VERSION, "a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'")
 ]
 LogLevel = Literal["trace", "debug", "info", "warn", "error"]
-LogFormat = Literal["auto", "console", "json"]
 SchemaMode = Literal["read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new"]
 Revision = Annotated[
     str,
-    Pattern(r"[A-Za-z0-9][-_A-Za-z0-9]*"),
-    Message("the name of a migration revision", "use its name in SpiceDB, such as 'add-caveats'"),
+    Pattern(r"[A-Za-z0-9][-_A-Za-z0-9]*", "the name of a migration revision"),
+    Message(fix="use its name in SpiceDB, such as 'add-caveats'"),
 ]
 
 # ---------------------------------------------------------------- addresses
@@ -200,13 +165,12 @@ Host = Annotated[
     ),
 ]
 HostPort = Annotated[
-    str, Pattern(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?:\d{1,5}"), Message("HOST:PORT", "use 'emulator:9010'")
+    str, Pattern(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?:\d{1,5}", "HOST:PORT", "use 'emulator:9010'")
 ]
-DNSName = Annotated[str, Pattern(_NAME), Message("a DNS name", "use a name such as 'spicedb.authz.svc'")]
+DNSName = Annotated[str, Pattern(_NAME, "a DNS name", "use a name such as 'spicedb.authz.svc'")]
 PublicName = Annotated[
     str,
-    Pattern(rf"(\*\.)?{_NAME}"),
-    Message("a DNS name, which may begin with '*.'", "use a name such as 'spicedb.example.com'"),
+    Pattern(rf"(\*\.)?{_NAME}", "a DNS name, which may begin with '*.'", "use a name such as 'spicedb.example.com'"),
 ]
 Block = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""Facts about SpiceDB's releases: revisions, heads, flags, schema modes, and the stops that an upgrade must make."""
+"""Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
 
 from .engine import EngineReleases, Rollout, Stop
 from .known import known_releases, read_releases

@@ -1,7 +1,7 @@
-"""Reads the table of releases that comes with this package.
+"""Reads the release table of this package.
 
-The facts are in ``releases.json``, with their sources. A release that is not in it is accepted: it renders with the
-settings of the newest known release, and its migrations are not checked.
+The data and its sources are in ``releases.json``. Releases that are not in it are valid too: they render with the
+settings of the newest known release, and their migrations are not checked.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .table import ReleaseTable
 
 @cache
 def known_releases() -> ReleaseTable:
-    """The table that comes with this package."""
+    """The release table of this package."""
     return read_releases(json.loads(files(__package__).joinpath("releases.json").read_text("utf-8")))
 
 
 def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
-    """The table of data in the form of ``releases.json``. Raises `SpiceDBError` when it is not sound."""
+    """A table from data in the format of ``releases.json``. Raises `SpiceDBError` if the data is invalid."""
     engines = {
         name: EngineReleases(
             tuple(engine["revisions"]),

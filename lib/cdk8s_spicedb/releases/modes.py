@@ -1,9 +1,9 @@
-"""The ways in which SpiceDB keeps schemas."""
+"""The modes of schema storage."""
 
 SCHEMA_MODES = {
-    "read-legacy-write-legacy": "schemas are kept in the old tables alone",
-    "read-legacy-write-both": "schemas are written to the unified table as well, and read from the old ones",
-    "read-new-write-both": "schemas are read from the unified table, and still written to the old ones",
-    "read-new-write-new": "schemas are kept in the unified table alone",
+    "read-legacy-write-legacy": "servers use only the old schema tables",
+    "read-legacy-write-both": "servers read the schema from the old tables, and also write it to the unified table",
+    "read-new-write-both": "servers read the schema from the unified table, and also write it to the old tables",
+    "read-new-write-new": "servers use only the unified schema table",
 }
-"""The modes of ``--experimental-schema-mode`` in their order, and what each does."""
+"""The modes of ``--experimental-schema-mode``, in their order, with what servers do in each."""

@@ -1,4 +1,4 @@
-"""What this package knows about SpiceDB's releases."""
+"""The table of SpiceDB's releases."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from .version import is_version, version_order
 
 @frozen
 class ReleaseTable:
-    """The releases this package knows; extend it with `with_release` when SpiceDB moves faster than this package."""
+    """Known releases of SpiceDB. Add newer releases with `with_release`."""
 
     engines: Mapping[str, EngineReleases]
-    """By SpiceDB's name for the engine, its migrations and releases."""
+    """Migrations and releases of each engine, by SpiceDB's name for the engine."""
     flags: Mapping[str, str] = field(factory=dict)
-    """By flag, the first release that takes it; flags that are not here are as old as SpiceDB."""
+    """First release that has a flag, by flag. All releases have the flags that are not listed."""
     withdrawn: Mapping[str, str] = field(factory=dict)
-    """By release that SpiceDB's makers took back, what to take instead, and why."""
+    """What to use instead of a release that the SpiceDB maintainers withdrew, and why, by release."""
 
     def __attrs_post_init__(self) -> None:
         if not any(engine.heads for engine in self.engines.values()):
-            raise SpiceDBError("a table without releases; extend the known one, known_releases()")
-        odd = sorted(str(version) for version in {*self.flags.values(), *self.withdrawn} if not is_version(version))
-        if odd:
-            raise SpiceDBError(f"flags or withdrawn releases that are no releases of SpiceDB: {', '.join(odd)}")
+            raise SpiceDBError("the table has no releases; extend known_releases()")
+        versions = {*self.flags.values(), *self.withdrawn}
+        invalid = sorted(str(version) for version in versions if not is_version(version))
+        if invalid:
+            raise SpiceDBError(f"flags or withdrawn releases with invalid SpiceDB versions: {', '.join(invalid)}")
 
     @property
     def newest(self) -> str:
@@ -39,26 +40,26 @@ class ReleaseTable:
         return engine in self.engines and version in self.engines[engine].heads
 
     def revisions(self, engine: str, version: str) -> tuple[str, ...]:
-        """The revisions that a release can migrate to, oldest first; empty when the release is not known."""
+        """The revisions that a release can migrate to, oldest first. Empty for an unknown release."""
         if not self.knows(engine, version):
             return ()
         known = self.engines[engine]
         return tuple(known.revisions[: known.revisions.index(known.heads[version]) + 1])
 
     def allowed_migrations(self, engine: str, version: str) -> tuple[str, ...]:
-        """The heads after its own on which a release's servers should start, oldest first.
+        """The heads of known later releases, oldest first: revisions on which servers of a release should start.
 
-        They are those of the known later releases, so that a server that restarts during an upgrade, or comes back by
-        a rollback, turns ready on the newer schema. Empty for a release that is not known or cannot be told.
+        A server that restarts during an upgrade, or after a rollback, then becomes ready on the newer schema. Empty for
+        an unknown release, and for one without ``--datastore-allowed-migrations``.
         """
         if not self.knows(engine, version) or not self.takes("datastore-allowed-migrations", version):
             return ()
         known = self.engines[engine]
-        heads = set(known.heads.values())
-        return tuple(r for r in known.revisions[len(self.revisions(engine, version)) :] if r in heads)
+        heads, later = set(known.heads.values()), known.revisions[len(self.revisions(engine, version)) :]
+        return tuple(revision for revision in later if revision in heads)
 
     def starts_on(self, engine: str, version: str, phase: str | None = None) -> set[str]:
-        """The revisions on which a release's servers turn ready; empty when the release is not known."""
+        """The revisions on which servers of a release become ready. Empty for an unknown release."""
         if not self.knows(engine, version):
             return set()
         return self.engines[engine].starts_on(version, phase) | set(self.allowed_migrations(engine, version))
@@ -68,25 +69,25 @@ class ReleaseTable:
         return flag not in self.flags or version_order(version) >= version_order(self.flags[flag])
 
     def since(self, flag: str) -> str:
-        """The first release that has a flag that did not always exist."""
+        """The first release that has a flag of `flags`."""
         return self.flags[flag]
 
     def with_release(self, version: str, revisions: Mapping[str, Sequence[str]]) -> ReleaseTable:
-        """This table and one release more.
+        """A copy of this table with one more release.
 
-        ``revisions`` gives, by engine, the revisions that the release adds after the last known one, in order; an
-        engine that is left out keeps the head of the release before. Raises `SpiceDBError` when the version is known
-        already, an engine is not known, or migrations would go backward.
+        ``revisions`` are the revisions that the release adds after the last known one, in order, by engine. An engine
+        that you leave out keeps the head of the release before. Raises `SpiceDBError` if the version is invalid or
+        already known, if an engine is unknown, or if migrations would go backward.
         """
         unknown = sorted(set(revisions) - set(self.engines))
         if unknown:
             raise SpiceDBError(f"unknown engines: {', '.join(unknown)}; known: {', '.join(self.engines)}")
         if not is_version(version):
-            raise SpiceDBError(f"not a release of SpiceDB: {version!r}; write it as its tag, such as v1.56.0")
-        loose = sorted(name for name, added in revisions.items() if isinstance(added, str))
-        if loose:
-            raise SpiceDBError(f"give a list of revisions for {', '.join(loose)}, not one text")
+            raise SpiceDBError(f"invalid SpiceDB version: {version!r}; use its tag, such as v1.56.0")
+        strings = sorted(name for name, added in revisions.items() if isinstance(added, str))
+        if strings:
+            raise SpiceDBError(f"revisions must be a list, not a string: {', '.join(strings)}")
         if any(version in engine.heads for engine in self.engines.values()):
-            raise SpiceDBError(f"{version} is in the table already")
+            raise SpiceDBError(f"{version} is already in the table")
         engines = {name: engine.with_release(version, revisions.get(name, ())) for name, engine in self.engines.items()}
         return evolve(self, engines=engines)

@@ -1,1 +1,1 @@
-"""Upgrades: the steps from one release of SpiceDB to another, as a plan, a table, charts and a runbook."""
+"""Upgrades: plans the steps from one release of SpiceDB to another, and writes them as charts with a README."""

@@ -1,4 +1,4 @@
-"""Which steps lead from one release of SpiceDB to another while it serves."""
+"""Plans an upgrade: the steps from one release of SpiceDB to another while it serves."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from ..props.annotations import Message, Opaque, problems, rule
 from ..props.datastores import Datastore
 from ..props.kinds import show
 from ..props.types import Release, SchemaMode
-from ..releases import SCHEMA_MODES, EngineReleases, ReleaseTable, Stop, known_releases, version_order
+from ..releases import SCHEMA_MODES, EngineReleases, ReleaseTable, Rollout, Stop, known_releases, version_order
 from .steps import UpgradePlan, UpgradeStep
 
 _MODES = list(SCHEMA_MODES)
 _MODE_FLAG = "experimental-schema-mode"
-_FIRST_READ = "read-new-write-both"
-_WRITE_AGAIN = (
-    "write the schema again as it is (`zed schema read`, then `zed schema write`), now that all servers write both and "
-    "none from before is left: the unified table has only what was written in that mode, or on the day of the migration"
+_FIRST_MODE_THAT_READS = "read-new-write-both"
+_WRITE_SCHEMA_AGAIN = (
+    "when all servers run in read-legacy-write-both and no older server is left, write the schema again, unchanged "
+    "(`zed schema read`, then `zed schema write`): the unified table contains only what was written in that mode, or "
+    "copied by the migration"
 )
 
 
@@ -33,15 +34,17 @@ def plan_upgrade(
     current_schema_mode: str | None = None,
     releases: ReleaseTable | None = None,
 ) -> UpgradePlan:
-    """The steps that lead from ``current`` to ``target`` while SpiceDB serves.
+    """Plans the steps from ``current`` to ``target`` while SpiceDB serves.
 
-    ``datastore`` is a datastore or its class, such as ``PostgreSQL``. ``schema_mode`` asks for a move to unified
-    schema storage (SpiceDB 1.53 and later), up to that mode, one roll-out each, after the target is reached; without it
-    servers stay in ``current_schema_mode``, by default SpiceDB's own. A release that ``releases`` (by default those
-    that this package knows) does not have is planned directly, with a warning. ``current`` is a release whose roll-outs
-    are all done: a plan that was begun is finished by its own steps, not by a new plan.
+    ``datastore`` is a datastore or its class, such as ``PostgreSQL``. All roll-outs of ``current`` must be done: finish
+    a plan that you have begun, and do not make a new one in the middle.
 
-    Raises `InvalidProps` for what is no release, for a way back, and for a mode that a release does not have.
+    ``schema_mode`` moves to unified schema storage (SpiceDB 1.53 and later), up to that mode, with one roll-out for
+    each mode after the target is reached. Without it, servers stay in ``current_schema_mode``, which defaults to
+    SpiceDB's own. The plan goes directly to a release that is not in ``releases`` (by default, those that this package
+    knows), and warns about it.
+
+    Raises `InvalidProps` if a version is invalid, if the target is older, or if a release does not have the mode.
     """
     upgrade = _Upgrade(
         datastore=datastore,
@@ -54,12 +57,19 @@ def plan_upgrade(
     found = list(problems(upgrade))
     if found:
         raise InvalidProps("plan_upgrade", found)
-    return upgrade.plan()
+    steps = (*upgrade.release_steps(), *upgrade.mode_steps())
+    return UpgradePlan(
+        engine=upgrade.datastore.engine,
+        current=current,
+        target=target,
+        steps=steps,
+        warnings=tuple(upgrade.warnings(steps)) if steps else (),
+    )
 
 
 @frozen(kw_only=True)
 class _Upgrade:
-    """The requested upgrade, and its plan."""
+    """The arguments of `plan_upgrade`."""
 
     datastore: Annotated[
         Datastore | type[Datastore],
@@ -72,100 +82,74 @@ class _Upgrade:
     releases: Annotated[ReleaseTable, Opaque, Message("a ReleaseTable", "extend known_releases()")]
 
     @property
-    def _mode(self) -> int:
-        """Where the servers are among the modes."""
-        return _MODES.index(self.current_schema_mode or _MODES[0])
-
-    @property
-    def _known(self) -> EngineReleases:
+    def _engine(self) -> EngineReleases:
         return self.releases.engines.get(self.datastore.engine, EngineReleases((), {}))
 
-    def plan(self) -> UpgradePlan:
-        """The plan of sound input."""
-        steps = (*self._release_steps(), *self._mode_steps())
-        return UpgradePlan(
-            engine=self.datastore.engine,
-            current=self.current,
-            target=self.target,
-            steps=steps,
-            warnings=tuple(self._warnings(steps)) if steps else (),
-        )
-
-    def _release_steps(self) -> Iterator[UpgradeStep]:
-        """The stops on the way, then the target itself."""
-        last = self._start()
+    def release_steps(self) -> Iterator[UpgradeStep]:
+        """The steps of the required stops, then the step to the target."""
+        last = self._step(self.current, self._engine.head(self.current), why="")
         for stop in self._stops():
-            for step in self._stop_steps(stop, last):
-                yield step
-                last = step
+            for rollout in self._rollouts(stop, last.revision):
+                phase = rollout.datastore_migration_phase
+                last = self._next_step(last, stop.version, rollout.revision, rollout.why, phase)
+                yield last
         if last.version != self.target:
-            revision = self._known.heads.get(self.target)
-            stays = revision is not None and last.revision == revision
-            why = f"the target, reached directly from {last.version}"
-            yield self._step(last, self.target, revision, f"{why}; the schema stays as it is" if stays else why)
+            revision = self._engine.heads.get(self.target)
+            why = f"upgrade directly from {last.version} to the target"
+            if revision is not None and revision == last.revision:
+                why += "; the datastore schema does not change"
+            yield self._next_step(last, self.target, revision, why)
 
-    def _start(self) -> UpgradeStep:
-        """What runs, as if a step had led there."""
-        return UpgradeStep(
-            version=self.current,
-            revision=self._known.head(self.current),
-            target_migration=None,
-            migrates=False,
-            schema_mode=self.current_schema_mode,
-            datastore_migration_phase=None,
-            allowed_migrations=(),
-            rolls_back=None,
-            why="",
-        )
-
-    def _stops(self) -> Iterator[Stop]:
+    def _stops(self) -> list[Stop]:
+        """The required stops between the releases."""
         current, target = version_order(self.current), version_order(self.target)
-        for stop in self._known.stops:
-            if current < version_order(stop.version) <= target and target >= version_order(stop.before):
-                yield stop
+        stops = self._engine.stops
+        return [s for s in stops if current < version_order(s.version) <= target and version_order(s.before) <= target]
 
-    def _stop_steps(self, stop: Stop, last: UpgradeStep) -> Iterator[UpgradeStep]:
+    def _rollouts(self, stop: Stop, revision: str | None) -> Iterator[Rollout]:
+        """The roll-outs of a stop that are left to do on a datastore at a revision."""
         if not stop.rollouts:
-            yield self._step(last, stop.version, self._known.heads[stop.version], f"required stop: {stop.why}")
-        # A release from the middle of a stop may be past its first roll-outs, and no migration goes back.
-        past = () if last.revision is None else self._known.between(None, last.revision)[:-1]
-        ahead = [rollout for rollout in stop.rollouts if rollout.revision not in past]
-        for number, rollout in enumerate(ahead, 1):
-            why = f"{number} of {len(ahead)} at {stop.version}: {rollout.why}"
-            last = self._step(last, stop.version, rollout.revision, why, rollout.datastore_migration_phase)
-            yield last
+            head = self._engine.heads[stop.version]
+            yield Rollout(revision=head, starts_on=(head,), why=f"required stop: {stop.why}")
+        # A release in the middle of a stop may be past its first roll-outs, and no migration goes back.
+        done = () if revision is None else self._engine.between(None, revision)[:-1]
+        left = [rollout for rollout in stop.rollouts if rollout.revision not in done]
+        for number, rollout in enumerate(left, 1):
+            yield evolve(rollout, why=f"roll-out {number} of {len(left)} at {stop.version}: {rollout.why}")
 
-    def _mode_steps(self) -> Iterator[UpgradeStep]:
-        """The schema modes, one after the other, at the target."""
-        if self.schema_mode is not None:
-            head = self._known.heads.get(self.target)
-            last = evolve(self._start(), version=self.target, revision=head)
-            for mode in _MODES[self._mode + 1 : _MODES.index(self.schema_mode) + 1]:
-                step = self._step(last, self.target, head, SCHEMA_MODES[mode])
-                cautions = (_WRITE_AGAIN,) if mode == _FIRST_READ else ()
-                yield evolve(step, schema_mode=mode, migrates=False, rolls_back=True, cautions=cautions)
+    def mode_steps(self) -> Iterator[UpgradeStep]:
+        """A step for each further schema mode, at the target."""
+        head = self._engine.heads.get(self.target)
+        first, last = _mode_number(self.current_schema_mode) + 1, _mode_number(self.schema_mode)
+        for mode in _MODES[first : last + 1]:
+            cautions = (_WRITE_SCHEMA_AGAIN,) if mode == _FIRST_MODE_THAT_READS else ()
+            yield evolve(self._step(self.target, head, SCHEMA_MODES[mode]), schema_mode=mode, cautions=cautions)
 
-    def _step(
-        self, last: UpgradeStep, version: str, revision: str | None, why: str, phase: str | None = None
-    ) -> UpgradeStep:
-        """A step that follows another."""
+    def _step(self, version: str, revision: str | None, why: str, phase: str | None = None) -> UpgradeStep:
+        """A step that does not migrate."""
+        mode = self.current_schema_mode or (_MODES[0] if self.schema_mode else None)
         return UpgradeStep(
             version=version,
             revision=revision,
-            target_migration=None if revision == self._known.heads.get(version) else revision,
-            migrates=self.datastore.migrates and (revision is None or revision != last.revision),
-            schema_mode=self._mode_meanwhile(version),
+            target_migration=None if revision == self._engine.heads.get(version) else revision,
+            migrates=False,
+            schema_mode=mode if self.releases.takes(_MODE_FLAG, version) else None,
             datastore_migration_phase=phase,
             allowed_migrations=self.releases.allowed_migrations(self.datastore.engine, version),
-            rolls_back=self._rolls_back(last, revision),
+            rolls_back=True,
             why=why,
-            cautions=tuple(self._cautions(last.revision, revision or self._known.head(version))),
         )
 
-    def _mode_meanwhile(self, version: str) -> str | None:
-        """The mode before the steps through the modes; said only where servers have the choice and somebody chose."""
-        chosen = self.schema_mode is not None or self.current_schema_mode is not None
-        return _MODES[self._mode] if chosen and self.releases.takes(_MODE_FLAG, version) else None
+    def _next_step(
+        self, last: UpgradeStep, version: str, revision: str | None, why: str, phase: str | None = None
+    ) -> UpgradeStep:
+        """A step that migrates from the revision of the last step, if that is another one."""
+        return evolve(
+            self._step(version, revision, why, phase),
+            migrates=self.datastore.migrates and (revision is None or revision != last.revision),
+            rolls_back=self._rolls_back(last, revision),
+            cautions=tuple(self._cautions(last.revision, revision or self._engine.head(version))),
+        )
 
     def _rolls_back(self, last: UpgradeStep, revision: str | None) -> bool | None:
         if not self.datastore.migrates:
@@ -174,38 +158,47 @@ class _Upgrade:
         return revision in starts_on if starts_on and revision is not None else None
 
     def _cautions(self, start: str | None, end: str | None) -> Iterator[str]:
-        passed = self._known.between(start, end) if end is not None else ()
-        for caution in dict.fromkeys(self._known.cautions.values()):
-            names = [name for name in passed if self._known.cautions.get(name) == caution]
-            if names:
-                yield f"{', '.join(names)}: {caution}"
+        """The cautions of the revisions between two. Revisions with the same caution share it."""
+        between = self._engine.between(start, end) if end is not None else ()
+        for caution in dict.fromkeys(self._engine.cautions.values()):
+            revisions = [revision for revision in between if self._engine.cautions.get(revision) == caution]
+            if revisions:
+                yield f"{', '.join(revisions)}: {caution}"
 
-    def _warnings(self, steps: Sequence[UpgradeStep]) -> Iterator[str]:
-        """What to say of the way as a whole."""
+    def warnings(self, steps: Sequence[UpgradeStep]) -> Iterator[str]:
+        """What is unknown, or not recommended, about the plan as a whole."""
         if not self.datastore.migrates:
-            yield "the memory engine keeps nothing: relationships and schema are gone when its server is replaced"
+            yield "the memory engine stores nothing permanently: a new server starts without relationships and schema"
             return
         for version in dict.fromkeys((self.current, self.target)):
             if not self.releases.knows(self.datastore.engine, version):
                 yield (
                     f"{version} is not among the releases that this package knows for {self.datastore.engine} (newest: "
-                    f"{self.releases.newest}): read its release notes for stops and long migrations"
+                    f"{self.releases.newest}): read its release notes for required stops and long migrations"
                 )
         if self.target in self.releases.withdrawn:
-            yield f"{self.target} was withdrawn by its makers: {self.releases.withdrawn[self.target]}"
+            yield f"the SpiceDB maintainers withdrew {self.target}: {self.releases.withdrawn[self.target]}"
         current, target = version_order(self.current), version_order(self.target)
-        for stop in self._known.stops:
-            # A pre-release has the migrations of its release already.
-            before = version_order(stop.before)
-            if current[:3] < before[:3] <= target[:3] and target < version_order(stop.version):
-                yield f"{self.target} has no step of its own for this: {stop.why}; take {stop.version} or later instead"
-        frail = [last for last, step in zip((self._start(), *steps), steps, strict=False) if step.rolls_back is False]
-        if frail:
+        for stop in self._engine.stops:
+            # A pre-release already has the migrations of its release.
+            if current[:3] < version_order(stop.before)[:3] <= target[:3] and target < version_order(stop.version):
+                yield (
+                    f"there are no safe steps to {self.target} for this change: {stop.why}; upgrade to {stop.version} "
+                    "or later instead"
+                )
+        versions = (self.current, *(step.version for step in steps))
+        stuck = [version for version, step in zip(versions, steps, strict=False) if step.rolls_back is False]
+        if stuck:
             yield (
-                f"servers of {', '.join(dict.fromkeys(last.version for last in frail))} cannot be told to start on the "
-                "newer schema of the step that follows: one that restarts in the middle of it stays out until it is "
-                "done, and a rollback does not turn ready; have a backup of the datastore"
+                f"servers of {', '.join(dict.fromkeys(stuck))} do not start on the newer schema of the next step: a "
+                "server that restarts during that step is not ready until the step is done, and a rollback from that "
+                "step does not work; make a backup of the datastore first"
             )
+
+
+def _mode_number(mode: str | None) -> int:
+    """The position of a mode. Servers without one run in the first."""
+    return 0 if mode is None else _MODES.index(mode)
 
 
 # ---------------------------------------------------------------- rules
@@ -215,17 +208,15 @@ class _Upgrade:
 def target_is_not_older(datastore: Datastore, current: str, target: str) -> Iterator[Problem]:
     if version_order(target) >= version_order(current):
         return
+    allowed = f"{current} or later: migrations only go forward"
+    fix = (
+        f"run `helm rollback` to the revision that ran {target}: it does not migrate, and its servers start if they "
+        "allow the newer schema. If they do not, restore the datastore's backup from before the upgrade first"
+    )
     if not datastore.migrates:
-        fix = "install it again; the memory engine keeps nothing that an older release could not read"
-        yield Problem("target", show(target), f"{current} or later: a plan goes forward", fix)
-    else:
-        yield Problem(
-            "target",
-            show(target),
-            f"{current} or later: migrations only go forward",
-            f"`helm rollback` to the revision that ran {target}: its servers start on the newer schema if they allow "
-            "it, and nothing migrates. Otherwise restore the datastore's backup from before the upgrade",
-        )
+        allowed = f"{current} or later: plans only go forward"
+        fix = "install the older release directly: the memory engine stores nothing that it cannot read"
+    yield Problem("target", show(target), allowed, fix)
 
 
 @rule(_Upgrade)
@@ -250,12 +241,12 @@ def releases_have_the_modes(
 
 @rule(_Upgrade)
 def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -> Iterator[Problem]:
-    first = _MODES.index(current_schema_mode or _MODES[0])
-    if schema_mode is not None and _MODES.index(schema_mode) < first:
+    allowed = _MODES[_mode_number(current_schema_mode) :]
+    if schema_mode is not None and schema_mode not in allowed:
         yield Problem(
             "schema_mode",
             show(schema_mode),
-            ", ".join(_MODES[first:]),
-            "go back with `helm rollback`, one mode at a time; after read-new-write-new write the schema again in "
-            "read-new-write-both, because the old tables do not have what was written since",
+            ", ".join(allowed),
+            "go back with `helm rollback`, one mode at a time; after read-new-write-new, write the schema again in "
+            "read-new-write-both: the old tables do not contain what was written since",
         )

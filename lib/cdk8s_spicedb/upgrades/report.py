@@ -1,4 +1,4 @@
-"""A plan as a table for people."""
+"""The table that ``cdk8s-spicedb plan`` prints."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from .steps import UpgradePlan, UpgradeStep
 
 _HEADINGS = ("#", "VERSION", "MIGRATES TO", "SERVERS RUN WITH", "ROLLBACK")
-_ROLLBACK = {True: "ready", False: "not ready", None: "not known"}
+_ROLLBACK = {True: "ready", False: "not ready", None: "unknown"}
 
 
 def table(plan: UpgradePlan, width: int = 100) -> str:
-    """The plan's steps in columns, the reason of each under it, and the warnings, in lines of about ``width``."""
+    """The steps of a plan in columns, each with its notes below, then the warnings. Wraps text at ``width``."""
     return "\n".join(_lines(plan, width))
 
 
@@ -26,7 +26,7 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
         yield ""
         yield "  ".join(cell.ljust(column) for cell, column in zip(row, columns, strict=True)).rstrip()
         if number:
-            yield from _reasons(plan.steps[number - 1], width, indent=columns[0] + 2)
+            yield from _notes(plan.steps[number - 1], width, indent=columns[0] + 2)
     for warning in plan.warnings:
         yield ""
         yield from textwrap.wrap(f"Warning: {warning}.", width, subsequent_indent="  ", break_on_hyphens=False)
@@ -42,12 +42,13 @@ def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
     return str(number), step.version, revision, settings or "-", _ROLLBACK[step.rolls_back]
 
 
-def _reasons(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
-    reasons = [step.why, *(f"Before it: {caution}" for caution in step.cautions)]
+def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
+    notes = [step.why, *(f"Before this step: {caution}" for caution in step.cautions)]
     if step.allowed_migrations:
-        reasons.append(f"Its servers also start on {', '.join(step.allowed_migrations)}")
-    for reason in reasons:
-        sentence = f"{reason[0].upper()}{reason[1:]}."
+        notes.append(f"Servers also start on {', '.join(step.allowed_migrations)}, for a rollback to this step")
+    margin = " " * indent
+    for note in notes:
+        sentence = f"{note[0].upper()}{note[1:]}."
         yield from textwrap.wrap(
-            sentence, width, initial_indent=" " * indent, subsequent_indent=" " * indent, break_on_hyphens=False
+            sentence, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
         )

@@ -1,4 +1,4 @@
-"""The README beside the charts of an upgrade: what to run, what to check in between, how to go back."""
+"""The README of a written upgrade: for each step, what to run, what to check, and how to roll back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .steps import UpgradePlan, UpgradeStep
 
 
 def step_names(plan: UpgradePlan) -> list[str]:
-    """The name of each step's folder: its number first, so that they sort."""
+    """The names of the steps' folders. Each begins with the step's number, so that they sort."""
     width = len(str(len(plan.steps)))
-    return [f"{number:0{width}}-{'-'.join(_marks(step))}" for number, step in enumerate(plan.steps, 1)]
+    return [f"{number:0{width}}-{'-'.join(_name_parts(step))}" for number, step in enumerate(plan.steps, 1)]
 
 
-def _marks(step: UpgradeStep) -> Iterator[str]:
+def _name_parts(step: UpgradeStep) -> Iterator[str]:
     yield step.version
     if step.target_migration is not None:
         yield step.target_migration
@@ -28,42 +28,41 @@ def _marks(step: UpgradeStep) -> Iterator[str]:
 
 
 def runbook(plan: UpgradePlan, props: SpiceDBProps) -> str:
-    """The README's text, Markdown."""
-    plan = evolve(plan, steps=tuple(_as_rendered(plan, props)))
-    title = f"<!-- {MARK} -->\n# {props.name}: SpiceDB {plan.current} to {plan.target} on {plan.engine}\n"
+    """The text of the README, in Markdown."""
+    plan = evolve(plan, steps=tuple(_rendered_steps(plan, props)))
+    title = f"<!-- {MARK} -->\n# Upgrade {props.name} from SpiceDB {plan.current} to {plan.target} on {plan.engine}\n"
     if not plan.steps:
         return f"{title}\nThere is nothing to do.\n"
-    parts = [_opening(plan, props), _steps(plan, props), _further_back(plan, props), _failure(props)]
+    parts = [_opening(plan, props), _steps(plan, props), _roll_back_further(plan), _failures(props)]
     return "\n".join([title, *chain.from_iterable(parts)])
 
 
-def _as_rendered(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[UpgradeStep]:
-    """The steps with what the props' own choice of allowed migrations makes of them."""
-    chosen, known = props.server.allowed_migrations, props.releases.engines.get(plan.engine)
+def _rendered_steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[UpgradeStep]:
+    """The steps with the allowed migrations that the props set, and what these mean for a rollback."""
+    allowed, known = props.server.allowed_migrations, props.releases.engines.get(plan.engine)
     version, phase = plan.current, None
     for step in plan.steps:
-        back = step.rolls_back
-        if chosen is not None and known is not None and back is not None and step.migrates:
-            back = step.revision in {*known.starts_on(version, phase), *chosen}
-        yield evolve(step, allowed_migrations=props.at(step).allowed_migrations, rolls_back=back)
+        rolls_back = step.rolls_back
+        if allowed is not None and known is not None and rolls_back is not None and step.migrates:
+            rolls_back = step.revision in {*known.starts_on(version, phase), *allowed}
+        yield evolve(step, allowed_migrations=props.at(step).allowed_migrations, rolls_back=rolls_back)
         version, phase = step.version, step.datastore_migration_phase
 
 
 def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
-    yield "Each folder here is a Helm chart. Install them over the running release in their order, each when the one"
-    yield "before it is checked, and all of them: a plan that was begun is not planned anew."
+    yield "Each folder is the Helm chart of one step. Run all steps in their order, and check each one before you"
+    yield "run the next. Do not make a new plan in the middle of the upgrade.\n"
     if props.migrates:
-        yield "Every step migrates the datastore first; then its servers replace those before them, one at a time.\n"
+        yield "Each step first migrates the datastore, then replaces the servers one at a time.\n"
     elif props.datastore.migrates:
-        yield "The charts do not migrate (`MigrationProps.enabled`): migrate to a step's revision before you run it.\n"
-    else:
-        yield ""
-    yield from (f"- **Note**: {warning}." for warning in plan.warnings)
-    if plan.warnings:
-        yield ""
-    yield "In this folder, say once which release it is, and in which namespace:\n"
+        yield "The charts do not migrate the datastore, because `MigrationProps.enabled` is False. Before you run a"
+        yield "step, migrate the datastore yourself to the revision of that step.\n"
+    yield from (f"**Warning**: {warning}.\n" for warning in plan.warnings)
+    yield "## Before you begin\n"
+    if props.datastore.migrates:
+        yield "Make a backup of the datastore. SpiceDB cannot undo a migration.\n"
+    yield "Open a shell in this folder. Set the name of the release, and its namespace:\n"
     yield f"    export RELEASE={props.name} NAMESPACE=default\n"
-    yield "Have a backup of the datastore: a schema only goes forward.\n" if props.datastore.migrates else ""
 
 
 def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
@@ -71,82 +70,92 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
     for number, (name, step) in enumerate(zip(step_names(plan), plan.steps, strict=True), 1):
         yield f"## {number}. {name.split('-', 1)[1]}\n"
         yield f"{step.why[0].upper()}{step.why[1:]}.\n"
-        yield from _facts(step, props)
-        yield from (f"- **Before you begin**: {caution}." for caution in step.cautions)
-        yield "\nRun:\n"
+        notes = [*_facts(step, props), *(f"**Before this step**: {caution}." for caution in step.cautions)]
+        yield from (f"- {note}" for note in notes)
+        yield "\n### Run\n" if notes else "### Run\n"
         yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {_wait(props)}\n'
-        yield "Before the next step, see that all servers run it and are ready, and that none from before is left;"
-        yield "while it drains, it serves as before:\n"
-        yield from _settled(props)
-        yield from _way_back(step, before, props, number)
+        yield from _check(props)
+        yield from _roll_back(step, before, props, number)
         before = step.version
 
 
-def _settled(props: SpiceDBProps) -> Iterator[str]:
-    """Waits until the servers are those of the step, and alone."""
-    patience = props.server.termination_seconds + 60
-    leaving = "{range .items[?(@.metadata.deletionTimestamp)]}pod/{.metadata.name} {end}"
+def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
+    revision = f"`{step.revision or 'head'}`"
+    if step.migrates and props.migrates:
+        yield f"Migrates to {revision}."
+    elif step.migrates:
+        yield f"Migrate the datastore to {revision} yourself before you run the step."
+    elif props.migrates:
+        stays = f"stays at {revision}" if step.revision else "does not change"
+        yield f"The datastore schema {stays}. The migration runs, but has nothing to do."
+    if step.datastore_migration_phase is not None:
+        yield f"Servers run with `--datastore-migration-phase={step.datastore_migration_phase}`."
+    if step.schema_mode is not None:
+        yield f"Servers run with `--experimental-schema-mode={step.schema_mode}`."
+    if step.allowed_migrations:
+        yield f"Servers also start on `{'`, `'.join(step.allowed_migrations)}`, for a rollback to this step."
+
+
+def _check(props: SpiceDBProps) -> Iterator[str]:
+    """Commands that wait until all servers are ready and no older server is left."""
+    seconds = props.server.termination_seconds + 60
+    stopping = "{range .items[?(@.metadata.deletionTimestamp)]}pod/{.metadata.name} {end}"
+    yield "### Check\n"
+    yield "Wait until all servers are ready and no older server is left. While an older server drains, it still serves"
+    yield "as before. The last command shows the image of the servers.\n"
     yield f'    kubectl rollout status deployment/{props.name} --namespace "$NAMESPACE" --timeout 60s'
     yield '    kubectl get pods --namespace "$NAMESPACE" \\'
     yield f"      --selector {selector_text(props.name, Component.SERVER)} \\"
-    yield f"      --output jsonpath='{leaving}' |"
-    yield f'      xargs -r kubectl wait --namespace "$NAMESPACE" --for delete --timeout {patience}s'
+    yield f"      --output jsonpath='{stopping}' |"
+    yield f'      xargs -r kubectl wait --namespace "$NAMESPACE" --for delete --timeout {seconds}s'
     yield f'    kubectl get deployment {props.name} --namespace "$NAMESPACE" --output wide\n'
 
 
-def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
-    if step.migrates:
-        yield f"- {'Migrates' if props.migrates else 'Migrate by yourself'} to `{step.revision or 'head'}`."
-    elif props.migrates:
-        at = f" at `{step.revision}`" if step.revision else ""
-        yield f"- The schema stays{at}; the migration runs and has nothing to do."
-    if step.datastore_migration_phase is not None:
-        yield f"- Servers run with `--datastore-migration-phase={step.datastore_migration_phase}`."
-    if step.schema_mode is not None:
-        yield f"- Servers run with `--experimental-schema-mode={step.schema_mode}`."
-    if step.allowed_migrations:
-        yield f"- Servers also start on `{'`, `'.join(step.allowed_migrations)}`, for a rollback to this step."
-
-
-def _way_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int) -> Iterator[str]:
+def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int) -> Iterator[str]:
+    revision = "the last revision that was deployed before this upgrade"
+    if number > 1:
+        revision = f"the last deployed revision of the chart {props.name}-{number - 1}.0.0"
+    yield "### Roll back\n"
     if step.rolls_back is False:
-        yield f"No way back by Helm: {before} does not start on `{step.revision}`, and no migration goes back. Should"
-        yield "it be needed, restore the backup, then roll back.\n"
+        yield f"**Helm cannot undo this step.** Servers of {before} do not start on `{step.revision}`, and SpiceDB"
+        yield "cannot migrate back. If you must go back, restore the backup of the datastore. Then roll back to"
+        yield f"{revision}.\n"
         return
-    chart = f"{props.name}-{number - 1}.0.0" if number > 1 else "what ran before"
-    yield "To go back from it (nothing migrates: hooks do not run on a rollback, and the schema stays), name the"
-    yield f"revision of {chart} that was deployed last; Helm by itself takes the one before, a failed attempt too:\n"
+    yield f"In the history, find {revision}, and roll back to it."
+    yield "Always name the revision: without one, Helm takes the revision before, even if that was a failed attempt."
+    yield "A rollback runs no migration, so the datastore schema stays as it is.\n"
     yield '    helm history "$RELEASE" --namespace "$NAMESPACE"'
     yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" {_wait(props)}\n'
     if number == 1 and step.migrates and step.rolls_back:
-        yield f"It turns ready where those servers were told `--datastore-allowed-migrations={step.revision}`, as this"
-        yield "package tells the ones that it renders.\n"
+        yield f"Its servers become ready if they run with `--datastore-allowed-migrations={step.revision}`. This"
+        yield "package renders that argument by default.\n"
     if step.rolls_back is None:
-        yield f"Whether {before} starts on the newer schema is not known: try it where it does no harm.\n"
+        yield f"It is not known whether servers of {before} start on the newer schema. Try the rollback in a test"
+        yield "environment first.\n"
 
 
-def _further_back(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+def _roll_back_further(plan: UpgradePlan) -> Iterator[str]:
     if len(plan.steps) == 1:
         return
-    yield "## Going back further\n"
-    yield "One step at a time, in the same way, and no further than the steps above say. The number of a step is its"
-    yield "chart's version in the history.\n"
+    yield "## Roll back further\n"
+    yield "Roll back one step at a time, as described for each step, and stop at a step that Helm cannot undo. In the"
+    yield "history, the version of a chart begins with the number of its step.\n"
     if any(step.schema_mode == "read-new-write-new" for step in plan.steps):
-        yield "From `read-new-write-new` go to `read-new-write-both`, and write the schema again there when no server"
-        yield "from before is left: the old tables miss what was written since. Then go on.\n"
+        yield "From `read-new-write-new`, first roll back to `read-new-write-both`, and wait until no server in"
+        yield "`read-new-write-new` is left. Then write the schema again, because the old tables do not contain the"
+        yield "changes that were made in `read-new-write-new`. Then continue.\n"
 
 
-def _failure(props: SpiceDBProps) -> Iterator[str]:
-    yield "## When a step fails\n"
-    yield "When Helm was killed and now says `another operation … is in progress`, go back to the revision that was"
-    yield "deployed last, as above, and run the step again.\n"
-    if not props.migrates:
-        return
-    yield "Helm's own output ends with the migration's log; the servers before it go on serving. What is left of it:\n"
-    yield f'    kubectl describe job {props.name}-migration --namespace "$NAMESPACE"'
-    yield f'    kubectl logs job/{props.name}-migration --namespace "$NAMESPACE"\n'
-    yield "Mend the reason and run the same step again: a migration goes on where it stopped."
-    yield ""
+def _failures(props: SpiceDBProps) -> Iterator[str]:
+    yield "## If a step fails\n"
+    if props.migrates:
+        yield "If the migration fails, the old servers keep serving. Helm prints the log of the migration if its pods"
+        yield "still exist. To see what is left of the migration:\n"
+        yield f'    kubectl describe job {props.name}-migration --namespace "$NAMESPACE"'
+        yield f'    kubectl logs job/{props.name}-migration --namespace "$NAMESPACE"\n'
+        yield "Fix the cause, then run the same step again. The migration continues where it stopped.\n"
+    yield "If Helm was killed and now reports `another operation … is in progress`, roll back to the revision that was"
+    yield "deployed last. Then run the step again.\n"
 
 
 def _wait(props: SpiceDBProps) -> str:

@@ -1,4 +1,4 @@
-"""An upgrade as values: a plan and its steps."""
+"""The plan of an upgrade, and its steps."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class UpgradeStep:
-    """One release of the way: a migration, then a roll-out of the servers."""
+    """One step of an upgrade: a migration, then a roll-out of the servers."""
 
     version: str
-    """The release of SpiceDB that migrates and serves."""
+    """SpiceDB release of the migration and the servers."""
     revision: str | None
-    """The datastore revision that the step ends at. None: the head of a release that is not known, or of the memory
-    engine, which has none."""
+    """Datastore revision after the step. None for the head of an unknown release, and with the memory engine, which has
+    no revisions."""
     target_migration: str | None
-    """What the migration is told, `MigrationProps.target_migration`. None: the head of the version."""
+    """`MigrationProps.target_migration` of the step. None for the head of the version."""
     migrates: bool
-    """Whether the migration has work to do. Where it has none, it runs all the same and finds that out."""
+    """Whether the step changes the datastore schema. If not, the migration still runs, but has nothing to do."""
     schema_mode: str | None
-    """`ServerProps.schema_mode` of the servers. None: what the props say, by default SpiceDB's own."""
+    """`ServerProps.schema_mode` of the step. None for the mode of your props, which defaults to SpiceDB's own."""
     datastore_migration_phase: str | None
-    """`ServerProps.datastore_migration_phase` of the servers. None: no phase."""
+    """`ServerProps.datastore_migration_phase` of the step. None for no phase."""
     allowed_migrations: Sequence[str]
-    """The revisions besides its own head on which the version's servers start, `ServerProps.allowed_migrations`."""
+    """`ServerProps.allowed_migrations` of the step: revisions on which servers start in addition to their own head."""
     rolls_back: bool | None
-    """Whether servers of the step before turn ready on ``revision``, as `helm rollback` needs them to. None: not
-    known."""
+    """Whether servers of the step before become ready on ``revision``, which a `helm rollback` needs. None if
+    unknown."""
     why: str
-    """Why the step is there, in one sentence."""
+    """Reason for the step, in one sentence."""
     cautions: Sequence[str] = ()
-    """What to know before it begins."""
+    """What to know or to do before the step."""
 
 
 @frozen(kw_only=True)
 class UpgradePlan:
-    """The steps from one release to another, in order; none where there is nothing to do."""
+    """The steps from one release to another."""
 
     engine: str
-    """SpiceDB's name for the datastore's engine."""
+    """Engine of the datastore, by SpiceDB's name."""
     current: str
-    """The release that runs."""
+    """Release that runs now."""
     target: str
-    """The release that is wanted."""
+    """Release to upgrade to."""
     steps: Sequence[UpgradeStep]
-    """The steps; roll each out, and check it, before the next."""
+    """Steps in their order; none if there is nothing to do. Roll out and check each one before the next."""
     warnings: Sequence[str]
-    """What is not known, or not advised, about the way as a whole."""
+    """What is unknown, or not recommended, about the plan as a whole."""

@@ -15,16 +15,17 @@ from .steps import UpgradePlan
 
 
 def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: UpgradePlan) -> None:
-    """Writes the steps of a plan as Helm charts, ``1-…``, ``2-…``, with a README of what to run and what to check.
+    """Writes a Helm chart for each step of a plan, ``1-…``, ``2-…``, and a README that says what to run and check.
 
-    ``props`` are those of the release; each step changes them as the plan says (`SpiceDBProps.at`). Either the whole
-    folder is written or nothing changes. Raises `InvalidProps` if the props are invalid at a step or have another
-    engine than the plan, and `SpiceDBError` if the folder contains a file that this package did not write.
+    The chart of a step has ``props`` with the changes of that step (`SpiceDBProps.at`). If anything fails, the folder
+    stays as it is. Raises `InvalidProps` if the props are invalid at a step, or have another engine than the plan, and
+    `SpiceDBError` if the folder contains a file that this package did not write.
     """
     require_helm(props)
     engine = props.datastore.engine
     if engine != plan.engine:
-        problem = Problem("datastore", engine, f"{plan.engine}, the plan's", "plan the upgrade with the same datastore")
+        fix = "plan the upgrade with the same datastore"
+        problem = Problem("datastore", engine, f"{plan.engine}, as in the plan", fix)
         raise InvalidProps(type(props).__name__, [problem])
     steps = [props.at(step) for step in plan.steps]
     _require_planned_mode(props, plan)
@@ -37,10 +38,10 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
 
 
 def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
-    """Refuses a mode that the plan does not reach: servers would skip modes, and schemas would be missing."""
+    """Rejects a mode that the plan does not reach: servers would skip modes and not find the whole schema."""
     mode, first = props.server.schema_mode, next(iter(SCHEMA_MODES))
     last = plan.steps[-1].schema_mode if plan.steps else mode
     if mode is not None and mode != (last or first):
-        fix = "plan the upgrade with schema_mode=, and current_schema_mode= where servers have one already"
+        fix = "pass schema_mode to plan_upgrade, and current_schema_mode if servers already run in a mode"
         problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
         raise InvalidProps(type(props).__name__, [problem])

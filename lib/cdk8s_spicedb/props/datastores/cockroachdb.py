@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from attrs import field, frozen
 
-from ..flags import EnvVar, Setting
 from ..secrets import SecretFiles, SecretKey, as_secret_key
 from . import libpq
 from .integrity import RelationshipIntegrity
-from .pool import Pool, max_open
+from .pool import Pool
 from .sql import SQLDatastore
 
 
@@ -24,6 +21,7 @@ class CockroachDB(SQLDatastore):
 
     engine = "cockroachdb"
     default_port = 26257
+    uri_of, parts, options = libpq.uri_of, libpq.parts, libpq.options
 
     sslmode: libpq.SSLMode | None = None
     """Use and verification of TLS to the database (libpq's ``sslmode``). Defaults to ``verify-full`` with the parts or
@@ -43,35 +41,6 @@ class CockroachDB(SQLDatastore):
     relationship_integrity: RelationshipIntegrity | None = None
     """Signs relationships, to detect changes by anything but SpiceDB. Defaults to off. You can only enable it on an
     empty database."""
-
-    def connections(self) -> int:
-        """See `SQLDatastore.connections`."""
-        return max_open(self.read_pool, 20) + max_open(self.write_pool, 10)
-
-    def uri_of(self, host: str, *, migrate: bool = False) -> str:
-        """See `SQLDatastore.uri_of`."""
-        return libpq.uri_of(self, host)
-
-    def connection(self, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `SQLDatastore.connection`."""
-        return libpq.connection(self)
-
-    def options(self) -> tuple[EnvVar, ...]:
-        """See `SQLDatastore.options`."""
-        return libpq.options(self)
-
-    def settings(self) -> Mapping[str, Setting]:
-        """See `Datastore.settings`."""
-        return {
-            **super().settings(),
-            **libpq.pool_settings(self),
-            "datastore-connection-balancing": None if self.connection_balancing else False,
-            **(self.relationship_integrity.settings() if self.relationship_integrity else {}),
-        }
-
-    def files(self) -> tuple[SecretFiles, ...]:
-        """See `Datastore.files`."""
-        return libpq.files(self)
 
     def settings_files(self) -> tuple[SecretFiles, ...]:
         """See `Datastore.settings_files`."""

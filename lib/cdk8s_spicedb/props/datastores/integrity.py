@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Annotated
 
-from annotated_types import MaxLen
 from attrs import field, frozen
 
-from ..annotations import Message, Pattern
+from ..annotations import Pattern
 from ..flags import Setting
 from ..secrets import SecretFiles, SecretKey, required_secret_key
 
 _FOLDER = "/etc/spicedb/integrity"
 _KeyId = Annotated[
-    str,
-    Pattern(r"[-._A-Za-z0-9]+"),
-    MaxLen(63),
-    Message("letters, digits, '-', '_' and '.'", "use a name such as '2026-11'"),
+    str, Pattern(r"[-._A-Za-z0-9]+", "letters, digits, '-', '_' and '.'", "use a name such as '2026-11'", max_length=63)
 ]
 
 
@@ -54,8 +50,8 @@ class RelationshipIntegrity:
         keys = {self.key_id: self.key, **{expired.id: expired.key for expired in self.expired_keys}}
         return (SecretFiles("integrity", _FOLDER, keys),)
 
-    def settings(self) -> dict[str, Setting]:
-        """The settings of the servers by flag."""
+    def settings(self, prefix: str) -> dict[str, Setting]:
+        """Its settings by flag; ``prefix`` is the beginning of the flags."""
         expired = [
             {
                 "key_id": key.id,
@@ -64,10 +60,9 @@ class RelationshipIntegrity:
             }
             for key in self.expired_keys
         ]
-        prefix = "datastore-relationship-integrity"
         return {
             f"{prefix}-enabled": True,
             f"{prefix}-current-key-id": self.key_id,
             f"{prefix}-current-key-filename": f"{_FOLDER}/{self.key_id}",
-            f"{prefix}-expired-keys": [json.dumps(key) for key in expired],
+            f"{prefix}-expired-keys": list(map(json.dumps, expired)),
         }

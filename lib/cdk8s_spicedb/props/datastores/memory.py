@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ..flags import EnvVar, variable
+from ..flags import EnvVar
 from ..secrets import SecretKey
 from .base import Datastore
 
@@ -21,6 +21,6 @@ class Memory(Datastore):
     migrates = False
     max_replicas = 1
 
-    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
-        """See `Datastore.env`."""
-        return (variable("datastore-engine", self.engine),)
+    def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
+        """See `Datastore.connection`."""
+        return ()

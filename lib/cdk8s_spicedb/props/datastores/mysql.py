@@ -6,38 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from annotated_types import MaxLen
 from attrs import field, frozen
 
 from ..annotations import Message, Pattern
 from ..flags import EnvVar, Setting, variable
-from ..secrets import SecretFiles, SecretKey, as_secret_keys
+from ..secrets import as_secret_keys
 from ..types import Day
-from . import replicas
-from .base import FOLDER, secret_files
-from .pool import Pool, max_open
-from .postgresql import provider
-from .replicas import ReadReplica
-from .sql import CredentialsProvider, SQLDatastore
+from .base import FOLDER
+from .pool import Pool
+from .sql import CredentialsProvider, ReadReplica, SQLDatastore
 
 _PASSWORD = "DATASTORE_PASSWORD"
 _User = Annotated[
     str,
-    Pattern(r"[^\x00-\x1f:$]+"),
-    Message(
-        "the database user, without ':' and '$', which a MySQL URI cannot contain",
-        "use a user with another name, or uri=SecretKey(…) with the whole connection URI",
-        redacted=True,
-    ),
+    Pattern(r"[^\x00-\x1f:$]+", "the database user, without ':' and '$', which a MySQL URI cannot contain"),
+    Message(fix="use a user with another name, or uri=SecretKey(…) with the whole connection URI", redacted=True),
 ]
 _Prefix = Annotated[
     str,
-    Pattern(r"[A-Za-z0-9_]+"),
-    MaxLen(24),
-    Message(
-        "letters, digits and '_', at most 24",
-        "use a short prefix such as 'spicedb_': MySQL's table names have at most 64 characters",
-    ),
+    Pattern(r"[A-Za-z0-9_]+", "letters, digits and '_', at most 24", max_length=24),
+    Message(fix="use a short prefix such as 'spicedb_': MySQL's table names have at most 64 characters"),
 ]
 _TLSMode = Annotated[
     Literal["true", "false", "skip-verify", "preferred"],
@@ -88,44 +76,24 @@ class MySQL(SQLDatastore):
     """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's own,
     20."""
 
-    def connections(self) -> int:
-        """See `SQLDatastore.connections`."""
-        return max_open(self.pool, 20)
-
-    def uri_of(self, host: str, *, migrate: bool = False) -> str:
+    def uri_of(self, host: str, migrate: bool = False) -> str:
         """See `SQLDatastore.uri_of`."""
-        password = f":${{{_PASSWORD}}}" if migrate else f":$({_PASSWORD})"
-        account = f"{self.user}{password if self.password else ''}"
+        reference = f"${{{_PASSWORD}}}" if migrate else f"$({_PASSWORD})"
+        account = f"{self.user}:{reference}" if self.password else self.user
         database = quote(self.database or "", safe="")
         return f"{account}@tcp({self.address(host)})/{database}?parseTime=true&tls={self.tls or 'true'}"
 
-    def connection(self, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `SQLDatastore.connection`."""
-        password = () if self.password is None else (EnvVar(_PASSWORD, self.password),)
-        return (*password, variable("datastore-conn-uri", self.uri_of(self.host or "", migrate=migrate)))
+    def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
+        """See `SQLDatastore.parts`."""
+        uri = variable("datastore-conn-uri", self.uri_of(self.host or "", migrate))
+        return (uri,) if self.password is None else (EnvVar(_PASSWORD, self.password), uri)
 
     def options(self) -> tuple[EnvVar, ...]:
-        """See `SQLDatastore.options`."""
-        prefix = (variable("datastore-mysql-table-prefix", self.table_prefix),) if self.table_prefix else ()
+        """See `Datastore.options`."""
         # The driver has no setting for a CA, but Go's certificate pool reads the files of this folder.
-        ca = (EnvVar("SSL_CERT_DIR", FOLDER),) if self.ca else ()
-        return (*prefix, *provider(self.credentials_provider), *ca)
-
-    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
-        """See `Datastore.env`."""
-        return (*super().env(uri=uri, migrate=migrate), *(() if migrate else replicas.env(self)))
+        return (EnvVar("SSL_CERT_DIR", FOLDER),) if self.ca else ()
 
     def settings(self) -> Mapping[str, Setting]:
         """See `Datastore.settings`."""
-        found = {
-            **super().settings(),
-            "datastore-gc-interval": self.gc_interval,
-            "datastore-gc-max-operation-time": self.gc_max_operation_time,
-            **replicas.settings(self),
-            **(self.pool.settings("datastore-conn-pool-read") if self.pool else {}),
-        }
-        return {flag: value for flag, value in found.items() if "-min-open" not in flag}
-
-    def files(self) -> tuple[SecretFiles, ...]:
-        """See `Datastore.files`."""
-        return secret_files({"ca.crt": self.ca})
+        # The driver keeps no minimum of connections.
+        return {flag: value for flag, value in super().settings().items() if "-min-open" not in flag}

@@ -49,8 +49,3 @@ class Pool:
             f"{prefix}-max-idletime": self.max_idle_time,
             f"{prefix}-healthcheck-interval": self.health_check_interval,
         }
-
-
-def max_open(pool: Pool | None, default: int) -> int:
-    """Maximum number of connections of a pool."""
-    return (pool and pool.max_open) or default

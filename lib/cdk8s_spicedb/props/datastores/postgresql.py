@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from ..flags import EnvVar, Setting, variable
-from ..secrets import SecretFiles, SecretKey, as_secret_key, as_secret_keys
+from ..secrets import SecretKey, as_secret_key, as_secret_keys
 from ..types import Day
-from . import libpq, replicas
-from .pool import Pool, max_open
-from .replicas import ReadReplica
-from .sql import CredentialsProvider, SQLDatastore
+from . import libpq
+from .pool import Pool
+from .sql import CredentialsProvider, ReadReplica, SQLDatastore
 
 
 @frozen(kw_only=True)
@@ -25,6 +23,7 @@ class PostgreSQL(SQLDatastore):
 
     engine = "postgres"
     default_port = 5432
+    uri_of, parts, options = libpq.uri_of, libpq.parts, libpq.options
 
     sslmode: libpq.SSLMode | None = None
     """Use and verification of TLS to the database (libpq's ``sslmode``). Defaults to ``verify-full`` with the parts or
@@ -55,42 +54,3 @@ class PostgreSQL(SQLDatastore):
     read_replica_pool: Pool | None = None
     """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's own,
     20."""
-
-    def connections(self) -> int:
-        """See `SQLDatastore.connections`."""
-        return max_open(self.read_pool, 20) + max_open(self.write_pool, 10)
-
-    def uri_of(self, host: str, *, migrate: bool = False) -> str:
-        """See `SQLDatastore.uri_of`."""
-        return libpq.uri_of(self, host)
-
-    def connection(self, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `SQLDatastore.connection`."""
-        return libpq.connection(self)
-
-    def options(self) -> tuple[EnvVar, ...]:
-        """See `SQLDatastore.options`."""
-        return (*provider(self.credentials_provider), *libpq.options(self))
-
-    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
-        """See `Datastore.env`."""
-        return (*super().env(uri=uri, migrate=migrate), *(() if migrate else replicas.env(self)))
-
-    def settings(self) -> Mapping[str, Setting]:
-        """See `Datastore.settings`."""
-        return {
-            **super().settings(),
-            **libpq.pool_settings(self),
-            "datastore-gc-interval": self.gc_interval,
-            "datastore-gc-max-operation-time": self.gc_max_operation_time,
-            **replicas.settings(self),
-        }
-
-    def files(self) -> tuple[SecretFiles, ...]:
-        """See `Datastore.files`."""
-        return libpq.files(self)
-
-
-def provider(name: str | None) -> tuple[EnvVar, ...]:
-    """The variable of a credentials provider."""
-    return (variable("datastore-credentials-provider-name", name),) if name else ()

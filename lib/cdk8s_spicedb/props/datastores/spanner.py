@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from attrs import field, frozen
 
 from ..annotations import Message, Pattern
-from ..flags import EnvVar, Setting, variable
-from ..secrets import SecretFiles, SecretKey, as_secret_key
+from ..flags import EnvVar, variable
+from ..secrets import SecretKey, as_secret_key
 from ..types import Fraction, HostPort
-from .base import Datastore, secret_files
-from .sql import Quantization, ReadDelay, read_settings
+from .base import Datastore
+from .sql import Quantization, ReadDelay
 
-_CREDENTIALS = "credentials.json"
 _Id = Annotated[
     str,
-    Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?"),
-    Message("an id of Google Cloud", "use the id alone, not its path"),
+    Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud"),
+    Message(fix="use the id alone, not its path"),
 ]
 
 
@@ -67,25 +65,11 @@ class Spanner(Datastore):
         """See `Datastore.network_port`."""
         return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
 
-    def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
-        """See `Datastore.env`."""
+    def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
+        """See `Datastore.connection`."""
         path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"
-        return (
-            variable("datastore-engine", self.engine),
-            variable("datastore-conn-uri", uri or self.uri or path),
-            *((variable("datastore-spanner-emulator-host", self.emulator_host),) if self.emulator_host else ()),
-            *(EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path(_CREDENTIALS)) for files in self.files()),
-        )
+        return (variable("datastore-conn-uri", uri or self.uri or path),)
 
-    def settings(self) -> Mapping[str, Setting]:
-        """See `Datastore.settings`."""
-        return read_settings(
-            self.read_only,
-            self.revision_quantization_interval,
-            self.revision_quantization_max_staleness,
-            self.follower_read_delay,
-        )
-
-    def files(self) -> tuple[SecretFiles, ...]:
-        """See `Datastore.files`."""
-        return secret_files({_CREDENTIALS: self.credentials})
+    def options(self) -> tuple[EnvVar, ...]:
+        """See `Datastore.options`."""
+        return tuple(EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path("credentials.json")) for files in self.files())

@@ -1,4 +1,8 @@
-"""What the SQL engines have in common: a URI from a Secret, or its parts."""
+"""What the SQL engines have in common: a URI from a Secret, or its parts; and read replicas, for those that have them.
+
+SpiceDB takes one replica from a variable, and several only from arguments. Kubernetes inserts secret URIs into those
+when the container starts, so manifests contain only references.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,19 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Interval
+from annotated_types import Interval, Predicate
 from attrs import field, frozen
 
 from ..annotations import Message, Pattern
 from ..flags import EnvVar, Setting, variable
 from ..secrets import SecretKey, as_secret_key
-from ..types import Fraction, Host, Port
-from .base import Datastore
+from ..types import Fraction, Host, Port, is_host
+from .base import Datastore, settings_of
 
 _Name = Annotated[
     str,
-    Pattern(r"[^\x00-\x1f]+"),
-    Message("a name, not empty", "use the name in the database, not encoded", redacted=True),
+    Pattern(r"[^\x00-\x1f]+", "a name, not empty"),
+    Message(fix="use the name in the database, not encoded", redacted=True),
 ]
 CredentialsProvider = Annotated[
     Literal["aws-iam"],
@@ -27,6 +31,18 @@ CredentialsProvider = Annotated[
 ]
 Quantization = Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(hours=1))]
 ReadDelay = Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(minutes=10))]
+ReadReplica = Annotated[
+    Annotated[str, Predicate(is_host)] | SecretKey,
+    Message(
+        "a host that is reached like the primary, or a SecretKey(name, key) with a whole URI",
+        "use hosts such as 'replica-1.db' if you set the primary by its parts",
+        redacted=True,
+    ),
+]
+_REPLICA = "datastore-read-replica-conn-uri"
+_REPLICA_POOLS = {"read_replica_pool": "datastore-read-replica-conn-pool-read", "pool": "datastore-conn-pool-read"}
+_CONNECTIONS = {"read_pool": 20, "write_pool": 10, "pool": 20}
+"""SpiceDB's own maximum for each pool."""
 
 
 @frozen(kw_only=True)
@@ -79,52 +95,52 @@ class SQLDatastore(Datastore):
         """See `Datastore.network_port`."""
         return self.port or self.default_port
 
-    @abstractmethod
+    def address(self, host: str) -> str:
+        """Host and port, as URIs have them."""
+        return f"{f'[{host}]' if ':' in host else host}:{self.network_port}"
+
     def connections(self) -> int:
         """Maximum number of connections of one server to the database."""
+        pools = {name: getattr(self, name) for name in _CONNECTIONS if hasattr(self, name)}
+        return sum((pool and pool.max_open) or _CONNECTIONS[name] for name, pool in pools.items())
 
     @abstractmethod
-    def uri_of(self, host: str, *, migrate: bool = False) -> str:
-        """The URI of a host that is reached like the primary."""
+    def uri_of(self, host: str) -> str:
+        """The URI of a host that servers reach like the primary."""
 
     @abstractmethod
-    def connection(self, migrate: bool) -> tuple[EnvVar, ...]:
+    def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
         """The variables with the URI of the parts, and the password."""
 
-    @abstractmethod
-    def options(self) -> tuple[EnvVar, ...]:
-        """The variables that apply with ``uri`` and with the parts: TLS, and the engine's own."""
+    def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
+        """See `Datastore.connection`."""
+        uri = uri or self.uri
+        return (variable("datastore-conn-uri", uri),) if uri else self.parts(migrate)
 
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """See `Datastore.env`."""
-        uri = uri or self.uri
-        connection = (variable("datastore-conn-uri", uri),) if uri else self.connection(migrate)
-        return (variable("datastore-engine", self.engine), *connection, *self.options())
+        replicas = {} if migrate else self._replicas()
+        if len(replicas) == 1:
+            found = [variable(_REPLICA, replica) for replica in replicas.values()]
+        else:
+            found = [EnvVar(name, replica) for name, replica in replicas.items() if isinstance(replica, SecretKey)]
+        return (*super().env(uri=uri, migrate=migrate), *found)
 
     def settings(self) -> Mapping[str, Setting]:
         """See `Datastore.settings`."""
+        replicas = self._replicas()
+        uris = [f"$({name})" if isinstance(uri, SecretKey) else uri for name, uri in replicas.items()]
+        provider = getattr(self, "credentials_provider", None)
         return {
-            **read_settings(
-                self.read_only,
-                self.revision_quantization_interval,
-                self.revision_quantization_max_staleness,
-                self.follower_read_delay,
-            ),
-            "datastore-gc-window": self.gc_window,
+            **super().settings(),
+            "datastore-read-replica-credentials-provider-name": provider if replicas else None,
+            _REPLICA: uris if len(uris) > 1 else None,
+            **settings_of(self, _REPLICA_POOLS),
         }
 
-    def address(self, host: str) -> str:
-        """Host and port, as URIs have them."""
-        return f"{f'[{host}]' if ':' in host else host}:{self.port or self.default_port}"
-
-
-def read_settings(
-    read_only: bool, quantization: timedelta | None, staleness: float | None, delay: timedelta | None
-) -> dict[str, Setting]:
-    """The settings of reads by flag, which every persistent engine has."""
-    return {
-        "datastore-readonly": read_only or None,
-        "datastore-revision-quantization-interval": quantization,
-        "datastore-revision-quantization-max-staleness-percent": staleness,
-        "datastore-follower-read-delay-duration": delay,
-    }
+    def _replicas(self) -> dict[str, str | SecretKey]:
+        """The URI of each read replica, by the name of its variable."""
+        return {
+            f"DATASTORE_READ_REPLICA_{number}_URI": replica if isinstance(replica, SecretKey) else self.uri_of(replica)
+            for number, replica in enumerate(getattr(self, "read_replicas", ()), 1)
+        }

@@ -3,6 +3,6 @@
 Each module says what its rules are about. Importing this package registers them.
 """
 
-from . import availability, connections, delivery, exposure, monitoring, network, pods, releases, tls
+from . import availability, connections, delivery, network, pods, releases
 
-__all__ = ["availability", "connections", "delivery", "exposure", "monitoring", "network", "pods", "releases", "tls"]
+__all__ = ["availability", "connections", "delivery", "network", "pods", "releases"]
