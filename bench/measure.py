@@ -112,7 +112,7 @@ def main(runs: int = 15) -> None:
         for what, ours, bare in (
             ("`import cdk8s_spicedb`, `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
             ("the same, Python alone", imports("cdk8s_spicedb"), imports()),
-            ("its planning alone, Python alone", imports("cdk8s_spicedb.upgrades.plan"), imports()),
+            ("its planning alone, Python alone", imports("cdk8s_spicedb.upgrades.planner"), imports()),
             ("its rendering alone, Python alone", imports("cdk8s_spicedb.manifests"), imports()),
             ("with its constructs, `import cdk8s`", imports("cdk8s_spicedb.constructs"), imports("cdk8s")),
             ("`cdk8s-spicedb --help`, Python alone", [*command_line, "--help"], imports()),

@@ -26,8 +26,8 @@ from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_release
 if TYPE_CHECKING:
     from .constructs import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
     from .helm import write_helm_chart
-    from .upgrades.plan import plan_upgrade
-    from .upgrades.steps import UpgradePlan, UpgradeStep
+    from .upgrades.plan import UpgradePlan, UpgradeStep
+    from .upgrades.planner import plan_upgrade
     from .upgrades.write import write_upgrade
 
 __all__ = [
@@ -94,8 +94,8 @@ __all__ = [
 # Imported on first use: planning never loads cdk8s, node or YAML.
 _LAZY = {
     **dict.fromkeys(("Cleanup", "Migration", "Server", "SpiceDB", "SpiceDBChart"), "constructs"),
-    **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "upgrades.steps"),
-    "plan_upgrade": "upgrades.plan",
+    **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "upgrades.plan"),
+    "plan_upgrade": "upgrades.planner",
     "write_helm_chart": "helm",
     "write_upgrade": "upgrades.write",
 }

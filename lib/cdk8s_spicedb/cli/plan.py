@@ -11,7 +11,7 @@ import attrs
 from ..errors import InvalidProps
 from ..props.datastores import ENGINES
 from ..releases import SCHEMA_MODES, known_releases
-from ..upgrades.plan import plan_upgrade
+from ..upgrades.planner import plan_upgrade
 from ..upgrades.report import table
 from .options import Commands, add_releases, by_option, releases
 

@@ -28,7 +28,7 @@ from .server import ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, Release, ReleaseName
 
 if TYPE_CHECKING:
-    from ..upgrades.steps import UpgradeStep
+    from ..upgrades.plan import UpgradeStep
 
 _Releases = Annotated[
     ReleaseTable,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from .steps import UpgradePlan, UpgradeStep
+from .plan import UpgradePlan, UpgradeStep
 
 _HEADINGS = ("#", "VERSION", "MIGRATES TO", "SERVERS RUN WITH", "ROLLBACK")
 _ROLLBACK = {True: "ready", False: "not ready", None: "unknown"}

@@ -10,7 +10,7 @@ from attrs import evolve
 from ..files.folder import MARK
 from ..labels import Component, selector_text
 from ..props import SpiceDBProps
-from .steps import UpgradePlan, UpgradeStep
+from .plan import UpgradePlan, UpgradeStep
 
 
 def step_names(plan: UpgradePlan) -> list[str]:

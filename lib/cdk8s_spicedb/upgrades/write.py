@@ -10,8 +10,8 @@ from ..files.folder import write_files
 from ..helm import chart_files, require_helm
 from ..props import SpiceDBProps
 from ..releases import SCHEMA_MODES
+from .plan import UpgradePlan
 from .runbook import runbook, step_names
-from .steps import UpgradePlan
 
 
 def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: UpgradePlan) -> None:
