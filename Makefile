@@ -43,7 +43,7 @@ format: setup ## format the code and apply the linter's fixes
 	ruff check --fix .
 
 test: check ## run the checks and all tests that need no cluster, with coverage
-	pytest tests --ignore tests/cluster --cov --cov-report term-missing:skip-covered
+	pytest tests --ignore tests/cluster --numprocesses auto --cov --cov-report term-missing:skip-covered
 
 # Cluster tests mostly wait, so there can be more of them than processors.
 WORKERS ?= 6

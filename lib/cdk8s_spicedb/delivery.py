@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
@@ -47,6 +47,10 @@ _DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 """``progressDeadlineSeconds`` defaults to it in Kubernetes."""
 
 
+DeliveryName = Literal["helm", "argocd", "kubectl"]
+"""The values of `Delivery`, which users may write instead of its members."""
+
+
 class Delivery(Enum):
     """The program that applies the manifests."""
 
@@ -58,6 +62,14 @@ class Delivery(Enum):
     """``kubectl apply``, or Flux' kustomize-controller, which apply everything at once. New servers become ready when
     the migration is done, and old ones serve until then. The name of the migration contains a hash of what it runs, so
     it runs again only if that changes. Kubernetes deletes it later, so there is no clean-up."""
+
+    def next_command(self, folder: str, name: str, timeout: str) -> str:
+        """What to do with a written folder: the chart or the manifests of a release."""
+        if self is Delivery.HELM:
+            return f"helm upgrade --install {name} {folder} --wait --timeout {timeout}"
+        if self is Delivery.ARGOCD:
+            return f"commit {folder} to the repository of an Argo CD Application"
+        return f"kubectl apply --filename {folder}"
 
     @property
     def has_hooks(self) -> bool:

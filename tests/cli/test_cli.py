@@ -313,3 +313,24 @@ def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_a_closed_output_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def fileno(self) -> int:
+            return file.fileno()
+
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", Closed())
+        assert main(["schema"]) == 0
+        file.write("goes to the null device")
+    assert (tmp_path / "output").read_text() == ""
+
+
+def test_standard_input_must_be_utf_8(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("name: café".encode("latin-1"))))
+    code, _, err = run(capsys, "synth", "--file", "-")
+    assert (code, err) == (1, "cannot read standard input: it is not UTF-8 text; write it as YAML\n")

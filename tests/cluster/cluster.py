@@ -26,13 +26,15 @@ def run(*command: str, text: str | None = None, check: bool = True) -> subproces
 
 def wait(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
     """Calls ``attempt`` until its result is neither None nor False, and returns that result."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.2
     while True:
         result = attempt()
         if result is not None and result is not False:
             return result
         assert time.monotonic() < end, f"timed out after {seconds} s while waiting for {what}"
-        time.sleep(0.2)
+        # Each attempt usually starts kubectl, which costs more than the wait.
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1)
 
 
 def parse_time(timestamp: str) -> datetime:

@@ -117,7 +117,7 @@ def test_every_construct_checks_its_props() -> None:
         Authz(cdk8s.Testing.app(), SpiceDBProps(datastore=POSTGRES, server=ServerProps(replicas=0)))
     applied = SpiceDBProps(datastore=POSTGRES, delivery=Delivery.KUBECTL)
     within = SpiceDB(chart(), "spicedb", applied)
-    with pytest.raises(InvalidProps, match="one with hooks"):
+    with pytest.raises(InvalidProps, match="a delivery with hooks"):
         Cleanup(within, "another", applied)
 
 

@@ -150,3 +150,11 @@ def test_a_file_that_cannot_be_read_is_foreign(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(SpiceDBError, match=r"it contains secret\.txt"):
         replace(tmp_path, "thirteen")
+
+
+def test_a_link_inside_is_foreign(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    replace(folder, "fourteen")
+    (folder / "link").symlink_to(folder / "out.txt")
+    with pytest.raises(SpiceDBError, match="it contains link"):
+        replace(folder, "fifteen")

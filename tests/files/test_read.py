@@ -22,6 +22,7 @@ from cdk8s_spicedb import (
     SpiceDBError,
     SpiceDBProps,
     Toleration,
+    known_releases,
 )
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.props.annotations import camel, settings
@@ -210,3 +211,15 @@ def test_what_may_be_a_secret_is_never_shown() -> None:
     with pytest.raises(SpiceDBError) as other:
         read_props("presharedKey: 'hunter2", "file")
     assert "hunter2" not in str(other.value)
+
+
+def test_releases_from_outside_are_known_in_files() -> None:
+    releases = known_releases().with_release("v1.99.0", {"postgres": ["add-something"]})
+    text = "version: v1.99.0\ndatastore: {engine: postgres, uri: {name: a, key: b}}\n"
+    assert read_props(text, "file", releases=releases).releases is releases
+    with pytest.raises(InvalidProps) as caught:
+        read_props(f"{text}migration: {{targetMigration: other}}\nserver: {{replica: 2}}", "file", releases=releases)
+    assert [problem.field for problem in caught.value.problems] == [
+        "migration.targetMigration (line 3)",
+        "server.replica (line 4)",
+    ]

@@ -109,6 +109,7 @@ def test_one_field_by_itself_is_complete() -> None:
     assert field_schema(ServerProps, "log_level") == {"enum": ["trace", "debug", "info", "warn", "error"]}
     assert field_schema(SecretKey, "name")["type"] == "string"
     assert "kind" not in str(field_schema(MigrationProps, "migration_timeout"))
+    assert "maxReplicas" in field_schema(ServerProps, "autoscaling")["anyOf"][0]["properties"]
 
 
 @pytest.mark.parametrize(

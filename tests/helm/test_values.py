@@ -266,7 +266,7 @@ def test_the_notes_say_what_was_installed_and_how_to_go_on(chart: Callable[[Spic
         "SpiceDB (ghcr.io/authzed/spicedb:v1.56.0) on postgres: 2 servers",
         "spicedb.authz:50051",
         "kubectl port-forward service/spicedb 50051 --namespace authz",
-        "Clients authenticate with the key in Secret api, key token.",
+        "Clients authenticate with the API key in the Secret api, under the key token.",
         "kubectl logs job/spicedb-migration --namespace authz",
         "kubectl get job spicedb-migration --namespace authz",
         CHECKSUM,
@@ -299,7 +299,7 @@ def test_the_notes_and_the_readme_help_with_a_failed_migration(chart: Callable[[
     [
         (BASE, {"image": {"tag": "v1.57.0"}}, "the image is v1.57.0, but this chart was written for v1.56.0"),
         (BASE, {"migrations": {"targetPhase": "read"}}, "has `migrate --phase`"),
-        (SPECIAL["phase"], {}, "For --phase=read set"),
+        (SPECIAL["phase"], {}, "Instead of --phase=read set"),
         (of(version="v9.0.0"), {}, "v9.0.0 is not among the releases"),
     ],
 )
@@ -315,7 +315,7 @@ def test_the_notes_warn_of_what_deserves_it(
     ("values", "says"),
     [
         ({"migrations": {"enabled": False}}, "The migration is disabled"),
-        ({"migrations": {"cleanup": {"enabled": False}}}, "The Job stays until the next release."),
+        ({"migrations": {"cleanup": {"enabled": False}}}, "The finished migration Job stays until the next upgrade."),
         ({"migrations": {"restartPolicy": "Never"}}, "A failed one stays.\n"),
         ({"migrations": {"targetMigration": "add-caveats"}}, "was migrated to revision add-caveats before"),
         ({"migrations": {"targetPhase": "write"}}, "was migrated through phase write before"),

@@ -244,11 +244,11 @@ def _untyped(**values: Any) -> dict[str, Any]:
     [
         ({"network_policies": True}, "network_policies", "NetworkPolicies(clients=…"),
         (_policies(clients=["apps"]), "network_policies.clients", "NetworkPeer(pods=…"),
-        (_policies(clients=[NetworkPeer()]), "network_policies.clients[0].cidr", "or cidr alone"),
+        (_policies(clients=[NetworkPeer()]), "network_policies.clients[0].cidr", "or only cidr"),
         (
             _policies(database=[NetworkPeer(cidr="10.0.0.0/8", pods={})]),
             "network_policies.database[0].cidr",
-            "or cidr alone",
+            "or only cidr",
         ),
         (_policies(database=[NetworkPeer(cidr="10.0.0.1")]), "network_policies.database[0].cidr", "a block"),
         (_policies(database=[NetworkPeer(cidr="10.0.0.1/8")]), "network_policies.database[0].cidr", "a block"),
@@ -274,3 +274,14 @@ def test_invalid_values_are_rejected(fields: dict[str, Any], field: str, allowed
     [problem] = problems(SpiceDBProps(**{"version": "v1.56.0", "datastore": POSTGRES, **fields}))
     assert problem.field == field
     assert allowed in problem.allowed
+
+
+def test_a_policy_without_metrics_has_no_rule_for_them() -> None:
+    props = SpiceDBProps(
+        version="v1.56.0",
+        datastore=POSTGRES,
+        server=ServerProps(metrics_enabled=False),
+        network_policies=NetworkPolicies(monitoring=None),
+    )
+    policy = synth(props).named("NetworkPolicy", "spicedb")
+    assert 9090 not in [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]

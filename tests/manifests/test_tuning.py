@@ -235,7 +235,7 @@ def test_the_database_needs_connections_for_all_servers(datastore: Any, per_serv
     require(props(attrs.evolve(datastore, max_connections=4 * per_server)))
     [problem] = problems(props(attrs.evolve(datastore, max_connections=4 * per_server - 1)))
     assert problem.field == "datastore.max_connections"
-    assert problem.allowed == f"at least {4 * per_server}: {per_server} connections of 4 servers in a roll-out"
+    assert problem.allowed == f"at least {4 * per_server}: {per_server} connections for each of 4 servers in a roll-out"
     assert f"at most {per_server - 1} connections together" in problem.fix
 
 

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from ..errors import SpiceDBError
 from . import init, plan, schema, synth
 
+_DESCRIPTION = "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, and plans upgrades."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Returns 0 when it is done, and 1 when it was refused; wrong usage exits with 2."""
-    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description="SpiceDB on Kubernetes, without Python.")
+    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (init, synth, schema, plan):
         command.add_to(commands)

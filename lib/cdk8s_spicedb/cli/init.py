@@ -12,9 +12,10 @@ from .options import FILE, Commands
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
-    text = "write a commented file to start with"
-    parser = commands.add_parser("init", help=text, description="Writes a commented file that describes a SpiceDB.")
-    parser.add_argument("-o", "--output", default=FILE, metavar="FILE", help=f"defaults to {FILE}")
+    text = f"write a commented {FILE} to start with"
+    description = "Writes a commented file with the settings of a SpiceDB."
+    parser = commands.add_parser("init", help=text, description=description)
+    parser.add_argument("-o", "--output", default=FILE, metavar="FILE", help=f"file to write; defaults to {FILE}")
     parser.set_defaults(run=_run)
 
 

@@ -19,7 +19,7 @@ FILE = "spicedb.yaml"
 
 def add_releases(parser: argparse.ArgumentParser) -> None:
     """Adds ``--releases``."""
-    text = "releases of SpiceDB that this program does not know: YAML, such as {v1.99.0: {postgres: [revision]}}"
+    text = "YAML file with SpiceDB releases that this program does not know, such as {v1.99.0: {postgres: [revision]}}"
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 

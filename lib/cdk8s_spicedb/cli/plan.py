@@ -29,17 +29,17 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser(
         "plan",
         help="print the steps from one release of SpiceDB to another",
-        description="Prints the steps from one release of SpiceDB to another while it serves.",
+        description="Prints the steps from one release of SpiceDB to another. SpiceDB keeps serving during all steps.",
         epilog="Exit code: 0 with a plan, 1 if there is none (see stderr for the reason), 2 for wrong usage.",
     )
     modes, newest = tuple(SCHEMA_MODES), known_releases().newest
     parser.add_argument("--engine", required=True, choices=sorted(ENGINES), help="engine of the datastore")
-    parser.add_argument("--from", required=True, dest="current", metavar="VERSION", help="release that runs")
-    parser.add_argument("--to", dest="target", metavar="VERSION", help=f"release to reach; defaults to {newest}")
-    parser.add_argument("--schema-mode", choices=modes, help="move to unified schema storage, up to this mode")
-    text = "mode that runs; defaults to SpiceDB's own"
+    parser.add_argument("--from", required=True, dest="current", metavar="VERSION", help="release that runs now")
+    parser.add_argument("--to", dest="target", metavar="VERSION", help=f"release to upgrade to; defaults to {newest}")
+    parser.add_argument("--schema-mode", choices=modes, help="also move to unified schema storage, up to this mode")
+    text = "schema mode in which the servers run now; defaults to SpiceDB's default"
     parser.add_argument("--current-schema-mode", choices=modes, help=text)
-    parser.add_argument("--output", choices=("table", "json"), default="table", help="defaults to table")
+    parser.add_argument("--output", choices=("table", "json"), default="table", help="format; defaults to table")
     add_releases(parser)
     parser.set_defaults(run=_run)
 

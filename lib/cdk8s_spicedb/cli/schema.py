@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 
-from .options import Commands
+from .options import FILE, Commands
 
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
-    text = "Prints the JSON Schema of a file that describes a SpiceDB, for editors."
-    parser = commands.add_parser("schema", help="print the JSON Schema of such a file, for editors", description=text)
+    text = f"Prints the JSON Schema of {FILE}, for editors."
+    parser = commands.add_parser("schema", help=f"print the JSON Schema of {FILE}, for editors", description=text)
     parser.set_defaults(run=_run)
 
 

@@ -17,15 +17,17 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser(
         "synth",
-        help="write a Helm chart or manifests from such a file",
-        description="Reads a file that describes a SpiceDB, and writes a Helm chart or manifests.",
-        epilog="Exit code: 0 if it was written, 1 if something is wrong (see stderr; nothing was written), 2 for wrong "
-        "usage.",
+        help=f"write a Helm chart or manifests from {FILE}",
+        description="Reads a file with the settings of a SpiceDB, and writes a Helm chart or manifests.",
+        epilog="Exit code: 0 if the output is written, 1 if there is an error (see stderr; nothing is written), 2 for "
+        "wrong usage.",
     )
     deliveries = [delivery.value for delivery in Delivery]
-    parser.add_argument("-f", "--file", default=FILE, metavar="FILE", help=f"defaults to {FILE}; - is standard input")
-    parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help="defaults to dist; it is replaced")
-    text = "tool that applies it; takes precedence over the file, defaults to helm"
+    text = f"file to read, or - for standard input; defaults to {FILE}"
+    parser.add_argument("-f", "--file", default=FILE, metavar="FILE", help=text)
+    text = "folder to write; defaults to dist. The whole folder is replaced"
+    parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help=text)
+    text = "tool that applies the output; takes precedence over the delivery in the file, which defaults to helm"
     parser.add_argument("--delivery", choices=deliveries, help=text)
     text = "version of the Helm chart; defaults to 0.1.0"
     parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
@@ -69,9 +71,5 @@ def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:
     keys = ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
     yield f"Wrote {folder}: SpiceDB {props.version} on {props.datastore.engine}, for {props.delivery.value}."
     yield f"Create these Secrets before you install, with these keys: {keys}."
-    helm = f"helm upgrade --install {props.name} {folder} --wait --timeout {props.migration.helm_timeout}"
-    yield {
-        Delivery.HELM: f"Next: {helm}",
-        Delivery.ARGOCD: f"Next: commit {folder} to the repository of an Argo CD Application",
-        Delivery.KUBECTL: f"Next: kubectl apply --filename {folder}",
-    }[props.delivery]
+    command = props.delivery.next_command(folder, props.name, props.migration.helm_timeout)
+    yield f"Next: {command}"

@@ -38,14 +38,14 @@ To connect from this machine:
   kubectl port-forward service/{name} {port} {_IN}
 {{{{- with .Values.secrets.presharedKey }}}}
 
-Clients authenticate with the key in Secret {{{{ .name }}}}, key {{{{ .key }}}}.
+Clients authenticate with the API key in the Secret {{{{ .name }}}}, under the key {{{{ .key }}}}.
 {{{{- end }}}}"""
     if props.server.dispatch_tls:
         text += f"""
 
-The certificate between servers must contain the DNS name
+The certificate for requests between servers must contain the DNS name
 {dispatch_service(props, DISPATCH_TLS)}.{{{{ .Release.Namespace }}}}.
-Without it, servers are ready but fail requests."""
+Without this name, the servers are ready, but requests between them fail."""
     if props.test:
         text += f"""
 
@@ -62,22 +62,22 @@ def _migration(props: SpiceDBProps) -> str:
 The datastore was migrated
 {{{{- with .Values.migrations.targetMigration }}}} to revision {{{{ . }}}}
 {{{{- else }}}}{{{{ with .Values.migrations.targetPhase }}}} through phase {{{{ . }}}}
-{{{{- else }}}} to the head of the release{{{{ end }}}}{{{{ end }}}} before the servers changed.
-Helm prints the log of the migration. While the Job exists, you can also read it with:
+{{{{- else }}}} to the newest revision of this SpiceDB release{{{{ end }}}}{{{{ end }}}} before the servers changed.
+Helm prints the log of the migration. While the Job exists, you can also read the log with:
 
   kubectl get job {job} {_IN}
   kubectl logs job/{job} {_IN}
 
 {{{{ if .Values.migrations.cleanup.enabled -}}}}
-The clean-up deletes a finished migration. A failed one stays
+The clean-up deletes a finished migration Job. A failed one stays
 {{{{- if eq .Values.migrations.restartPolicy "OnFailure" }}}}, but without its pods
 (migrations.restartPolicy=Never keeps the pods and their logs){{{{ end }}}}.
 {{{{- else -}}}}
-The Job stays until the next release.
+The finished migration Job stays until the next upgrade.
 {{{{- end }}}}
 {{{{- else -}}}}
-The migration is disabled (migrations.enabled is false). Servers are ready as soon as the schema is one that they
-start on.
+The migration is disabled (migrations.enabled is false). Servers become ready when the datastore has a schema that
+they can work with.
 {{{{- end }}}}
 
 The servers' pods have the annotation {CHECKSUM}, a checksum of the migration's settings.
@@ -86,15 +86,15 @@ When one of these settings changes, the servers restart one by one."""
 
 def _rollback(props: SpiceDBProps) -> str:
     text = f"""\
-To roll back, name the revision that was deployed last:
+To roll back, look in the history for the last revision that worked before this one, and name it:
 
   helm history {{{{ .Release.Name }}}} {_IN}
   helm rollback {{{{ .Release.Name }}}} REVISION {_IN} --wait"""
     if props.datastore.migrates:
         text += """
 
-A rollback does not migrate: the schema stays the newer one. Servers of an older release start on it only if they
-allow it (--datastore-allowed-migrations)."""
+A rollback does not migrate, so the datastore keeps the newer schema. Servers of an older SpiceDB release start on
+it only if they allow it (--datastore-allowed-migrations)."""
     return text
 
 
@@ -104,8 +104,8 @@ def _warnings(props: SpiceDBProps) -> str:
 {{{{- if not (or (eq .Values.image.tag {tag}) (hasPrefix {json.dumps(f"{props.version}-")} .Values.image.tag)
   (not .Values.image.tag)) }}}}
 
-WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}: its flags, and the
-schemas on which its servers start, are those of that release. Write the chart again for another release.
+WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}. The chart sets
+flags and allows schemas that belong to {props.version}. For another SpiceDB release, write the chart again.
 {{{{- end }}}}"""
     if not props.datastore.migrates:
         return text

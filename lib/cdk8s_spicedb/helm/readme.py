@@ -22,23 +22,24 @@ def _opening(props: SpiceDBProps, chart: str) -> Iterator[str]:
     yield f"# {chart}\n"
     yield f"SpiceDB {props.version} on {props.datastore.engine}, for Kubernetes 1.30 or later and Helm 3.18 or later.\n"
     if props.datastore.migrates:
-        yield "A Job migrates the datastore before the servers change (hook pre-install and pre-upgrade). If it fails,"
-        yield "the release fails, and the servers from before keep serving.\n"
-    yield "The engine, its address, and the names of all objects are fixed in this chart. For others, write another"
-    yield "chart.\n"
+        yield "A Job migrates the datastore before the servers change (a pre-install and pre-upgrade hook). If the Job"
+        yield "fails, the install or upgrade fails, and the old servers keep serving.\n"
+    yield "The engine of the datastore, its address, and the names of all objects are fixed in this chart. To change"
+    yield "them, write the chart again with cdk8s-spicedb.\n"
 
 
 def _install(props: SpiceDBProps) -> Iterator[str]:
     yield "## Install\n"
-    yield "Create these Secrets before you install. To use others, set the values:\n"
+    yield "Before you install, create these Secrets with these keys. To use another Secret or key, set the value at the"
+    yield "end of the line:\n"
     yield from (f"- `{key.name}`, key `{key.key}`: `secrets.{name}`" for key, name in secrets(props).items())
-    yield "\nSee what Helm would apply. Run these commands in this folder; they change nothing:\n"
+    yield "\nRun all commands in this folder. First, see what Helm would apply. These commands change nothing:\n"
     yield f"    helm template {props.name} . --namespace NAMESPACE"
     yield f"    helm install {props.name} . --namespace NAMESPACE --dry-run=server\n"
     yield "Then install the chart:\n"
     yield f"    helm install {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
     yield f"    helm get notes {props.name} --namespace NAMESPACE\n"
-    yield "The notes say how to connect, and how to see what the migration did.\n"
+    yield "Helm's notes say how to connect, and how to see what the migration did.\n"
 
 
 def _upgrade(props: SpiceDBProps) -> Iterator[str]:
@@ -46,10 +47,10 @@ def _upgrade(props: SpiceDBProps) -> Iterator[str]:
     yield f"    helm upgrade {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
     yield f"    helm history {props.name} --namespace NAMESPACE"
     yield f"    helm rollback {props.name} REVISION --namespace NAMESPACE --wait\n"
-    yield "Roll back to the revision that was deployed last. Without a revision, Helm takes the one before, which may"
-    yield "be a failed attempt."
+    yield "To roll back, look in the history for the last revision that worked before the current one, and name it."
+    yield "If you name none, Helm takes the previous revision, even if that was a failed attempt."
     if props.datastore.migrates:
-        yield "A rollback does not migrate: the schema stays the newer one.\n"
+        yield "A rollback does not migrate, so the datastore keeps the newer schema.\n"
         yield "## Troubleshoot a migration\n"
         yield troubleshooting(props, props.name, "--namespace NAMESPACE", chart=".", indent="    ")
     yield ""

@@ -117,12 +117,15 @@ def _value(props: SpiceDBProps, row: _Row) -> Value:
         owner = getattr(owner, part)
     kind, default = cast(Any, type(owner)), _plain(getattr(owner, name))
     schema = row.schema or field_schema(kind, name)
-    text = for_files(field_texts(kind).get(name, "")).split(" Defaults")[0]
+    text, _, meaning = for_files(field_texts(kind).get(name, "")).partition(" Defaults")
     if "anyOf" in schema:
         # A chart's value is never null: to Helm, null removes the key.
         options = [option for option in schema["anyOf"] if option != {"type": "null"}]
         default, schema = default or "", {"anyOf": [*options, {"const": ""}]}
     default = row.default if default is None else default
+    if default == "" and meaning:
+        # An empty value means the default of the prop.
+        text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
     return Value(row.path, default, schema, text, (row.place,) if row.place else ())
 
 
@@ -140,18 +143,24 @@ def _plain(value: Any) -> Any:
 
 def _image(props: SpiceDBProps) -> Iterator[Value]:
     repository, tag, digest = image_parts(props.full_image)
-    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, "Image of servers and migration.")
-    text = f"Image tag. Flags and rollback are those of {props.version}: for another release, write the chart again."
+    text = "Image of servers and migration, without its tag."
+    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text)
+    text = (
+        f"Image tag. The chart sets flags and allows schemas that belong to {props.version}. For another SpiceDB "
+        "release, write the chart again."
+    )
     yield Value("image.tag", tag or "", _TEXT, text)
     pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
     yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
     policies = {"enum": ["", "Always", "IfNotPresent", "Never"]}
     components = (_SERVER, _MIGRATION, _CLEANUP)
     places = tuple(optional_field(component, f"{_CONTAINER}.imagePullPolicy") for component in components)
-    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, "Image pull policy of all pods.", places)
+    text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
+    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, places)
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
     places = tuple(optional_field(component, f"{_POD}.imagePullSecrets") for component in components)
-    yield Value("imagePullSecrets", pull_secrets, _LIST, "Image pull Secrets of all pods: [{name: …}].", places)
+    text = "Secrets with which all pods pull images: [{name: …}]."
+    yield Value("imagePullSecrets", pull_secrets, _LIST, text, places)
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
@@ -171,10 +180,8 @@ def _secrets(props: SpiceDBProps) -> Iterator[Value]:
 
 def values_yaml(values: list[Value]) -> str:
     """values.yaml: each value below its documentation."""
-    head = (
-        f"# {MARK}\n# Values that you can set when you install the chart. The defaults are the settings that it was\n"
-    )
-    return head + "# written with.\n" + "\n".join(_lines(values, "", "")) + "\n"
+    text = "Set these values when you install or upgrade. Each default is the setting with which the chart was written."
+    return f"# {MARK}\n# {text}\n" + "\n".join(_lines(values, "", "")) + "\n"
 
 
 def _lines(values: list[Value], prefix: str, indent: str) -> Iterator[str]:

@@ -161,6 +161,11 @@ def camel(name: str) -> str:
     return first + "".join(map(str.capitalize, rest))
 
 
+def as_member(enum: type[Enum], value: Any) -> Any:
+    """The member of an enum with a value. Any other value stays, for the field's check."""
+    return enum(value) if value in [member.value for member in enum] else value
+
+
 def manifest_of(props: Any) -> dict[str, Any]:
     """The fields that are set, for props with the fields of a Kubernetes object."""
     return {camel(name): value for name, value in _values(props).items() if value is not None}

@@ -11,7 +11,7 @@ from .annotations import Pattern
 from .types import Annotations, ObjectName, PublicName
 
 ClientPort = Literal["grpc", "http"]
-_Class = Annotated[str, Pattern(r"[-./\w]+", "the name of a class", "use a class of the cluster")]
+_Class = Annotated[str, Pattern(r"[-./\w]+", "the name of a load balancer class", "use a class of the cluster")]
 _Range = Annotated[str, Pattern(r"[0-9a-f.:]+/\d+", "blocks of addresses", "use a block such as '10.0.0.0/8'")]
 
 
@@ -19,7 +19,7 @@ _Range = Annotated[str, Pattern(r"[0-9a-f.:]+/\d+", "blocks of addresses", "use 
 class ExternalService:
     """A second Service, ``NAME-external``, for clients outside the cluster. It has only the ports of the API.
 
-    The first Service stays as it is: its metrics port is not meant for clients.
+    The Service ``NAME`` stays as it is. It also has the metrics port, which is not meant for clients.
     """
 
     type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
@@ -31,8 +31,8 @@ class ExternalService:
     load_balancer_source_ranges: Sequence[_Range] = ()
     """Addresses that may connect (``loadBalancerSourceRanges``). Defaults to all."""
     external_traffic_policy: Literal["Cluster", "Local"] = "Cluster"
-    """``Local`` keeps the clients' addresses, and sends them only to nodes that run a server. Defaults to ``Cluster``,
-    as in Kubernetes."""
+    """``Local`` keeps the IP addresses of clients, and sends requests only to nodes that run a server. Defaults to
+    ``Cluster``, as in Kubernetes."""
 
 
 @frozen(kw_only=True)
@@ -41,7 +41,7 @@ class Ingress:
     ``{"nginx.ingress.kubernetes.io/backend-protocol": "GRPC"}``, or ``GRPCS`` if gRPC has TLS."""
 
     host: PublicName
-    """DNS name that clients use. Required: the certificate is for this name."""
+    """DNS name that clients use. Required, because the certificate is for this name."""
     class_name: ObjectName | None = None
     """IngressClass (``ingressClassName``). Defaults to the cluster's default."""
     annotations: Annotations = field(factory=dict)
@@ -57,11 +57,11 @@ class GRPCRoute:
     """A GRPCRoute of the Gateway API (``gateway.networking.k8s.io/v1``)."""
 
     gateway: ObjectName
-    """Gateway of the route. Required."""
+    """Name of the Gateway. Required."""
     gateway_namespace: ObjectName | None = None
     """Namespace of the Gateway. Defaults to the namespace of the release."""
     section_name: ObjectName | None = None
-    """Listener of the Gateway. Defaults to every listener that accepts the route."""
+    """Name of the listener of the Gateway. Defaults to every listener that accepts the route."""
     hostnames: Sequence[PublicName] = ()
     """DNS names that clients use. Defaults to the names of the listener."""
     annotations: Annotations = field(factory=dict)

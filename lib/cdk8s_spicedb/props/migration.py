@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from .annotations import Message
+from .annotations import Message, as_member
 from .pod import PodProps, Resources, default_resources
 from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, as_secret_key, with_secret_keys
 from .types import Annotations, Argument, EnvName, LogLevel, Revision, Week
@@ -28,8 +28,8 @@ class MigrationPhase(Enum):
 
 def _as_phase(phase: MigrationPhase | Literal["write", "read", "complete"] | None) -> MigrationPhase | None:
     """Converts the name of a phase. Any other value stays, for the field's check."""
-    names = [member.value for member in MigrationPhase]
-    return MigrationPhase(phase) if phase in names else phase  # type: ignore[return-value]
+    found: MigrationPhase | None = as_member(MigrationPhase, phase)
+    return found
 
 
 @frozen(kw_only=True)
@@ -37,58 +37,62 @@ class MigrationProps(PodProps):
     """The Job that migrates the datastore before the servers of a new version start."""
 
     enabled: bool = True
-    """Whether the release migrates the datastore. Defaults to True. Disable it if you migrate in another way, or to
-    install an older version on a newer schema, which its migration cannot handle."""
+    """Whether the release migrates the datastore. Defaults to True. Disable it if you migrate in another way. Also
+    disable it to install an older SpiceDB on a newer schema, because the older migration would fail."""
     target_migration: Annotated[Revision, Message("a migration revision, or 'head'")] | None = None
-    """Revision at which the migration stops. Defaults to ``head``, the last one that the version knows. With
-    ``target_phase`` both are passed to SpiceDB, the target first. Servers start only on their own head and on
-    ``ServerProps.allowed_migrations``; a warning tells you if the target is not among them."""
+    """Revision at which the migration stops. Defaults to ``head``, the newest revision that the version knows. Servers
+    start only on their own head and on ``ServerProps.allowed_migrations``. You get a warning if the target is not among
+    them. If you also set ``target_phase``, SpiceDB gets both, the target first."""
     allow_unknown_target: bool = False
     """Accepts a ``target_migration`` that this package does not know for the version and engine, such as one of a fork
     of SpiceDB. Defaults to False, because a misspelt revision would fail only in the cluster."""
     target_phase: MigrationPhase | None = field(default=None, converter=_as_phase)
-    """Phase of the migration (``--phase``): ``write``, ``read`` or ``complete``. No released SpiceDB has that flag: the
-    Job fails, and a warning tells you so. SpiceDB's own phases are settings of the servers: ``ServerProps.schema_mode``
-    and ``.datastore_migration_phase``. Defaults to none."""
+    """Phase of the migration (``--phase``): ``write``, ``read`` or ``complete``. No released SpiceDB has that flag: you
+    get a warning, and the Job fails. SpiceDB's own phases are settings of the servers: ``schema_mode`` and
+    ``datastore_migration_phase``. Defaults to none."""
     log_level: LogLevel | None = None
     """Minimum level of logged messages (``--log-level``). Defaults to the log level of the servers."""
     migration_timeout: Week | None = None
-    """Time limit of SpiceDB itself, which it reports (``--migration-timeout``, SpiceDB 1.9 and later). Must be less
-    than ``active_deadline_seconds``. Defaults to SpiceDB's own limit of 1 h, so that the deadline comes first."""
+    """Time after which SpiceDB itself stops the migration and reports an error (``--migration-timeout``, SpiceDB 1.9
+    and later). Must be less than ``active_deadline_seconds``. Defaults to SpiceDB's default of 1 h. With the default
+    deadline, the deadline ends the migration first. If a migration may take longer than 1 h, raise both limits."""
     backfill_batch_size: Annotated[int, Unit("rows"), Interval(ge=1, le=10_000_000)] | None = None
     """Number of rows that a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and
     later). Defaults to 1000, as in SpiceDB. A larger number is faster and holds locks longer."""
     datastore_uri: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret key with a connection URI for the migration only. Use the credentials of the schema's owner, so that the
-    servers need no right to change tables. Defaults to the servers' connection."""
+    """Secret and key that hold a connection URI for the migration only. Use the credentials of the schema's owner, so
+    that the servers need no right to change tables. Defaults to the servers' connection."""
     service_account_annotations: Annotations | None = None
-    """Annotations of the migration's own ServiceAccount, a hook of lower weight, for workload identity. Defaults to
-    ``SpiceDBProps.service_account_annotations``. Without any, the migration has no ServiceAccount of its own."""
+    """Annotations of the migration's own ServiceAccount, for workload identity. This ServiceAccount is a hook that runs
+    before the migration. Defaults to ``SpiceDBProps.service_account_annotations``. Without annotations, the migration
+    has no ServiceAccount of its own."""
     service_account: ServiceAccountName | None = field(default=None, converter=account_name)
-    """ServiceAccount for the migration that exists before the release, by name or as a cdk8s-plus object. Defaults to
-    its own if it has annotations, else to the namespace's default. Either way it gets no token."""
+    """ServiceAccount for the migration, by name or as a cdk8s-plus object. It must exist before you install the
+    release. Defaults to the migration's own ServiceAccount if that has annotations, and otherwise to the namespace's
+    default. In both cases, the migration gets no API token."""
     backoff_limit: Annotated[int, Interval(ge=0, le=100)] = 3
-    """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, enough while a database starts."""
+    """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, which is enough while a database
+    starts."""
     active_deadline_seconds: Annotated[int, Unit("seconds"), Interval(ge=1, le=604_800)] = 600
     """Time limit of the migration with its retries, in seconds (``activeDeadlineSeconds``). Defaults to 600. Set
     ``helm --timeout`` higher: it defaults to 5 minutes."""
     ttl_seconds_after_finished: Annotated[int, Unit("seconds"), Interval(ge=60, le=31_536_000)] | None = None
     """Time after which Kubernetes deletes a finished migration, in seconds (``ttlSecondsAfterFinished``). Only for
-    ``Delivery.KUBECTL``: hooks are deleted by the clean-up or the next release. Defaults to one day, so that you can
-    read the log. Flux creates a deleted Job again, which then has nothing to do."""
+    ``Delivery.KUBECTL``: with hooks, the clean-up or the next release deletes the Job. Defaults to one day, so that you
+    can read the log. Flux creates a deleted Job again, which then has nothing to do."""
     restart_policy: Literal["OnFailure", "Never"] = "OnFailure"
-    """``OnFailure`` retries in the same pod. After the last retry Kubernetes deletes the pod with its log. ``Never``
-    starts a new pod for each retry, and keeps failed pods with their logs, which Helm prints. Defaults to
-    ``OnFailure``; use ``Never`` in production."""
+    """``OnFailure`` retries in the same pod. After the last retry, Kubernetes deletes the pod and its log. ``Never``
+    starts a new pod for each retry, and keeps failed pods with their logs, so that Helm can print the logs. Defaults to
+    ``OnFailure``. Use ``Never`` in production."""
     extra_args: Sequence[Argument] = ()
     """More arguments of ``spicedb migrate``, after this package's own, so that they take precedence. Defaults to
     none."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the migration. SpiceDB ignores misspelt SPICEDB_* variables; prefer
-    ``extra_args``. Defaults to none; ``ServerProps.env`` applies only to the servers."""
+    """More environment variables of the migration. SpiceDB ignores misspelt SPICEDB_* variables, so prefer
+    ``extra_args``. Defaults to none. ``ServerProps.env`` applies only to the servers."""
     resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
     """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of
-    1 CPU, 512Mi and 1Gi: the database does most of the work."""
+    1 CPU, 512Mi memory and 1Gi disk, because the database does most of the work."""
 
     @property
     def target(self) -> str:

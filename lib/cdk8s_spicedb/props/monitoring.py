@@ -33,19 +33,20 @@ class PodMonitor:
 class Alerts:
     """A PrometheusRule (``monitoring.coreos.com/v1``) with alerts that need action.
 
-    The alerts on the migration and on the number of servers need kube-state-metrics. The others use metrics with the
-    label ``app_kubernetes_io_instance``, which the PodMonitor of this package adds.
+    The alerts about the migration and about the number of servers need kube-state-metrics. The others use metrics with
+    the label ``app_kubernetes_io_instance``, which the PodMonitor of this package adds.
     """
 
     labels: Labels = field(factory=dict)
     """Labels by which Prometheus finds it. Defaults to none."""
     error_ratio: Fraction = 0.01
-    """Alerts when the servers fail more than this part of the requests for 5 min (0 to 1). Defaults to 0.01. Errors
-    of the clients do not count."""
+    """Part of the requests that may fail, 0 to 1. An alert fires if more of them fail for 5 min. Errors that clients
+    cause do not count. Defaults to 0.01."""
     latency: Annotated[timedelta, Interval(ge=timedelta(milliseconds=1), le=timedelta(minutes=1))] = timedelta(
         milliseconds=500
     )
-    """Alerts when the 99th percentile of permission checks is longer than this for 10 min. Defaults to 0.5 s."""
+    """Time that permission checks may take (99th percentile). An alert fires if they take longer for 10 min. Defaults
+    to 0.5 s."""
 
 
 @frozen(kw_only=True)
@@ -53,8 +54,8 @@ class Dashboard:
     """A Grafana dashboard in a ConfigMap, with the metrics of the alerts and a few more."""
 
     labels: Labels = field(factory=lambda: {"grafana_dashboard": "1"})
-    """Labels by which Grafana's sidecar finds it. Defaults to ``{"grafana_dashboard": "1"}``, the sidecar's own
-    default."""
+    """Labels by which Grafana's sidecar finds it. Defaults to ``{"grafana_dashboard": "1"}``, which is also the
+    sidecar's default."""
     annotations: Annotations = field(factory=dict)
     """Annotations for the sidecar, such as the folder. Defaults to none."""
 

@@ -41,34 +41,38 @@ class Egress:
     ports: Sequence[Port]
     """TCP ports of the destination. Required."""
     to: Sequence[NetworkPeer] | None = None
-    """Peers of the destination. Defaults to all addresses."""
+    """Peers at the destination. Defaults to all addresses."""
 
 
 @frozen(kw_only=True)
 class NetworkPolicies:
     """NetworkPolicies for servers, migration and clean-up. They deny every connection that is not listed here.
 
-    Servers may reach each other, the database, DNS, and the API server, which they ask for each other's addresses. The
-    migration may reach the database, and the clean-up the API server. Policies take effect only if the cluster's
-    network enforces them. DNS uses port 53; with ``SpiceDBProps.openshift`` also port 5353, which OpenShift's DNS pods
-    use. For each list of peers, None allows all and an empty list allows none.
+    Servers may connect to each other, to the database, to DNS, and to the API server, where they look up each other's
+    addresses. The migration may connect to the database, and the clean-up to the API server. DNS uses port 53. With
+    ``SpiceDBProps.openshift``, DNS also uses port 5353, the port of OpenShift's DNS pods.
+
+    For each list of peers, None allows all and an empty list allows none. Policies take effect only if the cluster's
+    network enforces them.
     """
 
     clients: Sequence[NetworkPeer] | None = None
-    """Clients of the API, by gRPC and HTTP. Defaults to all: the preshared key is required in any case."""
+    """Peers that may connect to the API, by gRPC and HTTP. Defaults to all, because every request needs the preshared
+    key anyway."""
     monitoring: Sequence[NetworkPeer] | None = ()
-    """Clients of the metrics. Defaults to none, because the port also serves profiles of the program, without a key.
-    Add Prometheus here."""
+    """Peers that may connect to the metrics port. Add Prometheus here. Defaults to none, because the port also serves
+    profiles of the SpiceDB process (pprof), without a key."""
     database: Sequence[NetworkPeer] | None = None
-    """Addresses of the database. Defaults to all, at the database's port only."""
+    """Addresses of the database. Defaults to all addresses, but only at the database's port."""
     database_port: Port | None = None
-    """Port of the database, if only the URI in the Secret has it. Defaults to the datastore's ``port``, or the
-    engine's usual port."""
+    """Port of the database. Set it if the port is only in the URI, in the Secret. Defaults to the datastore's ``port``,
+    or the engine's usual port."""
     api_server: Sequence[NetworkPeer] | None = None
-    """Addresses of the Kubernetes API server. Defaults to all, at its ports only: it is not a pod."""
+    """Addresses of the Kubernetes API server, which is not a pod. Defaults to all addresses, but only at the API
+    server's ports."""
     api_server_ports: Sequence[Port] = (443, 6443)
     """Ports of the API server's own address (``kubectl get endpoints kubernetes``). Defaults to 443 and 6443, which
     nearly all clusters use; MicroK8s uses 16443."""
     egress: Sequence[Egress] = ()
-    """Other destinations of the servers, such as a trace collector or the services that issue a cloud's credentials.
+    """Other destinations of the servers, such as a trace collector, or a cloud service that issues credentials.
     Defaults to none."""

@@ -30,11 +30,11 @@ class PatchOperation:
     """One operation of a JSON patch (RFC 6902)."""
 
     op: Literal["add", "replace", "remove", "test"]
-    """``add``, ``replace``, ``remove``, or ``test``, which fails unless the path has the value. Required."""
+    """``add``, ``replace``, ``remove``, or ``test``, which fails unless the field has the value. Required."""
     path: _Path
-    """Path in the object. Required."""
+    """Path of the field in the object, such as ``/spec/revisionHistoryLimit``. Required."""
     value: _Value = None
-    """Value for the path; not allowed with ``remove``. Defaults to null."""
+    """Value for the field; not allowed with ``remove``. Defaults to null."""
 
     def document(self) -> dict[str, Any]:
         """The operation as RFC 6902 defines it."""
@@ -46,7 +46,7 @@ class PatchOperation:
 class Patch:
     """A change to objects of the release. A patch whose path does not exist is an error.
 
-    In a chart, the fields that have values take their value; patch other fields.
+    In a written chart, a field that has a value in ``values.yaml`` always takes that value. So patch only other fields.
     """
 
     kind: _ObjectKind
@@ -54,7 +54,7 @@ class Patch:
     name: ObjectName | None = None
     """Name of the object, without the hash that ``Delivery.KUBECTL`` adds. Defaults to all objects of the kind."""
     operations: Sequence[PatchOperation]
-    """Operations, in this order. Required."""
+    """Operations, in the order in which they are applied. Required."""
 
     def matches(self, kind: str, name: str) -> bool:
         """Whether the patch changes an object."""

@@ -26,9 +26,10 @@ class Resources:
     """Resources of a container. A memory limit is required, because SpiceDB sizes its caches by it."""
 
     requests: Amounts = field(converter=_as_texts)
-    """Requested amounts of ``cpu``, ``memory`` and ``ephemeral-storage``. Required: no amount fits every pod."""
+    """Requested amounts of ``cpu``, ``memory`` and ``ephemeral-storage``. Required, because no amount fits every
+    pod."""
     limits: Amounts = field(converter=_as_texts)
-    """Maximum amounts of ``cpu``, ``memory`` and ``ephemeral-storage``. Required, as above."""
+    """Maximum amounts of ``cpu``, ``memory`` and ``ephemeral-storage``. Required, with at least ``memory``."""
 
 
 def default_resources(cpu: str, memory: str, *, limits: tuple[str, str]) -> Resources:
@@ -76,4 +77,5 @@ class PodProps:
     priority_class_name: PriorityClassName | None = None
     """PriorityClass of the pods (``priorityClassName``). Defaults to the cluster's default."""
     affinity: Affinity = field(factory=dict)
-    """Affinity of the pods (``affinity``), in Kubernetes' own names. Defaults to none."""
+    """Affinity of the pods (``affinity``), written as in a manifest, with keys such as ``nodeAffinity``. Defaults to
+    none."""

@@ -15,7 +15,7 @@ _Seconds = Annotated[int, Unit("seconds"), Interval(ge=1, le=3600)]
 
 @frozen(kw_only=True)
 class Probe:
-    """Timing of a probe. What it asks is fixed, because a wrong question stops healthy servers."""
+    """Timing of a probe. You cannot change what the probe checks, because a wrong check stops healthy servers."""
 
     initial_delay_seconds: Annotated[int, Unit("seconds"), Interval(ge=0, le=3600)] | None = None
     """Delay before the first probe, in seconds (``initialDelaySeconds``). Defaults to 0, as in Kubernetes."""

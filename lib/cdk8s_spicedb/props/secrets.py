@@ -44,9 +44,9 @@ def account_name(account: str | IServiceAccount | None) -> str | None:
 
 @frozen
 class SecretKey:
-    """One key of a Secret that exists before you install the release.
+    """One key of a Kubernetes Secret that exists before you install the release.
 
-    Migrations run before Helm creates the release's own objects, so a Secret that they read is never part of the
+    Migrations run before Helm creates the release's own objects. So a Secret that they read cannot be part of the
     release. Every prop that takes a `SecretKey` also takes a cdk8s-plus ``SecretValue``.
     """
 
@@ -73,7 +73,9 @@ class SecretKey:
 
 EnvValue = Annotated[
     str | SecretKey,
-    Message("a str or a SecretKey(name, key)", "quote values; name the Secret key of a secret value", redacted=True),
+    Message(
+        "a str or a SecretKey(name, key)", "quote values; for a secret value, name its Secret and key", redacted=True
+    ),
 ]
 """Value of an environment variable."""
 

@@ -40,30 +40,32 @@ class ServerProps(PodProps):
     """Serves the HTTP gateway on port 8443 (``--http-enabled``). Defaults to off, as in SpiceDB: clients use gRPC."""
     metrics_enabled: bool = True
     """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Defaults to on, as in SpiceDB. The port also
-    serves profiles of the program, without a key."""
+    serves profiles of the SpiceDB process (pprof), without a key."""
     grpc_tls: TLS | None = None
-    """Certificate of gRPC (``--grpc-tls-cert-path`` and ``--grpc-tls-key-path``). It must contain the DNS names that
-    clients use, such as ``spicedb.authz.svc``. Defaults to no TLS."""
+    """Certificate of the gRPC port (``--grpc-tls-cert-path`` and ``--grpc-tls-key-path``). It must contain the DNS
+    names that clients use, such as ``spicedb.authz.svc``. Defaults to no TLS."""
     http_tls: TLS | None = None
     """Certificate of the HTTP gateway (``--http-tls-cert-path`` and ``--http-tls-key-path``). Defaults to no TLS."""
     metrics_tls: TLS | None = None
-    """Certificate of the metrics (``--metrics-tls-cert-path`` and ``--metrics-tls-key-path``). Defaults to no TLS."""
+    """Certificate of the metrics port (``--metrics-tls-cert-path`` and ``--metrics-tls-key-path``). Defaults to no
+    TLS."""
     dispatch_tls: DispatchTLS | None = None
-    """Certificate between servers (``--dispatch-cluster-tls-cert-path``, ``--dispatch-cluster-tls-key-path`` and
-    ``--dispatch-upstream-ca-path``), for the DNS name ``NAME-dispatch-tls.NAMESPACE``. Defaults to no TLS. You can
-    switch it on and off under load: servers with TLS and servers without it do not dispatch to each other."""
+    """Certificate for dispatch, the requests between servers (``--dispatch-cluster-tls-cert-path``,
+    ``--dispatch-cluster-tls-key-path`` and ``--dispatch-upstream-ca-path``). It must contain the DNS name
+    ``NAME-dispatch-tls.NAMESPACE``. Defaults to no TLS. You can switch it on and off under load, because servers with
+    TLS and servers without it do not dispatch to each other."""
     dispatch_enabled: bool | None = None
-    """Lets servers share the work of a request, and their caches (``--dispatch-cluster-enabled`` and
-    ``--dispatch-upstream-addr``). They watch the endpoints of a Service to find each other. Defaults to on; off with
-    the memory engine, which has only one server."""
+    """Enables dispatch: servers pass parts of a request to each other, and so share their work and their caches
+    (``--dispatch-cluster-enabled`` and ``--dispatch-upstream-addr``). They watch the Endpoints of a Service to find
+    each other. Defaults to on. With the memory engine it is off, because there is only one server."""
 
     # Observability
     tracing: Tracing | None = None
     """Traces of requests. Defaults to none."""
     telemetry_enabled: bool = False
-    """Lets servers report their use to the SpiceDB maintainers, and ask GitHub for newer releases
-    (``--telemetry-endpoint``, ``--skip-release-check``). Defaults to off, unlike SpiceDB: servers call nothing outside
-    the cluster unless you enable it."""
+    """Lets servers send usage reports to the SpiceDB maintainers, and ask GitHub for newer releases
+    (``--telemetry-endpoint``, ``--skip-release-check``). Defaults to off, unlike in SpiceDB: servers contact nobody
+    outside the cluster unless you enable it."""
     log_level: LogLevel = "info"
     """Minimum level of logged messages (``--log-level``). Defaults to ``info``, as in SpiceDB."""
     log_format: Literal["auto", "console", "json"] = "json"
@@ -72,21 +74,21 @@ class ServerProps(PodProps):
 
     # Probes
     readiness_probe: Probe = Probe(period_seconds=2, timeout_seconds=2)
-    """Timing of the readiness probe, which asks whether the server serves. Defaults to every 2 s, for fast
-    roll-outs."""
+    """Timing of the readiness probe, which asks SpiceDB's health service whether the server can answer requests.
+    Defaults to a probe every 2 s, for fast roll-outs."""
     liveness_probe: Probe = Probe(initial_delay_seconds=30, failure_threshold=6)
-    """Timing of the liveness probe, which asks whether the server listens. Defaults to every 10 s after 30 s; six
-    failures restart the server."""
+    """Timing of the liveness probe, which only checks that the port is open. Defaults to a probe every 10 s, the first
+    one after 30 s. After six failures in a row, the server restarts."""
     startup_probe: Probe | None = None
-    """Timing of a startup probe, which delays the other probes until the server listens. Defaults to none: SpiceDB
-    listens within seconds, so the initial delay of the liveness probe is enough."""
+    """Timing of a startup probe, which delays the other probes until the port is open. Defaults to none: SpiceDB opens
+    its port within seconds, so the initial delay of the liveness probe is enough."""
 
     # Exposure
     service_annotations: Annotations = field(factory=dict)
     """Annotations of the Service, such as those of a service mesh. Defaults to none."""
     app_protocol: _Protocol | None = None
-    """Protocol of the Services' gRPC port (``appProtocol``), for Gateways and meshes that need more than the port's
-    name, ``grpc``. Use ``kubernetes.io/h2c`` for gRPC without TLS. Defaults to none."""
+    """Protocol of the Services' gRPC port (``appProtocol``). Set it for Gateways and meshes that do not recognize gRPC
+    by the port's name, ``grpc``. Use ``kubernetes.io/h2c`` for gRPC without TLS. Defaults to none."""
     external_service: ExternalService | None = None
     """Service for clients outside the cluster. Defaults to none."""
     ingress: Ingress | None = None
@@ -96,61 +98,67 @@ class ServerProps(PodProps):
 
     # Availability
     replicas: Count | None = None
-    """Number of servers. Defaults to 2, so that one can stop without a lost request. With the memory engine defaults to
-    1, because its servers would not see each other's data."""
+    """Number of servers. Defaults to 2, so that one can stop without a lost request. With the memory engine, it
+    defaults to 1, because several servers would not see each other's data."""
     autoscaling: Autoscaling | None = None
     """HorizontalPodAutoscaler that sets the number of servers instead of ``replicas``. Defaults to none."""
     disruption_budget: Count | None = 1
     """Maximum number of servers that may be unavailable while nodes are drained (``maxUnavailable`` of a
     PodDisruptionBudget), if there is more than one. Defaults to 1. None renders no PodDisruptionBudget."""
     max_surge: _Share = 1
-    """Maximum number or percentage of additional servers in a roll-out (``maxSurge``). Defaults to 1: each opens
-    connections to the database."""
+    """Maximum number or percentage of additional servers in a roll-out (``maxSurge``). Defaults to 1, because each
+    additional server opens connections to the database."""
     max_unavailable: _Share = 0
-    """Maximum number or percentage of missing servers in a roll-out (``maxUnavailable``). Defaults to 0, so that the
-    load of the other servers does not grow."""
+    """Maximum number or percentage of unavailable servers in a roll-out (``maxUnavailable``). Defaults to 0, so that
+    the load of the other servers does not grow."""
     topology_spread: Sequence[TopologySpread] = SPREAD
-    """Spread of the servers, if there is more than one. Defaults to zones and nodes, as far as possible
-    (``ScheduleAnyway``)."""
+    """How servers are spread over nodes, if there is more than one server. Defaults to an even spread over zones and
+    over nodes, as far as possible (``ScheduleAnyway``)."""
     shutdown_grace_period: Hour = timedelta(seconds=10)
-    """Time for running requests when a server stops (``--grpc-shutdown-grace-period``). Defaults to 10 s, more than
-    SpiceDB's 5 s, because large lookups take longer. Streams that never end are cut."""
+    """Time that a server gives running requests to finish when it stops (``--grpc-shutdown-grace-period``). Defaults to
+    10 s, more than SpiceDB's 5 s, because large lookups take longer. After this time, the server closes streams that
+    are still open."""
     pre_stop_sleep_seconds: Annotated[int, Unit("seconds"), Interval(ge=0, le=3600)] = 5
-    """Time that a server keeps serving before it stops, in seconds (``lifecycle.preStop.sleep``). Defaults to 5, until
-    all nodes and clients know that it stops. Behind a cloud load balancer use its deregistration delay. 0 disables
-    it."""
+    """Time that a server keeps serving before it stops, in seconds (``lifecycle.preStop.sleep``). Defaults to 5, so
+    that all nodes and clients learn that it stops. Behind a cloud load balancer, use the load balancer's deregistration
+    delay. 0 disables it."""
     termination_grace_period_seconds: Seconds | None = None
-    """Time after which Kubernetes kills a server that is still stopping, in seconds. Defaults to the sleep, twice the
-    grace period (clients' requests drain first, then dispatched ones), and 5 s more."""
+    """Time after which Kubernetes kills a server that is still stopping, in seconds. Defaults to the sum of
+    ``pre_stop_sleep_seconds``, twice ``shutdown_grace_period``, and 5 s. The grace period counts twice, because the
+    server finishes the requests of clients first, and then the requests of other servers."""
     restart_on_secret_change: bool = False
     """Lets Stakater's Reloader restart the servers one by one when a Secret that they read changes
     (``reloader.stakater.com/auto``). Defaults to off: a changed password, for example, takes effect with the next
-    release. Certificates of gRPC and dispatch take effect at once in either case."""
+    release. Certificates of gRPC and dispatch never need a restart."""
 
     # Schema of the datastore
     allowed_migrations: Sequence[Revision] | None = None
-    """Datastore revisions on which a server starts, in addition to its own head (``--datastore-allowed-migrations``,
-    SpiceDB 1.39 and later). Defaults to the heads of the later releases that this package knows: a server that restarts
-    during an upgrade, or after a rollback, finds the newer schema. ``()`` allows only its own head."""
+    """Datastore revisions on which a server becomes ready, in addition to the head (the newest revision) of its own
+    release (``--datastore-allowed-migrations``, SpiceDB 1.39 and later). Defaults to the heads of the later releases
+    that this package knows, because a server that restarts during an upgrade or after a rollback finds the newer
+    schema. ``()`` allows only its own head."""
     schema_mode: SchemaMode | None = None
-    """Tables in which servers read and write the schema (``--experimental-schema-mode``, SpiceDB 1.53 and later). Go
-    through the modes in order, with one rolling restart each. Defaults to SpiceDB's own, the first."""
+    """Tables in which servers read and write the SpiceDB schema (``--experimental-schema-mode``, SpiceDB 1.53 and
+    later). Change the mode one step at a time, with one rolling update each, in this order:
+    ``read-legacy-write-legacy``, ``read-legacy-write-both``, ``read-new-write-both``, ``read-new-write-new``. Defaults
+    to SpiceDB's default, the first mode."""
     datastore_migration_phase: Revision | None = None
     """Phase of a migration that takes several roll-outs (``--datastore-migration-phase``), for PostgreSQL at SpiceDB
     1.14 and Spanner at 1.22. Other releases reject it or only log it. Defaults to none."""
 
     # The program
     service_account: ServiceAccountName | None = field(default=None, converter=account_name)
-    """Your own ServiceAccount for the servers, by name or as a cdk8s-plus object. With dispatch it gets the right to
-    watch endpoints of the Service. Defaults to one with the release's name and no other rights."""
+    """Your own ServiceAccount for the servers, by name or as a cdk8s-plus object. With dispatch, it gets the right to
+    watch the Endpoints of the Service. Defaults to a new ServiceAccount with the name of this SpiceDB and no other
+    rights."""
     extra_args: Sequence[Argument] = ()
     """More arguments of ``spicedb serve``, after this package's own, so that they take precedence. Defaults to none."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the servers. SpiceDB ignores misspelt SPICEDB_* variables; prefer ``extra_args``.
-    Defaults to none; the migration has its own, ``MigrationProps.env``."""
+    """More environment variables of the servers. SpiceDB ignores misspelt SPICEDB_* variables, so prefer
+    ``extra_args``. Defaults to none. The migration has its own variables, ``MigrationProps.env``."""
     resources: Resources = default_resources("250m", "256Mi", limits=("2", "1Gi"))
     """Resources of each server. Defaults to requests of 250m CPU, 256Mi memory and 64Mi disk for logs, and limits of 2
-    CPUs, 1Gi and 1Gi, enough to start with. SpiceDB sizes its caches by the memory limit."""
+    CPUs, 1Gi memory and 1Gi disk, which is enough to start with. SpiceDB sizes its caches by the memory limit."""
 
     @property
     def tls(self) -> Mapping[str, TLS]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from attrs import Factory, field, frozen
 
-from ..delivery import Delivery
+from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
 from ..releases import ReleaseTable, known_releases
-from .annotations import Message, Opaque, kind_of, problems
+from .annotations import Message, Opaque, as_member, kind_of, problems
 from .availability import DEFAULT_REPLICAS
 from .cleanup import CleanupProps
 from .client import PermissionTest, SchemaProps
@@ -37,10 +37,10 @@ _Releases = Annotated[
 ]
 
 
-def _as_delivery(delivery: Delivery | Literal["helm", "argocd", "kubectl"]) -> Delivery:
+def _as_delivery(delivery: Delivery | DeliveryName) -> Delivery:
     """Converts the name of a delivery. Any other value stays, for the field's check."""
-    names = [member.value for member in Delivery]
-    return Delivery(delivery) if delivery in names else delivery  # type: ignore[return-value]
+    found: Delivery = as_member(Delivery, delivery)
+    return found
 
 
 def _own_secret(props: SpiceDBProps) -> SecretKey:
@@ -53,63 +53,67 @@ class SpiceDBProps:
     """One SpiceDB. Only the datastore is required."""
 
     name: ReleaseName = "spicedb"
-    """Name of the Deployment, Service and ServiceAccount, and the instance in every label. Defaults to ``spicedb``. A
-    second SpiceDB in the namespace needs another name. Changing it later replaces every object."""
+    """Name of the Deployment, Service and ServiceAccount, and the value of the label ``app.kubernetes.io/instance``.
+    Defaults to ``spicedb``. A second SpiceDB in the namespace needs another name. If you change the name later, every
+    object is replaced."""
     version: Release = field(factory=lambda: known_releases().newest)
-    """SpiceDB release, such as ``v1.56.0``. Defaults to the newest that this version of the package knows. Set it, so
-    that an update of the package does not update SpiceDB."""
+    """SpiceDB release, such as ``v1.56.0``. Defaults to the newest release that this version of the package knows. Set
+    it, so that an update of the package does not update SpiceDB."""
     image: Image | None = None
-    """Image of servers and migration. Without a tag and a digest, its tag is ``version``. Defaults to
+    """Image of servers and migration. If it has neither tag nor digest, its tag is ``version``. Defaults to
     ``ghcr.io/authzed/spicedb``, which has no pull limits for anonymous users."""
     image_pull_policy: PullPolicy | None = None
-    """Image pull policy of all pods (``imagePullPolicy``). Defaults to Kubernetes' own, ``IfNotPresent`` for an image
-    with a tag. With ``Always``, no server starts while the registry is unavailable."""
+    """Image pull policy of all pods (``imagePullPolicy``). Defaults to the default of Kubernetes, which is
+    ``IfNotPresent`` for an image with a tag. With ``Always``, no server starts while the registry is unavailable."""
     image_pull_secrets: Sequence[
         Annotated[ObjectName, Message("names of Secrets", "use the names of Secrets in the namespace")]
     ] = ()
     """Image pull Secrets of all pods (``imagePullSecrets``). Defaults to none."""
     datastore: Datastore
-    """Where relationships are kept. Required: no default is safe in production."""
+    """Database in which SpiceDB keeps its schema and relationships. Required, because no default is safe in
+    production."""
     preshared_key: SecretKey = field(default=Factory(_own_secret, takes_self=True), converter=required_secret_key)
-    """Secret key with the API key of clients (``--grpc-preshared-key``). Defaults to ``preshared-key`` in the Secret
-    with the release's name."""
+    """Secret and key that hold the API key of clients (``--grpc-preshared-key``). Defaults to the key ``preshared-key``
+    in the Secret that has the same name as this SpiceDB."""
     other_preshared_keys: Sequence[SecretKey] = field(factory=tuple, converter=as_secret_keys)
-    """Secret keys with more API keys that clients may use. Servers use ``preshared_key`` among themselves. To replace a
-    key without a lost request, roll out three times: first add the new key here; then make it the ``preshared_key``,
-    move the old one here, and change the clients; then remove the old one. A key must not contain ``,`` or ``"``, where
-    SpiceDB splits lists. Defaults to none."""
+    """Secrets and keys that hold more API keys for clients. Servers use ``preshared_key`` among themselves. To replace
+    a key without a lost request, roll out three times. First, add the new key here. Second, make it the
+    ``preshared_key`` and move the old key here; then change the clients. Third, remove the old key. A key must not
+    contain ``,`` or ``"``, because SpiceDB splits lists there. Defaults to none."""
     delivery: Delivery = field(default=Delivery.HELM, converter=_as_delivery)
-    """What applies the manifests: ``helm``, ``argocd`` or ``kubectl``. Defaults to Helm."""
+    """Tool that applies the manifests: ``helm``, ``argocd`` or ``kubectl``. Defaults to Helm."""
     server: ServerProps = field(factory=ServerProps)
-    """The servers. Defaults to two, with dispatch between them."""
+    """Settings of the servers. Defaults to two servers that dispatch requests to each other."""
     migration: MigrationProps = field(factory=MigrationProps)
-    """The migration. Defaults to the head of the version, before each install and upgrade."""
+    """Settings of the migration. Defaults to a migration to the newest revision that ``version`` knows, before each
+    install and upgrade."""
     cleanup: CleanupProps = field(factory=CleanupProps)
-    """The clean-up. Defaults to deleting the finished migration after each install and upgrade, with deliveries that
-    have hooks."""
+    """Settings of the clean-up. Defaults to a Job that deletes the finished migration Job after each install and
+    upgrade, if ``delivery`` is ``helm`` or ``argocd``, which have hooks."""
     network_policies: NetworkPolicies | None = None
     """NetworkPolicies for all pods of the release. Defaults to none, because only you know the clients."""
     monitoring: Monitoring = field(factory=Monitoring)
     """Objects for Prometheus and Grafana. Defaults to none."""
     schema: SchemaProps | None = None
-    """Schema that is written after each install and upgrade. Defaults to none: applications write their own."""
+    """SpiceDB schema that a Job writes after each install and upgrade. Defaults to none: applications write their
+    own."""
     test: PermissionTest | None = None
-    """Checks of ``helm test``. Defaults to none, because they need names from your schema."""
+    """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
     openshift: bool = False
     """Lets OpenShift choose the users and groups of pods, from the range of the namespace. Defaults to off: pods run as
-    the user of SpiceDB's image, 65532."""
+    user 65532, the user of SpiceDB's image."""
     patches: Sequence[Patch] = ()
     """Changes to the objects of the release, for settings that have no prop. Defaults to none."""
     service_account_annotations: Annotations = field(factory=dict)
     """Annotations of the ServiceAccounts of servers and migration, for workload identity, such as
     ``{"eks.amazonaws.com/role-arn": "arn:…"}``. Defaults to none."""
     labels: Labels = field(factory=dict)
-    """Labels of every object, in addition to the ones that this package sets. Pods have ``pod_labels``. Defaults to
-    none."""
+    """Labels of every object except pods, in addition to the ones that this package sets. For pods, use ``pod_labels``.
+    Defaults to none."""
     annotations: Annotations = field(factory=dict)
-    """Annotations of every object. Pods have ``pod_annotations``. Defaults to none."""
+    """Annotations of every object except pods. For pods, use ``pod_annotations``. Defaults to none."""
     releases: _Releases = field(factory=known_releases)
-    """Facts about SpiceDB's releases. Defaults to the table of this package."""
+    """Table of SpiceDB's releases: their migrations and flags. Defaults to the table of this package."""
 
     def __hash__(self) -> int:
         # The mappings in the other fields have no hash.
@@ -238,7 +242,7 @@ def require_migration(props: SpiceDBProps) -> None:
         allowed, fix = "an engine with a schema to migrate", "use PostgreSQL, CockroachDB, MySQL or Spanner"
         raise InvalidProps(type(props).__name__, [Problem("datastore", engine, allowed, fix)])
     if not props.migration.enabled:
-        allowed, fix = "True for a Migration or a Cleanup of its own", "remove the construct, or enable the migration"
+        allowed, fix = "True for the construct Migration or Cleanup", "remove the construct, or enable the migration"
         raise InvalidProps(type(props).__name__, [Problem("migration.enabled", "False", allowed, fix)])
 
 
@@ -246,8 +250,8 @@ def require_cleanup(props: SpiceDBProps) -> None:
     """Raises `InvalidProps` unless valid props have a finished migration to delete."""
     require_migration(props)
     if not props.delivery.has_hooks:
-        allowed, fix = "one with hooks", "use Delivery.HELM or Delivery.ARGOCD, or leave out the clean-up"
+        allowed, fix = "a delivery with hooks", "use Delivery.HELM or Delivery.ARGOCD, or leave out the clean-up"
         raise InvalidProps(type(props).__name__, [Problem("delivery", show(props.delivery), allowed, fix)])
     if props.cleanup.enabled is False:
-        allowed, fix = "True or None for a Cleanup of its own", "remove the construct, or enable the clean-up"
+        allowed, fix = "True or None for the construct Cleanup", "remove the construct, or enable the clean-up"
         raise InvalidProps(type(props).__name__, [Problem("cleanup.enabled", "False", allowed, fix)])

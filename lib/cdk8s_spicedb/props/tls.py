@@ -19,14 +19,14 @@ class TLS:
     """A certificate and its private key, from Secrets that already exist.
 
     When the Secret changes, gRPC and dispatch use the new certificate without a restart, as soon as Kubernetes has
-    updated the pods' files, which takes up to two minutes. The HTTP gateway and metrics use it from their next restart
-    (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
+    updated the files in the pods. This takes up to two minutes. The HTTP gateway and metrics use the new certificate
+    after the next restart of the server (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
     """
 
     certificate: SecretKey = field(converter=required_secret_key)
-    """Secret key with the certificate and its intermediate certificates (PEM). Required."""
+    """Secret and key that hold the certificate and its intermediate certificates (PEM). Required."""
     key: SecretKey = field(converter=required_secret_key)
-    """Secret key with the private key of the certificate (PEM). Required."""
+    """Secret and key that hold the private key of the certificate (PEM). Required."""
 
     @classmethod
     def from_secret(cls: type[T], name: str) -> T:
@@ -38,14 +38,14 @@ class TLS:
 
 @frozen(kw_only=True)
 class DispatchTLS(TLS):
-    """TLS between the servers, each of which is a client of the others.
+    """TLS between the servers. Each server is also a client of the others.
 
-    The certificate must contain the DNS name ``NAME-dispatch-tls.NAMESPACE``, such as ``spicedb-dispatch-tls.authz``:
+    The certificate must contain the DNS name ``NAME-dispatch-tls.NAMESPACE``, such as ``spicedb-dispatch-tls.authz``.
     SpiceDB expects that name, whatever the addresses of the other servers are. A changed ``ca`` takes effect at the
     next restart.
     """
 
     ca: SecretKey = field(converter=required_secret_key)
-    """Secret key with the CA certificates (PEM) that verify the other servers' certificate
-    (``--dispatch-upstream-ca-path``). Required: without it, servers would talk plain text to servers that expect
+    """Secret and key that hold the CA certificates (PEM) that verify the certificates of the other servers
+    (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that expect
     TLS."""

@@ -41,9 +41,9 @@ ReleaseName = Annotated[
         f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}",
         max_length=LONGEST_NAME,
     ),
-    Message(fix="shorten or rename it: it names the Service, and the Jobs with a suffix"),
+    Message(fix="shorten or rename it: the Service has this name, and the Jobs have it with a suffix"),
 ]
-ObjectName = Annotated[str, Pattern(_NAME, "the name of an object", "use the name of one that exists")]
+ObjectName = Annotated[str, Pattern(_NAME, "the name of an object", "use the name of an existing object")]
 SecretName = Annotated[
     str,
     Pattern(_NAME, "the name of a Secret: lower-case letters, digits, '-' and '.', at most 253"),
@@ -93,7 +93,7 @@ Affinity = Mapping[
 Quantity = Annotated[
     str,
     Pattern(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", "a Kubernetes quantity, such as '250m' or '512Mi'", numbers=True),
-    Message(fix="use '500m' for half a core, '512Mi' is memory"),
+    Message(fix="use '500m' for half a core, or '512Mi' for memory"),
 ]
 Amounts = Mapping[Annotated[str, OneOf(("cpu", "memory", "ephemeral-storage"))], Quantity]
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
@@ -121,10 +121,10 @@ Argument = Annotated[
     str,
     Pattern(
         rf"(?!{_SECRET_FLAGS})--[\s\S]*",
-        "an argument such as '--dispatch-max-depth=100', none that carries a secret",
+        "an argument such as '--dispatch-max-depth=100', which contains no secret",
         max_length=100_000,
     ),
-    Message(fix="use '--flag=value'; secrets belong into preshared_key, datastore and env", redacted=True),
+    Message(fix="use '--flag=value'; put secrets into preshared_key, datastore and env", redacted=True),
 ]
 Release = Annotated[
     str, Pattern(VERSION, "a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'")
@@ -160,12 +160,14 @@ Host = Annotated[
     Predicate(is_host),
     Message(
         "a DNS name or an IP address",
-        "use the host alone: port, user and database have fields of their own",
+        "use only the host: port, user and database have fields of their own",
         redacted=True,
     ),
 ]
 HostPort = Annotated[
-    str, Pattern(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?:\d{1,5}", "HOST:PORT", "use 'emulator:9010'")
+    str,
+    Pattern(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?:\d{1,5}", "HOST:PORT"),
+    Message(fix="use an address such as 'emulator:9010'"),
 ]
 DNSName = Annotated[str, Pattern(_NAME, "a DNS name", "use a name such as 'spicedb.authz.svc'")]
 PublicName = Annotated[

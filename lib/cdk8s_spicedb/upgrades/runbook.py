@@ -61,7 +61,7 @@ def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
     yield "## Before you begin\n"
     if props.datastore.migrates:
         yield "Make a backup of the datastore. SpiceDB cannot undo a migration.\n"
-    yield "Open a shell in this folder. Set the name of the release, and its namespace:\n"
+    yield "Open a shell in this folder. Set the name of your Helm release, and its namespace:\n"
     yield f"    export RELEASE={props.name} NAMESPACE=default\n"
 
 
@@ -101,8 +101,8 @@ def _check(props: SpiceDBProps) -> Iterator[str]:
     seconds = props.server.termination_seconds + 60
     stopping = "{range .items[?(@.metadata.deletionTimestamp)]}pod/{.metadata.name} {end}"
     yield "### Check\n"
-    yield "Wait until all servers are ready and no older server is left. While an older server drains, it still serves"
-    yield "as before. The last command shows the image of the servers.\n"
+    yield "Wait until all servers are ready and no older server is left. An older server still serves, with its old"
+    yield "settings, while it drains. The last command shows the image of the servers.\n"
     yield f'    kubectl rollout status deployment/{props.name} --namespace "$NAMESPACE" --timeout 60s'
     yield '    kubectl get pods --namespace "$NAMESPACE" \\'
     yield f"      --selector {selector_text(props.name, Component.SERVER)} \\"
@@ -122,13 +122,13 @@ def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int)
         yield f"{revision}.\n"
         return
     yield f"In the history, find {revision}, and roll back to it."
-    yield "Always name the revision: without one, Helm takes the revision before, even if that was a failed attempt."
+    yield "Always name the revision. If you name none, Helm takes the previous one, even if that was a failed attempt."
     yield "A rollback runs no migration, so the datastore schema stays as it is.\n"
     yield '    helm history "$RELEASE" --namespace "$NAMESPACE"'
     yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" {_wait(props)}\n'
     if number == 1 and step.migrates and step.rolls_back:
-        yield f"Its servers become ready if they run with `--datastore-allowed-migrations={step.revision}`. This"
-        yield "package renders that argument by default.\n"
+        yield "The servers of that revision become ready on the newer schema if they run with"
+        yield f"`--datastore-allowed-migrations={step.revision}`. cdk8s-spicedb renders that argument by default.\n"
     if step.rolls_back is None:
         yield f"It is not known whether servers of {before} start on the newer schema. Try the rollback in a test"
         yield "environment first.\n"

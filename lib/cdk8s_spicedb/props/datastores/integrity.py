@@ -21,29 +21,29 @@ _KeyId = Annotated[
 
 @frozen(kw_only=True)
 class ExpiredIntegrityKey:
-    """A key that signed relationships until some time."""
+    """A key that signed relationships in the past."""
 
     id: _KeyId
     """Name under which the key signed. Required."""
     key: SecretKey = field(converter=required_secret_key)
-    """Secret key with the signing key. Required."""
+    """Secret and key that hold the signing key. Required."""
     expired_at: datetime
-    """Time at which the key was replaced. Relationships that it signed later count as forged. Required."""
+    """Time at which the key was replaced. Relationships that were signed with this key later are invalid. Required."""
 
 
 @frozen(kw_only=True)
 class RelationshipIntegrity:
-    """Signed relationships (``--datastore-relationship-integrity-…``), for a database that was empty before.
+    """Signed relationships (``--datastore-relationship-integrity-…``). The database must be empty when you enable this.
 
-    A request fails if it meets a relationship without a valid signature.
+    A request fails if it reads a relationship without a valid signature.
     """
 
     key_id: _KeyId
     """Name of the signing key, which is written with each relationship. Required."""
     key: SecretKey = field(converter=required_secret_key)
-    """Secret key with the signing key (HMAC-SHA256), any bytes but not empty. Required."""
+    """Secret and key that hold the signing key (HMAC-SHA256). It can be any bytes, but must not be empty. Required."""
     expired_keys: Sequence[ExpiredIntegrityKey] = ()
-    """Keys that signed before. Defaults to none."""
+    """Keys that signed earlier relationships. Defaults to none."""
 
     def files(self) -> tuple[SecretFiles, ...]:
         """The files with the keys."""

@@ -11,10 +11,10 @@ from .base import Datastore
 
 @frozen(kw_only=True)
 class Memory(Datastore):
-    """Relationships in the server's own memory, for trying SpiceDB out and for tests. They are lost when it stops.
+    """Relationships in the server's own memory, to try SpiceDB out and for tests. They are lost when the server stops.
 
-    It has one server without dispatch, because servers would not see each other's data. There is nothing to migrate or
-    to clean up.
+    There is only one server, and no dispatch, because several servers would not see each other's data. There is nothing
+    to migrate or to clean up.
     """
 
     engine = "memory"

@@ -29,19 +29,21 @@ _Prefix = Annotated[
 ]
 _TLSMode = Annotated[
     Literal["true", "false", "skip-verify", "preferred"],
-    Message(fix="use 'true' to verify the database's certificate and name, 'false' for no TLS; it is a text"),
+    Message(fix="use 'true' to verify the database's certificate and name, 'false' for no TLS, in quotes"),
 ]
 
 
 @frozen(kw_only=True)
 class MySQL(SQLDatastore):
-    """MySQL 8 or a server with its protocol, by URI or by parts.
+    """MySQL 8, or a server with its protocol. Set ``uri``, or the parts of the connection, such as ``host`` and
+    ``database``.
 
-    The driver reads the password only from the URI, and takes it from there unchanged. Kubernetes inserts it into the
-    servers' URI (``$(NAME)``), and ``spicedb migrate`` into its own (``${NAME}``), because that program would expand a
-    ``$`` in a finished one. So no character in the password can break either.
+    SpiceDB's MySQL driver reads the password only from the URI, exactly as it is written there. For the servers,
+    Kubernetes inserts the password into the URI (``$(NAME)``). For the migration, ``spicedb migrate`` inserts it
+    (``${NAME}``), because it would expand a ``$`` in a password that is already there. So you need not escape any
+    character in the password.
 
-    There is no client certificate: SpiceDB does not pass one to the driver.
+    Client certificates are not supported, because SpiceDB does not pass them to the driver.
     """
 
     engine = "mysql"
@@ -51,30 +53,31 @@ class MySQL(SQLDatastore):
     """Name of the database user. Defaults to none: ``uri`` is used."""
     tls: _TLSMode | None = None
     """Use and verification of TLS to the database (the driver's ``tls`` parameter). Defaults to ``true`` with the
-    parts, because with anything less somebody in between can read permissions. With ``uri``, defaults to what the URI
-    says."""
+    parts, because with any weaker mode somebody in the network can read permissions. With ``uri``, it defaults to what
+    the URI says."""
     table_prefix: _Prefix | None = None
     """Prefix of all table names (``--datastore-mysql-table-prefix``). Defaults to none."""
     credentials_provider: CredentialsProvider | None = None
-    """Source of the password of each connection (``--datastore-credentials-provider-name``, SpiceDB 1.32 and later).
-    ``aws-iam`` asks AWS, for the role in ``service_account_annotations``. Defaults to none: ``password`` is used."""
+    """Where servers and migration get the password of each connection (``--datastore-credentials-provider-name``,
+    SpiceDB 1.32 and later). With ``aws-iam``, they ask AWS, with the role in ``service_account_annotations``. Defaults
+    to none: ``password`` is used."""
     pool: Pool | None = None
     """Connections for reads and writes, which this engine does not separate (``--datastore-conn-pool-read-…``).
-    Defaults to SpiceDB's own, 20."""
+    Defaults to SpiceDB's default, 20 connections."""
     gc_interval: Day | None = None
-    """Time between removals of revisions that are older than ``gc_window`` (``--datastore-gc-interval``). Defaults to
-    SpiceDB's own, 3 min."""
+    """Time between two garbage collections, which remove revisions that are older than ``gc_window``
+    (``--datastore-gc-interval``). Defaults to SpiceDB's default, 3 min."""
     gc_max_operation_time: Day | None = None
-    """Time limit of one removal (``--datastore-gc-max-operation-time``). Defaults to SpiceDB's own, 1 min. Use more if
-    the servers' log says that removals time out."""
+    """Time limit of one garbage collection (``--datastore-gc-max-operation-time``). Defaults to SpiceDB's default, 1
+    min. Use more if the servers' log says that garbage collection times out."""
     read_replicas: Sequence[ReadReplica] = field(factory=tuple, converter=as_secret_keys)
     """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
-    SpiceDB 1.35 and later). A host uses the primary's port, database, user, password and TLS; a Secret key holds a
-    whole URI. Name each replica by itself: a host that stands for several would change between requests. Defaults to
-    none."""
+    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
+    primary's port, database, user, password and TLS. Each host must be one replica: behind a host that stands for
+    several, each request could reach another one. Defaults to none."""
     read_replica_pool: Pool | None = None
-    """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's own,
-    20."""
+    """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
+    20 connections."""
 
     def uri_of(self, host: str, migrate: bool = False) -> str:
         """See `SQLDatastore.uri_of`."""

@@ -13,29 +13,32 @@ from ..types import Week
 
 @frozen(kw_only=True)
 class Pool:
-    """Connections of each server to the database, for one kind of work (``--datastore-conn-pool-…``).
+    """Connections of each server to the database, for reads or for writes (``--datastore-conn-pool-…``).
 
     Fields that you leave out use SpiceDB's defaults. MySQL's engine has only ``max_open``, ``max_lifetime`` and
     ``max_idle_time``.
     """
 
     max_open: Annotated[int, Interval(ge=1, le=10_000)] | None = None
-    """Maximum number of connections of each server (``…-max-open``). Defaults to SpiceDB's own, 20 for reads and 10 for
-    writes. A database at its ``max_connections`` refuses servers that start."""
+    """Maximum number of connections of each server (``…-max-open``). Defaults to SpiceDB's default, 20 for reads and 10
+    for writes. New servers cannot start when the database has no connection left."""
     min_open: Annotated[int, Interval(ge=0, le=10_000)] | None = None
-    """Minimum number of connections that each server keeps open (``…-min-open``). Defaults to SpiceDB's own, 20 for
-    reads and 10 for writes, so that a burst of requests does not wait, or to ``max_open`` if that is set."""
+    """Minimum number of connections that each server keeps open, so that a burst of requests does not wait
+    (``…-min-open``). Defaults to ``max_open`` if you set that, and otherwise to SpiceDB's default, 20 for reads and 10
+    for writes."""
     max_lifetime: Week | None = None
-    """Maximum age of a connection (``…-max-lifetime``). Defaults to SpiceDB's own, 30 min. Use less to notice a
-    failover or a change behind a proxy sooner."""
+    """Maximum age of a connection (``…-max-lifetime``). Defaults to SpiceDB's default, 30 min. With a shorter time,
+    servers notice a failover or a change behind a proxy sooner."""
     max_lifetime_jitter: Week | None = None
-    """Random variation of that age, so that connections are not all replaced at once (``…-max-lifetime-jitter``).
-    Defaults to SpiceDB's own, a fifth of it; 30 min with CockroachDB."""
+    """Random variation of ``max_lifetime``, so that connections are not all replaced at once
+    (``…-max-lifetime-jitter``). Defaults to SpiceDB's default: a fifth of ``max_lifetime``, or 30 min with
+    CockroachDB."""
     max_idle_time: Week | None = None
-    """Maximum time without work after which a connection is closed (``…-max-idletime``). Defaults to SpiceDB's own,
-    30 min."""
+    """Time after which a connection is closed if it is not used (``…-max-idletime``). Defaults to SpiceDB's default, 30
+    min."""
     health_check_interval: Week | None = None
-    """Time between health checks of the connections (``…-healthcheck-interval``). Defaults to SpiceDB's own, 30 s."""
+    """Time between health checks of the connections (``…-healthcheck-interval``). Defaults to SpiceDB's default, 30
+    s."""
 
     def settings(self, prefix: str) -> dict[str, Setting]:
         """Its settings by flag; ``prefix`` is the beginning of the pool's flags."""

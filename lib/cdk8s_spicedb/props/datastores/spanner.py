@@ -16,24 +16,24 @@ from .sql import Quantization, ReadDelay
 _Id = Annotated[
     str,
     Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud"),
-    Message(fix="use the id alone, not its path"),
+    Message(fix="use only the id, not its path"),
 ]
 
 
 @frozen(kw_only=True)
 class Spanner(Datastore):
-    """Google Cloud Spanner, by the ids of project, instance and database, or by a URI from a Secret.
+    """Google Cloud Spanner. Set the ids of project, instance and database, or ``uri``.
 
-    There is no password: Spanner knows its callers by Google's Application Default Credentials. On GKE use workload
+    There is no password. SpiceDB authenticates with Google's Application Default Credentials. On GKE, use workload
     identity (``service_account_annotations``), elsewhere ``credentials``. Migrations need the role Database Admin,
-    servers Database User.
+    servers need Database User.
     """
 
     engine = "spanner"
 
     uri: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret key with ``projects/…/instances/…/databases/…`` (``--datastore-conn-uri``). Defaults to none: the ids are
-    used."""
+    """Secret and key that hold ``projects/…/instances/…/databases/…`` (``--datastore-conn-uri``). Defaults to none: the
+    ids are used."""
     project: _Id | None = None
     """Id of the Google Cloud project. Defaults to none: ``uri`` is used."""
     instance: _Id | None = None
@@ -41,24 +41,27 @@ class Spanner(Datastore):
     database: _Id | None = None
     """Id of the database. Defaults to none: ``uri`` is used."""
     credentials: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret key with the key file (JSON) of a service account, mounted in servers and migration and named by
-    ``GOOGLE_APPLICATION_CREDENTIALS``; SpiceDB's own flag for it is deprecated. Defaults to none: workload identity is
-    used."""
+    """Secret and key that hold the key file (JSON) of a Google service account. The file is mounted in servers and
+    migration, and ``GOOGLE_APPLICATION_CREDENTIALS`` names it, because SpiceDB's own flag for it is deprecated.
+    Defaults to none: workload identity is used."""
     emulator_host: HostPort | None = None
     """Address of Spanner's emulator, for tests (``--datastore-spanner-emulator-host``). Defaults to none."""
 
     read_only: bool = False
-    """Rejects writes (``--datastore-readonly``) and keeps old revisions. Migrations still write. Defaults to off."""
+    """Makes servers reject writes and keep old revisions (``--datastore-readonly``). Migrations still write. Defaults
+    to off."""
     revision_quantization_interval: Quantization | None = None
-    """Time for which requests that do not need the latest revision share one, and its cached answers
-    (``--datastore-revision-quantization-interval``). A longer time causes fewer reads, and delays until all requests
-    see a write. Defaults to SpiceDB's own, 5 s."""
+    """Time for which requests share one revision and its cached answers, unless they ask for the latest revision
+    (``--datastore-revision-quantization-interval``). With a longer time, servers read less from the database, but some
+    requests see a write later. Defaults to SpiceDB's default, 5 s."""
     revision_quantization_max_staleness: Fraction | None = None
-    """How much older than that interval a revision may be, as a part of it (0 to 1), so that caches do not all expire
-    at once (``--datastore-revision-quantization-max-staleness-percent``). Defaults to SpiceDB's own, 0.1."""
+    """How much longer than ``revision_quantization_interval`` a revision may be used, as a part of that interval (0 to
+    1). This keeps caches from expiring all at once (``--datastore-revision-quantization-max-staleness-percent``).
+    Defaults to SpiceDB's default, 0.1."""
     follower_read_delay: ReadDelay | None = None
-    """Minimum age of a revision for requests that do not need the latest, so that a nearby database node has it
-    (``--datastore-follower-read-delay-duration``). Defaults to SpiceDB's own, 4.8 s."""
+    """Minimum age of the revision that requests use, unless they ask for the latest revision. After this time, a nearby
+    database node also has the revision (``--datastore-follower-read-delay-duration``). Defaults to SpiceDB's default,
+    4.8 s."""
 
     @property
     def network_port(self) -> int:

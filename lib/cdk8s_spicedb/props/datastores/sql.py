@@ -52,9 +52,9 @@ class SQLDatastore(Datastore):
     default_port: ClassVar[int]
 
     uri: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret key with the whole connection URI, in the engine's own form (``--datastore-conn-uri``). Write ``$`` as
-    ``%24`` in it: ``spicedb migrate`` expands ``$``, ``spicedb serve`` does not. Defaults to none: the parts are
-    used."""
+    """Secret and key that hold the whole connection URI, in the engine's own form (``--datastore-conn-uri``). In the
+    URI, write ``%24`` instead of ``$``, because ``spicedb migrate`` expands ``$`` and ``spicedb serve`` does not.
+    Defaults to none: the parts are used."""
     host: Host | None = None
     """DNS name or IP address of the database. Defaults to none: ``uri`` is used."""
     port: Port | None = None
@@ -64,31 +64,34 @@ class SQLDatastore(Datastore):
     user: _Name | None = None
     """Name of the database user, not encoded. Defaults to none: ``uri`` is used."""
     password: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret key with the user's password, not encoded: you need not escape any character. Defaults to none, for
-    users with a certificate or a credentials provider."""
+    """Secret and key that hold the user's password. Do not encode it: you need not escape any character. Defaults to
+    none, for users that the database knows in another way."""
     ca: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret key with the CA certificates (PEM) that verify the database's certificate, mounted in servers and
-    migration. Defaults to none: the public CAs in SpiceDB's image are used."""
+    """Secret and key that hold the CA certificates (PEM) that verify the database's certificate. They are mounted in
+    servers and migration. Defaults to none: the public CAs in SpiceDB's image are used."""
 
     read_only: bool = False
-    """Rejects writes (``--datastore-readonly``) and keeps old revisions. Migrations still write. Defaults to off."""
+    """Makes servers reject writes and keep old revisions (``--datastore-readonly``). Migrations still write. Defaults
+    to off."""
     revision_quantization_interval: Quantization | None = None
-    """Time for which requests that do not need the latest revision share one, and its cached answers
-    (``--datastore-revision-quantization-interval``). A longer time causes fewer reads, and delays until all requests
-    see a write. Defaults to SpiceDB's own, 5 s."""
+    """Time for which requests share one revision and its cached answers, unless they ask for the latest revision
+    (``--datastore-revision-quantization-interval``). With a longer time, servers read less from the database, but some
+    requests see a write later. Defaults to SpiceDB's default, 5 s."""
     revision_quantization_max_staleness: Fraction | None = None
-    """How much older than that interval a revision may be, as a part of it (0 to 1), so that caches do not all expire
-    at once (``--datastore-revision-quantization-max-staleness-percent``). Defaults to SpiceDB's own, 0.1."""
+    """How much longer than ``revision_quantization_interval`` a revision may be used, as a part of that interval (0 to
+    1). This keeps caches from expiring all at once (``--datastore-revision-quantization-max-staleness-percent``).
+    Defaults to SpiceDB's default, 0.1."""
     follower_read_delay: ReadDelay | None = None
-    """Minimum age of a revision for requests that do not need the latest, so that a read replica or a nearby database
-    node has it (``--datastore-follower-read-delay-duration``). Defaults to SpiceDB's own, 4.8 s, which CockroachDB's
-    followers need."""
+    """Minimum age of the revision that requests use, unless they ask for the latest revision. After this time, a read
+    replica or a nearby database node also has the revision (``--datastore-follower-read-delay-duration``). Defaults to
+    SpiceDB's default, 4.8 s, which CockroachDB's followers need."""
     gc_window: Annotated[timedelta, Interval(ge=timedelta(minutes=1), le=timedelta(days=365))] | None = None
-    """Time for which old revisions are kept, for requests at a point in time and for watches that are behind
-    (``--datastore-gc-window``). Defaults to SpiceDB's own, 24 h. CockroachDB's ``gc.ttlseconds`` must not be less."""
+    """Time for which old revisions are kept (``--datastore-gc-window``). Requests at an older point in time need them,
+    and so do watches that are behind. Defaults to SpiceDB's default, 24 h. CockroachDB's ``gc.ttlseconds`` must not be
+    less."""
     max_connections: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None
-    """Number of connections that the database has for these servers. It is an error if the pools of all servers, with
-    those that a roll-out adds, could open more. Defaults to none: connections are not counted."""
+    """Number of connections that the database has for these servers. You get an error if the pools of all servers could
+    open more, including servers that a roll-out adds. Defaults to none: connections are not counted."""
 
     @property
     def network_port(self) -> int:

@@ -87,6 +87,9 @@ def database_has_enough_connections(datastore: Datastore, server: ServerProps) -
     servers = SpiceDBProps(datastore=datastore, server=server).roll_out_replicas
     each, maximum = datastore.connections(), datastore.max_connections
     if servers * each > maximum:
-        allowed = f"at least {servers * each}: {each} connections of {servers} servers in a roll-out"
-        fix = f"use pools of at most {maximum // servers} connections together, or raise it in the database"
+        allowed = f"at least {servers * each}: {each} connections for each of {servers} servers in a roll-out"
+        fix = (
+            f"use pools with at most {maximum // servers} connections together, or raise max_connections, here and in "
+            "the database"
+        )
         yield Problem("datastore.max_connections", show(maximum), allowed, fix)

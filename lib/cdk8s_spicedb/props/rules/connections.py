@@ -58,7 +58,7 @@ def mysql_knows_the_user(uri: object, host: object, password: object, credential
 
 def _credentials(uri: object, host: object, credentials: dict[str, object]) -> Problems:
     if uri is None and host is not None and not any(credentials.values()):
-        fix = "name the Secret key of the user's password: password=SecretKey('my-secret', 'password')"
+        fix = "name the Secret and key of the user's password: password=SecretKey('my-secret', 'password')"
         yield Problem("password", "None", " or ".join(credentials), fix)
     if credentials["credentials_provider"]:
         when, fix = "when credentials_provider is set", "remove one of the two"

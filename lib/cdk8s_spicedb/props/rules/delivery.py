@@ -21,7 +21,7 @@ from ..spicedb import SpiceDBProps
 @rule(SpiceDBProps)
 def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps) -> Problems:
     if cleanup.enabled and not delivery.has_hooks:
-        allowed = f"False or None with delivery {delivery.value}, where it would not wait for the migration"
+        allowed = f"False or None with delivery {delivery.value}, where the clean-up would not wait for the migration"
         fix = "remove it: Kubernetes deletes the migration after migration.ttl_seconds_after_finished"
         yield Problem("cleanup.enabled", "True", allowed, fix)
 
@@ -52,7 +52,7 @@ def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migr
     names = [(key.name, path) for key, path in keys if isinstance(key, SecretKey)]
     names += [(migration.service_account or "", "migration.service_account")]
     allowed = "an object that exists before the release: the migration runs before the app's own objects are applied"
-    fix = "create it outside of this app, and import it (from_secret_name, from_service_account_name) or name it"
+    fix = "create it outside of this app, then import it (from_secret_name, from_service_account_name) or use its name"
     for name, path in sorted({name: path for name, path in names if isinstance(name, MadeName)}.items()):
         yield Problem(path, show(str(name)), allowed, fix)
 
@@ -62,9 +62,9 @@ def annotations_need_an_own_account(service_account_annotations: Mapping[str, st
     if server.service_account and service_account_annotations:
         shown, allowed = (
             show(dict(service_account_annotations)),
-            "none when server.service_account names one that exists",
+            "none when server.service_account names your own ServiceAccount",
         )
-        fix = "annotate that ServiceAccount; for the migration's own use migration.service_account_annotations"
+        fix = "annotate that ServiceAccount, and use migration.service_account_annotations for the migration's own"
         yield Problem("service_account_annotations", shown, allowed, fix)
 
 
@@ -73,7 +73,7 @@ def migration_annotations_need_an_own_account(
     service_account: str | None, service_account_annotations: Mapping[str, str] | None
 ) -> Problems:
     if service_account and service_account_annotations:
-        shown, allowed = show(dict(service_account_annotations)), "None when service_account names one that exists"
+        shown, allowed = show(dict(service_account_annotations)), "None when service_account names your own one"
         fix = "annotate that ServiceAccount, or remove service_account"
         yield Problem("service_account_annotations", shown, allowed, fix)
 

@@ -59,5 +59,5 @@ def either_pods_or_addresses(
     pods: Mapping[str, str] | None, namespaces: Mapping[str, str] | None, cidr: str | None
 ) -> Problems:
     if (pods is not None or namespaces is not None) is (cidr is not None):
-        allowed = "pods, namespaces or both, or cidr alone"
-        yield Problem("cidr", repr(cidr), allowed, "set labels of pods, or a block of addresses")
+        allowed = "pods, namespaces or both, or only cidr"
+        yield Problem("cidr", repr(cidr), allowed, "set labels of pods or namespaces, or a block of addresses")

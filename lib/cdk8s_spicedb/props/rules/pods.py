@@ -34,7 +34,7 @@ def requests_at_most_limits(requests: Mapping[str, str], limits: Mapping[str, st
 @rule(Resources)
 def memory_is_limited(limits: Mapping[str, str]) -> Problems:
     if "memory" not in limits:
-        yield Problem("limits", show(dict(limits)), "a memory limit among them", "add one, such as {'memory': '1Gi'}")
+        yield Problem("limits", show(dict(limits)), "limits with a memory limit", "add one, such as {'memory': '1Gi'}")
 
 
 @rule(Toleration)

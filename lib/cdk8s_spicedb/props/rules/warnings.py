@@ -23,8 +23,9 @@ def version_warning(props: SpiceDBProps) -> str | None:
         return None
     return (
         f"{props.version} is not among the releases that this package knows for {props.datastore.engine} (newest: "
-        f"{props.releases.newest}). Its migration revisions are not checked, and a rollback from a later release is "
-        "not prepared. Add it to SpiceDBProps.releases with with_release(…)."
+        f"{props.releases.newest}). Its migration revisions are not checked, and its servers do not allow the schemas "
+        "of later releases, which a rollback needs. Add it with --releases, or with SpiceDBProps.releases and "
+        "with_release(…)."
     )
 
 
@@ -45,9 +46,9 @@ def target_warning(props: SpiceDBProps) -> str | None:
 def phase_warning(phase: str) -> str:
     """The warning about a phase for ``migrate``, a flag that no released SpiceDB has."""
     return (
-        f"no released SpiceDB up to {known_releases().newest} has `migrate --phase`; the migration will fail with its "
-        f"usage text. For --phase={phase} set ServerProps.schema_mode (SpiceDB 1.53 and later) or "
-        "ServerProps.datastore_migration_phase (PostgreSQL at 1.14, Spanner at 1.22) and roll the servers out."
+        f"no released SpiceDB up to {known_releases().newest} has `migrate --phase`: the migration will fail, and its "
+        f"log shows SpiceDB's usage. Instead of --phase={phase} set ServerProps.schema_mode (SpiceDB 1.53 and later) "
+        "or ServerProps.datastore_migration_phase (PostgreSQL at 1.14, Spanner at 1.22) and roll out the servers."
     )
 
 
