@@ -28,7 +28,7 @@ from tests.cluster.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 # With PostgreSQL's default of 100 connections, new servers wait for draining ones, and this would measure the wait.
 DATABASE = evolve(POSTGRES, arguments=("postgres", "-c", "max_connections=300"))
 MINIMAL = Path(__file__).parent / "minimal"
-CHARTS = ("here", "by hand", "here, no clean-up", "by hand, no clean-up")
+CHARTS = ("this package", "hand-written", "this package, no clean-up", "hand-written, no clean-up")
 STEPS = ("install", "upgrade", "rollback", "uninstall")
 
 
@@ -88,7 +88,7 @@ def main(runs: int = 5) -> None:
             for name in CHARTS[number % len(CHARTS) :] + CHARTS[: number % len(CHARTS)]:
                 found[name].append(life(*told[name]))
     print(f"{OLD} to {NEW}, PostgreSQL, 2 replicas, {platform.machine()}, median of {runs}\n")
-    print(f"| | {' | '.join(CHARTS)} | ratio | no clean-up |\n|{' --- |' * (len(CHARTS) + 3)}")
+    print(f"| | {' | '.join(CHARTS)} | ratio | ratio, no clean-up |\n|{' --- |' * (len(CHARTS) + 3)}")
     for step in STEPS:
         seconds = {name: [life[step] for life in found[name]] for name in CHARTS}
         medians = [f"{statistics.median(seconds[name]):.1f} s" for name in CHARTS]

@@ -99,7 +99,10 @@ def main(runs: int = 15) -> None:
     command_line = [str(Path(PYTHON).parent / "cdk8s-spicedb")]
     plan = ["plan", "--engine", "postgres", "--from", "v1.13.0", "--to", "v1.56.0"]
     print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}, median of {runs}\n")
-    print("| what | here | bare | ratio | memory here | bare |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| Measured, and its baseline | this package | baseline | ratio | memory, this package | memory, baseline |\n"
+        "| --- | --- | --- | --- | --- | --- |"
+    )
     with tempfile.TemporaryDirectory() as folder:
         manifests, found = release_manifests(PROPS), {}
         for amount in AMOUNTS:
@@ -107,22 +110,24 @@ def main(runs: int = 15) -> None:
             objects.write_text(json.dumps([manifests] * amount))
             many, bare = [PYTHON, str(BENCH / "many.py"), str(amount)], [PYTHON, str(BENCH / "bare.py"), str(objects)]
             found[amount] = pairs(many, bare, _RUNS.get(amount, runs))
-            print(row(f"{amount} SpiceDB, beside plain ApiObjects", *found[amount]), flush=True)
+            print(row(f"{amount} SpiceDB{'s' if amount > 1 else ''}; plain ApiObjects", *found[amount]), flush=True)
         print(*growth(found, len(manifests)), sep="\n")
         for what, ours, bare in (
-            ("`import cdk8s_spicedb`, `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
-            ("the same, Python alone", imports("cdk8s_spicedb"), imports()),
-            ("its planning alone, Python alone", imports("cdk8s_spicedb.upgrades.planner"), imports()),
-            ("its rendering alone, Python alone", imports("cdk8s_spicedb.manifests"), imports()),
-            ("with its constructs, `import cdk8s`", imports("cdk8s_spicedb.constructs"), imports("cdk8s")),
-            ("`cdk8s-spicedb --help`, Python alone", [*command_line, "--help"], imports()),
-            ("`cdk8s-spicedb plan`, Python alone", [*command_line, *plan], imports()),
+            ("`import cdk8s_spicedb`; `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
+            ("`import cdk8s_spicedb`; Python alone", imports("cdk8s_spicedb"), imports()),
+            ("import of the planner; Python alone", imports("cdk8s_spicedb.upgrades.planner"), imports()),
+            ("import of the rendering; Python alone", imports("cdk8s_spicedb.manifests"), imports()),
+            ("import with the constructs; `import cdk8s`", imports("cdk8s_spicedb.constructs"), imports("cdk8s")),
+            ("`cdk8s-spicedb --help`; Python alone", [*command_line, "--help"], imports()),
+            ("`cdk8s-spicedb plan`; Python alone", [*command_line, *plan], imports()),
         ):
             print(row(what, *pairs(ours, bare, runs)))
         write_helm_chart(f"{folder}/chart", PROPS)
         render = "import helm_python, sys\nwith helm_python.Chart.load(sys.argv[1]) as chart: chart.render(values={})"
         template = [PYTHON, "-c", render, f"{folder}/chart"]
-        print(row("a written chart, rendered by Helm; Helm loaded", *pairs(template, imports("helm_python"), runs)))
+        print(
+            row("rendering a written chart with Helm; import of Helm", *pairs(template, imports("helm_python"), runs))
+        )
 
 
 if __name__ == "__main__":
