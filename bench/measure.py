@@ -126,7 +126,10 @@ def main(runs: int = 15) -> None:
         render = "import helm_python, sys\nwith helm_python.Chart.load(sys.argv[1]) as chart: chart.render(values={})"
         template = [PYTHON, "-c", render, f"{folder}/chart"]
         print(
-            row("rendering a written chart with Helm; import of Helm", *pairs(template, imports("helm_python"), runs))
+            row(
+                "rendering a written chart with `helm_python`; its import",
+                *pairs(template, imports("helm_python"), runs),
+            )
         )
 
 

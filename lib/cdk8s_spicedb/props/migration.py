@@ -54,8 +54,9 @@ class MigrationProps(PodProps):
     """Minimum level of logged messages (``--log-level``). Defaults to the log level of the servers."""
     migration_timeout: Week | None = None
     """Time after which SpiceDB itself stops the migration and reports an error (``--migration-timeout``, SpiceDB 1.9
-    and later). Must be less than ``active_deadline_seconds``. Defaults to SpiceDB's default of 1 h. With the default
-    deadline, the deadline ends the migration first. If a migration may take longer than 1 h, raise both limits."""
+    and later). If you set it, it must be less than ``active_deadline_seconds``. Defaults to SpiceDB's default of 1 h.
+    By default, ``active_deadline_seconds`` is shorter and ends the migration first. If a migration may take longer
+    than 1 h, raise both limits."""
     backfill_batch_size: Annotated[int, Unit("rows"), Interval(ge=1, le=10_000_000)] | None = None
     """Number of rows that a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and
     later). Defaults to 1000, as in SpiceDB. A larger number is faster and holds locks longer."""

@@ -79,7 +79,8 @@ class SpiceDBProps:
     """Secrets and keys that hold more API keys for clients. Servers use ``preshared_key`` among themselves. To replace
     a key without a lost request, roll out three times. First, add the new key here. Second, make it the
     ``preshared_key`` and move the old key here; then change the clients. Third, remove the old key. A key must not
-    contain ``,`` or ``"``, because SpiceDB splits lists there. Defaults to none."""
+    contain ``,`` or ``"``, because SpiceDB reads all keys as one list, in which these characters have a meaning.
+    Defaults to none."""
     delivery: Delivery = field(default=Delivery.HELM, converter=_as_delivery)
     """Tool that applies the manifests: ``helm``, ``argocd`` or ``kubectl``. Defaults to Helm."""
     server: ServerProps = field(factory=ServerProps)
