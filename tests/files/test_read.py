@@ -223,3 +223,8 @@ def test_releases_from_outside_are_known_in_files() -> None:
         "migration.targetMigration (line 3)",
         "server.replica (line 4)",
     ]
+
+
+def test_a_misspelled_key_is_the_only_problem_of_its_part() -> None:
+    text = "datastore:\n  engine: postgres\n  url: {name: a, key: b}\nserver: {replicas: 0}\n"
+    assert list(problems(text)) == ["datastore.url (line 3)", "server.replicas (line 4)"]

@@ -203,7 +203,8 @@ def _props(kind: Any) -> Kind:
     def inner(value: Any, path: str) -> Iterator[Problem]:
         prefix = f"{path}." if path else ""
         if isinstance(value, Partial):
-            yield from _problems(value.kind, value.values, prefix)
+            # A misspelled key leaves its field empty, and rules would only report that again.
+            yield from _problems(value.kind, value.values, prefix, rules=not value.unknown)
             yield from (invalid.problem(f"{prefix}{key}") for key, invalid in value.unknown.items())
         else:
             yield from problems(value, prefix)
@@ -295,14 +296,14 @@ def _values(props: Any) -> dict[str, Any]:
     return attrs.asdict(props, recurse=False)
 
 
-def _problems(kind: type, values: Mapping[str, Any], path: str) -> Problems:
+def _problems(kind: type, values: Mapping[str, Any], path: str, *, rules: bool = True) -> Problems:
     valid = dict(values)
     for name, field in fields_of(kind).items():
         for problem in field.problems(values[name], f"{path}{name}"):
             valid.pop(name, None)
             yield problem
     for function, names in (found for base in kind.__mro__ for found in _RULES.get(base, ())):
-        if valid.keys() >= set(names):
+        if rules and valid.keys() >= set(names):
             for problem in function(*(valid[name] for name in names)):
                 yield evolve(problem, field=path + problem.field)
 
