@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -33,10 +33,10 @@ def templates(props: SpiceDBProps, chart: str) -> dict[str, str]:
         migration=attrs.evolve(props.migration, enabled=True),
         cleanup=attrs.evolve(props.cleanup, enabled=None),
     )
-    values, texts = chart_values(props), dict[Component, list[str]]()
+    values, keys, texts = chart_values(props), secrets(props), dict[Component, list[str]]()
     for manifest in release_manifests(whole if props.datastore.migrates else props):
         component = Component(manifest["metadata"]["labels"][COMPONENT])
-        texts.setdefault(component, []).append(_Template(props, values, chart, component).text(manifest))
+        texts.setdefault(component, []).append(_Template(values, keys, chart, component).text(manifest))
     return {
         "_helpers.tpl": "".join(f"{line}\n" for line in _helpers(props, values, chart)),
         **{f"{component.value}.yaml": _file(component, each) for component, each in texts.items()},
@@ -51,9 +51,8 @@ def _file(component: Component, texts: list[str]) -> str:
 class _Template:
     """One object as a template: it has marks, which become expressions once the rest is YAML."""
 
-    def __init__(self, props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> None:
-        self._values, self._chart, self._component = values, chart, component
-        self._secrets = secrets(props)
+    def __init__(self, values: list[Value], keys: Mapping[SecretKey, str], chart: str, component: Component) -> None:
+        self._values, self._keys, self._chart, self._component = values, keys, chart, component
         self._expressions: list[str] = []
 
     def text(self, manifest: Manifest) -> str:
@@ -109,7 +108,7 @@ class _Template:
             node["secret"] = {"name": reference["name"], "items": [{**item, "key": reference["key"]}]}
 
     def _reference(self, name: str, key: str) -> Manifest:
-        value = f".Values.secrets.{self._secrets[SecretKey(name, key)]}"
+        value = f".Values.secrets.{self._keys[SecretKey(name, key)]}"
         return {"name": self._mark(f"{value}.name | quote"), "key": self._mark(f"{value}.key | quote")}
 
 

@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from attrs import frozen
 
@@ -20,6 +20,7 @@ from ..props.annotations import camel
 from ..props.image import image_parts
 from ..props.kinds import Schema
 from ..props.secrets import SecretKey
+from ..props.types import PullPolicy
 from .places import Place, argument, field, optional_field, pod_annotations
 
 _TEXT: Schema = {"type": "string"}
@@ -152,7 +153,7 @@ def _image(props: SpiceDBProps) -> Iterator[Value]:
     yield Value("image.tag", tag or "", _TEXT, text)
     pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
     yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
-    policies = {"enum": ["", "Always", "IfNotPresent", "Never"]}
+    policies = {"enum": ["", *get_args(PullPolicy)]}
     components = (_SERVER, _MIGRATION, _CLEANUP)
     places = tuple(optional_field(component, f"{_CONTAINER}.imagePullPolicy") for component in components)
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
@@ -208,7 +209,7 @@ def _grouped(values: list[Value], prefix: str) -> dict[str, Value | list[Value]]
 
 
 def values_schema(values: list[Value]) -> str:
-    """values.schema.json: Helm stops at a misspelt or invalid value before it applies anything."""
+    """values.schema.json: Helm stops at a misspelled or invalid value before it applies anything."""
     root = {"$comment": MARK, "$schema": "http://json-schema.org/draft-07/schema#", **_schema(values, "")}
     # Helm passes the values that all charts share under this name.
     root["properties"]["global"] = _OBJECT
