@@ -48,5 +48,5 @@ def selector_labels(name: str, component: Component) -> dict[str, str]:
 
 
 def selector_text(name: str, component: Component) -> str:
-    """The same for ``kubectl --selector``."""
+    """The selector in the form that ``kubectl --selector`` takes."""
     return ",".join(f"{key}={value}" for key, value in selector_labels(name, component).items())

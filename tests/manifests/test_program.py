@@ -1,6 +1,6 @@
 """Compares the rendered flags with those of released SpiceDB programs, which tools/release.py recorded.
 
-SpiceDB stops at a misspelt argument, but silently ignores a misspelt SPICEDB_* variable.
+SpiceDB stops at a misspelled argument, but silently ignores a misspelled SPICEDB_* variable.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class SpiceDB(Construct):
         names = _NAMES.setdefault(scope if isinstance(scope, Chart) else Chart.of(scope), {})
         _require_free_name(props.name, names)
         if props.patches:
-            release_manifests(props)  # raises where one does not fit
+            release_manifests(props)  # Raises if a patch does not fit.
         super().__init__(scope, id)
         names[props.name] = self
         self._checked = self.props = props

@@ -79,7 +79,7 @@ def _container(props: SpiceDBProps) -> Manifest:
         "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
         # SpiceDB reports that it serves once it can work with the datastore's schema.
         "readinessProbe": {**serves, **server.readiness_probe.manifest()},
-        # Not the same check: Kubernetes must not kill a server that waits for a migration or a slow database.
+        # Checks only the port: Kubernetes must not kill a server that waits for a migration or a database.
         "livenessProbe": {**listens, **server.liveness_probe.manifest()},
         "startupProbe": {**listens, **server.startup_probe.manifest()} if server.startup_probe else None,
         "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}} if seconds else None,

@@ -29,7 +29,7 @@ def variable(flag: str, value: str | SecretKey) -> EnvVar:
 
 
 def argument(flag: str, value: str | int | float | bool | timedelta) -> str:
-    """``--flag=value`` as SpiceDB parses it. SpiceDB stops at a misspelt argument, and ignores a misspelt variable."""
+    """``--flag=value`` as SpiceDB parses it. SpiceDB rejects misspelled arguments, but ignores misspelled variables."""
     if isinstance(value, bool):
         return f"--{flag}={str(value).lower()}"
     if isinstance(value, timedelta):

@@ -128,7 +128,7 @@ def choice(values: Sequence[Any] | type[Enum]) -> Kind:
 
 
 def _plain(type_: Any, allowed: str, fix: str, **schema: Any) -> Kind:
-    # A bool is an int in Python, and no number.
+    # In Python, a bool is also an int. Here it is not a number.
     return Kind(
         allowed,
         fix,

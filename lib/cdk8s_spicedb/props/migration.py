@@ -45,7 +45,7 @@ class MigrationProps(PodProps):
     them. If you also set ``target_phase``, SpiceDB gets both, the target first."""
     allow_unknown_target: bool = False
     """Accepts a ``target_migration`` that this package does not know for the version and engine, such as one of a fork
-    of SpiceDB. Defaults to False, because a misspelt revision would fail only in the cluster."""
+    of SpiceDB. Defaults to False, because a misspelled revision would fail only in the cluster."""
     target_phase: MigrationPhase | None = field(default=None, converter=_as_phase)
     """Phase of the migration (``--phase``): ``write``, ``read`` or ``complete``. No released SpiceDB has that flag: you
     get a warning, and the Job fails. SpiceDB's own phases are settings of the servers: ``schema_mode`` and
@@ -89,7 +89,7 @@ class MigrationProps(PodProps):
     """More arguments of ``spicedb migrate``, after this package's own, so that they take precedence. Defaults to
     none."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the migration. SpiceDB ignores misspelt SPICEDB_* variables, so prefer
+    """More environment variables of the migration. SpiceDB ignores misspelled SPICEDB_* variables, so prefer
     ``extra_args``. Defaults to none. ``ServerProps.env`` applies only to the servers."""
     resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
     """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of

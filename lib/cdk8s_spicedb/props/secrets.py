@@ -87,17 +87,17 @@ def as_secret_key(value: SecretKey | SecretValue | None) -> SecretKey | None:
 
 
 def required_secret_key(value: SecretKey | SecretValue) -> SecretKey:
-    """The same for a required field."""
+    """Does what `as_secret_key` does, for a required field."""
     return cast(SecretKey, as_secret_key(value))
 
 
 def as_secret_keys(values: Any) -> Any:
-    """The same for each item of a sequence."""
+    """Does what `as_secret_key` does, for each item of a sequence."""
     return tuple(map(as_secret_key, values)) if isinstance(values, (list, tuple)) else values
 
 
 def with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mapping[str, str | SecretKey]:
-    """The same for the values of environment variables."""
+    """Does what `as_secret_key` does, for the values of environment variables."""
     if not isinstance(env, Mapping):
         return env
     return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}

@@ -154,7 +154,7 @@ class ServerProps(PodProps):
     extra_args: Sequence[Argument] = ()
     """More arguments of ``spicedb serve``, after this package's own, so that they take precedence. Defaults to none."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the servers. SpiceDB ignores misspelt SPICEDB_* variables, so prefer
+    """More environment variables of the servers. SpiceDB ignores misspelled SPICEDB_* variables, so prefer
     ``extra_args``. Defaults to none. The migration has its own variables, ``MigrationProps.env``."""
     resources: Resources = default_resources("250m", "256Mi", limits=("2", "1Gi"))
     """Resources of each server. Defaults to requests of 250m CPU, 256Mi memory and 64Mi disk for logs, and limits of 2
