@@ -16,7 +16,7 @@ setup: .venv/ready node_modules/ready ## install the dependencies
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[live]"
 	@touch $@
 
 node_modules/ready: package.json package-lock.json .venv/ready
@@ -105,7 +105,7 @@ package: setup .package/ready ## build the wheel and the sdist into build/dist/,
 constraints: ## resolve the versions for constraints.txt; set PYTHON to the oldest supported Python
 	$(PYTHON) -m venv .constraints
 	.constraints/bin/python -m pip install --quiet --upgrade pip
-	.constraints/bin/python -m pip install --quiet --group dev --editable .
+	.constraints/bin/python -m pip install --quiet --group dev --editable ".[live]"
 	.constraints/bin/python -m pip freeze --all --exclude-editable | grep -v "^setuptools=" > constraints.txt
 	@rm -rf .constraints
 
