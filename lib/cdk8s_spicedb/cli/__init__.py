@@ -14,14 +14,20 @@ _DESCRIPTION = "Writes Helm charts and manifests for SpiceDB on Kubernetes from 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Returns 0 when it is done, and 1 when it was refused; wrong usage exits with 2."""
+    """Runs a command. Returns 0 when it is done, and 1 when it was refused; wrong usage exits with 2.
+
+    A command returns its output or, if it has written that itself, its exit code.
+    """
     parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (init, synth, schema, plan):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
-        print(options.run(options))
+        result: str | int = options.run(options)
+        if isinstance(result, int):
+            return result
+        print(result)
         sys.stdout.flush()
     except SpiceDBError as error:
         print(error, file=sys.stderr)

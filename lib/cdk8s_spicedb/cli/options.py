@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,33 @@ from typing import Any
 import attrs
 
 from ..errors import InvalidProps, SpiceDBError
+from ..props import SpiceDBProps
 from ..releases import ReleaseTable, known_releases
 
 Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
 FILE = "spicedb.yaml"
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--file``."""
+    text = f"file to read, or - for standard input; defaults to {FILE}"
+    parser.add_argument("-f", "--file", default=FILE, metavar="FILE", help=text)
+
+
+def read_file(options: argparse.Namespace, *, delivery: str | None = None) -> SpiceDBProps:
+    """The props in the file of ``--file``. ``delivery`` takes precedence over that of the file."""
+    from ..files.read import read_props
+
+    if options.file == "-":
+        name = "standard input"
+        try:
+            text = sys.stdin.buffer.read().decode()
+        except UnicodeDecodeError:
+            raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
+    else:
+        name, text = options.file, read(options.file, "; `cdk8s-spicedb init` writes one to start with")
+    return read_props(text, name, delivery=delivery, releases=releases(options))
 
 
 def add_releases(parser: argparse.ArgumentParser) -> None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 
 from ..delivery import Delivery
-from ..errors import InvalidProps, SpiceDBError
+from ..errors import InvalidProps
 from ..props import SpiceDBProps, secret_keys
 from ..props.rules.warnings import all_warnings
-from .options import FILE, Commands, add_releases, by_option, read, releases
+from .options import FILE, Commands, add_file, add_releases, by_option, read_file
 
 
 def add_to(commands: Commands) -> None:
@@ -23,8 +23,7 @@ def add_to(commands: Commands) -> None:
         "wrong usage.",
     )
     deliveries = [delivery.value for delivery in Delivery]
-    text = f"file to read, or - for standard input; defaults to {FILE}"
-    parser.add_argument("-f", "--file", default=FILE, metavar="FILE", help=text)
+    add_file(parser)
     text = "folder to write; defaults to dist. The whole folder is replaced"
     parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help=text)
     text = "tool that applies the output; takes precedence over the delivery in the file, which defaults to helm"
@@ -39,7 +38,7 @@ def _run(options: argparse.Namespace) -> str:
     from ..files.write import write_manifests
     from ..helm import write_helm_chart
 
-    props = _read(options)
+    props = read_file(options, delivery=options.delivery)
     for warning in all_warnings(props):
         print(f"Warning: {warning}", file=sys.stderr)
     if props.delivery is Delivery.HELM:
@@ -50,20 +49,6 @@ def _run(options: argparse.Namespace) -> str:
     else:
         write_manifests(options.output, props)
     return "\n".join(_next(options.output, props))
-
-
-def _read(options: argparse.Namespace) -> SpiceDBProps:
-    from ..files.read import read_props
-
-    if options.file == "-":
-        name = "standard input"
-        try:
-            text = sys.stdin.buffer.read().decode()
-        except UnicodeDecodeError:
-            raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
-    else:
-        name, text = options.file, read(options.file, "; `cdk8s-spicedb init` writes one to start with")
-    return read_props(text, name, delivery=options.delivery, releases=releases(options))
 
 
 def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:

@@ -39,6 +39,13 @@ def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]
     return [objects.make("v1", "ConfigMap", data={_SCHEMA_FILE: schema.text}), *network_policy(objects), job]
 
 
+def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:
+    """A Job that prints the schema to its log. It is not part of a release."""
+    objects = Objects(props, Component.SCHEMA)
+    job = _job(objects, client, SCHEMA, ["zed", "schema", "read"], retries=2)
+    return [*network_policy(objects), job]
+
+
 def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
     """The Job that ``helm test`` runs. Each of its pods makes one check."""
     objects = Objects(props, Component.TEST)

@@ -33,6 +33,8 @@ class UpgradeStep:
     """Reason for the step, in one sentence."""
     cautions: Sequence[str] = ()
     """What to know or to do before the step."""
+    rewrites_schema: bool = False
+    """Whether to read the SpiceDB schema and write it again, unchanged, before the step. `cautions` says why."""
 
 
 @frozen(kw_only=True)

@@ -122,8 +122,9 @@ class _Upgrade:
         head = self._engine.heads.get(self.target)
         first, last = _mode_number(self.current_schema_mode) + 1, _mode_number(self.schema_mode)
         for mode in _MODES[first : last + 1]:
-            cautions = (_WRITE_SCHEMA_AGAIN,) if mode == _FIRST_MODE_THAT_READS else ()
-            yield evolve(self._step(self.target, head, SCHEMA_MODES[mode]), schema_mode=mode, cautions=cautions)
+            again = mode == _FIRST_MODE_THAT_READS
+            step = evolve(self._step(self.target, head, SCHEMA_MODES[mode]), schema_mode=mode, rewrites_schema=again)
+            yield evolve(step, cautions=(_WRITE_SCHEMA_AGAIN,)) if again else step
 
     def _step(self, version: str, revision: str | None, why: str, phase: str | None = None) -> UpgradeStep:
         """A step that does not migrate."""

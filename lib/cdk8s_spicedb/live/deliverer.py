@@ -1,0 +1,160 @@
+"""How a step reaches the cluster: with Helm or with kubectl."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from ..delivery import Delivery
+from ..errors import SpiceDBError
+from ..labels import COMPONENT, INSTANCE, Component
+from ..manifests.manifest import Manifest
+from ..props import SpiceDBProps
+from .cluster import DEPLOYMENT, JOB, POD, REPLICA_SET, Cluster, ClusterError, items_of
+from .running import Applier, Running
+from .settle import Broken, settled
+
+Notify = Callable[[str], None]
+
+
+class StepError(SpiceDBError):
+    """A step failed. ``details`` has the output of the program that applied it."""
+
+    def __init__(self, reason: str, details: str = "") -> None:
+        self.reason, self.details = reason, details
+        super().__init__(reason)
+
+
+@frozen
+class Deliverer(ABC):
+    """Applies the steps of one release, and rolls them back."""
+
+    cluster: Cluster
+    running: Running
+    """The servers, as they were before the upgrade."""
+    notify: Notify = field(default=lambda _: None)
+    """Gets the progress, in a few words."""
+
+    @abstractmethod
+    def revision(self) -> str:
+        """The revision to which a rollback can return."""
+
+    @abstractmethod
+    def recover(self, process: str | None) -> None:
+        """Makes the release usable after the process that changed it was killed."""
+
+    @abstractmethod
+    def apply(self, props: SpiceDBProps, label: str, number: int, on_start: Callable[[int], None]) -> None:
+        """Applies a step, and waits until the servers are ready. Raises `StepError`."""
+
+    def is_applied(self, label: str) -> bool:
+        """Whether the step with this label was applied, and nothing after it. False if that is not known."""
+        return False
+
+    @abstractmethod
+    def roll_back(self, revision: str) -> None:
+        """Returns the servers to a revision, and waits until they are ready. Raises `StepError`."""
+
+    @abstractmethod
+    def test(self) -> None:
+        """Runs the permission test of the release. Raises `StepError`."""
+
+    @abstractmethod
+    def roll_back_command(self, revision: str) -> str:
+        """The command with which a person rolls back."""
+
+    def watcher(self) -> Callable[[], str | None]:
+        """A function that reports progress, and returns why a new server can never become ready."""
+        broken, generation = Broken(), self._generation()
+
+        def watch() -> str | None:
+            try:
+                self.notify(progress(self.cluster, self.running))
+                if self._generation() != generation:
+                    return broken.reason(self._newest_pods())
+            except ClusterError as error:
+                self.notify(str(error))
+            return None
+
+        return watch
+
+    def _generation(self) -> int | None:
+        deployment = self.cluster.get(DEPLOYMENT, self.running.name)
+        return int(deployment["metadata"]["generation"]) if deployment else None
+
+    def _newest_pods(self) -> list[Manifest]:
+        """The servers on the newest pod template."""
+        labels = f"{INSTANCE}={self.running.name},{COMPONENT}={Component.SERVER.value}"
+        sets = self.cluster.find(REPLICA_SET, labels=labels)
+        newest = max(sets, key=lambda each: int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
+        template = newest["metadata"]["labels"]["pod-template-hash"]
+        return self.cluster.find(POD, labels=f"{labels},pod-template-hash={template}")
+
+
+def progress(cluster: Cluster, running: Running) -> str:
+    """What happens at the moment, in a few words."""
+    job = running_job(cluster, running.name)
+    if job is not None:
+        line = last_log_line(cluster, job)
+        return f"the migration runs{f': {line}' if line else ''}"
+    return settled(cluster, running) or "all servers are ready"
+
+
+def running_job(cluster: Cluster, name: str) -> Manifest | None:
+    """The migration Job that runs. None if none does."""
+    jobs = cluster.find(JOB, labels=f"{INSTANCE}={name},{COMPONENT}={Component.MIGRATION.value}")
+    return next((job for job in jobs if finished(job) is None), None)
+
+
+def finished(job: Manifest) -> str | None:
+    """``Complete`` or ``Failed``. None while the Job runs."""
+    conditions = items_of(job, "status", "conditions")
+    return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
+
+
+def job_log(cluster: Cluster, job: Manifest, lines: int) -> str:
+    """The last lines of the log of a Job's newest pod."""
+    pods = cluster.find(POD, labels=f"batch.kubernetes.io/job-name={job['metadata']['name']}")
+    if not pods:
+        return ""
+    pod = max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
+    container = pod["spec"]["containers"][0]["name"]
+    return cluster.log(pod["metadata"]["name"], container, tail=lines).strip()
+
+
+def last_log_line(cluster: Cluster, job: Manifest) -> str:
+    """The last line of a Job's log. Of a JSON line, only its message."""
+    line = job_log(cluster, job, 1).rpartition("\n")[2]
+    try:
+        return str(json.loads(line).get("message", line))
+    except (ValueError, AttributeError):
+        return line
+
+
+_APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
+
+
+def deliverer_of(cluster: Cluster, running: Running, notify: Notify = lambda _: None) -> Deliverer:
+    """The deliverer of a release that runs. Raises `SpiceDBError` if a commit applies the release."""
+    from .helm import HelmDeliverer
+    from .kubectl import KubectlDeliverer
+
+    kinds = {Applier.HELM: HelmDeliverer, Applier.KUBECTL: KubectlDeliverer}
+    if running.applier not in kinds:
+        raise SpiceDBError(
+            f"{running.applier.value} applies this release, so a commit changes it: write the files of the next step "
+            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+        )
+    return kinds[running.applier](cluster, running, notify)
+
+
+def require_same_delivery(props: SpiceDBProps, running: Running) -> None:
+    """Raises `SpiceDBError` if the file has another delivery than the release."""
+    if _APPLIERS.get(props.delivery) is not running.applier:
+        raise SpiceDBError(
+            f"the file has delivery: {props.delivery.value}, but the release was applied with {running.applier.value}; "
+            f"set delivery: {running.applier.value}"
+        )
