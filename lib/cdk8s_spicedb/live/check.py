@@ -1,0 +1,141 @@
+"""Checks whether a release can be installed or upgraded, before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import Any
+
+import httpx2
+from attrs import frozen
+
+from ..manifests import release_manifests
+from ..manifests.manifest import Manifest
+from ..props import SpiceDBProps
+from ..upgrades.plan import UpgradePlan
+from .checks.images import image_findings
+from .checks.namespace import namespace_finding
+from .checks.objects import object_findings
+from .checks.plan import Planned, planned, step_images
+from .checks.pods import pod_findings
+from .checks.quota import quota_findings
+from .checks.rights import right_findings
+from .checks.secrets import secret_findings
+from .checks.servers import Servers, find_servers, server_findings
+from .cluster import Cluster, ClusterError
+from .finding import Finding, Level
+
+_Group = Callable[[], Iterable[Finding]]
+
+
+@frozen(kw_only=True)
+class CheckReport:
+    """What a check found."""
+
+    findings: Sequence[Finding]
+    """The findings, grouped by subject."""
+    plan: UpgradePlan | None
+    """The steps from the release that runs to the one of the props. None if nothing runs, or if there is no plan."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no failure. There may be warnings."""
+        return not self.count(Level.FAILURE)
+
+    def count(self, level: Level) -> int:
+        """The number of findings of a level."""
+        return sum(finding.level is level for finding in self.findings)
+
+
+def check(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    *,
+    database: bool = True,
+    database_image: str | None = None,
+    pull_images: bool = False,
+    images: Sequence[str] = (),
+) -> CheckReport:
+    """Checks a release: its Secrets, rights, objects, pods, quotas, images, database, and the plan of its upgrade.
+
+    Nothing changes in the cluster: the check asks, makes dry runs, and starts short-lived pods to ask the database and,
+    with ``pull_images``, to pull the images of the release, of the steps of the plan, and ``images``. Raises
+    `ClusterError` if the cluster cannot be reached.
+    """
+    manifests = release_manifests(props)
+    namespace = namespace_finding(cluster)
+    if namespace.level is Level.FAILURE:
+        return CheckReport(findings=(namespace,), plan=None)
+    servers = find_servers(cluster, props.name)
+    upgrade = planned(cluster, props, servers.running if servers else None)
+    groups = _groups(cluster, props, manifests, servers, upgrade)
+    groups["Images"] = lambda: _images(cluster, props, manifests, upgrade, images, pull=pull_images)
+    groups["Database"] = lambda: _database(cluster, props, upgrade, servers, database_image, ask=database)
+    with ThreadPoolExecutor(len(groups)) as pool:
+        found = list(pool.map(lambda group: list(_guarded(*group)), groups.items()))
+    findings = [namespace, *found[0], *upgrade.findings, *(finding for each in found[1:] for finding in each)]
+    return CheckReport(findings=tuple(findings), plan=upgrade.plan)
+
+
+def _groups(
+    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], servers: Servers | None, upgrade: Planned
+) -> dict[str, _Group]:
+    """The groups of findings, by the subject of what is not allowed to be asked."""
+    template, count = (servers.running.template, servers.count) if servers else (None, 0)
+    return {
+        "Servers": lambda: server_findings(cluster, props, servers, resumes=upgrade.interrupted),
+        "Secrets": lambda: secret_findings(cluster, props, manifests),
+        "Rights": lambda: right_findings(cluster, props.delivery, manifests),
+        "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=servers is None),
+        "Pods": lambda: pod_findings(cluster, manifests),
+        "ResourceQuotas": lambda: quota_findings(cluster, props, manifests, template, count),
+    }
+
+
+def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
+    """The findings of a group, up to a request that is not allowed."""
+    try:
+        yield from group()
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        yield Finding.warning(subject, f"not checked in full: {error}", "get the right in the message")
+
+
+def _images(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    manifests: Sequence[Manifest],
+    upgrade: Planned,
+    more: Sequence[str],
+    *,
+    pull: bool,
+) -> Iterator[Finding]:
+    of_steps, problems = step_images(props, upgrade)
+    yield from problems
+    if pull:
+        yield from image_findings(cluster, props, manifests, (*of_steps, *more))
+    else:
+        yield Finding.ok("Images", "not pulled; use --pull-images to try")
+
+
+def _database(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    upgrade: Planned,
+    servers: Servers | None,
+    image: str | None,
+    *,
+    ask: bool,
+) -> Iterator[Finding]:
+    if not ask or not props.datastore.migrates:
+        yield Finding.ok("Database", "not asked")
+        return
+    try:
+        module: Any = import_module(f"{__package__}.database")
+    except ModuleNotFoundError:
+        yield Finding.ok("Database", "not asked")
+        return
+    count = servers.count if servers else 0
+    yield from module.check_database(cluster, props, running_servers=count, steps=upgrade.steps, image=image).findings
