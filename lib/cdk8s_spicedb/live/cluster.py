@@ -145,10 +145,11 @@ class Cluster:
         params = {"fieldManager": MANAGER, **_dry(dry_run)}
         return cast(Manifest, self._json("POST", self._path(Kind.of(manifest)), params=params, json=manifest))
 
-    def replace(self, manifest: Manifest) -> Manifest:
+    def replace(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         """Replaces an object. Fails with status 409 if somebody changed it since it was read."""
         path = self._path(Kind.of(manifest), manifest["metadata"]["name"])
-        return cast(Manifest, self._json("PUT", path, params={"fieldManager": MANAGER}, json=manifest))
+        params = {"fieldManager": MANAGER, **_dry(dry_run)}
+        return cast(Manifest, self._json("PUT", path, params=params, json=manifest))
 
     def patch(self, kind: Kind, name: str, change: Manifest) -> Manifest:
         """Changes fields of an object (JSON merge patch)."""

@@ -96,7 +96,12 @@ def require_running(cluster: Cluster, name: str) -> Running:
 
 def all_running(cluster: Cluster, *, everywhere: bool = False) -> list[Running]:
     """All SpiceDBs in the namespace, or in all namespaces, whoever installed them."""
-    return [describe(each) for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _is_spicedb(each)]
+    return [describe(each) for each in find_all(cluster, everywhere=everywhere)]
+
+
+def find_all(cluster: Cluster, *, everywhere: bool = False) -> list[Manifest]:
+    """The Deployments of all SpiceDBs in the namespace, or in all namespaces."""
+    return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _is_spicedb(each)]
 
 
 def server_pods(cluster: Cluster, running: Running) -> list[Manifest]:

@@ -1,0 +1,170 @@
+"""Compares two states of an object, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from attrs import frozen
+
+from ..manifests.manifest import Manifest
+from .redact import HIDDEN, shown
+
+
+class Change(Enum):
+    """What happens to an object."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+
+
+@frozen(kw_only=True)
+class FieldDiff:
+    """A field that differs."""
+
+    path: str
+    """Path of the field, such as ``spec.template.spec.containers[spicedb].args[--log-level]``."""
+    before: Any
+    """Value before. None if the field is not there."""
+    after: Any
+    """Value after. None if the field is not there."""
+
+
+@frozen(kw_only=True)
+class ObjectDiff:
+    """An object, and its fields that differ."""
+
+    kind: str
+    """Kind of the object."""
+    name: str
+    """Name of the object."""
+    change: Change
+    """What happens to the object."""
+    fields: Sequence[FieldDiff] = ()
+    """Fields that differ. Values that may be secret are hidden."""
+
+
+_SERVER_FIELDS = {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "namespace"}
+_FOREIGN = (
+    "app.kubernetes.io/managed-by",
+    "argocd.argoproj.io/",
+    "deployment.kubernetes.io/revision",
+    "helm.toolkit.fluxcd.io/",
+    "kubectl.kubernetes.io/",
+    "kustomize.toolkit.fluxcd.io/",
+    "meta.helm.sh/",
+)
+"""Labels and annotations with which programs mark what they applied."""
+_KEYS = ("name", "containerPort", "mountPath", "port", "topologyKey", "key", "path", "ip", "kind")
+_ABSENT: Any = object()
+
+
+def cleaned(manifest: Manifest) -> Manifest:
+    """An object without what Kubernetes and the programs that apply objects add to it."""
+    found = {name: value for name, value in manifest.items() if name != "status"}
+    found["metadata"] = _without_marks(
+        {name: value for name, value in manifest["metadata"].items() if name not in _SERVER_FIELDS}
+    )
+    template = (manifest.get("spec") or {}).get("template")
+    if isinstance(template, dict) and template.get("metadata"):
+        metadata = {key: value for key, value in template["metadata"].items() if key != "creationTimestamp"}
+        found["spec"] = {**manifest["spec"], "template": {**template, "metadata": _without_marks(metadata)}}
+    return found
+
+
+def _without_marks(metadata: Manifest) -> Manifest:
+    cleaned = dict(metadata)
+    for part in ("labels", "annotations"):
+        kept = {key: value for key, value in (metadata.get(part) or {}).items() if not key.startswith(_FOREIGN)}
+        cleaned[part] = kept
+        if not kept:
+            del cleaned[part]
+    return cleaned
+
+
+def differences(before: Manifest | None, after: Manifest | None) -> list[FieldDiff]:
+    """The fields that differ. None for an object that is not there."""
+    secret = (before or after or {}).get("kind") == "Secret"
+    one, two = (_ABSENT if each is None else cleaned(each) for each in (before, after))
+    return [_field(*found, secret=secret) for found in _walk("", one, two)]
+
+
+def compare(before: Manifest | None, after: Manifest | None) -> ObjectDiff:
+    """What happens to an object of which at least one state is there."""
+    manifest: Manifest = before or after or {}
+    fields = differences(before, after)
+    if before is None:
+        change = Change.CREATED
+    elif after is None:
+        change = Change.DELETED
+    else:
+        change = Change.CHANGED if fields else Change.UNCHANGED
+    return ObjectDiff(kind=manifest["kind"], name=manifest["metadata"]["name"], change=change, fields=tuple(fields))
+
+
+def leaves(manifest: Manifest) -> dict[str, Any]:
+    """The values of an object by path."""
+    return {path: after for path, _, after in _walk("", _ABSENT, cleaned(manifest))}
+
+
+def _field(path: str, before: Any, after: Any, *, secret: bool) -> FieldDiff:
+    values = [None if value is _ABSENT else value for value in (before, after)]
+    if secret and path.startswith(("data", "stringData")):
+        one, two = (None if value is None else HIDDEN for value in values)
+    else:
+        one, two = (shown(path, value) for value in values)
+    return FieldDiff(path=path, before=one, after=two)
+
+
+def _walk(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    if before is not _ABSENT and before == after:
+        return
+    one, two = _members(before, after), _members(after, before)
+    if one is None or two is None or not (one or two):
+        if path not in ("apiVersion", "kind", "metadata.name") or _ABSENT not in (before, after):
+            yield path, before, after
+        return
+    found = [
+        each
+        for key in dict.fromkeys([*one, *two])
+        for each in _walk(join(path, key), one.get(key, _ABSENT), two.get(key, _ABSENT))
+    ]
+    # If no member differs, the order does.
+    yield from found or [(path, before, after)]
+
+
+def _members(value: Any, other: Any) -> Mapping[str, Any] | None:
+    """The members of an object or a list by key. None: the value has none, and is compared as a whole."""
+    if value is _ABSENT:
+        return {} if other is not _ABSENT and _members(other, {}) else None
+    if isinstance(value, dict):
+        return value if isinstance(other, dict) or other is _ABSENT else None
+    if isinstance(value, list):
+        return by_key(value)
+    return None
+
+
+def by_key(items: Sequence[Any]) -> dict[str, Any] | None:
+    """The items of a list by what names them. None: the list is compared as a whole."""
+    if items and all(isinstance(item, str) and item.startswith("--") for item in items):
+        found = {f"[{flag}]": value for flag, _, value in (item.partition("=") for item in items)}
+        return found if len(found) == len(items) else None
+    if not items or not all(isinstance(item, dict) for item in items):
+        return None if items else {}
+    for key in _KEYS:
+        named = {f"[{item[key]}]": item for item in items if key in item}
+        if len(named) == len(items):
+            return named
+    return {f"[{number}]": item for number, item in enumerate(items)}
+
+
+def join(path: str, key: str) -> str:
+    """The path of a member."""
+    if key.startswith("["):
+        return f"{path}{key}"
+    if "." in key or "/" in key:
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,133 @@
+"""What was released: the objects as the program that applied them remembers them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from attrs import frozen
+
+from ..errors import SpiceDBError
+from ..labels import INSTANCE, NAME
+from ..manifests.manifest import Manifest
+from .cluster import Cluster, ClusterError, Kind, items_of
+from .running import Applier, Running
+from .storage import HelmRelease, deployed, helm_releases, stored_manifests
+
+T = TypeVar("T")
+R = TypeVar("R")
+HELM_RELEASE = "meta.helm.sh/release-name"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_PARALLEL = 8
+_RBAC = "rbac.authorization.k8s.io/v1"
+KINDS = (
+    Kind("apps/v1", "Deployment"),
+    Kind("v1", "Service"),
+    Kind("v1", "ServiceAccount"),
+    Kind("v1", "ConfigMap"),
+    Kind(_RBAC, "Role"),
+    Kind(_RBAC, "RoleBinding"),
+    Kind("policy/v1", "PodDisruptionBudget"),
+    Kind("autoscaling/v2", "HorizontalPodAutoscaler"),
+    Kind("networking.k8s.io/v1", "NetworkPolicy"),
+    Kind("networking.k8s.io/v1", "Ingress"),
+    Kind("gateway.networking.k8s.io/v1", "GRPCRoute"),
+    Kind("monitoring.coreos.com/v1", "PodMonitor"),
+    Kind("monitoring.coreos.com/v1", "PrometheusRule"),
+)
+"""The kinds of objects that a release can have, apart from Jobs."""
+
+
+@frozen
+class Released:
+    """The objects that were released, without hooks."""
+
+    objects: Sequence[Manifest] | None
+    """The objects. None if they are not known."""
+    reason: str = ""
+    """Why they are not known, and what to do."""
+    helm: HelmRelease | None = None
+    """The revision of the Helm release that they are from."""
+
+
+def in_parallel(function: Callable[[T], R], values: Sequence[T]) -> list[R]:
+    """The results of a function for all values. The first error ends it."""
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        return list(pool.map(function, values))
+
+
+def find_released(cluster: Cluster, running: Running, helm_release: str | None) -> Released:
+    """What was released. It is never an error if that is unknown. ``helm_release`` is the name of Helm's release."""
+    if helm_release is not None:
+        return _from_helm(cluster, helm_release)
+    if running.applier is Applier.OPERATOR:
+        return Released(None, "the operator corrects its own objects; see the SpiceDBCluster")
+    live = own_objects(cluster, running.name)
+    if not any(last_applied(each) for each in live):
+        return Released(
+            None,
+            "nothing in the cluster says what was applied (server-side apply keeps no copy); "
+            "use `cdk8s-spicedb diff --file FILE`",
+        )
+    return Released([manifest for each in live if (manifest := last_applied(each)) is not None])
+
+
+def _from_helm(cluster: Cluster, name: str) -> Released:
+    try:
+        found = deployed(helm_releases(cluster, name))
+        if found is None:
+            return Released(None, f"there is no Secret of Helm's release {name} in the namespace {cluster.namespace}")
+        return Released(stored_manifests(cluster, found), helm=found)
+    except ClusterError as error:
+        return Released(None, f"{error}; reading what Helm released needs the right to get and list Secrets")
+    except SpiceDBError as error:
+        return Released(None, str(error))
+
+
+def last_applied(live: Manifest) -> Manifest | None:
+    """The manifest that client-side apply keeps in an annotation. None if there is none."""
+    text = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    try:
+        found = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def own_objects(cluster: Cluster, name: str) -> list[Manifest]:
+    """The objects of a release of this package by their labels, without Jobs. Leaves out what may not be read."""
+
+    def of_kind(kind: Kind) -> list[Manifest]:
+        try:
+            return cluster.find(kind, labels=f"{NAME}=spicedb,{INSTANCE}={name}") if cluster.has(kind) else []
+        except ClusterError:
+            return []
+
+    return [each for found in in_parallel(of_kind, KINDS) for each in found]
+
+
+def apply_manager(live: Manifest | None, default: str) -> str:
+    """The field manager with which an object was applied by server-side apply, or else a default."""
+    entries = items_of(live, "metadata", "managedFields")
+    managers = (each["manager"] for each in entries if each["operation"] == "Apply" and not each.get("subresource"))
+    return next(managers, default)
+
+
+def identity(manifest: Manifest) -> tuple[str, str, str]:
+    """What names an object in a namespace: its API group, kind and name. The version does not matter."""
+    return manifest["apiVersion"].rpartition("/")[0], manifest["kind"], manifest["metadata"]["name"]
+
+
+def helm_release_of(live: Manifest | None) -> str | None:
+    """The name of the Helm release that an object belongs to."""
+    annotations = (live or {}).get("metadata", {}).get("annotations") or {}
+    name: str | None = annotations.get(HELM_RELEASE)
+    return name
+
+
+def is_hook(manifest: Manifest) -> bool:
+    """Whether Helm or Argo CD runs an object before or after the release."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    return any(key in annotations for key in ("helm.sh/hook", "argocd.argoproj.io/hook"))
