@@ -66,7 +66,12 @@ class Client:
     def write(self) -> None:
         """Writes the schema, and a relationship that lets Alice read a document."""
         self.write_schema()
-        relationship = Relationship(resource=_DOCUMENT, relation="reader", subject=_ALICE)
+        self.write_reader(_DOCUMENT.object_id)
+
+    def write_reader(self, document: str) -> None:
+        """Writes a relationship that lets Alice read a document."""
+        resource = ObjectReference(object_type="document", object_id=document)
+        relationship = Relationship(resource=resource, relation="reader", subject=_ALICE)
         update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=relationship)
         request = WriteRelationshipsRequest(updates=[update])
         PermissionsServiceStub(self._channel).WriteRelationships(request, metadata=self._metadata, timeout=10)
@@ -88,7 +93,8 @@ class Client:
 class Load:
     """Checks permissions without pause on several connections until the context ends. It never retries.
 
-    Half of the checks are for new documents. No server has cached them, so servers dispatch some of them.
+    Half of the checks are for new documents. No server has cached them, so servers dispatch some of them. If it
+    ``writes``, it also gives some of these documents a reader, and checks that the next answer is yes.
     """
 
     title: str
@@ -96,6 +102,7 @@ class Load:
     key: str
     ca: bytes | None = None
     hostname: str = ""
+    writes: bool = False
     checks: int = 0
     failures: list[str] = field(factory=list)
     longest_gap: float = 0
@@ -128,7 +135,11 @@ class Load:
         client, last = Client(self.address, self.key, ca=self.ca, hostname=self.hostname), time.monotonic()
         while not self._stopped.is_set():
             try:
-                without_reader, with_reader = client.check(f"document-{uuid.uuid4()}"), client.check()
+                document = f"document-{uuid.uuid4()}"
+                without_reader, with_reader = client.check(document), client.check()
+                if self.writes and self.checks % 10 == 0:
+                    client.write_reader(document)
+                    with_reader = with_reader and client.check(document)
                 answers = f"with a reader: {with_reader}, without a reader: {without_reader}"
                 failure = None if with_reader and not without_reader else answers
             except grpc.RpcError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .cluster import RUN_LABEL, Namespace, run
+from .command import Command
 from .databases import MARIADB, PASSWORD, POSTGRES
 from .helm import Helm
 
@@ -83,3 +84,9 @@ def postgres(namespace: Namespace) -> None:
 def mariadb(namespace: Namespace) -> None:
     """A MariaDB in the namespace."""
     MARIADB.start(namespace)
+
+
+@pytest.fixture
+def command(namespace: Namespace, tmp_path: Path) -> Command:
+    """The program of this package, on the namespace."""
+    return Command(namespace, tmp_path)

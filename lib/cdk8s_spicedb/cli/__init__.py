@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SpiceDBError
-from . import init, plan, schema, synth
+from . import check, diff, init, plan, rollback, schema, status, synth, upgrade
 
 _DESCRIPTION = "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, and plans upgrades."
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (init, synth, schema, plan):
+    for command in (init, synth, schema, plan, check, upgrade, rollback, status, diff):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     try:

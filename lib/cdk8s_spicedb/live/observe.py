@@ -14,10 +14,14 @@ from .running import Running, is_ready, server_pods
 
 _CLIENTS = "authzed.api."
 _SERVER_ERRORS = {"Unknown", "DeadlineExceeded", "ResourceExhausted", "Internal", "Unavailable", "DataLoss"}
-_FEWEST_REQUESTS = 50
-"""With fewer requests, a percentile or a ratio says nothing."""
-_MORE_ERRORS = 0.01
-_SLOWER, _SLOWER_SECONDS = 4, 0.1
+FEWEST_REQUESTS = 50
+"""With fewer requests, an error ratio says nothing."""
+FEWEST_FOR_LATENCY = 1000
+"""With fewer requests, the 99th percentile is the latency of a few requests, and new servers have cold caches."""
+MORE_ERRORS = 0.01
+"""How much the error ratio may rise."""
+SLOWER, SLOWER_SECONDS = 4, 0.25
+"""How much the 99th percentile may rise: to this multiple, and in any case by this many seconds."""
 
 
 @frozen
@@ -47,7 +51,7 @@ class Counts:
 
     def _percentile(self, share: float) -> float | None:
         total = max(self.buckets.values(), default=0)
-        if total < _FEWEST_REQUESTS:
+        if total < FEWEST_REQUESTS:
             return None
         lower, below = 0.0, 0.0
         for limit, count in sorted(self.buckets.items()):
@@ -100,14 +104,14 @@ def between(first: Sample, last: Sample) -> Figures:
 
 def worse(before: Figures | None, after: Figures) -> str | None:
     """How the servers are worse than before. None: they are not, or there were too few requests to say."""
-    if after.requests < _FEWEST_REQUESTS:
+    if after.requests < FEWEST_REQUESTS:
         return None
-    allowed = (before.error_ratio if before else 0) + _MORE_ERRORS
+    allowed = (before.error_ratio if before else 0) + MORE_ERRORS
     if after.error_ratio > allowed:
         earlier = f", {before.error_ratio:.1%} before" if before else ""
         return f"{after.error_ratio:.1%} of {after.requests} requests failed{earlier}"
-    if before and before.p99_seconds and after.p99_seconds:
-        limit = max(_SLOWER * before.p99_seconds, before.p99_seconds + _SLOWER_SECONDS)
+    if before and before.p99_seconds and after.p99_seconds and after.requests >= FEWEST_FOR_LATENCY:
+        limit = max(SLOWER * before.p99_seconds, before.p99_seconds + SLOWER_SECONDS)
         if after.p99_seconds > limit:
             return (
                 f"the 99th percentile of the latency is {after.p99_seconds * 1000:.0f} ms, "

@@ -1,0 +1,109 @@
+"""Shows the progress of an upgrade: as a table that changes on a terminal, and as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import SpiceDBError
+from .cluster import console
+
+if TYPE_CHECKING:
+    from ..live.progress import Progress
+
+_STYLES = {"roll back": "bold red", "done": "bold green", "observe": "cyan"}
+
+
+class Display:
+    """Shows what an upgrade does."""
+
+    def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
+        self._console, self._quiet = to or console(), quiet
+        self._start = self._activity_start = time.monotonic()
+        self._last: Progress | None = None
+        self._done: list[tuple[Progress, float]] = []
+        self._live: Live | None = None
+        if self._console.is_terminal and not quiet:
+            self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> Display:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the changing part."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Shows nothing that changes, for lines and questions."""
+        if self._live:
+            self._live.stop()
+        yield
+        if self._live:
+            self._live.start()
+
+    def line(self, text: str | Text) -> None:
+        """Writes a line that stays."""
+        if not self._quiet:
+            self._console.print(text, markup=False)
+
+    def error(self, text: str) -> None:
+        """Writes an error to standard error."""
+        print(text, file=sys.stderr)
+
+    def report(self, progress: Progress) -> None:
+        """Shows the progress."""
+        last, now = self._last, time.monotonic()
+        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+            if last is not None:
+                self._done.append((last, now - self._activity_start))
+            self._activity_start = now
+        elif last.text == progress.text:
+            return
+        self._last = progress
+        if self._live is None:
+            self.line(f"{now - self._start:6.1f} s  {_place(progress)}{progress.activity}: {progress.text}")
+
+    def render(self) -> Group | Text:
+        """The steps that are done, and the one that runs."""
+        if self._last is None:
+            return Text("")
+        table = Table.grid(padding=(0, 2))
+        for progress, seconds in self._done:
+            table.add_row("✓", _place(progress).strip(" :"), progress.activity, f"{seconds:.0f} s", progress.text)
+        used = time.monotonic() - self._activity_start
+        style = _STYLES.get(self._last.activity, "bold")
+        mark = Text("✓", style) if self._last.activity == "done" else Spinner("dots")
+        place = Text(_place(self._last).strip(" :"), style)
+        table.add_row(mark, place, Text(self._last.activity, style), f"{used:.0f} s", self._last.text)
+        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", "dim"))
+
+
+def _place(progress: Progress) -> str:
+    return f"step {progress.step} of {progress.steps}: " if progress.step else ""
+
+
+def ask(question: str) -> bool:
+    """Asks a question on the terminal. Raises `SpiceDBError` if there is none."""
+    if not sys.stdin.isatty():
+        raise SpiceDBError("there is no terminal to ask on: add --yes to go on without a question")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

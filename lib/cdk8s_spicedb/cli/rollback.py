@@ -1,0 +1,65 @@
+"""``cdk8s-spicedb rollback``: returns a live release to the last step that was sound."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..errors import SpiceDBError
+from .cluster import add_cluster, as_json, connect
+from .options import Commands, add_releases, read_file
+
+if TYPE_CHECKING:
+    from ..live.rollback import Return
+
+
+def add_to(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "rollback",
+        help="return a live release to the last step that was sound",
+        description="Returns the servers to the last step that was sound, and waits until no newer server is left. "
+        "Says first what does not come back, and asks. The datastore schema stays as it is.",
+        epilog="Exit code: 0 if the servers are back, 1 if not (see stderr for the reason), 2 for wrong usage.",
+    )
+    parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
+    add_cluster(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    text = "file of this SpiceDB; needed to go back from the schema mode read-new-write-new"
+    parser.add_argument("-f", "--file", metavar="FILE", help=text)
+    text = "roll back although the older servers do not start on the datastore schema, such as after a restore"
+    parser.add_argument("--force", action="store_true", help=text)
+    add_releases(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> str | int:
+    cluster = connect(options)
+    from ..live.rollback import roll_back
+    from .progress import Display, ask
+
+    if not options.yes and options.output == "json":
+        raise SpiceDBError("--output json asks no question: add --yes")
+    props = read_file(options) if options.file else None
+    with Display(quiet=options.output == "json") as display:
+
+        def confirm(back: Return) -> bool:
+            with display.paused():
+                for line in _intention(back):
+                    display.line(line)
+                return options.yes or ask("Go back?")
+
+        back = roll_back(
+            cluster, options.name, props=props, force=options.force, confirm=confirm, report=display.report
+        )
+    if back is None:
+        return 1
+    return as_json(back) if options.output == "json" else 0
+
+
+def _intention(back: Return) -> list[str]:
+    running, target = back.running, back.target
+    mode = f" in {target.schema_mode}" if target.schema_mode else ""
+    where = f"{running.name} in {running.namespace}"
+    head = f"{where}: from SpiceDB {running.version} back to {target.version}{mode}, revision {target.revision}"
+    return [head, *(f"  {caution}" for caution in back.cautions)]

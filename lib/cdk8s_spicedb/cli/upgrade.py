@@ -1,0 +1,144 @@
+"""``cdk8s-spicedb upgrade``: upgrades a live release, step by step."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..errors import SpiceDBError
+from .cluster import add_cluster, as_json, connect
+from .options import Commands, add_file, add_releases, read_file
+
+if TYPE_CHECKING:
+    from ..live.cluster import Cluster
+    from ..live.record import Record
+    from ..live.running import Running
+    from ..props import SpiceDBProps
+    from .progress import Display
+
+ROLLED_BACK, NOT_ROLLED_BACK = 3, 4
+
+
+def add_to(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "upgrade",
+        help="upgrade a live release: check, ask, then run each step, watch it, and go back if it fails",
+        description="Upgrades the SpiceDB that runs to what the file says. Checks first and asks. Then runs each step: "
+        "it applies the step, waits until no older server is left, runs the permission test, and observes the servers' "
+        "metrics. If you run it again after it was interrupted, it goes on where it stands.",
+        epilog="Exit code: 0 if the target is reached, 1 if nothing was changed (see stderr for the reason), 2 for "
+        "wrong usage, 3 if a step failed and was rolled back, 4 if a step failed and was not rolled back.",
+    )
+    add_file(parser)
+    add_cluster(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before the first step")
+    text = "time for which to observe the servers' metrics after each step, in seconds; defaults to 30. 0: not at all"
+    parser.add_argument("--observe", type=_seconds, default=30, metavar="SECONDS", help=text)
+    text = (
+        "what to do if a step fails; defaults to rollback if the plan says that a rollback works, and otherwise to stop"
+    )
+    parser.add_argument("--on-failure", choices=("rollback", "stop"), help=text)
+    text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"
+    parser.add_argument("--write", metavar="FOLDER", help=text)
+    add_checks(parser)
+    add_releases(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_checks(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the check before an upgrade."""
+    parser.add_argument("--no-check", action="store_true", help="do not check before the first step")
+    parser.add_argument("--no-database", action="store_true", help="do not ask the database in the check")
+    text = "image of the database's client; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    parser.add_argument("--no-pull", action="store_true", help="do not check that the images can be pulled")
+
+
+def _seconds(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _run(options: argparse.Namespace) -> str | int:
+    cluster, props = connect(options), read_file(options)
+    from ..live.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+    from .progress import Display
+
+    if options.write is not None:
+        return _write(options, cluster, props)
+    if not options.yes and options.output == "json":
+        raise SpiceDBError("--output json asks no question: add --yes")
+    chosen = UpgradeOptions(observe_seconds=options.observe, on_failure=options.on_failure)
+    with Display(quiet=options.output == "json") as display:
+
+        def confirm(record: Record, running: Running) -> bool:
+            return _confirm(options, cluster, props, record, running, display)
+
+        try:
+            record = upgrade(cluster, props, options=chosen, confirm=confirm, report=display.report)
+        except UpgradeStoppedError as error:
+            display.stop()
+            display.error(str(error))
+            return ROLLED_BACK if error.rolled_back else NOT_ROLLED_BACK
+    if record is None:
+        return 1
+    if options.output == "json":
+        return as_json(record)
+    return 0
+
+
+def _confirm(
+    options: argparse.Namespace,
+    cluster: Cluster,
+    props: SpiceDBProps,
+    record: Record,
+    running: Running,
+    display: Display,
+) -> bool:
+    from .progress import ask
+
+    with display.paused():
+        if not options.no_check and not _check(options, cluster, props, record, display):
+            return False
+        display.line(_intention(record, running, options))
+        return options.yes or ask("Go on?")
+
+
+def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, record: Record, display: Display) -> bool:
+    """Runs the check, shows what it found, and returns whether the upgrade can go on."""
+    from ..live.check import check
+    from ..live.upgrade import props_at
+    from .check import lines
+
+    images = [props_at(props, record.plan, step).full_image for step in record.plan.steps]
+    report = check(
+        cluster,
+        props,
+        database=not options.no_database,
+        database_image=options.database_image,
+        pull_images=not options.no_pull,
+        images=images,
+    )
+    for line in lines(report):
+        display.line(line)
+    if not report.ok:
+        display.error("Nothing was changed. Fix the failures, then run the same command again.")
+    return report.ok
+
+
+def _intention(record: Record, running: Running, options: argparse.Namespace) -> str:
+    plan, done = record.plan, record.sound[-1].step
+    text = f"{running.name} in {running.namespace}: SpiceDB {plan.current} to {plan.target}"
+    steps = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
+    if done or record.running:
+        return f"{text}, {steps}. Go on at step {record.next_step}."
+    return f"{text}, {steps}."
+
+
+def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> str:
+    from ..live.commit import write_next_step
+
+    return write_next_step(cluster, props, options.write).text
