@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -132,9 +133,10 @@ def _database(
     if not ask or not props.datastore.migrates:
         yield Finding.ok("Database", "not asked")
         return
-    try:
-        module: Any = import_module(f"{__package__}.database")
-    except ModuleNotFoundError:
+    module: Any = None
+    with suppress(ModuleNotFoundError):
+        module = import_module(f"{__package__}.database")
+    if not hasattr(module, "check_database"):
         yield Finding.ok("Database", "not asked")
         return
     count = servers.count if servers else 0

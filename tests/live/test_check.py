@@ -1,0 +1,117 @@
+"""The whole check, and the command."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.cli.check import lines
+from cdk8s_spicedb.live.check import CheckReport, check
+from cdk8s_spicedb.live.cluster import Cluster, ClusterError
+from cdk8s_spicedb.live.finding import Finding, Level
+
+from .checks.api import NAMESPACE, api, props, texts
+from .checks.deployed import deploy
+
+FILE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
+
+
+def test_a_release_that_can_be_installed() -> None:
+    cluster = api()
+    report = check(cluster.cluster(), props(), database=False)
+    assert report.ok
+    assert report.plan is None
+    assert [finding.subject for finding in report.findings] == [
+        f"Namespace {NAMESPACE}",
+        "Plan",
+        "Secret spicedb",
+        "Rights",
+        "Objects",
+        "Pods",
+        "ResourceQuotas",
+        "Images",
+        "Database",
+    ]
+    assert (cluster.created, cluster.deleted) == ([], [])
+
+
+def test_a_release_that_can_be_upgraded() -> None:
+    cluster = api()
+    deploy(cluster)
+    report = check(cluster.cluster(), props(), database=False)
+    assert report.ok
+    assert report.plan is not None
+    assert (report.plan.current, report.plan.target) == ("v1.52.0", "v1.56.0")
+    subjects = [finding.subject for finding in report.findings]
+    assert subjects.index("Deployment spicedb") < subjects.index("Plan") < subjects.index("Secret spicedb")
+
+
+def test_without_the_namespace_nothing_else_is_asked() -> None:
+    cluster = api()
+    del cluster.objects["namespaces", NAMESPACE]
+    (finding,) = check(cluster.cluster(), props()).findings
+    assert finding.fix.startswith(f"create it with `kubectl create namespace {NAMESPACE}`")
+    cluster.add("namespaces", NAMESPACE, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    (finding,) = check(cluster.cluster(), props()).findings
+    assert finding.text == "is being deleted"
+
+
+def test_a_question_that_is_not_allowed_is_a_warning() -> None:
+    cluster = api(denied={("list", "jobs"), ("get", "namespaces")})
+    report = check(cluster.cluster(), props(), database=False)
+    assert texts(report.findings)[0].startswith(f"Namespace {NAMESPACE}: not looked at")
+    assert texts(report.findings, Level.WARNING)[0].startswith("Servers: not checked in full: jobs is forbidden")
+    assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]
+
+
+def test_a_cluster_that_cannot_be_reached_is_an_error() -> None:
+    def refuse(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    client = httpx2.Client(transport=httpx2.MockTransport(refuse), base_url="https://cluster")
+    with pytest.raises(ClusterError, match="cannot reach the API server"):
+        check(Cluster(client, NAMESPACE), props())
+
+
+def test_a_report_has_aligned_lines_and_a_summary() -> None:
+    findings = (
+        Finding.ok("Namespace authz", "exists"),
+        Finding.warning("Plan", "two\nlines"),
+        Finding.failure("Secret spicedb", "does not exist", "create it"),
+    )
+    report = CheckReport(findings=findings, plan=None)
+    assert not report.ok
+    assert [str(line) for line in lines(report)] == [
+        "ok       Namespace authz  exists",
+        "warning  Plan             two lines",
+        "failure  Secret spicedb   does not exist",
+        "                          fix: create it",
+        "1 failure, 1 warning, 1 ok",
+    ]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "spicedb.yaml").write_text(FILE)
+    return tmp_path / "spicedb.yaml"
+
+
+def test_the_command_prints_the_report(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = api()
+    monkeypatch.setattr(Cluster, "connect", lambda **_: cluster.cluster())
+    arguments = ["check", "--file", str(file), "--no-database", "-n", NAMESPACE]
+    assert main(arguments) == 0
+    assert re.fullmatch(r"0 failures, \d+ warnings?, \d+ ok", capsys.readouterr().out.splitlines()[-1])
+    del cluster.objects["secrets", "spicedb"]
+    assert main([*arguments, "--output", "json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert set(report) == {"findings", "plan"}
+    failures = [finding for finding in report["findings"] if finding["level"] == "failure"]
+    assert [finding["subject"] for finding in failures] == ["Secret spicedb"]
