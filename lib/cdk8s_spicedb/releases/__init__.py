@@ -1,5 +1,6 @@
 """Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
 
+from .cost import Cost, Estimate, Waits
 from .engine import EngineReleases, Rollout, Stop
 from .known import known_releases, read_releases
 from .modes import SCHEMA_MODES
@@ -9,10 +10,13 @@ from .version import VERSION, is_version, version_order
 __all__ = [
     "SCHEMA_MODES",
     "VERSION",
+    "Cost",
     "EngineReleases",
+    "Estimate",
     "ReleaseTable",
     "Rollout",
     "Stop",
+    "Waits",
     "is_version",
     "known_releases",
     "read_releases",

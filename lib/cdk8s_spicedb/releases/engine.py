@@ -8,6 +8,7 @@ from itertools import chain
 from attrs import evolve, field, frozen
 
 from ..errors import SpiceDBError
+from .cost import Cost, Estimate
 from .version import is_version, version_order
 
 
@@ -56,6 +57,9 @@ class EngineReleases:
     """Required stops of upgrades, in the order of their releases."""
     cautions: Mapping[str, str] = field(factory=dict)
     """What to know before you migrate to a revision, by revision."""
+    costs: Mapping[str, Cost] = field(factory=dict)
+    """What a migration does to a table that grows with the number of relationships, by revision. Revisions that are not
+    listed take no time worth mentioning."""
 
     def __attrs_post_init__(self) -> None:
         problems = list(self._problems())
@@ -74,6 +78,9 @@ class EngineReleases:
         if unknown:
             yield f"heads or cautions of unknown revisions: {', '.join(unknown)}"
             return
+        unknown = sorted(set(self.costs) - set(self.revisions))
+        if unknown:
+            yield f"costs of unknown revisions: {', '.join(unknown)}"
         heads = [self.revisions.index(self.heads[version]) for version in sorted(self.heads, key=version_order)]
         if heads != sorted(heads):
             yield "a later release has an earlier head; migrations only go forward"
@@ -121,6 +128,21 @@ class EngineReleases:
         first = self.revisions.index(start) + 1 if start is not None else 0
         last = self.revisions.index(end) + 1 if end is not None else None
         return self.revisions[first:last]
+
+    def estimate(self, start: str | None, end: str | None, rows: Mapping[str, int]) -> Sequence[Estimate]:
+        """How long each migration after ``start``, up to and including ``end``, should take.
+
+        ``rows`` is the number of rows of each table, without prefix. Migrations of other tables are left out, and so
+        are those of which this table has no costs.
+        """
+        found = [(revision, self.costs[revision]) for revision in self.between(start, end) if revision in self.costs]
+        return tuple(
+            Estimate(
+                revision, cost.table, rows[cost.table], cost.seconds_per_million * rows[cost.table] / 1e6, cost.waits
+            )
+            for revision, cost in found
+            if cost.table in rows
+        )
 
     def starts_on(self, version: str, phase: str | None = None) -> set[str]:
         """The revisions on which servers of a release become ready without ``--datastore-allowed-migrations``."""

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from .cost import Cost
 from .engine import EngineReleases, Rollout, Stop
 from .table import ReleaseTable
 
@@ -32,6 +33,12 @@ def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
             {
                 revision: entry["caution"]
                 for entry in data["cautions"]
+                if entry["engine"] == name
+                for revision in entry["revisions"]
+            },
+            {
+                revision: Cost(entry["table"], entry["seconds_per_million"], entry["waits"], entry["source"])
+                for entry in data.get("costs", ())
                 if entry["engine"] == name
                 for revision in entry["revisions"]
             },

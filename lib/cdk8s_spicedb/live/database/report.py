@@ -1,0 +1,104 @@
+"""What was asked about a database, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import field, frozen
+
+from ...props import SpiceDBProps
+from ...props.secrets import SecretKey
+from ...releases import EngineReleases, Estimate
+from ...upgrades.plan import UpgradeStep
+from ..finding import Finding, Level
+
+NOBODY = EngineReleases((), {})
+
+
+@frozen(kw_only=True)
+class DatabaseReport:
+    """What the check of a database found."""
+
+    findings: Sequence[Finding]
+    """All findings, in the order in which they were checked."""
+    revision: str | None = None
+    """Revision of the schema. None before the first migration, and if it cannot be read."""
+    server_version: str | None = None
+    """Version of the database server, in its own words. None if it cannot be read."""
+    pending: Sequence[str] = ()
+    """Revisions that the coming migrations apply."""
+    rows: Mapping[str, int] = field(factory=dict)
+    """Number of rows of each table of SpiceDB, as the database estimates it. Without the prefix of the tables."""
+    estimates: Sequence[Estimate] = ()
+    """How long the coming migrations should take."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing must be fixed first."""
+        return all(finding.level is not Level.FAILURE for finding in self.findings)
+
+
+@frozen(kw_only=True)
+class Question:
+    """What is going to happen to the database."""
+
+    props: SpiceDBProps
+    """The release that is going to run."""
+    steps: Sequence[UpgradeStep] = ()
+    """Steps of the upgrade. None: the migration of ``props``."""
+    running_servers: int = 0
+    """Number of servers that hold connections already."""
+
+    @property
+    def releases(self) -> EngineReleases:
+        """What is known about the engine."""
+        return self.props.releases.engines.get(self.props.datastore.engine, NOBODY)
+
+    @property
+    def version(self) -> str:
+        """Release of the servers after the last step."""
+        return self.steps[-1].version if self.steps else self.props.version
+
+    @property
+    def target(self) -> str | None:
+        """Revision after the last migration. None if it is not known."""
+        target = self.steps[-1].revision if self.steps else self.props.migration.target_migration
+        if target in self.releases.revisions:
+            return target
+        return None if target not in (None, "head") else self._head()
+
+    def _head(self) -> str | None:
+        known = self.props.releases.knows(self.props.datastore.engine, self.version)
+        return self.releases.heads[self.version] if known else None
+
+    def pending(self, revision: str | None) -> Sequence[str]:
+        """The revisions that the coming migrations apply to a schema. None: to an empty database."""
+        if self.target is None or (revision is not None and revision not in self.releases.revisions):
+            return ()
+        return self.releases.between(revision, self.target)
+
+    def changes(self, revision: str | None) -> set[str]:
+        """The tables that the coming migrations change, of those that grow with the number of relationships."""
+        costs = self.releases.costs
+        return {costs[pending].table for pending in self.pending(revision) if pending in costs}
+
+    @property
+    def credentials(self) -> SecretKey | None:
+        """The Secret and key that hold the URI or the password of the migration."""
+        datastore = self.props.datastore
+        uri = self.props.migration.datastore_uri or getattr(datastore, "uri", None)
+        return uri or getattr(datastore, "password", None)
+
+    @property
+    def by_uri(self) -> bool:
+        """Whether the migration connects with a URI from a Secret."""
+        return bool(self.props.migration.datastore_uri or getattr(self.props.datastore, "uri", None))
+
+    @property
+    def place(self) -> str:
+        """Where the database is, in words."""
+        datastore = self.props.datastore
+        key = self.credentials
+        if self.by_uri and key is not None:
+            return f"the database of key {key.key} in Secret {key.name}"
+        return f"{getattr(datastore, 'host', None)}:{datastore.network_port}"

@@ -1,0 +1,116 @@
+"""Findings about the revision of a schema, and about the time that its migrations take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...releases import Estimate, Waits
+from ..finding import Finding
+from .report import Question
+
+REVISION = "revision"
+_LONG_SECONDS = 5
+_WAITS = {
+    Waits.NOBODY: "servers read and write meanwhile",
+    Waits.WRITES: "writes of the servers wait meanwhile",
+    Waits.ALL: "reads and writes of the servers wait meanwhile",
+}
+
+
+def revision_findings(question: Question, revision: str | None) -> Iterator[Finding]:
+    """What the revision means for the coming migrations."""
+    known, target = question.releases.revisions, question.target
+    if revision is None:
+        yield Finding.ok(REVISION, "the database has no schema of SpiceDB; the migration creates it")
+    elif revision not in known:
+        yield Finding.failure(
+            REVISION,
+            f"{revision} is not known: it is of a branch or a newer release that this package does not know",
+            "use a newer version of this package, or describe the release with ReleaseTable.with_release",
+        )
+    elif target is None:
+        text = f"{revision}; the migrations of {question.version} are not known"
+        yield Finding.warning(REVISION, text, "describe the release with ReleaseTable.with_release")
+    elif known.index(revision) > known.index(target):
+        yield _ahead(question, revision, target)
+    else:
+        pending = len(question.pending(revision))
+        yield Finding.ok(REVISION, f"{revision}; {pending} migrations to {target}" if pending else revision)
+
+
+def _ahead(question: Question, revision: str, target: str) -> Finding:
+    props, text = question.props, f"{revision} is newer than {target}, to which {question.version} migrates"
+    step = question.steps[-1] if question.steps else None
+    phase = step.datastore_migration_phase if step else props.server.datastore_migration_phase
+    allowed = step.allowed_migrations if step else props.server.allowed_migrations
+    starts = props.releases.starts_on(props.datastore.engine, question.version, phase) | set(allowed or ())
+    if revision not in starts:
+        fix = f"use a release of SpiceDB that knows {revision}: migrations cannot be undone"
+        return Finding.failure(REVISION, f"{text}, and its servers do not start on it", fix)
+    fix = "set migration.enabled to false, unless you go back with `helm rollback`, which does not migrate"
+    if not props.migration.enabled:
+        return Finding.ok(REVISION, f"{text}; its servers start on it")
+    return Finding.warning(REVISION, f"{text}; its servers start on it, but its migration fails on it", fix)
+
+
+def estimates(question: Question, revision: str | None, rows: Mapping[str, int]) -> Sequence[Estimate]:
+    """How long the coming migrations should take."""
+    pending = question.pending(revision)
+    return question.releases.estimate(revision, pending[-1], rows) if pending else ()
+
+
+def estimate_findings(question: Question, found: Sequence[Estimate], sizes: Mapping[str, int]) -> Iterator[Finding]:
+    """Whether the coming migrations fit into their time limit. ``sizes`` are bytes with indexes, by table."""
+    for estimate in found:
+        if estimate.seconds >= _LONG_SECONDS:
+            yield _estimate_finding(question, estimate, sizes.get(estimate.table))
+    short = [estimate for estimate in found if estimate.seconds < _LONG_SECONDS]
+    if short:
+        longest = max(short, key=lambda estimate: estimate.seconds)
+        names = ", ".join(estimate.revision for estimate in short)
+        yield Finding.ok("migrations", f"at most about {duration(longest.seconds)} each: {names}")
+    total, limit = sum(estimate.seconds for estimate in found), question.props.migration.active_deadline_seconds
+    longest_alone = max((estimate.seconds for estimate in found), default=0)
+    if total > limit >= longest_alone:
+        fix = f"set migration.active_deadline_seconds to {_enough(total)}, unless each step migrates less"
+        text = f"all together take about {duration(total)}, and the time limit is {duration(limit)}"
+        yield Finding.warning("migrations", text, fix)
+
+
+def _estimate_finding(question: Question, estimate: Estimate, size: int | None) -> Finding:
+    limit = question.props.migration.active_deadline_seconds
+    subject = f"migration {estimate.revision}"
+    table = f"{estimate.table}: {estimate.rows:,} rows{f', {bytes_text(size)} with indexes' if size else ''}"
+    text = f"takes about {duration(estimate.seconds)} ({table}); {_WAITS[estimate.waits]}"
+    fix = f"set migration.active_deadline_seconds to {_enough(estimate.seconds)}"
+    if estimate.seconds > limit / 2:
+        timeout = question.props.migration.migration_timeout
+        longer = timeout.total_seconds() if timeout else 3600
+        if _enough(estimate.seconds) >= longer:
+            fix += f", and migration.migration_timeout to a little less (now {duration(longer)})"
+        make = Finding.failure if estimate.seconds > limit else Finding.warning
+        return make(subject, f"{text}; the time limit is {duration(limit)}", fix)
+    if estimate.waits is not Waits.NOBODY:
+        return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
+    return Finding.ok(subject, text)
+
+
+def _enough(seconds: float) -> int:
+    """A time limit with room for a database that is three times as slow, in whole minutes."""
+    return int(-(-3 * seconds // 60) * 60)
+
+
+def duration(seconds: float) -> str:
+    """A time in words."""
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def bytes_text(size: float) -> str:
+    """A number of bytes in words."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
