@@ -69,9 +69,9 @@ def lines(found: Diff) -> Iterator[str]:
         yield ""
     count = len(found.objects) - len(changed)
     if not changed:
-        yield f"No changes: all {count} objects of {found.name} in namespace {found.namespace} are as in the file."
+        yield f"No changes: all {count} object{'s' if count > 1 else ''} of {found.name} in namespace {found.namespace} are as in the file."
     elif count:
-        yield f"{count} other objects do not change."
+        yield f"{count} other objects do not change." if count > 1 else "1 other object does not change."
     if found.meaning:
         yield ""
         yield "What this means:"

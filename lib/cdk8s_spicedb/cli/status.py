@@ -41,6 +41,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--drift", action="store_true", help=text)
     text = "also ask the database for its revision, with a pod that runs for a moment. Needs --file"
     parser.add_argument("--datastore", action="store_true", help=text)
+    text = "image of the database's client, for --datastore; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
     parser.add_argument("-f", "--file", metavar="FILE", help="file that describes the SpiceDB, for --datastore")
     follow = parser.add_mutually_exclusive_group()
     text = "print again on every change, until you press Ctrl-C"
@@ -127,14 +129,12 @@ def _with_revision(options: argparse.Namespace, cluster: Cluster, found: Status)
     """Asks the database."""
     import attrs
 
-    try:
-        from ..live.database import read_revision
-    except ImportError:
-        raise SpiceDBError("this version cannot ask the database; leave out --datastore") from None
+    from ..live.database import read_revision
+
     props = read_file(options)
     if props.name != found.name:
         raise SpiceDBError(f"{options.file} describes {props.name}, not {found.name}; name the file of {found.name}")
-    return attrs.evolve(found, revision=str(read_revision(cluster, props)))
+    return attrs.evolve(found, revision=read_revision(cluster, props, options.database_image) or "none")
 
 
 # ---------------------------------------------------------------- waiting

@@ -132,8 +132,9 @@ def _walk(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
         for key in dict.fromkeys([*one, *two])
         for each in _walk(join(path, key), one.get(key, _ABSENT), two.get(key, _ABSENT))
     ]
-    # If no member differs, the order does.
-    yield from found or [(path, before, after)]
+    yield from found
+    if not found and before is not _ABSENT and after is not _ABSENT:
+        yield path, before, after  # No member differs, but their order does.
 
 
 def _members(value: Any, other: Any) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from .redact import redacted
 
 _AGE = timedelta(hours=1)
 # Kubernetes ends names of ReplicaSets, pods and other generated objects with these characters only.
-_SUFFIX = re.compile(r"(-[bcdfghjklmnpqrstvwxz2456789]{5,10}|-[0-9a-f]{7}|-\d+){1,3}")
+_SUFFIX = re.compile(r"(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7}")
 
 
 @frozen(kw_only=True)

@@ -102,7 +102,7 @@ class Status:
     certificates: Sequence[Certificate] | None = None
     """Certificates that the servers mount. None: they were not read."""
     revision: str | None = None
-    """Revision of the datastore's schema. None: the datastore was not asked."""
+    """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
     unknown: Sequence[str] = field(default=())
     """What could not be read, and why."""
 

@@ -1,0 +1,359 @@
+"""What ``status`` concludes from objects, and how it prints it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import httpx2
+import pytest
+
+from cdk8s_spicedb import TLS, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.cli.status_text import age, details, line, table
+from cdk8s_spicedb.errors import SpiceDBError
+from cdk8s_spicedb.live.certificates import certificate_keys
+from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.events import warnings_of
+from cdk8s_spicedb.live.migration import MigrationState, migration_state
+from cdk8s_spicedb.live.pods import pod_of
+from cdk8s_spicedb.live.redact import redacted, shown
+from cdk8s_spicedb.live.rollout import RolloutState, rollout_of
+from cdk8s_spicedb.live.status import Status, status, statuses
+from cdk8s_spicedb.manifests import release_manifests
+
+Object = dict[str, Any]
+_NOW = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
+_CREATED = "2030-01-01T11:00:00Z"
+PROPS = SpiceDBProps(
+    version="v1.56.0",
+    datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
+    server=ServerProps(grpc_tls=TLS.from_secret("tls")),
+)
+
+
+def deployment(*, ready: int = 2, updated: int = 2, **conditions: Object) -> Object:
+    """The Deployment of a release, as Helm applied it."""
+    (found,) = [each for each in release_manifests(PROPS) if each["kind"] == "Deployment"]
+    annotations = {"meta.helm.sh/release-name": "release"}
+    metadata = {**found["metadata"], "namespace": "authz", "generation": 1, "annotations": annotations}
+    counts = {"readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": updated, "replicas": 2}
+    listed = [{"type": kind, "status": "True", **condition} for kind, condition in conditions.items()]
+    return {**found, "metadata": metadata, "status": {**counts, "observedGeneration": 1, "conditions": listed}}
+
+
+def pod(name: str = "spicedb-5d9f7c8b6d-bcdfg", *, ready: bool = True, **status_fields: Any) -> Object:
+    """A server."""
+    template = deployment()["spec"]["template"]
+    condition = {"type": "Ready", "status": str(ready)}
+    return {
+        "metadata": {**template["metadata"], "name": name, "namespace": "authz", "creationTimestamp": _CREATED},
+        "spec": template["spec"],
+        "status": {"conditions": [condition], **status_fields},
+    }
+
+
+def job(condition: str | None, name: str = "spicedb-migration", **fields: Any) -> Object:
+    """A migration."""
+    (found,) = [each for each in release_manifests(PROPS) if each["metadata"]["name"] == "spicedb-migration"]
+    metadata = {**found["metadata"], "name": name, "namespace": "authz", "creationTimestamp": _CREATED}
+    conditions = [{"type": condition, "status": "True", "lastTransitionTime": _CREATED, **fields}] if condition else []
+    return {**found, "metadata": metadata, "status": {"conditions": conditions}}
+
+
+# ---------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}}]},
+            "ImagePullBackOff: no such tag",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    {
+                        "restartCount": 3,
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": {
+                            "terminated": {
+                                "reason": "Error",
+                                "exitCode": 1,
+                                "message": "cannot\nreach postgres://a:b@c",
+                            }
+                        },
+                    }
+                ]
+            },
+            "CrashLoopBackOff; stopped before: Error (exit code 1): cannot reach postgres://(hidden)@c",
+        ),
+        ({"containerStatuses": [{"state": {"running": {}}}]}, "runs, but is not ready: SpiceDB starts, or waits "),
+        ({"reason": "Evicted", "message": "the node had little memory"}, "Evicted: the node had little memory"),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
+    ],
+)
+def test_reasons_of_pods(fields: Object, reason: str) -> None:
+    found = pod_of(pod(ready=False, **fields))
+    assert found.reason.startswith(reason)
+    assert found.reason or not reason
+    assert (found.version, found.ready) == ("v1.56.0", False)
+
+
+def test_pod_that_cannot_be_scheduled() -> None:
+    manifest = pod(ready=False)
+    message = "0/3 nodes are available: 3 Insufficient memory."
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    manifest["status"]["conditions"].append(condition)
+    assert pod_of(manifest).reason == f"Unschedulable: {message}"
+
+
+def test_pods_that_are_fine_or_drain() -> None:
+    assert pod_of(pod()).reason == ""
+    terminated = {"reason": "OOMKilled", "exitCode": 137}
+    restarted = pod(containerStatuses=[{"restartCount": 1, "lastState": {"terminated": terminated}}])
+    assert pod_of(restarted).reason == "stopped before: OOMKilled (exit code 137)"
+    assert pod_of(restarted).restarts == 1
+    draining = pod()
+    draining["metadata"]["deletionTimestamp"] = _CREATED
+    assert (pod_of(draining).terminating, pod_of(draining).reason) == (True, "drains")
+
+
+def test_states_of_roll_outs() -> None:
+    assert rollout_of(deployment()).state is RolloutState.DONE
+    stuck = deployment(Progressing={"status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"})
+    assert (rollout_of(stuck).state, rollout_of(stuck).message) == (RolloutState.STUCK, "too slow")
+    refused = deployment(ReplicaFailure={"reason": "FailedCreate", "message": "exceeded quota"})
+    assert rollout_of(refused).message == "exceeded quota"
+    assert rollout_of(deployment(updated=1)).message == "1 of 2 servers have the newest settings"
+    assert rollout_of(deployment(ready=1)).message == "1 of 2 servers are available"
+    paused = deployment(updated=1)
+    paused["spec"]["paused"] = True
+    assert rollout_of(paused).state is RolloutState.PAUSED
+    unseen = deployment()
+    unseen["metadata"]["generation"] = 2
+    assert rollout_of(unseen).state is RolloutState.PROGRESSING
+
+
+def test_states_of_migrations() -> None:
+    assert migration_state(job(None))[0] is MigrationState.RUNNING
+    assert migration_state(job("Complete"))[0] is MigrationState.SUCCEEDED
+    failed = job("Failed", reason="DeadlineExceeded", message="too long")
+    assert migration_state(failed) == (MigrationState.FAILED, "DeadlineExceeded: too long")
+
+
+def _event(name: str, message: str, *, minutes: int = 1, count: int | None = 1) -> Object:
+    time = (_NOW - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    about = {"kind": "Pod", "name": name}
+    return {
+        "metadata": {},
+        "involvedObject": about,
+        "reason": "R",
+        "message": message,
+        "count": count,
+        "lastTimestamp": time,
+    }
+
+
+def test_warnings_are_those_of_the_release_without_repetition() -> None:
+    events = [
+        _event("spicedb-5d9f7c8b6d-bcdfg", "Error: spicedb-5d9f7c8b6d-bcdfg is bad", minutes=3, count=4),
+        _event("spicedb-5d9f7c8b6d-xxxxx", "Error: spicedb-5d9f7c8b6d-xxxxx is bad", count=2),
+        _event("spicedb-migration-bcdfg", "other", minutes=2),
+        _event("spicedb-migration-0a1b2c3-bcdfg", "of kubectl", minutes=5),
+        _event("spicedb-other-5d9f7c8b6d-bcdfg", "of another release"),
+        _event("spicedb-2", "of another release"),
+        _event("spicedb", "old", minutes=61),
+        {**_event("spicedb", "x", minutes=9), "series": {"count": 9, "lastObservedTime": "2030-01-01T11:51:00.5Z"}},
+    ]
+    found = warnings_of(events, "spicedb", _NOW)
+    assert [(each.message, each.count) for each in found] == [
+        ("Error: spicedb-5d9f7c8b6d-xxxxx is bad", 6),
+        ("other", 1),
+        ("of kubectl", 1),
+        ("x", 9),
+    ]
+
+
+def test_only_certificates_are_read() -> None:
+    assert certificate_keys(deployment()["spec"]["template"]) == [("tls", "tls.crt")]
+    template = {"spec": {"volumes": [{"secret": {"secretName": "a"}}, {"emptyDir": {}}]}}
+    assert certificate_keys(template) == [("a", "ca.crt"), ("a", "tls.crt")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgres://user:p%40ss@host/db", "postgres://(hidden)@host/db"),
+        ("user:pass@tcp(host:3306)/db", "(hidden)@tcp(host:3306)/db"),
+        ("host=a password=secret user=b", "host=a password=(hidden) user=b"),
+        ("--grpc-preshared-key=abc x", "--grpc-preshared-key=(hidden) x"),
+        ("password authentication failed for user", "password authentication failed for user"),
+    ],
+)
+def test_secrets_are_hidden(text: str, expected: str) -> None:
+    assert redacted(text) == expected
+
+
+def test_values_of_fields_that_may_be_secret_are_hidden() -> None:
+    base = "spec.template.spec.containers[spicedb]"
+    assert shown(f"{base}.env[SPICEDB_GRPC_PRESHARED_KEY].value", "abc") == "(hidden)"
+    assert shown(f"{base}.env[SPICEDB_GRPC_PRESHARED_KEY].value", "$(A),$(B)") == "$(A),$(B)"
+    assert shown(f"{base}.env[GOMAXPROCS].value", "2") == "2"
+    assert shown(f"{base}.args[--datastore-conn-uri]", "host=x") == "(hidden)"
+    assert shown(f"{base}.env[PASSWORD].valueFrom.secretKeyRef.name", "spicedb") == "spicedb"
+
+
+# ---------------------------------------------------------------- the whole
+
+
+_PLURALS = {
+    "/api/v1": {"Pod": "pods", "Event": "events", "ConfigMap": "configmaps", "Secret": "secrets"},
+    "/apis/apps/v1": {"Deployment": "deployments"},
+    "/apis/batch/v1": {"Job": "jobs"},
+}
+
+
+def cluster_of(**objects: list[Object]) -> Cluster:
+    """A cluster with these objects by plural name. It has no rights to other kinds."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path
+        if path in _PLURALS:
+            kinds = [{"kind": kind, "name": name, "namespaced": True} for kind, name in _PLURALS[path].items()]
+            return httpx2.Response(200, json={"resources": kinds})
+        if path.endswith("/log"):
+            return httpx2.Response(200, text="first\nlast password=abc\n")
+        plural, _, name = path.rpartition("/authz/" if "/authz/" in path else "/")[2].partition("/")
+        if plural not in objects:
+            return httpx2.Response(403, json={"message": f"{plural} is forbidden"})
+        found = [each for each in objects[plural] if name in ("", each["metadata"]["name"])]
+        if not name:
+            return httpx2.Response(200, json={"items": found})
+        return httpx2.Response(200, json=found[0]) if found else httpx2.Response(404, json={"message": "not found"})
+
+    client = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="https://cluster")
+    return Cluster(client, "authz")
+
+
+def _secret(revision: int, state: str, created: str = _CREATED) -> Object:
+    labels = {"version": str(revision), "status": state}
+    return {"metadata": {"name": f"v{revision}", "labels": labels, "creationTimestamp": created}}
+
+
+_NOTHING: dict[str, list[Object]] = {"jobs": [], "events": [], "configmaps": [], "secrets": [], "pods": []}
+
+
+def _text(found: Status) -> str:
+    return "\n".join(str(part) for part in details(found).renderables)
+
+
+def test_healthy_release() -> None:
+    objects = {
+        **_NOTHING,
+        "deployments": [deployment()],
+        "pods": [pod()],
+        "secrets": [_secret(9, "superseded"), _secret(10, "deployed")],
+    }
+    found = status(cluster_of(**objects), "spicedb")
+    assert found.healthy
+    assert found.helm is not None
+    assert found.helm.revision == 10
+    text = _text(found)
+    assert "Helm release release, revision 10 (deployed)" in text
+    assert "2 of 2 ready" in text
+    assert "add --drift" in text
+    assert line(found) == "healthy; 2 of 2 ready; roll-out done; v1.56.0"
+
+
+def test_failed_migration_until_helm_deploys_again() -> None:
+    failed = job("Failed", reason="BackoffLimitExceeded", message="too often")
+    objects = {**_NOTHING, "deployments": [deployment()], "jobs": [failed], "pods": [pod("spicedb-migration-bcdfg")]}
+    found = status(
+        cluster_of(
+            **objects,
+        ),
+        "spicedb",
+    )
+    assert found.problems == ("the migration failed: BackoffLimitExceeded: too often",)
+    assert found.migration is not None
+    assert found.migration.log == ("first", "last password=(hidden)")
+    assert "log: last password=(hidden)" in _text(found)
+    objects["secrets"] = [_secret(3, "deployed", "2030-01-01T11:00:01Z")]
+    assert status(cluster_of(**objects), "spicedb").healthy
+
+
+def test_without_servers_there_may_be_a_migration() -> None:
+    objects = {**_NOTHING, "deployments": []}
+    with pytest.raises(SpiceDBError, match="there is no Deployment spicedb in the namespace authz"):
+        status(cluster_of(**objects), "spicedb")
+    found = status(cluster_of(**{**objects, "jobs": [job(None)]}), "spicedb")
+    assert list(found.problems) == ["no server was installed yet"]
+    assert "running to head of v1.56.0" in _text(found)
+    (summary,) = statuses(cluster_of(**{**objects, "jobs": [job(None)]}))
+    assert (summary.state, summary.healthy) == ("not installed; migration running", False)
+
+
+def test_missing_rights_are_named() -> None:
+    found = status(cluster_of(deployments=[deployment()]), "spicedb", drift=True)
+    assert found.healthy
+    assert "pods: pods is forbidden" in found.unknown
+    assert found.drift is not None
+    assert not found.drift.known
+    assert "secrets is forbidden" in _text(found)
+
+
+def test_newest_migration_of_several() -> None:
+    older, newer = job("Failed", "spicedb-migration-0a1b2c3"), job("Complete", "spicedb-migration-1a1b2c3")
+    newer["metadata"]["creationTimestamp"] = "2030-01-01T11:30:00Z"
+    found = status(cluster_of(**{**_NOTHING, "deployments": [deployment()], "jobs": [newer, older]}), "spicedb")
+    assert found.migration is not None
+    assert (found.migration.job, found.migration.log) == ("spicedb-migration-1a1b2c3", ())
+
+
+def test_table() -> None:
+    other = deployment(ready=1)
+    other["metadata"] = {**other["metadata"], "name": "other"}
+    found = statuses(cluster_of(deployments=[deployment(), other], jobs=[job("Failed")]), everywhere=True)
+    assert [(each.name, each.state, each.healthy) for each in found] == [
+        ("other", "roll-out progressing", False),
+        ("spicedb", "migration failed", False),
+    ]
+    lines = str(table(found)).splitlines()
+    assert lines[0].split() == ["NAMESPACE", "NAME", "VERSION", "ENGINE", "READY", "STATE", "APPLIED", "BY"]
+    assert lines[2].startswith("authz      spicedb  v1.56.0  postgres  2/2    migration failed")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--all-namespaces", "spicedb"],
+        ["--watch", "--wait"],
+        ["--datastore"],
+        ["--file", "a.yaml"],
+        ["--watch", "--output=json"],
+        ["--wait=-1"],
+    ],
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["status", *arguments])
+    assert caught.value.code == 2
+
+
+def test_ages() -> None:
+    now = datetime.now(timezone.utc)
+    for seconds, text in ((3, "3s"), (200, "3m"), (8000, "2h"), (200_000, "2d")):
+        assert age((now - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")) == text
+
+
+def test_other_commands_load_no_client() -> None:
+    code = (
+        "import sys; from cdk8s_spicedb.cli import main\n"
+        "main(['plan', '--engine=postgres', '--from=v1.52.0'])\n"
+        "assert not {'lightkube', 'httpx2', 'rich'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
