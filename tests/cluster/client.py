@@ -128,7 +128,7 @@ class Load:
 
     def succeeded(self) -> bool:
         """Whether there were enough checks. Raises an error if one of them failed."""
-        assert self.failures == [], self.title
+        assert self.failures == [], f"{self.title}: {self.failures[:3]}"
         return self.checks > 50
 
     def _check_until_stopped(self) -> None:

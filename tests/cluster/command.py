@@ -64,8 +64,10 @@ class Command:
     def running(self, command: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Starts a command. Kills it at the end of the context if it still runs."""
         pipe = subprocess.PIPE
+        line = self._line(command, arguments)
+        # In a group of its own, so that a test can kill Helm too.
         with subprocess.Popen(
-            self._line(command, arguments), stdout=pipe, stderr=subprocess.STDOUT, text=True
+            line, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
         ) as process:
             try:
                 yield process

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ..live.check import CheckReport
-    from ..live.finding import Finding
+    from ..live.finding import Finding, Level
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
@@ -65,12 +65,13 @@ def _print(report: CheckReport) -> None:
         out.print(line, soft_wrap=True)
 
 
-def lines(report: CheckReport) -> Iterator[Text]:
-    """A line for each finding, one for its fix, and one with the numbers of findings."""
+def lines(report: CheckReport, *, but: Level | None = None) -> Iterator[Text]:
+    """A line for each finding, one for its fix, and one with the numbers of findings. Leaves out one level."""
     from rich.text import Text
 
-    width = max(len(finding.subject) for finding in report.findings)
-    for finding in report.findings:
+    shown = [finding for finding in report.findings if finding.level is not but]
+    width = max((len(finding.subject) for finding in shown), default=0)
+    for finding in shown:
         level = finding.level.value
         yield Text.assemble((f"{level:9}", _STYLES[level]), f"{finding.subject:{width}}  {_one_line(finding.text)}")
         if finding.fix:

@@ -98,38 +98,42 @@ def _confirm(
     running: Running,
     display: Display,
 ) -> bool:
+    from ..live.diff import diff
+    from ..live.upgrade import props_at
     from .progress import ask
 
     with display.paused():
         if not options.no_check and not _check(options, cluster, props, record, display):
             return False
-        display.line(_intention(record, running, options))
+        display.line(_intention(record, running))
+        for sentence in diff(cluster, props_at(props, record.plan, record.step(record.next_step or 1))).meaning:
+            display.line(f"  {sentence}")
         return options.yes or ask("Go on?")
 
 
-def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, record: Record, display: Display) -> bool:
-    """Runs the check, shows what it found, and returns whether the upgrade can go on."""
+def _check(
+    options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, record: Record, display: Display
+) -> bool:
+    """Runs the check, shows what is not ok, and returns whether the upgrade can go on."""
     from ..live.check import check
-    from ..live.upgrade import props_at
+    from ..live.finding import Level
     from .check import lines
 
-    images = [props_at(props, record.plan, step).full_image for step in record.plan.steps]
     report = check(
         cluster,
         props,
         database=not options.no_database,
         database_image=options.database_image,
         pull_images=not options.no_pull,
-        images=images,
     )
-    for line in lines(report):
+    for line in lines(report, but=Level.OK):
         display.line(line)
     if not report.ok:
         display.error("Nothing was changed. Fix the failures, then run the same command again.")
     return report.ok
 
 
-def _intention(record: Record, running: Running, options: argparse.Namespace) -> str:
+def _intention(record: Record, running: Running) -> str:
     plan, done = record.plan, record.sound[-1].step
     text = f"{running.name} in {running.namespace}: SpiceDB {plan.current} to {plan.target}"
     steps = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
