@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import attrs
@@ -100,7 +101,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     def write_again(_: object, settings: SpiceDBProps, __: object) -> None:
         made.call(f"schema in {settings.server.schema_mode}")
 
-    for module in (upgrade, rollback):
+    for module in (import_module("cdk8s_spicedb.live.upgrade"), rollback):
         monkeypatch.setattr(module, "deliverer_of", program)
         monkeypatch.setattr(module, "write_schema_again", write_again)
     made.deploy(props(OLD))
@@ -114,7 +115,7 @@ def wanted(mode: Any = MODES[-1], **fields: Any) -> SpiceDBProps:
 
 
 def run(cluster: Cluster, settings: SpiceDBProps, options: UpgradeOptions = QUICK, **more: Any) -> Record | None:
-    return upgrade.upgrade(cluster.store.cluster(), settings, options=options, **more)
+    return upgrade(cluster.store.cluster(), settings, options=options, **more)
 
 
 def record_of(cluster: Cluster) -> Record:
@@ -280,7 +281,7 @@ def test_release_of_another_delivery_or_without_version_is_refused(cluster: Clus
 
 def test_nothing_to_upgrade_is_an_error() -> None:
     with pytest.raises(SpiceDBError, match="there is no Deployment spicedb in the namespace authz"):
-        upgrade.upgrade(Store().cluster(), props(NEW))
+        upgrade(Store().cluster(), props(NEW))
 
 
 # ---------------------------------------------------------------- observing

@@ -23,6 +23,7 @@ class Finding:
     """One line of a check."""
 
     level: Level
+    """How serious it is."""
     subject: str
     """What was checked, such as ``Secret spicedb``."""
     text: str

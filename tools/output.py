@@ -1,0 +1,97 @@
+"""Generates ``docs/reference/output.md``, the JSON that commands on a cluster print: ``make reference``"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from cdk8s_spicedb import live
+from cdk8s_spicedb.files.schema import field_texts
+
+from .reference import in_cell
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "output.md"
+COMMANDS = {
+    "status": (live.Status, "With `--output json`, `status` prints one object, or a list of `Summary` without a name."),
+    "check": (live.CheckReport, "The exit code is 1 if a finding is a `failure`."),
+    "diff": (live.Diff, ""),
+    "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
+    "rollback": (live.Return, ""),
+}
+_OPENING = """\
+# Output of the commands on a cluster
+
+With `--output json`, the commands on a cluster print one JSON object. This page lists its fields. Fields may be added
+in later versions; they are not renamed or removed without a new major version.
+
+`make reference` generates this page from the docstrings.
+"""
+_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+
+
+def page() -> str:
+    """The page, Markdown."""
+    return "\n".join([_OPENING, *_commands(), *(line for kind in _classes() for line in _section(kind))])
+
+
+def _commands() -> Iterator[str]:
+    yield "| Command | Object |\n| --- | --- |"
+    for command, (kind, note) in COMMANDS.items():
+        yield f"| `{command}` | [{kind.__name__}](#{kind.__name__.lower()}). {note}".rstrip() + " |"
+    yield ""
+
+
+def _classes() -> list[Any]:
+    """The classes of all objects, each before the ones inside it."""
+    found: list[Any] = []
+    waiting: list[Any] = [*(kind for kind, _ in COMMANDS.values()), live.Summary]
+    while waiting:
+        kind = waiting.pop(0)
+        if kind not in found:
+            found.append(kind)
+            waiting += [inner for hint in typing.get_type_hints(kind).values() for inner in _inner(hint)]
+    return found
+
+
+def _inner(hint: Any) -> Iterator[Any]:
+    if attrs.has(hint) if isinstance(hint, type) else False:
+        yield hint
+    for argument in typing.get_args(hint):
+        yield from _inner(argument)
+
+
+def _section(kind: Any) -> Iterator[str]:
+    texts, hints = field_texts(kind), typing.get_type_hints(kind)
+    yield f"## {kind.__name__}\n"
+    yield f"{in_cell((kind.__doc__ or '').split(chr(10) * 2)[0])}\n"
+    yield "| Field | Type | Meaning |\n| --- | --- | --- |"
+    for field in attrs.fields(kind):
+        yield f"| `{field.name}` | {_type(hints[field.name])} | {in_cell(texts[field.name])} |"
+    yield ""
+
+
+def _type(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type(each) for each in arguments)
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Sequence, list, tuple):
+        return f"list of {_type(arguments[0])}"
+    if origin in (Mapping, dict):
+        return "object"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return " or ".join(f"`{member.value}`" for member in hint)
+    if isinstance(hint, type) and attrs.has(hint):
+        return f"[{hint.__name__}](#{hint.__name__.lower()})"
+    return _NAMES.get(hint, "any")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
