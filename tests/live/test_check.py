@@ -115,3 +115,11 @@ def test_the_command_prints_the_report(
     assert set(report) == {"findings", "plan"}
     failures = [finding for finding in report["findings"] if finding["level"] == "failure"]
     assert [finding["subject"] for finding in failures] == ["Secret spicedb"]
+
+
+def test_without_the_right_to_see_what_runs_the_rest_is_checked() -> None:
+    cluster = api(denied={("get", "deployments")})
+    cluster.add("services", "spicedb")
+    report = check(cluster.cluster(), props(), database=False)
+    assert [finding.subject for finding in report.findings if finding.level is Level.WARNING] == ["Plan"]
+    assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from importlib import import_module
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import httpx2
 from attrs import frozen
@@ -18,6 +14,7 @@ from ..upgrades.plan import UpgradePlan
 from .checks.images import image_findings
 from .checks.namespace import namespace_finding
 from .checks.objects import object_findings
+from .checks.parallel import parallel
 from .checks.plan import Planned, planned, step_images
 from .checks.pods import pod_findings
 from .checks.quota import quota_findings
@@ -68,13 +65,19 @@ def check(
     namespace = namespace_finding(cluster)
     if namespace.level is Level.FAILURE:
         return CheckReport(findings=(namespace,), plan=None)
-    servers = find_servers(cluster, props.name)
-    upgrade = planned(cluster, props, servers.running if servers else None)
+    try:
+        servers = find_servers(cluster, props.name)
+        upgrade = planned(cluster, props, servers.running if servers else None)
+    except ClusterError as error:
+        servers, upgrade = None, Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
     groups = _groups(cluster, props, manifests, servers, upgrade)
-    groups["Images"] = lambda: _images(cluster, props, manifests, upgrade, images, pull=pull_images)
-    groups["Database"] = lambda: _database(cluster, props, upgrade, servers, database_image, ask=database)
-    with ThreadPoolExecutor(len(groups)) as pool:
-        found = list(pool.map(lambda group: list(_guarded(*group)), groups.items()))
+    found = _side_by_side(groups)
+    # Their pods count in quotas, so they start after these are read.
+    pods: dict[str, _Group] = {
+        "Images": lambda: _images(cluster, props, manifests, upgrade, images, pull=pull_images),
+        "Database": lambda: _database(cluster, props, upgrade, servers, database_image, ask=database),
+    }
+    found += _side_by_side(pods)
     findings = [namespace, *found[0], *upgrade.findings, *(finding for each in found[1:] for finding in each)]
     return CheckReport(findings=tuple(findings), plan=upgrade.plan)
 
@@ -84,14 +87,21 @@ def _groups(
 ) -> dict[str, _Group]:
     """The groups of findings, by the subject of what is not allowed to be asked."""
     template, count = (servers.running.template, servers.count) if servers else (None, 0)
-    return {
+    groups: dict[str, _Group] = {
         "Servers": lambda: server_findings(cluster, props, servers, resumes=upgrade.interrupted),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
         "Rights": lambda: right_findings(cluster, props.delivery, manifests),
-        "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=servers is None),
+        "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),
         "Pods": lambda: pod_findings(cluster, manifests),
-        "ResourceQuotas": lambda: quota_findings(cluster, props, manifests, template, count),
     }
+    if upgrade.known:
+        groups["ResourceQuotas"] = lambda: quota_findings(cluster, props, manifests, template, count)
+    return groups
+
+
+def _side_by_side(groups: Mapping[str, _Group]) -> list[list[Finding]]:
+    """The findings of each group, in the order of the groups."""
+    return parallel(lambda group: list(_guarded(*group)), groups.items())
 
 
 def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
@@ -99,9 +109,14 @@ def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
     try:
         yield from group()
     except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
-        yield Finding.warning(subject, f"not checked in full: {error}", "get the right in the message")
+        yield _forbidden(subject, error)
+
+
+def _forbidden(subject: str, error: ClusterError) -> Finding:
+    """The finding for a request that is not allowed. Raises any other error."""
+    if error.status != httpx2.codes.FORBIDDEN:
+        raise error
+    return Finding.warning(subject, f"not checked in full: {error}", "get the right in the message")
 
 
 def _images(
@@ -133,11 +148,7 @@ def _database(
     if not ask or not props.datastore.migrates:
         yield Finding.ok("Database", "not asked")
         return
-    module: Any = None
-    with suppress(ModuleNotFoundError):
-        module = import_module(f"{__package__}.database")
-    if not hasattr(module, "check_database"):
-        yield Finding.ok("Database", "not asked")
-        return
+    from .database import check_database
+
     count = servers.count if servers else 0
-    yield from module.check_database(cluster, props, running_servers=count, steps=upgrade.steps, image=image).findings
+    yield from check_database(cluster, props, running_servers=count, steps=upgrade.steps, image=image).findings

@@ -27,7 +27,7 @@ _PLURALS = {
         "Service": "services",
         "ServiceAccount": "serviceaccounts",
     },
-    "apps/v1": {"Deployment": "deployments"},
+    "apps/v1": {"Deployment": "deployments", "ReplicaSet": "replicasets"},
     "batch/v1": {"Job": "jobs"},
     "coordination.k8s.io/v1": {"Lease": "leases"},
     "discovery.k8s.io/v1": {"EndpointSlice": "endpointslices"},

@@ -79,6 +79,11 @@ def test_what_could_not_be_tried_is_a_warning(status: int, message: str) -> None
     assert {finding.level for finding in objects(refusing("Role", status, message))} == {Level.WARNING}
 
 
+def test_a_role_that_is_not_there_yet_can_be_bound_later() -> None:
+    (finding,) = objects(refusing("RoleBinding", 404, 'roles "spicedb" not found'))
+    assert finding.level is Level.OK
+
+
 def test_helm_does_not_install_over_objects_of_others() -> None:
     cluster = api()
     cluster.add("services", "spicedb")

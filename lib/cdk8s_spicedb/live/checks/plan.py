@@ -29,6 +29,10 @@ class Planned:
     """Number of steps that are done."""
     interrupted: bool = False
     """Whether a step has begun, and is not done."""
+    known: bool = True
+    """Whether it is known what runs: you may have no right to ask."""
+    installs: bool = False
+    """Whether nothing runs yet."""
 
     @property
     def steps(self) -> Sequence[UpgradeStep]:
@@ -39,7 +43,8 @@ class Planned:
 def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> Planned:
     """The plan that `upgrade` follows: of the upgrade that is under way, or a new one."""
     if running is None:
-        return Planned(findings=(Finding.ok(_SUBJECT, f"install {props.version}: nothing runs yet"),), plan=None)
+        finding = Finding.ok(_SUBJECT, f"install {props.version}: nothing runs yet")
+        return Planned(findings=(finding,), plan=None, installs=True)
     problem = _not_planned(props, running)
     if problem:
         return Planned(findings=(problem,), plan=None)

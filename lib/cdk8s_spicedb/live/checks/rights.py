@@ -16,6 +16,7 @@ from ..cluster import (
     JOB,
     LEASE,
     POD,
+    REPLICA_SET,
     SECRET,
     Cluster,
     Kind,
@@ -53,14 +54,17 @@ def _to_apply(delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Nee
         is_hook = any(name in manifest["metadata"].get("annotations", {}) for name in _HOOKS)
         if applies and (is_hook or kind == JOB):
             yield Need(kind, ("delete",))
-        if kind == JOB and delivery is Delivery.HELM:
-            yield Need(kind, ("watch",))  # Helm waits for hooks.
+        if delivery is Delivery.HELM:
+            yield Need(kind, ("watch",))  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
     if delivery is Delivery.HELM:
+        yield Need(REPLICA_SET, ("watch",))
+        yield Need(POD, ("watch",))
         yield Need(SECRET, ("get", "list", "create", "update", "delete"))  # Helm keeps its releases in Secrets.
 
 
 def _to_upgrade() -> Iterator[Need]:
     yield Need(DEPLOYMENT, ("get", "list"))
+    yield Need(REPLICA_SET, ("get", "list"))  # Helm and kubectl find the new servers by it.
     yield Need(POD, ("get", "list"))
     yield Need(POD, ("get",), "log")
     yield Need(EVENT, ("list",))
