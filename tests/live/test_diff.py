@@ -5,26 +5,30 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import attrs
-import httpx2
 import pytest
+import yaml
 
 from cdk8s_spicedb import Delivery, Memory, MigrationProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.diff import lines
 from cdk8s_spicedb.errors import SpiceDBError
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff, compare, differences
-from cdk8s_spicedb.live.diff import Diff, _removed
-from cdk8s_spicedb.live.drift import _added
+from cdk8s_spicedb.live.diff import Diff, _removed, diff
+from cdk8s_spicedb.live.drift import _added, find_drift
 from cdk8s_spicedb.live.meaning import Change as Meant
 from cdk8s_spicedb.live.meaning import meaning
-from cdk8s_spicedb.live.running import Running, describe
+from cdk8s_spicedb.live.released import KINDS, is_hook
+from cdk8s_spicedb.live.running import Applier, Running, describe
 from cdk8s_spicedb.live.storage import HelmRelease, deployed, stored_manifests
 from cdk8s_spicedb.manifests import release_manifests
 
-Object = dict[str, Any]
+from .fake import Object, cluster_of, plural_of
+
 PROPS = SpiceDBProps(version="v1.52.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 
 
@@ -185,20 +189,13 @@ def test_manifests_in_helms_secret(compressed: bool) -> None:
     text = json.dumps({"manifest": "---\n# Source: a\nkind: Service\n---\n---\nkind: Role\n"}).encode()
     content = base64.b64encode(gzip.compress(text) if compressed else text)
     data = {"release": base64.b64encode(content).decode()}
-    assert [each["kind"] for each in stored_manifests(_secret(data), _release(1, "deployed"))] == ["Service", "Role"]
+    assert [each["kind"] for each in stored_manifests(_secrets(data), _release(1, "deployed"))] == ["Service", "Role"]
     with pytest.raises(SpiceDBError, match="cannot read the manifests in Helm's Secret v1"):
-        stored_manifests(_secret({"release": "YWJj"}), _release(1, "deployed"))
+        stored_manifests(_secrets({"release": "YWJj"}), _release(1, "deployed"))
 
 
-def _secret(data: Object) -> Cluster:
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        if request.url.path == "/api/v1":
-            kinds = [{"kind": "Secret", "name": "secrets", "namespaced": True}]
-            return httpx2.Response(200, json={"resources": kinds})
-        return httpx2.Response(200, json={"data": data})
-
-    client = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="https://cluster")
-    return Cluster(client, "authz")
+def _secrets(data: Object) -> Cluster:
+    return cluster_of(secrets=[{"metadata": {"name": "v1"}, "data": data}])
 
 
 # ---------------------------------------------------------------- meaning
@@ -241,6 +238,32 @@ def test_a_change_of_settings() -> None:
     assert "has nothing to do" in text
 
 
+def test_a_release_without_migration() -> None:
+    off = MigrationProps(enabled=False)
+    assert "Migrate the datastore yourself before you install it." in sentences(None, props(migration=off))
+    assert "Before you apply this, you must migrate the datastore from" in sentences(
+        props(migration=off), props("v1.56.0", migration=off)
+    )
+    target = MigrationProps(target_migration="add-schema-tables")
+    assert "migrates the datastore to add-schema-tables" in sentences(None, props("v1.56.0", migration=target))
+
+
+def test_an_unknown_release() -> None:
+    assert "v1.99.0 is an unknown release" in sentences(props(), props("v1.99.0"))
+    digest = f"ghcr.io/authzed/spicedb@sha256:{'0' * 64}"
+    unknown = deployment_of(props(image=digest))
+    del unknown["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"]
+    meant = Meant(running=describe(unknown), props=props(), objects=(), deletes=(), leaves=(), foreign=(), unknown="")
+    assert "The release that runs is unknown" in " ".join(meaning(meant))
+
+
+def test_a_single_server() -> None:
+    one = ServerProps(replicas=1)
+    text = sentences(props(server=one), props("v1.56.0", server=one))
+    assert "The server is replaced in a rolling update" in text
+    assert "clients reconnect to the new one" in text
+
+
 def test_nothing_changes() -> None:
     assert sentences(props(), props()).startswith("No server restarts.")
 
@@ -270,6 +293,131 @@ def test_objects_that_go_or_stay() -> None:
     assert "Role b stays in the cluster" in text
     assert "The Helm release also has Service c" in text
     assert "It is unknown what is removed: why." in text
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def applied(wanted: SpiceDBProps, **annotations: str) -> dict[str, list[Object]]:
+    """The objects of a release as they are after it was applied, by plural name. Other kinds have none."""
+    found: dict[str, list[Object]] = {plural_of(kind.kind): [] for kind in KINDS}
+    for each in release_manifests(wanted):
+        if not is_hook(each):
+            each["metadata"]["annotations"] = {**each["metadata"].get("annotations", {}), **annotations}
+            each["metadata"]["namespace"] = "authz"
+            found.setdefault(plural_of(each["kind"]), []).append(each)
+    return {"secrets": [], "jobs": [], **found}
+
+
+def helm_secret(*manifests: Object) -> Object:
+    """The Secret in which Helm keeps a revision with these objects."""
+    content = json.dumps({"manifest": yaml.safe_dump_all(manifests)}).encode()
+    data = base64.b64encode(base64.b64encode(gzip.compress(content))).decode()
+    labels = {"version": "1", "status": "deployed"}
+    return {"metadata": {"name": "v1", "labels": labels, "creationTimestamp": ""}, "data": {"release": data}}
+
+
+_BY_HELM = {"meta.helm.sh/release-name": "release"}
+_RICH = ServerProps(env={"A": "1"}, pod_annotations={"team": "a"})
+
+
+def _changed(found: Diff) -> dict[str, str]:
+    return {f"{each.kind} {each.name}": each.change.value for each in found.objects if each.change.value != "unchanged"}
+
+
+def test_diff_of_an_install() -> None:
+    empty: dict[str, list[Object]] = {plural: [] for plural in applied(props())}
+    found = diff(cluster_of(**empty), props())
+    assert {each.change for each in found.objects} == {Change.CREATED}
+
+
+def test_diff_of_a_helm_release() -> None:
+    before, after = props(server=_RICH), props(server=ServerProps(dispatch_enabled=False))
+    objects = applied(before, **_BY_HELM)
+    stored = [each for each in release_manifests(before) if not is_hook(each)]
+    other = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}}
+    objects["secrets"] = [helm_secret(*stored, other)]
+    assert _changed(diff(cluster_of(**objects), before)) == {}
+    found = diff(cluster_of(**objects), after)
+    assert _changed(found) == {
+        "Deployment spicedb": "changed",
+        "Role spicedb": "deleted",
+        "RoleBinding spicedb": "deleted",
+    }
+    (deployment,) = [each for each in found.objects if each.kind == "Deployment"]
+    fields = {field.path: (field.before, field.after) for field in deployment.fields}
+    assert fields["spec.template.metadata.annotations.team"] == ("a", None)
+    assert fields["spec.template.spec.containers[spicedb].env[A].value"] == ("1", None)
+    text = " ".join(found.meaning)
+    assert "Helm deletes Role spicedb, RoleBinding spicedb." in text
+    assert "The Helm release also has Service other" in text
+    del objects["secrets"]
+    text = " ".join(diff(cluster_of(**objects), after).meaning)
+    assert "It is unknown what is removed: secrets is forbidden" in text
+
+
+def test_diff_of_objects_that_kubectl_applied() -> None:
+    before = props(server=_RICH, delivery=Delivery.KUBECTL)
+    objects = applied(before)
+    for found_objects in objects.values():
+        for each in found_objects:
+            last = json.dumps(each)
+            each["metadata"]["annotations"] = {
+                **each["metadata"]["annotations"],
+                "kubectl.kubernetes.io/last-applied-configuration": last,
+            }
+    assert _changed(diff(cluster_of(**objects), before)) == {}
+    drift = find_drift(cluster_of(**objects), running(before, other="a"))
+    assert (drift.known, drift.objects) == (True, ())
+    after = props(server=ServerProps(dispatch_enabled=False), delivery=Delivery.KUBECTL)
+    found = diff(cluster_of(**objects), after)
+    assert _changed(found) == {"Deployment spicedb": "changed"}
+    assert any(each.startswith("Role spicedb, RoleBinding spicedb stay in the cluster") for each in found.meaning)
+
+
+def test_refused_objects() -> None:
+    objects = applied(props(), **_BY_HELM)
+    del objects["services"]
+    with pytest.raises(SpiceDBError, match="Kubernetes would refuse the Service spicedb: services is forbidden"):
+        diff(cluster_of(**objects), props())
+
+
+def test_drift_of_a_helm_release() -> None:
+    objects = applied(props(), **_BY_HELM)
+    stored = [each for each in release_manifests(props()) if not is_hook(each)]
+    objects["secrets"] = [helm_secret(*stored)]
+    objects["deployments"][0]["spec"]["replicas"] = 5
+    objects["roles"].clear()
+    drift = find_drift(cluster_of(**objects), running(props()))
+    assert {each.kind: each.change.value for each in drift.objects} == {"Deployment": "changed", "Role": "deleted"}
+    ((field,),) = [each.fields for each in drift.objects if each.kind == "Deployment"]
+    assert (field.path, field.before, field.after) == ("spec.replicas", 2, 5)
+    services = objects.pop("services")
+    assert "needs the right to get and patch" in find_drift(cluster_of(**objects), running(props())).reason
+    objects.update(services=services, secrets=[])
+    assert "no Secret of Helm's release" in find_drift(cluster_of(**objects), running(props())).reason
+
+
+def test_drift_of_other_programs_is_unknown() -> None:
+    objects = applied(props())
+    assert "server-side apply keeps no copy" in find_drift(cluster_of(**objects), running(props(), other="a")).reason
+    operated = attrs.evolve(running(props()), applier=Applier.OPERATOR)
+    assert "the operator corrects its own objects" in find_drift(cluster_of(**objects), operated).reason
+
+
+def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "spicedb.yaml"
+    file.write_text("version: v1.52.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n")
+    objects = applied(props(), **_BY_HELM)
+    objects["secrets"] = [helm_secret()]
+    monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda _: cluster_of(**objects))
+    assert main(["diff", "-f", str(file), "--exit-code"]) == 0
+    assert capsys.readouterr().out.startswith("No changes: all ")
+    objects["deployments"][0]["spec"]["replicas"] = 5
+    assert main(["diff", "-f", str(file)]) == 0
+    assert "- spec.replicas: 5\n+ spec.replicas: 2\n" in capsys.readouterr().out
+    assert main(["diff", "-f", str(file), "--exit-code", "--output=json"]) == 3
+    assert json.loads(capsys.readouterr().out)["name"] == "spicedb"
 
 
 # ---------------------------------------------------------------- text

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import httpx2
+import attrs
 import pytest
+import trustme
 
 from cdk8s_spicedb import TLS, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.status_text import age, details, line, table
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.certificates import certificate_keys
-from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.certificates import certificate_keys, find_certificates
+from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff
+from cdk8s_spicedb.live.drift import Drift
 from cdk8s_spicedb.live.events import warnings_of
-from cdk8s_spicedb.live.migration import MigrationState, migration_state
+from cdk8s_spicedb.live.migration import MigrationState, find_migration, migration_state
 from cdk8s_spicedb.live.pods import pod_of
+from cdk8s_spicedb.live.record import Record
 from cdk8s_spicedb.live.redact import redacted, shown
 from cdk8s_spicedb.live.rollout import RolloutState, rollout_of
-from cdk8s_spicedb.live.status import Status, status, statuses
+from cdk8s_spicedb.live.running import describe
+from cdk8s_spicedb.live.status import Status, _upgrade, status, statuses
+from cdk8s_spicedb.live.waiting import unsafe, wait_until_safe
 from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.upgrades.planner import plan_upgrade
 
-Object = dict[str, Any]
+from .fake import Object, cluster_of
+
 _NOW = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
 _CREATED = "2030-01-01T11:00:00Z"
 PROPS = SpiceDBProps(
@@ -210,35 +220,6 @@ def test_values_of_fields_that_may_be_secret_are_hidden() -> None:
 # ---------------------------------------------------------------- the whole
 
 
-_PLURALS = {
-    "/api/v1": {"Pod": "pods", "Event": "events", "ConfigMap": "configmaps", "Secret": "secrets"},
-    "/apis/apps/v1": {"Deployment": "deployments"},
-    "/apis/batch/v1": {"Job": "jobs"},
-}
-
-
-def cluster_of(**objects: list[Object]) -> Cluster:
-    """A cluster with these objects by plural name. It has no rights to other kinds."""
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        path = request.url.path
-        if path in _PLURALS:
-            kinds = [{"kind": kind, "name": name, "namespaced": True} for kind, name in _PLURALS[path].items()]
-            return httpx2.Response(200, json={"resources": kinds})
-        if path.endswith("/log"):
-            return httpx2.Response(200, text="first\nlast password=abc\n")
-        plural, _, name = path.rpartition("/authz/" if "/authz/" in path else "/")[2].partition("/")
-        if plural not in objects:
-            return httpx2.Response(403, json={"message": f"{plural} is forbidden"})
-        found = [each for each in objects[plural] if name in ("", each["metadata"]["name"])]
-        if not name:
-            return httpx2.Response(200, json={"items": found})
-        return httpx2.Response(200, json=found[0]) if found else httpx2.Response(404, json={"message": "not found"})
-
-    client = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="https://cluster")
-    return Cluster(client, "authz")
-
-
 def _secret(revision: int, state: str, created: str = _CREATED) -> Object:
     labels = {"version": str(revision), "status": state}
     return {"metadata": {"name": f"v{revision}", "labels": labels, "creationTimestamp": created}}
@@ -306,6 +287,39 @@ def test_missing_rights_are_named() -> None:
     assert "secrets is forbidden" in _text(found)
 
 
+def test_drift_and_warnings_in_text() -> None:
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    events = [{**_event("spicedb", f"{number} is wrong", count=number), "lastTimestamp": now} for number in range(1, 8)]
+    objects = {**_NOTHING, "deployments": [deployment()], "events": events, "pods": [pod(ready=False)]}
+    found = status(cluster_of(**objects), "spicedb")
+    fields = (FieldDiff(path="spec.replicas", before=None, after=3),)
+    objects_changed = (ObjectDiff(kind="Deployment", name="spicedb", change=Change.CHANGED, fields=fields),)
+    text = _text(attrs.evolve(found, drift=Drift(known=True, objects=objects_changed), revision="a", upgrade="b"))
+    assert "Deployment spicedb changed since the release" in text
+    assert "spec.replicas: (not set) -> 3" in text
+    assert "and 2 more in the last hour" in text
+    assert "Pod spicedb: R: 7 is wrong (7 times)" in text
+    assert "at revision a" in text
+    assert "none: the objects are as released" in _text(attrs.evolve(found, drift=Drift(known=True)))
+    one = line(attrs.evolve(found, upgrade="step 1"))
+    assert "spicedb-5d9f7c8b6d-bcdfg: " not in one
+    assert one.endswith("; step 1")
+
+
+def test_migration_that_does_not_start() -> None:
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "spicedb" not found'}
+    migrating = pod("spicedb-migration-bcdfg", containerStatuses=[{"state": {"waiting": waiting}}])
+    message = "0/1 nodes are available"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    migrating["status"]["conditions"].append(condition)
+    found = find_migration(cluster_of(jobs=[job(None)], pods=[migrating]), "spicedb")
+    assert found.reason == (f'CreateContainerConfigError: secret "spicedb" not found; Unschedulable: {message}')
+    terminated = {"reason": "Error", "exitCode": 1, "message": "password=abc"}
+    migrating = pod("spicedb-migration-bcdfg", containerStatuses=[{"state": {"terminated": terminated}}])
+    found = find_migration(cluster_of(jobs=[job(None)], pods=[migrating]), "spicedb")
+    assert found.reason == "Error (exit code 1): password=(hidden)"
+
+
 def test_newest_migration_of_several() -> None:
     older, newer = job("Failed", "spicedb-migration-0a1b2c3"), job("Complete", "spicedb-migration-1a1b2c3")
     newer["metadata"]["creationTimestamp"] = "2030-01-01T11:30:00Z"
@@ -325,6 +339,134 @@ def test_table() -> None:
     lines = str(table(found)).splitlines()
     assert lines[0].split() == ["NAMESPACE", "NAME", "VERSION", "ENGINE", "READY", "STATE", "APPLIED", "BY"]
     assert lines[2].startswith("authz      spicedb  v1.56.0  postgres  2/2    migration failed")
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes the command use a cluster with some objects."""
+
+    def connect(**objects: list[Object]) -> None:
+        cluster = cluster_of(**{**_NOTHING, **objects})
+        monkeypatch.setattr("cdk8s_spicedb.cli.status.connect", lambda _: cluster)
+
+    return connect
+
+
+def test_command(connected: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    connected(deployments=[deployment()], pods=[pod()])
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.startswith("spicedb in namespace authz: healthy\n")
+    assert main(["status", "spicedb", "--output=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rollout"]["state"], found["migration"]["state"], found["applier"]) == ("done", "none", "helm")
+    connected(deployments=[deployment(ready=1)])
+    assert main(["status"]) == 1
+    assert "1 of 2 servers are ready" in capsys.readouterr().out
+
+
+def test_command_lists_several(connected: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    other = deployment()
+    other["metadata"] = {**other["metadata"], "name": "other"}
+    connected(deployments=[deployment(), other])
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("authz      other")
+    assert main(["status", "-A", "--output=json"]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["other", "spicedb"]
+    assert main(["status", "--wait"]) == 1
+    assert "name one of these SpiceDBs: other, spicedb" in capsys.readouterr().err
+    connected(deployments=[])
+    assert main(["status"]) == 1
+    assert "there is no SpiceDB in the namespace authz" in capsys.readouterr().err
+    assert main(["status", "-A"]) == 1
+    assert "in any namespace" in capsys.readouterr().err
+
+
+def test_command_waits(connected: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    server = pod(podIP="10.0.0.1")
+    endpoints = {"metadata": {"name": "a"}, "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]}
+    connected(deployments=[deployment()], pods=[server], endpointslices=[endpoints])
+    assert main(["status", "--wait=1"]) == 0
+    connected(deployments=[deployment(ready=1)])
+    assert main(["status", "--wait=0"]) == 1
+    captured = capsys.readouterr()
+    assert "not safe yet: 1 of 2 new servers ready" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("objects", "reason", "is_final"),
+    [
+        ({"jobs": [job(None)]}, "the migration spicedb-migration runs: last password=(hidden)", False),
+        ({"deployments": []}, "there is no Deployment spicedb", False),
+        ({"deployments": [], "jobs": [job("Failed")]}, "there is no Deployment spicedb", True),
+        (
+            {"deployments": [deployment(ReplicaFailure={"message": "exceeded quota"})]},
+            "the roll-out is stuck: exceeded quota",
+            True,
+        ),
+        (
+            {"deployments": [deployment(ready=1)], "jobs": [job("Failed", reason="A", message="b")]},
+            "1 of 2 new servers ready; the migration failed: A: b",
+            True,
+        ),
+        ({}, "the Service spicedb has 0 of 1 servers", False),
+    ],
+)
+def test_what_makes_a_change_unsafe(objects: dict[str, list[Object]], reason: str, is_final: bool) -> None:
+    usual = {**_NOTHING, "deployments": [deployment()], "pods": [pod(podIP="10.0.0.1")], "endpointslices": []}
+    assert unsafe(cluster_of(**{**usual, **objects}), "spicedb") == (reason, is_final)
+
+
+def test_waiting_tells_each_reason_once() -> None:
+    cluster, reasons = cluster_of(**{**_NOTHING, "jobs": [job(None)], "deployments": []}), list[str]()
+    assert wait_until_safe(cluster, "spicedb", 0.6, reasons.append) == "the migration spicedb-migration runs"
+    assert reasons == ["the migration spicedb-migration runs"]
+
+
+def test_certificates() -> None:
+    authority = trustme.CA()
+    data = {"tls.crt": authority.cert_pem.bytes(), "tls.key": b"not read", "ca.crt": b"no certificate"}
+    secret = {"metadata": {"name": "tls"}, "data": {key: base64.b64encode(each).decode() for key, each in data.items()}}
+    template = {"spec": {"volumes": [{"secret": {"secretName": "tls"}}, {"secret": {"secretName": "gone"}}]}}
+    found = find_certificates(cluster_of(secrets=[secret]), template)
+    assert [(each.secret, each.key, each.reason) for each in found] == [
+        ("tls", "ca.crt", "it is no certificate in PEM format"),
+        ("tls", "tls.crt", ""),
+        ("gone", "ca.crt", "there is no such Secret"),
+        ("gone", "tls.crt", "there is no such Secret"),
+    ]
+    assert (found[1].days or 0) > 365
+    assert [each.reason for each in find_certificates(cluster_of(), template)] == ["secrets is forbidden"] * 4
+    objects = {**_NOTHING, "deployments": [deployment()], "secrets": [_ended(authority)]}
+    ended = status(cluster_of(**objects), "spicedb", certificates=True)
+    assert ended.problems == ("the certificate tls.crt in the Secret tls has ended",)
+    assert "tls/tls.crt: ends 2020-01-01T00:00:00Z" in _text(ended)
+
+
+def _ended(authority: trustme.CA) -> Object:
+    leaf = authority.issue_cert("spicedb", not_after=datetime(2020, 1, 1), not_before=datetime(2019, 1, 1))
+    content = base64.b64encode(leaf.cert_chain_pems[0].bytes()).decode()
+    labels = {"version": "1", "status": "deployed"}
+    return {
+        "metadata": {"name": "tls", "labels": labels, "creationTimestamp": _CREATED},
+        "data": {"tls.crt": content},
+    }
+
+
+def test_an_upgrade_that_is_under_way() -> None:
+    plan = plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0", schema_mode="read-legacy-write-both")
+    running = describe(deployment())
+    record = Record.start(plan, running, "1")
+    assert _upgrade(None) is None
+    assert _upgrade(record) == "v1.52.0 to v1.56.0: step 1 of 2 (v1.56.0) is next"
+    begun = record.begin(1)
+    assert _upgrade(begun) == "v1.52.0 to v1.56.0: step 1 of 2 (v1.56.0) runs"
+    assert _upgrade(begun.stop("it broke", running=1)) == (
+        "v1.52.0 to v1.56.0: step 1 of 2 (v1.56.0) is next; the last attempt stopped: it broke"
+    )
+    assert _upgrade(begun.finish("2").begin(2).finish("3")) is None
 
 
 @pytest.mark.parametrize(
