@@ -127,12 +127,12 @@ class Cluster:
         """Objects of a kind that selectors match, in the namespace or everywhere. Each one has its kind."""
         params = {"labelSelector": labels, "fieldSelector": fields}
         found = self._json("GET", self._path(kind, everywhere=everywhere), params=params)
-        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found["items"]]
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found["items"] or ()]
 
     def find_metadata(self, kind: Kind, *, labels: str = "", everywhere: bool = False) -> list[Manifest]:
         """What `find` returns, but only the metadata: the data of Secrets stays on the server."""
         path, headers = self._path(kind, everywhere=everywhere), {"Accept": _METADATA_ONLY}
-        return list(self._json("GET", path, params={"labelSelector": labels}, headers=headers)["items"])
+        return list(self._json("GET", path, params={"labelSelector": labels}, headers=headers)["items"] or ())
 
     def apply(self, manifest: Manifest, *, manager: str = MANAGER, dry_run: bool = False) -> Manifest:
         """Creates or changes an object by server-side apply, and returns the result. Takes over fields of others."""

@@ -13,7 +13,7 @@ _POLL_SECONDS = 0.5
 _BROKEN_SECONDS = 15
 """How long a server may wait for its image or its Secret before that counts as broken: both can come late."""
 _BROKEN = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError"}
-_CRASHES = 3
+_ENDS = 3
 
 
 def settled(cluster: Cluster, running: Running) -> str | None:
@@ -103,7 +103,7 @@ def _waiting(pods: list[Manifest]) -> Iterator[tuple[str, tuple[str, bool]]]:
                 continue
             if reason in _BROKEN:
                 yield pod["metadata"]["name"], (f"{reason}: {waiting.get('message', '')}".strip(": "), True)
-            elif reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= _CRASHES:
+            elif reason == "CrashLoopBackOff" and (ends := status.get("restartCount", 0) + 1) >= _ENDS:
                 last = status.get("lastState", {}).get("terminated", {})
                 said = (last.get("message") or "").strip() or f"exit code {last.get('exitCode')}"
-                yield pod["metadata"]["name"], (f"it stopped {status['restartCount']} times: {said}", False)
+                yield pod["metadata"]["name"], (f"it stopped {ends} times: {said}", False)

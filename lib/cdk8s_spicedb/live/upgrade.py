@@ -238,6 +238,7 @@ class _Work:
             self._observe(record.before, notify("observe"))
 
     def _settle(self, notify: Callable[[str], None]) -> None:
+        notify("wait until no older server is left")
         running = require_running(self.cluster, self._name)
         reason = wait_until_settled(self.cluster, self._name, drain_seconds(running), notify)
         if reason is not None:
