@@ -24,6 +24,8 @@ from cdk8s_spicedb.live.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
 
 from .cluster import Namespace, run, wait
+from .command import Command
+from .databases import POSTGRES
 from .deliver import Deliverer, HelmDeliverer, KubectlDeliverer
 from .helm import Helm
 from .props import NEW, OLD, on_postgres
@@ -50,9 +52,13 @@ def checked(cluster: Cluster, props: SpiceDBProps, **options: Any) -> CheckRepor
 
 
 def objects(cluster: Cluster) -> set[tuple[str, ...]]:
-    """The objects of the namespace and their generations."""
+    """The objects of the namespace and their generations, without those that are being deleted."""
     found = [(kind, each["metadata"]) for kind in _KINDS for each in cluster.find(kind)]
-    return {(kind.kind, data["name"], data["uid"], str(data.get("generation"))) for kind, data in found}
+    return {
+        (kind.kind, data["name"], data["uid"], str(data.get("generation")))
+        for kind, data in found
+        if "deletionTimestamp" not in data
+    }
 
 
 def failures(report: CheckReport) -> list[Finding]:
@@ -68,12 +74,14 @@ def failure(report: CheckReport) -> Finding:
 def test_a_release_that_is_sound_can_be_upgraded(
     namespace: Namespace, cluster: Cluster, postgres: None, helm: Helm
 ) -> None:
-    assert failures(checked(cluster, on_postgres(OLD))) == []
+    asked = checked(cluster, on_postgres(OLD), database=True, database_image=POSTGRES.image)
+    assert failures(asked) == []
+    assert "Database revision" in {finding.subject for finding in asked.findings}
     assert helm.install(on_postgres(OLD)).ok
     namespace.wait_for_terminating_servers()
     start = time.monotonic()
     report = checked(cluster, on_postgres(NEW))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 3
     assert [finding for finding in report.findings if finding.level is not Level.OK] == []
     assert report.plan is not None
     assert (report.plan.current, report.plan.target) == (OLD, NEW)
@@ -85,7 +93,7 @@ def test_a_release_that_is_sound_can_be_upgraded(
     assert failure(checked(cluster, on_postgres("v1.37.1"))).text.startswith("version is 'v1.37.1'")
 
     namespace.apply(quota({"pods": "3"}))
-    full = failure(checked(cluster, on_postgres(NEW)))
+    full = wait("the quota", lambda: next(iter(failures(checked(cluster, on_postgres(NEW)))), None))
     assert (full.subject, "raise pods of the quota to 4" in full.fix) == ("ResourceQuota compute", True)
     namespace.apply(quota({"pods": "4"}))
     wait("the quota", lambda: not failures(checked(cluster, on_postgres(NEW))))
@@ -115,6 +123,18 @@ def test_what_is_missing_is_found_before_an_install(namespace: Namespace, cluste
     assert "kubectl create namespace there-is-none" in failure(gone).fix
 
 
+def test_the_command_says_by_its_exit_code_whether_there_is_a_failure(namespace: Namespace, command: Command) -> None:
+    file = str(command.write(NEW))
+    sound = command.run("check", "--file", file, "--no-database")
+    assert (sound.code, sound.error) == (0, "")
+    assert sound.output.splitlines()[-1].startswith("0 failures, 0 warnings, ")
+    namespace.kubectl("delete", "secret", "spicedb")
+    missing = command.run("check", "--file", file, "--no-database", "--output", "json")
+    assert missing.code == 1
+    found = [finding["subject"] for finding in missing.json["findings"] if finding["level"] == "failure"]
+    assert found == ["Secret spicedb"]
+
+
 def test_limits_of_the_namespace_apply_to_pods(namespace: Namespace, cluster: Cluster) -> None:
     limits = {"limits": [{"type": "Container", "max": {"cpu": "1", "memory": "4Gi"}}]}
     namespace.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"}, "spec": limits})
@@ -124,7 +144,7 @@ def test_limits_of_the_namespace_apply_to_pods(namespace: Namespace, cluster: Cl
     assert "LimitRange" in found.fix
     namespace.kubectl("delete", "limitrange", "limits")
     namespace.apply(quota({"requests.memory": "100Mi", "limits.memory": "8Gi"}))
-    found = next(each for each in failures(checked(cluster, on_postgres())))
+    (found,) = failures(checked(cluster, on_postgres()))
     assert found.text.startswith("the roll-out needs 128Mi of requests.memory")
 
 
