@@ -18,7 +18,7 @@ from .reference import in_cell
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "output.md"
 COMMANDS = {
-    "status": (live.Status, "With `--output json`, `status` prints one object, or a list of `Summary` without a name."),
+    "status": (live.Status, "Without a name, a list of [Summary](#summary)."),
     "check": (live.CheckReport, "The exit code is 1 if a finding is a `failure`."),
     "diff": (live.Diff, ""),
     "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
@@ -72,8 +72,13 @@ def _section(kind: Any) -> Iterator[str]:
     yield f"{in_cell((kind.__doc__ or '').split(chr(10) * 2)[0])}\n"
     yield "| Field | Type | Meaning |\n| --- | --- | --- |"
     for field in attrs.fields(kind):
-        yield f"| `{field.name}` | {_type(hints[field.name])} | {in_cell(texts[field.name])} |"
+        yield f"| `{field.name}` | {_type(hints[field.name])} | {_text(texts[field.name])} |"
     yield ""
+
+
+def _text(docstring: str) -> str:
+    """A docstring in the words of JSON."""
+    return in_cell(docstring).replace("None", "Null")
 
 
 def _type(hint: Any) -> str:
