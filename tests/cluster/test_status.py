@@ -25,10 +25,11 @@ from cdk8s_spicedb.live.waiting import wait_until_safe
 
 from .certificates import certificate
 from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
-from .databases import PASSWORD
+from .command import Command
+from .databases import PASSWORD, POSTGRES
 from .deliver import KubectlDeliverer
 from .helm import Helm
-from .props import NEW, OLD, ON_POSTGRES, on_postgres
+from .props import NEW, NEW_HEAD, OLD, ON_POSTGRES, on_postgres
 
 _NEVER = MigrationProps(restart_policy="Never", backoff_limit=0)
 _BROKEN: PostgreSQL = attrs.evolve(ON_POSTGRES, user="nobody")
@@ -143,6 +144,7 @@ def test_failed_migration_and_the_rollback_after_it(
     assert (migration.state, migration.version, migration.target) == (MigrationState.FAILED, NEW, "head")
     assert "BackoffLimitExceeded" in migration.reason
     assert "password authentication failed" in " ".join(migration.log)
+    assert "password authentication failed" in migration.reason
     assert found.helm is not None
     assert (found.helm.revision, found.helm.status) == (2, "failed")
     assert _run(namespace).returncode == 1
@@ -164,6 +166,9 @@ def test_kubectl_names_the_migration_by_its_hash(
     assert (found.migration.state, found.migration.version) == (MigrationState.SUCCEEDED, NEW)
     assert found.drift is not None
     assert (found.drift.known, found.drift.objects) == (True, ())
+    file = Command(namespace, tmp_path).write(NEW, delivery="kubectl")
+    asked = _run(namespace, "--datastore", f"--file={file}", f"--database-image={POSTGRES.image}", "--output=json")
+    assert json.loads(asked.stdout)["revision"] == NEW_HEAD
     namespace.kubectl("set", "resources", "deployment/spicedb", "--limits=memory=700Mi")
     drift = _status(cluster, drift=True).drift
     assert drift is not None

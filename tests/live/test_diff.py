@@ -412,7 +412,7 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     objects["secrets"] = [helm_secret()]
     monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda _: cluster_of(**objects))
     assert main(["diff", "-f", str(file), "--exit-code"]) == 0
-    assert capsys.readouterr().out.startswith("No changes: all ")
+    assert capsys.readouterr().out.startswith("No changes in namespace authz: ")
     objects["deployments"][0]["spec"]["replicas"] = 5
     assert main(["diff", "-f", str(file)]) == 0
     assert "- spec.replicas: 5\n+ spec.replicas: 2\n" in capsys.readouterr().out
@@ -450,10 +450,10 @@ def test_text() -> None:
         "",
         "== Role a: deleted",
         "",
-        "1 other object does not change.",
+        "1 other object is unchanged.",
         "",
         "What this means:",
         "  * It restarts.",
     ]
     same = Diff(name="a", namespace="authz", objects=objects[2:], meaning=())
-    assert list(lines(same)) == ["No changes: all 1 object of a in namespace authz are as in the file."]
+    assert list(lines(same)) == ["No changes in namespace authz: 1 object is as in the file."]

@@ -67,11 +67,11 @@ def lines(found: Diff) -> Iterator[str]:
         yield f"== {each.kind} {each.name}: {each.change.value}"
         yield from _object(each)
         yield ""
-    count = len(found.objects) - len(changed)
+    others = len(found.objects) - len(changed)
     if not changed:
-        yield f"No changes: all {count} object{'s' if count > 1 else ''} of {found.name} in namespace {found.namespace} are as in the file."
-    elif count:
-        yield f"{count} other objects do not change." if count > 1 else "1 other object does not change."
+        yield f"No changes in namespace {found.namespace}: {_objects(others)} as in the file."
+    elif others:
+        yield f"{_objects(others, 'other ')} unchanged."
     if found.meaning:
         yield ""
         yield "What this means:"
@@ -79,6 +79,10 @@ def lines(found: Diff) -> Iterator[str]:
         yield from textwrap.wrap(
             sentence, _WIDTH, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False
         )
+
+
+def _objects(count: int, kind: str = "") -> str:
+    return f"{count} {kind}object{'s are' if count > 1 else ' is'}"
 
 
 def _object(each: ObjectDiff) -> Iterator[str]:

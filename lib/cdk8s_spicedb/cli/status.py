@@ -176,9 +176,10 @@ def _watch_screen(ask: Callable[[], Status]) -> None:
 
     from .status_text import details
 
-    with Live(console=console(), auto_refresh=False) as live:
+    screen = console()
+    with Live(console=screen, auto_refresh=False) as live:
         while True:
-            live.update(details(ask()), refresh=True)
+            live.update(details(ask(), screen.width), refresh=True)
             time.sleep(_POLL_SECONDS)
 
 
@@ -203,4 +204,5 @@ def _print(options: argparse.Namespace, found: Status) -> None:
         return
     from .status_text import details
 
-    console().print(details(found))
+    output = console()
+    output.print(details(found, output.width if output.is_terminal else None), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -17,7 +18,7 @@ from ..live.status import Status, Summary
 _GOOD, _BAD, _BUSY, _FAINT = "green", "bold red", "yellow", "dim"
 _COLUMN = 15
 _MOST_WARNINGS = 5
-_LONGEST = 240
+_LONGEST = 400
 _WORDS = {Applier.HELM: "Helm", Applier.ARGOCD: "Argo CD", Applier.FLUX: "Flux", Applier.KUBECTL: "kubectl"}
 _DAYS = 30
 
@@ -66,15 +67,18 @@ def _rollout_words(found: Status) -> Iterator[str]:
         yield f"{draining} draining"
 
 
-def details(found: Status) -> Group:
-    """One SpiceDB."""
+def details(found: Status, width: int | None = None) -> Group:
+    """One SpiceDB. ``width`` is that of a terminal, whose lines wrap."""
     head = Text(f"{found.name} in namespace {found.namespace}: ", "bold")
     head.append("healthy" if found.healthy else "not healthy", _GOOD if found.healthy else _BAD)
-    lines = [_line(*each) for each in _lines(found)]
+    lines = [_line(*each, width) for each in _lines(found)]
     return Group(head, *lines)
 
 
-def _line(heading: str, text: str, style: str) -> Text:
+def _line(heading: str, text: str, style: str, width: int | None) -> Text:
+    if width is not None:
+        indent = " " * (_COLUMN + 2)
+        text = f"\n{indent}".join(textwrap.wrap(text, max(width - len(indent), 40), break_on_hyphens=False))
     return Text.assemble((f"  {heading:<{_COLUMN}}", "bold"), (text, style))
 
 

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from ..labels import Component, selector_text
 from ..manifests.manifest import Manifest
 from .cluster import JOB, POD, Cluster, ClusterError, items_of
+from .logs import in_words
 from .pods import termination
 from .redact import redacted
 from .running import version_of
@@ -46,7 +47,7 @@ class Migration:
     reason: str = ""
     """Why it failed, or why it does not start."""
     log: tuple[str, ...] = field(default=())
-    """Last lines of its log."""
+    """Last lines of its log, in words. None if it succeeded."""
 
 
 def find_migration(cluster: Cluster, name: str) -> Migration:
@@ -79,7 +80,7 @@ def migration_state(job: Manifest) -> tuple[MigrationState, str]:
         if condition["status"] == "True" and condition["type"] in ("Complete", "SuccessCriteriaMet"):
             return MigrationState.SUCCEEDED, ""
         if condition["status"] == "True" and condition["type"] in ("Failed", "FailureTarget"):
-            return MigrationState.FAILED, f"{condition.get('reason', 'Failed')}: {condition.get('message', '')}"
+            return MigrationState.FAILED, str(condition.get("reason", "Failed"))
     return MigrationState.RUNNING, ""
 
 
@@ -124,4 +125,4 @@ def _log(cluster: Cluster, pod: Manifest) -> tuple[str, ...]:
     text = ""
     with suppress(ClusterError):
         text = cluster.log(pod["metadata"]["name"], pod["spec"]["containers"][0]["name"], tail=_LOG_LINES)
-    return tuple(redacted(text).strip().splitlines())
+    return tuple(in_words(line) for line in text.strip().splitlines())

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from ..manifests.manifest import Manifest
 from .cluster import items_of
+from .logs import last_error
 from .redact import redacted
 from .running import is_ready, is_terminating, version_of
 
@@ -89,7 +90,7 @@ def _container_reasons(status: Manifest, *, ready: bool) -> Iterator[str]:
 
 
 def termination(terminated: Manifest) -> str:
-    """Why a container stopped, in one line: its message, or else the reason and the exit code."""
-    message = " ".join((terminated.get("message") or "").split())
+    """Why a container stopped, in one line: the reason, the exit code, and the last error of its message."""
+    message = " ".join(last_error(terminated.get("message") or "").split())
     text = f"{terminated.get('reason') or 'Error'} (exit code {terminated.get('exitCode')})"
     return f"{text}: {message}" if message else text

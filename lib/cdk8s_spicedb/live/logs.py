@@ -1,0 +1,37 @@
+"""Lines of a log in words: SpiceDB logs JSON."""
+
+from __future__ import annotations
+
+import json
+
+from .redact import redacted
+
+_SERIOUS = ("error", "fatal", "panic")
+
+
+def in_words(line: str) -> str:
+    """A line of a log without what only programs need: its message, and its error."""
+    fields = _fields(line)
+    if fields is None:
+        return redacted(line.strip())
+    parts = (fields.get("message"), fields.get("error"))
+    return redacted(": ".join(str(part) for part in parts if part) or line.strip())
+
+
+def last_error(text: str) -> str:
+    """The last error in a log. Without one, the last line of plain text, or else the last line."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in reversed(lines):
+        fields = _fields(line)
+        if fields is None or fields.get("level") in _SERIOUS:
+            return in_words(line)
+    return in_words(lines[-1]) if lines else ""
+
+
+def _fields(line: str) -> dict[str, object] | None:
+    """The fields of a line of JSON. None for another line."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
