@@ -20,7 +20,8 @@ from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.migration import MigrationState
 from cdk8s_spicedb.live.rollout import RolloutState
 from cdk8s_spicedb.live.running import Applier
-from cdk8s_spicedb.live.status import Status, status, statuses
+from cdk8s_spicedb.live.status import Status, status
+from cdk8s_spicedb.live.summary import statuses
 from cdk8s_spicedb.live.waiting import wait_until_safe
 
 from .certificates import certificate

@@ -29,7 +29,8 @@ from cdk8s_spicedb.live.record import Record
 from cdk8s_spicedb.live.redact import redacted, shown
 from cdk8s_spicedb.live.rollout import RolloutState, rollout_of
 from cdk8s_spicedb.live.running import describe
-from cdk8s_spicedb.live.status import Status, _upgrade, status, statuses
+from cdk8s_spicedb.live.status import Status, _upgrade, status
+from cdk8s_spicedb.live.summary import statuses
 from cdk8s_spicedb.live.waiting import unsafe, wait_until_safe
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.upgrades.planner import plan_upgrade

@@ -15,7 +15,8 @@ from .options import Commands, add_releases, read_file
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
-    from ..live.status import Status, Summary
+    from ..live.status import Status
+    from ..live.summary import Summary
 
 _POLL_SECONDS = 1.0
 _WAIT_SECONDS = 600
@@ -66,7 +67,7 @@ def _seconds(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     _check(options)
     cluster = connect(options)
-    from ..live.status import statuses
+    from ..live.summary import statuses
 
     if options.all_namespaces:
         return _all(options, statuses(cluster, everywhere=True))

@@ -13,7 +13,8 @@ from rich.text import Text
 from ..live.migration import Migration, MigrationState
 from ..live.rollout import RolloutState
 from ..live.running import Applier
-from ..live.status import Status, Summary
+from ..live.status import Status
+from ..live.summary import Summary
 
 _GOOD, _BAD, _BUSY, _FAINT = "green", "bold red", "yellow", "dim"
 _COLUMN = 15

@@ -9,48 +9,23 @@ from typing import Any, TypeVar, cast
 from attrs import evolve, field, frozen
 
 from ..errors import SpiceDBError
-from ..labels import COMPONENT, INSTANCE, NAME, Component
-from ..manifests.manifest import Manifest
 from .certificates import Certificate, find_certificates
-from .cluster import DEPLOYMENT, JOB, Cluster, ClusterError
+from .cluster import DEPLOYMENT, Cluster, ClusterError
 from .drift import Drift, find_drift
 from .events import EventWarning, find_warnings
-from .migration import Migration, MigrationState, find_migration, migration_state
+from .migration import Migration, MigrationState, find_migration
 from .pods import Pod, pod_of
 from .record import Record, read_record
 from .released import helm_release_of
 from .rollout import Rollout, RolloutState, rollout_of
-from .running import Applier, describe, find_all, server_pods
+from .running import Applier, describe, server_pods
 from .storage import HelmRelease, helm_releases
+from .summary import Summary, statuses
+
+__all__ = ["Status", "Summary", "status", "statuses"]
 
 T = TypeVar("T")
 _PARALLEL = 6
-
-
-@frozen(kw_only=True)
-class Summary:
-    """A SpiceDB in one line."""
-
-    name: str
-    """Name of the SpiceDB."""
-    namespace: str
-    """Its namespace."""
-    healthy: bool
-    """Whether all wanted servers are ready, no roll-out is stuck, and no migration failed."""
-    state: str
-    """What it does, in a few words."""
-    version: str | None
-    """SpiceDB release of the servers that are wanted. None if it is not known."""
-    engine: str | None
-    """Engine of the datastore. None if it is not known."""
-    ready: int
-    """Number of servers that are ready."""
-    replicas: int
-    """Number of servers that are wanted."""
-    applier: Applier | None
-    """Program that applied it. None if no server was installed yet."""
-    applied_as: str | None
-    """Name of the Helm release, Argo CD Application or Flux object."""
 
 
 @frozen(kw_only=True)
@@ -105,79 +80,6 @@ class Status:
     """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
     unknown: Sequence[str] = field(default=())
     """What could not be read, and why."""
-
-
-# ---------------------------------------------------------------- all
-
-
-def statuses(cluster: Cluster, everywhere: bool = False) -> Sequence[Summary]:
-    """All SpiceDBs of the namespace, or of all namespaces, whoever installed them."""
-    with ThreadPoolExecutor(2) as pool:
-        waiting = pool.submit(_jobs, cluster, everywhere)
-        deployments = find_all(cluster, everywhere=everywhere)
-        jobs = waiting.result()
-    found = [_summary(each, jobs.pop(_place(each), None)) for each in deployments]
-    found += [_without_servers(namespace, name, job) for (namespace, name), job in jobs.items()]
-    return sorted(found, key=lambda each: (each.namespace, each.name))
-
-
-def _jobs(cluster: Cluster, everywhere: bool) -> dict[tuple[str, str], Manifest]:
-    """The newest migration Job of each release. Empty without the right to list Jobs."""
-    labels = f"{NAME}=spicedb,{COMPONENT}={Component.MIGRATION.value}"
-    try:
-        jobs = cluster.find(JOB, labels=labels, everywhere=everywhere)
-    except ClusterError:
-        return {}
-    jobs.sort(key=lambda each: str(each["metadata"]["creationTimestamp"]))
-    return {(each["metadata"]["namespace"], each["metadata"]["labels"].get(INSTANCE, "")): each for each in jobs}
-
-
-def _place(deployment: Manifest) -> tuple[str, str]:
-    return deployment["metadata"]["namespace"], deployment["metadata"]["name"]
-
-
-def _summary(deployment: Manifest, job: Manifest | None) -> Summary:
-    running, rollout = describe(deployment), rollout_of(deployment)
-    ready = deployment.get("status", {}).get("readyReplicas", 0)
-    migration = migration_state(job)[0] if job and running.ours else MigrationState.NONE
-    # Whether a rollback made up for a failed migration, only the status of one SpiceDB says.
-    failed = migration is MigrationState.FAILED
-    if failed or migration is MigrationState.RUNNING:
-        state = f"migration {migration.value}"
-    elif rollout.state is RolloutState.DONE:
-        state = "ready" if ready >= running.replicas else "not ready"
-    else:
-        state = f"roll-out {rollout.state.value}"
-    return Summary(
-        name=running.name,
-        namespace=running.namespace,
-        healthy=ready >= running.replicas and rollout.state is not RolloutState.STUCK and not failed,
-        state=state,
-        version=running.version,
-        engine=running.engine,
-        ready=ready,
-        replicas=running.replicas,
-        applier=running.applier,
-        applied_as=running.applied_as,
-    )
-
-
-def _without_servers(namespace: str, name: str, job: Manifest) -> Summary:
-    return Summary(
-        name=name,
-        namespace=namespace,
-        healthy=False,
-        state=f"not installed; migration {migration_state(job)[0].value}",
-        version=None,
-        engine=None,
-        ready=0,
-        replicas=0,
-        applier=None,
-        applied_as=None,
-    )
-
-
-# ---------------------------------------------------------------- one
 
 
 def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bool = False) -> Status:
