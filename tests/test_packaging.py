@@ -24,15 +24,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
     modules = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("*.py")}
     data = {f"cdk8s_spicedb/{name}" for name in ("files/init.yaml", "py.typed", "releases/releases.json")}
-    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == modules | data
+    scripts = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("scripts/*.*")}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == modules | data | scripts
 
 
 def test_wheel_requires_only_the_runtime_dependencies(wheel: zipfile.ZipFile) -> None:
     (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     metadata = Parser().parsestr(wheel.read(name).decode())
     assert metadata["Requires-Python"] == ">=3.10"
-    names = {requirement.split("<")[0].split(">")[0] for requirement in metadata.get_all("Requires-Dist", [])}
+    required = metadata.get_all("Requires-Dist", [])
+    names = {line.split("<")[0].split(">")[0] for line in required if "extra ==" not in line}
     assert names == {"attrs", "annotated-types", "cdk8s", "cdk8s-plus-27", "constructs", "jsonpatch", "pyyaml"}
+    extra = {line.split("<")[0].split(">")[0] for line in required if "extra == 'live'" in line}
+    assert extra == {"cryptography", "lightkube", "prometheus-client", "rich"}
     assert metadata["License-Expression"] == "Apache-2.0"
 
 

@@ -10,7 +10,19 @@ from collections.abc import Sequence
 from ..errors import SpiceDBError
 from . import check, diff, init, plan, rollback, schema, status, synth, upgrade
 
-_DESCRIPTION = "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, and plans upgrades."
+_DESCRIPTION = (
+    "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, plans upgrades, and operates a live "
+    "release: what runs, whether it can be upgraded, the upgrade, and the way back."
+)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (init, synth, schema, plan, status, check, diff, upgrade, rollback):
+        command.add_to(commands)
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,11 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command returns its output or, if it has written that itself, its exit code.
     """
-    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (init, synth, schema, plan, check, upgrade, rollback, status, diff):
-        command.add_to(commands)
-    options = parser.parse_args(arguments)
+    options = command_line().parse_args(arguments)
     try:
         result: str | int = options.run(options)
         if isinstance(result, int):
