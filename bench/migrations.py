@@ -1,7 +1,10 @@
 """Measures SpiceDB's migrations on the cluster that KUBECONFIG names, and prints seconds by revision.
 
-Fills the tables at one revision, then migrates to the newest one with the real program. The rates in releases.json come
-from this. Usage: python bench/migrations.py postgres|mysql RELATIONSHIPS [START_REVISION]
+Fills the tables at one revision, asks the check of the database for its estimate, then migrates to the newest revision
+with the real program. The rates in releases.json come from this. The MariaDB image has to contain its client, as the
+official one does; LAB_MARIADB_CLIENT_IMAGE names another.
+
+Usage: python bench/migrations.py postgres|mysql RELATIONSHIPS [START_REVISION]
 """
 
 from __future__ import annotations
@@ -16,8 +19,12 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
+from cdk8s_spicedb import Datastore
+from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.database import check_database
 from tests.cluster.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, run, wait
 from tests.cluster.databases import DATABASE, MARIADB, POSTGRES, USER, Database
+from tests.cluster.props import ON_MARIADB, ON_POSTGRES, on_postgres
 
 IMAGE = "docker.io/authzed/spicedb:v1.56.0"
 PASSWORD = "measured"
@@ -58,8 +65,8 @@ class Engine:
     database: Database
     start: str
     env: Mapping[str, str]
-    fill: Callable[[Namespace, int, str], None]
-    size: str
+    fill: Callable[[Namespace, int], None]
+    datastore: Datastore
 
 
 def psql(where: Namespace, sql: str) -> str:
@@ -69,12 +76,12 @@ def psql(where: Namespace, sql: str) -> str:
 
 
 def mariadb(where: Namespace, sql: str) -> str:
-    """The answer of MariaDB. The image has to contain its client, as the official image does."""
+    """The answer of MariaDB."""
     command = ("mariadb", "--socket=/tmp/mysqld.sock", "--user=root", "--password=root", "-BN", DATABASE)
     return where.kubectl("exec", "-i", MARIADB.name, "--", *command, text=sql)
 
 
-def fill_postgres(where: Namespace, relationships: int, start: str) -> None:
+def fill_postgres(where: Namespace, relationships: int) -> None:
     """Fills the tables, in the form that they have at a revision."""
     columns = psql(where, "SELECT attname FROM pg_attribute WHERE attrelid = 'relation_tuple'::regclass AND attnum > 0")
     old = "created_xid" not in columns.split()
@@ -90,12 +97,13 @@ def fill_postgres(where: Namespace, relationships: int, start: str) -> None:
     )
 
 
-def fill_mariadb(where: Namespace, relationships: int, start: str) -> None:
+def fill_mariadb(where: Namespace, relationships: int) -> None:
     """Fills the tables."""
-    sql = FILL_MARIADB
     mariadb(
         where,
-        sql.format(transactions=relationships // PER_TRANSACTION, each=PER_TRANSACTION, relationships=relationships),
+        FILL_MARIADB.format(
+            transactions=relationships // PER_TRANSACTION, each=PER_TRANSACTION, relationships=relationships
+        ),
     )
 
 
@@ -109,7 +117,7 @@ ENGINES = {
         "add-rel-by-alive-resource-relation-subject",
         {"PGPASSWORD": PASSWORD, "SPICEDB_DATASTORE_CONN_URI": f"postgresql://{USER}@postgres/{DATABASE}"},
         fill_postgres,
-        "SELECT pg_size_pretty(pg_total_relation_size('relation_tuple'))",
+        ON_POSTGRES,
     ),
     "mysql": Engine(
         evolve(
@@ -120,8 +128,7 @@ ENGINES = {
         "watch_api_relation_tuple_index",
         {"SPICEDB_DATASTORE_CONN_URI": f"{USER}:{PASSWORD}@tcp(mariadb:3306)/{DATABASE}?parseTime=true"},
         fill_mariadb,
-        "SELECT (data_length + index_length) DIV 1048576 FROM information_schema.tables "
-        "WHERE table_name = 'relation_tuple'",
+        ON_MARIADB,
     ),
 }
 
@@ -162,20 +169,35 @@ def migrate(where: Namespace, engine: str, target: str) -> dict[str, float]:
     return {revision: max(after - before, 0) for (revision, before), after in zip(begun, ends, strict=True)}
 
 
+def estimate(where: Namespace, kind: Engine) -> dict[str, float]:
+    """The seconds of each migration as the check estimates them. Prints its findings."""
+    report = check_database(
+        Cluster.connect(namespace=where.name), on_postgres(datastore=kind.datastore), image=kind.database.image
+    )
+    for finding in report.findings:
+        print(f"  {finding.level.value}: {finding.subject}: {finding.text}")
+    return {found.revision: found.seconds for found in report.estimates}
+
+
 def main(engine: str, relationships: str, start: str = "") -> None:
     """Prints the seconds of each migration."""
     kind, count = ENGINES[engine], int(relationships)
     where = Namespace(f"bench-{uuid.uuid4().hex[:8]}")
     where.create(where.name)
     try:
+        where.secret("spicedb", {"password": PASSWORD, "preshared-key": "a key"})
         kind.database.start(where)
         migrate(where, engine, start or kind.start)
         begin = time.monotonic()
-        kind.fill(where, count, start or kind.start)
-        size = (psql if engine == "postgres" else mariadb)(where, kind.size).strip()
-        print(f"{engine}: {count} relationships, {size}, loaded in {time.monotonic() - begin:.0f} s", flush=True)
+        kind.fill(where, count)
+        print(f"{engine}: {count} relationships, loaded in {time.monotonic() - begin:.0f} s", flush=True)
+        estimates = estimate(where, kind)
         for revision, seconds in migrate(where, engine, "head").items():
-            print(f"{revision}: {seconds:.2f} s, {seconds / count * 1e6:.2f} s per million", flush=True)
+            rate = f"{seconds:.2f} s, {seconds / count * 1e6:.2f} s per million relationships"
+            found = estimates.get(revision, 0)
+            print(
+                f"{revision}: {rate}, estimate {found:.2f} s, {found / seconds if seconds else 1:.1f} times", flush=True
+            )
     finally:
         where.delete()
         run("kubectl", "wait", "namespace", where.name, "--for=delete", "--timeout=120s", check=False)

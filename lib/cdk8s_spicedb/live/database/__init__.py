@@ -51,7 +51,7 @@ def check_database(
     try:
         log = run(cluster, props, check.client(props, image))
     except PodError as problem:
-        return DatabaseReport(findings=(Finding.failure("pod of the check", str(problem), problem.fix),))
+        return DatabaseReport(findings=(Finding.failure("Database", str(problem), problem.fix),))
     return check.report(Facts.read(log), question)
 
 

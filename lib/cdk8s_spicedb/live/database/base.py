@@ -9,7 +9,7 @@ from typing import ClassVar
 from ...props import SpiceDBProps
 from ...releases import Estimate
 from ..finding import Finding
-from .connection import DATABASE, connection_findings, dollar_findings
+from .connection import DATABASE, Words, connection_findings, uri_findings
 from .facts import Facts
 from .pod import Client, script
 from .report import DatabaseReport, Question
@@ -28,6 +28,8 @@ class EngineCheck(ABC):
     """File of ``scripts/`` that connects."""
     sql: ClassVar[str]
     """File of ``scripts/`` with what it asks."""
+    words: ClassVar[Words] = Words("datastore.sslmode", "write %24 instead of $ in the URI")
+    """What fixes are called with this engine."""
     tables: ClassVar[Sequence[str]] = ()
     """Tables of SpiceDB, without prefix."""
 
@@ -50,7 +52,7 @@ class EngineCheck(ABC):
 
     def report(self, facts: Facts, question: Question) -> DatabaseReport:
         """The findings of all facts."""
-        failed = [*connection_findings(facts, question)]
+        failed = [*connection_findings(facts, question, self.words)]
         if "server" not in facts:
             return DatabaseReport(findings=failed or [_nothing(question)])
         revision, rows, sizes = self.revision(facts), self.rows(facts, question), self.sizes(facts, question)
@@ -58,9 +60,9 @@ class EngineCheck(ABC):
         findings = [
             *failed,
             Finding.ok(DATABASE, f"{question.place} answers"),
-            *dollar_findings(facts, question),
+            *uri_findings(facts, question, self.words),
             *self.findings(facts, question, revision),
-            *estimate_findings(question, found, sizes),
+            *estimate_findings(question, revision, found, sizes),
         ]
         return DatabaseReport(
             findings=findings,

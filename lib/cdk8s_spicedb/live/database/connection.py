@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import frozen
+
 from ..finding import Finding
 from .facts import Facts
 from .report import Question
 
-DATABASE = "database"
+DATABASE = "Database"
 _PROBLEMS = {
     "dns": ("the name of the host cannot be resolved", "correct {host}"),
     "refused": (
@@ -71,10 +73,19 @@ _UNCHECKED = {
         "remove the parameter from {secret} if you do not need it",
     ),
 }
-_TLS = {"mysql": "datastore.tls"}
 
 
-def connection_findings(facts: Facts, question: Question) -> Iterator[Finding]:
+@frozen
+class Words:
+    """What fixes are called with an engine."""
+
+    tls: str
+    """Setting of TLS."""
+    dollar: str
+    """What to do about a $ in the URI."""
+
+
+def connection_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
     """Why the client could not connect. Nothing if it could."""
     error = facts.one("error")
     if "error" not in facts and "done" not in facts:
@@ -82,7 +93,7 @@ def connection_findings(facts: Facts, question: Question) -> Iterator[Finding]:
     if not error:
         return
     kind = str(error.get("kind"))
-    words = {"secret": _secret(question), "host": _host(question), "tls": _tls(question)}
+    words = {"secret": _secret(question), "host": _host(question), "tls": engine.tls}
     if kind in _UNCHECKED:
         text, fix = _UNCHECKED[kind]
         yield Finding.warning(DATABASE, f"{question.place}: {text}", fix.format(**words))
@@ -91,11 +102,15 @@ def connection_findings(facts: Facts, question: Question) -> Iterator[Finding]:
         yield Finding.failure(DATABASE, f"{question.place}: {text}", fix.format(**words))
 
 
-def dollar_findings(facts: Facts, question: Question) -> Iterator[Finding]:
-    """Whether the migration would change a URI from a Secret."""
+def uri_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
+    """Whether the migration understands a URI from a Secret as the servers do."""
+    if "pool" in facts and question.props.migration.enabled:
+        text = "the URI has pool_… parameters, with which `spicedb migrate` fails"
+        fix = f"remove them from {_secret(question)}; set datastore.read_pool and datastore.write_pool instead"
+        yield Finding.failure(DATABASE, text, fix)
     if question.by_uri and "dollar" in facts:
         text = "the URI contains $: `spicedb migrate` puts the value of a variable there, and `spicedb serve` does not"
-        yield Finding.warning(DATABASE, text, f"write %24 instead of $ in {_secret(question)}")
+        yield Finding.warning(DATABASE, text, engine.dollar)
 
 
 def _secret(question: Question) -> str:
@@ -105,7 +120,3 @@ def _secret(question: Question) -> str:
 
 def _host(question: Question) -> str:
     return f"the host of the URI in {_secret(question)}" if question.by_uri else "datastore.host"
-
-
-def _tls(question: Question) -> str:
-    return _TLS.get(question.props.datastore.engine, "datastore.sslmode")

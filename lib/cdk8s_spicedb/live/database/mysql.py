@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from ...props import SpiceDBProps
 from ..finding import Finding
 from .base import EngineCheck
+from .connection import Words
 from .facts import Fact, Facts
 from .report import Question
 from .room import Limit, room_findings
@@ -24,6 +25,7 @@ class MySQLCheck(EngineCheck):
     image = "docker.io/library/mariadb:10.11"
     script = "mysql.sh"
     sql = "mysql.sql"
+    words = Words("datastore.tls", "set datastore.host, user, password and database instead of a URI with a $")
     tables = (
         "relation_tuple",
         "relation_tuple_transaction",
@@ -73,7 +75,9 @@ class MySQLCheck(EngineCheck):
                 clear = False
                 make = Finding.failure if used[1] in changes else Finding.warning
                 text = f"a session uses {used[1]} or has locked it (LOCK TABLES)"
-                yield make("locks", text, "SHOW PROCESSLIST shows the sessions; wait until it ends, or KILL it")
+                yield make(
+                    "Database locks", text, "SHOW PROCESSLIST shows the sessions; wait until it ends, or KILL it"
+                )
         for fact in facts.each("transaction"):
             clear = False
             pid = fact["pid"]
@@ -83,42 +87,48 @@ class MySQLCheck(EngineCheck):
             )
             # Which tables it used is not known. One that changed rows most probably changed SpiceDB's.
             make = Finding.failure if changes and int(fact["rows"]) else Finding.warning
-            yield make("open transactions", text, f"wait until it ends, or end it: KILL {pid}")
+            yield make("Database transactions", text, f"wait until it ends, or end it: KILL {pid}")
         if "sees_transactions" not in facts:
             text = "open transactions are not visible to the migration's user"
-            yield Finding.warning("open transactions", text, "GRANT PROCESS ON *.* TO the migration's user")
+            yield Finding.warning("Database transactions", text, "GRANT PROCESS ON *.* TO the migration's user")
         elif clear:
-            yield Finding.ok("locks", "no transaction is in the way of migrations")
+            yield Finding.ok("Database locks", "no transaction is in the way of migrations")
 
 
 def _server(server: Fact) -> Iterator[Finding]:
     version = str(server["version"])
     if "mariadb" in f"{version} {server.get('comment')}".lower():
         text = f"MariaDB {version.partition('-')[0]}: SpiceDB's maintainers test MySQL only"
-        yield Finding.warning("version", text, "test each upgrade on a copy of the database first")
+        yield Finding.warning("Database version", text, "test each upgrade on a copy of the database first")
     elif int(version.partition(".")[0]) < _OLDEST:
-        yield Finding.failure("version", f"MySQL {version} is older than SpiceDB supports", "upgrade MySQL to 8")
+        yield Finding.failure(
+            "Database version", f"MySQL {version} is older than SpiceDB supports", "upgrade MySQL to 8"
+        )
     else:
-        yield Finding.ok("version", f"MySQL {version}")
+        yield Finding.ok("Database version", f"MySQL {version}")
     if server.get("read_only"):
         fix = "connect to the primary, or SET GLOBAL read_only = OFF"
-        yield Finding.failure("database", "the server is read-only, and cannot be migrated", fix)
+        yield Finding.failure("Database", "the server is read-only, and cannot be migrated", fix)
 
 
 def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
     server = facts.one("server")
     database = str(server["database"])
     if not any(line["text"].startswith("GRANT ") for line in facts.each("line")):
-        yield Finding.warning("rights", "the grants of the migration's user cannot be read", "look at SHOW GRANTS")
+        yield Finding.warning(
+            "Database rights", "the grants of the migration's user cannot be read", "look at SHOW GRANTS"
+        )
         return
     missing = [right for right in _NEEDED if right not in granted(facts, database)]
     if missing:
         make = Finding.failure if question.pending(revision) else Finding.warning
         user = "'@'".join(str(server["user"]).rsplit("@", 1))
         fix = f"GRANT {', '.join(missing)} ON `{database}`.* TO '{user}'"
-        yield make("rights", f"the migration's user lacks {', '.join(missing)} on the database {database}", fix)
+        yield make(
+            "Database rights", f"the migration's user lacks {', '.join(missing)} on the database {database}", fix
+        )
     else:
-        yield Finding.ok("rights", "the migration's user can create, alter and index tables")
+        yield Finding.ok("Database rights", "the migration's user can create, alter and index tables")
 
 
 def granted(facts: Facts, database: str) -> set[str]:

@@ -13,7 +13,7 @@ from .schema import revision_findings
 SPANNER = DatabaseReport(
     findings=(
         Finding.warning(
-            "database",
+            "Database",
             "not checked: Spanner has no client for a short look; its revision, sessions and sizes are not known",
             "look into the table schema_version in the Google Cloud console before you upgrade",
         ),
@@ -22,7 +22,7 @@ SPANNER = DatabaseReport(
 CLOUD_CREDENTIALS = DatabaseReport(
     findings=(
         Finding.warning(
-            "database",
+            "Database",
             "not checked: its password comes from AWS, which the client of this check cannot ask",
             "look into the database yourself before you upgrade",
         ),
@@ -39,10 +39,10 @@ class CockroachDBCheck(EngineCheck):
 
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
         """See `EngineCheck.findings`."""
-        yield Finding.ok("version", str(facts.one("server")["version"]).partition(" (")[0])
+        yield Finding.ok("Database version", str(facts.one("server")["version"]).partition(" (")[0])
         yield from revision_findings(question, revision)
         if facts.one("create").get("allowed") is False:
             make = Finding.failure if question.pending(revision) else Finding.warning
             user = facts.one("server").get("user")
             fix = f"GRANT CREATE ON DATABASE {facts.one('server').get('database')} TO {user}"
-            yield make("rights", "the migration's user must not create tables", fix)
+            yield make("Database rights", "the migration's user must not create tables", fix)

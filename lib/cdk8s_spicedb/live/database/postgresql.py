@@ -66,22 +66,22 @@ def _server(server: Fact) -> Iterator[Finding]:
     version = str(server["version"])
     if int(server["number"]) < _OLDEST:
         fix = f"upgrade PostgreSQL to {_OLDEST_TEXT} or later"
-        yield Finding.failure("version", f"PostgreSQL {version} is older than SpiceDB supports", fix)
+        yield Finding.failure("Database version", f"PostgreSQL {version} is older than SpiceDB supports", fix)
     else:
-        yield Finding.ok("version", f"PostgreSQL {version}")
+        yield Finding.ok("Database version", f"PostgreSQL {version}")
     if server.get("standby"):
         fix = "connect the migration and the servers to the primary"
-        yield Finding.failure("database", "this server is a replica, and cannot be migrated", fix)
+        yield Finding.failure("Database", "this server is a replica, and cannot be migrated", fix)
     elif server.get("read_only"):
         fix = "ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only; first look whether its disk is full"
-        yield Finding.failure("database", "transactions are read-only by default", fix)
+        yield Finding.failure("Database", "transactions are read-only by default", fix)
     if server.get("statement_timeout"):
         limit = duration(int(server["statement_timeout"]) / 1000)
         fix = f'ALTER ROLE "{server["user"]}" SET statement_timeout = 0'
-        yield Finding.warning("statement_timeout", f"PostgreSQL ends statements of migrations after {limit}", fix)
+        yield Finding.warning("Database settings", f"PostgreSQL ends statements of migrations after {limit}", fix)
     if not server.get("track_commit_timestamp"):
         fix = "ALTER SYSTEM SET track_commit_timestamp = on, and restart PostgreSQL"
-        yield Finding.warning("track_commit_timestamp", "it is off; SpiceDB's Watch API needs it", fix)
+        yield Finding.warning("Database settings", "track_commit_timestamp is off; SpiceDB's Watch API needs it", fix)
 
 
 def _revision(facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
@@ -100,28 +100,32 @@ def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[
     user, make = _quoted(server["user"]), Finding.failure if pending else Finding.warning
     complete = True
     if server.get("schema") is None:
-        yield Finding.failure("rights", "no schema of the search_path exists, or the user must not use it", "set it")
+        yield Finding.failure(
+            "Database rights", "no schema of the search_path exists, or the user must not use it", "set it"
+        )
         return
     schema = _quoted(server["schema"])
     if not server.get("create"):
         complete = False
         fix = f"GRANT CREATE ON SCHEMA {schema} TO {user}"
-        yield make("rights", f"the migration's user must not create tables and indexes in the schema {schema}", fix)
+        yield make(
+            "Database rights", f"the migration's user must not create tables and indexes in the schema {schema}", fix
+        )
     foreign = [fact for fact in facts.each("table") if not fact["owned"]]
     if foreign:
         complete = False
         owners = sorted({_quoted(fact["owner"]) for fact in foreign})
         names = ", ".join(fact["name"] for fact in foreign)
         fix = f"GRANT {', '.join(owners)} TO {user}, or ALTER TABLE … OWNER TO {user}"
-        yield make("rights", f"the migration's user does not own {names}, and cannot alter or index them", fix)
+        yield make("Database rights", f"the migration's user does not own {names}, and cannot alter or index them", fix)
     locked_out = [fact["name"] for fact in facts.each("table") if not fact["writable"]]
     if locked_out and question.props.migration.datastore_uri is None:
         complete = False
         names = ", ".join(locked_out)
         fix = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {user}"
-        yield Finding.failure("rights", f"the user of the servers must not write to {names}", fix)
+        yield Finding.failure("Database rights", f"the user of the servers must not write to {names}", fix)
     if complete:
-        yield Finding.ok("rights", "the migration's user can create, alter and index tables")
+        yield Finding.ok("Database rights", "the migration's user can create, alter and index tables")
 
 
 def _broken_indexes(facts: Facts) -> Iterator[Finding]:
@@ -129,7 +133,7 @@ def _broken_indexes(facts: Facts) -> Iterator[Finding]:
     for fact in facts.each("broken_index"):
         text = f"{fact['name']} of {fact['table']} is invalid, and no query uses it: its creation was interrupted"
         fix = f"DROP INDEX CONCURRENTLY {_quoted(fact['name'])}, before a migration creates it again"
-        yield Finding.failure("index", text, fix)
+        yield Finding.failure("Database indexes", text, fix)
 
 
 def _limits(facts: Facts, question: Question) -> list[Limit]:
@@ -172,17 +176,17 @@ def _locks(facts: Facts, changes: set[str]) -> Iterator[Finding]:
         else:
             continue
         named.add(pid)
-        yield Finding.failure("locks", text, _end(fact))
+        yield Finding.failure("Database locks", text, _end(fact))
     waits = [fact for fact in facts.each("transaction") if not fact.get("worker") and fact.get("pid") not in named]
     for fact in waits:
         text = f"{_session(fact)} is open; migrations that build an index wait until it ends"
-        yield Finding.warning("open transactions", text, _end(fact))
+        yield Finding.warning("Database transactions", text, _end(fact))
     if not named and not waits:
         if facts.one("server").get("sees_others"):
-            yield Finding.ok("locks", "no transaction is in the way of migrations")
+            yield Finding.ok("Database locks", "no transaction is in the way of migrations")
         else:
             text = "no lock is in the way, but the age of other users' transactions is not visible"
-            yield Finding.warning("locks", text, _MONITOR)
+            yield Finding.warning("Database locks", text, _MONITOR)
 
 
 def _session(fact: Fact) -> str:
@@ -213,9 +217,11 @@ def _replicas(facts: Facts) -> Iterator[Finding]:
         name = fact.get("application") or "a replica"
         if (seconds or 0) > _LAG_SECONDS or (behind or 0) > _LAG_BYTES:
             text = f"{name} is behind: {duration(seconds or 0)}, {bytes_text(behind or 0)}"
-            yield Finding.warning("replicas", text, "wait until it has caught up: building an index adds much to it")
+            yield Finding.warning(
+                "Database replicas", text, "wait until it has caught up: building an index adds much to it"
+            )
         elif fact.get("state") is not None:
-            yield Finding.ok("replicas", f"{name} is up to date")
+            yield Finding.ok("Database replicas", f"{name} is up to date")
 
 
 def _quoted(name: Any) -> str:

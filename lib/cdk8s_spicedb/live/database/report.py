@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -76,6 +76,17 @@ class Question:
         if self.target is None or (revision is not None and revision not in self.releases.revisions):
             return ()
         return self.releases.between(revision, self.target)
+
+    def jobs(self, revision: str | None) -> Iterator[Sequence[str]]:
+        """The revisions that each coming migration Job applies to a schema."""
+        known, pending = self.releases.revisions, self.pending(revision)
+        begin = 0
+        for end in [step.revision for step in self.steps] or [self.target]:
+            if end in known:
+                done = [each for each in pending[begin:] if known.index(each) <= known.index(end)]
+                begin += len(done)
+                if done:
+                    yield done
 
     def changes(self, revision: str | None) -> set[str]:
         """The tables that the coming migrations change, of those that grow with the number of relationships."""

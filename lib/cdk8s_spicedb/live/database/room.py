@@ -10,7 +10,7 @@ from ...props.datastores.sql import SQLDatastore
 from ..finding import Finding
 from .report import Question
 
-CONNECTIONS = "connections"
+CONNECTIONS = "Database connections"
 MIGRATION_CONNECTIONS = 2
 """Connections of the migration: its own, and one to spare."""
 

@@ -8,8 +8,10 @@ from ...releases import Estimate, Waits
 from ..finding import Finding
 from .report import Question
 
-REVISION = "revision"
+REVISION = "Database revision"
 _LONG_SECONDS = 5
+_OWN_TIMEOUT_SECONDS = 3600
+"""SpiceDB's own time limit of a migration, if none is set."""
 _WAITS = {
     Waits.NOBODY: "servers read and write meanwhile",
     Waits.WRITES: "writes of the servers wait meanwhile",
@@ -59,40 +61,43 @@ def estimates(question: Question, revision: str | None, rows: Mapping[str, int])
     return question.releases.estimate(revision, pending[-1], rows) if pending else ()
 
 
-def estimate_findings(question: Question, found: Sequence[Estimate], sizes: Mapping[str, int]) -> Iterator[Finding]:
-    """Whether the coming migrations fit into their time limit. ``sizes`` are bytes with indexes, by table."""
+def estimate_findings(
+    question: Question, revision: str | None, found: Sequence[Estimate], sizes: Mapping[str, int]
+) -> Iterator[Finding]:
+    """How long each migration takes, and whether each Job ends in time. ``sizes`` are bytes with indexes, by table."""
     for estimate in found:
         if estimate.seconds >= _LONG_SECONDS:
-            yield _estimate_finding(question, estimate, sizes.get(estimate.table))
+            yield _long(estimate, sizes.get(estimate.table))
     short = [estimate for estimate in found if estimate.seconds < _LONG_SECONDS]
     if short:
-        longest = max(short, key=lambda estimate: estimate.seconds)
-        names = ", ".join(estimate.revision for estimate in short)
-        yield Finding.ok("migrations", f"at most about {duration(longest.seconds)} each: {names}")
-    total, limit = sum(estimate.seconds for estimate in found), question.props.migration.active_deadline_seconds
-    longest_alone = max((estimate.seconds for estimate in found), default=0)
-    if total > limit >= longest_alone:
-        fix = f"set migration.active_deadline_seconds to {_enough(total)}, unless each step migrates less"
-        text = f"all together take about {duration(total)}, and the time limit is {duration(limit)}"
-        yield Finding.warning("migrations", text, fix)
+        longest, names = max(estimate.seconds for estimate in short), ", ".join(each.revision for each in short)
+        yield Finding.ok("Migrations", f"at most about {duration(longest)} each: {names}")
+    for job in question.jobs(revision):
+        yield from _late(question, job[-1], sum(estimate.seconds for estimate in found if estimate.revision in job))
 
 
-def _estimate_finding(question: Question, estimate: Estimate, size: int | None) -> Finding:
-    limit = question.props.migration.active_deadline_seconds
-    subject = f"migration {estimate.revision}"
+def _long(estimate: Estimate, size: int | None) -> Finding:
+    subject = f"Migration {estimate.revision}"
     table = f"{estimate.table}: {estimate.rows:,} rows{f', {bytes_text(size)} with indexes' if size else ''}"
     text = f"takes about {duration(estimate.seconds)} ({table}); {_WAITS[estimate.waits]}"
-    fix = f"set migration.active_deadline_seconds to {_enough(estimate.seconds)}"
-    if estimate.seconds > limit / 2:
-        timeout = question.props.migration.migration_timeout
-        longer = timeout.total_seconds() if timeout else 3600
-        if _enough(estimate.seconds) >= longer:
-            fix += f", and migration.migration_timeout to a little less (now {duration(longer)})"
-        make = Finding.failure if estimate.seconds > limit else Finding.warning
-        return make(subject, f"{text}; the time limit is {duration(limit)}", fix)
-    if estimate.waits is not Waits.NOBODY:
-        return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
-    return Finding.ok(subject, text)
+    if estimate.waits is Waits.NOBODY:
+        return Finding.ok(subject, text)
+    return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
+
+
+def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding]:
+    """Whether a Job could exceed its time limit."""
+    migration = question.props.migration
+    limit = migration.active_deadline_seconds
+    if seconds <= limit / 2:
+        return
+    make = Finding.failure if seconds > limit else Finding.warning
+    fix = f"set migration.active_deadline_seconds to {_enough(seconds)}"
+    own = migration.migration_timeout.total_seconds() if migration.migration_timeout else _OWN_TIMEOUT_SECONDS
+    if _enough(seconds) > own:
+        fix += f", and migration.migration_timeout to a little less: it is {duration(own)} now"
+    text = f"takes about {duration(seconds)} in all, and its time limit is {duration(limit)}"
+    yield make(f"Migration to {revision}", text, fix)
 
 
 def _enough(seconds: float) -> int:

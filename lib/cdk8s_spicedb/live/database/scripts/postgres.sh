@@ -17,7 +17,8 @@ postgres://* | postgresql://*)
         name=${item%%=*}
         value=${item#*=}
         case "$name" in
-        pool_* | default_query_exec_mode | prefer_simple_protocol | *_cache_capacity | statement_cache_mode) ;;
+        pool_*) fact pool ;;
+        default_query_exec_mode | prefer_simple_protocol | *_cache_capacity | statement_cache_mode) ;;
         options) options="$options%20$value" ;;
         host | hostaddr | port | dbname | user | password | passfile | require_auth | channel_binding | \
             connect_timeout | client_encoding | application_name | fallback_application_name | keepalives* | \
