@@ -14,10 +14,11 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError
+from cdk8s_spicedb.labels import Component, selector_labels
 from cdk8s_spicedb.live import helm, kubectl, lease, program, schema, settle
 from cdk8s_spicedb.live.cluster import JOB, POD, Cluster, ClusterError
 from cdk8s_spicedb.live.commit import write_next_step
-from cdk8s_spicedb.live.deliverer import StepError, deliverer_of, last_log_line, require_same_delivery
+from cdk8s_spicedb.live.deliverer import StepError, deliverer_of, progress, require_same_delivery
 from cdk8s_spicedb.live.lease import BusyError, held
 from cdk8s_spicedb.live.observe import Counts, counts, sample, worse
 from cdk8s_spicedb.live.program import Outcome, run
@@ -89,7 +90,7 @@ def waiting(reason: str, **more: Any) -> Object:
 def test_server_that_crashes_is_broken_at_once() -> None:
     last = {"terminated": {"message": "unknown flag: --x", "exitCode": 1}}
     status = waiting("CrashLoopBackOff", restartCount=2, lastState=last)
-    assert Broken().reason([server("a", {}, **status)]) == "server a: it stopped 3 times: unknown flag: --x"
+    assert Broken().reason([server("a", {}, **status)]) == "pod a: it stopped 3 times: unknown flag: --x"
     assert Broken().reason([server("a", {}, **waiting("CrashLoopBackOff", restartCount=1))]) is None
 
 
@@ -97,7 +98,7 @@ def test_server_without_image_is_broken_after_a_while(monkeypatch: pytest.Monkey
     broken, pods = Broken(), [server("a", {}, **waiting("ErrImagePull"))]
     assert broken.reason(pods) is None
     monkeypatch.setattr(settle, "_BROKEN_SECONDS", -1)
-    assert broken.reason(pods) == "server a: ErrImagePull: why"
+    assert broken.reason(pods) == "pod a: ErrImagePull: why"
     pods[0]["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
     assert broken.reason(pods) is None
 
@@ -321,7 +322,7 @@ def test_broken_server_ends_the_wait_for_helm(store: Store) -> None:
         last = {"terminated": {"exitCode": 2}}
         pod = store.get("pods", f"spicedb-{number}")
         pod["status"] = waiting("CrashLoopBackOff", restartCount=4, lastState=last)
-    assert watch() == "server spicedb-0: it stopped 5 times: exit code 2"
+    assert watch() == "pod spicedb-0: it stopped 5 times: exit code 2"
     with unreachable(store):
         assert watch() is None
 
@@ -484,15 +485,36 @@ def test_worse_servers() -> None:
     assert worse(figures(1000), figures(500, 0, 0.5)) is None, "too few requests for a percentile"
 
 
-def test_last_line_of_a_log(store: Store) -> None:
-    job = {"metadata": {"name": "j"}}
-    assert last_log_line(store.cluster(), job) == ""
-    metadata = {"name": "p", "labels": {"batch.kubernetes.io/job-name": "j"}, "creationTimestamp": "2030"}
-    store.put("pods", {"metadata": metadata, "spec": {"containers": [{"name": "c"}]}})
-    store.logs["p"] = '{"level":"info","message":"migrating"}'
-    assert last_log_line(store.cluster(), job) == "migrating"
-    store.logs["p"] = "plain text"
-    assert last_log_line(store.cluster(), job) == "plain text"
+def test_progress_of_a_migration(store: Store) -> None:
+    assert progress(store.cluster(), running(store)) == "all servers are ready"
+    migration_job(store)
+    assert progress(store.cluster(), running(store)) == "the migration runs: migrating"
+
+
+def migration_job(store: Store, *conditions: Object, **status: Any) -> None:
+    """Adds a migration Job, and its pod."""
+    labels = selector_labels("spicedb", Component.MIGRATION)
+    container = {"name": "migrate", "image": "spicedb:v1.56.0", "command": ["spicedb", "migrate", "head"]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    metadata = {"name": "spicedb-migration", "labels": labels, "creationTimestamp": "2030"}
+    store.put("jobs", {"metadata": metadata, "spec": {"template": template}, "status": {"conditions": conditions}})
+    pod_labels = {**labels, "batch.kubernetes.io/job-name": "spicedb-migration"}
+    store.put("pods", {**server("migrate-0", pod_labels, template), "status": status})
+    store.logs["migrate-0"] = '{"level":"info","message":"migrating"}'
+
+
+def test_migration_without_its_image_ends_the_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "_BROKEN_SECONDS", -1)
+    migration_job(store, **waiting("ErrImagePull"))
+    assert of_helm(store).watcher()() == "pod migrate-0: ErrImagePull: why"
+
+
+def test_failed_migration_is_explained(store: Store, a_helm: Helm) -> None:
+    migration_job(store, {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"})
+    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: UPGRADE FAILED: job failed")]
+    with pytest.raises(StepError) as error:
+        of_helm(store).apply(props(NEW), "label", 1, lambda _: None)
+    assert error.value.details.splitlines()[1:] == ["Job spicedb-migration: DeadlineExceeded", "migrating"]
 
 
 def test_api_server_that_returns_is_waited_for(store: Store) -> None:

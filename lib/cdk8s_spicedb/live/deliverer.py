@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -10,10 +9,11 @@ from attrs import field, frozen
 
 from ..delivery import Delivery
 from ..errors import SpiceDBError
-from ..labels import COMPONENT, INSTANCE, Component
+from ..labels import Component, selector_text
 from ..manifests.manifest import Manifest
 from ..props import SpiceDBProps
-from .cluster import DEPLOYMENT, JOB, POD, REPLICA_SET, Cluster, ClusterError, items_of
+from .cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
+from .migration import MigrationState, find_migration
 from .running import Applier, Running
 from .settle import Broken, settled
 
@@ -67,14 +67,14 @@ class Deliverer(ABC):
         """The command with which a person rolls back."""
 
     def watcher(self) -> Callable[[], str | None]:
-        """A function that reports progress, and returns why a new server can never become ready."""
+        """A function that reports progress, and returns why the migration or a new server can never run."""
         broken, generation = Broken(), self._generation()
 
         def watch() -> str | None:
             try:
                 self.notify(progress(self.cluster, self.running))
-                if self._generation() != generation:
-                    return broken.reason(self._newest_pods())
+                changed = self._generation() != generation
+                return broken.reason([*self._migration_pods(), *(self._newest_servers() if changed else ())])
             except ClusterError as error:
                 self.notify(str(error))
             return None
@@ -85,9 +85,12 @@ class Deliverer(ABC):
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
         return int(deployment["metadata"]["generation"]) if deployment else None
 
-    def _newest_pods(self) -> list[Manifest]:
+    def _migration_pods(self) -> list[Manifest]:
+        return self.cluster.find(POD, labels=selector_text(self.running.name, Component.MIGRATION))
+
+    def _newest_servers(self) -> list[Manifest]:
         """The servers on the newest pod template."""
-        labels = f"{INSTANCE}={self.running.name},{COMPONENT}={Component.SERVER.value}"
+        labels = selector_text(self.running.name, Component.SERVER)
         sets = self.cluster.find(REPLICA_SET, labels=labels)
         newest = max(sets, key=lambda each: int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
         template = newest["metadata"]["labels"]["pod-template-hash"]
@@ -96,17 +99,19 @@ class Deliverer(ABC):
 
 def progress(cluster: Cluster, running: Running) -> str:
     """What happens at the moment, in a few words."""
-    job = running_job(cluster, running.name)
-    if job is not None:
-        line = last_log_line(cluster, job)
-        return f"the migration runs{f': {line}' if line else ''}"
+    migration = find_migration(cluster, running.name)
+    if migration.state is MigrationState.RUNNING:
+        details = migration.reason or "".join(migration.log[-1:])
+        return f"the migration runs{f': {details}' if details else ''}"
     return settled(cluster, running) or "all servers are ready"
 
 
-def running_job(cluster: Cluster, name: str) -> Manifest | None:
-    """The migration Job that runs. None if none does."""
-    jobs = cluster.find(JOB, labels=f"{INSTANCE}={name},{COMPONENT}={Component.MIGRATION.value}")
-    return next((job for job in jobs if finished(job) is None), None)
+def why_migration_failed(cluster: Cluster, name: str) -> str:
+    """Why the newest migration failed, and the end of its log. Empty if it did not fail."""
+    migration = find_migration(cluster, name)
+    if migration.state is not MigrationState.FAILED:
+        return ""
+    return "\n".join([f"Job {migration.job}: {migration.reason}", *migration.log])
 
 
 def finished(job: Manifest) -> str | None:
@@ -123,15 +128,6 @@ def job_log(cluster: Cluster, job: Manifest, lines: int) -> str:
     pod = max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
     container = pod["spec"]["containers"][0]["name"]
     return cluster.log(pod["metadata"]["name"], container, tail=lines).strip()
-
-
-def last_log_line(cluster: Cluster, job: Manifest) -> str:
-    """The last line of a Job's log. Of a JSON line, only its message."""
-    line = job_log(cluster, job, 1).rpartition("\n")[2]
-    try:
-        return str(json.loads(line).get("message", line))
-    except (ValueError, AttributeError):
-        return line
 
 
 _APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}

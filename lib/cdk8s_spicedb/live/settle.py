@@ -11,7 +11,7 @@ from .running import Running, describe, is_ready, is_terminating, server_pods
 
 _POLL_SECONDS = 0.5
 _BROKEN_SECONDS = 15
-"""How long a server may wait for its image or its Secret before that counts as broken: both can come late."""
+"""How long a pod may wait for its image or its Secret before that counts as broken: both can come late."""
 _BROKEN = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError"}
 _ENDS = 3
 
@@ -78,18 +78,18 @@ def wait_until_settled(
 
 
 class Broken:
-    """Notices servers that never become ready, long before Kubernetes or Helm give up."""
+    """Notices pods that can never run, long before Kubernetes or Helm give up."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def reason(self, pods: list[Manifest]) -> str | None:
-        """Why a server is broken. None: no server is, or not for long enough."""
+        """Why a pod is broken. None: no pod is, or not for long enough."""
         now, reasons = time.monotonic(), dict(_waiting(pods))
         self._since = {pod: self._since.get(pod, now) for pod in reasons}
         for pod, (reason, waits) in reasons.items():
             if not waits or now - self._since[pod] > _BROKEN_SECONDS:
-                return f"server {pod}: {reason}"
+                return f"pod {pod}: {reason}"
         return None
 
 
