@@ -24,7 +24,7 @@ from cdk8s_spicedb.live.meaning import Change as Meant
 from cdk8s_spicedb.live.meaning import meaning
 from cdk8s_spicedb.live.released import KINDS, is_hook
 from cdk8s_spicedb.live.running import Applier, Running, describe
-from cdk8s_spicedb.live.storage import HelmRelease, deployed, stored_manifests
+from cdk8s_spicedb.live.storage import HelmRelease, deployed, read_stored
 from cdk8s_spicedb.manifests import release_manifests
 
 from .fake import Object, cluster_of, plural_of
@@ -186,12 +186,15 @@ def test_helm_compares_with_the_deployed_revision() -> None:
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_manifests_in_helms_secret(compressed: bool) -> None:
-    text = json.dumps({"manifest": "---\n# Source: a\nkind: Service\n---\n---\nkind: Role\n"}).encode()
+    manifest = "---\n# Source: a\nkind: Service\n---\n---\nkind: Role\n"
+    text = json.dumps({"manifest": manifest, "config": {"server": {"replicas": 3}}}).encode()
     content = base64.b64encode(gzip.compress(text) if compressed else text)
     data = {"release": base64.b64encode(content).decode()}
-    assert [each["kind"] for each in stored_manifests(_secrets(data), _release(1, "deployed"))] == ["Service", "Role"]
+    stored = read_stored(_secrets(data), _release(1, "deployed"))
+    assert [each["kind"] for each in stored.manifests] == ["Service", "Role"]
+    assert stored.values == ("server",)
     with pytest.raises(SpiceDBError, match="cannot read the manifests in Helm's Secret v1"):
-        stored_manifests(_secrets({"release": "YWJj"}), _release(1, "deployed"))
+        read_stored(_secrets({"release": "YWJj"}), _release(1, "deployed"))
 
 
 def _secrets(data: Object) -> Cluster:
@@ -288,11 +291,14 @@ def test_other_origins() -> None:
 
 
 def test_objects_that_go_or_stay() -> None:
-    text = sentences(props(), props(), deletes=["Role a"], leaves=["Role b"], foreign=["Service c"], unknown="why")
+    text = sentences(
+        props(), props(), deletes=["Role a"], leaves=["Role b"], foreign=["Service c"], values=["image"], unknown="why"
+    )
     assert "Helm deletes Role a." in text
     assert "Role b stays in the cluster" in text
     assert "The Helm release also has Service c" in text
     assert "It is unknown what is removed: why." in text
+    assert "The Helm release has its own values (image)" in text
 
 
 # ---------------------------------------------------------------- the whole
@@ -428,6 +434,7 @@ def test_text() -> None:
         FieldDiff(path="spec.replicas", before=2, after=3),
         FieldDiff(path="data.schema", before="a\nb\nc", after="a\nB\nc"),
         FieldDiff(path="spec.args[--insecure]", before=None, after=""),
+        FieldDiff(path="data.long", before=None, after="a\n" * 30),
     )
     objects = (
         ObjectDiff(kind="Deployment", name="a", change=Change.CHANGED, fields=fields),
@@ -447,6 +454,8 @@ def test_text() -> None:
         "+B",
         " c",
         "+ spec.args[--insecure]",
+        "@@ data.long",
+        "+ (30 lines)",
         "",
         "== Role a: deleted",
         "",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -371,7 +372,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def connect(**objects: list[Object]) -> None:
         cluster = cluster_of(**{**_NOTHING, **objects})
-        monkeypatch.setattr("cdk8s_spicedb.cli.status.connect", lambda _: cluster)
+        monkeypatch.setattr("cdk8s_spicedb.cli.status.connect", lambda *_: cluster)
 
     return connect
 
@@ -414,6 +415,44 @@ def test_command_waits(connected: Callable[..., None], capsys: pytest.CaptureFix
     assert main(["status", "--wait=0"]) == 1
     captured = capsys.readouterr()
     assert "not safe yet: 1 of 2 new servers ready" in captured.err
+
+
+def test_command_watches(
+    connected: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(deployments=[deployment()])
+    pauses = iter([None, KeyboardInterrupt()])
+
+    def sleep(_: float) -> None:
+        pause = next(pauses)
+        if pause is not None:
+            raise pause
+
+    monkeypatch.setattr("time.sleep", sleep)
+    assert main(["status", "--watch"]) == 0
+    (printed,) = capsys.readouterr().out.splitlines()
+    assert printed.endswith("healthy; 2 of 2 ready; roll-out done; no servers")
+
+
+def test_command_asks_the_database(
+    connected: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    connected(deployments=[deployment()])
+    answers: dict[str | None, str | None] = {None: "a-revision", "other": None}
+    monkeypatch.setattr("cdk8s_spicedb.live.database.read_revision", lambda _, __, image: answers[image])
+    file = tmp_path / "spicedb.yaml"
+    text = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
+    file.write_text(text)
+    assert main(["status", "--datastore", f"--file={file}"]) == 0
+    assert "at revision a-revision" in capsys.readouterr().out
+    assert main(["status", "--datastore", f"--file={file}", "--database-image=other"]) == 0
+    assert "at revision none" in capsys.readouterr().out
+    file.write_text(f"name: another\n{text}")
+    assert main(["status", "--datastore", f"--file={file}"]) == 1
+    assert "describes another, not spicedb" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _CHANGES = 3
 _STYLES = {"-": "red", "+": "green", "=": "bold"}
 _WIDTH = 100
+_MOST_LINES = 20
+"""A longer text that is new or gone is not printed."""
 
 
 def add_to(commands: Commands) -> None:
@@ -96,6 +98,10 @@ def _field(field: FieldDiff) -> Iterator[str]:
     before, after = (None if part is None else _text(part) for part in (field.before, field.after))
     if "\n" in (before or "") + (after or ""):
         yield f"@@ {field.path}"
+        lines = max(len(part.splitlines()) for part in (before or "", after or ""))
+        if (before is None or after is None) and lines > _MOST_LINES:
+            yield f"{'-' if after is None else '+'} ({lines} lines)"
+            return
         yield from _lines(before or "", after or "")
         return
     if before is not None:

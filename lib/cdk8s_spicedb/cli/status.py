@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 _WAIT_SECONDS = 600
+_PATIENCE_SECONDS = 120
+"""How long an outage of the API server may last while the command waits."""
 
 
 def add_to(commands: Commands) -> None:
@@ -66,7 +68,7 @@ def _seconds(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     _check(options)
-    cluster = connect(options)
+    cluster = connect(options, _PATIENCE_SECONDS if options.watch or options.wait is not None else 0)
     from ..live.summary import statuses
 
     if options.all_namespaces:

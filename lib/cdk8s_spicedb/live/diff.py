@@ -80,6 +80,7 @@ def diff(cluster: Cluster, props: SpiceDBProps) -> Diff:
         objects=objects,
         deletes=[_title(each) for each in own] if helm else [],
         leaves=[_title(each) for each in left],
+        values=released.values,
         foreign=[_title(each) for each in foreign] if helm else [],
         unknown=released.reason if running and released.objects is None else "",
     )

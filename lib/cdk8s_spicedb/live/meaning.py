@@ -36,6 +36,8 @@ class Change:
     """Objects that stay, although the release no longer has them."""
     foreign: Sequence[str]
     """Other objects of the same Helm release."""
+    values: Sequence[str] = ()
+    """Names of the values that somebody set for the Helm release."""
     unknown: str
     """Why it is unknown what was released before. Empty if it is known."""
 
@@ -192,6 +194,11 @@ def _objects(change: Change) -> Iterator[str]:
         yield (
             f"The Helm release also has {', '.join(change.foreign)}, which the file does not describe. Helm deletes "
             "them if you upgrade the release with a chart of this file alone."
+        )
+    if change.values:
+        yield (
+            f"The Helm release has its own values ({', '.join(change.values)}), which are not in the file. If the next "
+            "`helm upgrade` keeps them, they take precedence over the file, and this comparison does not show that."
         )
     if change.unknown:
         yield f"It is unknown what is removed: {change.unknown}."

@@ -14,7 +14,7 @@ from ..labels import INSTANCE, NAME
 from ..manifests.manifest import Manifest
 from .cluster import Cluster, ClusterError, Kind, items_of
 from .running import Applier, Running
-from .storage import HelmRelease, deployed, helm_releases, stored_manifests
+from .storage import HelmRelease, deployed, helm_releases, read_stored
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,6 +50,8 @@ class Released:
     """Why they are not known, and what to do."""
     helm: HelmRelease | None = None
     """The revision of the Helm release that they are from."""
+    values: Sequence[str] = ()
+    """Names of the values of the Helm release."""
 
 
 def in_parallel(function: Callable[[T], R], values: Sequence[T]) -> list[R]:
@@ -79,7 +81,8 @@ def _from_helm(cluster: Cluster, name: str) -> Released:
         found = deployed(helm_releases(cluster, name))
         if found is None:
             return Released(None, f"there is no Secret of Helm's release {name} in the namespace {cluster.namespace}")
-        return Released(stored_manifests(cluster, found), helm=found)
+        stored = read_stored(cluster, found)
+        return Released(stored.manifests, helm=found, values=stored.values)
     except ClusterError as error:
         return Released(None, f"{error}; reading what Helm released needs the right to get and list Secrets")
     except SpiceDBError as error:

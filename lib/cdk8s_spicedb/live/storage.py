@@ -6,6 +6,7 @@ import base64
 import binascii
 import gzip
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -58,15 +59,25 @@ def deployed(releases: list[HelmRelease]) -> HelmRelease | None:
     return max(of_state or releases, key=lambda each: each.revision, default=None)
 
 
-def stored_manifests(cluster: Cluster, release: HelmRelease) -> list[Manifest]:
-    """The objects of a revision, without hooks. Reads the data of Helm's own Secret."""
+@frozen
+class Stored:
+    """The content of a revision."""
+
+    manifests: Sequence[Manifest]
+    """Its objects, without hooks."""
+    values: Sequence[str]
+    """Names of the values that somebody set for it, above the chart's defaults."""
+
+
+def read_stored(cluster: Cluster, release: HelmRelease) -> Stored:
+    """The content of a revision. Reads the data of Helm's own Secret."""
     secret = cluster.get(SECRET, release.secret)
     if secret is None:
         raise SpiceDBError(f"Helm's Secret {release.secret} is gone")
     try:
         content = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        text = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)["manifest"]
-        found = list(yaml.load_all(text, _LOADER))
+        stored = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
+        found = list(yaml.load_all(stored["manifest"], _LOADER))
     except (KeyError, ValueError, OSError, EOFError, binascii.Error, yaml.YAMLError):
         raise SpiceDBError(f"cannot read the manifests in Helm's Secret {release.secret}") from None
-    return [each for each in found if each]
+    return Stored(tuple(each for each in found if each), tuple(sorted(stored.get("config") or ())))
