@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+import trustme
 
 from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, SpiceDBProps
 from cdk8s_spicedb.live.cluster import Cluster
@@ -17,9 +18,11 @@ from cdk8s_spicedb.live.database import DatabaseReport, check_database, read_rev
 from cdk8s_spicedb.live.finding import Level
 from cdk8s_spicedb.manifests.migration import migration_manifests
 
+from .certificates import certificate
 from .cluster import Namespace, wait
 from .databases import DATABASE, MARIADB, PASSWORD, POSTGRES, USER, postgres_query
 from .props import NEW, NEW_HEAD, OLD, OLD_HEAD, ON_MARIADB, ON_POSTGRES, on_postgres
+from .test_database_tls import authority, mariadb_with_tls  # noqa: F401 - fixtures
 
 CLIENT = os.environ.get("LAB_MARIADB_CLIENT_IMAGE", MARIADB.image)
 """An image with MariaDB's client, as the official image of the server has it."""
@@ -207,6 +210,35 @@ def check_mariadb(namespace: Namespace, props: SpiceDBProps) -> DatabaseReport:
     return report
 
 
+def test_tls_of_postgresql(namespace: Namespace) -> None:
+    signer = trustme.CA()
+    certificate(namespace, "certificates", signer, signer.issue_cert(POSTGRES.name))
+    certificate(namespace, "client", signer, signer.issue_cert(common_name=USER))
+    files = {"ssl_cert_file": "tls.crt", "ssl_key_file": "tls.key", "ssl_ca_file": "ca.crt"}
+    options = ["-cssl=on", *(f"-c{name}=/certificates/{file}" for name, file in files.items())]
+    attrs.evolve(POSTGRES, arguments=("postgres", *options), certificates="certificates").start(namespace)
+    tls = attrs.evolve(
+        ON_POSTGRES,
+        sslmode=None,
+        ca=SecretKey("certificates", "ca.crt"),
+        client_certificate=SecretKey("client", "tls.crt"),
+        client_key=SecretKey("client", "tls.key"),
+    )
+    assert problems(check(namespace, on_postgres(datastore=tls))) == []
+    namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
+    untrusted = attrs.evolve(tls, ca=SecretKey("stranger", "ca.crt"))
+    assert "is not valid for the CA that is trusted" in problems(check(namespace, on_postgres(datastore=untrusted)))[0]
+    namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}, "spec": _OTHER})
+    other = attrs.evolve(tls, host="other")
+    assert "is for another host" in problems(check(namespace, on_postgres(datastore=other)))[0]
+    # The image has no public CAs.
+    public = on_postgres(datastore=attrs.evolve(ON_POSTGRES, sslmode=None))
+    assert "no CA certificates that could verify" in problems(check(namespace, public), Level.WARNING)[0]
+
+
+_OTHER = {"selector": {"app": POSTGRES.name}, "ports": [{"port": POSTGRES.port}]}
+
+
 def test_healthy_mariadb(namespace: Namespace, mariadb: None) -> None:
     check_mariadb(namespace, on_postgres(datastore=ON_MARIADB))
     prefixed = attrs.evolve(ON_MARIADB, table_prefix="my_")
@@ -230,3 +262,12 @@ def test_mariadb_by_a_uri(namespace: Namespace, mariadb: None) -> None:
     namespace.secret("uri", {"uri": f"{USER}:wrong@tcp(mariadb)/{DATABASE}"})
     report = check_mariadb(namespace, on_postgres(datastore=type(ON_MARIADB)(uri=SecretKey("uri", "uri"))))
     assert "rejects the user or the password" in problems(report)[0]
+
+
+@pytest.mark.usefixtures("mariadb_with_tls")
+def test_tls_of_mariadb(namespace: Namespace) -> None:
+    tls = attrs.evolve(ON_MARIADB, tls=None, ca=SecretKey("certificates", "ca.crt"))
+    assert problems(check_mariadb(namespace, on_postgres(datastore=tls))) == []
+    untrusted = on_postgres(datastore=attrs.evolve(tls, ca=None))
+    assert "is not valid for the CA that is trusted" in problems(check_mariadb(namespace, untrusted))[0]
+    assert "or requires TLS" in problems(check_mariadb(namespace, on_postgres(datastore=ON_MARIADB)))[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 import pytest
 from attrs import evolve
@@ -24,7 +26,7 @@ from cdk8s_spicedb import (
     known_releases,
 )
 from cdk8s_spicedb.props import problems
-from cdk8s_spicedb.releases import is_version, version_order
+from cdk8s_spicedb.releases import Cost, Estimate, Waits, is_version, read_releases, version_order
 
 ENGINES = ["cockroachdb", "mysql", "postgres", "spanner"]
 URI = SecretKey("spicedb", "uri")
@@ -465,3 +467,37 @@ def test_withdrawn_releases_name_a_later_known_release() -> None:
         assert version_order(version) < version_order(replacement)
         assert known_releases().knows("postgres", replacement)
         assert replacement not in known_releases().withdrawn
+
+
+# ---------------------------------------------------------------- costs
+
+
+def test_costs_must_be_for_known_revisions() -> None:
+    with pytest.raises(SpiceDBError, match="costs of unknown revisions: two"):
+        EngineReleases(("one",), {"v1.0.0": "one"}, costs={"two": Cost("relation_tuple", 1, Waits.WRITES)})
+
+
+def test_estimates_grow_with_the_rows_of_the_table() -> None:
+    costs = {"two": Cost("a", 2, "writes wait"), "three": Cost("b", 0.5, "none", "measured")}
+    engine = evolve(TOY, costs=costs)
+    assert engine.estimate(None, "three", {"a": 3_000_000, "b": 1_000_000}) == (
+        Estimate("two", "a", 3_000_000, 6, Waits.WRITES),
+        Estimate("three", "b", 1_000_000, 0.5, Waits.NOBODY),
+    )
+    assert [each.revision for each in engine.estimate("two", None, {"a": 1, "b": 1})] == ["three"]
+    # Nothing is known about the size of the table.
+    assert engine.estimate(None, None, {"b": 1})[0].revision == "three"
+    assert TOY.estimate(None, None, {"a": 1, "b": 1}) == ()
+
+
+def test_every_slow_migration_of_an_index_or_a_copy_has_costs() -> None:
+    for name in ("postgres", "mysql"):
+        engine = known_releases().engines[name]
+        assert set(engine.cautions) <= set(engine.costs)
+        assert {cost.table for cost in engine.costs.values()} == {"relation_tuple", "relation_tuple_transaction"}
+
+
+def test_tables_of_an_older_package_have_no_costs() -> None:
+    data = json.loads(files("cdk8s_spicedb.releases").joinpath("releases.json").read_text("utf-8"))
+    del data["costs"]
+    assert read_releases(data).engines["postgres"].costs == {}

@@ -298,7 +298,7 @@ def test_hashes_of_passwords_stay_in_the_pod(client: Any) -> None:
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        ("ERROR 1045 (28000): Access denied for user", "password"),
+        ("ERROR 1045 (28000): Access denied for user", "password-or-tls"),
         ("ERROR 2005 (HY000): Unknown server host", "dns"),
         ("ERROR 1049 (42000): Unknown database", "no-database"),
         ("ERROR 2002 (HY000): Can't connect to server on 'h' (111)", "refused"),
@@ -332,6 +332,6 @@ def test_a_dollar_in_a_uri(client: Any) -> None:
 def test_estimates_without_a_database() -> None:
     found = estimate(props(datastore=ON_MYSQL), {"relation_tuple": 2_000_000}, "add_expiration_to_relation_tuple")
     assert [(each.revision, each.seconds, each.waits.value) for each in found] == [
-        ("identifiers_case_sensitive", 16, "writes wait")
+        ("identifiers_case_sensitive", 12, "writes wait")
     ]
     assert estimate(props(datastore=ON_POSTGRESQL), {}) == ()

@@ -23,6 +23,10 @@ _PROBLEMS = {
         "or correct {host}",
     ),
     "password": ("the database rejects the user or the password", "put the right ones into {secret}"),
+    "password-or-tls": (
+        "the database rejects the user or the password, or requires TLS",
+        "put the right ones into {secret}, or set {tls} to 'true' if the database requires TLS",
+    ),
     "rejected": (
         "the database accepts no connection of this user from this place",
         "allow it in the database: in pg_hba.conf of PostgreSQL, or with the host of the MySQL user",

@@ -102,7 +102,8 @@ preferred*'does not support'*) ask --skip-ssl ;;
 esac
 
 # With --force, the client goes on after the errors of statements. Those of the connection have numbers of their own.
-case "$errors" in
+case "$tls$errors" in
+false*'ERROR 1045'*) connection_error password-or-tls ;;
 *'ERROR 1045'* | *'ERROR 1698'*) connection_error password ;;
 *'ERROR 1044'*) connection_error no-connect ;;
 *'ERROR 1049'*) connection_error no-database ;;
