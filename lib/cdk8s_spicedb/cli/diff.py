@@ -75,7 +75,8 @@ def lines(found: Diff) -> Iterator[str]:
     elif others:
         yield f"{_objects(others, 'other ')} unchanged."
     if found.meaning:
-        yield ""
+        if others:
+            yield ""
         yield "What this means:"
     for sentence in found.meaning:
         yield from textwrap.wrap(

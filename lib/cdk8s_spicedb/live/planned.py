@@ -63,7 +63,9 @@ def _migrations(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         yield from _migration(step, last, props)
         last = step.revision
     if len(plan.steps) > 1:
-        versions = ", ".join(step.version for step in plan.steps)
+        versions = ", ".join(
+            f"{step.version} with {step.schema_mode}" if step.schema_mode else step.version for step in plan.steps
+        )
         yield (
             f"The plan from {plan.current} to {plan.target} has {len(plan.steps)} steps ({versions}). Do not apply "
             "this file at once: run the steps with `cdk8s-spicedb upgrade`, or see them with `cdk8s-spicedb plan`."
