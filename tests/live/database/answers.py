@@ -95,7 +95,7 @@ def mysql(
         known.append({"fact": "line", "text": "GRANT ALL PRIVILEGES ON `spicedb`.* TO `spicedb`@`%`"})
     replaced = {answer["fact"] for answer in answers} & {"server"}
     found = (*(answer for answer in known if answer["fact"] not in replaced), *answers)
-    return _report(MySQLCheck(), found, props(datastore=ON_MYSQL, **options.pop("props", {})), **options)
+    return _report(MySQLCheck(), found, props(**{"datastore": ON_MYSQL, **options.pop("props", {})}), **options)
 
 
 def _report(check: EngineCheck, answers: Sequence[Answer], settings: SpiceDBProps, **options: Any) -> DatabaseReport:

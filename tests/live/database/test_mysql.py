@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from cdk8s_spicedb.live.database.facts import Facts
 from cdk8s_spicedb.live.database.mysql import granted
 
-from .answers import failures, mysql, warnings
+from .answers import ON_MYSQL, failures, mysql, warnings
 
 SEES = {"fact": "sees_transactions", "count": 0}
 BEFORE_REBUILD, HEAD = "add_expiration_to_relation_tuple", "identifiers_case_sensitive"
@@ -78,25 +79,46 @@ def test_connections() -> None:
 def test_transactions() -> None:
     open_one = {"fact": "transaction", "pid": 7, "state": "RUNNING", "seconds": 300, "tables": 0, "rows": 0}
     (warning,) = warnings(mysql(SEES, open_one))
-    assert "the transaction of thread 7 (running, 5 min, 0 rows changed) is open" in warning
+    assert (
+        "the transaction of thread 7 (running, 5 min, 0 rows changed) may use tables of SpiceDB; migrations wait"
+        in warning
+    )
     assert warning.endswith("KILL 7")
     assert failures(mysql(SEES, {**open_one, "rows": 3}))
     assert not failures(mysql(SEES, {**open_one, "rows": 3}, revision=HEAD))
     assert "GRANT PROCESS ON *.*" in warnings(mysql())[0]
 
 
+def test_locks_that_can_be_seen() -> None:
+    seen = (SEES, {"fact": "sees_locks", "by": "x"})
+    open_one = {"fact": "transaction", "pid": 7, "state": "RUNNING", "seconds": 300, "tables": 0, "rows": 3}
+    assert (failures(mysql(*seen, open_one)), warnings(mysql(*seen, open_one))) == ([], [])
+    held = {"fact": "lock", "pid": 7, "table": "relation_tuple", "mode": "SHARED_READ"}
+    assert "rows changed) uses relation_tuple; migrations wait" in failures(mysql(*seen, open_one, held))[0]
+    assert "uses caveat" in warnings(mysql(*seen, open_one, {**held, "table": "caveat"}))[0]
+    # Requests of servers hold such locks too, but not for long.
+    assert failures(mysql(*seen, held)) == []
+    (failure,) = failures(mysql(*seen, {**held, "mode": "MDL_SHARED_NO_READ_WRITE"}))
+    assert failure.startswith("thread 7 holds MDL_SHARED_NO_READ_WRITE on relation_tuple, for which servers wait")
+
+
+def test_replicas() -> None:
+    settings = attrs.evolve(ON_MYSQL, read_replicas=["replica"])
+    assert "SHOW REPLICA STATUS" in warnings(mysql(SEES, props={"datastore": settings}))[0]
+
+
 def test_locked_tables() -> None:
-    locked = {"fact": "line", "text": "spicedb relation_tuple 1 0"}
-    assert "has locked it (LOCK TABLES)" in failures(mysql(SEES, locked))[0]
-    assert failures(mysql(SEES, {**locked, "text": "spicedb something 1 0"})) == []
-    assert failures(mysql(SEES, {**locked, "text": "other relation_tuple 1 0"})) == []
+    relationships = {"fact": "table", "name": "relation_tuple", "rows": 1, "bytes": 1, "index_bytes": 1}
+    assert "a session has locked it (LOCK TABLES)" in failures(mysql(SEES, relationships))[0]
+    assert failures(mysql(SEES, relationships, {"fact": "readable", "rows": 1})) == []
 
 
 def test_a_table_that_is_rebuilt() -> None:
     rows = {"fact": "table", "name": "relation_tuple", "rows": 10_000_000, "bytes": 1 << 30, "index_bytes": 1 << 30}
-    report = mysql(SEES, rows)
+    readable = {"fact": "readable", "rows": 1}
+    report = mysql(SEES, readable, rows)
     assert warnings(report) == [
         "takes about 60 s (relation_tuple: 10,000,000 rows, 2.0 GiB with indexes); writes of the servers wait "
         "meanwhile; migrate when there is little traffic, or change the table beforehand"
     ]
-    assert failures(mysql(SEES, {**rows, "rows": 110_000_000}))
+    assert failures(mysql(SEES, readable, {**rows, "rows": 110_000_000}))

@@ -170,8 +170,9 @@ def test_a_missing_secret_or_image() -> None:
     (failure,) = failures(check_database(store.cluster(), props()))
     assert 'secret "spicedb" not found; create the Secret' in failure
     assert store.of("pods") == []
-    (failure,) = failures(check_database(waiting("ErrImagePull").cluster(), props(), image="mirror/psql:1"))
-    assert "cannot pull mirror/psql:1: ErrImagePull" in failure
+    # The migration has another image.
+    (warning,) = warnings(check_database(waiting("ErrImagePull").cluster(), props(), image="mirror/psql:1"))
+    assert "not checked: the pod of the check cannot pull mirror/psql:1: ErrImagePull" in warning
 
 
 def test_a_pod_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +189,27 @@ def test_a_refused_pod(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ClusterError("pods is forbidden", 403)
 
     monkeypatch.setattr("cdk8s_spicedb.live.cluster.Cluster.create", refuse)
-    (failure,) = failures(check_database(Store().cluster(), props()))
-    assert "pods is forbidden; allow your user to create pods" in failure
+    (warning,) = warnings(check_database(Store().cluster(), props()))
+    assert "not checked: Kubernetes refused to start a pod: pods is forbidden; allow your user" in warning
+
+
+def test_a_pod_that_somebody_deletes() -> None:
+    store = Store()
+    store.on_change = lambda method, *_: store.objects.clear() if method == "POST" else None
+    assert "somebody deleted the pod" in warnings(check_database(store.cluster(), props()))[0]
+
+
+def test_a_pod_that_no_node_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
+    store = Store()
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
+
+    def run(method: str, _: str, found: Object) -> None:
+        if method == "POST":
+            found["status"] = {"phase": "Pending", "conditions": [condition]}
+
+    store.on_change = run
+    assert "0/1 nodes are available" in failures(check_database(store.cluster(), props()))[0]
 
 
 # ---------------------------------------------------------------- scripts

@@ -9,7 +9,7 @@ from ...props import SpiceDBProps
 from ...releases import Estimate
 from ...upgrades.plan import UpgradeStep
 from ..cluster import Cluster
-from ..finding import Finding, Level
+from ..finding import Level
 from .base import EngineCheck
 from .facts import Facts
 from .mysql import MySQLCheck
@@ -50,8 +50,8 @@ def check_database(
         return CLOUD_CREDENTIALS
     try:
         log = run(cluster, props, check.client(props, image))
-    except PodError as problem:
-        return DatabaseReport(findings=(Finding.failure("Database", str(problem), problem.fix),))
+    except PodError as error:
+        return DatabaseReport(findings=(error.finding,))
     return check.report(Facts.read(log), question)
 
 
@@ -61,10 +61,9 @@ def read_revision(cluster: Cluster, props: SpiceDBProps, image: str | None = Non
     Raises `SpiceDBError` with what to do if the database cannot be asked.
     """
     report = check_database(cluster, props, image=image)
-    if report.server_version is None:
-        for finding in report.findings:
-            if finding.level is not Level.OK:
-                raise SpiceDBError(f"{finding.text}; {finding.fix}")
+    problems = [finding for finding in report.findings if finding.level is not Level.OK]
+    if report.server_version is None and problems:
+        raise SpiceDBError(f"{problems[0].text}; {problems[0].fix}")
     return report.revision
 
 

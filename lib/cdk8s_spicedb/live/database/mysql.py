@@ -16,6 +16,7 @@ from .schema import duration, revision_findings
 
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "DROP")
 _OLDEST = 8
+_BLOCKS_WRITES = ("SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "SHARED_READ_ONLY", "EXCLUSIVE")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<database>\S+?)\.(?P<table>\S+) TO ")
 
 
@@ -50,6 +51,9 @@ class MySQLCheck(EngineCheck):
         yield from room_findings(question, _limits(facts, question))
         changes = {self.prefix(question.props) + table for table in question.changes(revision)}
         yield from self._locks(facts, question, changes)
+        if getattr(question.props.datastore, "read_replicas", ()):
+            text = "the primary does not know how far its replicas are behind"
+            yield Finding.warning("Database replicas", text, "look at SHOW REPLICA STATUS on each replica")
 
     def rows(self, facts: Facts, question: Question) -> Mapping[str, int]:
         """See `EngineCheck.rows`."""
@@ -68,31 +72,50 @@ class MySQLCheck(EngineCheck):
             yield fact["name"][len(prefix) :], fact
 
     def _locks(self, facts: Facts, question: Question, changes: set[str]) -> Iterator[Finding]:
-        ours, database = {self.prefix(question.props) + table for table in self.tables}, facts.one("server")["database"]
-        clear = True
-        for used in _open_tables(facts):
-            if used[0] == database and used[1] in ours:
-                clear = False
-                make = Finding.failure if used[1] in changes else Finding.warning
-                text = f"a session uses {used[1]} or has locked it (LOCK TABLES)"
-                yield make(
-                    "Database locks", text, "SHOW PROCESSLIST shows the sessions; wait until it ends, or KILL it"
-                )
-        for fact in facts.each("transaction"):
-            clear = False
-            pid = fact["pid"]
-            text = (
-                f"the transaction of thread {pid} ({str(fact['state']).lower()}, {duration(fact['seconds'])}, "
-                f"{fact['rows']} rows changed) is open; migrations that alter its tables wait, and then all servers do"
-            )
-            # Which tables it used is not known. One that changed rows most probably changed SpiceDB's.
-            make = Finding.failure if changes and int(fact["rows"]) else Finding.warning
-            yield make("Database transactions", text, f"wait until it ends, or end it: KILL {pid}")
+        found = [*_blocking(facts), *_transactions(facts, changes)]
+        relationships = f"{self.prefix(question.props)}relation_tuple"
+        exists = any(fact["name"] == relationships for fact in facts.each("table"))
+        if exists and "readable" not in facts and not found:
+            text = f"{relationships} cannot be read: a session has locked it (LOCK TABLES), or changes it"
+            fix = "SHOW PROCESSLIST shows the sessions; wait until it ends, or KILL it"
+            found.append(Finding.failure("Database locks", text, fix))
+        yield from found
         if "sees_transactions" not in facts:
             text = "open transactions are not visible to the migration's user"
             yield Finding.warning("Database transactions", text, "GRANT PROCESS ON *.* TO the migration's user")
-        elif clear:
+        elif not found:
             yield Finding.ok("Database locks", "no transaction is in the way of migrations")
+
+
+def _blocking(facts: Facts) -> Iterator[Finding]:
+    """Locks for which servers wait: of LOCK TABLES, and of statements that change a table."""
+    for fact in facts.each("lock"):
+        if str(fact["mode"]).removeprefix("MDL_") in _BLOCKS_WRITES:
+            text = f"thread {fact['pid']} holds {fact['mode']} on {fact['table']}, for which servers wait"
+            yield Finding.failure("Database locks", text, _end(fact))
+
+
+def _transactions(facts: Facts, changes: set[str]) -> Iterator[Finding]:
+    """Transactions for which migrations wait. All servers then wait behind the migration."""
+    held: dict[int, set[str]] = {}
+    for fact in facts.each("lock"):
+        held.setdefault(int(fact["pid"]), set()).add(str(fact["table"]))
+    for fact in facts.each("transaction"):
+        tables = held.get(int(fact["pid"]), set())
+        if "sees_locks" in facts and not tables:
+            continue
+        uses = f"uses {', '.join(sorted(tables))}" if tables else "may use tables of SpiceDB"
+        text = (
+            f"the transaction of thread {fact['pid']} ({str(fact['state']).lower()}, {duration(fact['seconds'])}, "
+            f"{fact['rows']} rows changed) {uses}; migrations wait for it, and then all servers do"
+        )
+        # Without locks to see, one that changed rows most probably changed SpiceDB's.
+        certain = bool(tables & changes) if tables else bool(changes and int(fact["rows"]))
+        yield (Finding.failure if certain else Finding.warning)("Database transactions", text, _end(fact))
+
+
+def _end(fact: Fact) -> str:
+    return f"wait until it ends, or end it: KILL {fact['pid']}"
 
 
 def _server(server: Fact) -> Iterator[Finding]:
@@ -167,11 +190,3 @@ def _limits(facts: Facts, question: Question) -> list[Limit]:
         fix = "ALTER USER … WITH MAX_USER_CONNECTIONS 0"
         found.append(Limit("limit of the user", own, int(server.get("own") or 0), fix))
     return found
-
-
-def _open_tables(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Database and name of each table that is in use."""
-    for line in facts.each("line"):
-        words = line["text"].split(" ")
-        if len(words) == 4 and words[2].isdigit() and words[3].isdigit():
-            yield words[0], words[1]

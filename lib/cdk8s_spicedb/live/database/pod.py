@@ -18,6 +18,8 @@ from ...manifests.template import pod_template
 from ...props import SpiceDBProps
 from ...props.flags import EnvVar, container_env
 from ..cluster import EVENT, POD, Cluster, ClusterError, items_of
+from ..finding import Finding
+from .connection import DATABASE
 
 CONTAINER = "check"
 POLL_SECONDS = 0.3
@@ -39,11 +41,11 @@ class Client:
 
 
 class PodError(Exception):
-    """The pod of the check did not run. The text says why, and ``fix`` what to do."""
+    """The pod of the check did not run. ``finding`` says why: a failure if the migration's pod would not run either."""
 
-    def __init__(self, text: str, fix: str) -> None:
-        self.fix = fix
-        super().__init__(text)
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        super().__init__(finding.text)
 
 
 def script(name: str) -> str:
@@ -63,9 +65,10 @@ def run(cluster: Cluster, props: SpiceDBProps, client: Client) -> str:
             cluster.create(pod)
         except ClusterError as error:
             fix = f"allow your user to create pods and to read their logs in the namespace {cluster.namespace}"
-            raise PodError(f"Kubernetes refused to start a pod: {error}", fix) from None
+            text = f"not checked: Kubernetes refused to start a pod: {error}"
+            raise PodError(Finding.warning(DATABASE, text, fix)) from None
         _wait(cluster, name)
-        return cluster.log(name, CONTAINER)
+        return _log(cluster, name)
     finally:
         with suppress(ClusterError):
             cluster.delete(POD, name)
@@ -111,7 +114,8 @@ def _wait(cluster: Cluster, name: str) -> None:
     while True:
         pod = cluster.get(POD, name)
         if pod is None:
-            raise PodError(f"somebody deleted the pod {name} of the check", "check the database again")
+            text = f"not checked: somebody deleted the pod {name} of the check"
+            raise PodError(Finding.warning(DATABASE, text, "check the database again"))
         for status in items_of(pod, "status", "containerStatuses"):
             if status["name"] != CONTAINER:
                 continue
@@ -119,25 +123,35 @@ def _wait(cluster: Cluster, name: str) -> None:
                 return
             waiting = status["state"].get("waiting", {})
             if waiting.get("reason") in _HOPELESS:
-                raise PodError(*_why(waiting, pod))
+                raise PodError(_why(waiting, pod))
         if time.monotonic() > end or pod["status"].get("phase") == "Failed":
             reasons = [*_conditions(pod), *_events(cluster, name)]
             text = (
                 f"the pod of the check did not finish within {LONGEST_SECONDS} s: {'; '.join(reasons) or 'no reason'}"
             )
-            raise PodError(text, "make sure that the namespace can run one more pod like the migration's")
+            fix = "make sure that the namespace can run one more pod like the migration's"
+            raise PodError(Finding.failure(DATABASE, text, fix))
         time.sleep(POLL_SECONDS)
 
 
-def _why(waiting: Manifest, pod: Manifest) -> tuple[str, str]:
-    image = pod["spec"]["containers"][0]["image"]
+def _log(cluster: Cluster, name: str) -> str:
+    """The log of a container that has ended. The node may write its last lines a moment later."""
+    for _ in range(3):
+        log = cluster.log(name, CONTAINER)
+        if '"fact":"done"' in log:
+            return log
+        time.sleep(POLL_SECONDS)
+    return log
+
+
+def _why(waiting: Manifest, pod: Manifest) -> Finding:
     if waiting["reason"] == "CreateContainerConfigError":
-        return f"the pod of the check does not start: {waiting.get('message', '')}", (
-            "create the Secret and the key that it names; the migration needs them too"
-        )
-    return f"the pod of the check cannot pull {image}: {waiting['reason']}", (
-        "choose an image of the database's client that your nodes can pull"
-    )
+        text = f"the pod of the check does not start: {waiting.get('message', '')}"
+        fix = "create the Secret and the key that it names; the migration needs them too"
+        return Finding.failure(DATABASE, text, fix)
+    image = pod["spec"]["containers"][0]["image"]
+    text = f"not checked: the pod of the check cannot pull {image}: {waiting['reason']}"
+    return Finding.warning(DATABASE, text, "choose an image of the database's client that your nodes can pull")
 
 
 def _conditions(pod: Manifest) -> Iterator[str]:
