@@ -54,7 +54,7 @@ def _kill_at(command: Command, point: str, *, children: bool) -> None:
     print(f"killed at {point!r}")
 
 
-def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, postgres: None, helm: Helm) -> None:
+def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, large_postgres: None, helm: Helm) -> None:
     command.install(OLD)
     with relay(namespace) as address:
         client = Client(address, KEY)
@@ -75,7 +75,7 @@ def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, postgres
     assert deployed == ["spicedb-0.1.0", "spicedb-1.0.0", "spicedb-2.0.0", "spicedb-3.0.0", "spicedb-4.0.0"]
 
 
-def test_second_upgrade_is_refused(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_second_upgrade_is_refused(command: Command, namespace: Namespace, large_postgres: None) -> None:
     command.install(OLD)
     command.write(NEW)
     with command.running("upgrade", *command.options()) as first:
@@ -102,7 +102,9 @@ def _stops_and_goes_back(command: Command, namespace: Namespace, title: str, *ar
     return result
 
 
-def test_server_that_never_turns_ready_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_server_that_never_turns_ready_is_rolled_back(
+    command: Command, namespace: Namespace, large_postgres: None
+) -> None:
     command.install(OLD)
     command.write(NEW, server="extraArgs: [--no-such-flag]")
     result = _stops_and_goes_back(command, namespace, "an upgrade with a wrong argument")
@@ -112,21 +114,23 @@ def test_server_that_never_turns_ready_is_rolled_back(command: Command, namespac
     assert versions(namespace) == {NEW}
 
 
-def test_image_that_is_not_there_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_image_that_is_not_there_is_rolled_back(command: Command, namespace: Namespace, large_postgres: None) -> None:
     command.install(OLD)
     command.write(NEW, more="image: ghcr.io/authzed/no-such-spicedb")
     result = _stops_and_goes_back(command, namespace, "an upgrade with a wrong image")
     assert "no-such-spicedb" in result.error
 
 
-def test_permission_test_that_fails_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_permission_test_that_fails_is_rolled_back(
+    command: Command, namespace: Namespace, large_postgres: None
+) -> None:
     command.install(OLD)
     command.write(NEW, more="test: {resource: nothing, permission: read, subject: user}")
     result = _stops_and_goes_back(command, namespace, "an upgrade with a failing permission test")
     assert "the permission test failed" in result.error
 
 
-def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namespace, large_postgres: None) -> None:
     command.install(OLD)
     command.write(NEW, server="extraArgs: [--no-such-flag]")
     result = command.upgrade("--on-failure", "stop")
@@ -147,7 +151,9 @@ def _locked(namespace: Namespace, table: str, seconds: int) -> Iterator[None]:
         yield
 
 
-def test_migration_that_takes_too_long_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_migration_that_takes_too_long_is_rolled_back(
+    command: Command, namespace: Namespace, large_postgres: None
+) -> None:
     command.install(OLD)
     command.write(NEW)
     command.file.write_text(command.file.read_text().replace("backoffLimit: 1", "activeDeadlineSeconds: 15"))
@@ -159,7 +165,12 @@ def test_migration_that_takes_too_long_is_rolled_back(command: Command, namespac
 
 @pytest.mark.parametrize("during", ["the migration runs", "1 of 2 new servers ready"])
 def test_api_server_that_is_away_for_20_seconds(
-    command: Command, namespace: Namespace, postgres: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: str
+    command: Command,
+    namespace: Namespace,
+    large_postgres: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    during: str,
 ) -> None:
     command.install(OLD)
     command.write(NEW)
@@ -186,7 +197,7 @@ def test_api_server_that_is_away_for_20_seconds(
     assert versions(namespace) == {NEW}
 
 
-def test_question_needs_a_terminal(command: Command, namespace: Namespace, postgres: None) -> None:
+def test_question_needs_a_terminal(command: Command, namespace: Namespace, large_postgres: None) -> None:
     command.install(OLD)
     file = command.write(NEW)
     result = command.run("upgrade", "--file", str(file), "--no-check")

@@ -167,9 +167,9 @@ class Cluster:
 
     # ------------------------------------------------------------ pods and rights
 
-    def log(self, pod: str, container: str, *, tail: int | None = None) -> str:
-        """The log of a container. Empty if it has none."""
-        params = {"container": container, **({"tailLines": str(tail)} if tail else {})}
+    def log(self, pod: str, container: str, *, tail: int | None = None, previous: bool = False) -> str:
+        """The log of a container, or of the one before its restart. Empty if it has none."""
+        params = {"container": container, "tailLines": str(tail or ""), "previous": "true" if previous else ""}
         try:
             return self._request("GET", f"{self._path(POD, pod)}/log", params=params).text
         except ClusterError as error:

@@ -13,6 +13,7 @@ from ..labels import Component, selector_text
 from ..manifests.manifest import Manifest
 from ..props import SpiceDBProps
 from .cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
+from .logs import first_error
 from .migration import MigrationState, find_migration
 from .running import Applier, Running
 from .settle import Broken, settled
@@ -81,6 +82,18 @@ class Deliverer(ABC):
 
         return watch
 
+    def explanation(self) -> str:
+        """Why the newest migration failed, and why new servers end. Empty if they do not."""
+        migration = find_migration(self.cluster, self.running.name)
+        failed = migration.state is MigrationState.FAILED
+        lines = [f"Job {migration.job}: {migration.reason}", *migration.log] if failed else []
+        for pod in self._newest_servers():
+            name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
+            if any(status.get("restartCount") for status in items_of(pod, "status", "containerStatuses")):
+                error = first_error(self.cluster.log(name, container, previous=True))
+                lines += [f"pod {name}: {error}"] if error else []
+        return "\n".join(lines)
+
     def _generation(self) -> int | None:
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
         return int(deployment["metadata"]["generation"]) if deployment else None
@@ -104,14 +117,6 @@ def progress(cluster: Cluster, running: Running) -> str:
         details = migration.reason or "".join(migration.log[-1:])
         return f"the migration runs{f': {details}' if details else ''}"
     return settled(cluster, running) or "all servers are ready"
-
-
-def why_migration_failed(cluster: Cluster, name: str) -> str:
-    """Why the newest migration failed, and the end of its log. Empty if it did not fail."""
-    migration = find_migration(cluster, name)
-    if migration.state is not MigrationState.FAILED:
-        return ""
-    return "\n".join([f"Job {migration.job}: {migration.reason}", *migration.log])
 
 
 def finished(job: Manifest) -> str | None:

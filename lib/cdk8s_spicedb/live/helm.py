@@ -15,7 +15,7 @@ from ..errors import SpiceDBError
 from ..helm import write_helm_chart
 from ..props import SpiceDBProps
 from .cluster import SECRET, ClusterError
-from .deliverer import Deliverer, StepError, progress, why_migration_failed
+from .deliverer import Deliverer, StepError, progress
 from .lease import is_alive
 from .program import Outcome, run
 from .settle import drain_seconds
@@ -122,8 +122,7 @@ class HelmDeliverer(Deliverer):
             if outcome.ok or self.is_applied(label):
                 return
             if attempt == _ATTEMPTS or not self._lost_connection(outcome):
-                migration = why_migration_failed(self.cluster, self.running.name)
-                raise StepError(f"helm {command[0]}: {outcome.error}", f"{outcome.output}\n{migration}")
+                raise StepError(f"helm {command[0]}: {outcome.error}", f"{outcome.output}\n{self.explanation()}")
             self.notify("Helm lost the connection to the API server; run it again")
             self._unlock()
 

@@ -80,7 +80,7 @@ class KubectlDeliverer(Deliverer):
             if waits is None:
                 return
             if broken is not None or time.monotonic() > end:
-                raise StepError(broken or f"the servers did not become ready: {waits}")
+                raise StepError(broken or f"the servers did not become ready: {waits}", self.explanation())
             time.sleep(_POLL_SECONDS)
 
     def roll_back(self, revision: str) -> None:

@@ -7,6 +7,8 @@ import json
 from .redact import redacted
 
 _SERIOUS = ("error", "fatal", "panic")
+_SHORT = 3
+"""Number of lines of a log in which the last one is the reason."""
 
 
 def in_words(line: str) -> str:
@@ -26,6 +28,16 @@ def last_error(text: str) -> str:
         if fields is None or fields.get("level") in _SERIOUS:
             return in_words(line)
     return in_words(lines[-1]) if lines else ""
+
+
+def first_error(text: str) -> str:
+    """The first error in a log: after some, a long usage text follows. Empty if there is none in a long log."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines:
+        fields = _fields(line)
+        if line.startswith("Error") or (fields or {}).get("level") in _SERIOUS:
+            return in_words(line)
+    return in_words(lines[-1]) if 0 < len(lines) <= _SHORT else ""
 
 
 def _fields(line: str) -> dict[str, object] | None:

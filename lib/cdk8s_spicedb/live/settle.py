@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ..manifests.manifest import Manifest
 from .cluster import DEPLOYMENT, ENDPOINT_SLICE, Cluster, items_of
+from .logs import first_error
 from .running import Running, describe, is_ready, is_terminating, server_pods
 
 _POLL_SECONDS = 0.5
@@ -105,5 +106,5 @@ def _waiting(pods: list[Manifest]) -> Iterator[tuple[str, tuple[str, bool]]]:
                 yield pod["metadata"]["name"], (f"{reason}: {waiting.get('message', '')}".strip(": "), True)
             elif reason == "CrashLoopBackOff" and (ends := status.get("restartCount", 0) + 1) >= _ENDS:
                 last = status.get("lastState", {}).get("terminated", {})
-                said = (last.get("message") or "").strip() or f"exit code {last.get('exitCode')}"
+                said = first_error(last.get("message") or "") or f"exit code {last.get('exitCode')}"
                 yield pod["metadata"]["name"], (f"it stopped {ends} times: {said}", False)

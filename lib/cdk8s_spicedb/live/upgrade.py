@@ -24,11 +24,12 @@ from .observe import Sample, between, sample, worse
 from .progress import LAST_MODE, PATIENCE_SECONDS, Progress, Report
 from .record import Figures, Record, Sound, read_record, write_record
 from .rollback import return_servers
-from .running import Running, require_running
+from .running import Running, is_terminating, require_running, server_pods
 from .schema import write_schema_again
 from .settle import drain_seconds, wait_until_settled
 
 _SAMPLE_SECONDS = 2
+_POLL_SECONDS = 0.5
 _ENOUGH_REQUESTS = 200
 _DETAIL_LINES = 25
 
@@ -205,6 +206,7 @@ class _Work:
             record = self._write(record.begin(number))
             notify("apply")(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
             if not applies.is_applied(label):
+                self._wait_for_draining(notify("apply"))
                 applies.apply(props, label, number, lambda pid: self._started(record, pid))
             self._check(record, props, applies, notify)
         except StepError as error:
@@ -236,6 +238,19 @@ class _Work:
             applies.test()
         if self.options.observe_seconds:
             self._observe(record.before, notify("observe"))
+
+    def _wait_for_draining(self, notify: Callable[[str], None]) -> None:
+        """Servers that drain still have connections to the database, and new ones need more."""
+        end, told = None, False
+        while True:
+            running = require_running(self.cluster, self._name)
+            end = end or time.monotonic() + drain_seconds(running)
+            if not any(map(is_terminating, server_pods(self.cluster, running))) or time.monotonic() > end:
+                return
+            if not told:
+                notify("wait until no older server is left")
+                told = True
+            time.sleep(_POLL_SECONDS)
 
     def _settle(self, notify: Callable[[str], None]) -> None:
         notify("wait until no older server is left")
