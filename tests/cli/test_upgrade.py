@@ -184,6 +184,18 @@ def test_display_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "it serves" in plain.export_text()
 
 
+def test_lines_that_only_count_time_are_few() -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    with Display(to=console) as display:
+        for text in ("it runs, at most 60 s more", "it runs, at most 59 s more", "1 of 2", "2 of 2"):
+            display.report(Progress(step=1, steps=1, activity="apply", text=text))
+    assert [line.partition("apply: ")[2] for line in console.export_text().splitlines()] == [
+        "it runs, at most 60 s more",
+        "1 of 2",
+        "2 of 2",
+    ]
+
+
 def test_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import builtins
     import sys

@@ -489,6 +489,9 @@ def test_progress_of_a_migration(store: Store) -> None:
     assert progress(store.cluster(), running(store)) == "all servers are ready"
     migration_job(store)
     assert progress(store.cluster(), running(store)) == "the migration runs: migrating"
+    job = store.get("jobs", "spicedb-migration")
+    job["spec"]["activeDeadlineSeconds"], job["status"]["startTime"] = 600, "2999-01-01T00:00:00Z"
+    assert ", at most " in progress(store.cluster(), running(store))
 
 
 def migration_job(store: Store, *conditions: Object, **status: Any) -> None:

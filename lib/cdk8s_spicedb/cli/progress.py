@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from .cluster import console
 if TYPE_CHECKING:
     from ..live.progress import Progress
 
+_NUMBER, _TIME_LEFT = re.compile(r"\d+"), re.compile(r"\d+ s (more|left)\b")
+_QUIET_SECONDS = 30
 _STYLES = {"roll back": "bold red", "done": "bold green", "observe": "cyan"}
 
 
@@ -29,7 +32,7 @@ class Display:
 
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
         self._console, self._quiet = to or console(), quiet
-        self._start = self._activity_start = time.monotonic()
+        self._start = self._activity_start = self._line_start = time.monotonic()
         self._last: Progress | None = None
         self._done: list[tuple[Progress, float]] = []
         self._live: Live | None = None
@@ -77,11 +80,19 @@ class Display:
             if last is not None:
                 self._done.append((last, now - self._activity_start))
             self._activity_start = now
-        elif last.text == progress.text:
-            return
         self._last = progress
-        if self._live is None:
+        if self._live is None and self._is_news(last, progress, now):
+            self._line_start = now
             self.line(f"{now - self._start:6.1f} s  {_place(progress)}{progress.activity}: {progress.text}")
+
+    def _is_news(self, last: Progress | None, progress: Progress, now: float) -> bool:
+        """Whether a line is worth writing. Where only the time goes on, a line in half a minute is enough."""
+        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+            return True
+        only_time = bool(_TIME_LEFT.search(progress.text)) and _NUMBER.sub("", last.text) == _NUMBER.sub(
+            "", progress.text
+        )
+        return now - self._line_start >= _QUIET_SECONDS if only_time else last.text != progress.text
 
     def render(self) -> Group | Text:
         """The steps that are done, and the one that runs."""

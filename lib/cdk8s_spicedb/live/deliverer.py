@@ -14,7 +14,7 @@ from ..manifests.manifest import Manifest
 from ..props import SpiceDBProps
 from .cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
 from .logs import first_error
-from .migration import MigrationState, find_migration
+from .migration import MigrationState, find_migration, seconds_left
 from .running import Applier, Running
 from .settle import Broken, settled
 
@@ -114,8 +114,9 @@ def progress(cluster: Cluster, running: Running) -> str:
     """What happens at the moment, in a few words."""
     migration = find_migration(cluster, running.name)
     if migration.state is MigrationState.RUNNING:
-        details = migration.reason or "".join(migration.log[-1:])
-        return f"the migration runs{f': {details}' if details else ''}"
+        details, left = migration.reason or "".join(migration.log[-1:]), seconds_left(migration)
+        limit = f", at most {left} s more" if left is not None else ""
+        return f"the migration runs{limit}{f': {details}' if details else ''}"
     return settled(cluster, running) or "all servers are ready"
 
 

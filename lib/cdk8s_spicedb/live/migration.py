@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 
 from attrs import field, frozen
@@ -16,6 +17,7 @@ from .redact import redacted
 from .running import version_of
 
 _LOG_LINES = 3
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class MigrationState(Enum):
@@ -44,6 +46,8 @@ class Migration:
     """Time at which the Job was created (ISO 8601)."""
     ended: str | None = None
     """Time at which it failed or succeeded (ISO 8601)."""
+    deadline: str | None = None
+    """Time at which Kubernetes stops it at the latest (ISO 8601), by ``activeDeadlineSeconds``. None: no limit."""
     reason: str = ""
     """Why it failed, or why it does not start."""
     log: tuple[str, ...] = field(default=())
@@ -69,6 +73,7 @@ def find_migration(cluster: Cluster, name: str) -> Migration:
         target=_target(spec.get("command", [])),
         started=metadata["creationTimestamp"],
         ended=_ended(job),
+        deadline=_deadline(job),
         reason=redacted("; ".join(dict.fromkeys(filter(None, reasons)))),
         log=_log(cluster, pod) if pod and state is not MigrationState.SUCCEEDED else (),
     )
@@ -95,6 +100,22 @@ def _ended(job: Manifest) -> str | None:
         if condition["status"] == "True" and condition["type"] in ("Complete", "Failed")
     ]
     return next(iter(times), None)
+
+
+def _deadline(job: Manifest) -> str | None:
+    started, seconds = job.get("status", {}).get("startTime"), job["spec"].get("activeDeadlineSeconds")
+    if started is None or seconds is None:
+        return None
+    end = datetime.strptime(started, _TIME) + timedelta(seconds=seconds)
+    return end.strftime(_TIME)
+
+
+def seconds_left(migration: Migration) -> int | None:
+    """The seconds that a migration has at most, from now. None: no limit."""
+    if migration.deadline is None:
+        return None
+    end = datetime.strptime(migration.deadline, _TIME).replace(tzinfo=timezone.utc)
+    return max(int((end - datetime.now(timezone.utc)).total_seconds()), 0)
 
 
 def _target(command: list[str]) -> str | None:
