@@ -21,6 +21,7 @@ from cdk8s_spicedb.manifests.migration import migration_manifests
 from .certificates import certificate
 from .cluster import Namespace, wait
 from .databases import DATABASE, MARIADB, PASSWORD, POSTGRES, USER, postgres_query
+from .helm import Helm
 from .props import NEW, NEW_HEAD, OLD, OLD_HEAD, ON_MARIADB, ON_POSTGRES, on_postgres
 from .test_database_tls import authority, mariadb_with_tls  # noqa: F401 - fixtures
 
@@ -73,12 +74,12 @@ def migrated(namespace: Namespace, postgres: None) -> Namespace:
     return namespace
 
 
-def test_healthy_postgresql(migrated: Namespace) -> None:
-    report = check(migrated, on_postgres(NEW))
-    assert problems(report) == []
-    assert [each.partition(" is off")[0] for each in problems(report, Level.WARNING)] == [
-        "Database settings: track_commit_timestamp"
-    ]
+def test_healthy_postgresql(helm: Helm, namespace: Namespace) -> None:
+    settings = ("postgres", "-cmax_connections=200", "-ctrack_commit_timestamp=on")
+    attrs.evolve(POSTGRES, arguments=settings).start(namespace)
+    assert helm.install(on_postgres(OLD)).ok
+    report = check(namespace, on_postgres(NEW), running_servers=2)
+    assert {finding.level for finding in report.findings} == {Level.OK}
     assert report.revision == OLD_HEAD
     assert report.pending == ("add-schema-tables", "populate-schema-tables")
     assert (report.server_version or "").startswith("15.")

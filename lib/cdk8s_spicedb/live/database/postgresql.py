@@ -100,8 +100,9 @@ def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[
     user, make = _quoted(server["user"]), Finding.failure if pending else Finding.warning
     complete = True
     if server.get("schema") is None:
+        fix = f"ALTER ROLE {user} SET search_path = the schema of SpiceDB's tables, and GRANT USAGE, CREATE ON it"
         yield Finding.failure(
-            "Database rights", "no schema of the search_path exists, or the user must not use it", "set it"
+            "Database rights", "no schema of the search_path exists, or the user must not use it", fix
         )
         return
     schema = _quoted(server["schema"])
