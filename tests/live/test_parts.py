@@ -20,6 +20,7 @@ from cdk8s_spicedb.live.cluster import JOB, POD, Cluster, ClusterError
 from cdk8s_spicedb.live.commit import write_next_step
 from cdk8s_spicedb.live.deliverer import StepError, deliverer_of, progress, require_same_delivery
 from cdk8s_spicedb.live.lease import BusyError, held
+from cdk8s_spicedb.live.logs import first_error
 from cdk8s_spicedb.live.observe import Counts, counts, sample, worse
 from cdk8s_spicedb.live.program import Outcome, run
 from cdk8s_spicedb.live.record import Figures
@@ -483,6 +484,15 @@ def test_worse_servers() -> None:
     assert worse(None, figures(100, 0.5)) == "50.0% of 100 requests failed"
     assert worse(figures(1000), figures(5000, 0, 0.5)) == ("the 99th percentile of the latency is 500 ms, 10 ms before")
     assert worse(figures(1000), figures(500, 0, 0.5)) is None, "too few requests for a percentile"
+
+
+def test_first_error_of_a_log() -> None:
+    usage = "\n".join(["unknown flag: --x", "Usage:", *("  text" for _ in range(9))])
+    assert first_error(usage) == "unknown flag: --x"
+    lines = ['{"level":"info","message":"starts"}', '{"level":"fatal","message":"stops","error":"why"}', "a", "b"]
+    assert first_error("\n".join(lines)) == "stops: why"
+    assert first_error("a\nError: b\nc\nd\ne") == "Error: b"
+    assert first_error("a\nb\nc\nd") == first_error("") == ""
 
 
 def test_progress_of_a_migration(store: Store) -> None:

@@ -122,7 +122,9 @@ class HelmDeliverer(Deliverer):
             if outcome.ok or self.is_applied(label):
                 return
             if attempt == _ATTEMPTS or not self._lost_connection(outcome):
-                raise StepError(f"helm {command[0]}: {outcome.error}", f"{outcome.output}\n{self.explanation()}")
+                # Of a Helm that was stopped, the output says only that.
+                output = "" if outcome.stopped else outcome.output
+                raise StepError(f"helm {command[0]}: {outcome.error}", f"{output}\n{self.explanation()}")
             self.notify("Helm lost the connection to the API server; run it again")
             self._unlock()
 

@@ -33,8 +33,10 @@ def last_error(text: str) -> str:
 def first_error(text: str) -> str:
     """The first error in a log: after some, a long usage text follows. Empty if there is none in a long log."""
     lines = [line for line in text.splitlines() if line.strip()]
-    for line in lines:
+    for number, line in enumerate(lines):
         fields = _fields(line)
+        if line.startswith("Usage:") and number:
+            return in_words(lines[number - 1])
         if line.startswith("Error") or (fields or {}).get("level") in _SERIOUS:
             return in_words(line)
     return in_words(lines[-1]) if 0 < len(lines) <= _SHORT else ""
