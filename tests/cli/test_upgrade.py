@@ -17,7 +17,9 @@ from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli import progress as shown
 from cdk8s_spicedb.cli.progress import Display
 from cdk8s_spicedb.live import CheckReport, Diff, Finding, Progress, Record, UpgradeStoppedError
-from cdk8s_spicedb.live.rollback import Return
+from cdk8s_spicedb.live.release.running import require_running
+from cdk8s_spicedb.live.steps.rollback import Return
+from cdk8s_spicedb.live.steps.target import plan_to
 from tests.live.store import Store, deploy, props
 
 FILE = """
@@ -39,8 +41,8 @@ class Live:
 
     def upgrade(self, cluster: Any, settings: Any, *, options: Any, confirm: Callable[..., bool], report: Any) -> Any:
         self.options = options
-        running = import_module("cdk8s_spicedb.live.running").require_running(cluster, "spicedb")
-        record = Record.start(import_module("cdk8s_spicedb.live.upgrade").plan_to(settings, running), running, "1")
+        running = require_running(cluster, "spicedb")
+        record = Record.start(plan_to(settings, running), running, "1")
         if not confirm(record, running):
             return None
         for text in ("a", "a", "b"):
@@ -52,10 +54,8 @@ class Live:
 
     def roll_back(self, cluster: Any, name: str, *, confirm: Callable[..., bool], report: Any, **options: Any) -> Any:
         self.options = options
-        running = import_module("cdk8s_spicedb.live.running").require_running(cluster, name)
-        target = Record.start(
-            import_module("cdk8s_spicedb.live.upgrade").plan_to(props(), running), running, "1"
-        ).sound[0]
+        running = require_running(cluster, name)
+        target = Record.start(plan_to(props(), running), running, "1").sound[0]
         back = Return(running=running, target=target, cautions=("it stays",), blocked=None, rewrites_schema=False)
         return back if confirm(back) else None
 
@@ -74,11 +74,11 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
     for command in ("upgrade", "rollback"):
         module = import_module(f"cdk8s_spicedb.cli.{command}")
         monkeypatch.setattr(module, "connect", lambda _: store.cluster())
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade"), "upgrade", made.upgrade)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.rollback"), "roll_back", made.roll_back)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.check"), "check", made.check)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.steps.upgrade"), "upgrade", made.upgrade)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.steps.rollback"), "roll_back", made.roll_back)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.checks.check"), "check", made.check)
     difference = Diff(name="spicedb", namespace="authz", objects=(), meaning=("2 servers are replaced.",))
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.diff"), "diff", lambda *_: difference)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.changes.diff"), "diff", lambda *_: difference)
     return made
 
 

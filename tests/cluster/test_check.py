@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import Delivery, Monitoring, Patch, PatchOperation, PodMonitor, SpiceDBProps
-from cdk8s_spicedb.live.check import CheckReport, check
+from cdk8s_spicedb.live.checks.check import CheckReport, check
 from cdk8s_spicedb.live.checks.rights import Need, needs
 from cdk8s_spicedb.live.cluster import CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, Cluster, Kind
 from cdk8s_spicedb.live.finding import Finding, Level

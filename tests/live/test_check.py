@@ -11,7 +11,7 @@ import pytest
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.check import lines
-from cdk8s_spicedb.live.check import CheckReport, check
+from cdk8s_spicedb.live.checks.check import CheckReport, check
 from cdk8s_spicedb.live.cluster import Cluster, ClusterError
 from cdk8s_spicedb.live.finding import Finding, Level
 

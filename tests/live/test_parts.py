@@ -15,18 +15,19 @@ import pytest
 
 from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError
 from cdk8s_spicedb.labels import Component, selector_labels
-from cdk8s_spicedb.live import helm, kubectl, lease, program, schema, settle
 from cdk8s_spicedb.live.cluster import JOB, POD, Cluster, ClusterError
-from cdk8s_spicedb.live.commit import write_next_step
-from cdk8s_spicedb.live.deliverer import StepError, deliverer_of, progress, require_same_delivery
-from cdk8s_spicedb.live.lease import BusyError, held
 from cdk8s_spicedb.live.logs import first_error
-from cdk8s_spicedb.live.observe import Counts, counts, sample, worse
-from cdk8s_spicedb.live.program import Outcome, run
-from cdk8s_spicedb.live.record import Figures
-from cdk8s_spicedb.live.running import Running, find_running
-from cdk8s_spicedb.live.schema import schema_in, write_schema_again
-from cdk8s_spicedb.live.settle import Broken, settled, wait_until_settled
+from cdk8s_spicedb.live.release import settle
+from cdk8s_spicedb.live.release.record import Figures
+from cdk8s_spicedb.live.release.running import Running, find_running
+from cdk8s_spicedb.live.release.settle import Broken, settled, wait_until_settled
+from cdk8s_spicedb.live.steps import helm, kubectl, lease, program, schema
+from cdk8s_spicedb.live.steps.commit import write_next_step
+from cdk8s_spicedb.live.steps.deliverer import StepError, deliverer_of, progress, require_same_delivery
+from cdk8s_spicedb.live.steps.lease import BusyError, held
+from cdk8s_spicedb.live.steps.observe import Counts, counts, sample, worse
+from cdk8s_spicedb.live.steps.program import Outcome, run
+from cdk8s_spicedb.live.steps.schema import schema_in, write_schema_again
 from tests.live.store import Object, Store, deploy, helm_revision, props, server, unreachable
 
 OLD, NEW = "v1.52.0", "v1.56.0"

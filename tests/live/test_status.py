@@ -19,20 +19,20 @@ from cdk8s_spicedb import TLS, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.status_text import age, details, line, table
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.certificates import certificate_keys, find_certificates
 from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff
-from cdk8s_spicedb.live.drift import Drift
-from cdk8s_spicedb.live.events import warnings_of
 from cdk8s_spicedb.live.logs import in_words, last_error
-from cdk8s_spicedb.live.migration import MigrationState, find_migration, migration_state
-from cdk8s_spicedb.live.pods import pod_of
-from cdk8s_spicedb.live.record import Record
 from cdk8s_spicedb.live.redact import redacted, shown
-from cdk8s_spicedb.live.rollout import RolloutState, rollout_of
-from cdk8s_spicedb.live.running import describe
-from cdk8s_spicedb.live.status import Status, _upgrade, status
-from cdk8s_spicedb.live.summary import statuses
-from cdk8s_spicedb.live.waiting import unsafe, wait_until_safe
+from cdk8s_spicedb.live.release.certificates import certificate_keys, find_certificates
+from cdk8s_spicedb.live.release.drift import Drift
+from cdk8s_spicedb.live.release.events import warnings_of
+from cdk8s_spicedb.live.release.migration import MigrationState, find_migration, migration_state
+from cdk8s_spicedb.live.release.pods import pod_of
+from cdk8s_spicedb.live.release.record import Record
+from cdk8s_spicedb.live.release.rollout import RolloutState, rollout_of
+from cdk8s_spicedb.live.release.running import describe
+from cdk8s_spicedb.live.release.status import Status, _upgrade, status
+from cdk8s_spicedb.live.release.summary import statuses
+from cdk8s_spicedb.live.release.waiting import unsafe, wait_until_safe
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.upgrades.planner import plan_upgrade
 

@@ -12,14 +12,15 @@ import pytest
 from attrs import define, field
 
 from cdk8s_spicedb import Delivery, InvalidProps, PermissionTest, SpiceDBError, SpiceDBProps
-from cdk8s_spicedb.live import lease, rollback, upgrade
-from cdk8s_spicedb.live.deliverer import StepError
-from cdk8s_spicedb.live.lease import BusyError
-from cdk8s_spicedb.live.progress import Progress
-from cdk8s_spicedb.live.record import Figures, Record, read_record, write_record
-from cdk8s_spicedb.live.rollback import plan_rollback, roll_back
-from cdk8s_spicedb.live.running import Running
-from cdk8s_spicedb.live.upgrade import UpgradeOptions, UpgradeStoppedError
+from cdk8s_spicedb.live import upgrade
+from cdk8s_spicedb.live.release.record import Figures, Record, read_record, write_record
+from cdk8s_spicedb.live.release.running import Running
+from cdk8s_spicedb.live.steps import lease, rollback
+from cdk8s_spicedb.live.steps.deliverer import StepError
+from cdk8s_spicedb.live.steps.lease import BusyError
+from cdk8s_spicedb.live.steps.progress import Progress
+from cdk8s_spicedb.live.steps.rollback import plan_rollback, roll_back
+from cdk8s_spicedb.live.steps.upgrade import UpgradeOptions, UpgradeStoppedError
 from cdk8s_spicedb.releases import SCHEMA_MODES
 
 from .store import Store, deploy, props, unreachable
@@ -101,7 +102,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     def write_again(_: object, settings: SpiceDBProps, __: object) -> None:
         made.call(f"schema in {settings.server.schema_mode}")
 
-    for module in (import_module("cdk8s_spicedb.live.upgrade"), rollback):
+    for module in (import_module("cdk8s_spicedb.live.steps.upgrade"), rollback):
         monkeypatch.setattr(module, "deliverer_of", program)
         monkeypatch.setattr(module, "write_schema_again", write_again)
     made.deploy(props(OLD))

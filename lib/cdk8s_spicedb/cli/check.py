@@ -13,7 +13,7 @@ from .options import Commands, add_file, add_releases, read_file
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from ..live.check import CheckReport
+    from ..live.checks.check import CheckReport
     from ..live.finding import Finding, Level
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
@@ -42,7 +42,7 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     props = read_file(options)
     cluster = connect(options)
-    from ..live.check import check
+    from ..live.checks.check import check
 
     report = check(
         cluster,

@@ -20,7 +20,7 @@ from ..errors import SpiceDBError
 from .cluster import console
 
 if TYPE_CHECKING:
-    from ..live.progress import Progress
+    from ..live.steps.progress import Progress
 
 _NUMBER, _TIME_LEFT = re.compile(r"\d+"), re.compile(r"\d+ s (more|left)\b")
 _QUIET_SECONDS = 30

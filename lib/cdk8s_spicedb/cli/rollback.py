@@ -10,7 +10,7 @@ from .cluster import add_cluster, as_json, connect
 from .options import Commands, add_releases, read_file
 
 if TYPE_CHECKING:
-    from ..live.rollback import Return
+    from ..live.steps.rollback import Return
 
 
 def add_to(commands: Commands) -> None:
@@ -35,7 +35,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> str | int:
     cluster = connect(options)
-    from ..live.rollback import roll_back
+    from ..live.steps.rollback import roll_back
     from .progress import Display, ask
 
     if not options.yes and options.output == "json":

@@ -15,8 +15,8 @@ from .options import Commands, add_releases, read_file
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
-    from ..live.status import Status
-    from ..live.summary import Summary
+    from ..live.release.status import Status
+    from ..live.release.summary import Summary
 
 _POLL_SECONDS = 1.0
 _WAIT_SECONDS = 600
@@ -69,7 +69,7 @@ def _seconds(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     _check(options)
     cluster = connect(options, _PATIENCE_SECONDS if options.watch or options.wait is not None else 0)
-    from ..live.summary import statuses
+    from ..live.release.summary import statuses
 
     if options.all_namespaces:
         return _all(options, statuses(cluster, everywhere=True))
@@ -122,7 +122,7 @@ def _only(found: Sequence[Summary], namespace: str) -> str:
 
 
 def _status(options: argparse.Namespace, cluster: Cluster, name: str) -> Status:
-    from ..live.status import status
+    from ..live.release.status import status
 
     found = status(cluster, name, drift=options.drift, certificates=options.certificates)
     return _with_revision(options, cluster, found) if options.datastore else found
@@ -145,7 +145,7 @@ def _with_revision(options: argparse.Namespace, cluster: Cluster, found: Status)
 
 def _wait(options: argparse.Namespace, cluster: Cluster, name: str) -> None:
     """Waits until the next change is safe. Raises `SpiceDBError` with the reason if that takes too long."""
-    from ..live.waiting import wait_until_safe
+    from ..live.release.waiting import wait_until_safe
 
     def notify(reason: str) -> None:
         print(f"Waiting: {reason}", file=sys.stderr, flush=True)

@@ -11,8 +11,8 @@ from .options import Commands, add_file, add_releases, read_file
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
-    from ..live.record import Record
-    from ..live.running import Running
+    from ..live.release.record import Record
+    from ..live.release.running import Running
     from ..props import SpiceDBProps
     from .progress import Display
 
@@ -64,7 +64,7 @@ def _seconds(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> str | int:
     cluster, props = connect(options), read_file(options)
-    from ..live.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+    from ..live.steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
     from .progress import Display
 
     if options.write is not None:
@@ -98,8 +98,8 @@ def _confirm(
     running: Running,
     display: Display,
 ) -> bool:
-    from ..live.diff import diff
-    from ..live.upgrade import props_at
+    from ..live.changes.diff import diff
+    from ..live.steps.target import props_at
     from .progress import ask
 
     with display.paused():
@@ -115,7 +115,7 @@ def _check(
     options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, record: Record, display: Display
 ) -> bool:
     """Runs the check, shows what is not ok, and returns whether the upgrade can go on."""
-    from ..live.check import check
+    from ..live.checks.check import check
     from ..live.finding import Level
     from .check import lines
 
@@ -143,6 +143,6 @@ def _intention(record: Record, running: Running) -> str:
 
 
 def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> str:
-    from ..live.commit import write_next_step
+    from ..live.steps.commit import write_next_step
 
     return write_next_step(cluster, props, options.write).text

@@ -4,19 +4,19 @@ The commands of ``cdk8s-spicedb`` are made of these functions. Each one gets a `
 They need the extra ``live``: ``pip install 'cdk8s-spicedb[live]'``.
 """
 
-from .check import CheckReport, check
+from .changes.diff import Diff, diff
+from .checks.check import CheckReport, check
 from .cluster import Cluster, ClusterError
-from .commit import NextStep, write_next_step
-from .diff import Diff, diff
 from .finding import Finding, Level
-from .lease import BusyError
-from .progress import Progress
-from .record import Figures, Record, Sound, read_record
-from .rollback import Return, plan_rollback, roll_back
-from .running import Applier, Running, find_running
-from .settle import settled, wait_until_settled
-from .status import Status, Summary, status, statuses
-from .upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+from .release.record import Figures, Record, Sound, read_record
+from .release.running import Applier, Running, find_running
+from .release.settle import settled, wait_until_settled
+from .release.status import Status, Summary, status, statuses
+from .steps.commit import NextStep, write_next_step
+from .steps.lease import BusyError
+from .steps.progress import Progress
+from .steps.rollback import Return, plan_rollback, roll_back
+from .steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
 
 __all__ = [
     "Applier",

@@ -9,8 +9,8 @@ import attrs
 from cdk8s_spicedb import MySQL, SecretKey, SpiceDBProps, plan_upgrade
 from cdk8s_spicedb.live.checks.plan import Planned, planned, step_images
 from cdk8s_spicedb.live.finding import Finding, Level
-from cdk8s_spicedb.live.record import Record, write_record
-from cdk8s_spicedb.live.running import find_running
+from cdk8s_spicedb.live.release.record import Record, write_record
+from cdk8s_spicedb.live.release.running import find_running
 
 from .api import Api, api, props, texts
 from .deployed import deploy

@@ -11,9 +11,9 @@ from ...props import SpiceDBProps
 from ...upgrades.plan import UpgradePlan, UpgradeStep
 from ..cluster import Cluster, ClusterError
 from ..finding import Finding
-from ..record import Record
-from ..running import Running
-from ..upgrade import props_at, start_or_continue
+from ..release.record import Record
+from ..release.running import Running
+from ..steps.target import props_at, start_or_continue
 
 _SUBJECT = "Plan"
 

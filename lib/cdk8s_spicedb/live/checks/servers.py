@@ -12,7 +12,7 @@ from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, items_of
 from ..finding import Finding, Level
-from ..running import Applier, Running, describe, is_terminating, server_pods
+from ..release.running import Applier, Running, describe, is_terminating, server_pods
 
 _APPLIERS = {
     Delivery.HELM: (Applier.HELM, Applier.FLUX),

@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
-from ..delivery import Delivery
-from ..errors import SpiceDBError
-from ..labels import Component, selector_text
-from ..manifests.manifest import Manifest
-from ..props import SpiceDBProps
-from .cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
-from .logs import first_error
-from .migration import MigrationState, find_migration, seconds_left
-from .running import Applier, Running
-from .settle import Broken, settled
+from ...delivery import Delivery
+from ...errors import SpiceDBError
+from ...labels import Component, selector_text
+from ...manifests.manifest import Manifest
+from ...props import SpiceDBProps
+from ..cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
+from ..logs import first_error
+from ..release.migration import MigrationState, find_migration, seconds_left
+from ..release.running import Applier, Running
+from ..release.settle import Broken, settled
 
 Notify = Callable[[str], None]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
+from ...errors import SpiceDBError
 
 _POLL_SECONDS = 1.0
 _END_SECONDS = 20

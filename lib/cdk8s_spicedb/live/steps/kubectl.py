@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import SpiceDBError
-from ..files.yaml import dump
-from ..labels import COMPONENT, Component
-from ..manifests import release_manifests
-from ..manifests.manifest import Manifest
-from ..props import SpiceDBProps
-from .cluster import DEPLOYMENT, JOB, Cluster
+from ...errors import SpiceDBError
+from ...files.yaml import dump
+from ...labels import COMPONENT, Component
+from ...manifests import release_manifests
+from ...manifests.manifest import Manifest
+from ...props import SpiceDBProps
+from ..cluster import DEPLOYMENT, JOB, Cluster
+from ..release.settle import drain_seconds, settled
 from .deliverer import Deliverer, StepError, finished, job_log, progress
 from .program import run
-from .settle import drain_seconds, settled
 
 _LOG_LINES = 20
 _POLL_SECONDS = 0.5

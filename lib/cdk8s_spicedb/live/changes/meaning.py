@@ -7,13 +7,13 @@ from typing import Any
 
 from attrs import frozen
 
-from ..delivery import Delivery
-from ..labels import CHECKSUM
-from ..props import SpiceDBProps
-from . import compare
-from .compare import FieldDiff, ObjectDiff
+from ...delivery import Delivery
+from ...labels import CHECKSUM
+from ...props import SpiceDBProps
+from .. import compare
+from ..compare import FieldDiff, ObjectDiff
+from ..release.running import Applier, Running
 from .planned import datastore_meaning, mode_meaning
-from .running import Applier, Running
 
 _DELIVERY = {Applier.HELM: Delivery.HELM, Applier.ARGOCD: Delivery.ARGOCD, Applier.KUBECTL: Delivery.KUBECTL}
 _TEMPLATE = "spec.template."

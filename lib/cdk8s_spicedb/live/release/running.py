@@ -8,11 +8,11 @@ from typing import Any
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..labels import COMPONENT, INSTANCE, NAME, VERSION, Component, selector_text
-from ..manifests.manifest import Manifest
-from ..releases import is_version
-from .cluster import DEPLOYMENT, POD, Cluster, items_of
+from ...errors import SpiceDBError
+from ...labels import COMPONENT, INSTANCE, NAME, VERSION, Component, selector_text
+from ...manifests.manifest import Manifest
+from ...releases import is_version
+from ..cluster import DEPLOYMENT, POD, Cluster, items_of
 
 _HELM_RELEASE, _HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 _FLUX_HELM, _FLUX_KUSTOMIZE = "helm.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/name"

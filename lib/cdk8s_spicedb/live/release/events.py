@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 
 from attrs import frozen
 
-from ..labels import Component, object_name
-from ..manifests.manifest import Manifest
-from .cluster import EVENT, Cluster
-from .redact import redacted
+from ...labels import Component, object_name
+from ...manifests.manifest import Manifest
+from ..cluster import EVENT, Cluster
+from ..redact import redacted
 
 _AGE = timedelta(hours=1)
 # Kubernetes ends names of ReplicaSets, pods and other generated objects with these characters only.

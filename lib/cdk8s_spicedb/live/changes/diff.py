@@ -7,15 +7,13 @@ from typing import Any
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..manifests import release_manifests
-from ..manifests.manifest import Manifest
-from ..props import SpiceDBProps, require
-from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind
-from .compare import Change, ObjectDiff, by_key, compare
-from .meaning import Change as Meant
-from .meaning import meaning
-from .released import (
+from ...errors import SpiceDBError
+from ...manifests import release_manifests
+from ...manifests.manifest import Manifest
+from ...props import SpiceDBProps, require
+from ..cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind
+from ..compare import Change, ObjectDiff, by_key, compare
+from ..release.released import (
     Released,
     apply_manager,
     find_released,
@@ -26,7 +24,9 @@ from .released import (
     last_applied,
     own_objects,
 )
-from .running import Applier, Running, describe
+from ..release.running import Applier, Running, describe
+from .meaning import Change as Meant
+from .meaning import meaning
 
 _GONE: Any = object()
 

@@ -8,12 +8,12 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from ..labels import Component, selector_text
-from ..manifests.manifest import Manifest
-from .cluster import JOB, POD, Cluster, ClusterError, items_of
-from .logs import in_words
+from ...labels import Component, selector_text
+from ...manifests.manifest import Manifest
+from ..cluster import JOB, POD, Cluster, ClusterError, items_of
+from ..logs import in_words
+from ..redact import redacted
 from .pods import termination
-from .redact import redacted
 from .running import version_of
 
 _LOG_LINES = 3

@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..manifests.manifest import Manifest
-from .cluster import SECRET, Cluster, ClusterError, items_of
+from ...errors import SpiceDBError
+from ...manifests.manifest import Manifest
+from ..cluster import SECRET, Cluster, ClusterError, items_of
 
 _CERTIFICATES = ("ca.crt", "tls.crt")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import InvalidProps
-from ..props import SpiceDBProps
-from ..releases import SCHEMA_MODES
-from ..upgrades.plan import UpgradePlan, UpgradeStep
-from ..upgrades.planner import plan_upgrade
-from .running import Running
+from ...errors import InvalidProps
+from ...props import SpiceDBProps
+from ...releases import SCHEMA_MODES
+from ...upgrades.plan import UpgradePlan, UpgradeStep
+from ...upgrades.planner import plan_upgrade
+from ..release.running import Running
 
 _FLAG = "experimental-schema-mode"
 _MODES = list(SCHEMA_MODES)

@@ -8,12 +8,12 @@ from typing import Any
 
 from attrs import asdict, evolve
 
-from ..delivery import Delivery
-from ..manifests.client import schema_manifests, schema_read_manifests
-from ..manifests.manifest import Manifest
-from ..props import SpiceDBProps
-from ..props.client import ClientProps, SchemaProps
-from .cluster import JOB, Cluster, Kind
+from ...delivery import Delivery
+from ...manifests.client import schema_manifests, schema_read_manifests
+from ...manifests.manifest import Manifest
+from ...props import SpiceDBProps
+from ...props.client import ClientProps, SchemaProps
+from ..cluster import JOB, Cluster, Kind
 from .deliverer import StepError, finished, job_log
 
 _SECONDS = 120

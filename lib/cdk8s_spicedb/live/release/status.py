@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
-from ..errors import SpiceDBError
+from ...errors import SpiceDBError
+from ..cluster import DEPLOYMENT, Cluster, ClusterError
 from .certificates import Certificate, find_certificates
-from .cluster import DEPLOYMENT, Cluster, ClusterError
 from .drift import Drift, find_drift
 from .events import EventWarning, find_warnings
 from .migration import Migration, MigrationState, find_migration

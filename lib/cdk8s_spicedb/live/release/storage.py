@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..manifests.manifest import Manifest
-from .cluster import SECRET, Cluster
+from ...errors import SpiceDBError
+from ...manifests.manifest import Manifest
+from ..cluster import SECRET, Cluster
 
 # Several times faster, but not in every build of PyYAML.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from ..manifests.manifest import Manifest
-from .cluster import DEPLOYMENT, ENDPOINT_SLICE, Cluster, items_of
-from .logs import first_error
+from ...manifests.manifest import Manifest
+from ..cluster import DEPLOYMENT, ENDPOINT_SLICE, Cluster, items_of
+from ..logs import first_error
 from .running import Running, describe, is_ready, is_terminating, server_pods
 
 _POLL_SECONDS = 0.5

@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..manifests.manifest import Manifest
-from ..props import SpiceDBProps
-from .cluster import REPLICA_SET, Cluster
+from ...errors import SpiceDBError
+from ...manifests.manifest import Manifest
+from ...props import SpiceDBProps
+from ..cluster import REPLICA_SET, Cluster
+from ..release.record import Record, Sound, read_record, write_record
+from ..release.running import Running, require_running, selector_of, version_of
+from ..release.settle import drain_seconds, wait_until_settled
 from .deliverer import Deliverer, StepError, deliverer_of
 from .helm import HelmDeliverer
 from .lease import held
 from .progress import LAST_MODE, PATIENCE_SECONDS, Progress, Report
-from .record import Record, Sound, read_record, write_record
-from .running import Running, require_running, selector_of, version_of
 from .schema import write_schema_again
-from .settle import drain_seconds, wait_until_settled
 
 
 @frozen(kw_only=True)

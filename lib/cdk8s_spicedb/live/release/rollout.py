@@ -6,8 +6,8 @@ from enum import Enum
 
 from attrs import frozen
 
-from ..manifests.manifest import Manifest
-from .cluster import items_of
+from ...manifests.manifest import Manifest
+from ..cluster import items_of
 
 
 class RolloutState(Enum):

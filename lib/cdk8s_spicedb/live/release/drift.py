@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import frozen
 
-from ..manifests.manifest import Manifest
-from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind, items_of
-from .compare import Change, FieldDiff, ObjectDiff, by_key, compare, join, leaves
-from .redact import HIDDEN, shown
+from ...manifests.manifest import Manifest
+from ..cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind, items_of
+from ..compare import Change, FieldDiff, ObjectDiff, by_key, compare, join, leaves
+from ..redact import HIDDEN, shown
 from .released import apply_manager, find_released, helm_release_of, in_parallel
 from .running import Applier, Running
 

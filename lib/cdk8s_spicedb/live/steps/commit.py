@@ -7,19 +7,19 @@ from os import PathLike
 
 from attrs import evolve, frozen
 
-from ..delivery import Delivery
-from ..errors import SpiceDBError
-from ..files.write import write_manifests
-from ..helm import write_helm_chart
-from ..props import SpiceDBProps
-from ..upgrades.plan import UpgradeStep
-from .cluster import Cluster
+from ...delivery import Delivery
+from ...errors import SpiceDBError
+from ...files.write import write_manifests
+from ...helm import write_helm_chart
+from ...props import SpiceDBProps
+from ...upgrades.plan import UpgradeStep
+from ..cluster import Cluster
+from ..release.record import Record, read_record, write_record
+from ..release.running import Running, require_running
+from ..release.settle import settled
 from .lease import held
-from .record import Record, read_record, write_record
-from .running import Running, require_running
 from .schema import write_schema_again
-from .settle import settled
-from .upgrade import props_at, start_or_continue
+from .target import props_at, start_or_continue
 
 
 @frozen(kw_only=True)

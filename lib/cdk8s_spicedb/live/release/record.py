@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 from attrs import evolve, field, frozen
 
-from ..upgrades.plan import UpgradePlan, UpgradeStep
-from .cluster import CONFIG_MAP, Cluster
+from ...upgrades.plan import UpgradePlan, UpgradeStep
+from ..cluster import CONFIG_MAP, Cluster
 from .running import Running
 
 _KEY = "record.json"

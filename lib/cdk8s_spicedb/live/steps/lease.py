@@ -14,9 +14,9 @@ from datetime import datetime, timedelta, timezone
 
 import httpx2
 
-from ..errors import SpiceDBError
-from ..manifests.manifest import Manifest
-from .cluster import LEASE, Cluster, ClusterError
+from ...errors import SpiceDBError
+from ...manifests.manifest import Manifest
+from ..cluster import LEASE, Cluster, ClusterError
 
 DURATION_SECONDS = 30
 """Time after which the Lease of a process that is gone can be taken. Longer than a restart of the API server."""

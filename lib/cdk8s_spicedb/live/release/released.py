@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..labels import INSTANCE, NAME
-from ..manifests.manifest import Manifest
-from .cluster import Cluster, ClusterError, Kind, items_of
+from ...errors import SpiceDBError
+from ...labels import INSTANCE, NAME
+from ...manifests.manifest import Manifest
+from ..cluster import Cluster, ClusterError, Kind, items_of
 from .running import Applier, Running
 from .storage import HelmRelease, deployed, helm_releases, read_stored
 

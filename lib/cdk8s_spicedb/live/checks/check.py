@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import httpx2
 from attrs import frozen
 
-from ..manifests import release_manifests
-from ..manifests.manifest import Manifest
-from ..props import SpiceDBProps
-from ..upgrades.plan import UpgradePlan
-from .checks.images import image_findings
-from .checks.namespace import namespace_finding
-from .checks.objects import object_findings
-from .checks.parallel import parallel
-from .checks.plan import Planned, planned, step_images
-from .checks.pods import pod_findings
-from .checks.quota import quota_findings
-from .checks.rights import right_findings
-from .checks.secrets import secret_findings
-from .checks.servers import Servers, find_servers, server_findings
-from .cluster import Cluster, ClusterError
-from .finding import Finding, Level
+from ...manifests import release_manifests
+from ...manifests.manifest import Manifest
+from ...props import SpiceDBProps
+from ...upgrades.plan import UpgradePlan
+from ..cluster import Cluster, ClusterError
+from ..finding import Finding, Level
+from .images import image_findings
+from .namespace import namespace_finding
+from .objects import object_findings
+from .parallel import parallel
+from .plan import Planned, planned, step_images
+from .pods import pod_findings
+from .quota import quota_findings
+from .rights import right_findings
+from .secrets import secret_findings
+from .servers import Servers, find_servers, server_findings
 
 _Group = Callable[[], Iterable[Finding]]
 
@@ -148,7 +148,7 @@ def _database(
     if not ask or not props.datastore.migrates:
         yield Finding.ok("Database", "not asked")
         return
-    from .database import check_database
+    from ..database import check_database
 
     count = servers.count if servers else 0
     yield from check_database(cluster, props, running_servers=count, steps=upgrade.steps, image=image).findings

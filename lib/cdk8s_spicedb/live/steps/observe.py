@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from attrs import field, frozen
 from prometheus_client.parser import text_string_to_metric_families
 
-from ..manifests.ports import METRICS, NUMBERS
-from .cluster import Cluster, ClusterError
-from .record import Figures
-from .running import Running, is_ready, server_pods
+from ...manifests.ports import METRICS, NUMBERS
+from ..cluster import Cluster, ClusterError
+from ..release.record import Figures
+from ..release.running import Running, is_ready, server_pods
 
 _CLIENTS = "authzed.api."
 _SERVER_ERRORS = {"Unknown", "DeadlineExceeded", "ResourceExhausted", "Internal", "Unavailable", "DataLoss"}

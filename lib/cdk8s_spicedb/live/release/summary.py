@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from attrs import frozen
 
-from ..labels import COMPONENT, INSTANCE, NAME, Component
-from ..manifests.manifest import Manifest
-from .cluster import JOB, Cluster, ClusterError
+from ...labels import COMPONENT, INSTANCE, NAME, Component
+from ...manifests.manifest import Manifest
+from ..cluster import JOB, Cluster, ClusterError
 from .migration import MigrationState, migration_state
 from .rollout import RolloutState, rollout_of
 from .running import Applier, describe, find_all

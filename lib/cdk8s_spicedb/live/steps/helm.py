@@ -11,14 +11,14 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..errors import SpiceDBError
-from ..helm import write_helm_chart
-from ..props import SpiceDBProps
-from .cluster import SECRET, ClusterError
+from ...errors import SpiceDBError
+from ...helm import write_helm_chart
+from ...props import SpiceDBProps
+from ..cluster import SECRET, ClusterError
+from ..release.settle import drain_seconds
 from .deliverer import Deliverer, StepError, progress
 from .lease import is_alive
 from .program import Outcome, run
-from .settle import drain_seconds
 
 _ATTEMPTS = 3
 _OUTAGE = ("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from .cluster import DEPLOYMENT, Cluster
+from ..cluster import DEPLOYMENT, Cluster
 from .migration import Migration, MigrationState, find_migration
 from .rollout import RolloutState, rollout_of
 from .running import describe, is_terminating, server_pods

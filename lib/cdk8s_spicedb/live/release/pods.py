@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from ..manifests.manifest import Manifest
-from .cluster import items_of
-from .logs import last_error
-from .redact import redacted
+from ...manifests.manifest import Manifest
+from ..cluster import items_of
+from ..logs import last_error
+from ..redact import redacted
 from .running import is_ready, is_terminating, version_of
 
 _PROGRAM = "spicedb"

@@ -1,0 +1,1 @@
+"""What a file would change in a cluster, and what that means."""

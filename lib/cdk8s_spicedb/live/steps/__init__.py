@@ -1,0 +1,1 @@
+"""The steps of an upgrade and of a rollback: how they are applied, watched, and undone."""

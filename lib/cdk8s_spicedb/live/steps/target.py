@@ -1,0 +1,80 @@
+"""What an upgrade leads to: the steps that are left, and the props of each one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from ...errors import InvalidProps, Problem, SpiceDBError
+from ...props import SpiceDBProps
+from ...upgrades.plan import UpgradePlan, UpgradeStep
+from ...upgrades.planner import plan_upgrade
+from ..cluster import Cluster
+from ..release.record import Record, read_record
+from ..release.running import Running
+
+
+def start_or_continue(cluster: Cluster, props: SpiceDBProps, running: Running, revision: Callable[[], str]) -> Record:
+    """The record of the upgrade that is under way, or of a new one. Raises `SpiceDBError` if the file has another
+    target than the upgrade that is under way."""
+    record = read_record(cluster, props.name)
+    if record is not None and not record.done and (record.running is not None or record.sound[-1].step):
+        _require_same_target(record, props)
+        return record
+    return Record.start(plan_to(props, running), running, revision())
+
+
+def _require_same_target(record: Record, props: SpiceDBProps) -> None:
+    last = record.plan.steps[-1]
+    wanted = props.server.schema_mode
+    if (props.version, wanted or last.schema_mode) != (record.plan.target, last.schema_mode):
+        mode = f" in {last.schema_mode}" if last.schema_mode else ""
+        done = f"{record.sound[-1].step} of {len(record.plan.steps)} steps are done"
+        raise SpiceDBError(
+            f"an upgrade to {record.plan.target}{mode} is under way, and {done}; finish it with a file that has this "
+            "target, or go back with `cdk8s-spicedb rollback`, before you upgrade to another one"
+        )
+
+
+def plan_to(props: SpiceDBProps, running: Running) -> UpgradePlan:
+    """The steps from what runs to what the props say. If only settings differ, there is one step."""
+    if running.version is None:
+        problem = Problem(
+            "version",
+            "(unknown)",
+            "a Deployment whose image tag is a release",
+            "use an image with a tag such as v1.56.0",
+        )
+        raise InvalidProps(f"the Deployment {running.name}", [problem])
+    plan = plan_upgrade(
+        props.datastore,
+        running.version,
+        props.version,
+        schema_mode=props.server.schema_mode,
+        current_schema_mode=running.schema_mode,
+        releases=props.releases,
+    )
+    return plan if plan.steps else evolve(plan, steps=(_settings_step(props),))
+
+
+def _settings_step(props: SpiceDBProps) -> UpgradeStep:
+    known = props.releases.engines.get(props.datastore.engine)
+    return UpgradeStep(
+        version=props.version,
+        revision=known.head(props.version) if known else None,
+        target_migration=props.migration.target_migration,
+        migrates=False,
+        schema_mode=props.server.schema_mode,
+        datastore_migration_phase=props.server.datastore_migration_phase,
+        allowed_migrations=tuple(props.allowed_migrations),
+        rolls_back=True,
+        why="apply the settings of the file",
+    )
+
+
+def props_at(props: SpiceDBProps, plan: UpgradePlan, step: UpgradeStep) -> SpiceDBProps:
+    """The props of a step. A step that changes only settings has the props as they are."""
+    if plan.current == plan.target and step.why == _settings_step(props).why:
+        return props
+    return props.at(step)
