@@ -422,7 +422,7 @@ def test_schema_is_written_again(store: Store) -> None:
 
 
 def test_database_without_schema_is_fine(store: Store) -> None:
-    texts = finishing(store, "No schema has been defined; please call WriteSchema to start", "Failed")
+    texts = finishing(store, "code = NotFound desc = no schema has been defined; please call WriteSchema", "Failed")
     write_schema_again(store.cluster(), props(NEW), lambda _: None)
     assert texts == []
 

@@ -29,7 +29,7 @@ def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[
     log = _run(cluster, schema_read_manifests(props, client), allow_failure=True)
     text = schema_in(log)
     if text is None:
-        if "No schema has been defined" not in log:
+        if "no schema has been defined" not in log.lower():
             raise StepError("cannot read the SpiceDB schema", log)
         notify("there is no SpiceDB schema yet")
         return
