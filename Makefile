@@ -53,7 +53,7 @@ e2e: setup ## run the tests on the cluster that KUBECONFIG names; needs kubectl 
 # The variable silences mkdocs' notice about a successor of the theme, which it would print at each run.
 docs: setup ## build the documentation as a site in build/site/
 	@rm -rf build/pages && mkdir -p build/pages
-	@git ls-files '*.md' '*.css' LICENSE | tar -c -T - | tar -x -C build/pages
+	@git ls-files '*.md' '*.css' '*.svg' LICENSE | tar -c -T - | tar -x -C build/pages
 	@sed 's,](\([^h#]\),](docs/\1,g' build/pages/docs/index.md > build/pages/index.md
 	@rm build/pages/docs/index.md build/pages/README.md
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
@@ -93,7 +93,7 @@ imports: setup ## regenerate the bindings in imports/ from the schemas there
 	@rm -rf imports/io && mv .imports/io imports/ && rm -rf .imports
 
 reference: setup ## regenerate the pages of docs/reference/ that come from the code
-	for page in reference configuration objects plans output; do COLUMNS=100 python -m tools.$$page || exit 1; done
+	for page in reference configuration objects plans output costs; do COLUMNS=100 python -m tools.$$page || exit 1; done
 
 .package/ready: tools/package.txt
 	$(PYTHON) -m venv .package

@@ -21,8 +21,10 @@ from tests.cluster.props import NEW, OLD, on_postgres
 
 ROWS = {
     "upgrade with Helm alone": "upgrade by Helm",
+    "upgrade with Helm alone, until no older server is left": "upgrade by Helm and wait",
     "upgrade with the command, without check and observation": "upgrade",
     "rollback with Helm alone": "rollback by Helm",
+    "rollback with Helm alone, until no newer server is left": "rollback by Helm and wait",
     "rollback with the command": "rollback",
     "status": "status",
     "check, without images": "check",
@@ -48,10 +50,11 @@ def run_once(where: Namespace, command: Command, chart: Path, found: dict[str, l
     def add(name: str, took: float) -> None:
         found.setdefault(name, []).append(took)
 
-    add("upgrade by Helm", helm(where, "upgrade", "spicedb", str(chart)))
-    where.wait_for_terminating_servers()
-    add("rollback by Helm", helm(where, "rollback", "spicedb", "1"))
-    where.wait_for_terminating_servers()
+    for step, words in (("upgrade", ("upgrade", "spicedb", str(chart))), ("rollback", ("rollback", "spicedb", "1"))):
+        start = time.monotonic()
+        add(f"{step} by Helm", helm(where, *words))
+        where.wait_for_terminating_servers()
+        add(f"{step} by Helm and wait", time.monotonic() - start)
     add("status", seconds(where, "status", "spicedb"))
     add("check", seconds(where, "check", *file))
     add("diff", seconds(where, "diff", *file))

@@ -17,7 +17,7 @@ import yaml
 from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.releases import read_releases
 from tests.programs import ROOT
-from tools import configuration, objects, output, plans, reference, release
+from tools import configuration, costs, objects, output, plans, reference, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
@@ -190,7 +190,7 @@ def test_missing_arguments_show_the_usage() -> None:
         release.main([])
 
 
-@pytest.mark.parametrize("tool", [reference, configuration, objects, plans, output])
+@pytest.mark.parametrize("tool", [reference, configuration, objects, plans, output, costs])
 def test_reference_pages_are_up_to_date(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert tool.PAGE.read_text() == tool.page(), "run: make reference"

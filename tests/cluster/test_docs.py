@@ -32,14 +32,15 @@ def test_tutorial_commands_work(namespace: Namespace, tmp_path: Path) -> None:
     (tmp_path / "postgres.yaml").write_text(manifests)
     steps = commands(_TUTORIAL.read_text())
     broken = next(index for index, command in enumerate(steps) if "changed" in command)
-    failing = next(index for index in range(broken, len(steps)) if steps[index].startswith("helm upgrade"))
+    upgrade = next(command for command in steps if command.startswith("cdk8s-spicedb upgrade"))
+    steps.insert(broken + 1, upgrade)
     for index, command in enumerate(steps):
-        output = shell.run(command, fails=index == failing)
-        if index == failing:
-            assert "password authentication failed" in output
-        if command.startswith("helm rollback"):
+        output = shell.run(command, fails=index == broken + 1)
+        if index == broken + 1:
+            assert "rejects the user or the password" in output
+        if command.startswith("cdk8s-spicedb rollback"):
             assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
-    assert [command.split()[0] for command in steps].count("helm") == 8
+    assert [command.split()[1] for command in steps if command.startswith("cdk8s-spicedb")].count("upgrade") == 2
     assert namespace.servers() == []
 
 
