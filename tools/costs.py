@@ -21,10 +21,10 @@ on this page. It compares the sum with `active_deadline_seconds`.
 
 ## How the rates were found
 
-The benchmark `bench/migrations.py` fills a database with 2,000,000 relationships, written in transactions of 10. Then it
-runs each migration with the real SpiceDB program, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times of 200,000
-and 2,000,000 relationships were compared: all are about proportional to the rows, except `backfill-xid-add-indices`,
-which takes 40 seconds per million at 200,000 rows and 105 seconds at 2,000,000.
+The benchmark `bench/migrations.py` fills a database with 2,000,000 relationships, written in transactions of 10. Then
+it runs each migration with the real SpiceDB program, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times of
+200,000 and 2,000,000 relationships were compared: all are about proportional to the rows, except
+`backfill-xid-add-indices`, which takes 40 seconds per million at 200,000 rows and 105 seconds at 2,000,000.
 
 With 2,000,000 relationships, the estimates compare with the measured times like this:
 

@@ -131,6 +131,19 @@ def test_stopped_upgrade(live: Live, capsys: pytest.CaptureFixture[str], rolled_
     assert capsys.readouterr().err == "step 1 stopped: it failed\n    line\nDo this.\n"
 
 
+@pytest.mark.parametrize("command", ["upgrade", "rollback"])
+def test_interruption_says_how_to_go_on(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for module, name in (("upgrade", "upgrade"), ("rollback", "roll_back")):
+        monkeypatch.setattr(import_module(f"cdk8s_spicedb.live.steps.{module}"), name, interrupted)
+    assert main([command, "--yes"]) == 130
+    assert capsys.readouterr().err == "Interrupted. Run the same command again to go on.\n"
+
+
 def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["upgrade", "--yes", "--output", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["plan"]["target"] == "v1.56.0"
@@ -150,8 +163,11 @@ def test_rollback_says_what_stays(live: Live, capsys: pytest.CaptureFixture[str]
 
 def test_next_step_is_written(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["upgrade", "--write", "step"]) == 0
-    assert capsys.readouterr().out.startswith("Wrote step: step 1 of 1, SpiceDB v1.56.0")
+    assert "\nWrote step: step 1 of 1, SpiceDB v1.56.0" in capsys.readouterr().out
     assert (Path("step") / "Chart.yaml").exists()
+    live.findings.append(BAD)
+    assert main(["upgrade", "--write", "other"]) == 1
+    assert not Path("other").exists()
 
 
 @pytest.mark.parametrize("seconds", ["-1", "soon"])

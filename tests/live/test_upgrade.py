@@ -13,6 +13,7 @@ from attrs import define, field
 
 from cdk8s_spicedb import Delivery, InvalidProps, PermissionTest, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.live import upgrade
+from cdk8s_spicedb.live.cluster import ClusterError
 from cdk8s_spicedb.live.release.record import Figures, Record, read_record, write_record
 from cdk8s_spicedb.live.release.running import Running
 from cdk8s_spicedb.live.steps import lease, rollback
@@ -221,6 +222,14 @@ def test_failed_step_without_a_sure_rollback_stops(cluster: Cluster, version: st
         run(cluster, props(target))
     assert text in str(error.value)
     assert "roll back" not in " ".join(cluster.calls)
+
+
+def test_api_server_that_is_lost_in_a_step_stops_without_a_rollback(cluster: Cluster) -> None:
+    cluster.fails["apply 1"] = ClusterError("cannot reach the API server")
+    with pytest.raises(UpgradeStoppedError, match="Run the same command again: it finds out, and goes on") as error:
+        run(cluster, wanted(None))
+    assert not error.value.rolled_back
+    assert record_of(cluster).running == 1
 
 
 def test_rollback_that_fails_says_how_to_try_again(cluster: Cluster) -> None:

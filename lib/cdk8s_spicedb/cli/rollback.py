@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import SpiceDBError
 from .cluster import add_cluster, as_json, connect
 from .options import Commands, add_releases, read_file
+from .upgrade import INTERRUPTED
 
 if TYPE_CHECKING:
     from ..live.steps.rollback import Return
@@ -20,7 +21,8 @@ def add_to(commands: Commands) -> None:
         help="return a live release to the last step that was sound",
         description="Returns the servers to the last step that was sound, and waits until no newer server is left. "
         "Says first what does not come back, and asks. The datastore schema stays as it is.",
-        epilog="Exit code: 0 if the servers are back, 1 if not (see stderr for the reason), 2 for wrong usage.",
+        epilog="Exit code: 0 if the servers are back, 1 if not (see stderr for the reason), 2 for wrong "
+        "usage, 130 if you interrupted it.",
     )
     parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
     add_cluster(parser)
@@ -49,9 +51,14 @@ def _run(options: argparse.Namespace) -> str | int:
                     display.line(line)
                 return options.yes or ask("Go back?")
 
-        back = roll_back(
-            cluster, options.name, props=props, force=options.force, confirm=confirm, report=display.report
-        )
+        try:
+            back = roll_back(
+                cluster, options.name, props=props, force=options.force, confirm=confirm, report=display.report
+            )
+        except KeyboardInterrupt:
+            display.stop()
+            display.error("Interrupted. Run the same command again to go on.")
+            return INTERRUPTED
     if back is None:
         return 1
     return as_json(back) if options.output == "json" else 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..props import SpiceDBProps
     from .progress import Display
 
-ROLLED_BACK, NOT_ROLLED_BACK = 3, 4
+ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
 
 
 def add_to(commands: Commands) -> None:
@@ -28,7 +28,8 @@ def add_to(commands: Commands) -> None:
         "it applies the step, waits until no older server is left, runs the permission test, and observes the servers' "
         "metrics. If you run it again after it was interrupted, it goes on where it stands.",
         epilog="Exit code: 0 if the target is reached, 1 if nothing was changed (see stderr for the reason), 2 for "
-        "wrong usage, 3 if a step failed and was rolled back, 4 if a step failed and was not rolled back.",
+        "wrong usage, 3 if a step failed and was rolled back, 4 if a step failed and was not rolled back, 130 "
+        "if you interrupted it.",
     )
     add_file(parser)
     add_cluster(parser)
@@ -67,12 +68,13 @@ def _run(options: argparse.Namespace) -> str | int:
     from ..live.steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
     from .progress import Display
 
+    quiet = options.output == "json"
     if options.write is not None:
-        return _write(options, cluster, props)
-    if not options.yes and options.output == "json":
+        return _write(options, cluster, props, Display(quiet=quiet))
+    if not options.yes and quiet:
         raise SpiceDBError("--output json asks no question: add --yes")
     chosen = UpgradeOptions(observe_seconds=options.observe, on_failure=options.on_failure)
-    with Display(quiet=options.output == "json") as display:
+    with Display(quiet=quiet) as display:
 
         def confirm(record: Record, running: Running) -> bool:
             return _confirm(options, cluster, props, record, running, display)
@@ -83,11 +85,13 @@ def _run(options: argparse.Namespace) -> str | int:
             display.stop()
             display.error(str(error))
             return ROLLED_BACK if error.rolled_back else NOT_ROLLED_BACK
+        except KeyboardInterrupt:
+            display.stop()
+            display.error("Interrupted. Run the same command again to go on.")
+            return INTERRUPTED
     if record is None:
         return 1
-    if options.output == "json":
-        return as_json(record)
-    return 0
+    return as_json(record) if quiet else 0
 
 
 def _confirm(
@@ -103,7 +107,7 @@ def _confirm(
     from .progress import ask
 
     with display.paused():
-        if not options.no_check and not _check(options, cluster, props, record, display):
+        if not _check(options, cluster, props, display):
             return False
         display.line(_intention(record, running))
         for sentence in diff(cluster, props_at(props, record.plan, record.step(record.next_step or 1))).meaning:
@@ -111,10 +115,10 @@ def _confirm(
         return options.yes or ask("Go on?")
 
 
-def _check(
-    options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, record: Record, display: Display
-) -> bool:
+def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, display: Display) -> bool:
     """Runs the check, shows what is not ok, and returns whether the upgrade can go on."""
+    if options.no_check:
+        return True
     from ..live.checks.check import check
     from ..live.finding import Level
     from .check import lines
@@ -142,7 +146,10 @@ def _intention(record: Record, running: Running) -> str:
     return f"{text}, {steps}."
 
 
-def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> str:
+def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, display: Display) -> str | int:
     from ..live.steps.commit import write_next_step
 
-    return write_next_step(cluster, props, options.write).text
+    if not _check(options, cluster, props, display):
+        return 1
+    written = write_next_step(cluster, props, options.write)
+    return as_json(written) if options.output == "json" else written.text

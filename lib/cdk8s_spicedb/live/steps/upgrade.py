@@ -146,6 +146,9 @@ class _Work:
             self._check(record, props, applies, notify)
         except StepError as error:
             self._fail(record, step, error, applies, notify("roll back"))
+        except ClusterError as error:
+            outcome = "It is not known how far the step came. Run the same command again: it finds out, and goes on."
+            raise UpgradeStoppedError(number, str(error), "", outcome, rolled_back=False) from None
         return self._write(record.finish(applies.revision()))
 
     def _write(self, record: Record) -> Record:
