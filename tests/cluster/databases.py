@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from subprocess import Popen
 
 from attrs import frozen
 
@@ -103,6 +105,17 @@ def postgres_query(namespace: Namespace, query: str) -> str:
 def postgres_revision(namespace: Namespace) -> str:
     """The revision of PostgreSQL's schema. Empty before the first migration."""
     return postgres_query(namespace, "SELECT version_num FROM alembic_version")
+
+
+@contextmanager
+def postgres_locked(namespace: Namespace, table: str, seconds: int) -> Iterator[Popen[str]]:
+    """Locks a table for a while, so that nobody else can use it. Yields the process that holds the lock."""
+    sql = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
+    held = f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+    psql = ("psql", "--host=/run/postgresql", f"--username={USER}", f"--command={sql}")
+    with namespace.background("exec", POSTGRES.name, "--", *psql) as holder:
+        wait("the lock", lambda: postgres_query(namespace, held) or None)
+        yield holder
 
 
 COCKROACHDB = Database(

@@ -16,13 +16,12 @@ from cdk8s_spicedb import MigrationProps, Resources
 from .client import Client, Load, relay
 from .cluster import Namespace, wait
 from .conftest import KEY
-from .databases import POSTGRES, USER, postgres_query, postgres_revision
+from .databases import POSTGRES, USER, postgres_locked, postgres_query, postgres_revision
 from .helm import Helm
 from .link import link
 from .props import NEW, NEW_HEAD, OLD, on_postgres
 
 _RETRYING = MigrationProps(restart_policy="Never", backoff_limit=6)
-_PSQL = ("exec", POSTGRES.name, "--", "psql", "--host=/run/postgresql", f"--username={USER}")
 
 
 @contextmanager
@@ -46,10 +45,7 @@ def _database_unreachable(namespace: Namespace) -> Iterator[None]:
 @contextmanager
 def _locked(namespace: Namespace, table: str = "alembic_version", seconds: int = 12) -> Iterator[None]:
     """Locks a table for a while, by default one that the migration must change."""
-    lock = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
-    held = f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
-    with namespace.background(*_PSQL, f"--command={lock}") as holder:
-        wait("the lock", lambda: postgres_query(namespace, held) or None)
+    with postgres_locked(namespace, table, seconds) as holder:
         yield
         assert holder.wait(timeout=60) == 0
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from .client import Client, Load, relay
 from .cluster import Namespace, wait
 from .command import Command, Result
 from .conftest import KEY
-from .databases import POSTGRES, USER, postgres_query, postgres_revision
+from .databases import postgres_locked, postgres_revision
 from .helm import Helm
 from .link import link
 from .props import NEW, NEW_HEAD, OLD
@@ -34,7 +32,6 @@ KILLED_AT = (
     "step 4 of 4: apply: the migration runs",
 )
 """Points at which the upgrade is killed, in their order."""
-_PSQL = ("exec", POSTGRES.name, "--", "psql", "--host=/run/postgresql", f"--username={USER}")
 
 
 def _kill_at(command: Command, point: str, *, children: bool) -> None:
@@ -147,22 +144,13 @@ def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namesp
     assert versions(namespace) == {OLD}
 
 
-@contextmanager
-def _locked(namespace: Namespace, table: str, seconds: int) -> Iterator[None]:
-    lock = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
-    held = f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
-    with namespace.background(*_PSQL, f"--command={lock}"):
-        wait("the lock", lambda: postgres_query(namespace, held) or None)
-        yield
-
-
 def test_migration_that_takes_too_long_is_rolled_back(
     command: Command, namespace: Namespace, large_postgres: None
 ) -> None:
     command.install(OLD)
     command.write(NEW)
     command.file.write_text(command.file.read_text().replace("backoffLimit: 1", "activeDeadlineSeconds: 15"))
-    with _locked(namespace, "alembic_version", 60):
+    with postgres_locked(namespace, "alembic_version", 60):
         result = _stops_and_goes_back(command, namespace, "an upgrade behind a lock")
     assert "DeadlineExceeded" in result.error
     assert postgres_revision(namespace) != NEW_HEAD
