@@ -166,7 +166,8 @@ def helm_revision(store: Store, number: int, status: str = "deployed") -> None:
         if secret["metadata"]["labels"]["status"] == "deployed" and status == "deployed":
             secret["metadata"]["labels"]["status"] = "superseded"
     labels = {"owner": "helm", "name": "release", "version": str(number), "status": status}
-    store.put("secrets", {"metadata": {"name": f"sh.helm.release.v1.release.v{number}", "labels": labels}})
+    metadata = {"name": f"sh.helm.release.v1.release.v{number}", "labels": labels, "creationTimestamp": "2030"}
+    store.put("secrets", {"metadata": metadata, "data": {}})
 
 
 @contextmanager

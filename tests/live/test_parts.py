@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +17,7 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError
+from cdk8s_spicedb.files.yaml import dump
 from cdk8s_spicedb.labels import Component, selector_labels
 from cdk8s_spicedb.live.cluster import JOB, POD, Cluster, ClusterError
 from cdk8s_spicedb.live.logs import first_error
@@ -28,6 +32,7 @@ from cdk8s_spicedb.live.steps.lease import BusyError, held
 from cdk8s_spicedb.live.steps.observe import Counts, counts, sample, worse
 from cdk8s_spicedb.live.steps.program import Outcome, run
 from cdk8s_spicedb.live.steps.schema import schema_in, write_schema_again
+from cdk8s_spicedb.live.steps.target import require_own
 from tests.live.store import Object, Store, deploy, helm_revision, props, server, unreachable
 
 OLD, NEW = "v1.52.0", "v1.56.0"
@@ -379,6 +384,21 @@ def test_failed_migration_of_kubectl_stops(by_kubectl: tuple[Store, list[list[st
     with pytest.raises(StepError, match=r"the Job spicedb-migration-\w+ failed"):
         deliverer_of(store.cluster(), running(store)).apply(settings, "label", 1, lambda _: None)
     assert len(commands) == 1, "the servers are not touched"
+
+
+def test_release_with_other_objects_or_of_another_chart_is_refused(store: Store) -> None:
+    require_own(store.cluster(), running(store))
+    others = "\n---\n".join(
+        dump({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels}})
+        for name, labels in (("app", {}), ("spicedb", selector_labels("spicedb", Component.SERVER)))
+    )
+    text = base64.b64encode(gzip.compress(json.dumps({"manifest": others}).encode()))
+    store.objects["secrets", "sh.helm.release.v1.release.v1"]["data"] = {"release": base64.b64encode(text).decode()}
+    with pytest.raises(SpiceDBError, match="the Helm release release also has Service app, which an upgrade with this"):
+        require_own(store.cluster(), running(store))
+    del store.get("deployments", "spicedb")["metadata"]["labels"]["app.kubernetes.io/component"]
+    with pytest.raises(SpiceDBError, match="the Deployment spicedb was not made from such a file"):
+        require_own(store.cluster(), running(store))
 
 
 def test_delivery_of_the_file_must_be_that_of_the_release(store: Store) -> None:

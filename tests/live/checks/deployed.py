@@ -29,4 +29,6 @@ def deploy(
 def helm_revision(cluster: Api, number: int, status: str, release: str = "release") -> None:
     """Adds a revision of a Helm release."""
     labels = {"owner": "helm", "name": release, "version": str(number), "status": status}
-    cluster.add("secrets", f"sh.helm.release.v1.{release}.v{number}", metadata={"labels": labels})
+    cluster.add(
+        "secrets", f"sh.helm.release.v1.{release}.v{number}", metadata={"labels": labels, "creationTimestamp": "2030"}
+    )

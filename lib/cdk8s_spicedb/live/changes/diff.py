@@ -21,6 +21,7 @@ from ..release.released import (
     identity,
     in_parallel,
     is_hook,
+    is_of,
     last_applied,
     own_objects,
 )
@@ -69,7 +70,8 @@ def diff(cluster: Cluster, props: SpiceDBProps) -> Diff:
     objects = [each for each in results if isinstance(each, ObjectDiff)]
     wanted = {identity(each) for each in manifests}
     gone = [each for key, each in old.items() if key not in wanted]
-    own, foreign = [each for each in gone if _is_own(each, props)], [each for each in gone if not _is_own(each, props)]
+    own = [each for each in gone if is_of(each, props.name)]
+    foreign = [each for each in gone if not is_of(each, props.name)]
     helm = released.helm is not None
     if helm:
         objects += [compare(each, None) for each in own]
@@ -93,11 +95,6 @@ def _released(cluster: Cluster, running: Running | None, deployment: Manifest | 
     if running is None or release is None:
         return Released(())
     return find_released(cluster, running, release)
-
-
-def _is_own(manifest: Manifest, props: SpiceDBProps) -> bool:
-    labels = manifest["metadata"].get("labels") or {}
-    return (labels.get("app.kubernetes.io/name"), labels.get("app.kubernetes.io/instance")) == ("spicedb", props.name)
 
 
 def _left(cluster: Cluster, props: SpiceDBProps, wanted: set[tuple[str, str, str]]) -> list[Manifest]:

@@ -12,6 +12,7 @@ from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, items_of
 from ..finding import Finding, Level
+from ..release.released import foreign_objects
 from ..release.running import Applier, Running, describe, is_terminating, server_pods
 
 _APPLIERS = {
@@ -60,6 +61,7 @@ def server_findings(
     """
     if servers is not None:
         yield from _applier(props, servers.running)
+        yield from _others(cluster, servers.running)
     under_way = [
         *([_roll_out(servers)] if servers is not None else ()),
         *_migration(cluster, props),
@@ -96,6 +98,14 @@ def _roll_out(servers: Servers) -> Finding:
         return Finding.warning(subject, text, f"{fix}; an upgrade does not repair a server by itself")
     version = servers.running.version or "an unknown release"
     return Finding.ok(subject, f"{wanted} of {wanted} servers are ready, and run {version}")
+
+
+def _others(cluster: Cluster, running: Running) -> Iterator[Finding]:
+    others = foreign_objects(cluster, running)
+    if others:
+        text = f"it also has {', '.join(others)}, which an upgrade with this file alone would delete"
+        fix = "upgrade it with the chart or app that has all its objects"
+        yield Finding.failure(f"Helm release {running.applied_as}", text, fix)
 
 
 def _applier(props: SpiceDBProps, running: Running) -> Iterator[Finding]:

@@ -89,6 +89,21 @@ def _from_helm(cluster: Cluster, name: str) -> Released:
         return Released(None, str(error))
 
 
+def is_of(manifest: Manifest, name: str) -> bool:
+    """Whether an object is part of the SpiceDB with a name, by its labels."""
+    labels = manifest["metadata"].get("labels") or {}
+    return (labels.get(NAME), labels.get(INSTANCE)) == ("spicedb", name)
+
+
+def foreign_objects(cluster: Cluster, running: Running) -> list[str]:
+    """The other objects of the Helm release, which an upgrade with a chart of this SpiceDB alone would delete. None are
+    known without the right to read Helm's Secrets."""
+    if running.applier is not Applier.HELM or running.applied_as is None:
+        return []
+    objects = _from_helm(cluster, running.applied_as).objects or ()
+    return [f"{each['kind']} {each['metadata']['name']}" for each in objects if not is_of(each, running.name)]
+
+
 def last_applied(live: Manifest) -> Manifest | None:
     """The manifest that client-side apply keeps in an annotation. None if there is none."""
     text = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)

@@ -12,6 +12,7 @@ from ...upgrades.plan import UpgradePlan, UpgradeStep
 from ...upgrades.planner import plan_upgrade
 from ..cluster import Cluster
 from ..release.record import Record, read_record
+from ..release.released import foreign_objects
 from ..release.running import Running
 
 
@@ -78,3 +79,18 @@ def props_at(props: SpiceDBProps, plan: UpgradePlan, step: UpgradeStep) -> Spice
     if plan.current == plan.target and step.why == _settings_step(props).why:
         return props
     return props.at(step)
+
+
+def require_own(cluster: Cluster, running: Running) -> None:
+    """Raises `SpiceDBError` if this package did not make the release, or if an upgrade would delete other objects."""
+    if not running.ours:
+        raise SpiceDBError(
+            f"the Deployment {running.name} was not made from such a file; move to this package first, as the "
+            "documentation describes"
+        )
+    others = foreign_objects(cluster, running)
+    if others:
+        raise SpiceDBError(
+            f"the Helm release {running.applied_as} also has {', '.join(others)}, which an upgrade with this file "
+            "alone would delete; upgrade it with the chart or app that has all its objects, one step of the plan at a time"
+        )

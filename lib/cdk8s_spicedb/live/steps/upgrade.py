@@ -26,7 +26,7 @@ from .observe import Sample, between, sample, worse
 from .progress import LAST_MODE, PATIENCE_SECONDS, Progress, Report
 from .rollback import return_servers
 from .schema import write_schema_again
-from .target import props_at, start_or_continue
+from .target import props_at, require_own, start_or_continue
 
 _SAMPLE_SECONDS = 2
 _POLL_SECONDS = 0.5
@@ -79,6 +79,7 @@ def upgrade(
         first = _sample(cluster, running)
         applies = deliverer_of(cluster, running, prepare)
         require_same_delivery(props, running)
+        require_own(cluster, running)
         record = start_or_continue(cluster, props, running, applies.revision)
         if not confirm(record, running):
             return None
