@@ -92,5 +92,5 @@ def require_own(cluster: Cluster, running: Running) -> None:
     if others:
         raise SpiceDBError(
             f"the Helm release {running.applied_as} also has {', '.join(others)}, which an upgrade with this file "
-            "alone would delete; upgrade it with the chart or app that has all its objects, one step of the plan at a time"
+            "alone would delete; upgrade it with the chart or app that has all its objects"
         )
