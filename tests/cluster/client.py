@@ -22,6 +22,7 @@ from authzed.api.v1 import (
     SubjectReference,
     WriteRelationshipsRequest,
     WriteSchemaRequest,
+    ZedToken,
 )
 from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
 from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceStub
@@ -68,18 +69,25 @@ class Client:
         self.write_schema()
         self.write_reader(_DOCUMENT.object_id)
 
-    def write_reader(self, document: str) -> None:
-        """Writes a relationship that lets Alice read a document."""
+    def write_reader(self, document: str) -> str:
+        """Writes a relationship that lets Alice read a document. Returns the revision."""
         resource = ObjectReference(object_type="document", object_id=document)
         relationship = Relationship(resource=resource, relation="reader", subject=_ALICE)
         update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=relationship)
         request = WriteRelationshipsRequest(updates=[update])
-        PermissionsServiceStub(self._channel).WriteRelationships(request, metadata=self._metadata, timeout=10)
+        stub = PermissionsServiceStub(self._channel)
+        return str(stub.WriteRelationships(request, metadata=self._metadata, timeout=10).written_at.token)
 
-    def check(self, document: str = _DOCUMENT.object_id, *, consistent: bool = True) -> bool:
-        """Whether Alice may read a document, by the current data or, if not ``consistent``, by a recent snapshot."""
+    def check(self, document: str = _DOCUMENT.object_id, *, consistent: bool = True, since: str | None = None) -> bool:
+        """Whether Alice may read a document, by the current data or, if not ``consistent``, by a recent snapshot.
+
+        ``since`` is the revision of a write that the answer must include. Only that is sure to include it: servers share
+        one answer of the database to requests for the current revision, which can be older than the write.
+        """
         resource = ObjectReference(object_type="document", object_id=document)
         consistency = Consistency(fully_consistent=True) if consistent else Consistency(minimize_latency=True)
+        if since is not None:
+            consistency = Consistency(at_least_as_fresh=ZedToken(token=since))
         request = CheckPermissionRequest(consistency=consistency, resource=resource, permission="read", subject=_ALICE)
         answer = PermissionsServiceStub(self._channel).CheckPermission(request, metadata=self._metadata, timeout=10)
         return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)
@@ -136,12 +144,13 @@ class Load:
         while not self._stopped.is_set():
             try:
                 document = f"document-{uuid.uuid4()}"
-                without_reader, with_reader = client.check(document), client.check()
+                answers = {"without a reader": not client.check(document), "with a reader": client.check()}
                 if self.writes and self.checks % 10 == 0:
-                    client.write_reader(document)
-                    with_reader = with_reader and client.check(document)
-                answers = f"with a reader: {with_reader}, without a reader: {without_reader}"
-                failure = None if with_reader and not without_reader else answers
+                    written = client.write_reader(document)
+                    answers["after a write"] = client.check(document, since=written)
+                wrong = [name for name, right in answers.items() if not right]
+                after = f"{time.monotonic() - self._start:.1f} s"
+                failure = f"wrong answer after {after}: {', '.join(wrong)}" if wrong else None
             except grpc.RpcError as error:
                 failure = str(error)
             now = time.monotonic()

@@ -32,7 +32,18 @@ def run_label() -> Iterator[str]:
     run("kubectl", "delete", "namespaces", f"--selector={RUN_LABEL}={label}", "--ignore-not-found", "--timeout=120s")
 
 
-_LONGEST = ("test_client", "test_docs", "test_modes", "test_production", "test_server_tls", "test_delivery")
+_LONGEST = (
+    "test_live_upgrade",
+    "test_live_faults",
+    "test_live_prevented",
+    "test_docs_commands",
+    "test_client",
+    "test_docs",
+    "test_modes",
+    "test_production",
+    "test_server_tls",
+    "test_delivery",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -116,13 +116,6 @@ def test_server_that_never_turns_ready_is_rolled_back(
     assert versions(namespace) == {NEW}
 
 
-def test_image_that_is_not_there_is_rolled_back(command: Command, namespace: Namespace, large_postgres: None) -> None:
-    command.install(OLD)
-    command.write(NEW, more="image: ghcr.io/authzed/no-such-spicedb")
-    result = _stops_and_goes_back(command, namespace, "an upgrade with a wrong image")
-    assert "no-such-spicedb" in result.error
-
-
 def test_permission_test_that_fails_is_rolled_back(
     command: Command, namespace: Namespace, large_postgres: None
 ) -> None:
