@@ -81,8 +81,8 @@ class Client:
     def check(self, document: str = _DOCUMENT.object_id, *, consistent: bool = True, since: str | None = None) -> bool:
         """Whether Alice may read a document, by the current data or, if not ``consistent``, by a recent snapshot.
 
-        ``since`` is the revision of a write that the answer must include. Only that is sure to include it: servers share
-        one answer of the database to requests for the current revision, which can be older than the write.
+        ``since`` is the revision of a write. Only with it, the answer is sure to include the write: servers share
+        one answer of the database to requests for the current revision, which can be older.
         """
         resource = ObjectReference(object_type="document", object_id=document)
         consistency = Consistency(fully_consistent=True) if consistent else Consistency(minimize_latency=True)
