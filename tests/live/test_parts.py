@@ -266,6 +266,14 @@ def test_failed_helm_says_why(store: Store, a_helm: Helm) -> None:
     assert error.value.details.startswith("log line")
 
 
+def test_passwords_in_the_output_of_helm_are_hidden(store: Store, a_helm: Helm) -> None:
+    a_helm.outcomes["upgrade"] = [Outcome(False, "postgres://spicedb:hidden@db/x\nError: postgres://u:hidden@db")]
+    with pytest.raises(StepError) as error:
+        of_helm(store).apply(props(NEW), "label", 1, lambda _: None)
+    assert "hidden@" not in f"{error.value} {error.value.details}"
+    assert "(hidden)@db" in error.value.details
+
+
 def test_helm_runs_again_after_an_outage(store: Store, a_helm: Helm) -> None:
     helm_revision(store, 2, "pending-upgrade")
     a_helm.outcomes["upgrade"] = [Outcome(False, "Error: dial tcp 10.0.0.1:443: connect: connection refused")]

@@ -14,6 +14,7 @@ from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
 from ..logs import first_error
+from ..redact import redacted
 from ..release.migration import MigrationState, find_migration, seconds_left
 from ..release.running import Applier, Running
 from ..release.settle import Broken, settled
@@ -22,11 +23,11 @@ Notify = Callable[[str], None]
 
 
 class StepError(SpiceDBError):
-    """A step failed. ``details`` has the output of the program that applied it."""
+    """A step failed. ``details`` has the output of the program that applied it. Passwords in URIs are hidden."""
 
     def __init__(self, reason: str, details: str = "") -> None:
-        self.reason, self.details = reason, details
-        super().__init__(reason)
+        self.reason, self.details = redacted(reason), redacted(details)
+        super().__init__(self.reason)
 
 
 @frozen
