@@ -525,7 +525,7 @@ def test_first_error_of_a_log() -> None:
 
 
 def test_progress_of_a_migration(store: Store) -> None:
-    assert progress(store.cluster(), running(store)) == "all servers are ready"
+    assert progress(store.cluster(), running(store)) == "all running servers are ready"
     migration_job(store)
     assert progress(store.cluster(), running(store)) == "the migration runs: migrating"
     job = store.get("jobs", "spicedb-migration")

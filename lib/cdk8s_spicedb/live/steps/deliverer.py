@@ -118,7 +118,7 @@ def progress(cluster: Cluster, running: Running) -> str:
         details, left = migration.reason or "".join(migration.log[-1:]), seconds_left(migration)
         limit = f", at most {left} s more" if left is not None else ""
         return f"the migration runs{limit}{f': {details}' if details else ''}"
-    return settled(cluster, running) or "all servers are ready"
+    return settled(cluster, running) or "all running servers are ready"
 
 
 def finished(job: Manifest) -> str | None:
