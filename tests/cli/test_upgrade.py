@@ -121,7 +121,7 @@ def test_question_needs_a_terminal(live: Live, capsys: pytest.CaptureFixture[str
     assert "add --yes" in capsys.readouterr().err
     for command in ("upgrade", "rollback"):
         assert main([command, "--output", "json"]) == 1
-        assert "--output json asks no question: add --yes" in capsys.readouterr().err
+        assert "--output json cannot ask for confirmation: add --yes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("rolled_back", "code"), [(True, 3), (False, 4)])
@@ -141,7 +141,7 @@ def test_interruption_says_how_to_go_on(
     for module, name in (("upgrade", "upgrade"), ("rollback", "roll_back")):
         monkeypatch.setattr(import_module(f"cdk8s_spicedb.live.steps.{module}"), name, interrupted)
     assert main([command, "--yes"]) == 130
-    assert capsys.readouterr().err == "Interrupted. Run the same command again to go on.\n"
+    assert capsys.readouterr().err == "Interrupted. Run the same command again to continue.\n"
 
 
 def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ def test_without_the_namespace_nothing_else_is_asked() -> None:
 def test_a_question_that_is_not_allowed_is_a_warning() -> None:
     cluster = api(denied={("list", "jobs"), ("get", "namespaces")})
     report = check(cluster.cluster(), props(), database=False)
-    assert texts(report.findings)[0].startswith(f"Namespace {NAMESPACE}: not looked at")
+    assert texts(report.findings)[0].startswith(f"Namespace {NAMESPACE}: not checked")
     assert texts(report.findings, Level.WARNING)[0].startswith("Servers: not checked in full: jobs is forbidden")
     assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]
 

@@ -154,7 +154,7 @@ def test_lock_that_is_renewed_is_refused(store: Store) -> None:
     ):
         pass
     thread.join()
-    assert seen[0].startswith("somebody@elsewhere:42:abc works on this release")
+    assert seen[0].startswith("somebody@elsewhere:42:abc holds the lock")
 
 
 def test_lock_is_renewed_through_an_outage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +405,7 @@ def test_release_with_other_objects_or_of_another_chart_is_refused(store: Store)
     with pytest.raises(SpiceDBError, match="the Helm release release also has Service app, which an upgrade with this"):
         require_own(store.cluster(), running(store))
     del store.get("deployments", "spicedb")["metadata"]["labels"]["app.kubernetes.io/component"]
-    with pytest.raises(SpiceDBError, match="the Deployment spicedb was not made from such a file"):
+    with pytest.raises(SpiceDBError, match="the Deployment spicedb was not made by cdk8s-spicedb"):
         require_own(store.cluster(), running(store))
 
 

@@ -398,7 +398,7 @@ def test_command_lists_several(connected: Callable[..., None], capsys: pytest.Ca
     assert main(["status", "-A", "--output=json"]) == 0
     assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["other", "spicedb"]
     assert main(["status", "--wait"]) == 1
-    assert "name one of these SpiceDBs: other, spicedb" in capsys.readouterr().err
+    assert "there are several SpiceDBs; name one of them: other, spicedb" in capsys.readouterr().err
     connected(deployments=[])
     assert main(["status"]) == 1
     assert "there is no SpiceDB in the namespace authz" in capsys.readouterr().err

@@ -226,7 +226,7 @@ def test_failed_step_without_a_sure_rollback_stops(cluster: Cluster, version: st
 
 def test_api_server_that_is_lost_in_a_step_stops_without_a_rollback(cluster: Cluster) -> None:
     cluster.fails["apply 1"] = ClusterError("cannot reach the API server")
-    with pytest.raises(UpgradeStoppedError, match="Run the same command again: it finds out, and goes on") as error:
+    with pytest.raises(UpgradeStoppedError, match="Run the same command again to continue from there") as error:
         run(cluster, wanted(None))
     assert not error.value.rolled_back
     assert record_of(cluster).running == 1

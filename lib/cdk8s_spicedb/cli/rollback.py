@@ -29,7 +29,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     text = "file of this SpiceDB; needed to go back from the schema mode read-new-write-new"
     parser.add_argument("-f", "--file", metavar="FILE", help=text)
-    text = "roll back although the older servers do not start on the datastore schema, such as after a restore"
+    text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
     add_releases(parser)
     parser.set_defaults(run=_run)
@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> str | int:
     from .progress import Display, ask
 
     if not options.yes and options.output == "json":
-        raise SpiceDBError("--output json asks no question: add --yes")
+        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
     props = read_file(options) if options.file else None
     with Display(quiet=options.output == "json") as display:
 
@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> str | int:
             )
         except KeyboardInterrupt:
             display.stop()
-            display.error("Interrupted. Run the same command again to go on.")
+            display.error("Interrupted. Run the same command again to continue.")
             return INTERRUPTED
     if back is None:
         return 1

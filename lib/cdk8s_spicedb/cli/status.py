@@ -105,7 +105,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.all_namespaces and details:
         options.usage(f"--all-namespaces lists SpiceDBs; leave out {', '.join(details)}")
     if options.datastore != (options.file is not None):
-        options.usage("--datastore needs --file FILE, and the other way round")
+        options.usage("use --datastore and --file together")
     if options.watch and options.output == "json":
         options.usage("--watch prints text; leave out --output json")
 
@@ -117,7 +117,7 @@ def _only(found: Sequence[Summary], namespace: str) -> str:
             "namespaces with --all-namespaces"
         )
     if len(found) > 1:
-        raise SpiceDBError(f"name one of these SpiceDBs: {', '.join(each.name for each in found)}")
+        raise SpiceDBError(f"there are several SpiceDBs; name one of them: {', '.join(each.name for each in found)}")
     return found[0].name
 
 

@@ -84,7 +84,7 @@ def _line(heading: str, text: str, style: str, width: int | None) -> Text:
 
 
 def _lines(found: Status) -> Iterator[Line]:
-    yield from _under("Wrong", found.problems, _BAD)
+    yield from _under("Problems", found.problems, _BAD)
     if found.version or found.engine:
         yield "Runs", f"SpiceDB {found.version or '(unknown version)'} on {found.engine or 'an unknown engine'}", ""
     yield "Applied by", _applied_by(found), ""
@@ -143,7 +143,7 @@ def _servers(found: Status) -> Iterator[Line]:
 
 def _migration(migration: Migration) -> Iterator[Line]:
     if migration.state is MigrationState.NONE:
-        yield "Migration", "no Job: the clean-up deletes it when it has succeeded", _FAINT
+        yield "Migration", "no Job found: the clean-up deletes it after it succeeds", _FAINT
         return
     style = {MigrationState.FAILED: _BAD, MigrationState.SUCCEEDED: _GOOD}.get(migration.state, _BUSY)
     when = f", {age(migration.ended or migration.started or '')} ago" if migration.started else ""

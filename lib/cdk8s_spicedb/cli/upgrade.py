@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
         help="upgrade a live release: check, ask, then run each step, watch it, and go back if it fails",
         description="Upgrades the SpiceDB that runs to what the file says. Checks first and asks. Then runs each step: "
         "it applies the step, waits until no older server is left, runs the permission test, and observes the servers' "
-        "metrics. If you run it again after it was interrupted, it goes on where it stands.",
+        "metrics. If you run it again after it was interrupted, it continues where it stopped.",
         epilog="Exit code: 0 if the target is reached, 1 if nothing was changed (see stderr for the reason), 2 for "
         "wrong usage, 3 if a step failed and was rolled back, 4 if a step failed and was not rolled back, 130 "
         "if you interrupted it.",
@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> str | int:
     if options.write is not None:
         return _write(options, cluster, props, Display(quiet=quiet))
     if not options.yes and quiet:
-        raise SpiceDBError("--output json asks no question: add --yes")
+        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
     chosen = UpgradeOptions(observe_seconds=options.observe, on_failure=options.on_failure)
     with Display(quiet=quiet) as display:
 
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> str | int:
             return ROLLED_BACK if error.rolled_back else NOT_ROLLED_BACK
         except KeyboardInterrupt:
             display.stop()
-            display.error("Interrupted. Run the same command again to go on.")
+            display.error("Interrupted. Run the same command again to continue.")
             return INTERRUPTED
     if record is None:
         return 1
@@ -112,7 +112,7 @@ def _confirm(
         display.line(_intention(record, running))
         for sentence in diff(cluster, props_at(props, record.plan, record.step(record.next_step or 1))).meaning:
             display.line(f"  {sentence}")
-        return options.yes or ask("Go on?")
+        return options.yes or ask("Continue?")
 
 
 def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, display: Display) -> bool:
@@ -142,7 +142,7 @@ def _intention(record: Record, running: Running) -> str:
     text = f"{running.name} in {running.namespace}: SpiceDB {plan.current} to {plan.target}"
     steps = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
     if done or record.running:
-        return f"{text}, {steps}. Go on at step {record.next_step}."
+        return f"{text}, {steps}. Continues with step {record.next_step}."
     return f"{text}, {steps}."
 
 

@@ -79,7 +79,7 @@ def test_after_a_while_it_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(cluster.deleted) == 2
     unscheduled = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}]}
     first, _ = found(answering(lambda _: unscheduled))
-    assert first.text == "not tried: no node takes the pod: Insufficient cpu"
+    assert first.text == "not tried: the pod cannot be scheduled: Insufficient cpu"
 
 
 def test_a_cluster_that_refuses_the_pods() -> None:

@@ -97,7 +97,7 @@ def test_helm_does_not_install_over_objects_of_others() -> None:
 
 def test_the_cluster_takes_all_pods() -> None:
     (finding,) = pods(api())
-    assert finding == Finding.ok("Pods", "the cluster takes the pods of migration, server, cleanup (dry run)")
+    assert finding == Finding.ok("Pods", "the cluster accepts the pods of migration, server, cleanup (dry run)")
 
 
 def test_the_service_account_of_the_release_may_be_missing() -> None:

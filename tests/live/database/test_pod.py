@@ -146,7 +146,9 @@ def test_cockroachdb() -> None:
     answers = (described, {"fact": "revision", "revision": "add-caveats"}, {"fact": "create", "allowed": False})
     settings = props(datastore=CockroachDB(host="db", database="d", user="u"))
     report = check_database(answering(*answers, {"fact": "done"}).cluster(), settings)
-    assert failures(report) == ["the migration's user must not create tables; GRANT CREATE ON DATABASE d TO u"]
+    assert failures(report) == [
+        "the migration's user has no permission to create tables; GRANT CREATE ON DATABASE d TO u"
+    ]
     assert report.findings[1].text == "CockroachDB CCL v25.2.4"
 
 

@@ -89,7 +89,7 @@ def test_only_the_user_of_the_servers_must_write() -> None:
 
 def test_a_revision_of_a_branch() -> None:
     (failure,) = failures(postgresql(revision="of-a-branch"))
-    assert failure.startswith("of-a-branch is not known: it is of a branch or a newer release")
+    assert failure.startswith("of-a-branch is not known: it comes from a fork, or from a newer release")
 
 
 def test_an_unreadable_revision() -> None:
@@ -127,7 +127,7 @@ def test_connections_of_an_installation_and_of_a_roll_out() -> None:
     assert "62 of 62" not in str(postgresql(connections(limit=64)).findings)
     (failure,) = failures(postgresql(connections(limit=64)))
     assert failure.startswith("max_connections: 61 of 61 are free, and SpiceDB needs 62 more; increase max_connections")
-    assert "(datastore.read_pool, datastore.write_pool)" in failure
+    assert "(datastore.readPool, datastore.writePool)" in failure
     # Old servers drain while new ones start: the roll-out begins with one new server.
     report = postgresql(connections(limit=100, used=60), running_servers=2)
     assert failures(report) == []
@@ -236,8 +236,8 @@ def test_a_migration_that_takes_longer_than_its_time_limit() -> None:
     report = postgresql(big(1_000_000_000), revision=BEFORE_INDEXES)
     (failure,) = failures(report)
     assert "in all, and its time limit is 600 s" in failure.replace("10 min", "600 s")
-    assert "set migration.active_deadline_seconds to" in failure
-    assert "migration.migration_timeout" in failure
+    assert "set migration.activeDeadlineSeconds to" in failure
+    assert "migration.migrationTimeout" in failure
     (longest,) = [each for each in report.estimates if "watch" in each.revision]
     assert (longest.seconds, longest.rows, longest.waits.value) == (1000, 1_000_000_000, "none")
     fields = {"migration": MigrationProps(active_deadline_seconds=100_000)}
@@ -248,7 +248,7 @@ def test_a_migration_that_takes_more_than_half_of_its_time_limit() -> None:
     report = postgresql(big(300_000_000), revision=BEFORE_INDEXES)
     assert failures(report) == []
     (warning,) = warnings(report)
-    assert warning.startswith("takes about 6 min in all, and its time limit is 10 min; set migration.active_deadline")
+    assert warning.startswith("takes about 6 min in all, and its time limit is 10 min; set migration.activeDeadline")
 
 
 def test_each_step_has_a_time_limit_of_its_own() -> None:

@@ -187,8 +187,8 @@ def _objects(change: Change) -> Iterator[str]:
         yield f"Helm deletes {', '.join(change.deletes)}."
     if change.leaves:
         yield (
-            f"{', '.join(change.leaves)} {'stay' if len(change.leaves) > 1 else 'stays'} in the cluster: what applies "
-            "the file may not delete what is no longer in it. Delete it yourself if it stays."
+            f"{', '.join(change.leaves)} {'stay' if len(change.leaves) > 1 else 'stays'} in the cluster: your delivery "
+            "tool might not delete objects that are no longer in the file. If they remain, delete them yourself."
         )
     if change.foreign:
         yield (

@@ -116,7 +116,7 @@ def _forbidden(subject: str, error: ClusterError) -> Finding:
     """The finding for a request that is not allowed. Raises any other error."""
     if error.status != httpx2.codes.FORBIDDEN:
         raise error
-    return Finding.warning(subject, f"not checked in full: {error}", "get the right in the message")
+    return Finding.warning(subject, f"not checked in full: {error}", "ask for the permission that the message names")
 
 
 def _images(

@@ -87,7 +87,7 @@ def _finding(image: str, pod: Manifest, *, late: bool) -> Finding | None:
     ]
     if unscheduled:
         fix = "make room on a node, or change server.nodeSelector or server.tolerations in the file"
-        return Finding.warning(subject, f"not tried: no node takes the pod: {unscheduled[0]}", fix)
+        return Finding.warning(subject, f"not tried: the pod cannot be scheduled: {unscheduled[0]}", fix)
     fix = "the registry is slow or the image large: pull it to the nodes first, or check again"
     return Finding.warning(subject, f"was not pulled within {_SECONDS:.0f} s", fix)
 
@@ -110,7 +110,7 @@ def _create(cluster: Cluster, run: str, name: str, pod: Manifest) -> ClusterErro
 
 
 def _not_tried(image: str, error: ClusterError) -> Finding:
-    fix = "make the cluster take a small pod, or check without --pull-images"
+    fix = "allow small pods in the namespace, or check without --pull-images"
     if error.status == httpx2.codes.FORBIDDEN and "cannot create resource" in str(error):
         fix = 'add to your Role: {apiGroups: [""], resources: ["pods"], verbs: ["create", "delete"]}'
     return Finding.warning(f"Image {image}", f"not tried: the cluster refuses the pod that pulls it: {error}", fix)

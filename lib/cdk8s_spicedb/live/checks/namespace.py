@@ -18,7 +18,7 @@ def namespace_finding(cluster: Cluster) -> Finding:
     except ClusterError as error:
         if error.status != httpx2.codes.FORBIDDEN:
             raise
-        return Finding.ok(subject, "not looked at: you have no right to get namespaces, and need none")
+        return Finding.ok(subject, "not checked: you have no permission to get namespaces, and do not need it")
     if namespace is None:
         fix = f"create it with `kubectl create namespace {cluster.namespace}`, or set --namespace or --context"
         return Finding.failure(subject, "does not exist", fix)

@@ -35,7 +35,7 @@ def object_findings(
         found += [finding for finding in parallel(lambda each: _belongs_to_helm(cluster, each), manifests) if finding]
     yield from found
     if not found:
-        yield Finding.ok("Objects", f"the cluster takes all {len(manifests)} objects (dry run)")
+        yield Finding.ok("Objects", f"the cluster accepts all {len(manifests)} objects (dry run)")
 
 
 def _dry_run(cluster: Cluster, manifest: Manifest) -> Finding | None:

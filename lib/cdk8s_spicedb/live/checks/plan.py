@@ -93,7 +93,7 @@ def _summary(record: Record, running: Running) -> Iterator[Finding]:
     plan, done = record.plan, record.sound[-1].step
     count = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
     if done or record.running is not None:
-        text = f"the upgrade from {plan.current} to {plan.target} is under way: {done} of {count} done"
+        text = f"the upgrade from {plan.current} to {plan.target} is not finished: {done} of {count} done"
         fix = "go on with `cdk8s-spicedb upgrade`, or go back with `cdk8s-spicedb rollback`"
         yield Finding.warning(_SUBJECT, text + (f". It stopped: {record.stopped}" if record.stopped else ""), fix)
     elif plan.current == plan.target:

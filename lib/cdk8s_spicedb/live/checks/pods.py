@@ -25,7 +25,7 @@ def pod_findings(cluster: Cluster, manifests: Sequence[Manifest]) -> Iterator[Fi
     yield from found
     if not found:
         names = ", ".join(template.component.value for template in templates)
-        yield Finding.ok("Pods", f"the cluster takes the pods of {names} (dry run)")
+        yield Finding.ok("Pods", f"the cluster accepts the pods of {names} (dry run)")
 
 
 def _pod(cluster: Cluster, template: PodTemplate, own: set[str]) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def _refused(subject: str, template: PodTemplate, error: ClusterError) -> Findin
     text = re.sub(r'^pods "dry-run-[^"]*" is forbidden: ', "", text)
     if error.status == httpx2.codes.FORBIDDEN and _NO_RIGHT.search(text):
         rule = '{apiGroups: [""], resources: ["pods"], verbs: ["create"]}'
-        fix = f"to let it be tried, add to your Role: {rule}. An upgrade does not need it"
+        fix = f"to enable this check, add to your Role: {rule}. An upgrade does not need it"
         return Finding.warning(subject, "not tried: you have no right to create pods", fix)
     return Finding.failure(subject, f"the cluster refuses it: {text}", _fix(text, template.settings))
 

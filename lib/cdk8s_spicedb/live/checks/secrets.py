@@ -16,7 +16,7 @@ from ..finding import Finding
 from .parallel import parallel
 
 _PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
-_RIGHT = 'to let it be checked, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
+_RIGHT = 'to enable this check, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
 
 
 def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest]) -> Iterator[Finding]:

@@ -113,8 +113,8 @@ def _applier(props: SpiceDBProps, running: Running) -> Iterator[Finding]:
     subject, applier = "Delivery", running.applier
     name = f"{_NAMES[applier]} applied the release"
     if applier is Applier.OPERATOR or not running.ours:
-        fix = "give the release another name in the file, and move the clients, or delete the other release first"
-        yield Finding.failure(subject, f"{name}, and it is not made from such a file", fix)
+        fix = "either set another name in the file and move your clients to it, or delete the other release first"
+        yield Finding.failure(subject, f"{name}, and the release was not made by cdk8s-spicedb", fix)
     elif applier in _APPLIERS[props.delivery]:
         yield Finding.ok(subject, f"{name}, as the file says")
     elif applier is Applier.KUBECTL and props.delivery is Delivery.ARGOCD:
@@ -158,7 +158,7 @@ def _helm_release(cluster: Cluster, props: SpiceDBProps, servers: Servers | None
     good = [revision for revision, each in revisions if each in ("deployed", "superseded")]
     back = f"`helm rollback {name} {good[-1]} {place}`" if good else f"`helm uninstall {name} {place}`"
     if status.startswith("pending") or status == "uninstalling":
-        text = f"revision {number} is {status}: Helm works on it, or was stopped in the middle"
+        text = f"revision {number} is {status}: Helm is still working on it, or was interrupted"
         yield Finding.failure(subject, text, f"wait for Helm; if no Helm runs, use {back}")
     elif status == "failed":
         fix = f"find out why it failed: `helm status {name} {place}`. If its servers are bad, use {back}"

@@ -99,5 +99,7 @@ class EngineCheck(ABC):
 
 def _nothing(question: Question) -> Finding:
     return Finding.failure(
-        DATABASE, f"{question.place} answers, but not to the questions of this check", "check it with another image"
+        DATABASE,
+        f"{question.place} answers, but not to the queries of this check",
+        "try another client image with --database-image",
     )

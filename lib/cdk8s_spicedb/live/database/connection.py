@@ -14,7 +14,7 @@ DATABASE = "Database"
 _PROBLEMS = {
     "dns": ("the name of the host cannot be resolved", "correct {host}"),
     "refused": (
-        "nothing accepts connections there",
+        "the connection is refused",
         "start the database, or correct {host} and the port; also look for a network policy or a firewall",
     ),
     "timeout": (
@@ -28,36 +28,36 @@ _PROBLEMS = {
         "put the right ones into {secret}, or set {tls} to 'true' if the database requires TLS",
     ),
     "rejected": (
-        "the database accepts no connection of this user from this place",
+        "the database does not allow this user to connect from this address",
         "allow it in the database: in pg_hba.conf of PostgreSQL, or with the host of the MySQL user",
     ),
     "tls-required": ("the database requires TLS", "set {tls} to a mode that uses TLS"),
     "no-tls": ("the database does not support TLS", "enable TLS in the database, or set {tls} to a mode without TLS"),
     "certificate": (
-        "the certificate of the database is not valid for the CA that is trusted, or for the host",
+        "the certificate of the database is not signed by the trusted CA, or is not valid for this host name",
         "set datastore.ca to the Secret and key of the CA that signed it, and datastore.host to a name in it",
     ),
     "hostname": ("the certificate of the database is for another host", "set {host} to a name in the certificate"),
     "client-certificate": (
         "the database rejects the client certificate",
-        "set datastore.client_certificate and datastore.client_key to those of the user",
+        "set datastore.clientCertificate and datastore.clientKey to those of the user",
     ),
     "client-key": (
         "the client certificate or its key cannot be read",
-        "put a certificate and an unencrypted key, both in PEM, into the Secrets of datastore.client_certificate and "
-        "datastore.client_key",
+        "put a certificate and an unencrypted key, both in PEM, into the Secrets of datastore.clientCertificate and "
+        "datastore.clientKey",
     ),
     "no-database": ("the database does not exist", "create it: CREATE DATABASE"),
     "no-connect": (
-        "the user must not use the database",
+        "the user has no permission to connect to the database",
         "let the user use it: GRANT CONNECT, or GRANT … ON database.*",
     ),
     "full": (
         "no connection is left",
         "increase the database's max_connections or the limit of the user, or end connections that nobody needs",
     ),
-    "starting": ("the database starts or stops", "wait until it accepts connections"),
-    "uri": ("the URI has a form that the client does not know", "correct the URI in {secret}"),
+    "starting": ("the database is starting up or shutting down", "wait until it accepts connections"),
+    "uri": ("the client cannot parse the URI", "correct the URI in {secret}"),
     "unknown": (
         "the client failed for a reason that this check does not know",
         "connect with a client of the database and the credentials of {secret}",
@@ -110,7 +110,7 @@ def uri_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Fi
     """Whether the migration understands a URI from a Secret as the servers do."""
     if "pool" in facts and question.props.migration.enabled:
         text = "the URI has pool_… parameters, with which `spicedb migrate` fails"
-        fix = f"remove them from {_secret(question)}; set datastore.read_pool and datastore.write_pool instead"
+        fix = f"remove them from {_secret(question)}; set datastore.readPool and datastore.writePool instead"
         yield Finding.failure(DATABASE, text, fix)
     if question.by_uri and "dollar" in facts:
         text = "the URI contains $: `spicedb migrate` puts the value of a variable there, and `spicedb serve` does not"

@@ -14,7 +14,7 @@ SPANNER = DatabaseReport(
     findings=(
         Finding.warning(
             "Database",
-            "not checked: Spanner has no client for a short look; its revision, sessions and sizes are not known",
+            "not checked: the check does not support Spanner; its revision, sessions and sizes are not known",
             "look into the table schema_version in the Google Cloud console before you upgrade",
         ),
     )
@@ -45,4 +45,4 @@ class CockroachDBCheck(EngineCheck):
             make = Finding.failure if question.pending(revision) else Finding.warning
             user = facts.one("server").get("user")
             fix = f"GRANT CREATE ON DATABASE {facts.one('server').get('database')} TO {user}"
-            yield make("Database rights", "the migration's user must not create tables", fix)
+            yield make("Database rights", "the migration's user has no permission to create tables", fix)

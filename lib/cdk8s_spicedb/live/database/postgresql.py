@@ -73,7 +73,7 @@ def _server(server: Fact) -> Iterator[Finding]:
         fix = "connect the migration and the servers to the primary"
         yield Finding.failure("Database", "this server is a replica, and cannot be migrated", fix)
     elif server.get("read_only"):
-        fix = "ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only; first look whether its disk is full"
+        fix = "ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only; first check whether its disk is full"
         yield Finding.failure("Database", "transactions are read-only by default", fix)
     if server.get("statement_timeout"):
         limit = duration(int(server["statement_timeout"]) / 1000)
@@ -102,7 +102,7 @@ def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[
     if server.get("schema") is None:
         fix = f"ALTER ROLE {user} SET search_path = the schema of SpiceDB's tables, and GRANT USAGE, CREATE ON it"
         yield Finding.failure(
-            "Database rights", "no schema of the search_path exists, or the user must not use it", fix
+            "Database rights", "no schema of the search_path exists, or the user has no permission to use it", fix
         )
         return
     schema = _quoted(server["schema"])
@@ -110,7 +110,9 @@ def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[
         complete = False
         fix = f"GRANT CREATE ON SCHEMA {schema} TO {user}"
         yield make(
-            "Database rights", f"the migration's user must not create tables and indexes in the schema {schema}", fix
+            "Database rights",
+            f"the migration's user has no permission to create tables and indexes in the schema {schema}",
+            fix,
         )
     foreign = [fact for fact in facts.each("table") if not fact["owned"]]
     if foreign:
@@ -124,7 +126,7 @@ def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[
         complete = False
         names = ", ".join(locked_out)
         fix = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {user}"
-        yield Finding.failure("Database rights", f"the user of the servers must not write to {names}", fix)
+        yield Finding.failure("Database rights", f"the servers' user has no permission to write to {names}", fix)
     if complete:
         yield Finding.ok("Database rights", "the migration's user can create, alter and index tables")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from ...props.annotations import camel
 from ...props.datastores.sql import SQLDatastore
 from ..finding import Finding
 from .report import Question
@@ -63,4 +64,4 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
 def _pools(question: Question) -> str:
     """The settings of the engine's pools."""
     pools = ("read_pool", "write_pool", "pool")
-    return ", ".join(f"datastore.{name}" for name in pools if hasattr(question.props.datastore, name))
+    return ", ".join(f"datastore.{camel(name)}" for name in pools if hasattr(question.props.datastore, name))

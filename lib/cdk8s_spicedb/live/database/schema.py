@@ -27,12 +27,12 @@ def revision_findings(question: Question, revision: str | None) -> Iterator[Find
     elif revision not in known:
         yield Finding.failure(
             REVISION,
-            f"{revision} is not known: it is of a branch or a newer release that this package does not know",
-            "use a newer version of this package, or describe the release with ReleaseTable.with_release",
+            f"{revision} is not known: it comes from a fork, or from a newer release that this package does not know",
+            "use a newer version of this package, or describe the release in a file, and pass it with --releases",
         )
     elif target is None:
         text = f"{revision}; the migrations of {question.version} are not known"
-        yield Finding.warning(REVISION, text, "describe the release with ReleaseTable.with_release")
+        yield Finding.warning(REVISION, text, "describe the release in a file, and pass it with --releases")
     elif known.index(revision) > known.index(target):
         yield _ahead(question, revision, target)
     else:
@@ -92,10 +92,10 @@ def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding
     if seconds <= limit / 2:
         return
     make = Finding.failure if seconds > limit else Finding.warning
-    fix = f"set migration.active_deadline_seconds to {_enough(seconds)}"
+    fix = f"set migration.activeDeadlineSeconds to {_enough(seconds)}"
     own = migration.migration_timeout.total_seconds() if migration.migration_timeout else _OWN_TIMEOUT_SECONDS
     if _enough(seconds) > own:
-        fix += f", and migration.migration_timeout to a little less: it is {duration(own)} now"
+        fix += f", and migration.migrationTimeout to slightly less than that (it is now {duration(own)})"
     text = f"takes about {duration(seconds)} in all, and its time limit is {duration(limit)}"
     yield make(f"Migration to {revision}", text, fix)
 

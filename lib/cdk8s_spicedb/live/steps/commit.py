@@ -91,7 +91,7 @@ def _not_in_place(running: Running, step: UpgradeStep) -> str | None:
     }
     for name, (now, wanted) in settings.items():
         if now != wanted:
-            return f"{name} of the servers is {now or 'not set'}, and the step has {wanted or 'none'}"
+            return f"{name} of the servers is {now or 'not set'}, but this step needs {wanted or 'none'}"
     return None
 
 

@@ -67,7 +67,7 @@ class HelmDeliverer(Deliverer):
         host, _, pid = (process or "").rpartition(":")
         if host == socket.gethostname():
             while self._pending() and is_alive(int(pid)):
-                self.notify("Helm still runs; wait for its end")
+                self.notify("Helm is still running; waiting for it to finish")
                 time.sleep(1)
         else:
             self._wait_for_unknown_process()
@@ -77,7 +77,7 @@ class HelmDeliverer(Deliverer):
         revision = self._pending()
         if revision is not None:
             # What the next upgrade compares with is then the revision that was deployed last.
-            self.notify(f"Helm was killed; remove its unfinished revision {revision.number}")
+            self.notify(f"Helm was killed; removing its unfinished revision {revision.number}")
             self.cluster.delete(SECRET, revision.secret)
 
     def _pending(self) -> HelmRevision | None:
@@ -91,7 +91,7 @@ class HelmDeliverer(Deliverer):
             state = progress(self.cluster, self.running)
             if state != last:
                 last, since = state, time.monotonic()
-            self.notify("Helm may still run on another machine; wait to see whether anything changes")
+            self.notify("Helm may still be running on another machine; waiting to see whether anything changes")
             time.sleep(2)
 
     def apply(self, props: SpiceDBProps, label: str, number: int, on_start: Callable[[int], None]) -> None:
@@ -125,7 +125,7 @@ class HelmDeliverer(Deliverer):
                 # Of a Helm that was stopped, the output says only that.
                 output = "" if outcome.stopped else outcome.output
                 raise StepError(f"helm {command[0]}: {outcome.error}", f"{output}\n{self.explanation()}")
-            self.notify("Helm lost the connection to the API server; run it again")
+            self.notify("Helm lost the connection to the API server; running it again")
             self._unlock()
 
     def _lost_connection(self, outcome: Outcome) -> bool:

@@ -83,7 +83,7 @@ class _Holder:
                 raise BusyError(_busy(spec))
             if seen is None:
                 seen = spec.get("renewTime", "")
-                notify(f"{spec.get('holderIdentity')} works on this release; wait to see whether it still runs")
+                notify(f"{spec.get('holderIdentity')} holds the lock; checking whether that process is still running")
             time.sleep(1)
 
     def renew_until(self, stop: threading.Event) -> None:

@@ -119,7 +119,7 @@ def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: C
     running = require_running(cluster, applies.running.name)
     reason = wait_until_settled(cluster, running.name, drain_seconds(running), notify)
     if reason is not None:
-        raise StepError(f"the roll-out does not end: {reason}")
+        raise StepError(f"the roll-out did not finish: {reason}")
 
 
 def _choose(cluster: Cluster, running: Running, applies: Deliverer) -> _Choice:

@@ -25,7 +25,7 @@ def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[
     # Without hooks, Jobs have names of their own, and no program of the release deletes them.
     props = evolve(props, delivery=Delivery.KUBECTL)
     client = _client(props)
-    notify("read the SpiceDB schema")
+    notify("reading the SpiceDB schema")
     log = _run(cluster, schema_read_manifests(props, client), allow_failure=True)
     text = schema_in(log)
     if text is None:
@@ -33,7 +33,7 @@ def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[
             raise StepError("cannot read the SpiceDB schema", log)
         notify("there is no SpiceDB schema yet")
         return
-    notify("write the SpiceDB schema again")
+    notify("writing the SpiceDB schema again")
     settings = {name: value for name, value in asdict(client, recurse=False).items() if name != "text"}
     _run(cluster, [_renamed(each) for each in schema_manifests(props, SchemaProps(**settings, text=text))])
 

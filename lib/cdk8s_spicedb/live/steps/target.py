@@ -85,7 +85,7 @@ def require_own(cluster: Cluster, running: Running) -> None:
     """Raises `SpiceDBError` if this package did not make the release, or if an upgrade would delete other objects."""
     if not running.ours:
         raise SpiceDBError(
-            f"the Deployment {running.name} was not made from such a file; move to this package first, as the "
+            f"the Deployment {running.name} was not made by cdk8s-spicedb; move to this package first, as the "
             "documentation describes"
         )
     others = foreign_objects(cluster, running)

@@ -148,7 +148,9 @@ class _Work:
         except StepError as error:
             self._fail(record, step, error, applies, notify("roll back"))
         except ClusterError as error:
-            outcome = "It is not known how far the step came. Run the same command again: it finds out, and goes on."
+            outcome = (
+                "It is not known how much of the step was applied. Run the same command again to continue from there."
+            )
             raise UpgradeStoppedError(number, str(error), "", outcome, rolled_back=False) from None
         return self._write(record.finish(applies.revision()))
 
@@ -173,7 +175,7 @@ class _Work:
         """Waits, tests and observes. Raises `StepError` if the servers are not sound."""
         self._settle(notify("settle"))
         if props.test is not None:
-            notify("test")("run the permission test")
+            notify("test")("running the permission test")
             applies.test()
         if self.options.observe_seconds:
             self._observe(record.before, notify("observe"))
@@ -187,16 +189,16 @@ class _Work:
             if not any(map(is_terminating, server_pods(self.cluster, running))) or time.monotonic() > end:
                 return
             if not told:
-                notify("wait until no older server is left")
+                notify("waiting for the older servers to stop")
                 told = True
             time.sleep(_POLL_SECONDS)
 
     def _settle(self, notify: Callable[[str], None]) -> None:
-        notify("wait until no older server is left")
+        notify("waiting for the older servers to stop")
         running = require_running(self.cluster, self._name)
         reason = wait_until_settled(self.cluster, self._name, drain_seconds(running), notify)
         if reason is not None:
-            raise StepError(f"the roll-out does not end: {reason}")
+            raise StepError(f"the roll-out did not finish: {reason}")
 
     def _observe(self, before: Figures | None, notify: Callable[[str], None]) -> None:
         running = require_running(self.cluster, self._name)
@@ -229,7 +231,7 @@ class _Work:
             self._write(record.stop(error.reason, running=record.running))
             outcome = "\n".join(_stopped(step, sound, applies))
             raise UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=False) from None
-        notify(f"{error.reason}; roll back to {sound.version}")
+        notify(f"{error.reason}; rolling back to {sound.version}")
         try:
             return_servers(self.cluster, applies, sound, notify)
             if step.schema_mode == LAST_MODE and sound.schema_mode != LAST_MODE:
