@@ -228,7 +228,7 @@ def test_tls_of_postgresql(namespace: Namespace) -> None:
     assert problems(check(namespace, on_postgres(datastore=tls))) == []
     namespace.secret("stranger", {"ca.crt": trustme.CA().cert_pem.bytes().decode()})
     untrusted = attrs.evolve(tls, ca=SecretKey("stranger", "ca.crt"))
-    assert "is not valid for the CA that is trusted" in problems(check(namespace, on_postgres(datastore=untrusted)))[0]
+    assert "is not signed by the trusted CA" in problems(check(namespace, on_postgres(datastore=untrusted)))[0]
     namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}, "spec": _OTHER})
     other = attrs.evolve(tls, host="other")
     assert "is for another host" in problems(check(namespace, on_postgres(datastore=other)))[0]
@@ -270,5 +270,5 @@ def test_tls_of_mariadb(namespace: Namespace) -> None:
     tls = attrs.evolve(ON_MARIADB, tls=None, ca=SecretKey("certificates", "ca.crt"))
     assert problems(check_mariadb(namespace, on_postgres(datastore=tls))) == []
     untrusted = on_postgres(datastore=attrs.evolve(tls, ca=None))
-    assert "is not valid for the CA that is trusted" in problems(check_mariadb(namespace, untrusted))[0]
+    assert "is not signed by the trusted CA" in problems(check_mariadb(namespace, untrusted))[0]
     assert "or requires TLS" in problems(check_mariadb(namespace, on_postgres(datastore=ON_MARIADB)))[0]
