@@ -231,7 +231,13 @@ def test_tls_of_postgresql(namespace: Namespace) -> None:
     assert "is not signed by the trusted CA" in problems(check(namespace, on_postgres(datastore=untrusted)))[0]
     namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}, "spec": _OTHER})
     other = attrs.evolve(tls, host="other")
-    assert "is for another host" in problems(check(namespace, on_postgres(datastore=other)))[0]
+
+    def problem() -> str | None:
+        """The problem, once the nodes know the new Service."""
+        (found,) = problems(check(namespace, on_postgres(datastore=other)))
+        return None if "the connection is refused" in found else found
+
+    assert "is for another host" in wait("the new Service", problem)
     # The image has no public CAs.
     public = on_postgres(datastore=attrs.evolve(ON_POSTGRES, sslmode=None))
     assert "no CA certificates that could verify" in problems(check(namespace, public), Level.WARNING)[0]
