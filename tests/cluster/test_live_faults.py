@@ -28,7 +28,7 @@ KILLED_AT = (
     "step 1 of 4: settle",
     "step 2 of 4: apply: 2 of 2 new servers ready",
     "step 2 of 4: observe",
-    "step 3 of 4: schema: write",
+    "step 3 of 4: schema: writing",
     "step 4 of 4: apply: the migration runs",
 )
 """Points at which the upgrade is killed, in their order."""
