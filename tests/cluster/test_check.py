@@ -119,7 +119,7 @@ def test_what_is_missing_is_found_before_an_install(namespace: Namespace, cluste
     refused = failure(checked(cluster, on_postgres(patches=[patch])))
     assert refused.subject == "Pod of Deployment spicedb"
     assert 'violates PodSecurity "restricted:latest"' in refused.text
-    gone = check(cluster.in_namespace("there-is-none"), on_postgres(), database=False)
+    gone = check(attrs.evolve(cluster, namespace="there-is-none"), on_postgres(), database=False)
     assert "kubectl create namespace there-is-none" in failure(gone).fix
 
 

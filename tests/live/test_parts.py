@@ -86,8 +86,11 @@ def test_servers_that_drain_or_lack_endpoints_are_not_settled(store: Store) -> N
 def test_waiting_ends_with_the_reason(store: Store) -> None:
     store.get("deployments", "spicedb")["status"]["updatedReplicas"] = 0
     seen: list[str] = []
-    assert wait_until_settled(store.cluster(), "spicedb", 0, seen.append) == "0 of 2 new servers ready"
-    assert wait_until_settled(store.cluster(), "other", 0) == "there is no Deployment other"
+    assert wait_until_settled(store.cluster(), running(store), 0, seen.append) == "0 of 2 new servers ready"
+    assert (
+        wait_until_settled(store.cluster(), attrs.evolve(running(store), name="other"), 0)
+        == "there is no Deployment other"
+    )
 
 
 def waiting(reason: str, **more: Any) -> Object:

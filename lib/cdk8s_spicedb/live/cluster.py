@@ -51,7 +51,6 @@ class Kind:
 
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
-CRON_JOB = Kind("batch/v1", "CronJob")
 DEPLOYMENT = Kind("apps/v1", "Deployment")
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice")
 EVENT = Kind("v1", "Event")
@@ -104,10 +103,6 @@ class Cluster:
         client = client_adapter.Client(config, parameters)
         return cls(client, namespace or config.namespace, context, patience_seconds)
 
-    def in_namespace(self, namespace: str) -> Cluster:
-        """Another namespace of the same cluster."""
-        return evolve(self, namespace=namespace)
-
     def patient(self, seconds: float) -> Cluster:
         """The same namespace, with requests that are repeated while the API server cannot be reached."""
         return evolve(self, patience_seconds=seconds)
@@ -151,12 +146,6 @@ class Cluster:
         params = {"fieldManager": MANAGER, **_dry(dry_run)}
         return cast(Manifest, self._json("PUT", path, params=params, json=manifest))
 
-    def patch(self, kind: Kind, name: str, change: Manifest) -> Manifest:
-        """Changes fields of an object (JSON merge patch)."""
-        headers = {"Content-Type": "application/merge-patch+json"}
-        params = {"fieldManager": MANAGER}
-        return cast(Manifest, self._json("PATCH", self._path(kind, name), params=params, json=change, headers=headers))
-
     def delete(self, kind: Kind, name: str) -> None:
         """Deletes an object and what it owns. Does nothing if there is none."""
         try:
@@ -182,7 +171,7 @@ class Cluster:
         name = f"{'https:' if tls else ''}{pod}:{port}"
         return self._request("GET", f"{self._path(POD, name)}/proxy/{path}").text
 
-    def may(self, verb: str, kind: Kind, *, subresource: str = "", name: str = "") -> bool:
+    def may(self, verb: str, kind: Kind, *, subresource: str = "") -> bool:
         """Whether the user of this client has a right in the namespace."""
         attributes = {
             "namespace": self.namespace,
@@ -190,7 +179,6 @@ class Cluster:
             "group": kind.group,
             "resource": self.resource(kind).plural,
             "subresource": subresource,
-            "name": name,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -9,13 +9,14 @@ from attrs import frozen
 
 from ..props.datastores import Datastore, MySQL, Spanner
 
-_HANDLED, _SECONDS = "grpc_server_handled_total", "grpc_server_handling_seconds"
+HANDLED, SECONDS = "grpc_server_handled_total", "grpc_server_handling_seconds"
 _API = 'app_kubernetes_io_instance="$instance"$scope'
 _CLIENTS = f'{_API},grpc_service=~"authzed[.]api[.].+"'
 _CHECKS = f'{_CLIENTS},grpc_method="CheckPermission"'
 _DISPATCH = f'{_API},grpc_service="dispatch.v1.DispatchService"'
-# Errors of the servers, not of the clients.
-_FAILED = 'grpc_code=~"Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss"'
+SERVER_ERRORS = ("Unknown", "DeadlineExceeded", "ResourceExhausted", "Internal", "Unavailable", "DataLoss")
+"""gRPC codes of errors of the servers, not of the clients."""
+_FAILED = f'grpc_code=~"{"|".join(SERVER_ERRORS)}"'
 
 
 @frozen
@@ -43,7 +44,7 @@ def _latency(title: str, metric: str, matchers: str, *by: str) -> Query:
 
 def _errors(title: str, matchers: str) -> Query:
     """The ratio of failed requests. It is 0 without failures, although Prometheus then has no series for them."""
-    requests, failed = _rate(_HANDLED, matchers), _rate(_HANDLED, f"{matchers},{_FAILED}")
+    requests, failed = _rate(HANDLED, matchers), _rate(HANDLED, f"{matchers},{_FAILED}")
     return Query(title, "percentunit", f"({failed} or 0 * {requests}) / {requests}")
 
 
@@ -54,12 +55,12 @@ def _in_use(by: str, used: str, maximum: str) -> Query:
 
 _HITS, _MISSES = (_rate(f"spicedb_cache_{result}_total", _API, "cache") for result in ("hits", "misses"))
 
-REQUESTS = Query("Requests", "reqps", _rate(_HANDLED, _CLIENTS, "grpc_method"))
-FAILURES = Query("Failed requests by code", "reqps", _rate(_HANDLED, f"{_CLIENTS},{_FAILED}", "grpc_code"))
+REQUESTS = Query("Requests", "reqps", _rate(HANDLED, _CLIENTS, "grpc_method"))
+FAILURES = Query("Failed requests by code", "reqps", _rate(HANDLED, f"{_CLIENTS},{_FAILED}", "grpc_code"))
 ERROR_RATIO = _errors("Error ratio", _CLIENTS)
-LATENCY = _latency("Latency", _SECONDS, _CLIENTS, "grpc_method")
-CHECK_LATENCY = _latency("Latency of permission checks", _SECONDS, _CHECKS)
-DISPATCHES = Query("Dispatched requests", "reqps", _rate(_HANDLED, _DISPATCH, "grpc_method"))
+LATENCY = _latency("Latency", SECONDS, _CLIENTS, "grpc_method")
+CHECK_LATENCY = _latency("Latency of permission checks", SECONDS, _CHECKS)
+DISPATCHES = Query("Dispatched requests", "reqps", _rate(HANDLED, _DISPATCH, "grpc_method"))
 DISPATCH_ERRORS = _errors("Error ratio of dispatched requests", _DISPATCH)
 PEERS = Query(
     "Servers known to each server", "short", f"min by (namespace, pod) (kuberesolver_addresses_total{{{_API}}})"

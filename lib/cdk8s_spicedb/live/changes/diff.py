@@ -13,13 +13,13 @@ from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps, require
 from ..cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind
 from ..compare import Change, ObjectDiff, by_key, compare
+from ..parallel import parallel
 from ..release.released import (
     Released,
     apply_manager,
     find_released,
     helm_release_of,
     identity,
-    in_parallel,
     is_hook,
     is_of,
     last_applied,
@@ -63,7 +63,7 @@ def diff(cluster: Cluster, props: SpiceDBProps) -> Diff:
     released = _released(cluster, running, deployment)
     old = {identity(each): each for each in released.objects or ()}
     manager = "helm" if running and running.applier is Applier.HELM else MANAGER
-    results = in_parallel(lambda each: _object(cluster, each, old.get(identity(each)), manager), manifests)
+    results = parallel(lambda each: _object(cluster, each, old.get(identity(each)), manager), manifests)
     refused = [each for each in results if isinstance(each, str)]
     if refused:
         raise SpiceDBError("\n".join(refused))

@@ -13,10 +13,10 @@ from ...props import SpiceDBProps
 from ...upgrades.plan import UpgradePlan
 from ..cluster import Cluster, ClusterError
 from ..finding import Finding, Level
+from ..parallel import parallel
 from .images import image_findings
 from .namespace import namespace_finding
 from .objects import object_findings
-from .parallel import parallel
 from .plan import Planned, planned, step_images
 from .pods import pod_findings
 from .quota import quota_findings

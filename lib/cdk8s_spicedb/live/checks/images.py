@@ -13,7 +13,7 @@ from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
 from ..cluster import POD, Cluster, ClusterError, items_of
 from ..finding import Finding
-from .parallel import parallel
+from ..parallel import parallel
 from .pods import has_account
 from .templates import PodTemplate, pod_templates, restricted_container
 

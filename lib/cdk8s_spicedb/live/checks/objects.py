@@ -12,7 +12,7 @@ from ...labels import LONGEST_NAME
 from ...manifests.manifest import Manifest
 from ..cluster import Cluster, ClusterError, Kind
 from ..finding import Finding
-from .parallel import parallel
+from ..parallel import parallel
 
 _PROPS = {
     "PodMonitor": ("the Prometheus operator", "monitoring.podMonitor"),

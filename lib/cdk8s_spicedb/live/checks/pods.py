@@ -10,7 +10,7 @@ import httpx2
 from ...manifests.manifest import Manifest
 from ..cluster import RESOURCE_QUOTA, Cluster, ClusterError, Kind
 from ..finding import Finding
-from .parallel import parallel
+from ..parallel import parallel
 from .templates import PodTemplate, pod_templates
 
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount")

@@ -22,7 +22,7 @@ from ..cluster import (
     Kind,
 )
 from ..finding import Finding
-from .parallel import parallel
+from ..parallel import parallel
 
 _SUBJECT = "Rights"
 _HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")

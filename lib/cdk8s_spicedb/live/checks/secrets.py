@@ -13,7 +13,7 @@ from ...props import SpiceDBProps, secret_keys
 from ...props.secrets import SecretKey
 from ..cluster import SECRET, Cluster, ClusterError
 from ..finding import Finding
-from .parallel import parallel
+from ..parallel import parallel
 
 _PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 _RIGHT = 'to enable this check, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'

@@ -10,10 +10,11 @@ from ...delivery import Delivery
 from ...labels import Component, selector_text
 from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
-from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, items_of
+from ..cluster import DEPLOYMENT, JOB, Cluster, items_of
 from ..finding import Finding, Level
 from ..release.released import foreign_objects
 from ..release.running import Applier, Running, describe, is_terminating, server_pods
+from ..release.storage import helm_releases
 
 _APPLIERS = {
     Delivery.HELM: (Applier.HELM, Applier.FLUX),
@@ -150,12 +151,12 @@ def _helm_release(cluster: Cluster, props: SpiceDBProps, servers: Servers | None
     if props.delivery is not Delivery.HELM or (servers and servers.running.applier is not Applier.HELM):
         return
     name = (servers.running.applied_as if servers else None) or props.name
-    revisions = _revisions(cluster, name)
+    revisions = helm_releases(cluster, name)
     if not revisions:
         return
-    number, status = revisions[-1]
+    number, status = revisions[-1].revision, revisions[-1].status
     subject, place = f"Helm release {name}", f"--namespace {cluster.namespace}"
-    good = [revision for revision, each in revisions if each in ("deployed", "superseded")]
+    good = [each.revision for each in revisions if each.status in ("deployed", "superseded")]
     back = f"`helm rollback {name} {good[-1]} {place}`" if good else f"`helm uninstall {name} {place}`"
     if status.startswith("pending") or status == "uninstalling":
         text = f"revision {number} is {status}: Helm is still working on it, or was interrupted"
@@ -165,13 +166,3 @@ def _helm_release(cluster: Cluster, props: SpiceDBProps, servers: Servers | None
         yield Finding.warning(subject, f"revision {number} failed", fix)
     else:
         yield Finding.ok(subject, f"revision {number} is {status}")
-
-
-def _revisions(cluster: Cluster, release: str) -> list[tuple[int, str]]:
-    """The revisions of a Helm release with their status, oldest first."""
-    try:
-        secrets = cluster.find_metadata(SECRET, labels=f"owner=helm,name={release}")
-    except TypeError:  # Kubernetes writes an empty list of metadata as null.
-        return []
-    labels = [secret["metadata"]["labels"] for secret in secrets]
-    return sorted((int(each["version"]), each["status"]) for each in labels)

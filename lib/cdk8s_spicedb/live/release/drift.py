@@ -11,8 +11,9 @@ from attrs import frozen
 from ...manifests.manifest import Manifest
 from ..cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind, items_of
 from ..compare import Change, FieldDiff, ObjectDiff, by_key, compare, join, leaves
+from ..parallel import parallel
 from ..redact import HIDDEN, shown
-from .released import apply_manager, find_released, helm_release_of, in_parallel
+from .released import apply_manager, find_released, helm_release_of
 from .running import Applier, Running
 
 _PROGRAMS = {
@@ -51,7 +52,7 @@ def find_drift(cluster: Cluster, running: Running) -> Drift:
         released = find_released(cluster, running, helm_release_of(cluster.get(DEPLOYMENT, running.name)))
         if released.objects is None:
             return Drift(known=False, reason=released.reason)
-        found = in_parallel(lambda each: _object(cluster, each, running.applier), released.objects)
+        found = parallel(lambda each: _object(cluster, each, running.applier), released.objects)
     except ClusterError as error:
         return Drift(known=False, reason=_reason(error))
     return Drift(known=True, objects=tuple(each for each in found if each.change is not Change.UNCHANGED))

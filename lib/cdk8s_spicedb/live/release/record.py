@@ -86,6 +86,10 @@ class Record:
         """A step by its number."""
         return self.plan.steps[number - 1]
 
+    def rewrites_schema(self, number: int) -> bool:
+        """Whether the SpiceDB schema is still to be written again before a step."""
+        return self.step(number).rewrites_schema and self.schema_written != number
+
     def begin(self, number: int) -> Record:
         """The record when a step begins."""
         return evolve(self, running=number, stopped=None)

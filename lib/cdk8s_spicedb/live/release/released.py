@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -13,14 +11,11 @@ from ...errors import SpiceDBError
 from ...labels import INSTANCE, NAME
 from ...manifests.manifest import Manifest
 from ..cluster import Cluster, ClusterError, Kind, items_of
-from .running import Applier, Running
+from ..parallel import parallel
+from .running import HELM_RELEASE, Applier, Running
 from .storage import HelmRelease, deployed, helm_releases, read_stored
 
-T = TypeVar("T")
-R = TypeVar("R")
-HELM_RELEASE = "meta.helm.sh/release-name"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_PARALLEL = 8
 _RBAC = "rbac.authorization.k8s.io/v1"
 KINDS = (
     Kind("apps/v1", "Deployment"),
@@ -52,12 +47,6 @@ class Released:
     """The revision of the Helm release that they are from."""
     values: Sequence[str] = ()
     """Names of the values of the Helm release."""
-
-
-def in_parallel(function: Callable[[T], R], values: Sequence[T]) -> list[R]:
-    """The results of a function for all values. The first error ends it."""
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        return list(pool.map(function, values))
 
 
 def find_released(cluster: Cluster, running: Running, helm_release: str | None) -> Released:
@@ -123,7 +112,7 @@ def own_objects(cluster: Cluster, name: str) -> list[Manifest]:
         except ClusterError:
             return []
 
-    return [each for found in in_parallel(of_kind, KINDS) for each in found]
+    return [each for found in parallel(of_kind, KINDS) for each in found]
 
 
 def apply_manager(live: Manifest | None, default: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -14,7 +14,7 @@ from ...manifests.manifest import Manifest
 from ...releases import is_version
 from ..cluster import DEPLOYMENT, POD, Cluster, items_of
 
-_HELM_RELEASE, _HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+HELM_RELEASE = "meta.helm.sh/release-name"
 _FLUX_HELM, _FLUX_KUSTOMIZE = "helm.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/name"
 _ARGOCD = "argocd.argoproj.io/tracking-id"
 _IMAGE = "spicedb"
@@ -94,11 +94,6 @@ def require_running(cluster: Cluster, name: str) -> Running:
     return running
 
 
-def all_running(cluster: Cluster, *, everywhere: bool = False) -> list[Running]:
-    """All SpiceDBs in the namespace, or in all namespaces, whoever installed them."""
-    return [describe(each) for each in find_all(cluster, everywhere=everywhere)]
-
-
 def find_all(cluster: Cluster, *, everywhere: bool = False) -> list[Manifest]:
     """The Deployments of all SpiceDBs in the namespace, or in all namespaces."""
     return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _is_spicedb(each)]
@@ -158,8 +153,13 @@ def describe(deployment: Manifest) -> Running:
         replicas=deployment["spec"].get("replicas", 1),
         arguments=arguments,
         template=template,
-        revision=metadata.get("annotations", {}).get(_REVISION, ""),
+        revision=revision_of(deployment),
     )
+
+
+def revision_of(manifest: Manifest) -> str:
+    """The revision of a Deployment or a ReplicaSet. Empty before Kubernetes has numbered it."""
+    return str(manifest["metadata"].get("annotations", {}).get(_REVISION, ""))
 
 
 def version_of(template: Manifest, image: str) -> str | None:
@@ -183,8 +183,8 @@ def _applier(metadata: Manifest) -> tuple[Applier, str | None]:
         return Applier.FLUX, labels[_FLUX_KUSTOMIZE]
     if _ARGOCD in annotations:
         return Applier.ARGOCD, annotations[_ARGOCD].partition(":")[0]
-    if _HELM_RELEASE in annotations:
-        return Applier.HELM, annotations[_HELM_RELEASE]
+    if HELM_RELEASE in annotations:
+        return Applier.HELM, annotations[HELM_RELEASE]
     return Applier.KUBECTL, None
 
 
@@ -200,11 +200,6 @@ def _arguments(container: Manifest) -> dict[str, str]:
 
 def _env(container: Manifest) -> dict[str, Any]:
     return {item["name"]: item["value"] for item in container.get("env", ()) if "value" in item}
-
-
-def container_states(pod: Manifest) -> Iterator[Manifest]:
-    """The states of a pod's containers."""
-    yield from items_of(pod, "status", "containerStatuses")
 
 
 def is_ready(pod: Manifest) -> bool:

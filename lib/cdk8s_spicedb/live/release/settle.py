@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from ...manifests.manifest import Manifest
 from ..cluster import DEPLOYMENT, ENDPOINT_SLICE, Cluster, items_of
 from ..logs import first_error
-from .running import Running, describe, is_ready, is_terminating, server_pods
+from .running import Running, is_ready, is_terminating, server_pods
 
 _POLL_SECONDS = 0.5
 _BROKEN_SECONDS = 15
@@ -63,14 +63,24 @@ def drain_seconds(running: Running) -> int:
 
 
 def wait_until_settled(
-    cluster: Cluster, name: str, seconds: float, notify: Callable[[str], None] = lambda _: None
+    cluster: Cluster, running: Running, seconds: float, notify: Callable[[str], None] = lambda _: None
 ) -> str | None:
     """Waits until a roll-out is done. Returns why it is not done after ``seconds``, or None when it is."""
+    return wait_until_none(lambda: (settled(cluster, running), False), seconds, notify)
+
+
+def wait_until_none(
+    question: Callable[[], tuple[str | None, bool]], seconds: float, notify: Callable[[str], None]
+) -> str | None:
+    """Asks until there is no reason left to wait. Returns the reason that is left after ``seconds``.
+
+    The question returns a reason (None: there is none), and whether waiting does not help. ``notify`` gets each new
+    reason.
+    """
     end, last = time.monotonic() + seconds, None
     while True:
-        deployment = cluster.get(DEPLOYMENT, name)
-        reason = settled(cluster, describe(deployment)) if deployment else f"there is no Deployment {name}"
-        if reason is None or time.monotonic() > end:
+        reason, is_final = question()
+        if reason is None or is_final or time.monotonic() > end:
             return reason
         if reason != last:
             notify(reason)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from ..cluster import DEPLOYMENT, Cluster
 from .migration import Migration, MigrationState, find_migration
 from .rollout import RolloutState, rollout_of
 from .running import describe, is_terminating, server_pods
-from .settle import settled
-
-_POLL_SECONDS = 0.5
+from .settle import settled, wait_until_none
 
 
 def wait_until_safe(
@@ -21,15 +18,7 @@ def wait_until_safe(
 
     Returns at once if waiting does not help: the roll-out is stuck, or it waits for a migration that failed.
     """
-    end, last = time.monotonic() + seconds, None
-    while True:
-        reason, is_final = unsafe(cluster, name)
-        if reason is None or is_final or time.monotonic() > end:
-            return reason
-        if reason != last:
-            notify(reason)
-            last = reason
-        time.sleep(_POLL_SECONDS)
+    return wait_until_none(lambda: unsafe(cluster, name), seconds, notify)
 
 
 def unsafe(cluster: Cluster, name: str) -> tuple[str | None, bool]:

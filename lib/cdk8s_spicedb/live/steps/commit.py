@@ -59,7 +59,7 @@ def write_next_step(
             write_record(cluster, props.name, record)
             return _reached(record)
         step = record.step(number)
-        if step.rewrites_schema and record.schema_written != number:
+        if record.rewrites_schema(number):
             write_schema_again(cluster, props, notify)
             record = evolve(record, schema_written=number)
         _write(folder, props_at(props, record.plan, step), number)

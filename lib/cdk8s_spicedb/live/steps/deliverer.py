@@ -16,8 +16,8 @@ from ..cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items
 from ..logs import first_error
 from ..redact import redacted
 from ..release.migration import MigrationState, find_migration, seconds_left
-from ..release.running import Applier, Running
-from ..release.settle import Broken, settled
+from ..release.running import Applier, Running, require_running, revision_of
+from ..release.settle import Broken, drain_seconds, settled, wait_until_settled
 
 Notify = Callable[[str], None]
 
@@ -106,7 +106,7 @@ class Deliverer(ABC):
         """The servers on the newest pod template."""
         labels = selector_text(self.running.name, Component.SERVER)
         sets = self.cluster.find(REPLICA_SET, labels=labels)
-        newest = max(sets, key=lambda each: int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
+        newest = max(sets, key=lambda each: int(revision_of(each)))
         template = newest["metadata"]["labels"]["pod-template-hash"]
         return self.cluster.find(POD, labels=f"{labels},pod-template-hash={template}")
 
@@ -119,6 +119,14 @@ def progress(cluster: Cluster, running: Running) -> str:
         limit = f", at most {left} s more" if left is not None else ""
         return f"the migration runs{limit}{f': {details}' if details else ''}"
     return settled(cluster, running) or "all running servers are ready"
+
+
+def require_settled(cluster: Cluster, name: str, notify: Notify) -> None:
+    """Waits until all servers are ready and no other one is left. Raises `StepError` if that takes too long."""
+    running = require_running(cluster, name)
+    reason = wait_until_settled(cluster, running, drain_seconds(running), notify)
+    if reason is not None:
+        raise StepError(f"the roll-out did not finish: {reason}")
 
 
 def finished(job: Manifest) -> str | None:

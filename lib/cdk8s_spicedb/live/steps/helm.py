@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import frozen
-
 from ...errors import SpiceDBError
 from ...helm import write_helm_chart
 from ...props import SpiceDBProps
 from ..cluster import SECRET, ClusterError
 from ..release.settle import drain_seconds
+from ..release.storage import HelmRelease, helm_releases
 from .deliverer import Deliverer, StepError, progress
 from .lease import is_alive
 from .program import Outcome, run
@@ -26,17 +25,6 @@ _OUTAGE_SECONDS = 300
 _UNKNOWN_PROCESS_SECONDS = 60
 
 
-@frozen
-class HelmRevision:
-    """One revision of a Helm release."""
-
-    number: int
-    status: str
-    """Helm's status, such as ``deployed``, ``failed`` or ``pending-upgrade``."""
-    secret: str
-    """Name of the Secret in which Helm keeps it."""
-
-
 class HelmDeliverer(Deliverer):
     """Runs ``helm upgrade`` and ``helm rollback``."""
 
@@ -45,20 +33,16 @@ class HelmDeliverer(Deliverer):
         """The name of the Helm release."""
         return self.running.applied_as or self.running.name
 
-    def revisions(self) -> list[HelmRevision]:
-        """The revisions of the release, oldest first. Reads no Secret's data."""
-        found = []
-        for secret in self.cluster.find_metadata(SECRET, labels=f"owner=helm,name={self.release}"):
-            labels, name = secret["metadata"]["labels"], secret["metadata"]["name"]
-            found.append(HelmRevision(int(labels["version"]), labels["status"], name))
-        return sorted(found, key=lambda revision: revision.number)
+    def revisions(self) -> list[HelmRelease]:
+        """The revisions of the release, oldest first."""
+        return helm_releases(self.cluster, self.release)
 
     def revision(self) -> str:
         """See `Deliverer.revision`."""
         deployed = [revision for revision in self.revisions() if revision.status == "deployed"]
         if not deployed:
             raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
-        return str(deployed[-1].number)
+        return str(deployed[-1].revision)
 
     def recover(self, process: str | None) -> None:
         """See `Deliverer.recover`. Helm refuses to work on a release while one of its revisions is pending."""
@@ -77,10 +61,10 @@ class HelmDeliverer(Deliverer):
         revision = self._pending()
         if revision is not None:
             # What the next upgrade compares with is then the revision that was deployed last.
-            self.notify(f"Helm was killed; removing its unfinished revision {revision.number}")
+            self.notify(f"Helm was killed; removing its unfinished revision {revision.revision}")
             self.cluster.delete(SECRET, revision.secret)
 
-    def _pending(self) -> HelmRevision | None:
+    def _pending(self) -> HelmRelease | None:
         revisions = self.revisions()
         return revisions[-1] if revisions and revisions[-1].status.startswith("pending-") else None
 

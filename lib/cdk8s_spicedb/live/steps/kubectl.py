@@ -14,6 +14,7 @@ from ...manifests import release_manifests
 from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB, Cluster
+from ..release.running import revision_of
 from ..release.settle import drain_seconds, settled
 from .deliverer import Deliverer, StepError, finished, job_log, progress
 from .program import run
@@ -28,8 +29,7 @@ class KubectlDeliverer(Deliverer):
     def revision(self) -> str:
         """See `Deliverer.revision`."""
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
-        annotations = deployment["metadata"]["annotations"] if deployment else {}
-        return str(annotations.get("deployment.kubernetes.io/revision", ""))
+        return revision_of(deployment) if deployment else ""
 
     def recover(self, process: str | None) -> None:
         """See `Deliverer.recover`. There is nothing to do: what is applied again does not change."""

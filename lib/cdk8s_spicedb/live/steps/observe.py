@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from attrs import field, frozen
 from prometheus_client.parser import text_string_to_metric_families
 
+from ...manifests.metrics import HANDLED, SECONDS, SERVER_ERRORS
 from ...manifests.ports import METRICS, NUMBERS
 from ..cluster import Cluster, ClusterError
 from ..release.record import Figures
 from ..release.running import Running, is_ready, server_pods
 
 _CLIENTS = "authzed.api."
-_SERVER_ERRORS = {"Unknown", "DeadlineExceeded", "ResourceExhausted", "Internal", "Unavailable", "DataLoss"}
 FEWEST_REQUESTS = 50
 """With fewer requests, an error ratio says nothing."""
 FEWEST_FOR_LATENCY = 1000
@@ -80,15 +80,15 @@ def counts(text: str) -> Counts:
     """The counters in the metrics of a server."""
     requests = errors = 0.0
     buckets: dict[float, float] = {}
-    relevant = "\n".join(line for line in text.splitlines() if "grpc_server_handl" in line) + "\n"
+    relevant = "\n".join(line for line in text.splitlines() if line.startswith((HANDLED, SECONDS))) + "\n"
     for family in text_string_to_metric_families(relevant):
         for each in family.samples:
             if not each.labels.get("grpc_service", "").startswith(_CLIENTS):
                 continue
-            if each.name == "grpc_server_handled_total":
+            if each.name == HANDLED:
                 requests += each.value
-                errors += each.value if each.labels["grpc_code"] in _SERVER_ERRORS else 0
-            elif each.name == "grpc_server_handling_seconds_bucket" and each.labels.get("grpc_type") == "unary":
+                errors += each.value if each.labels["grpc_code"] in SERVER_ERRORS else 0
+            elif each.name == f"{SECONDS}_bucket" and each.labels.get("grpc_type") == "unary":
                 limit = float(each.labels["le"])
                 buckets[limit] = buckets.get(limit, 0) + each.value
     return Counts(requests, errors, buckets)

@@ -8,13 +8,11 @@ from typing import NamedTuple
 from attrs import frozen
 
 from ...errors import SpiceDBError
-from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
 from ..cluster import REPLICA_SET, Cluster
 from ..release.record import Record, Sound, read_record, write_record
-from ..release.running import Running, require_running, selector_of, version_of
-from ..release.settle import drain_seconds, wait_until_settled
-from .deliverer import Deliverer, StepError, deliverer_of
+from ..release.running import Running, require_running, revision_of, selector_of, version_of
+from .deliverer import Deliverer, StepError, deliverer_of, require_settled
 from .helm import HelmDeliverer
 from .lease import held
 from .progress import LAST_MODE, PATIENCE_SECONDS, Progress, Report
@@ -46,7 +44,7 @@ def plan_rollback(cluster: Cluster, name: str) -> Return:
     """What a rollback would do. Raises `SpiceDBError` if there is nothing to return to."""
     running = require_running(cluster, name)
     target, record = _choose(cluster, running, deliverer_of(cluster, running))
-    rewrites = running.schema_mode == LAST_MODE and target.schema_mode != LAST_MODE
+    rewrites = leaves_last_mode(running.schema_mode, target.schema_mode)
     return Return(
         running=running,
         target=target,
@@ -116,10 +114,12 @@ def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: C
     """Returns the servers to a sound state, and waits until they are ready and no newer server is left. Raises
     `StepError`."""
     applies.roll_back(sound.revision)
-    running = require_running(cluster, applies.running.name)
-    reason = wait_until_settled(cluster, running.name, drain_seconds(running), notify)
-    if reason is not None:
-        raise StepError(f"the roll-out did not finish: {reason}")
+    require_settled(cluster, applies.running.name, notify)
+
+
+def leaves_last_mode(before: str | None, after: str | None) -> bool:
+    """Whether the SpiceDB schema is missing in the old tables after a change of the schema mode."""
+    return before == LAST_MODE and after != LAST_MODE
 
 
 def _choose(cluster: Cluster, running: Running, applies: Deliverer) -> _Choice:
@@ -138,19 +138,15 @@ def _earlier(cluster: Cluster, running: Running, applies: Deliverer) -> tuple[st
     if isinstance(applies, HelmDeliverer):
         earlier = [each for each in applies.revisions() if each.status == "superseded"]
         if earlier:
-            number = str(earlier[-1].number)
+            number = str(earlier[-1].revision)
             return number, applies.version_of(number)
     else:
-        sets = {_revision(each): each for each in cluster.find(REPLICA_SET, labels=selector_of(running))}
+        sets = {int(revision_of(each)): each for each in cluster.find(REPLICA_SET, labels=selector_of(running))}
         older = [number for number in sets if str(number) != running.revision]
         if older:
             template = sets[max(older)]["spec"]["template"]
             return str(max(older)), version_of(template, template["spec"]["containers"][0]["image"])
     raise SpiceDBError(f"{running.name} has no earlier revision to return to")
-
-
-def _revision(replica_set: Manifest) -> int:
-    return int(replica_set["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
 
 
 def _blocked(record: Record | None, target: Sound) -> str | None:

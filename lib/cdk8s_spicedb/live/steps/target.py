@@ -15,6 +15,8 @@ from ..release.record import Record, read_record
 from ..release.released import foreign_objects
 from ..release.running import Running
 
+_SETTINGS = "apply the settings of the file"
+
 
 def start_or_continue(cluster: Cluster, props: SpiceDBProps, running: Running, revision: Callable[[], str]) -> Record:
     """The record of the upgrade that is under way, or of a new one. Raises `SpiceDBError` if the file has another
@@ -70,13 +72,13 @@ def _settings_step(props: SpiceDBProps) -> UpgradeStep:
         datastore_migration_phase=props.server.datastore_migration_phase,
         allowed_migrations=tuple(props.allowed_migrations),
         rolls_back=True,
-        why="apply the settings of the file",
+        why=_SETTINGS,
     )
 
 
 def props_at(props: SpiceDBProps, plan: UpgradePlan, step: UpgradeStep) -> SpiceDBProps:
     """The props of a step. A step that changes only settings has the props as they are."""
-    if plan.current == plan.target and step.why == _settings_step(props).why:
+    if plan.current == plan.target and step.why == _SETTINGS:
         return props
     return props.at(step)
 

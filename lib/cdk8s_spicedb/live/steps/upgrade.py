@@ -7,10 +7,9 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Literal
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from ...errors import SpiceDBError
 from ...manifests import release_manifests
@@ -19,17 +18,17 @@ from ...upgrades.plan import UpgradeStep
 from ..cluster import Cluster, ClusterError
 from ..release.record import Figures, Record, Sound, write_record
 from ..release.running import Running, is_terminating, require_running, server_pods
-from ..release.settle import drain_seconds, wait_until_settled
-from .deliverer import Deliverer, StepError, deliverer_of, require_same_delivery
+from ..release.settle import drain_seconds, wait_until_none
+from .deliverer import Deliverer, StepError, deliverer_of, require_same_delivery, require_settled
 from .lease import held
 from .observe import Sample, between, sample, worse
-from .progress import LAST_MODE, PATIENCE_SECONDS, Progress, Report
-from .rollback import return_servers
+from .progress import PATIENCE_SECONDS, Progress, Report
+from .rollback import leaves_last_mode, return_servers
 from .schema import write_schema_again
 from .target import props_at, require_own, start_or_continue
 
 _SAMPLE_SECONDS = 2
-_POLL_SECONDS = 0.5
+_DRAINS = "waiting for the older servers to stop"
 _ENOUGH_REQUESTS = 200
 _DETAIL_LINES = 25
 
@@ -118,10 +117,9 @@ class _Work:
     props: SpiceDBProps
     options: UpgradeOptions
     report: Report
-    _name: str = field(init=False)
 
-    @_name.default
-    def _(self) -> str:
+    @property
+    def _name(self) -> str:
         return self.props.name
 
     def run(self, record: Record, number: int) -> Record:
@@ -164,7 +162,7 @@ class _Work:
     def _rewrite_schema(
         self, record: Record, number: int, props: SpiceDBProps, notify: Callable[[str], None]
     ) -> Record:
-        if not record.step(number).rewrites_schema or record.schema_written == number:
+        if not record.rewrites_schema(number):
             return record
         write_schema_again(self.cluster, props, notify)
         return self._write(evolve(record, schema_written=number))
@@ -173,7 +171,8 @@ class _Work:
         self, record: Record, props: SpiceDBProps, applies: Deliverer, notify: Callable[[str], Callable[[str], None]]
     ) -> None:
         """Waits, tests and observes. Raises `StepError` if the servers are not sound."""
-        self._settle(notify("settle"))
+        notify("settle")(_DRAINS)
+        require_settled(self.cluster, self._name, notify("settle"))
         if props.test is not None:
             notify("test")("running the permission test")
             applies.test()
@@ -182,23 +181,12 @@ class _Work:
 
     def _wait_for_draining(self, notify: Callable[[str], None]) -> None:
         """Servers that drain still have connections to the database, and new ones need more."""
-        end, told = None, False
-        while True:
-            running = require_running(self.cluster, self._name)
-            end = end or time.monotonic() + drain_seconds(running)
-            if not any(map(is_terminating, server_pods(self.cluster, running))) or time.monotonic() > end:
-                return
-            if not told:
-                notify("waiting for the older servers to stop")
-                told = True
-            time.sleep(_POLL_SECONDS)
-
-    def _settle(self, notify: Callable[[str], None]) -> None:
-        notify("waiting for the older servers to stop")
         running = require_running(self.cluster, self._name)
-        reason = wait_until_settled(self.cluster, self._name, drain_seconds(running), notify)
-        if reason is not None:
-            raise StepError(f"the roll-out did not finish: {reason}")
+
+        def draining() -> tuple[str | None, bool]:
+            return _DRAINS if any(map(is_terminating, server_pods(self.cluster, running))) else None, False
+
+        wait_until_none(draining, drain_seconds(running), notify)
 
     def _observe(self, before: Figures | None, notify: Callable[[str], None]) -> None:
         running = require_running(self.cluster, self._name)
@@ -234,7 +222,7 @@ class _Work:
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
             return_servers(self.cluster, applies, sound, notify)
-            if step.schema_mode == LAST_MODE and sound.schema_mode != LAST_MODE:
+            if leaves_last_mode(step.schema_mode, sound.schema_mode):
                 # The old tables lack what was written in that mode.
                 write_schema_again(self.cluster, self.props, notify)
         except StepError as second:
@@ -279,8 +267,7 @@ def _label(record: Record, number: int, props: SpiceDBProps) -> str:
 
 def _figures(now: Figures, before: Figures | None) -> str:
     text = f"{now.requests} requests, {now.error_ratio:.2%} failed"
-    with suppress(TypeError):
-        text += f", 99th percentile {now.p99_seconds * 1000:.0f} ms"  # type: ignore[operator]
-        if before and before.p99_seconds:
-            text += f" ({before.p99_seconds * 1000:.0f} ms before)"
-    return text
+    if now.p99_seconds is None:
+        return text
+    earlier = f" ({before.p99_seconds * 1000:.0f} ms before)" if before and before.p99_seconds else ""
+    return f"{text}, 99th percentile {now.p99_seconds * 1000:.0f} ms{earlier}"

@@ -1,4 +1,4 @@
-"""Requests side by side: a check makes many, and each one mostly waits."""
+"""Requests side by side: there are many, and each one mostly waits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ _THREADS = 8
 
 
 def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """The results of a function for each item, in the order of the items."""
+    """The results of a function for each item, in the order of the items. Raises the first error."""
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
