@@ -501,8 +501,8 @@ def test_certificates() -> None:
     assert [each.reason for each in find_certificates(cluster_of(), template)] == ["secrets is forbidden"] * 4
     objects = {**_NOTHING, "deployments": [deployment()], "secrets": [_ended(authority)]}
     ended = status(cluster_of(**objects), "spicedb", certificates=True)
-    assert ended.problems == ("the certificate tls.crt in the Secret tls has ended",)
-    assert "tls/tls.crt: ends 2020-01-01T00:00:00Z" in _text(ended)
+    assert ended.problems == ("the certificate tls.crt in the Secret tls has expired",)
+    assert "tls/tls.crt: expires 2020-01-01T00:00:00Z" in _text(ended)
 
 
 def _ended(authority: trustme.CA) -> Object:

@@ -1,4 +1,4 @@
-"""``cdk8s-spicedb rollback``: returns a live release to the last step that was sound."""
+"""``cdk8s-spicedb rollback``: rolls a live release back to the last step that worked."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser(
         "rollback",
-        help="return a live release to the last step that was sound",
-        description="Returns the servers to the last step that was sound, and waits until no newer server is left. "
-        "Says first what does not come back, and asks. The datastore schema stays as it is.",
+        help="roll a live release back to the last step that worked",
+        description="Rolls the servers back to the last step that worked, and waits until no newer server is left. "
+        "First says what is not restored, and asks. The datastore schema stays as it is.",
         epilog="Exit code: 0 if the servers are back, 1 if not (see stderr for the reason), 2 for wrong "
         "usage, 130 if you interrupted it.",
     )

@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
     text = "list the SpiceDBs of all namespaces"
     parser.add_argument("-A", "--all-namespaces", action="store_true", help=text)
     add_cluster(parser)
-    text = "also read when the servers' certificates end. Needs the right to read their Secrets"
+    text = "also read when the servers' certificates expire. Needs the right to read their Secrets"
     parser.add_argument("--certificates", action="store_true", help=text)
     text = "also compare with what was released. Needs the right to read Helm's Secrets, and to patch (in a dry run)"
     parser.add_argument("--drift", action="store_true", help=text)

@@ -192,7 +192,7 @@ def _certificates(found: Status) -> Iterator[Line]:
             yield heading, f"{place}: {each.reason}", _BUSY
         else:
             style = _BAD if each.days < 0 else _BUSY if each.days < _DAYS else _GOOD
-            yield heading, f"{place}: ends {each.ends}, in {each.days} days ({each.subject})", style
+            yield heading, f"{place}: expires {each.ends}, in {each.days} days ({each.subject})", style
 
 
 def _warnings(found: Status) -> Iterator[Line]:

@@ -53,9 +53,9 @@ def test_servers_are_counted_without_those_that_stop() -> None:
 @pytest.mark.parametrize(
     ("status", "level", "text"),
     [
-        ({"updatedReplicas": 1}, Level.FAILURE, "a roll-out is under way: 1 of 2 servers are new"),
-        ({"replicas": 3}, Level.FAILURE, "a roll-out is under way: 2 of 2 servers are new"),
-        ({"observedGeneration": 0}, Level.FAILURE, "a roll-out is under way: 2 of 2 servers are new"),
+        ({"updatedReplicas": 1}, Level.FAILURE, "a roll-out is under way: 1 of 2 servers are updated"),
+        ({"replicas": 3}, Level.FAILURE, "a roll-out is under way: 2 of 2 servers are updated"),
+        ({"observedGeneration": 0}, Level.FAILURE, "a roll-out is under way: 2 of 2 servers are updated"),
         ({"availableReplicas": 1}, Level.WARNING, "1 of 2 servers are ready"),
         (
             {"conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]},

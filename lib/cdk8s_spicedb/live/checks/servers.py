@@ -90,7 +90,7 @@ def _roll_out(servers: Servers) -> Finding:
         return Finding.failure(subject, text, f"roll back first, or repair it; {look}")
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     if not seen or updated < wanted or status.get("replicas", 0) > updated:
-        text = f"a roll-out is under way: {updated} of {wanted} servers are new"
+        text = f"a roll-out is under way: {updated} of {wanted} servers are updated"
         return Finding.failure(subject, text, f"wait until it is done; {look}")
     available = status.get("availableReplicas", 0)
     if available < wanted:

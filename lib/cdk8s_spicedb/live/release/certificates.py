@@ -29,7 +29,7 @@ class Certificate:
     ends: str | None
     """Time at which it ends (ISO 8601). None if it could not be read."""
     days: int | None
-    """Days until then. Negative if it has ended."""
+    """Days until then. Negative if it has expired."""
     reason: str = ""
     """Why it could not be read."""
 

@@ -19,7 +19,7 @@ _KEY = "record.json"
 
 @frozen(kw_only=True)
 class Sound:
-    """A state in which the servers were sound, and to which a rollback can return."""
+    """A state in which the servers worked, and to which a rollback can return."""
 
     step: int
     """Number of the step. 0: before the upgrade."""
@@ -52,7 +52,7 @@ class Record:
     started: str
     """Time at which the upgrade began (ISO 8601)."""
     sound: Sequence[Sound]
-    """The states that were sound, oldest first. The first is the one before the upgrade."""
+    """The states that worked, oldest first. The first is the one before the upgrade."""
     running: int | None = None
     """Number of the step that has begun and is not done."""
     process: str | None = None

@@ -85,7 +85,7 @@ class Status:
 def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bool = False) -> Status:
     """What runs of one SpiceDB. Raises `SpiceDBError` if there is neither a server nor a migration.
 
-    ``drift`` also compares with what was released, and ``certificates`` reads when certificates end; both need the
+    ``drift`` also compares with what was released, and ``certificates`` reads when certificates expire; both need the
     right to read Secrets.
     """
     unknown: list[str] = []
@@ -191,7 +191,7 @@ def _problems(found: Status) -> Iterator[str]:
         yield f"Helm's revision {found.helm.revision} failed; see `helm history {found.helm.release}`"
     for each in found.certificates or ():
         if each.days is not None and each.days < 0:
-            yield f"the certificate {each.key} in the Secret {each.secret} has ended"
+            yield f"the certificate {each.key} in the Secret {each.secret} has expired"
 
 
 def _is_over(found: Status) -> bool:

@@ -160,7 +160,7 @@ def _busy(spec: Manifest) -> str:
     who, _, _ = spec["holderIdentity"].rpartition(":")
     return (
         f"{who} (user@host:process) upgrades or rolls back this release since {spec['acquireTime']}; wait until that "
-        "is done, and look at it with `cdk8s-spicedb status`"
+        "is done; `cdk8s-spicedb status` shows the progress"
     )
 
 

@@ -1,4 +1,4 @@
-"""Returns a live release to the last step that was sound."""
+"""Rolls a live release back to the last step that worked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Return:
     target: Sound
     """The state to return to."""
     cautions: tuple[str, ...]
-    """What does not come back, and what to know."""
+    """What is not restored, and what else to know."""
     blocked: str | None
     """Why the older servers would not become ready. None: they would, as far as it is known."""
     rewrites_schema: bool
@@ -63,7 +63,7 @@ def roll_back(
     confirm: Callable[[Return], bool] = lambda _: True,
     report: Report = lambda _: None,
 ) -> Return | None:
-    """Returns the servers to the last state that was sound. Returns what it did, or None if ``confirm`` said no.
+    """Rolls the servers back to the last state that worked. Returns what it did, or None if ``confirm`` said no.
 
     The datastore schema stays as it is. ``props`` are only needed to return from the schema mode read-new-write-new,
     because the SpiceDB schema must then be written again. ``force`` rolls back although the older servers do not start

@@ -170,7 +170,7 @@ class _Work:
     def _check(
         self, record: Record, props: SpiceDBProps, applies: Deliverer, notify: Callable[[str], Callable[[str], None]]
     ) -> None:
-        """Waits, tests and observes. Raises `StepError` if the servers are not sound."""
+        """Waits, tests and observes. Raises `StepError` if the servers do not work as before."""
         notify("settle")(_DRAINS)
         require_settled(self.cluster, self._name, notify("settle"))
         if props.test is not None:
