@@ -25,11 +25,11 @@ def run(*command: str, text: str | None = None, check: bool = True) -> subproces
 
 
 def wait(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
-    """Calls ``attempt`` until its result is neither None nor False, and returns that result."""
+    """Calls ``attempt`` until its result is true, and returns that result. Empty results are not true."""
     end, pause = time.monotonic() + seconds, 0.2
     while True:
         result = attempt()
-        if result is not None and result is not False:
+        if result:
             return result
         assert time.monotonic() < end, f"timed out after {seconds} s while waiting for {what}"
         # Each attempt usually starts kubectl, which costs more than the wait.
@@ -40,6 +40,12 @@ def wait(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
 def parse_time(timestamp: str) -> datetime:
     """Parses a Kubernetes timestamp."""
     return datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod is ready."""
+    conditions = {condition["type"]: condition["status"] for condition in pod["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True"
 
 
 class Namespace:
@@ -93,9 +99,14 @@ class Namespace:
         wait("terminating servers to stop", lambda: not self.kubectl(*pods))
 
     def wait_until_ready(self, selector: str, seconds: int = 60) -> None:
-        """Waits until the pods exist and are ready."""
-        wait(f"pods {selector}", lambda: self.kubectl("get", "pods", f"--selector={selector}", "--output=name") or None)
-        self.kubectl("wait", "pods", f"--selector={selector}", "--for=condition=Ready", f"--timeout={seconds}s")
+        """Waits until there are pods, and all of them are ready. Terminating pods do not count."""
+
+        def all_are_ready() -> bool:
+            found = json.loads(self.kubectl("get", "pods", f"--selector={selector}", "--output=json"))["items"]
+            pods = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+            return bool(pods) and all(map(is_ready, pods))
+
+        wait(f"pods {selector} to be ready", all_are_ready, seconds)
 
     def can(self, account: str, verb: str, resource: str) -> bool:
         """Whether a ServiceAccount has a permission."""

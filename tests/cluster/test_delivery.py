@@ -12,7 +12,7 @@ import pytest
 from cdk8s_spicedb import CleanupProps, MigrationProps, SecretKey
 
 from .client import Client, Load, relay
-from .cluster import Namespace, Object, parse_time
+from .cluster import Namespace, is_ready, parse_time
 from .conftest import KEY
 from .databases import POSTGRES, postgres_revision
 from .deliver import ArgoCDDeliverer, Deliverer, HelmDeliverer, KubectlDeliverer
@@ -43,11 +43,6 @@ def server_names(namespace: Namespace) -> set[str]:
 def ready_versions(namespace: Namespace) -> set[str]:
     """The SpiceDB versions of the ready servers."""
     return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in namespace.servers() if is_ready(pod)}
-
-
-def is_ready(pod: Object) -> bool:
-    conditions = {condition["type"]: condition["status"] for condition in pod["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True"
 
 
 def test_upgrades_migrate_before_new_servers_serve(deliverer: Deliverer, namespace: Namespace, postgres: None) -> None:
