@@ -120,8 +120,8 @@ _CODE = Annotated[str, Pattern("[a-z]+", "a code", "use 'abc'", max_length=3)]
             "a mapping from a code to True or False",
             {
                 "type": "object",
-                "propertyNames": {"type": "string", "pattern": "^(?:[a-z]+)$", "maxLength": 3},
-                "additionalProperties": {"type": "boolean"},
+                "patternProperties": {"^(?:[a-z]+)$": {"type": "boolean"}},
+                "additionalProperties": False,
             },
         ),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import Enum
 from typing import Any
@@ -11,22 +12,39 @@ from typing import Any
 import attrs
 
 from ..props import MigrationProps
+from ..props.annotations import camel
+from ..props.flags import duration
 
 
 def migration_checksum(migration: MigrationProps) -> str:
     """A digest of the migration's settings only.
 
     Settings with their default value do not count. So a new setting in a later version of this package restarts no
-    servers.
+    servers. A chart computes the same digest from its values.
     """
-    values, defaults = attrs.asdict(migration), attrs.asdict(MigrationProps())
-    changed = {name: value for name, value in values.items() if value != defaults[name]}
-    text = json.dumps(changed, sort_keys=True, separators=(",", ":"), default=_plain)
+    text = json.dumps(changed_settings(migration), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Any) -> object:
-    """A value that JSON has no form for, in one that it has."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return value.value if isinstance(value, Enum) else dict(value)
+def changed_settings(migration: MigrationProps) -> dict[str, Any]:
+    """The settings that differ from their default, as plain values by their names in files."""
+    defaults = MigrationProps()
+    return {
+        camel(name): plain(value)
+        for name, value in attrs.asdict(migration, recurse=False).items()
+        if value != getattr(defaults, name)
+    }
+
+
+def plain(value: Any) -> Any:
+    """A prop as YAML and JSON hold it, with the names of Kubernetes."""
+    if attrs.has(type(value)):
+        fields = {camel(name): plain(each) for name, each in attrs.asdict(value, recurse=False).items()}
+        return {name: each for name, each in fields.items() if each is not None}
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return list(map(plain, value))
+    if isinstance(value, Enum):
+        return value.value
+    return duration(value) if isinstance(value, timedelta) else value

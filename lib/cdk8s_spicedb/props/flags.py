@@ -32,10 +32,13 @@ def argument(flag: str, value: str | int | float | bool | timedelta) -> str:
     """``--flag=value`` as SpiceDB parses it. SpiceDB rejects misspelled arguments, but ignores misspelled variables."""
     if isinstance(value, bool):
         return f"--{flag}={str(value).lower()}"
-    if isinstance(value, timedelta):
-        milliseconds = value // timedelta(milliseconds=1)
-        return f"--{flag}={milliseconds}ms" if value.microseconds else f"--{flag}={milliseconds // 1000}s"
-    return f"--{flag}={value}"
+    return f"--{flag}={duration(value) if isinstance(value, timedelta) else value}"
+
+
+def duration(value: timedelta) -> str:
+    """A duration as SpiceDB parses it: in seconds, or in milliseconds if it has a fraction of a second."""
+    milliseconds = value // timedelta(milliseconds=1)
+    return f"{milliseconds}ms" if value.microseconds else f"{milliseconds // 1000}s"
 
 
 def arguments(settings: Mapping[str, Setting]) -> list[str]:

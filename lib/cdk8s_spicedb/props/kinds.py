@@ -210,7 +210,7 @@ def mapping_of(key: Kind, item: Kind) -> Kind:
     """A mapping."""
 
     def schema(refer: Refer) -> Schema:
-        return {"type": "object", "propertyNames": key.schema(refer), "additionalProperties": item.schema(refer)}
+        return {"type": "object", **_by_name(key.schema(refer), item.schema(refer)), "additionalProperties": False}
 
     def convert(value: Any) -> Any:
         return {name: item.convert(each) for name, each in value.items()} if isinstance(value, Mapping) else value
@@ -226,6 +226,15 @@ def mapping_of(key: Kind, item: Kind) -> Kind:
         lambda value, path: _inside(item, value.items(), path),
         item.redacted,
     )
+
+
+def _by_name(names: Schema, item: Schema) -> Schema:
+    """The schema of a mapping's items. Helm reports a wrong name at another place if its schema is in propertyNames."""
+    if "enum" in names:
+        return {"properties": dict.fromkeys(names["enum"], item)}
+    excluded = names.get("not", {}).get("enum", ())
+    properties = {"properties": dict.fromkeys(excluded, False)} if excluded else {}
+    return {**properties, "patternProperties": {names["pattern"]: item}}
 
 
 def _accepts_all(kind: Kind, items: Iterable[object]) -> bool:
