@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import MySQL, PostgreSQL, known_releases, plan_upgrade
-from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.files.schema import props_schema
 from cdk8s_spicedb.manifests import release_manifests
@@ -195,7 +195,7 @@ def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["synth"], "cannot read spicedb.yaml: No such file or directory; `cdk8s-spicedb init` writes one"),
+        (["synth"], "cannot read spicedb.yaml: No such file or directory; `cdk8s-spicedb init` writes spicedb.yaml"),
         (["synth", "-f", "."], "cannot read .: Is a directory"),
         (["synth", "-f", "latin.yaml"], "cannot read latin.yaml: it is not UTF-8 text"),
         (["synth", "-f", "good.yaml", "--chart-version", "1"], "cdk8s-spicedb synth:\n  --chart-version = '1'"),
@@ -235,7 +235,7 @@ def test_the_schema_is_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_command_starts_a_javascript_engine(folder: Path) -> None:
     program = """
 import sys
-from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.cli import command_line, main
 for command in (["init"], ["synth"], ["synth", "--delivery", "argocd"], ["schema"]):
     assert main(command) == 0
 assert not {"jsii", "cdk8s", "constructs"} & set(sys.modules)
@@ -334,3 +334,47 @@ def test_standard_input_must_be_utf_8(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("name: café".encode("latin-1"))))
     code, _, err = run(capsys, "synth", "--file", "-")
     assert (code, err) == (1, "cannot read standard input: it is not UTF-8 text; write it as YAML\n")
+
+
+# ---------------------------------------------------------------- several files
+
+BASE = "name: authz\ndatastore: {engine: postgres, uri: {name: spicedb, key: uri}}\nserver: {replicas: 2}\n"
+
+
+def test_files_are_merged(capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("base.yaml").write_text(BASE)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"server: {replicas: 3}\ndelivery: kubectl")))
+    assert run(capsys, "synth", "-f", "base.yaml", "--file", "-")[0] == 0
+    (text,) = contents(folder / "dist").values()
+    assert b"replicas: 3" in text
+
+
+def test_what_is_wrong_in_one_of_several_files_names_it(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    Path("base.yaml").write_text(BASE)
+    Path("prod.yaml").write_text("server:\n  replicas: 0\n")
+    code, out, err = run(capsys, "synth", "-f", "base.yaml", "-f", "prod.yaml")
+    assert (code, out) == (1, "")
+    assert err.startswith("1 problem in base.yaml and prod.yaml:\n  server.replicas (prod.yaml, line 2) = 0\n")
+    assert not (folder / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (["-", "-"], "standard input can be read only once"),
+        (["base.yaml", "no.yaml"], "cannot read no.yaml: No such file or directory\n"),
+    ],
+)
+def test_files_that_cannot_be_merged(
+    files: list[str], says: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    Path("base.yaml").write_text(BASE)
+    code, _, err = run(capsys, "synth", *(argument for file in files for argument in ("-f", file)))
+    assert code == 1
+    assert says in err
+
+
+@pytest.mark.parametrize("command", ["synth", "check", "diff", "upgrade", "status", "rollback"])
+def test_every_command_that_reads_a_file_reads_several(command: str) -> None:
+    options = command_line().parse_args([command, "-f", "a.yaml", "--file", "b.yaml"])
+    assert options.file == ["a.yaml", "b.yaml"]

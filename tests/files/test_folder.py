@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from cdk8s_spicedb import SpiceDBError
-from cdk8s_spicedb.files.folder import MARK, write_files
+from cdk8s_spicedb.files.folder import MARK, Written, write_files
 from tests.programs import contents
 
 
@@ -66,14 +67,14 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
     folder = tmp_path / "out"
     replace(folder, "six")
 
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def fail(self: Path, text: str, encoding: str) -> int:
-        write(self, "half", encoding)
+    def fail(self: Path, content: bytes) -> int:
+        write(self, b"half")
         raise RuntimeError("no more")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", fail)
+        patch.setattr(Path, "write_bytes", fail)
         with pytest.raises(RuntimeError, match="no more"):
             replace(folder, "new")
     assert contents(folder) == {"out.txt": written("six").encode()}
@@ -158,3 +159,39 @@ def test_a_link_inside_is_foreign(tmp_path: Path) -> None:
     (folder / "link").symlink_to(folder / "out.txt")
     with pytest.raises(SpiceDBError, match="it contains link"):
         replace(folder, "fifteen")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_with_the_same_content_keep_their_time(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    folder = tmp_path / "out"
+    one, two, three = (written(text) for text in ("one", "two", "three"))
+    assert write_files(folder, {"a/1.txt": one, "b/2.txt": two, "c/3.txt": three}).changed == {
+        "a/1.txt",
+        "b/2.txt",
+        "c/3.txt",
+    }
+    for path in ("a/1.txt", "b/2.txt", "c/3.txt"):
+        os.utime(folder / path, (1_000_000_000, 1_000_000_000))
+    found = write_files(folder, {"a/1.txt": one, "b/2.txt": written("other")})
+    assert found == Written(frozenset({"b/2.txt"}), frozenset({"c/3.txt"}))
+    assert contents(folder) == {"a/1.txt": one.encode(), "b/2.txt": written("other").encode()}
+    assert (folder / "a/1.txt").stat().st_mtime == 1_000_000_000
+    assert (folder / "b/2.txt").stat().st_mtime > 1_000_000_000
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_with_the_same_files_is_not_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    replace(folder, "same")
+    before = folder.stat()
+    found = write_files(folder, {"out.txt": written("same")})
+    assert not found.changed
+    assert not found.removed
+    assert folder.stat().st_ino == before.st_ino

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,30 +15,47 @@ from ..errors import InvalidProps, SpiceDBError
 from ..props import SpiceDBProps
 from ..releases import ReleaseTable, known_releases
 
+if TYPE_CHECKING:
+    from ..files.merge import Document
+
 Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
 FILE = "spicedb.yaml"
+_INPUT = "-"
 
 
-def add_file(parser: argparse.ArgumentParser) -> None:
+def add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defaults to {FILE}") -> None:
     """Adds ``--file``."""
-    text = f"file to read, or - for standard input; defaults to {FILE}"
-    parser.add_argument("-f", "--file", default=FILE, metavar="FILE", help=text)
+    more = "- is standard input. Repeat it to merge files: the settings of a later file replace those of earlier ones"
+    parser.add_argument("-f", "--file", action="append", metavar="FILE", help=f"{text}. {more}")
 
 
 def read_file(options: argparse.Namespace, *, delivery: str | None = None) -> SpiceDBProps:
-    """The props in the file of ``--file``. ``delivery`` takes precedence over that of the file."""
-    from ..files.read import read_props
+    """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
+    from ..files.read import props_of
 
-    if options.file == "-":
-        name = "standard input"
-        try:
-            text = sys.stdin.buffer.read().decode()
-        except UnicodeDecodeError:
-            raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
-    else:
-        name, text = options.file, read(options.file, "; `cdk8s-spicedb init` writes one to start with")
-    return read_props(text, name, delivery=delivery, releases=releases(options))
+    return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
+
+
+def read_documents(paths: Sequence[str]) -> Document:
+    """The documents of files, merged in their order. ``-`` is standard input."""
+    from ..files.merge import merge
+
+    if paths.count(_INPUT) > 1:
+        raise SpiceDBError("standard input can be read only once; name - once")
+    return reduce(merge, map(read_document, paths))
+
+
+def read_document(path: str) -> Document:
+    """The document of a file, or of standard input."""
+    from ..files.merge import document
+
+    if path != _INPUT:
+        return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
+    try:
+        return document(sys.stdin.buffer.read().decode(), "standard input")
+    except UnicodeDecodeError:
+        raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
 
 
 def add_releases(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
 from .cluster import add_cluster, as_json, connect
-from .options import Commands, add_releases, read_file
+from .options import Commands, add_file, add_releases, read_file
 from .upgrade import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
     add_cluster(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    text = "file of this SpiceDB; needed to go back from the schema mode read-new-write-new"
-    parser.add_argument("-f", "--file", metavar="FILE", help=text)
+    add_file(parser, "file of this SpiceDB; needed to go back from the schema mode read-new-write-new")
     text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
     add_releases(parser)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
 from .cluster import add_cluster, as_json, connect, console
-from .options import Commands, add_releases, read_file
+from .options import Commands, add_file, add_releases, read_file
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
@@ -46,7 +46,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--datastore", action="store_true", help=text)
     text = "image of the database's client, for --datastore; defaults to the official image of the engine"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
-    parser.add_argument("-f", "--file", metavar="FILE", help="file that describes the SpiceDB, for --datastore")
+    add_file(parser, "file that describes the SpiceDB, for --datastore")
     follow = parser.add_mutually_exclusive_group()
     text = "print again on every change, until you press Ctrl-C"
     follow.add_argument("--watch", action="store_true", help=text)
@@ -136,7 +136,8 @@ def _with_revision(options: argparse.Namespace, cluster: Cluster, found: Status)
 
     props = read_file(options)
     if props.name != found.name:
-        raise SpiceDBError(f"{options.file} describes {props.name}, not {found.name}; name the file of {found.name}")
+        files = " and ".join(options.file) + (" describes" if len(options.file) == 1 else " describe")
+        raise SpiceDBError(f"{files} {props.name}, not {found.name}; name the file of {found.name}")
     return attrs.evolve(found, revision=read_revision(cluster, props, options.database_image) or "none")
 
 

@@ -24,6 +24,11 @@ def add_to(commands: Commands) -> None:
     )
     deliveries = [delivery.value for delivery in Delivery]
     add_file(parser)
+    text = (
+        "write one folder for each of these files, which takes the name of the file. Each is merged with the files of "
+        "--file; without --file it stands alone. All folders are written, or none"
+    )
+    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
     text = "folder to write; defaults to dist. The whole folder is replaced"
     parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help=text)
     text = "tool that applies the output; takes precedence over the delivery in the file, which defaults to helm"
@@ -38,6 +43,10 @@ def _run(options: argparse.Namespace) -> str:
     from ..files.write import write_manifests
     from ..helm import write_helm_chart
 
+    if options.each is not None:
+        from .each import write_each
+
+        return write_each(options)
     props = read_file(options, delivery=options.delivery)
     for warning in all_warnings(props):
         print(f"Warning: {warning}", file=sys.stderr)

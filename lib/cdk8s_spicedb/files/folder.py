@@ -1,11 +1,14 @@
-"""Output folders: replaced as a whole, or unchanged."""
+"""Output folders: replaced as a whole, or unchanged. Files with the same content stay as they are."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from attrs import frozen
 
 from ..errors import SpiceDBError
 
@@ -13,11 +16,21 @@ MARK = "Written by cdk8s-spicedb; writing again replaces it."
 """Stands in the first lines of each file, and marks it as written by this package."""
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
+@frozen
+class Written:
+    """What changed in a folder, by paths in it."""
+
+    changed: frozenset[str]
+    """Files that are new or have other content."""
+    removed: frozenset[str]
+    """Files that are gone."""
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> Written:
     """Replaces a folder that this package wrote with files, given by their paths in it.
 
-    Either all files are written or nothing changes. Raises `SpiceDBError` if the folder contains a file that this
-    package did not write: it never removes such a file.
+    Either all files are written or nothing changes. Files whose content stays the same keep their time. Raises
+    `SpiceDBError` if the folder contains a file that this package did not write: it never removes such a file.
     """
     folder = folder.resolve()
     if Path.cwd().is_relative_to(folder):
@@ -30,7 +43,19 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
             f"cannot write to {folder}: it contains {foreign.relative_to(folder).as_posix()}, which this program did "
             "not write; choose an empty folder"
         )
-    _replace(folder, files)
+    contents = {path: text.encode() for path, text in files.items()}
+    before = {path.relative_to(folder).as_posix() for path in _files(folder)}
+    same = {path for path, content in contents.items() if path in before and (folder / path).read_bytes() == content}
+    written = Written(frozenset(contents.keys() - same), frozenset(before - contents.keys()))
+    if written.changed or written.removed or not folder.exists():
+        _replace(folder, contents, same)
+    return written
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files of a folder."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
 
 
 def _foreign_files(folder: Path) -> Iterator[Path]:
@@ -51,14 +76,20 @@ def _is_own(path: Path) -> bool:
         return False
 
 
-def _replace(folder: Path, files: Mapping[str, str]) -> None:
+def _replace(folder: Path, contents: Mapping[str, bytes], same: set[str]) -> None:
+    """Replaces a folder. ``same`` are the files that stay."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     # In the same parent, so that the folder only has to be renamed.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as work:
         fresh, old = Path(work, "new"), Path(work, "old")
-        for path, text in files.items():
-            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / path).write_text(text, "utf-8")
+        fresh.mkdir()
+        for parent in {(fresh / path).parent for path in contents}:
+            parent.mkdir(parents=True, exist_ok=True)
+        for path, content in contents.items():
+            if path in same:
+                _keep(folder / path, fresh / path)
+            else:
+                (fresh / path).write_bytes(content)
         if folder.exists():
             folder.rename(old)
         try:
@@ -67,3 +98,12 @@ def _replace(folder: Path, files: Mapping[str, str]) -> None:
             if old.exists():
                 old.rename(folder)
             raise
+
+
+def _keep(file: Path, target: Path) -> None:
+    """Puts a file also at another place, with its time."""
+    try:
+        os.link(file, target)
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copy2(file, target)

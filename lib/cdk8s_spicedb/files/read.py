@@ -1,9 +1,8 @@
-"""Reads a SpiceDB from a YAML file."""
+"""Reads a SpiceDB from YAML files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import cast
 
 import attrs
@@ -13,8 +12,8 @@ from ..props import SpiceDBProps
 from ..props.annotations import UNKNOWN, Partial, kind_of
 from ..props.kinds import Invalid
 from ..releases import ReleaseTable
+from .merge import Document, Place, document
 from .words import for_files
-from .yaml import load
 
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 
@@ -22,16 +21,21 @@ _WORDS = {"None": "null", "True": "true", "False": "false"}
 def read_props(
     text: str, name: str, *, delivery: str | None = None, releases: ReleaseTable | None = None
 ) -> SpiceDBProps:
-    """The props in a YAML text. ``name`` is its name in errors.
+    """The props in a YAML text. ``name`` is its name in errors. See `props_of`."""
+    return props_of(document(text, name), delivery=delivery, releases=releases)
+
+
+def props_of(found: Document, *, delivery: str | None = None, releases: ReleaseTable | None = None) -> SpiceDBProps:
+    """The props in a document.
 
     Keys are the names of the props in camel case, the datastore's engine is ``datastore.engine``, and durations are
-    written as ``90s`` or ``1h30m``. ``delivery`` takes precedence over the text's. ``releases`` are the known releases,
-    by default the table of this package. Raises `InvalidProps` with every problem, each with its path and line, and
-    `SpiceDBError` if the text is not YAML.
+    written as ``90s`` or ``1h30m``. ``delivery`` takes precedence over the document's. ``releases`` are the known
+    releases, by default the table of this package. Raises `InvalidProps` with every problem, each with its path and
+    line, and with its file if there are several.
     """
-    data, lines = load(text, name)
+    data = found.data
     if delivery is not None and isinstance(data, dict):
-        data["delivery"] = delivery
+        data = {**data, "delivery": delivery}
     kind = kind_of(SpiceDBProps)
     props = kind.convert(data)
     if releases is not None and not isinstance(props, Invalid):
@@ -39,10 +43,10 @@ def read_props(
             props = attrs.evolve(props, values={**props.values, "releases": releases})
         else:
             props = attrs.evolve(props, releases=releases)
-    found = [_in_file(problem) for problem in kind.problems(props, "")]
-    if found:
-        found.sort(key=lambda problem: _line(problem.field, lines) or 0)
-        raise InvalidProps(name, [attrs.evolve(each, field=_located(each.field, lines)) for each in found])
+    problems = [_in_file(problem) for problem in kind.problems(props, "")]
+    if problems:
+        problems.sort(key=lambda problem: _order(_place(problem.field, found), found))
+        raise InvalidProps(_subject(found), [_located(each, found) for each in problems])
     return cast(SpiceDBProps, props)
 
 
@@ -58,18 +62,35 @@ def _in_file(problem: Problem) -> Problem:
     return Problem(field, value, for_files(problem.allowed), for_files(problem.fix))
 
 
+def _subject(found: Document) -> str:
+    *names, last = found.names
+    return f"{', '.join(names)} and {last}" if names else last
+
+
 def _segments(field: str) -> list[str]:
     return field.replace("[", ".").replace("]", "").split(".")
 
 
-def _line(field: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a path, or of its nearest part that is there."""
+def _place(field: str, found: Document) -> Place | None:
+    """Where a path is written, or its nearest part that is there."""
     path = ".".join(_segments(field))
-    while path and path not in lines:
+    while path and path not in found.places:
         path = path.rpartition(".")[0]
-    return lines.get(path)
+    return found.places.get(path)
 
 
-def _located(field: str, lines: Mapping[str, int]) -> str:
-    line = _line(field, lines)
-    return f"{field or 'the file'} (line {line})" if line and _segments(field)[0] in lines else field or "the file"
+def _order(place: Place | None, found: Document) -> tuple[int, int]:
+    return (found.names.index(place.name), place.line) if place else (0, 0)
+
+
+def _located(problem: Problem, found: Document) -> Problem:
+    """A problem with the place of its field, and why other settings of the datastore do not count."""
+    field, first = problem.field, _segments(problem.field)[0]
+    place = _place(field, found) if first in found.places else None
+    where = "" if place is None else f"line {place.line}"
+    if place is not None and len(found.names) > 1:
+        where = f"{place.name}, {where}"
+    fix = problem.fix
+    if found.engine is not None and first == "datastore":
+        fix += f"; {found.engine.name} names another engine, so the datastore of earlier files does not count"
+    return attrs.evolve(problem, field=f"{field or 'the file'} ({where})" if where else field or "the file", fix=fix)

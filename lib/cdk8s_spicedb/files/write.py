@@ -18,4 +18,9 @@ def write_manifests(folder: str | PathLike[str], props: SpiceDBProps) -> None:
     `SpiceDBError` if the folder contains a file that this package did not write.
     """
     require(props)
-    write_files(Path(folder), {f"{props.name}.k8s.yaml": f"# {MARK}\n{dump(*release_manifests(props))}"})
+    write_files(Path(folder), manifest_files(props))
+
+
+def manifest_files(props: SpiceDBProps) -> dict[str, str]:
+    """The file with the manifests of one SpiceDB, by its name."""
+    return {f"{props.name}.k8s.yaml": f"# {MARK}\n{dump(*release_manifests(props))}"}

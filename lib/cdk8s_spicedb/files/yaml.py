@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any, cast
 
 import yaml
 
 from ..errors import SpiceDBError
+from .blocks import UnusualError, blocks
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -101,6 +103,25 @@ _Dumper.add_representer(str, _text)
 
 def dump(*documents: Any) -> str:
     """Documents as YAML text, with the keys in the given order."""
+    try:
+        return "---\n".join(blocks(each, _scalar_text) for each in documents)
+    except UnusualError:
+        return _dump(*documents)
+
+
+def _scalar_text(value: Any) -> str:
+    # Without the cache: it cannot tell 0.0 from -0.0.
+    return _item(value) if isinstance(value, float) else _cached_item(value)
+
+
+def _item(value: Any) -> str:
+    return _dump([value])[2:-1]
+
+
+_cached_item = lru_cache(maxsize=10_000, typed=True)(_item)
+
+
+def _dump(*documents: Any) -> str:
     options: dict[str, Any] = {"default_flow_style": False, "sort_keys": False, "width": sys.maxsize}
     text: str = yaml.dump_all(documents, Dumper=_Dumper, allow_unicode=True, **options)
     return text

@@ -1,0 +1,59 @@
+"""Mappings and lists as YAML text. PyYAML writes each scalar once; writing whole documents with it takes 20 times as
+long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_SIMPLE = {str, int, float, bool, type(None)}
+_LONGEST_KEY = 100
+
+
+class UnusualError(Exception):
+    """The document has a part that this module leaves to PyYAML."""
+
+
+def blocks(document: Any, scalar: Callable[[Any], str]) -> str:
+    """A document in the style of `dump`. ``scalar`` writes a scalar, at the indent of a list's item.
+
+    Raises `UnusualError` if it cannot write a part exactly as PyYAML does.
+    """
+    if not document or not isinstance(document, (dict, list, tuple)):
+        raise UnusualError
+    return "".join(f"{line}\n" for line in _lines(document, "", scalar))
+
+
+def _lines(value: Any, indent: str, scalar: Callable[[Any], str]) -> Iterator[str]:
+    """The lines of a mapping or a list that is not empty, each with its indent."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str or not 0 < len(key) < _LONGEST_KEY or "\n" in key:
+                raise UnusualError
+            yield from _entry(f"{indent}{scalar(key)}:", item, indent, scalar)
+        return
+    for item in value:
+        if item and isinstance(item, (dict, list, tuple)):
+            first, *rest = _lines(item, f"{indent}  ", scalar)
+            yield f"{indent}- {first[len(indent) + 2 :]}"
+            yield from rest
+        else:
+            yield from _entry(f"{indent}-", item, indent, scalar)
+
+
+def _entry(head: str, item: Any, indent: str, scalar: Callable[[Any], str]) -> Iterator[str]:
+    """The lines of a value after its key or dash."""
+    if isinstance(item, (dict, list, tuple)):
+        if item:
+            yield head
+            yield from _lines(item, f"{indent}  ", scalar)
+        else:
+            yield f"{head} {'{}' if isinstance(item, dict) else '[]'}"
+        return
+    if type(item) not in _SIMPLE:
+        raise UnusualError
+    first, *rest = scalar(item).split("\n")
+    if rest and (not first.startswith("|") or "+" in first):
+        raise UnusualError
+    yield f"{head} {first}"
+    yield from (f"{indent}{line}" if line else "" for line in rest)
