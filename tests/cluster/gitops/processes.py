@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from ..cluster import wait
+
 _running: list[Program] = []
 
 
@@ -23,6 +25,15 @@ class Program:
     name: str
     log: Path
     process: subprocess.Popen[bytes]
+
+    def wait_for_port(self, port: int, seconds: float = 120) -> None:
+        """Waits until the program listens on a local port. Fails at once if the program ends."""
+
+        def listens() -> bool:
+            assert self.process.poll() is None, self.end_of_log()
+            return accepts_connections(port)
+
+        wait(f"{self.name} to listen on port {port}", listens, seconds)
 
     def end_of_log(self, lines: int = 40) -> str:
         """The last lines of the log, and how the program ended if it did."""
