@@ -18,6 +18,7 @@ from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.files.schema import props_schema
 from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.upgrades.markdown import markdown
 from cdk8s_spicedb.upgrades.report import table
 from tests.charts import rendered, same
 from tests.programs import contents
@@ -42,6 +43,11 @@ def test_a_plan_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None
     plan = attrs.asdict(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0"))
     assert json.loads(out) == json.loads(json.dumps(plan))
     assert set(json.loads(out)) == {"engine", "current", "target", "steps", "warnings"}
+
+
+def test_a_plan_is_markdown_for_pull_requests(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0")
+    assert run(capsys, *PLAN, "--output", "markdown") == (0, f"{markdown(plan)}\n", "")
 
 
 def test_the_target_is_the_newest_release_unless_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:

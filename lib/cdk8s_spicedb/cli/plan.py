@@ -11,6 +11,7 @@ import attrs
 from ..errors import InvalidProps
 from ..props.datastores import ENGINES
 from ..releases import SCHEMA_MODES, known_releases
+from ..upgrades.markdown import markdown
 from ..upgrades.planner import plan_upgrade
 from ..upgrades.report import table
 from .options import Commands, add_releases, by_option, releases
@@ -39,7 +40,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--schema-mode", choices=modes, help="also move to unified schema storage, up to this mode")
     text = "schema mode in which the servers run now; defaults to SpiceDB's default"
     parser.add_argument("--current-schema-mode", choices=modes, help=text)
-    parser.add_argument("--output", choices=("table", "json"), default="table", help="format; defaults to table")
+    text = "format; defaults to table. markdown is for a comment on a pull request"
+    parser.add_argument("--output", choices=("table", "json", "markdown"), default="table", help=text)
     add_releases(parser)
     parser.set_defaults(run=_run)
 
@@ -59,4 +61,6 @@ def _run(options: argparse.Namespace) -> str:
         raise by_option(error, "plan", _OPTIONS) from None
     if options.output == "json":
         return json.dumps(attrs.asdict(plan), indent=2)
+    if options.output == "markdown":
+        return markdown(plan)
     return table(plan, width=shutil.get_terminal_size((100, 0)).columns)

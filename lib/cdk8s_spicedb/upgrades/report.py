@@ -32,14 +32,18 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
         yield from textwrap.wrap(f"Warning: {warning}.", width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
+def settings(step: UpgradeStep) -> list[str]:
+    """The arguments that servers need in a step."""
     flags = {
         "datastore-migration-phase": step.datastore_migration_phase,
         "experimental-schema-mode": step.schema_mode,
     }
-    settings = " ".join(f"--{flag}={value}" for flag, value in flags.items() if value is not None)
+    return [f"--{flag}={value}" for flag, value in flags.items() if value is not None]
+
+
+def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
     revision = (step.revision or "head") if step.migrates else "-"
-    return str(number), step.version, revision, settings or "-", _ROLLBACK[step.rolls_back]
+    return str(number), step.version, revision, " ".join(settings(step)) or "-", _ROLLBACK[step.rolls_back]
 
 
 def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:

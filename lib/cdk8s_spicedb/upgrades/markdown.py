@@ -1,0 +1,106 @@
+"""A plan as GitHub Markdown, for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from .plan import UpgradePlan, UpgradeStep
+from .report import settings
+
+_HEADINGS = ("Step", "SpiceDB", "Migrates the database to", "Servers run with", "Rollback")
+_ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
+_RELEASE = "https://github.com/authzed/spicedb/releases/tag/"
+
+
+def markdown(plan: UpgradePlan) -> str:
+    """A heading, the table of steps, what cannot be rolled back, what to do before the steps, and the warnings."""
+    return "\n".join(_lines(plan))
+
+
+def _lines(plan: UpgradePlan) -> Iterator[str]:
+    yield f"### SpiceDB {plan.current} → {plan.target} on {plan.engine}"
+    yield ""
+    if not plan.steps:
+        yield "Nothing to do."
+    else:
+        yield f"{_count(plan.steps)}. [Release notes of {plan.target}]({_RELEASE}{plan.target})."
+        yield ""
+        yield _row(_HEADINGS)
+        yield _row(["---"] * len(_HEADINGS))
+        yield from (_row(_cells(number, step)) for number, step in enumerate(plan.steps, 1))
+        yield ""
+        yield from _rollback(plan.steps)
+        yield from _before(plan.steps)
+    for warning in plan.warnings:
+        yield ""
+        yield "> [!WARNING]"
+        yield f"> {_sentence(warning)}"
+    if plan.steps:
+        yield ""
+        yield "<details><summary>Why each step</summary>"
+        yield ""
+        yield from (f"{number}. {_sentence(step.why)}" for number, step in enumerate(plan.steps, 1))
+        yield ""
+        yield "</details>"
+
+
+def _count(steps: Sequence[UpgradeStep]) -> str:
+    if len(steps) == 1:
+        return "One step"
+    return f"{len(steps)} steps, in this order. Each one is a rolling update: wait until it is done"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(number: int, step: UpgradeStep) -> tuple[str, ...]:
+    revision = (f"`{step.revision}`" if step.revision else "its head") if step.migrates else "-"
+    flags = "<br>".join(f"`{flag}`" for flag in settings(step))
+    return str(number), step.version, revision, flags or "-", _ROLLBACK[step.rolls_back]
+
+
+def _rollback(steps: Sequence[UpgradeStep]) -> Iterator[str]:
+    """What cannot be undone."""
+    never = [str(number) for number, step in enumerate(steps, 1) if step.rolls_back is False]
+    unknown = [str(number) for number, step in enumerate(steps, 1) if step.rolls_back is None]
+    if never:
+        yield (
+            f"**{_steps(never)} cannot be rolled back:** the servers before do not start on the new database schema. "
+            "Make a backup of the database first."
+        )
+    if unknown:
+        yield (
+            f"**Whether {_steps(unknown).lower()} can be rolled back is unknown.** Make a backup of the database first."
+        )
+    if never or unknown:
+        yield ""
+    if any(step.migrates for step in steps):
+        yield "A rollback changes the servers. The database schema stays as it is, because it only goes forward."
+    else:
+        yield "The database schema does not change."
+
+
+def _steps(numbers: Sequence[str]) -> str:
+    *most, last = numbers
+    return f"Steps {', '.join(most)} and {last}" if most else f"Step {last}"
+
+
+def _before(steps: Sequence[UpgradeStep]) -> Iterator[str]:
+    """What to know or to do before the steps."""
+    cautions = [(number, caution) for number, step in enumerate(steps, 1) for caution in step.cautions]
+    if cautions:
+        yield ""
+        yield "**Before you begin**"
+        yield ""
+        yield from (f"- Step {number}: {_sentence(caution, capital=False)}" for number, caution in cautions)
+
+
+def _sentence(text: str, *, capital: bool = True) -> str:
+    """A sentence in which Markdown changes nothing but the names of revisions and settings, which become code."""
+    text = re.sub(r"([\\<>|*\[\]])", r"\\\1", text)
+    text = re.sub(r"(?<![\w`/-])(--[a-z][-a-z=]*|[a-z]+(?:_[a-z]+)+)(?![\w`-])", r"`\1`", text)
+    # A version stays as it is.
+    first = text[0].upper() if capital and text[1].isalpha() else text[0]
+    return f"{first}{text[1:].rstrip('.')}."
