@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ def rendered(folder: Path, values: Mapping[str, Any] | None = None) -> list[Obje
     """The objects that Helm renders of a chart."""
     files = (text for name, text in texts(folder, values).items() if name != "NOTES.txt")
     return [manifest for text in files for manifest in yaml.safe_load_all(text) if manifest]
+
+
+CHART_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version")
+"""Labels that only objects of charts have."""
+
+
+def without_chart_labels(objects: Iterable[Object]) -> list[Object]:
+    """Objects of a chart as the constructs render them. Fails if one does not have a chart's labels."""
+    found = deepcopy(list(objects))
+    for manifest in found:
+        labels = manifest["metadata"]["labels"]
+        assert set(CHART_LABELS) <= set(labels)
+        manifest["metadata"]["labels"] = {name: text for name, text in labels.items() if name not in CHART_LABELS}
+    return found
 
 
 def same(some: Iterable[Object], others: Iterable[Object]) -> bool:

@@ -96,6 +96,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "schema": SchemaProps(text="definition user {}"),
         "test": PermissionTest(resource="document", permission="read", subject="user"),
         "openshift": True,
+        "hook_logs": False,
         "patches": [_PATCH],
         "network_policies": NetworkPolicies(),
         "other_preshared_keys": [_OTHER],

@@ -62,13 +62,14 @@ from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    TLS Alerts Autoscaling Cleanup CleanupProps CockroachDB Dashboard Datastore Delivery DispatchTLS Egress
-    EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Memory Migration
+    TLS Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
+    Dashboard Datastore Delivery DispatchTLS Egress
+    EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
     PodMonitor PodProps Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
-    SchemaProps SecretKey Server ServerProps Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps SpiceDBWarning
-    Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade write_helm_chart
-    write_upgrade
+    SchemaProps SecretKey Server ServerProps SignKey Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps
+    SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade
+    write_helm_chart write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -278,6 +279,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "cleanup": CleanupProps(),
         **dict.fromkeys(("schema", "test")),
         "openshift": False,
+        "hook_logs": None,
         "patches": (),
         "network_policies": None,
         "monitoring": Monitoring(),

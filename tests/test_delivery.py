@@ -107,7 +107,8 @@ def test_only_the_two_jobs_are_hooks(delivery: Delivery) -> None:
 
 def test_without_hooks_kubernetes_deletes_the_job_after_a_day() -> None:
     job = rendered(Delivery.KUBECTL).one("Job")
-    assert "annotations" not in job["metadata"]
+    # Flux must not delete a Job that runs when the next commit brings another one.
+    assert job["metadata"]["annotations"] == {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
     assert job["spec"]["ttlSecondsAfterFinished"] == 86400
     assert rendered(Delivery.HELM).one("Job", "migration")["spec"].get("ttlSecondsAfterFinished") is None
 

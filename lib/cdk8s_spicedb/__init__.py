@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
 from .props.availability import Autoscaling, TopologySpread
+from .props.chart import ChartChange, ChartLink, ChartMetadata, Maintainer, SignKey
 from .props.cleanup import CleanupProps
 from .props.client import PermissionTest, SchemaProps
 from .props.datastores import CockroachDB, Datastore, Memory, MySQL, Pool, PostgreSQL, Spanner
@@ -34,6 +35,9 @@ __all__ = [
     "TLS",
     "Alerts",
     "Autoscaling",
+    "ChartChange",
+    "ChartLink",
+    "ChartMetadata",
     "Cleanup",
     "CleanupProps",
     "CockroachDB",
@@ -48,6 +52,7 @@ __all__ = [
     "GRPCRoute",
     "Ingress",
     "InvalidProps",
+    "Maintainer",
     "Memory",
     "Migration",
     "MigrationPhase",
@@ -73,6 +78,7 @@ __all__ = [
     "SecretKey",
     "Server",
     "ServerProps",
+    "SignKey",
     "Spanner",
     "SpiceDB",
     "SpiceDBChart",

@@ -11,6 +11,10 @@ from typing import Any, Literal
 from attrs import frozen
 
 
+HOOK_LOGS = "helm.sh/hook-output-log-policy"
+"""Annotation that says at which events Helm prints the log of a hook's pods."""
+
+
 class When(Enum):
     """The time at which a hook runs: ``BEFORE`` the release's own objects change, ``AFTER`` they are ready, or in a
     ``TEST`` by Helm."""
@@ -87,6 +91,12 @@ class Delivery(Enum):
             return _helm(hook)
         return _argocd(hook) if self is Delivery.ARGOCD else {}
 
+    @property
+    def job_annotations(self) -> Mapping[str, str]:
+        """The annotations of every Job. Without hooks, a release with a new Job no longer has the one before, and Flux
+        would delete that one, even if it runs."""
+        return {} if self.has_hooks else {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+
     def job_name(self, name: str, spec: Mapping[str, Any]) -> str:
         """The name of a Job. It changes with the spec if there are no hooks, because the spec of a Job is immutable."""
         if self.has_hooks:
@@ -113,7 +123,7 @@ def _helm(hook: Hook) -> dict[str, str]:
         "helm.sh/hook-weight": str(hook.order),
         "helm.sh/hook-delete-policy": _delete_policy("before-hook-creation", "hook-succeeded", hook),
     }
-    return {**annotations, "helm.sh/hook-output-log-policy": ",".join(hook.logs)} if hook.logs else annotations
+    return {**annotations, HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
 
 
 def _argocd(hook: Hook) -> dict[str, str]:

@@ -81,7 +81,7 @@ def test_it_selects_only_the_migration_of_its_release(name: str) -> None:
 
 
 def test_it_keeps_failed_migrations() -> None:
-    assert option(container()["command"], "field-selector") == "status.successful=1"
+    assert option(container()["command"], "field-selector") == "metadata.name=spicedb-migration,status.successful=1"
 
 
 def test_it_does_not_wait_for_the_deletion() -> None:

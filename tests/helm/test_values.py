@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,29 @@ import yaml
 
 from cdk8s_spicedb import (
     Autoscaling,
+    ChartChange,
+    ChartLink,
+    ChartMetadata,
     CleanupProps,
     DispatchTLS,
+    InvalidProps,
+    Maintainer,
     Memory,
     MigrationPhase,
     MigrationProps,
     PermissionTest,
+    Resources,
     SecretKey,
     ServerProps,
+    SignKey,
     SpiceDBProps,
+    Toleration,
+    TopologySpread,
     write_helm_chart,
 )
 from cdk8s_spicedb.labels import CHECKSUM
 from cdk8s_spicedb.manifests import release_manifests
-from tests.charts import rendered, same, texts
+from tests.charts import rendered, same, texts, without_chart_labels
 from tests.synth import POSTGRES, Manifests, matrix
 
 MATRIX = matrix()
@@ -78,7 +88,7 @@ ALL = {**MATRIX, **SPECIAL}
 def test_without_values_it_is_what_the_constructs_render(
     props: SpiceDBProps, chart: Callable[[SpiceDBProps], Path]
 ) -> None:
-    assert same(rendered(chart(props)), release_manifests(props))
+    assert same(without_chart_labels(rendered(chart(props))), release_manifests(props))
 
 
 @pytest.mark.parametrize("props", ALL.values(), ids=ALL)
@@ -96,6 +106,11 @@ def test_the_values_fit_their_schema(props: SpiceDBProps, chart: Callable[[Spice
     jsonschema.Draft7Validator(schema).validate(yaml.safe_load((folder / "values.yaml").read_text()))
 
 
+_DISK = {"ephemeral-storage": "2Gi"}
+_MORE = {"requests": {"cpu": "1", "memory": "1Gi", **_DISK}, "limits": {"cpu": "8", "memory": "8Gi", **_DISK}}
+_TOLERATED = [Toleration(key="dedicated", operator="Exists")]
+_ZONES = TopologySpread(topology_key="zone", max_skew=2, when_unsatisfiable="DoNotSchedule")
+_TOLERATIONS = [{"key": "dedicated", "operator": "Exists"}]
 # By value, something other than its default, and the props that render the same.
 VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "image.repository": ("mirror.example.com/spicedb", of(image="mirror.example.com/spicedb")),
@@ -109,6 +124,31 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "nodeSelector": ({"disk": "ssd"}, of(server=ServerProps(node_selector={"disk": "ssd"}))),
     "affinity": ({"nodeAffinity": {}}, of(server=ServerProps(affinity={"nodeAffinity": {}}))),
     "priorityClassName": ("high", of(server=ServerProps(priority_class_name="high"))),
+    "podLabels": ({"a": "b"}, of(server=ServerProps(pod_labels={"a": "b"}))),
+    "rollingUpdate.maxSurge": ("25%", of(server=ServerProps(max_surge="25%"))),
+    "rollingUpdate.maxUnavailable": (1, of(server=ServerProps(max_unavailable=1))),
+    "terminationGracePeriodSeconds": (99, of(server=ServerProps(termination_grace_period_seconds=99))),
+    "podDisruptionBudget.enabled": (False, of(server=ServerProps(disruption_budget=None))),
+    "podDisruptionBudget.maxUnavailable": (2, of(server=ServerProps(disruption_budget=2))),
+    "topologySpreadConstraints": (
+        [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+        of(server=ServerProps(topology_spread=[_ZONES])),
+    ),
+    "schemaMode": ("read-new-write-both", of(server=ServerProps(schema_mode="read-new-write-both"))),
+    "datastoreMigrationPhase": ("phase-1", of(server=ServerProps(datastore_migration_phase="phase-1"))),
+    "allowedMigrations": (["a", "b"], of(server=ServerProps(allowed_migrations=["a", "b"]))),
+    "extraArgs": (
+        ["--dispatch-max-depth=100", "--x=y"],
+        of(server=ServerProps(extra_args=["--dispatch-max-depth=100", "--x=y"])),
+    ),
+    "extraEnv": ([{"name": "A", "value": "b"}], of(server=ServerProps(env={"A": "b"}))),
+    "serviceAccount.name": ("theirs", of(server=ServerProps(service_account="theirs"))),
+    "serviceAccount.annotations": ({"a": "b"}, of(service_account_annotations={"a": "b"})),
+    "service.annotations": ({"a": "b"}, of(server=ServerProps(service_annotations={"a": "b"}))),
+    "commonLabels": ({"a": "b"}, of(labels={"a": "b"})),
+    "commonAnnotations": ({"a": "b"}, of(annotations={"a": "b"})),
+    "hookLogs": (False, of(hook_logs=False)),
+    "fullnameOverride": ("other", of(name="other")),
     "secrets.presharedKey": ({"name": "n", "key": "k"}, of(preshared_key=SecretKey("n", "k"))),
     "secrets.datastoreUri": (
         {"name": "n", "key": "k"},
@@ -122,25 +162,44 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "migrations.backoffLimit": (0, of(migration=MigrationProps(backoff_limit=0))),
     "migrations.activeDeadlineSeconds": (7, of(migration=MigrationProps(active_deadline_seconds=7))),
     "migrations.podAnnotations": ({"a": "b"}, of(migration=MigrationProps(pod_annotations={"a": "b"}))),
+    "migrations.podLabels": ({"a": "b"}, of(migration=MigrationProps(pod_labels={"a": "b"}))),
+    "migrations.migrationTimeout": ("90s", of(migration=MigrationProps(migration_timeout=timedelta(seconds=90)))),
+    "migrations.backfillBatchSize": (7, of(migration=MigrationProps(backfill_batch_size=7))),
+    "migrations.extraArgs": (["--x=y"], of(migration=MigrationProps(extra_args=["--x=y"]))),
+    "migrations.tolerations": (_TOLERATIONS, of(migration=MigrationProps(tolerations=_TOLERATED))),
+    "migrations.resources": (_MORE, of(migration=MigrationProps(resources=Resources(**_MORE)))),
     "migrations.nodeSelector": ({"disk": "ssd"}, of(migration=MigrationProps(node_selector={"disk": "ssd"}))),
     "migrations.affinity": ({"nodeAffinity": {}}, of(migration=MigrationProps(affinity={"nodeAffinity": {}}))),
     "migrations.priorityClassName": ("high", of(migration=MigrationProps(priority_class_name="high"))),
     "migrations.cleanup.enabled": (False, of(cleanup=CleanupProps(enabled=False))),
     "migrations.cleanup.image": ("example.com/kubectl:v1", of(cleanup=CleanupProps(image="example.com/kubectl:v1"))),
     "migrations.cleanup.podAnnotations": ({"a": "b"}, of(cleanup=CleanupProps(pod_annotations={"a": "b"}))),
+    "migrations.cleanup.podLabels": ({"a": "b"}, of(cleanup=CleanupProps(pod_labels={"a": "b"}))),
+    "migrations.cleanup.activeDeadlineSeconds": (7, of(cleanup=CleanupProps(active_deadline_seconds=7))),
     "migrations.cleanup.nodeSelector": ({"a": "b"}, of(cleanup=CleanupProps(node_selector={"a": "b"}))),
     "migrations.cleanup.priorityClassName": ("high", of(cleanup=CleanupProps(priority_class_name="high"))),
     "migrations.cleanup.affinity": ({"nodeAffinity": {}}, of(cleanup=CleanupProps(affinity={"nodeAffinity": {}}))),
 }
-_DISK = {"ephemeral-storage": "2Gi"}
-_MORE = {"requests": {"cpu": "1", "memory": "1Gi", **_DISK}, "limits": {"cpu": "8", "memory": "8Gi", **_DISK}}
-_TOLERATIONS = [{"key": "dedicated", "operator": "Exists"}]
+_MOUNT, _VOLUME = {"name": "more", "mountPath": "/more"}, {"name": "more", "emptyDir": {}}
+_CONTAINER = {"name": "more", "image": "example.com/more:v1"}
+# By value, something that no prop has: the component that follows it, and the list where it is the last item.
+MORE_VALUES: dict[str, tuple[Any, str, str]] = {
+    "extraVolumes": (_VOLUME, "server", "volumes"),
+    "extraVolumeMounts": (_MOUNT, "server", "volumeMounts"),
+    "extraContainers": (_CONTAINER, "server", "containers"),
+    "initContainers": (_CONTAINER, "server", "initContainers"),
+    "migrations.extraEnv": ({"name": "A", "value": "b"}, "migration", "env"),
+    "migrations.extraVolumes": (_VOLUME, "migration", "volumes"),
+    "migrations.extraVolumeMounts": (_MOUNT, "migration", "volumeMounts"),
+}
 # By value, something else, the component that follows it, and where.
 POD_VALUES = {
     f"{prefix}{name}": (value, component)
-    for prefix, component in {"": "server", "migrations.": "migration", "migrations.cleanup.": "cleanup"}.items()
+    for prefix, component in {"": "server", "migrations.cleanup.": "cleanup"}.items()
     for name, value in {"resources": _MORE, "tolerations": _TOLERATIONS}.items()
 }
+OTHER_VALUES = ("extraObjects", "service.type")
+"""Values with a test of their own."""
 
 
 def nest(path: str, value: Any) -> dict[str, Any]:
@@ -163,12 +222,25 @@ def checksum(objects: list[Any]) -> str:
 def test_a_value_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
     value, props = VALUES[path]
     folder = chart(BASE)
-    before, found, wanted = rendered(folder), rendered(folder, nest(path, value)), release_manifests(props)
+    before, found = without_chart_labels(rendered(folder)), without_chart_labels(rendered(folder, nest(path, value)))
+    wanted = release_manifests(props)
+    assert same(found, wanted)
     of_migration = path.startswith("migrations.") and "cleanup" not in path
     assert (checksum(found) != checksum(before)) is of_migration, "servers restart for the migration's values alone"
-    checksum(wanted)
-    assert same(found, wanted)
-    assert not same(found, before) or path == "migrations.enabled"
+    assert not same(found, before)
+
+
+@pytest.mark.parametrize("path", MORE_VALUES)
+def test_a_value_that_no_prop_has_reaches_the_pod(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
+    value, component, where = MORE_VALUES[path]
+    for props in (BASE, MATRIX["postgres-parts-full"]):
+        folder = chart(props)
+        kind = "Deployment" if component == "server" else "Job"
+        before, found = rendered(folder), rendered(folder, nest(path, [value]))
+        pods = [Manifests(objects).pod(kind, component) for objects in (before, found)]
+        lists = [pod.get(where) or pod["containers"][0].get(where, []) for pod in pods]
+        assert lists[1] == [*lists[0], value]
+        assert (checksum(before) != checksum(found)) is (component == "migration")
 
 
 @pytest.mark.parametrize("path", POD_VALUES)
@@ -187,14 +259,16 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
             path
             for name, each in inner
             for path in (
-                leaves(each, f"{prefix}{name}.") if "properties" in each else {f"{prefix}{name}".removesuffix(".name")}
+                leaves(each, f"{prefix}{name}.")
+                if each.get("additionalProperties") is False and "required" in each
+                else {f"{prefix}{name}".removesuffix(".name") if prefix.startswith("secrets") else f"{prefix}{name}"}
             )
-            if name not in ("global",)
+            if f"{prefix}{name}" not in ("global", "enabled")
         }
 
     found = leaves(json.loads((chart(BASE) / "values.schema.json").read_text()))
     pairs = {path.rpartition(".")[0] for path in found if path.startswith("secrets.") and path.endswith(".key")}
-    tried = {*VALUES, *POD_VALUES}
+    tried = {*VALUES, *MORE_VALUES, *POD_VALUES, *OTHER_VALUES}
     assert {path for path in found if not path.endswith(".key")} | pairs == tried
 
 
@@ -209,7 +283,14 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
         ({"migrations": {"targetFase": "write"}}, "targetFase"),
         ({"migrations": {"targetPhase": "writ"}}, "targetPhase"),
         ({"image": {"digest": "v1"}}, "digest"),
-        ({"podAnnotations": {CHECKSUM: "mine"}}, CHECKSUM),
+        ({"podAnnotations": {CHECKSUM: "mine"}}, "at '/podAnnotations/checksum~1migration-config'"),
+        ({"podAnnotations": {"not a key": "b"}}, "at '/podAnnotations': additional properties 'not a key' not allowed"),
+        ({"nodeSelector": {"not a key": "b"}}, "at '/nodeSelector': additional properties 'not a key' not allowed"),
+        ({"affinity": {"nodeAfinity": {}}}, "at '/affinity': additional properties 'nodeAfinity' not allowed"),
+        ({"migrations": {"targetMigration": "add-caveatz"}}, "at '/migrations/targetMigration': value must be one of"),
+        ({"schemaMode": "read-new"}, "schemaMode"),
+        ({"fullnameOverride": "Not-A-Name"}, "fullnameOverride"),
+        ({"enabled": False}, "at '/enabled'"),
         ({"secrets": {"presharedKey": {"name": "Not A Name"}}}, "presharedKey"),
     ],
 )
@@ -234,13 +315,92 @@ def test_an_autoscaler_takes_the_place_of_replicas(
     autoscaling = Autoscaling(max_replicas=5)
     folder = chart(of(server=ServerProps(autoscaling=autoscaling)))
     wanted = of(server=ServerProps(autoscaling=attrs.evolve(autoscaling, **{field: amount})))
-    assert same(rendered(folder, {"autoscaling": {value: amount}}), release_manifests(wanted))
+    found = without_chart_labels(rendered(folder, {"autoscaling": {value: amount}}))
+    assert same(found, release_manifests(wanted))
     with pytest.raises(helm.HelmError, match="replicas"):
         rendered(folder, {"replicas": 2})
 
 
-def test_values_that_all_charts_share_are_let_through(chart: Callable[[SpiceDBProps], Path]) -> None:
-    assert rendered(chart(BASE), {"global": {"any": "thing"}})
+def test_values_for_parent_charts_are_accepted(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(BASE)
+    assert same(rendered(folder, {"global": {"any": "thing"}, "enabled": True}), rendered(folder))
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        (None, "mirror.example.com:5000/authzed/spicedb:v1.56.0"),
+        ("authzed/spicedb:v1.56.0", "mirror.example.com:5000/authzed/spicedb:v1.56.0"),
+        ("localhost/team/spicedb:v1.56.0", "mirror.example.com:5000/team/spicedb:v1.56.0"),
+        ("localhost:5000/spicedb:v1.56.0", "mirror.example.com:5000/spicedb:v1.56.0"),
+    ],
+)
+def test_all_images_come_from_the_shared_registry(
+    image: str | None, wanted: str, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    props = attrs.evolve(MATRIX["postgres-parts-full"], version="v1.56.0", image=image)
+    manifests = rendered(chart(props), {"global": {"imageRegistry": "mirror.example.com:5000"}})
+    templates = [manifest["spec"]["template"] for manifest in manifests if "template" in manifest.get("spec", {})]
+    images = {container["image"] for template in templates for container in template["spec"]["containers"]}
+    assert len(images) == 4, "of SpiceDB, kubectl, and zed for schema and test"
+    assert all(each.startswith("mirror.example.com:5000/") for each in images)
+    assert wanted in images
+
+
+@pytest.mark.parametrize(
+    ("tag", "label"),
+    [
+        ("v1.56.0", "v1.56.0"),
+        ("v1.56.0-amd64", "v1.56.0"),
+        ("v1.57.0", "v1.57.0"),
+        ("", "v1.56.0"),
+        ("1.0", "1.0"),
+        (f"{'a' * 62}.b", "a" * 62),
+    ],
+)
+def test_the_version_label_follows_the_tag(tag: str, label: str, chart: Callable[[SpiceDBProps], Path]) -> None:
+    for manifest in rendered(chart(BASE), {"image": {"tag": tag}}):
+        assert manifest["metadata"]["labels"]["app.kubernetes.io/version"] == label
+        template = manifest.get("spec", {}).get("template", {"metadata": {"labels": {}}})
+        cleanup = manifest["metadata"]["labels"]["app.kubernetes.io/component"] == "cleanup"
+        assert template["metadata"]["labels"].get("app.kubernetes.io/version", label) == label or cleanup
+
+
+def test_another_name_is_the_name_everywhere(chart: Callable[[SpiceDBProps], Path]) -> None:
+    """Also in arguments, selectors, rights, addresses and queries: the name before is nowhere in the objects."""
+    props = attrs.evolve(MATRIX["postgres-parts-full"], name="before-the-change", patches=[])
+    folder = chart(props)
+    text = "\n".join(texts(folder, {"fullnameOverride": "other"}).values())
+    assert "before-the-change" not in text.replace("before-the-change-0.1.0", "the chart's label")
+    assert same(
+        without_chart_labels(rendered(folder, {"fullnameOverride": "other"})),
+        release_manifests(attrs.evolve(props, name="other")),
+    )
+
+
+def test_text_values_reach_more_objects(chart: Callable[[SpiceDBProps], Path]) -> None:
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}
+    found = rendered(chart(BASE), {"extraObjects": [extra], "service": {"type": "NodePort"}})
+    assert {**extra, "metadata": {"name": "release-more"}} in found
+    services = {each["metadata"]["name"]: each["spec"] for each in found if each["kind"] == "Service"}
+    assert services["spicedb"]["type"] == "NodePort"
+    assert services["spicedb-dispatch"]["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize("path", ["resources", "migrations.resources", "topologySpreadConstraints", "podLabels"])
+def test_null_removes_a_value(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
+    found = Manifests(rendered(chart(BASE), nest(path, None)))
+    component = ("Job", "migration") if path.startswith("migrations") else ("Deployment", "server")
+    assert path.rpartition(".")[2] not in {**found.container(*component), **found.pod(*component)}
+
+
+def test_one_server_needs_no_disruption_budget(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(BASE)
+    one = Manifests(rendered(folder, {"replicas": 1}))
+    assert "PodDisruptionBudget" not in one.kinds
+    assert "topologySpreadConstraints" not in one.pod("Deployment", "server")
+    more = Manifests(rendered(chart(of(server=ServerProps(replicas=1))), {"replicas": 3}))
+    assert more.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
 def test_every_value_says_what_it_is(chart: Callable[[SpiceDBProps], Path]) -> None:
@@ -299,7 +459,8 @@ def test_the_notes_and_the_readme_help_with_a_failed_migration(chart: Callable[[
     [
         (BASE, {"image": {"tag": "v1.57.0"}}, "the image is v1.57.0, but this chart was written for v1.56.0"),
         (BASE, {"migrations": {"targetPhase": "read"}}, "has `migrate --phase`"),
-        (SPECIAL["phase"], {}, "Instead of --phase=read set"),
+        (SPECIAL["phase"], {}, "Instead of --phase=read set the value schemaMode"),
+        (BASE, {"migrations": {"targetMigration": "add-caveats"}}, "servers of v1.56.0 do not start on add-caveats"),
         (of(version="v9.0.0"), {}, "v9.0.0 is not among the releases"),
     ],
 )
@@ -352,6 +513,48 @@ def test_the_chart_says_what_artifact_hub_asks(chart: Callable[[SpiceDBProps], P
     found = Manifests(release_manifests(BASE))
     assert images == {found.container("Deployment")["image"], found.container("Job", "cleanup")["image"]}
     assert metadata["kubeVersion"] == ">=1.30.0-0"
+    assert not {"icon", "maintainers"} & metadata.keys()
+
+
+def test_the_chart_says_who_distributes_it(tmp_path: Path) -> None:
+    fingerprint = "0123456789ABCDEF0123456789ABCDEF01234567"
+    about = ChartMetadata(
+        icon="https://example.com/icon.svg",
+        home="https://example.com/spicedb",
+        sources=["https://git.example.com/platform/authz"],
+        maintainers=[Maintainer(name="platform", email="platform@example.com")],
+        links=[ChartLink(name="support", url="https://example.com/help")],
+        changes=[ChartChange(kind="security", description="SpiceDB v1.56.0: see its notes")],
+        sign_key=SignKey(fingerprint=fingerprint, url="https://example.com/key.asc"),
+        license="MIT",
+        annotations={"artifacthub.io/prerelease": "true"},
+    )
+    write_helm_chart(tmp_path / "chart", MATRIX["postgres-parts-full"], metadata=about)
+    metadata = yaml.safe_load((tmp_path / "chart" / "Chart.yaml").read_text())
+    assert metadata["icon"] == "https://example.com/icon.svg"
+    assert metadata["maintainers"] == [{"name": "platform", "email": "platform@example.com"}]
+    texts = {name.removeprefix("artifacthub.io/"): text for name, text in metadata["annotations"].items()}
+    assert texts["license"] == "MIT"
+    assert texts["prerelease"] == "true"
+    assert yaml.safe_load(texts["signKey"]) == {"fingerprint": fingerprint, "url": "https://example.com/key.asc"}
+    assert yaml.safe_load(texts["changes"]) == [{"kind": "security", "description": "SpiceDB v1.56.0: see its notes"}]
+    assert yaml.safe_load(texts["links"]) == [{"name": "support", "url": "https://example.com/help"}]
+    assert [image["name"] for image in yaml.safe_load(texts["images"])] == [
+        "spicedb",
+        "kubectl",
+        "zed-schema",
+        "zed-test",
+    ]
+    report = helm.lint(tmp_path / "chart", strict=True, kube_version="v1.30.0")
+    assert [message["error"] for message in report["messages"]] == [], "the icon is there"
+
+
+def test_invalid_metadata_is_one_error_and_writes_nothing(tmp_path: Path) -> None:
+    about = ChartMetadata(icon="icon.svg", sign_key=SignKey(fingerprint="ab", url="https://example.com/key.asc"))
+    with pytest.raises(InvalidProps) as caught:
+        write_helm_chart(tmp_path / "chart", BASE, metadata=about)
+    assert [problem.field for problem in caught.value.problems] == ["icon", "sign_key.fingerprint"]
+    assert not (tmp_path / "chart").exists()
 
 
 def test_a_chart_can_be_packaged(chart: Callable[[SpiceDBProps], Path], tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from attrs import frozen
 
@@ -15,11 +14,14 @@ from ..files.folder import MARK, write_files
 from ..files.yaml import dump
 from ..props import SpiceDBProps, problems, require
 from ..props.annotations import Message, Pattern
+from ..props.chart import ChartMetadata
 from ..props.kinds import show
+from .metadata import chart_yaml
 from .notes import notes
 from .readme import readme
 from .templates import templates
-from .values import chart_values, values_schema, values_yaml
+from .values import chart_values
+from .values_files import values_schema, values_yaml
 
 
 @frozen(kw_only=True)
@@ -42,22 +44,28 @@ class _Chart:
 
 
 def write_helm_chart(
-    folder: str | PathLike[str], props: SpiceDBProps, *, version: str = "0.1.0", name: str | None = None
+    folder: str | PathLike[str],
+    props: SpiceDBProps,
+    *,
+    version: str = "0.1.0",
+    name: str | None = None,
+    metadata: ChartMetadata | None = None,
 ) -> None:
     """Writes a complete Helm chart of one SpiceDB, for people who install it without Python.
 
-    It has values for the image, replicas, resources, log levels, Secrets, migration and clean-up. Their defaults are
-    the props, so that the chart renders the same objects as the constructs. ``version`` is the chart's own; set it if
-    you publish the chart. ``name`` is the chart's; it defaults to the props' name. Either the whole folder is written
-    or nothing changes. Raises `InvalidProps` if the props are invalid or not for Helm, or if Helm does not accept the
-    name or the version, and `SpiceDBError` if the folder contains a file that this package did not write.
+    It has values for what people set when they install it, such as the image, replicas, resources, Secrets, migration
+    and clean-up. Their defaults are the props, so that the chart renders the same objects as the constructs.
+    ``version`` is the chart's own; set it if you publish the chart. ``name`` is the chart's; it defaults to the props'
+    name. ``metadata`` says who distributes the chart. Either the whole folder is written or nothing changes. Raises
+    `InvalidProps` if the props or the metadata are invalid, if the props are not for Helm, or if Helm does not accept
+    the name or the version, and `SpiceDBError` if the folder contains a file that this package did not write.
     """
     require_helm(props)
-    chart = _Chart(name=name or props.name, version=version)
-    found = list(problems(chart))
+    chart, metadata = _Chart(name=name or props.name, version=version), metadata or ChartMetadata()
+    found = [*problems(chart), *problems(metadata)]
     if found:
         raise InvalidProps("write_helm_chart", found)
-    write_files(Path(folder), chart_files(props, chart.name, chart.version))
+    write_files(Path(folder), chart_files(props, chart.name, chart.version, metadata))
 
 
 def require_helm(props: SpiceDBProps) -> None:
@@ -69,43 +77,15 @@ def require_helm(props: SpiceDBProps) -> None:
         raise InvalidProps(type(props).__name__, [problem])
 
 
-def chart_files(props: SpiceDBProps, name: str, version: str) -> dict[str, str]:
+def chart_files(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata | None = None) -> dict[str, str]:
     """The files of a chart of one SpiceDB, by their paths in the chart."""
     values = chart_values(props)
     return {
-        "Chart.yaml": f"# {MARK}\n{dump(_metadata(props, name, version))}",
+        "Chart.yaml": f"# {MARK}\n{dump(chart_yaml(props, name, version, metadata or ChartMetadata()))}",
         "README.md": readme(props, name, values),
         "values.yaml": values_yaml(values),
         "values.schema.json": values_schema(values),
         ".helmignore": f"# {MARK}\n.git/\n*.swp\n*.tmp\n",
-        "templates/NOTES.txt": notes(props),
+        "templates/NOTES.txt": notes(props, name),
         **{f"templates/{file}": text for file, text in templates(props, name).items()},
     }
-
-
-def _metadata(props: SpiceDBProps, name: str, version: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v2",
-        "name": name,
-        "description": f"SpiceDB, the open-source permissions database, on {props.datastore.engine}",
-        "type": "application",
-        "version": version,
-        "appVersion": props.version,
-        # The suffix accepts versions of clouds, such as v1.33.5-gke.100.
-        "kubeVersion": ">=1.30.0-0",
-        "keywords": ["authorization", "permissions", "spicedb", "zanzibar"],
-        "home": "https://authzed.com/spicedb",
-        "sources": ["https://github.com/authzed/spicedb"],
-        "annotations": {
-            "artifacthub.io/category": "security",
-            "artifacthub.io/license": "Apache-2.0",
-            "artifacthub.io/images": dump(list(_images(props))),
-            "artifacthub.io/links": dump([{"name": "SpiceDB documentation", "url": "https://authzed.com/docs"}]),
-        },
-    }
-
-
-def _images(props: SpiceDBProps) -> Iterator[dict[str, str]]:
-    yield {"name": "spicedb", "image": props.full_image}
-    if props.datastore.migrates:
-        yield {"name": "kubectl", "image": props.cleanup.image}

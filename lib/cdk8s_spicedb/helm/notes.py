@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import json
 
+import attrs
+
 from ..files.folder import MARK
 from ..labels import CHECKSUM, Component, object_name
 from ..manifests.ports import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps
-from ..props.rules.warnings import phase_warning, target_warning, version_warning
+from ..props.annotations import camel
+from ..props.rules.warnings import phase_warning, version_warning
+from .names import FULLNAME
 from .troubleshooting import troubleshooting
 
 _IN = "--namespace {{ .Release.Namespace }}"
 
 
-def notes(props: SpiceDBProps) -> str:
+def notes(props: SpiceDBProps, chart: str) -> str:
     """The text of NOTES.txt, a template."""
-    parts = [_installed(props), *([_migration(props)] if props.datastore.migrates else []), _rollback(props)]
+    props = attrs.evolve(props, name=FULLNAME)
+    parts = [_installed(props, chart), *([_migration(props)] if props.datastore.migrates else []), _rollback(props)]
     if props.datastore.migrates:
         parts.append(troubleshooting(props, "{{ .Release.Name }}", _IN, chart="CHART", indent="  "))
-    return f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
+    text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
+    return text.replace(FULLNAME, f'{{{{ include "{chart}.fullname" . }}}}')
 
 
-def _installed(props: SpiceDBProps) -> str:
+def _installed(props: SpiceDBProps, chart: str) -> str:
     name, port = props.name, NUMBERS[GRPC]
     servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
     if props.server.autoscaling:
         servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
     text = f"""\
-SpiceDB ({{{{ .Values.image.repository }}}}{{{{ with .Values.image.tag }}}}:{{{{ . }}}}{{{{ end }}}}) on \
-{props.datastore.engine}: {servers}, release {{{{ .Release.Name }}}},
+SpiceDB ({{{{ include "{chart}.image" . }}}}) on {props.datastore.engine}: {servers}, release {{{{ .Release.Name }}}},
 revision {{{{ .Release.Revision }}}}, in namespace {{{{ .Release.Namespace }}}}.
 
 Address in the cluster: {name}.{{{{ .Release.Namespace }}}}:{port} (gRPC{" with TLS" if props.server.grpc_tls else ""}).
@@ -109,9 +114,30 @@ flags and allows schemas that belong to {props.version}. For another SpiceDB rel
 {{{{- end }}}}"""
     if not props.datastore.migrates:
         return text
+    phase = phase_warning("{{ . }}")
+    for name in ("schema_mode", "datastore_migration_phase"):
+        phase = phase.replace(f"ServerProps.{name}", f"the value {camel(name)}")
     text += f"""
 {{{{- with .Values.migrations.targetPhase }}}}
 
-WARNING: {phase_warning("{{ . }}")}
+WARNING: {phase}
 {{{{- end }}}}"""
-    return text + "".join(f"\n\nWARNING: {found}" for found in (version_warning(props), target_warning(props)) if found)
+    text += _target(props)
+    version = version_warning(props)
+    return f"{text}\n\nWARNING: {version}" if version else text
+
+
+def _target(props: SpiceDBProps) -> str:
+    """The warning about a target on which the servers do not start."""
+    own = props.releases.starts_on(props.datastore.engine, props.version, props.server.datastore_migration_phase)
+    if not own or not props.releases.takes("datastore-allowed-migrations", props.version):
+        return ""
+    starts_on = " ".join(json.dumps(revision) for revision in ("head", *sorted(own)))
+    return f"""
+{{{{- with .Values.migrations.targetMigration }}}}
+{{{{- if not (or (has . (list {starts_on})) (has . $.Values.allowedMigrations)) }}}}
+
+WARNING: servers of {props.version} do not start on {{{{ . }}}}, at which the migration stops. If they can work with it,
+add it to the value allowedMigrations.
+{{{{- end }}}}
+{{{{- end }}}}"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from attrs import frozen
@@ -12,31 +12,35 @@ from ..manifests import Manifest
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Around the number of a mark, which the finished template replaces by an expression."""
+MERGED = "\ue002"
+"""Before the name of a map that gets entries from several values; `merge` makes one expression of them."""
 Mark = Callable[[str], str]
 """Makes the mark of an expression."""
 
 
 @frozen
 class Place:
-    """A place in the objects of a component."""
+    """A place in the objects of some components."""
 
-    component: Component
+    components: Collection[Component]
     put: Callable[[Manifest, str, Mark], None]
     """Puts the expression of a value, such as ``.Values.replicas``, into a manifest if it has the place."""
+    optional: bool = False
+    """Whether the manifest has nothing there if the value is empty or null."""
 
 
-def field(component: Component, path: str, kind: str | None = None, form: str = "{}") -> Place:
-    """A field that always has a value, in objects of a kind. ``form`` is the expression around the value."""
+def field(component: Component, path: str, kind: str | None = None, name: str | None = None) -> Place:
+    """A field that always has a value, in objects of a kind and a name."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
-        parent, name = _parent(manifest, path)
-        if name in parent and kind in (None, manifest["kind"]):
-            parent[name] = mark(form.format(value))
+        parent, key = _parent(manifest, path)
+        if key in parent and kind in (None, manifest["kind"]) and name in (None, manifest["metadata"]["name"]):
+            parent[key] = mark(value)
 
-    return Place(component, put)
+    return Place((component,), put)
 
 
-def optional_field(component: Component, path: str) -> Place:
+def optional_field(components: Collection[Component], path: str) -> Place:
     """A field that is missing if the value is empty."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
@@ -45,21 +49,57 @@ def optional_field(component: Component, path: str) -> Place:
             parent.pop(name, None)
             parent[mark(_block(value, f'dict "{name}" . | toYaml'))] = None
 
-    return Place(component, put)
+    return Place(components, put, optional=True)
 
 
-def pod_annotations(component: Component) -> Place:
-    """The annotations of the pods, beside those that the chart itself sets."""
+def entries(
+    components: Collection[Component],
+    path: str,
+    default: Collection[str] = (),
+    kind: str | None = None,
+    name: str | None = None,
+) -> Place:
+    """Entries of a map, beside those that the chart itself sets. ``default`` has the keys of the value's default."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
-        metadata, _ = _parent(manifest, "spec.template.metadata.annotations")
-        own = {name: text for name, text in metadata.pop("annotations", {}).items() if text.startswith(OPEN)}
-        if own:
-            metadata["annotations"] = {**own, mark(_block(value, "toYaml .")): None}
-        elif metadata:
-            metadata[mark(_block(value, 'dict "annotations" . | toYaml'))] = None
+        parent, key = _parent(manifest, path)
+        if parent and kind in (None, manifest["kind"]) and name in (None, manifest["metadata"]["name"]):
+            own = {each: text for each, text in parent.pop(key, {}).items() if each not in default}
+            parent.update({key: own} if own else {})
+            parent.setdefault(f"{MERGED}{key}", []).append(value)
 
-    return Place(component, put)
+    return Place(components, put, optional=True)
+
+
+def merge(node: Any, mark: Mark) -> None:
+    """Makes one expression of all values that have entries in the same map."""
+    for inner in list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else ():
+        merge(inner, mark)
+    for name in [name for name in node if name.startswith(MERGED)] if isinstance(node, dict) else ():
+        values, key = node.pop(name), name.removeprefix(MERGED)
+        maps = " ".join(f"({value} | default dict)" for value in values)
+        expression = f"mergeOverwrite (dict) {maps}" if len(values) > 1 else values[0]
+        if key in node:
+            node[key][mark(_block(expression, "toYaml ."))] = None
+        else:
+            node[mark(_block(expression, f'dict "{key}" . | toYaml'))] = None
+
+
+def items(component: Component, path: str, default: int = 0) -> Place:
+    """Items at the end of a list. ``default`` is the number of those that are the value's default."""
+
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        parent, name = _parent(manifest, path)
+        if not parent:
+            return
+        own = parent.pop(name, [])
+        own = own[: len(own) - default]
+        if own:
+            parent[name] = [*own, mark(_block(value, "toYaml ."))]
+        else:
+            parent[mark(_block(value, f'dict "{name}" . | toYaml'))] = None
+
+    return Place((component,), put, optional=True)
 
 
 def argument(component: Component, flag: str, default: str | None = None) -> Place:
@@ -72,7 +112,24 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
             if text.startswith(f"{flag}="):
                 container["args"][number] = f"{flag}={mark(expression)}"
 
-    return Place(component, put)
+    return Place((component,), put)
+
+
+def optional_argument(component: Component, flag: str, loop: str = "with") -> Place:
+    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own.
+
+    The manifest must have the flag, so that the place is known.
+    """
+
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        container, _ = _parent(manifest, "spec.template.spec.containers.0.args")
+        found = [text for text in container.get("args", ()) if text.startswith(f"{flag}=")]
+        if found:
+            args: list[str] = container["args"]
+            args[args.index(found[0])] = mark(f"{{{{- {loop} {value} }}}}\n- {flag}={{{{ . }}}}\n{{{{- end }}}}")
+            container["args"] = [text for text in args if text not in found]
+
+    return Place((component,), put, optional=True)
 
 
 def _parent(manifest: Manifest, path: str) -> tuple[dict[str, Any], str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-import attrs
-
+from ..delivery import HOOK_LOGS
 from ..files.folder import MARK
 from ..files.yaml import dump
-from ..labels import CHECKSUM, COMPONENT, Component
-from ..manifests import Manifest, release_manifests
-from ..manifests.checksum import migration_checksum
+from ..labels import CHECKSUM, VERSION, Component, selector_labels
+from ..manifests import Manifest
 from ..props import SecretKey, SpiceDBProps
-from .places import CLOSE, OPEN
-from .values import Value, chart_values, nested, secrets
+from .helpers import helpers
+from .names import ACCOUNT, FULLNAME, IDENTITY
+from .places import CLOSE, OPEN, merge
+from .values import Value, chart_values, has_default_identity, secrets
+from .whole import whole_manifests
 
 _CONDITIONS = {
     Component.MIGRATION: ".Values.migrations.enabled",
@@ -28,19 +28,24 @@ _CONDITIONS = {
 
 def templates(props: SpiceDBProps, chart: str) -> dict[str, str]:
     """The files of ``templates/`` that make objects, by their names."""
-    whole = attrs.evolve(
-        props,
-        migration=attrs.evolve(props.migration, enabled=True),
-        cleanup=attrs.evolve(props.cleanup, enabled=None),
-    )
-    values, keys, texts = chart_values(props), secrets(props), dict[Component, list[str]]()
-    for manifest in release_manifests(whole if props.datastore.migrates else props):
-        component = Component(manifest["metadata"]["labels"][COMPONENT])
-        texts.setdefault(component, []).append(_Template(values, keys, chart, component).text(manifest))
+    values, keys, files = chart_values(props), secrets(props), {}
+    for component, manifests in whole_manifests(props).items():
+        texts = [_Template(props, values, keys, chart, component).text(manifest) for manifest in manifests]
+        files[f"{component.value}.yaml"] = _file(component, texts)
     return {
-        "_helpers.tpl": "".join(f"{line}\n" for line in _helpers(props, values, chart)),
-        **{f"{component.value}.yaml": _file(component, each) for component, each in texts.items()},
+        "_helpers.tpl": "".join(f"{line}\n" for line in helpers(props, values, chart)),
+        **files,
+        "extra.yaml": _EXTRA,
     }
+
+
+_EXTRA = f"""\
+{{{{- /* {MARK} */ -}}}}
+{{{{- range .Values.extraObjects }}}}
+---
+{{{{ tpl (toYaml .) $ }}}}
+{{{{- end }}}}
+"""
 
 
 def _file(component: Component, texts: list[str]) -> str:
@@ -51,23 +56,58 @@ def _file(component: Component, texts: list[str]) -> str:
 class _Template:
     """One object as a template: it has marks, which become expressions once the rest is YAML."""
 
-    def __init__(self, values: list[Value], keys: Mapping[SecretKey, str], chart: str, component: Component) -> None:
-        self._values, self._keys, self._chart, self._component = values, keys, chart, component
+    def __init__(
+        self,
+        props: SpiceDBProps,
+        values: list[Value],
+        keys: Mapping[SecretKey, str],
+        chart: str,
+        component: Component,
+    ) -> None:
+        self._props, self._values, self._keys, self._chart, self._component = props, values, keys, chart, component
         self._expressions: list[str] = []
 
     def text(self, manifest: Manifest) -> str:
         manifest = deepcopy(manifest)
-        if "template" in manifest.get("spec", {}) and self._component in _PROGRAMS:
+        condition = self._condition(manifest)
+        manifest["metadata"]["labels"] = self._labels(manifest["metadata"]["labels"])
+        self._logs(manifest["metadata"].get("annotations", {}))
+        if "template" in manifest.get("spec", {}):
             self._program(manifest["spec"]["template"])
         for value in self._values:
             for place in value.places:
-                if place.component is self._component:
+                if self._component in place.components:
                     place.put(manifest, f".Values.{value.path}", self._mark)
+        merge(manifest, self._mark)
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
         text = dump(manifest).replace("{{", '{{ "{{" }}')
-        return "".join(self._line(line) for line in text.splitlines(keepends=True))
+        text = self._names("".join(self._line(line) for line in text.splitlines(keepends=True)))
+        return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
+
+    def _condition(self, manifest: Manifest) -> str | None:
+        """The condition under which the object is part of the release, apart from its component's."""
+        kind, server = manifest["kind"], self._component is Component.SERVER
+        if kind == "PodDisruptionBudget":
+            count = "autoscaling.minReplicas" if self._props.server.autoscaling else "replicas"
+            return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
+        if kind == "ServiceAccount" and server:
+            return "not .Values.serviceAccount.name"
+        if kind == "ServiceAccount" and IDENTITY in manifest["metadata"].get("annotations", {}):
+            return ".Values.serviceAccount.annotations"
+        return None
+
+    def _include(self, name: str, more: str = "") -> str:
+        return f'include "{self._chart}.{name}" .{more}'
+
+    def _names(self, text: str) -> str:
+        """A text with the expressions of the names that values can change."""
+        # Grafana takes at most 40 characters as the identity of a dashboard.
+        short = f'{{{{ printf "spicedb-%s" ({self._include("fullname")}) | trunc 40 }}}}'
+        text = text.replace(f"spicedb-{FULLNAME}", short)
+        text = text.replace(FULLNAME, f"{{{{ {self._include('fullname')} }}}}")
+        return text.replace(ACCOUNT, f"{{{{ {self._include('serviceAccountName')} }}}}")
 
     def _mark(self, expression: str) -> str:
         self._expressions.append(expression)
@@ -84,16 +124,51 @@ class _Template:
         def inline(match: re.Match[str]) -> str:
             return f"{{{{ {self._expressions[int(match[1])]} }}}}"
 
-        return re.sub(rf"{OPEN}(\d+){CLOSE}", inline, line).replace("{{ - ", "{{- ")
+        return re.sub(rf"{OPEN}(\d+){CLOSE}", inline, line)
+
+    def _labels(self, labels: dict[str, str]) -> dict[str, Any]:
+        """The labels of every object of the chart, and those that only this one has."""
+        common = {*selector_labels(FULLNAME, self._component), *self._props.labels}
+        include = f'{{{{- include "{self._chart}.labels" (list . "{self._component.value}") | nindent INDENT }}}}'
+        return {self._mark(include): None, **{name: text for name, text in labels.items() if name not in common}}
+
+    def _logs(self, annotations: dict[str, Any]) -> None:
+        """The annotation by which Helm prints the log of a hook, if Helm installs the chart."""
+        if HOOK_LOGS in annotations:
+            line = f"{HOOK_LOGS}: {annotations.pop(HOOK_LOGS)}"
+            annotations[self._mark(f"{{{{- if {self._include('hookLogs')} }}}}\n{line}\n{{{{- end }}}}")] = None
 
     def _program(self, template: Manifest) -> None:
-        """What several values determine together: image, checksum and the migration's target."""
+        """What several values determine together."""
         if CHECKSUM in template["metadata"].get("annotations", {}):
-            template["metadata"]["annotations"][CHECKSUM] = self._mark(f'include "{self._chart}.migrationChecksum" .')
-        for container in template["spec"]["containers"]:
-            container["image"] = self._mark(f'include "{self._chart}.image" . | quote')
+            template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum"))
+        template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
+        spec = template["spec"]
+        for container in spec["containers"]:
+            container["image"] = self._mark(self._image(container["image"]))
             if self._component is Component.MIGRATION:
                 container["command"] = [*container["command"][:2], self._mark(_TARGET)]
+        if self._component is Component.MIGRATION and has_default_identity(self._props):
+            account = f"serviceAccountName: {spec.pop('serviceAccountName')}"
+            spec[self._mark(f"{{{{- if .Values.serviceAccount.annotations }}}}\n{account}\n{{{{- end }}}}")] = None
+        if "topologySpreadConstraints" in spec:
+            del spec["topologySpreadConstraints"]
+            spec[self._mark(self._spread())] = None
+
+    def _image(self, image: str) -> str:
+        if self._component in (Component.SERVER, Component.MIGRATION):
+            return self._include("image", " | quote")
+        reference = ".Values.migrations.cleanup.image" if self._component is Component.CLEANUP else f'"{image}"'
+        return f'include "{self._chart}.withRegistry" (list . {reference}) | quote'
+
+    def _spread(self) -> str:
+        count = "autoscaling.maxReplicas" if self._props.server.autoscaling else "replicas"
+        return (
+            f"{{{{- if and .Values.topologySpreadConstraints (gt (int .Values.{count}) 1) }}}}\n"
+            "topologySpreadConstraints:\n"
+            f"  {{{{- {self._include('topologySpreadConstraints')} | nindent INDENT }}}}\n"
+            "{{- end }}"
+        )
 
     def _secret_keys(self, node: Any) -> None:
         """Puts values in the places of all Secret keys."""
@@ -112,8 +187,6 @@ class _Template:
         return {"name": self._mark(f"{value}.name | quote"), "key": self._mark(f"{value}.key | quote")}
 
 
-_PROGRAMS = (Component.SERVER, Component.MIGRATION)
-"""The components that run SpiceDB's image."""
 _TARGET = """\
 {{- if or .Values.migrations.targetMigration (not .Values.migrations.targetPhase) }}
 - {{ .Values.migrations.targetMigration | default "head" | quote }}
@@ -121,40 +194,3 @@ _TARGET = """\
 {{- with .Values.migrations.targetPhase }}
 - --phase={{ . }}
 {{- end }}"""
-
-
-def _helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:
-    yield f"{{{{- /* {MARK} */}}}}"
-    yield f'{{{{- define "{chart}.image" -}}}}'
-    yield "{{- $image := .Values.image -}}"
-    yield "{{- $tag := $image.tag -}}"
-    yield "{{- if not (or $tag $image.digest) }}{{ $tag = .Chart.AppVersion }}{{ end -}}"
-    yield "{{ $image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with $image.digest }}@{{ . }}{{ end }}"
-    yield "{{- end }}"
-    if not props.datastore.migrates:
-        return
-    # The checksum of the props, until a value changes; then the values are part of it.
-    defaults = {**nested(values, "migrations."), "uri": _migration_secret(props)}
-    del defaults["cleanup"]
-    checksum = migration_checksum(props.migration)
-    yield f'{{{{- define "{chart}.migrationChecksum" -}}}}'
-    yield '{{- $uri := dig "migrationDatastoreUri" (dict) .Values.secrets -}}'
-    yield '{{- $migrations := set (omit .Values.migrations "cleanup") "uri" $uri | toJson -}}'
-    yield f"{{{{- $written := toJson (fromJson {_go(json.dumps(defaults, ensure_ascii=False))}) -}}}}"
-    yield "{{- if eq $migrations $written -}}"
-    yield checksum
-    yield "{{- else -}}"
-    yield f'{{{{ printf "{checksum} %s" $migrations | sha256sum }}}}'
-    yield "{{- end -}}"
-    yield "{{- end }}"
-
-
-def _migration_secret(props: SpiceDBProps) -> dict[str, str]:
-    key = props.migration.datastore_uri
-    named = key is not None and secrets(props)[key] == "migrationDatastoreUri"
-    return {"name": key.name, "key": key.key} if key is not None and named else {}
-
-
-def _go(text: str) -> str:
-    """A string in an action of a template."""
-    return json.dumps(text, ensure_ascii=False)

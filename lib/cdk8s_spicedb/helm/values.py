@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
-from collections.abc import Iterator, Mapping
-from enum import Enum
+from collections.abc import Iterator
 from typing import Any, cast, get_args
 
 from attrs import frozen
 
-from ..files.folder import MARK
 from ..files.schema import field_schema, field_texts
 from ..files.words import for_files
-from ..files.yaml import dump
 from ..labels import Component
-from ..props import Resources, SpiceDBProps, Toleration, secret_keys
-from ..props.annotations import camel
+from ..manifests.checksum import plain
+from ..props import SpiceDBProps, secret_keys
+from ..props.annotations import camel, kind_of
 from ..props.image import image_parts
 from ..props.kinds import Schema
+from ..props.pod import PodProps
 from ..props.secrets import SecretKey
-from ..props.types import PullPolicy
-from .places import Place, argument, field, optional_field, pod_annotations
+from ..props.types import PullPolicy, ReleaseName, Revision
+from .names import FULLNAME, IDENTITY
+from .places import Place, argument, entries, field, items, optional_argument, optional_field
 
 _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
+_OPTIONAL_OBJECT: Schema = {"type": ["object", "null"]}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
-_TO_YAML = "- toYaml {} | nindent 12"
+_SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
 
 
 @frozen
@@ -43,6 +42,13 @@ class Value:
     """Its documentation."""
     places: tuple[Place, ...] = ()
     """Where the templates use it. Empty: `templates` uses it in a way of its own."""
+    nullable: bool = False
+    """Whether `templates` can do without it."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be missing, as after a null in Helm."""
+        return self.nullable or (bool(self.places) and all(place.optional for place in self.places))
 
 
 @frozen
@@ -56,9 +62,26 @@ class _Row:
     """Its schema, if charts need another one than the prop's."""
     default: Any = None
     """Its default, if the prop's own is None."""
+    note: str = ""
+    """A sentence after the prop's documentation."""
 
 
-_SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
+def chart_values(props: SpiceDBProps) -> list[Value]:
+    """The values of a chart, in the order of values.yaml."""
+    return [
+        *_names(props),
+        *_image(props),
+        *_rows(props, _servers(props)),
+        *_more("", "servers", _SERVER, props.server),
+        *_shared(props),
+        *_secrets(props),
+        *(_rows(props, _migrations(props)) if props.datastore.migrates else ()),
+        *(_more("migrations.", "migration", _MIGRATION, props.migration) if props.datastore.migrates else ()),
+        *(_rows(props, _cleanup(props)) if props.datastore.migrates else ()),
+    ]
+
+
+# ---------------------------------------------------------------- values that stand for props
 
 
 def _servers(props: SpiceDBProps) -> Iterator[_Row]:
@@ -70,45 +93,83 @@ def _servers(props: SpiceDBProps) -> Iterator[_Row]:
         maximum = props.datastore.max_replicas
         schema = {"type": "integer", "minimum": 1, **({"maximum": maximum} if maximum else {})}
         yield _Row("replicas", "server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
+    if props.datastore.max_replicas != 1:
+        update = "spec.strategy.rollingUpdate"
+        yield _Row("rollingUpdate.maxSurge", "server.max_surge", field(_SERVER, f"{update}.maxSurge"))
+        yield _Row("rollingUpdate.maxUnavailable", "server.max_unavailable", field(_SERVER, f"{update}.maxUnavailable"))
+        budget = field(_SERVER, "spec.maxUnavailable", "PodDisruptionBudget")
+        schema = {"type": "integer", "minimum": 1}
+        yield _Row("podDisruptionBudget.maxUnavailable", "server.disruption_budget", budget, schema, 1)
     yield _Row("logLevel", "server.log_level", argument(_SERVER, "--log-level"))
-    yield from _pods("", "server", _SERVER)
+    yield from _schema_of_the_datastore(props)
+    seconds = {"type": "integer", "minimum": 1}
+    grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
+    prop, default = "server.termination_grace_period_seconds", props.server.termination_seconds
+    yield _Row("terminationGracePeriodSeconds", prop, grace, seconds, default)
+    yield from _pods("", "server", _SERVER, props.server)
 
 
-def _migrations() -> Iterator[_Row]:
+def _schema_of_the_datastore(props: SpiceDBProps) -> Iterator[_Row]:
+    """The servers' settings for phases of a migration, as far as the release has their flags."""
+    flag = "experimental-schema-mode"
+    if props.datastore.migrates and props.releases.takes(flag, props.version):
+        yield _Row("schemaMode", "server.schema_mode", optional_argument(_SERVER, f"--{flag}"))
+    flag = "datastore-migration-phase"
+    if props.datastore.migrates and props.releases.takes(flag, props.version):
+        place = optional_argument(_SERVER, f"--{flag}")
+        yield _Row("datastoreMigrationPhase", "server.datastore_migration_phase", place)
+    flag = "datastore-allowed-migrations"
+    if props.datastore.migrates and props.releases.takes(flag, props.version):
+        schema = {"type": "array", "items": _schema_of(Revision)}
+        place, default = optional_argument(_SERVER, f"--{flag}", "range"), list(props.allowed_migrations)
+        yield _Row("allowedMigrations", "server.allowed_migrations", place, schema, default)
+
+
+def _migrations(props: SpiceDBProps) -> Iterator[_Row]:
     path, prop = "migrations", "migration"
     yield _Row(f"{path}.enabled", f"{prop}.enabled")
     yield _Row(f"{path}.logLevel", f"{prop}.log_level", argument(_MIGRATION, "--log-level", ".Values.logLevel"))
-    yield _Row(f"{path}.targetMigration", f"{prop}.target_migration")
+    known = props.releases.revisions(props.datastore.engine, props.version)
+    choice = {"enum": ["", "head", *known]} if known and not props.migration.allow_unknown_target else None
+    yield _Row(f"{path}.targetMigration", f"{prop}.target_migration", schema=choice)
     yield _Row(f"{path}.targetPhase", f"{prop}.target_phase")
+    for name, flag in {"migration_timeout": "migration-timeout", "backfill_batch_size": "backfill-batch-size"}.items():
+        flag = f"migration-{flag.removeprefix('migration-')}"
+        if props.releases.takes(flag, props.version):
+            yield _Row(f"{path}.{camel(name)}", f"{prop}.{name}", optional_argument(_MIGRATION, f"--{flag}"))
     yield _Row(f"{path}.restartPolicy", f"{prop}.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
     yield _Row(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
     deadline = field(_MIGRATION, "spec.activeDeadlineSeconds")
     yield _Row(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
-    yield from _pods("migrations.", "migration", _MIGRATION)
-    yield _Row(f"{path}.cleanup.enabled", "cleanup.enabled", schema={"type": "boolean"}, default=True)
-    yield _Row(f"{path}.cleanup.image", "cleanup.image", field(_CLEANUP, f"{_CONTAINER}.image", form="{} | quote"))
-    yield from _pods("migrations.cleanup.", "cleanup", _CLEANUP)
+    yield from _pods("migrations.", "migration", _MIGRATION, props.migration)
 
 
-def _pods(path: str, prop: str, component: Component) -> Iterator[_Row]:
+def _cleanup(props: SpiceDBProps) -> Iterator[_Row]:
+    path = "migrations.cleanup"
+    yield _Row(f"{path}.enabled", "cleanup.enabled", schema={"type": "boolean"}, default=True)
+    yield _Row(f"{path}.image", "cleanup.image")
+    deadline = field(_CLEANUP, "spec.activeDeadlineSeconds")
+    yield _Row(f"{path}.activeDeadlineSeconds", "cleanup.active_deadline_seconds", deadline)
+    yield from _pods(f"{path}.", "cleanup", _CLEANUP, props.cleanup)
+
+
+def _pods(path: str, prop: str, component: Component, pod: PodProps) -> Iterator[_Row]:
     """The values of a component's pods."""
-    yield _Row(
-        f"{path}resources", f"{prop}.resources", field(component, f"{_CONTAINER}.resources", form=_TO_YAML), _OBJECT
-    )
-    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", pod_annotations(component))
+    resources = optional_field((component,), f"{_CONTAINER}.resources")
+    note = "To render no resources, set null: Helm merges maps, so {} keeps the defaults."
+    yield _Row(f"{path}resources", f"{prop}.resources", resources, _OBJECT, note=note)
+    metadata = "spec.template.metadata"
+    labels = entries((component,), f"{metadata}.labels", pod.pod_labels)
+    yield _Row(f"{path}podLabels", f"{prop}.pod_labels", labels)
+    annotations = entries((component,), f"{metadata}.annotations", pod.pod_annotations)
+    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", annotations)
     for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
-        place = optional_field(component, f"{_POD}.{camel(name)}")
+        place = optional_field((component,), f"{_POD}.{camel(name)}")
         yield _Row(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
 
 
-def chart_values(props: SpiceDBProps) -> list[Value]:
-    """The values of a chart, in the order of values.yaml."""
-    return [
-        *_image(props),
-        *(_value(props, row) for row in _servers(props)),
-        *_secrets(props),
-        *(_value(props, row) for row in (_migrations() if props.datastore.migrates else ())),
-    ]
+def _rows(props: SpiceDBProps, rows: Iterator[_Row]) -> Iterator[Value]:
+    return (_value(props, row) for row in rows)
 
 
 def _value(props: SpiceDBProps, row: _Row) -> Value:
@@ -116,30 +177,38 @@ def _value(props: SpiceDBProps, row: _Row) -> Value:
     owner: Any = props
     for part in parts:
         owner = getattr(owner, part)
-    kind, default = cast(Any, type(owner)), _plain(getattr(owner, name))
+    kind, default = cast(Any, type(owner)), plain(getattr(owner, name))
     schema = row.schema or field_schema(kind, name)
     text, _, meaning = for_files(field_texts(kind).get(name, "")).partition(" Defaults")
-    if "anyOf" in schema:
+    if {"type": "null"} in schema.get("anyOf", ()):
         # A chart's value is never null: to Helm, null removes the key.
         options = [option for option in schema["anyOf"] if option != {"type": "null"}]
         default, schema = default or "", {"anyOf": [*options, {"const": ""}]}
     default = row.default if default is None else default
+    if default is None:
+        default = ""
     if default == "" and meaning:
         # An empty value means the default of the prop.
         text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
-    return Value(row.path, default, schema, text, (row.place,) if row.place else ())
+    return Value(row.path, default, schema, f"{text} {row.note}".rstrip(), (row.place,) if row.place else ())
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Resources):
-        return {"requests": dict(value.requests), "limits": dict(value.limits)}
-    if isinstance(value, Toleration):
-        return value.manifest()
-    if isinstance(value, (tuple, list)):
-        return list(map(_plain, value))
-    if isinstance(value, Enum):
-        return value.value
-    return dict(value) if isinstance(value, Mapping) else value
+def _schema_of(annotation: Any) -> Schema:
+    """The JSON Schema of a plain type."""
+    found: Schema = kind_of(annotation).schema(lambda _: {})
+    return found
+
+
+# ---------------------------------------------------------------- values that only charts have
+
+
+def _names(props: SpiceDBProps) -> Iterator[Value]:
+    schema = {"anyOf": [_schema_of(ReleaseName), {"const": ""}]}
+    text = (
+        "Name of the Deployment and the Service, with which the names of all other objects begin. Set another name for "
+        f"each release in a namespace, and never change it later. Defaults to {props.name}."
+    )
+    yield Value("fullnameOverride", "", schema, text, nullable=True)
 
 
 def _image(props: SpiceDBProps) -> Iterator[Value]:
@@ -154,14 +223,88 @@ def _image(props: SpiceDBProps) -> Iterator[Value]:
     pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
     yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
     policies = {"enum": ["", *get_args(PullPolicy)]}
-    components = (_SERVER, _MIGRATION, _CLEANUP)
-    places = tuple(optional_field(component, f"{_CONTAINER}.imagePullPolicy") for component in components)
+    place = optional_field(tuple(Component), f"{_CONTAINER}.imagePullPolicy")
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
-    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, places)
+    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,))
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
-    places = tuple(optional_field(component, f"{_POD}.imagePullSecrets") for component in components)
+    place = optional_field(tuple(Component), f"{_POD}.imagePullSecrets")
     text = "Secrets with which all pods pull images: [{name: …}]."
-    yield Value("imagePullSecrets", pull_secrets, _LIST, text, places)
+    yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,))
+
+
+def _more(path: str, whose: str, component: Component, pod: Any) -> Iterator[Value]:
+    """What a component's pods get in addition."""
+    text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
+    place = items(component, f"{_CONTAINER}.args", len(pod.extra_args))
+    yield Value(f"{path}extraArgs", list(pod.extra_args), {"type": "array", "items": _TEXT}, text, (place,))
+    lists = {
+        "extraEnv": ("env", "More environment variables of the {}, as in a container's env."),
+        "extraVolumeMounts": ("volumeMounts", "More volume mounts of the {}, as in a container's volumeMounts."),
+    }
+    for name, (field_name, text) in lists.items():
+        place = items(component, f"{_CONTAINER}.{field_name}")
+        yield Value(f"{path}{name}", [], _LIST, text.format(whose), (place,))
+    text = f"More volumes of the {whose}, as in a pod's volumes."
+    yield Value(f"{path}extraVolumes", [], _LIST, text, (items(component, f"{_POD}.volumes"),))
+    if component is _SERVER:
+        text = "More containers of the servers' pods, as in a pod's containers."
+        yield Value("extraContainers", [], _LIST, text, (items(component, f"{_POD}.containers"),))
+        text = "Containers that run before the servers start, as in a pod's initContainers."
+        yield Value("initContainers", [], _LIST, text, (items(component, f"{_POD}.initContainers"),))
+
+
+def _shared(props: SpiceDBProps) -> Iterator[Value]:
+    """Values of the objects around the pods."""
+    if props.datastore.max_replicas != 1:
+        text = "Renders a PodDisruptionBudget if there is more than one server."
+        enabled = props.server.disruption_budget is not None
+        yield Value("podDisruptionBudget.enabled", enabled, {"type": "boolean"}, text)
+        spread = [
+            {"maxSkew": each.max_skew, "topologyKey": each.topology_key, "whenUnsatisfiable": each.when_unsatisfiable}
+            for each in props.server.topology_spread
+        ]
+        text = (
+            "How servers are spread over nodes, if there is more than one. An item without a labelSelector gets one, "
+            "and with it matchLabelKeys."
+        )
+        yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
+    text = "Your own ServiceAccount for the servers. Defaults to a new one, with the name of the Deployment."
+    yield Value("serviceAccount.name", str(props.server.service_account or ""), _TEXT, text, nullable=True)
+    text = "Annotations of the ServiceAccounts of servers and migration, for workload identity."
+    places = tuple(
+        entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
+        for component in (_SERVER, _MIGRATION)
+        if component is _SERVER or has_default_identity(props)
+    )
+    annotations = field_schema(SpiceDBProps, "annotations")
+    yield Value("serviceAccount.annotations", dict(props.service_account_annotations), annotations, text, places)
+    types, service = ["ClusterIP", "NodePort", "LoadBalancer"], field(_SERVER, "spec.type", "Service", FULLNAME)
+    yield Value("service.type", "ClusterIP", {"enum": types}, "Type of the Service for clients.", (service,))
+    default = dict(props.server.service_annotations)
+    place = entries((_SERVER,), "metadata.annotations", default, "Service", FULLNAME)
+    yield Value("service.annotations", default, annotations, "Annotations of the Service for clients.", (place,))
+    text, labels = "Labels of every object except pods. For pods, use podLabels.", field_schema(SpiceDBProps, "labels")
+    yield Value("commonLabels", dict(props.labels), labels, text, nullable=True)
+    text = "Annotations of every object except pods. For pods, use podAnnotations."
+    place = entries(tuple(Component), "metadata.annotations", props.annotations)
+    yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,))
+    if props.datastore.migrates or props.schema or props.test:
+        logs: Schema = {"anyOf": [{"type": "boolean"}, {"const": ""}]}
+        text = (
+            "Lets Helm print the logs of hooks: of the migration always, and of the others if they fail. Flux's "
+            "helm-controller crashes if they have the annotation for it. Defaults to true, and to false if Flux "
+            "installs the chart."
+        )
+        yield Value("hookLogs", "" if props.hook_logs is None else props.hook_logs, logs, text, nullable=True)
+    text = "More objects of the release. Their texts may contain templates."
+    yield Value("extraObjects", [], _LIST, text, nullable=True)
+
+
+def has_default_identity(props: SpiceDBProps) -> bool:
+    """Whether the ServiceAccount of the migration has the same annotations as the one of the servers."""
+    migration = props.migration
+    shared = migration.service_account is None and migration.service_account_annotations is None
+    return shared and props.datastore.migrates
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
@@ -174,63 +317,3 @@ def _secrets(props: SpiceDBProps) -> Iterator[Value]:
         path = f"secrets.{name}"
         yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "Name of the Secret.")
         yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.")
-
-
-# ---------------------------------------------------------------- files
-
-
-def values_yaml(values: list[Value]) -> str:
-    """values.yaml: each value below its documentation."""
-    text = "Set these values when you install or upgrade. Each default is the setting with which the chart was written."
-    return f"# {MARK}\n# {text}\n" + "\n".join(_lines(values, "", "")) + "\n"
-
-
-def _lines(values: list[Value], prefix: str, indent: str) -> Iterator[str]:
-    for name, inner in _grouped(values, prefix).items():
-        yield from [""] if not indent else []
-        if isinstance(inner, Value):
-            yield from textwrap.wrap(inner.text, 118, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
-            yield textwrap.indent(dump({name: inner.default}).rstrip(), indent)
-        else:
-            yield f"{indent}{name}:"
-            yield from _lines(inner, f"{prefix}{name}.", f"{indent}  ")
-
-
-def _grouped(values: list[Value], prefix: str) -> dict[str, Value | list[Value]]:
-    """Values by the next part of their paths; those with more parts together."""
-    found: dict[str, Any] = {}
-    for value in values:
-        name, _, deeper = value.path.removeprefix(prefix).partition(".")
-        if deeper:
-            found.setdefault(name, []).append(value)
-        else:
-            found[name] = value
-    return found
-
-
-def values_schema(values: list[Value]) -> str:
-    """values.schema.json: Helm stops at a misspelled or invalid value before it applies anything."""
-    root = {"$comment": MARK, "$schema": "http://json-schema.org/draft-07/schema#", **_schema(values, "")}
-    # Helm passes the values that all charts share under this name.
-    root["properties"]["global"] = _OBJECT
-    return json.dumps(root, indent=2, ensure_ascii=False) + "\n"
-
-
-def _schema(values: list[Value], prefix: str) -> dict[str, Any]:
-    properties = {
-        name: {"description": inner.text, **inner.schema}
-        if isinstance(inner, Value)
-        else _schema(inner, f"{prefix}{name}.")
-        for name, inner in _grouped(values, prefix).items()
-    }
-    # Helm removes a value that is set to null.
-    required = list(properties)
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def nested(values: list[Value], prefix: str) -> Mapping[str, Any]:
-    """The defaults below a prefix, as Helm sees them."""
-    return {
-        name: inner.default if isinstance(inner, Value) else nested(inner, f"{prefix}{name}.")
-        for name, inner in _grouped([value for value in values if value.path.startswith(prefix)], prefix).items()
-    }

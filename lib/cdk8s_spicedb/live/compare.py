@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
+from ..labels import VERSION
 from ..manifests.manifest import Manifest
 from .redact import HIDDEN, shown
 
@@ -52,6 +53,7 @@ _FOREIGN = (
     "app.kubernetes.io/managed-by",
     "argocd.argoproj.io/",
     "deployment.kubernetes.io/revision",
+    "helm.sh/chart",
     "helm.toolkit.fluxcd.io/",
     "kubectl.kubernetes.io/",
     "kustomize.toolkit.fluxcd.io/",
@@ -65,9 +67,9 @@ _ABSENT: Any = object()
 def cleaned(manifest: Manifest) -> Manifest:
     """An object without what Kubernetes and the programs that apply objects add to it."""
     found = {name: value for name, value in manifest.items() if name != "status"}
-    found["metadata"] = _without_marks(
-        {name: value for name, value in manifest["metadata"].items() if name not in _SERVER_FIELDS}
-    )
+    metadata = {name: value for name, value in manifest["metadata"].items() if name not in _SERVER_FIELDS}
+    # A chart gives its objects the version, as it does their pods, where it is not a mark.
+    found["metadata"] = _without_marks(metadata, VERSION)
     template = (manifest.get("spec") or {}).get("template")
     if isinstance(template, dict) and template.get("metadata"):
         metadata = {key: value for key, value in template["metadata"].items() if key != "creationTimestamp"}
@@ -75,10 +77,10 @@ def cleaned(manifest: Manifest) -> Manifest:
     return found
 
 
-def _without_marks(metadata: Manifest) -> Manifest:
-    cleaned = dict(metadata)
+def _without_marks(metadata: Manifest, *more: str) -> Manifest:
+    cleaned, marks = dict(metadata), (*_FOREIGN, *more)
     for part in ("labels", "annotations"):
-        kept = {key: value for key, value in (metadata.get(part) or {}).items() if not key.startswith(_FOREIGN)}
+        kept = {key: value for key, value in (metadata.get(part) or {}).items() if not key.startswith(marks)}
         cleaned[part] = kept
         if not kept:
             del cleaned[part]

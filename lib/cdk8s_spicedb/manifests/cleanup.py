@@ -14,17 +14,18 @@ from .template import pod_template
 def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The Job, and the right to list Jobs and to delete only this release's migration."""
     objects, cleanup = Objects(props, Component.CLEANUP), props.cleanup
+    migration = object_name(props.name, Component.MIGRATION)
     rules = (
         api_rule("jobs", "list", group="batch"),
-        api_rule("jobs", "delete", group="batch", name=object_name(props.name, Component.MIGRATION)),
+        api_rule("jobs", "delete", group="batch", name=migration),
     )
     command = [
         "kubectl",
         "delete",
         "jobs",
         f"--selector={selector_text(props.name, Component.MIGRATION)}",
-        # A failed migration stays, with its log.
-        "--field-selector=status.successful=1",
+        # A failed migration stays, with its log. So do Jobs with the same labels that kubectl applied before.
+        f"--field-selector=metadata.name={migration},status.successful=1",
         # To wait for the deletion, the clean-up would need the right to watch Jobs.
         "--wait=false",
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..delivery import Hook
+from ..delivery import HOOK_LOGS, Hook
 from ..labels import Component, object_name, selector_labels
 from ..props import SpiceDBProps
 from .manifest import Manifest, omit_empty
@@ -59,7 +59,10 @@ class Objects:
         delivery = self.props.delivery
         limits = {"backoffLimit": retries, "activeDeadlineSeconds": deadline, "ttlSecondsAfterFinished": ttl}
         spec = omit_empty({**limits, "template": template, **spec})
-        job = self.make("batch/v1", "Job", spec=spec, annotations=delivery.annotations(hook))
+        annotations = {**delivery.annotations(hook), **delivery.job_annotations}
+        if self.props.hook_logs is False:
+            annotations.pop(HOOK_LOGS, None)
+        job = self.make("batch/v1", "Job", spec=spec, annotations=annotations)
         job["metadata"]["name"] = delivery.job_name(job["metadata"]["name"], job["spec"])
         return job
 

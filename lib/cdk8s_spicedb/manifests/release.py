@@ -16,12 +16,17 @@ def release_manifests(props: SpiceDBProps) -> list[Manifest]:
 
     Raises `InvalidProps` if a patch matches none of them, or does not fit.
     """
-    manifests = [
+    manifests = objects_of(props)
+    require_matches(props, manifests)
+    return manifests
+
+
+def objects_of(props: SpiceDBProps) -> list[Manifest]:
+    """The objects of one SpiceDB, also if a patch matches none of them."""
+    return [
         *(migration_manifests(props) if props.migrates else []),
         *server_manifests(props),
         *(schema_manifests(props, props.schema) if props.schema else []),
         *(cleanup_manifests(props) if props.cleans_up else []),
         *(test_manifests(props, props.test) if props.test else []),
     ]
-    require_matches(props, manifests)
-    return manifests

@@ -91,6 +91,10 @@ class SpiceDBProps:
     cleanup: CleanupProps = field(factory=CleanupProps)
     """Settings of the clean-up. Defaults to a Job that deletes the finished migration Job after each install and
     upgrade, if ``delivery`` is ``helm`` or ``argocd``, which have hooks."""
+    hook_logs: bool | None = None
+    """Lets Helm print the logs of hooks: of the migration always, and of the others if they fail
+    (``helm.sh/hook-output-log-policy``). Flux's helm-controller crashes if a hook has this annotation (seen in v1.6.1),
+    so disable it there. Defaults to True. A written chart finds out by itself whether Helm or Flux installs it."""
     network_policies: NetworkPolicies | None = None
     """NetworkPolicies for all pods of the release. Defaults to none, because only you know the clients."""
     monitoring: Monitoring = field(factory=Monitoring)

@@ -1,0 +1,147 @@
+"""_helpers.tpl: what several templates of a chart share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from ..files.folder import MARK
+from ..labels import VERSION, Component, selector_labels
+from ..manifests.checksum import changed_settings, plain
+from ..props import MigrationProps, SpiceDBProps
+from ..props.annotations import camel
+from ..props.image import image_parts
+from .names import FULLNAME
+from .values import Value, secrets
+
+
+def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:
+    """The lines of _helpers.tpl."""
+    yield f"{{{{- /* {MARK} */}}}}"
+    parts = {
+        "fullname": [f'{{{{- .Values.fullnameOverride | default "{props.name}" -}}}}'],
+        "serviceAccountName": [f'{{{{- .Values.serviceAccount.name | default (include "{chart}.fullname" .) -}}}}'],
+        "labels": list(_labels(chart)),
+        "image": list(_image(chart)),
+        "withRegistry": list(_with_registry()),
+        "version": list(_version(props)),
+    }
+    if props.datastore.migrates or props.schema or props.test:
+        parts["hookLogs"] = list(_hook_logs())
+    if props.datastore.max_replicas != 1:
+        parts["topologySpreadConstraints"] = list(_spread(chart))
+    if props.datastore.migrates:
+        parts["migrationChecksum"] = list(_checksum(props, values))
+    for name, lines in parts.items():
+        yield f'{{{{- define "{chart}.{name}" -}}}}'
+        yield from lines
+        yield "{{- end }}"
+
+
+def _labels(chart: str) -> Iterator[str]:
+    """The labels of every object. Pods have only those that never change with the chart's version."""
+    component = Component.SERVER
+    yield "{{- $root := index . 0 -}}"
+    for name, value in selector_labels(FULLNAME, component).items():
+        names = {FULLNAME: f'{{{{ include "{chart}.fullname" $root }}}}', component.value: "{{ index . 1 }}"}
+        yield f"{name}: {names.get(value, value)}"
+    yield '{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}'
+    yield 'helm.sh/chart: {{ $chart | trunc 63 | trimSuffix "-" }}'
+    yield "app.kubernetes.io/managed-by: {{ $root.Release.Service }}"
+    yield f'{VERSION}: {{{{ include "{chart}.version" $root | quote }}}}'
+    yield "{{- with $root.Values.commonLabels }}"
+    yield "{{ toYaml . }}"
+    yield "{{- end }}"
+
+
+def _image(chart: str) -> Iterator[str]:
+    yield "{{- $image := .Values.image -}}"
+    yield "{{- $tag := $image.tag -}}"
+    yield "{{- if not (or $tag $image.digest) }}{{ $tag = .Chart.AppVersion }}{{ end -}}"
+    yield f'{{{{- include "{chart}.withRegistry" (list . $image.repository) -}}}}'
+    yield "{{ with $tag }}:{{ . }}{{ end }}{{ with $image.digest }}@{{ . }}{{ end }}"
+
+
+def _with_registry() -> Iterator[str]:
+    """An image in the registry that all charts of a release share, if they do."""
+    yield "{{- $global := (index . 0).Values.global | default dict -}}"
+    yield "{{- $image := index . 1 -}}"
+    yield "{{- with $global.imageRegistry -}}"
+    # The part before the first slash is a registry if it has a dot or a port, or is localhost.
+    yield '{{ . }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $image "" }}'
+    yield "{{- else -}}"
+    yield "{{ $image }}"
+    yield "{{- end -}}"
+
+
+def _version(props: SpiceDBProps) -> Iterator[str]:
+    """The label of the release, which follows the tag of the image."""
+    _, tag, _ = image_parts(props.full_image)
+    version, written = json.dumps(props.version), json.dumps(tag or "")
+    yield "{{- $tag := .Values.image.tag -}}"
+    yield f'{{{{- if or (not $tag) (eq $tag {written}) (hasPrefix (printf "%s-" {version}) $tag) -}}}}'
+    yield props.version
+    yield "{{- else -}}"
+    # A tag can be longer than a label, and can end in another character.
+    yield '{{ $tag | trunc 63 | regexFind "^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?" }}'
+    yield "{{- end -}}"
+
+
+def _hook_logs() -> Iterator[str]:
+    """Whether Helm prints the logs of hooks. By default, not if Flux installs the chart: its helm-controller crashes.
+
+    A release of the helm program knows its commit. A program that only contains Helm's code does not.
+    """
+    flux = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
+    yield '{{- if kindIs "bool" .Values.hookLogs }}{{ ternary "true" "" .Values.hookLogs }}'
+    yield f"{{{{- else if or .Capabilities.HelmVersion.GitCommit (not ({flux})) }}}}true"
+    yield "{{- end -}}"
+
+
+def _spread(chart: str) -> Iterator[str]:
+    selector = selector_labels(FULLNAME, Component.SERVER)
+    labels = " ".join(
+        f'"{name}" ' + (f'(include "{chart}.fullname" .)' if value == FULLNAME else f'"{value}"')
+        for name, value in selector.items()
+    )
+    yield f'{{{{- $selector := dict "matchLabels" (dict {labels}) -}}}}'
+    yield '{{- $defaults := dict "labelSelector" $selector "matchLabelKeys" (list "pod-template-hash") -}}'
+    yield "{{- range .Values.topologySpreadConstraints }}"
+    yield '- {{ ternary . (merge (dict) . $defaults) (hasKey . "labelSelector") | toYaml | nindent 2 | trim }}'
+    yield "{{ end -}}"
+
+
+def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
+    """The digest of the settings that differ from the defaults of their props, as `migration_checksum` computes it."""
+    prefix, fields = "migrations.", {camel(field.name): field.name for field in attrs.fields(MigrationProps)}
+    names = [value.path.removeprefix(prefix) for value in values if value.path.startswith(prefix)]
+    names = list(dict.fromkeys(name for name in names if not name.startswith("cleanup.")))
+    defaults = {name: _default(fields.get(name)) for name in names}
+    fixed = {name: value for name, value in changed_settings(props.migration).items() if name not in names}
+    yield f"{{{{- $settings := fromJson {_go(fixed)} -}}}}"
+    uri = props.migration.datastore_uri
+    if uri is not None:
+        yield f'{{{{- $_ := set $settings "datastoreUri" .Values.secrets.{secrets(props)[uri]} -}}}}'
+    yield f"{{{{- $defaults := fromJson {_go(defaults)} -}}}}"
+    yield "{{- $migrations := .Values.migrations -}}"
+    yield "{{- range $name, $default := $defaults -}}"
+    yield "{{- $value := get $migrations $name -}}"
+    yield "{{- if ne (toJson $value) (toJson $default) }}{{ $_ := set $settings $name $value }}{{ end -}}"
+    yield "{{- end -}}"
+    yield "{{- toRawJson $settings | sha256sum -}}"
+
+
+def _default(prop: str | None) -> Any:
+    """The default of a prop as a value has it. A value without a prop is an empty list."""
+    if prop is None:
+        return []
+    default = plain(getattr(MigrationProps(), prop))
+    return "" if default is None else default
+
+
+def _go(value: Any) -> str:
+    """A value as JSON, in a string in an action of a template."""
+    return json.dumps(json.dumps(value, ensure_ascii=False), ensure_ascii=False)
