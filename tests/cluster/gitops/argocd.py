@@ -13,14 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
 from attrs import frozen
 
+from tests.programs import ROOT
+
 from ..cluster import Namespace, Object, run, wait
-from .git import BRANCH, Repository
+from .git import Repository
 from .processes import free_port, require_programs, running
 
+_EXAMPLE = ROOT / "examples" / "argocd" / "application.yaml"
 _GROUP = "argoproj.io"
-CLUSTER = "https://kubernetes.default.svc"
+_APPLICATIONS = f"applications.{_GROUP}"
+_CLUSTER = "https://kubernetes.default.svc"
 """Address of the cluster in Applications. Here it stands for the cluster that KUBECONFIG names."""
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 """With it, Argo CD deletes the objects of an Application with the Application."""
@@ -43,23 +48,68 @@ def _resource_definition(kind: str, plural: str) -> Object:
 
 @frozen
 class Operation:
-    """The end of a sync."""
+    """A sync that has ended."""
 
     phase: str
     """``Succeeded``, ``Failed`` or ``Error``."""
     message: str
+    revision: str
     results: Mapping[str, Object]
-    """The results of the objects by kind and name."""
-    seconds: float
+    """The result of each object, by kind and name."""
 
     @property
     def ok(self) -> bool:
         """Whether the sync succeeded."""
         return self.phase == "Succeeded"
 
-    def hooks(self) -> Mapping[str, str]:
-        """The phases that the hooks reached, by kind and name."""
-        return {name: result["hookPhase"] for name, result in self.results.items() if result.get("hookType")}
+
+@frozen
+class State:
+    """An Application as it was at one time."""
+
+    found: Object
+
+    @property
+    def summary(self) -> tuple[str, str, str]:
+        """The sync status, the health and the revision."""
+        sync = self._status.get("sync", {})
+        return sync.get("status", ""), self._status.get("health", {}).get("status", ""), sync.get("revision", "")
+
+    @property
+    def out_of_sync(self) -> Sequence[str]:
+        """The objects that differ from the manifests."""
+        resources = self._status.get("resources", [])
+        return [f"{entry['kind']}/{entry['name']}" for entry in resources if entry.get("status") == "OutOfSync"]
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """The errors and warnings of the Application."""
+        return [condition["message"] for condition in self._status.get("conditions", [])]
+
+    @property
+    def reconciled_at(self) -> str:
+        """The time of the last comparison."""
+        return str(self._status.get("reconciledAt", ""))
+
+    @property
+    def started_at(self) -> str:
+        """The time at which the last sync started. Empty if there is none."""
+        return str(self._status.get("operationState", {}).get("startedAt", ""))
+
+    @property
+    def operation(self) -> Operation | None:
+        """The last sync if it has ended, without another one that waits."""
+        state = self._status.get("operationState", {})
+        if state.get("phase") not in ("Succeeded", "Failed", "Error") or "operation" in self.found:
+            return None
+        result = state.get("syncResult", {})
+        results = {f"{entry['kind']}/{entry['name']}": entry for entry in result.get("resources") or []}
+        return Operation(state["phase"], state.get("message", ""), result.get("revision", ""), results)
+
+    @property
+    def _status(self) -> Object:
+        status: Object = self.found.get("status", {})
+        return status
 
 
 @frozen
@@ -70,73 +120,43 @@ class Application:
     namespace: Namespace
     """Where the Application itself is."""
 
-    def state(self) -> Object:
+    def state(self) -> State:
         """The Application as it is now."""
-        found = self.namespace.get(f"applications.{_GROUP}", self.name)
+        found = self.namespace.get(_APPLICATIONS, self.name)
         assert found, f"no Application {self.name}"
-        return found
-
-    def exists(self) -> bool:
-        """Whether the Application still exists."""
-        return self.namespace.get(f"applications.{_GROUP}", self.name) is not None
+        return State(found)
 
     def sync(self, revision: str, seconds: float = 300) -> Operation:
         """Waits until the automated sync of a revision has ended with no more retries."""
-        start = time.monotonic()
         self.refresh()
-        state = wait(f"the sync of {self.name} to {revision[:7]}", lambda: self._ended(revision), seconds)
-        results = {f"{result['kind']}/{result['name']}": result for result in state["syncResult"].get("resources", [])}
-        return Operation(state["phase"], state.get("message", ""), results, time.monotonic() - start)
+
+        def ended() -> Operation | None:
+            operation = self.state().operation
+            return operation if operation and operation.revision == revision else None
+
+        start = time.monotonic()
+        operation = wait(f"the sync of {self.name} to {revision[:7]}", ended, seconds)
+        print(f"{self.name}: sync {operation.phase} after {time.monotonic() - start:.1f} s: {operation.message}")
+        return operation
 
     def wait_until_good(self, revision: str, seconds: float = 300) -> None:
         """Waits until the Application is Synced to a revision and Healthy."""
-        wait(
-            f"{self.name} to be Synced and Healthy", lambda: self.summary() == ("Synced", "Healthy", revision), seconds
-        )
-
-    def summary(self) -> tuple[str, str, str]:
-        """The sync status, the health and the revision."""
-        status = self.state().get("status", {})
-        sync = status.get("sync", {})
-        return sync.get("status", ""), status.get("health", {}).get("status", ""), sync.get("revision", "")
-
-    def out_of_sync(self) -> list[str]:
-        """The objects that differ from the manifests."""
-        resources = self.state().get("status", {}).get("resources", [])
-        return [f"{entry['kind']}/{entry['name']}" for entry in resources if entry.get("status") == "OutOfSync"]
-
-    def conditions(self) -> list[str]:
-        """The messages of the Application's conditions: errors and warnings."""
-        return [condition["message"] for condition in self.state().get("status", {}).get("conditions", [])]
-
-    def history(self) -> Sequence[str]:
-        """The revisions of all syncs that succeeded, oldest first."""
-        return [entry["revision"] for entry in self.state().get("status", {}).get("history", [])]
-
-    def reconciled_at(self) -> str:
-        """The time of the last comparison."""
-        at: str = self.state().get("status", {}).get("reconciledAt", "")
-        return at
-
-    def started_at(self) -> str:
-        """The time at which the last sync started."""
-        at: str = self.state()["status"]["operationState"]["startedAt"]
-        return at
+        good = ("Synced", "Healthy", revision)
+        wait(f"{self.name} to be Synced and Healthy", lambda: self.state().summary == good, seconds)
 
     def refresh(self) -> None:
         """Makes Argo CD look for new commits now, as the Refresh button does."""
         annotation = "argocd.argoproj.io/refresh=normal"
-        self.namespace.kubectl("annotate", f"applications.{_GROUP}/{self.name}", annotation, "--overwrite")
+        self.namespace.kubectl("annotate", f"{_APPLICATIONS}/{self.name}", annotation, "--overwrite")
+
+    def remove_finalizers(self) -> None:
+        """Makes Argo CD keep the objects when the Application is deleted."""
+        patch = '--patch={"metadata":{"finalizers":null}}'
+        self.namespace.kubectl("patch", f"{_APPLICATIONS}/{self.name}", "--type=merge", patch)
 
     def delete(self, seconds: int = 120) -> None:
         """Deletes the Application, and waits until it is gone."""
-        self.namespace.kubectl("delete", f"applications.{_GROUP}/{self.name}", f"--timeout={seconds}s")
-
-    def _ended(self, revision: str) -> Any:
-        state = self.state()
-        operation = state.get("status", {}).get("operationState", {})
-        ended = operation.get("phase") in ("Succeeded", "Failed", "Error") and "operation" not in state
-        return operation if ended and operation.get("syncResult", {}).get("revision") == revision else None
+        self.namespace.kubectl("delete", f"{_APPLICATIONS}/{self.name}", f"--timeout={seconds}s")
 
 
 @frozen
@@ -145,25 +165,26 @@ class ArgoCD:
 
     namespace: Namespace
 
+    def states(self) -> Mapping[str, State]:
+        """All Applications as they are now, by name."""
+        found = json.loads(self.namespace.kubectl("get", _APPLICATIONS, "--output=json"))["items"]
+        return {application["metadata"]["name"]: State(application) for application in found}
+
     def application(
         self,
         name: str,
         repository: Repository,
         destination: Namespace,
         *,
-        path: str = ".",
         finalizers: Sequence[str] = (),
         **sync_policy: Any,
     ) -> Application:
-        """Creates an Application that syncs a folder of a repository to a namespace."""
-        spec = {
-            "project": "default",
-            "source": {"repoURL": repository.address, "targetRevision": BRANCH, "path": path},
-            "destination": {"server": CLUSTER, "namespace": destination.name},
-            "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, **sync_policy},
-        }
-        metadata = {"name": name, "finalizers": list(finalizers)}
-        application = {"apiVersion": f"{_GROUP}/v1alpha1", "kind": "Application", "metadata": metadata, "spec": spec}
+        """Creates the Application of the example, for a repository and a namespace."""
+        application = yaml.safe_load(_EXAMPLE.read_text())
+        application["metadata"] |= {"name": name, "finalizers": list(finalizers)}
+        application["spec"]["source"] |= {"repoURL": repository.address, "path": "."}
+        application["spec"]["destination"]["namespace"] = destination.name
+        application["spec"]["syncPolicy"] |= sync_policy
         self.namespace.apply(application)
         return Application(name, self.namespace)
 
@@ -171,7 +192,7 @@ class ArgoCD:
 def _settings(destinations: Sequence[Namespace]) -> list[Object]:
     """What Argo CD's own manifests create in its namespace, as far as its controller needs it."""
     part = {"app.kubernetes.io/part-of": "argocd"}
-    cluster = {"server": CLUSTER, "name": "in-cluster", "config": "{}"}
+    cluster = {"server": _CLUSTER, "name": "in-cluster", "config": "{}"}
     namespaces = ",".join(namespace.name for namespace in destinations)
     everywhere = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
     return [
@@ -278,7 +299,8 @@ def _environment(folder: Path) -> Mapping[str, str]:
 
 
 def _delete_applications(namespace: Namespace) -> None:
-    """Deletes the Applications that a failed test left, without their objects. Finalizers would keep the namespace."""
-    for name in namespace.kubectl("get", f"applications.{_GROUP}", "--output=name").split():
-        namespace.kubectl("patch", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}', check=False)
-        namespace.kubectl("delete", name, "--ignore-not-found", "--wait=false")
+    """Deletes the Applications that are left, without their objects. Finalizers would keep the namespace."""
+    for name in ArgoCD(namespace).states():
+        application = Application(name, namespace)
+        application.remove_finalizers()
+        application.delete()

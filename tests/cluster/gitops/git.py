@@ -42,9 +42,9 @@ class Repository:
         self._git("commit", "--quiet", "--allow-empty", f"--message={message}")
         return self.revision()
 
-    def revert(self) -> str:
-        """Reverts the last commit with a new one. Returns the revision."""
-        self._git("revert", "--no-edit", "HEAD")
+    def revert(self, commits: int = 1) -> str:
+        """Reverts the last commits, each with a new one. Returns the revision."""
+        self._git("revert", "--no-edit", f"HEAD~{commits}..HEAD")
         return self.revision()
 
     def revision(self) -> str:

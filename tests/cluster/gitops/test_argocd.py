@@ -1,0 +1,179 @@
+"""A SpiceDB from its first sync to its deletion, with Argo CD's controller and clients that never pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from attrs import evolve, frozen
+
+from cdk8s_spicedb import CleanupProps, MigrationProps, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb.releases import SCHEMA_MODES
+
+from ..client import Client, Load, relay
+from ..cluster import Namespace, is_ready, parse_time
+from ..conftest import KEY
+from ..databases import POSTGRES, postgres_revision
+from ..props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
+from .argocd import FINALIZER, Application, ArgoCD, Operation
+from .git import GitServer, Repository
+from .written import chart, manifests
+
+_NEVER = MigrationProps(restart_policy="Never", backoff_limit=0)
+_BROKEN = evolve(_NEVER, datastore_uri=SecretKey("broken", "uri"))
+"""A migration with invalid credentials. The credentials of the servers are valid."""
+_OFF = MigrationProps(enabled=False)
+_KEEP = CleanupProps(enabled=False)
+"""Keeps the finished migration, so that the test can read it."""
+_KINDS = "all,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,configmaps"
+_JOB = "Job/spicedb-migration"
+
+
+@frozen
+class _Release:
+    """A SpiceDB in a Git repository, its Application, and the address of its servers."""
+
+    namespace: Namespace
+    repository: Repository
+    application: Application
+    address: str
+    write: Callable[[SpiceDBProps], Mapping[str, str]]
+
+    def commit(self, what: str, props: SpiceDBProps) -> Operation:
+        """Commits the files of a release, and waits for the sync."""
+        return self.sync(what, lambda: self.repository.commit(self.write(props), what))
+
+    def sync(self, what: str, commit: Callable[[], str]) -> Operation:
+        """Commits, and waits until the Application is good or the sync has failed. No check of a client fails."""
+        with Load(what, self.address, KEY) as load:
+            revision = commit()
+            operation = self.application.sync(revision)
+            if operation.ok:
+                self.application.wait_until_good(revision)
+                self.namespace.wait_for_terminating_servers()
+        assert load.succeeded()
+        return operation
+
+    def servers(self) -> set[str]:
+        """The names of the servers, which must be ready."""
+        servers = self.namespace.servers()
+        assert all(is_ready(pod) for pod in servers)
+        return {pod["metadata"]["name"] for pod in servers}
+
+    def versions(self) -> set[str]:
+        """The SpiceDB versions of the servers."""
+        return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in self.namespace.servers()}
+
+
+def _left(namespace: Namespace) -> list[str]:
+    """The objects of the SpiceDB that exist."""
+    return sorted(f"{item['kind']}/{item['metadata']['name']}" for item in namespace.list(_KINDS, instance="spicedb"))
+
+
+@pytest.fixture
+def broken(namespace: Namespace) -> None:
+    """A Secret with the wrong credentials of the database."""
+    namespace.secret("broken", {"uri": f"postgresql://nobody:wrong@{POSTGRES.name}:5432/spicedb?sslmode=disable"})
+
+
+@pytest.mark.parametrize("source", ["manifests", "chart"])
+def test_release_from_first_sync_to_deletion(
+    argocd: ArgoCD, git: GitServer, namespace: Namespace, large_postgres: None, broken: None, source: str
+) -> None:
+    repository = git.repository(source)
+    write = {"manifests": manifests, "chart": chart}[source]
+    options: dict[str, Any] = {"syncOptions": ["ServerSideApply=true"]} if source == "chart" else {}
+    revision = repository.commit(write(on_postgres(OLD, migration=_NEVER)), f"Install {OLD}")
+    application = argocd.application("spicedb", repository, namespace, finalizers=[FINALIZER], **options)
+    operation = application.sync(revision)
+    assert operation.ok, operation.message
+    application.wait_until_good(revision)
+    assert postgres_revision(namespace) == OLD_HEAD
+    assert namespace.list("jobs") == [], "the clean-up deletes the migration, and Argo CD deletes the clean-up"
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+        release = _Release(namespace, repository, application, address, write)
+        _upgrade(release)
+        _revert(release)
+        if source == "manifests":
+            _change_schema_mode(release)
+        _delete(release, argocd, options)
+
+
+def _upgrade(release: _Release) -> None:
+    """An upgrade whose migration fails, and the commit that mends it."""
+    namespace, old = release.namespace, release.servers()
+    failed = release.commit(f"Upgrade to {NEW} with the wrong password", on_postgres(NEW, migration=_BROKEN))
+    assert failed.phase == "Failed"
+    assert "one or more synchronization tasks completed unsuccessfully" in failed.message
+    assert "backoff limit" in failed.results[_JOB]["message"], "the result of the Job contains the reason"
+    assert set(failed.results) == {_JOB}, "nothing else was applied"
+    assert "Failed last sync attempt" in " ".join(release.application.state().conditions)
+    log = namespace.kubectl("logs", "--selector=app.kubernetes.io/component=migration")
+    assert "password authentication failed" in log, "the pods of the failed migration stay, with their logs"
+    assert release.servers() == old
+    assert postgres_revision(namespace) == OLD_HEAD
+
+    mended = release.commit(
+        f"Upgrade to {NEW} with the right password", on_postgres(NEW, migration=_NEVER, cleanup=_KEEP)
+    )
+    assert mended.ok, mended.message
+    assert postgres_revision(namespace) == NEW_HEAD
+    (job,) = namespace.list("jobs", component="migration")
+    completed, pods = parse_time(job["status"]["completionTime"]), namespace.servers()
+    assert all(completed <= parse_time(pod["metadata"]["creationTimestamp"]) for pod in pods)
+    assert release.versions() == {NEW}
+
+
+def _revert(release: _Release) -> None:
+    """The revert of the commits of an upgrade, which fails, and the commit that goes back."""
+    new = release.servers()
+    # The upgrade took two commits, because the first one failed.
+    reverted = release.sync("Revert the upgrade", lambda: release.repository.revert(2))
+    assert reverted.phase == "Failed"
+    assert set(reverted.results) == {_JOB}, "nothing else was applied"
+    log = release.namespace.kubectl("logs", "--selector=app.kubernetes.io/component=migration")
+    assert "unable to find migration for revision" in log, "SpiceDB has no way back"
+    assert release.servers() == new, "the newer servers serve"
+
+    back = release.commit(f"Go back to {OLD}", on_postgres(OLD, migration=_OFF))
+    assert back.ok, back.message
+    assert release.versions() == {OLD}
+    assert postgres_revision(release.namespace) == NEW_HEAD
+
+
+def _change_schema_mode(release: _Release) -> None:
+    """The phases to the unified schema storage, each of them one commit."""
+    mode: Any
+    for mode in SCHEMA_MODES:
+        phase = release.commit(mode, on_postgres(NEW, migration=_NEVER, server=ServerProps(schema_mode=mode)))
+        assert phase.ok, phase.message
+        arguments = [argument for pod in release.namespace.servers() for argument in _arguments(pod)]
+        assert f"--experimental-schema-mode={mode}" in arguments
+        # As the page about phases says, before servers read from the unified table.
+        Client(release.address, KEY).write_schema()
+
+
+def _arguments(pod: dict[str, Any]) -> list[str]:
+    arguments: list[str] = pod["spec"]["containers"][0]["args"]
+    return arguments
+
+
+def _delete(release: _Release, argocd: ArgoCD, options: Mapping[str, Any]) -> None:
+    """Deletes the Application without its objects, creates it again, and deletes it with its objects."""
+    namespace, application = release.namespace, release.application
+    before, servers = _left(namespace), release.servers()
+    with Load("deletion without the finalizer", release.address, KEY) as load:
+        application.remove_finalizers()
+        application.delete()
+        assert _left(namespace) == before, "the objects stay"
+        again = argocd.application("spicedb", release.repository, namespace, finalizers=[FINALIZER], **options)
+        again.wait_until_good(release.repository.revision())
+    assert load.succeeded()
+    assert release.servers() == servers, "no server restarts"
+    failed = release.commit("A failed migration before the deletion", on_postgres(NEW, migration=_BROKEN))
+    assert failed.phase == "Failed"
+    again.delete()
+    assert _left(namespace) == [], "also the failed migration is gone"
+    assert postgres_revision(namespace) == NEW_HEAD, "the data stays"
