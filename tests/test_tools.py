@@ -125,6 +125,36 @@ def test_program_adds_its_heads_and_flags(tmp_path: Path, files: tuple[Path, Pat
     assert flags == {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr"]}
 
 
+def test_the_newest_of_several_releases_with_the_same_flags_is_kept(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    flags = {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr"]}
+    for version, found in {"v1.55.0": {**flags, "serve": []}, "v1.56.0": flags, "v1.58.0": flags}.items():
+        (files[1] / f"{version}.json").write_text(json.dumps(found, indent=2) + "\n")
+    heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
+    release.main([str(write_program(tmp_path, "v1.57.0", heads))])
+    assert sorted(file.stem for file in files[1].iterdir()) == ["v1.55.0", "v1.57.0", "v1.58.0"]
+
+
+def test_a_version_is_downloaded_and_built(
+    tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_checkout(tmp_path / "spicedb@v1.57.0", KNOWN)
+    (folder / "CHANGELOG.md").write_text("## [1.56.9] - 2026-11-01 [YANKED]\n## [1.50.0] - 2026-03-19 [YANKED]\n")
+    heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
+    write_program(tmp_path, "v1.57.0", heads)
+    go = f'''case "$1 $2" in
+  "mod download") [ "$4" = github.com/authzed/spicedb@v1.57.0 ] && echo \'{{"Dir": "{folder}"}}\';;
+  "install github.com/authzed/spicedb/cmd/spicedb@v1.57.0") cp {tmp_path}/spicedb "$GOBIN/spicedb";;
+  *) exit 1;;
+esac'''
+    (tmp_path / "bin").mkdir()
+    write_script(tmp_path / "bin" / "go", go)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    release.main(["v1.57.0"])
+    assert read_releases(json.loads(files[0].read_text())).newest == "v1.57.0"
+    assert (files[1] / "v1.57.0.json").exists()
+    assert "The changelog marks v1.56.9 as withdrawn" in capsys.readouterr().out
+
+
 def test_hidden_flags_are_found(tmp_path: Path, files: tuple[Path, Path]) -> None:
     earlier = {"migrate": ["help"], "serve": ["grpc-addr", "hidden", "removed"]}
     (files[1] / "v1.56.0.json").write_text(json.dumps(earlier))
@@ -186,7 +216,7 @@ def test_program_with_another_head_or_an_invalid_version_is_rejected(tmp_path: P
 
 
 def test_missing_arguments_show_the_usage() -> None:
-    with pytest.raises(SystemExit, match="CHECKOUT_OR_PROGRAM"):
+    with pytest.raises(SystemExit, match="VERSION"):
         release.main([])
 
 

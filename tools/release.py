@@ -1,18 +1,25 @@
-"""Adds a release of SpiceDB to the data of this project: ``python tools/release.py CHECKOUT_OR_PROGRAM...``
+"""Adds releases of SpiceDB to the data of this project: ``python tools/release.py VERSION``
 
-The migrations come from a checkout of authzed/spicedb at the release's tag. The heads and flags come from the program.
-If you have both, give both, the checkout first: a program does not name the migrations before its head.
+``VERSION`` is the tag of a release, such as ``v1.56.2``. The tool downloads its Go module and builds its program with
+``go``, which takes a minute or two. Name several releases in their order, the oldest first.
 
-``releases.json`` and ``tests/flags/`` are only written if all data is consistent. Review the difference. Then read the
-release's notes for what the tool cannot find: required stops, long migrations and withdrawn releases.
+Instead of a version, you can name folders and programs that you have: a checkout of authzed/spicedb at the release's
+tag, or the folder of its Go module, which have the migrations; and a ``spicedb`` program, which has the heads and the
+flags. If you have both, give both, the folder first: a program does not name the migrations before its head.
+
+``releases.json`` and ``tests/flags/`` are only written if all data is consistent. ``tests/flags/`` keeps one release of
+those that have the same flags, the newest. Review the difference. Then read the release's notes for what the tool
+cannot find: required stops and long migrations.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +31,10 @@ DATA = ROOT / "lib" / "cdk8s_spicedb" / "releases" / "releases.json"
 FLAGS = ROOT / "tests" / "flags"
 FOLDERS = {"postgres": "postgres", "cockroachdb": "crdb", "mysql": "mysql", "spanner": "spanner"}
 COMMANDS = ("migrate", "serve")
+MODULE = "github.com/authzed/spicedb"
 _WIDTH = 120
 _FLAG = re.compile(r"^ +(?:-\w, )?--([a-z0-9][-a-z0-9]*)", re.MULTILINE)
+_WITHDRAWN = re.compile(r"^## \[(\d+\.\d+\.\d+)\].*\[YANKED\]", re.MULTILINE)
 _REGISTERED = re.compile(r'(?:\.Register|registerMigration|RegisterMigration)\(\s*"([^"]+)",\s*"([^"]*)"')
 _REGISTERED_INDEX = re.compile(r'registerIndexMigration\(\s*[\w.]+,\s*"([^"]+)",\s*"([^"]*)"')
 
@@ -34,14 +43,39 @@ def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+# ---------------------------------------------------------------- get a release
+
+
+def module(version: str) -> Path:
+    """The folder of a release's Go module."""
+    return Path(json.loads(run("go", "mod", "download", "-json", f"{MODULE}@{version}"))["Dir"])
+
+
+def program(version: str, folder: Path) -> Path:
+    """The program of a release, built in a folder."""
+    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
+    subprocess.run(["go", "install", f"{MODULE}/cmd/spicedb@{version}"], check=True, env=environment)
+    return folder / "spicedb"
+
+
 # ---------------------------------------------------------------- read a release
 
 
 def checkout_version(checkout: Path) -> str:
-    tag = run("git", "-C", str(checkout), "describe", "--tags", "--exact-match")
+    """The version of a checkout, or of a Go module, whose folder has it in its name."""
+    _, at, tag = checkout.name.partition("@")
+    if not at:
+        tag = run("git", "-C", str(checkout), "describe", "--tags", "--exact-match")
     if not is_version(tag):
         raise SystemExit(f"{checkout} is at {tag}, which is no release")
     return tag
+
+
+def withdrawn(checkout: Path) -> set[str]:
+    """The releases that the changelog marks as withdrawn."""
+    file = checkout / "CHANGELOG.md"
+    text = file.read_text("utf-8") if file.exists() else ""
+    return {f"v{version}" for version in _WITHDRAWN.findall(text)}
 
 
 def checkout_revisions(checkout: Path, engine: str) -> list[str]:
@@ -114,9 +148,9 @@ def add(data: Mapping[str, Any], source: Path) -> tuple[str, dict[str, Any]]:
     if source.is_dir():
         version = checkout_version(source)
         return version, added(data, version, {engine: checkout_revisions(source, engine) for engine in FOLDERS})
-    program = str(source.resolve())
-    version = program_version(program)
-    return version, added(data, version, {engine: [program_head(program, engine)] for engine in FOLDERS})
+    path = str(source.resolve())
+    version = program_version(path)
+    return version, added(data, version, {engine: [program_head(path, engine)] for engine in FOLDERS})
 
 
 # ---------------------------------------------------------------- write the data
@@ -147,14 +181,32 @@ def text(value: Any, indent: str = "", before: int = 0) -> str:
 def main(sources: list[str]) -> None:
     if not sources:
         raise SystemExit(__doc__)
-    data, files = json.loads(DATA.read_text("utf-8")), {}
-    for source in map(Path, sources):
-        version, data = add(data, source)
-        if not source.is_dir():
-            files[FLAGS / f"{version}.json"] = json.dumps(program_flags(str(source.resolve())), indent=2)
-        print(f"{version}: {', '.join(f'{engine} {head}' for engine, head in _heads(data, version).items())}")
+    with tempfile.TemporaryDirectory() as folder:
+        found = [each for source in sources for each in _sources(source, Path(folder))]
+        data, files = json.loads(DATA.read_text("utf-8")), {}
+        for source in found:
+            version, data = add(data, source)
+            if not source.is_dir():
+                files[FLAGS / f"{version}.json"] = json.dumps(program_flags(str(source.resolve())), indent=2)
+            print(f"{version}: {', '.join(f'{engine} {head}' for engine, head in _heads(data, version).items())}")
     for file, content in {DATA: text(data), **files}.items():
         file.write_text(content + "\n", "utf-8")
+    for new in files:
+        # A release with the same flags stands for the ones before it.
+        for old in FLAGS.glob("*.json"):
+            if version_order(old.stem) < version_order(new.stem) and old.read_bytes() == new.read_bytes():
+                old.unlink()
+    marked = {version for source in found if source.is_dir() for version in withdrawn(source)}
+    for version in sorted(marked - data["withdrawn"].keys(), key=version_order):
+        print(f"The changelog marks {version} as withdrawn: add it to withdrawn, with what to use instead.")
+
+
+def _sources(source: str, folder: Path) -> Sequence[Path]:
+    """What to read: the module and the program of a version, or what is there."""
+    if not is_version(source):
+        return [Path(source)]
+    (folder / source).mkdir()
+    return [module(source), program(source, folder / source)]
 
 
 def _heads(data: Mapping[str, Any], version: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_release
 
 if TYPE_CHECKING:
     from .constructs import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
+    from .files.write import write_manifests
     from .helm import write_helm_chart
     from .upgrades.plan import UpgradePlan, UpgradeStep
     from .upgrades.planner import plan_upgrade
@@ -94,6 +95,7 @@ __all__ = [
     "known_releases",
     "plan_upgrade",
     "write_helm_chart",
+    "write_manifests",
     "write_upgrade",
 ]
 
@@ -103,6 +105,7 @@ _LAZY = {
     **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "upgrades.plan"),
     "plan_upgrade": "upgrades.planner",
     "write_helm_chart": "helm",
+    "write_manifests": "files.write",
     "write_upgrade": "upgrades.write",
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from .cluster import Namespace
+from .props import NEW
 
 _SKIPPED = re.compile(r"pip install|kubectl (create|delete) namespace")
 """Commands that the test setup replaces."""
@@ -36,7 +37,15 @@ class Shell:
         )
         output = result.stdout + result.stderr
         assert (result.returncode != 0) is fails, f"{command}: {output}"
+        if command.startswith("cdk8s-spicedb init"):
+            use_release(self.folder)
         return output
+
+
+def use_release(folder: Path, version: str = NEW) -> None:
+    """Sets the release in a new ``spicedb.yaml``. The cluster may have no image of the newest release."""
+    file = folder / "spicedb.yaml"
+    file.write_text(re.sub(r"^version: .*", f"version: {version}", file.read_text(), flags=re.MULTILINE))
 
 
 def commands(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from .conftest import KEY
 from .databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
 from .helm import Helm
 from .props import NEW_HEAD
-from .shell import Shell, commands
+from .shell import Shell, commands, use_release
 
 
 def connect(namespace: Namespace) -> None:
@@ -86,6 +86,7 @@ def test_command_line_installs_from_an_empty_folder_without_python_or_node(
         subprocess.run([program, *arguments], cwd=tmp_path, env=environment, check=True)
 
     command("init")
+    use_release(tmp_path)
     command("synth", "--delivery", delivery)
     dist = str(tmp_path / "dist")
     if delivery == "helm":

@@ -1,0 +1,105 @@
+"""``cdk8s-spicedb releases``: prints what is known of SpiceDB's releases."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from ..releases import known_releases
+from ..releases.history import Release, history
+from .options import Commands, add_releases, releases
+
+_REVISION = r"[a-z0-9][\w-]+(?=;|$)"
+
+
+def add_to(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "releases",
+        help="print what is known of SpiceDB's releases",
+        description="Prints the releases of SpiceDB that this package knows, newest first: the last migration of each, "
+        "the stops of upgrades, what to know before a migration, and which releases were withdrawn.",
+        epilog="Exit code: 0 with the releases, 1 if there is an error (see stderr), 2 for wrong usage.",
+    )
+    engines = sorted(known_releases().engines)
+    parser.add_argument("--engine", choices=engines, help="engine of the datastore; defaults to all")
+    outputs = ("table", "json", "markdown")
+    parser.add_argument("--output", choices=outputs, default="table", help="format; defaults to table")
+    add_releases(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> str:
+    found = history(releases(options), options.engine and [options.engine])
+    if options.output == "json":
+        return json.dumps([attrs.asdict(each) for each in found], indent=2)
+    if options.output == "markdown":
+        return "\n".join(_markdown(found, options.engine))
+    return "\n".join(_table(found, options.engine, shutil.get_terminal_size((100, 0)).columns))
+
+
+def _headings(engine: str | None) -> Sequence[str]:
+    if engine is None:
+        return "VERSION", "MIGRATES THE DATABASE TO"
+    return "VERSION", "MIGRATES", "HEAD"
+
+
+def _cells(release: Release, engine: str | None) -> Sequence[str]:
+    """A release in columns: with one engine, its head; else the heads of the engines that the release migrates."""
+    if engine is None:
+        return release.version, _migration(release)
+    return release.version, "yes" if release.migrations else "-", release.heads[engine]
+
+
+def _table(found: Sequence[Release], engine: str | None, width: int) -> Iterator[str]:
+    """A line for each release, and below it what to know."""
+    rows = [_headings(engine), *(_cells(each, engine) for each in found)]
+    columns = [max(map(len, cells)) + 2 for cells in zip(*rows, strict=True)][:-1]
+    margin = " " * columns[0]
+    for number, row in enumerate(rows):
+        head = "".join(cell.ljust(column) for cell, column in zip(row, columns, strict=False))
+        yield from _wrapped(row[-1], width, head, " " * len(head))
+        for note in _notes(found[number - 1]) if number else ():
+            yield from _wrapped(note, width, margin, margin)
+
+
+def _wrapped(text: str, width: int, first: str, indent: str) -> Iterator[str]:
+    yield from textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _markdown(found: Sequence[Release], engine: str | None) -> Iterator[str]:
+    headings = [heading.capitalize() for heading in (*_headings(engine), "KNOW BEFORE YOU UPGRADE")]
+    yield f"| {' | '.join(headings)} |"
+    yield f"| {' | '.join(['---'] * len(headings))} |"
+    for each in found:
+        *cells, last = _cells(each, engine)
+        notes = "<br>".join(note.replace("|", "\\|") for note in _notes(each)) or "-"
+        code = re.sub(_REVISION, r"`\g<0>`", last)
+        yield f"| {' | '.join([*cells, code, notes])} |"
+
+
+def _migration(release: Release) -> str:
+    """The head of each engine that the release migrates. Engines with the same head share it."""
+    engines: dict[str, list[str]] = {}
+    for engine in release.migrations:
+        engines.setdefault(release.heads[engine], []).append(engine)
+    return "; ".join(f"{', '.join(names)}: {head}" for head, names in engines.items()) or "-"
+
+
+def _notes(release: Release) -> Iterator[str]:
+    """What to know of a release, in sentences."""
+    if release.withdrawn:
+        yield f"Withdrawn: {release.withdrawn}."
+    for stop in release.stops:
+        rollouts = f", in {stop.rollouts} roll-outs" if stop.rollouts > 1 else ""
+        yield f"Required stop on the way to {stop.before} or later ({', '.join(stop.engines)}{rollouts}): {stop.why}."
+    for caution in release.cautions:
+        yield f"{', '.join(caution.revisions)} ({caution.engine}): {caution.text}."
