@@ -6,6 +6,7 @@ machine, uses it as users do, and type-checks apps against it. Compares the publ
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "build" / "dist"
+SBOM = ROOT / "build" / "sbom" / "cdk8s-spicedb.cdx.json"
 TOOLS = ROOT / ".package" / "bin"
 PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
 OLDEST = 10
@@ -48,9 +51,17 @@ def run(*command: object, folder: Path = ROOT, fails: bool = False) -> str:
 
 
 def build() -> Path:
-    """Builds the sdist and returns the wheel. A wheel built from the sdist must have the same contents."""
-    shutil.rmtree(DIST, ignore_errors=True)
-    run(sys.executable, "-m", "hatchling", "build", "--directory", DIST)
+    """Builds the sdist and returns the wheel.
+
+    A second build must have the same bytes, and a wheel built from the sdist the same contents.
+    """
+    hashes = []
+    for _ in range(2):
+        shutil.rmtree(DIST, ignore_errors=True)
+        run(sys.executable, "-m", "hatchling", "build", "--directory", DIST)
+        hashes.append({path.name: sha256(path.read_bytes()).hexdigest() for path in DIST.iterdir()})
+    if hashes[0] != hashes[1]:
+        sys.exit(f"a second build has other bytes: {hashes}")
     run(TOOLS / "twine", "check", "--strict", *DIST.iterdir())
     (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
     with tempfile.TemporaryDirectory() as folder:
@@ -90,6 +101,15 @@ def use(wheel: Path, python: str, folder: Path) -> Path:
     return own / "python"
 
 
+def list_components(wheel: Path, python: Path) -> int:
+    """Writes the SBOM: what an installation of the package and its extra contains. Returns the number of components."""
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[live]")
+    SBOM.parent.mkdir(parents=True, exist_ok=True)
+    command = [TOOLS / "cyclonedx-py", "environment", "--pyproject", ROOT / "pyproject.toml", "--output-reproducible"]
+    run(*command, "--spec-version", "1.6", "--outfile", SBOM, python)
+    return len(json.loads(SBOM.read_text())["components"])
+
+
 def check_types(python: Path, folder: Path) -> None:
     """Runs mypy and pyright on apps, in the apps' environment. Both must reject an app that is wrong."""
     wrong = folder / "wrong.py"
@@ -115,12 +135,14 @@ def compare() -> Iterator[str]:
 
 def main() -> None:
     wheel = build()
-    print(f"{wheel.name} and its sdist are sound")
+    print(f"{wheel.name} and its sdist are sound, and built twice they are the same")
     there = pythons()
     for minor, python in there.items():
         with tempfile.TemporaryDirectory() as folder:
             installed = use(wheel, python, Path(folder))
             print(f"Python 3.{minor}: installed and used", flush=True)
+            if minor == max(there):
+                print(f"the SBOM lists {list_components(wheel, installed)} components", flush=True)
             if minor == min(there):
                 check_types(installed, Path(folder))
                 print(f"{len(APPS)} apps are typed for mypy and pyright, and a wrong one is refused", flush=True)
