@@ -67,16 +67,16 @@ class HelmDeliverer(Deliverer):
 
     delivery = Delivery.HELM
 
-    def __init__(self, namespace: Namespace, folder: Path, program: str) -> None:
+    def __init__(self, namespace: Namespace, folder: Path, program: str, *options: str) -> None:
         super().__init__(namespace, folder)
-        self._program = program
+        self._program, self._options = program, options
 
     def _deliver(self, props: SpiceDBProps, folder: Path) -> tuple[bool, str]:
-        write_helm_chart(folder, props, version="1.2.3")
+        write_helm_chart(folder, attrs.evolve(props, hook_logs=True), version="1.2.3")
         packages = folder.parent / f"{folder.name}-package"
         run(self._program, "package", str(folder), "--destination", str(packages))
         package = str(packages / f"{props.name}-1.2.3.tgz")
-        options = ("--install", "--wait", "--timeout=90s", "--namespace", self.namespace.name)
+        options = ("--install", "--wait", "--timeout=90s", "--namespace", self.namespace.name, *self._options)
         result = run(self._program, "upgrade", "release", package, *options, check=False)
         return result.returncode == 0, result.stdout + result.stderr
 

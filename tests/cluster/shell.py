@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .cluster import Namespace
 from .props import NEW
@@ -23,6 +24,8 @@ class Shell:
 
     namespace: Namespace
     folder: Path
+    variables: Mapping[str, str] = field(factory=dict)
+    """More environment variables of the commands."""
 
     def run(self, command: str, *, fails: bool = False) -> str:
         """Runs a command and returns its output. The command must succeed, or fail if ``fails`` is set."""
@@ -31,7 +34,7 @@ class Shell:
             command.replace("--namespace authz", f"--namespace {self.namespace.name}"),
             shell=True,
             cwd=self.folder,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, **self.variables},
             capture_output=True,
             text=True,
         )

@@ -131,3 +131,20 @@ def test_service_account_exists_before_the_migration(
         on_postgres(service_account_annotations={"example.com/role": "one"})
     )
     assert delivered.ok, delivered.output
+
+
+_TAKE_OVER = ("--take-ownership", "--force-conflicts")
+
+
+def test_helm_takes_over_what_kubectl_applied(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    """The clean-up leaves the finished Job of the delivery before, which it may not delete."""
+    assert KubectlDeliverer(namespace, tmp_path).deliver(on_postgres(OLD)).ok
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+        with Load("from kubectl to Helm", address, KEY) as load:
+            delivered = HelmDeliverer(namespace, tmp_path, "helm", *_TAKE_OVER).deliver(on_postgres(NEW))
+        assert delivered.ok, delivered.output
+        assert load.succeeded()
+    assert ready_versions(namespace) == {NEW}
+    (left,) = namespace.list("jobs", component="migration")
+    assert left["metadata"]["name"] != "spicedb-migration"

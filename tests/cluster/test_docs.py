@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 
 from cdk8s_spicedb import CleanupProps, Delivery, MigrationProps, plan_upgrade, write_helm_chart, write_upgrade
@@ -15,6 +17,7 @@ from .client import Client, Load, relay
 from .cluster import Namespace
 from .conftest import KEY
 from .databases import postgres_revision
+from .helm import Helm
 from .props import NEW, NEW_HEAD, OLD, on_postgres
 from .shell import Shell, commands
 from .test_examples import connect
@@ -22,6 +25,13 @@ from .test_examples import connect
 _TUTORIAL = ROOT / "docs" / "get-started" / "first.md"
 _GUIDE = ROOT / "docs" / "upgrade" / "migrations.md"
 _UPGRADE = ROOT / "docs" / "upgrade" / "phases.md"
+
+
+@pytest.fixture
+def zed() -> None:
+    """Skips the test where no ``zed`` is on ``PATH``."""
+    if not shutil.which("zed"):
+        pytest.skip("zed is not on PATH")
 
 
 def test_tutorial_commands_work(namespace: Namespace, tmp_path: Path) -> None:
@@ -42,6 +52,19 @@ def test_tutorial_commands_work(namespace: Namespace, tmp_path: Path) -> None:
             assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
     assert [command.split()[1] for command in steps if command.startswith("cdk8s-spicedb")].count("upgrade") == 2
     assert namespace.servers() == []
+
+
+def test_tutorial_checks_a_permission_with_zed(
+    helm: Helm, zed: None, namespace: Namespace, postgres: None, tmp_path: Path
+) -> None:
+    (block,) = re.findall(r"^```console\n(\$ export ZED.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    steps = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    assert len([step for step in steps if step.startswith("zed")]) == 3
+    assert helm.install(on_postgres(NEW)).ok
+    with relay(namespace) as address:
+        script = "\n".join(["set -e", *steps]).replace("localhost:50051", address)
+        output = Shell(namespace, tmp_path).run(script)
+    assert output.splitlines()[-1] == block.splitlines()[-1] == "true"
 
 
 def test_migration_guide_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
@@ -90,7 +113,7 @@ def _prepare_by_hand(namespace: Namespace, folder: Path) -> None:
     (folder / "migrate-by-hand.yaml").write_text(job)
 
 
-def test_phased_upgrade_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def test_phased_upgrade_commands_work(zed: None, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
     write_helm_chart(tmp_path / "chart", on_postgres(OLD))
     shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
@@ -104,11 +127,9 @@ def test_phased_upgrade_commands_work(namespace: Namespace, postgres: None, tmp_
         client = Client(address, KEY)
         client.write()
         with Load("an upgrade in phases", address, KEY) as load:
+            variables = {"ZED_ENDPOINT": address, "ZED_INSECURE": "true", "ZED_TOKEN": KEY}
             for step in steps:
-                if step.startswith("zed schema write"):
-                    Client(address, KEY).write_schema()
-                elif not step.startswith("zed"):
-                    shell.run(step)
+                Shell(namespace, tmp_path, variables).run(step)
         assert load.succeeded()
     (arguments,) = {tuple(pod["spec"]["containers"][0]["args"]) for pod in namespace.servers()}
     assert "--experimental-schema-mode=read-new-write-both" in arguments, "the guide rolls back to this mode"
