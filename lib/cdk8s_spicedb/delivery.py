@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-
 HOOK_LOGS = "helm.sh/hook-output-log-policy"
 """Annotation that says at which events Helm prints the log of a hook's pods."""
 

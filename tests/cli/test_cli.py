@@ -187,6 +187,19 @@ def test_a_file_may_come_from_standard_input(
     assert "version: 4.5.6" in (folder / "dist" / "Chart.yaml").read_text()
 
 
+def test_a_file_says_who_distributes_the_chart(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    run(capsys, "init")
+    Path("metadata.yaml").write_text("maintainers: [{name: platform}]\nicon: https://example.com/icon.svg\n")
+    assert run(capsys, "synth", "--chart-metadata", "metadata.yaml")[0] == 0
+    assert "icon: https://example.com/icon.svg" in (folder / "dist" / "Chart.yaml").read_text()
+    before = contents(folder / "dist")
+    Path("metadata.yaml").write_text("maintainers: [{name: platform}]\nicon: icon.svg\n")
+    code, _, err = run(capsys, "synth", "--chart-metadata", "metadata.yaml")
+    assert code == 1
+    assert "icon (line 2) = 'icon.svg'" in err
+    assert contents(folder / "dist") == before
+
+
 def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     run(capsys, "init")
     run(capsys, "synth")

@@ -57,11 +57,14 @@ def test_a_pattern_is_expanded(capsys: pytest.CaptureFixture[str], folder: Path)
 
 
 def test_folders_can_be_charts(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    code, out, _ = run(capsys, "tenants/*.yaml", "--delivery", "helm", "--chart-version", "2.0.0", "-o", "charts")
+    Path("metadata.yaml").write_text("maintainers: [{name: platform}]")
+    options = ("--delivery", "helm", "--chart-version", "2.0.0", "--chart-metadata", "metadata.yaml", "-o", "charts")
+    code, out, _ = run(capsys, "tenants/*.yaml", *options)
     assert code == 0
     assert "such as acme: helm upgrade --install acme charts/acme --wait" in out
     chart = yaml.safe_load((folder / "charts" / "globex" / "Chart.yaml").read_text())
     assert (chart["name"], chart["version"]) == ("globex", "2.0.0")
+    assert chart["maintainers"] == [{"name": "platform"}]
     assert main(["synth", "-f", "base.yaml", "-f", "tenants/acme.yaml", "--delivery", "helm", "-o", "one"]) == 0
     one, each = contents(folder / "one"), contents(folder / "charts" / "acme")
     assert {path for path in one if one[path] != each[path]} == {"Chart.yaml"}

@@ -11,8 +11,9 @@ from pathlib import Path
 from ..delivery import Delivery
 from ..errors import InvalidProps, SpiceDBError
 from ..props import SpiceDBProps, problems, require, secret_keys
+from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
-from .options import by_option, read_document, read_documents, releases
+from .options import by_option, read_document, read_documents, read_metadata, releases
 
 _SHOWN = 5
 """How many files with problems, or names of folders, the command prints."""
@@ -23,12 +24,12 @@ def write_each(options: argparse.Namespace) -> str:
     from ..files.folder import write_files
 
     _check_version(options.chart_version)
-    found = _read(options)
+    found, metadata = _read(options), read_metadata(options)
     _warn(found)
     files = {
         f"{name}/{path}": text
         for name, props in found.items()
-        for path, text in _files(props, options.chart_version).items()
+        for path, text in _files(props, options.chart_version, metadata).items()
     }
     written = write_files(Path(options.output), files)
     changed = {path.split("/")[0] for path in (*written.changed, *written.removed)}
@@ -81,13 +82,13 @@ def _folders(patterns: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _files(props: SpiceDBProps, chart_version: str) -> Mapping[str, str]:
+def _files(props: SpiceDBProps, chart_version: str, metadata: ChartMetadata | None) -> Mapping[str, str]:
     """The files of the folder of one SpiceDB."""
     if props.delivery is Delivery.HELM:
         from ..helm import chart_files, require_helm
 
         require_helm(props)
-        return chart_files(props, props.name, chart_version)
+        return chart_files(props, props.name, chart_version, metadata)
     from ..files.write import manifest_files
 
     require(props)

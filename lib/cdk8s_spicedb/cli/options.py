@@ -17,6 +17,7 @@ from ..releases import ReleaseTable, known_releases
 
 if TYPE_CHECKING:
     from ..files.merge import Document
+    from ..props.chart import ChartMetadata
 
 Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
@@ -35,6 +36,21 @@ def read_file(options: argparse.Namespace, *, delivery: str | None = None) -> Sp
     from ..files.read import props_of
 
     return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
+
+
+def add_chart(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a Helm chart."""
+    text = "version of the Helm chart; defaults to 0.1.0"
+    parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
+    text = "YAML file that says who distributes the Helm chart, such as {maintainers: [{name: …}], icon: https://…}"
+    parser.add_argument("--chart-metadata", metavar="FILE", help=text)
+
+
+def read_metadata(options: argparse.Namespace) -> ChartMetadata | None:
+    """The content of the file of ``--chart-metadata``, if there is one."""
+    from ..files.read import metadata_of
+
+    return metadata_of(read_document(options.chart_metadata)) if options.chart_metadata else None
 
 
 def read_documents(paths: Sequence[str]) -> Document:

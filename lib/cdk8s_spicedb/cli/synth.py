@@ -10,7 +10,7 @@ from ..delivery import Delivery
 from ..errors import InvalidProps
 from ..props import SpiceDBProps, secret_keys
 from ..props.rules.warnings import all_warnings
-from .options import FILE, Commands, add_file, add_releases, by_option, read_file
+from .options import FILE, Commands, add_chart, add_file, add_releases, by_option, read_file, read_metadata
 
 
 def add_to(commands: Commands) -> None:
@@ -33,8 +33,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help=text)
     text = "tool that applies the output; takes precedence over the delivery in the file, which defaults to helm"
     parser.add_argument("--delivery", choices=deliveries, help=text)
-    text = "version of the Helm chart; defaults to 0.1.0"
-    parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
+    add_chart(parser)
     add_releases(parser)
     parser.set_defaults(run=_run)
 
@@ -51,8 +50,9 @@ def _run(options: argparse.Namespace) -> str:
     for warning in all_warnings(props):
         print(f"Warning: {warning}", file=sys.stderr)
     if props.delivery is Delivery.HELM:
+        metadata = read_metadata(options)
         try:
-            write_helm_chart(options.output, props, version=options.chart_version)
+            write_helm_chart(options.output, props, version=options.chart_version, metadata=metadata)
         except InvalidProps as error:
             raise by_option(error, "synth", {"version": "--chart-version"}) from None
     else:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
 from ..errors import InvalidProps, Problem
 from ..props import SpiceDBProps
 from ..props.annotations import UNKNOWN, Partial, kind_of
-from ..props.kinds import Invalid
+from ..props.chart import ChartMetadata
+from ..props.kinds import Invalid, Kind
 from ..releases import ReleaseTable
 from .merge import Document, Place, document
 from .words import for_files
@@ -43,11 +44,22 @@ def props_of(found: Document, *, delivery: str | None = None, releases: ReleaseT
             props = attrs.evolve(props, values={**props.values, "releases": releases})
         else:
             props = attrs.evolve(props, releases=releases)
-    problems = [_in_file(problem) for problem in kind.problems(props, "")]
+    return cast(SpiceDBProps, _checked(kind, props, found))
+
+
+def metadata_of(found: Document) -> ChartMetadata:
+    """Who distributes a chart, from a document. Raises `InvalidProps` with every problem."""
+    kind = kind_of(ChartMetadata)
+    return cast(ChartMetadata, _checked(kind, kind.convert(found.data), found))
+
+
+def _checked(kind: Kind, value: Any, found: Document) -> Any:
+    """A value of a document. Raises `InvalidProps` with every problem."""
+    problems = [_in_file(problem) for problem in kind.problems(value, "")]
     if problems:
         problems.sort(key=lambda problem: _order(_place(problem.field, found), found))
         raise InvalidProps(_subject(found), [_located(each, found) for each in problems])
-    return cast(SpiceDBProps, props)
+    return value
 
 
 def _in_file(problem: Problem) -> Problem:

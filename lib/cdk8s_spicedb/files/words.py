@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..props.annotations import camel
 
@@ -25,6 +26,7 @@ _PYTHON = {
 """By pattern in Python's words, what files have instead."""
 
 
+@lru_cache(maxsize=4096)
 def for_files(text: str) -> str:
     """A text about props in the words of files."""
     for pattern, words in _PYTHON.items():

@@ -24,8 +24,9 @@ def _opening(props: SpiceDBProps, chart: str) -> Iterator[str]:
     if props.datastore.migrates:
         yield "A Job migrates the datastore before the servers change (a pre-install and pre-upgrade hook). If the Job"
         yield "fails, the install or upgrade fails, and the old servers keep serving.\n"
-    yield "The engine of the datastore and its address are fixed in this chart. To change them, write the chart again with"
-    yield "cdk8s-spicedb. To install the chart more than once in a namespace, set `fullnameOverride` for each release.\n"
+    yield "The engine of the datastore and its address are fixed in this chart. To change them, write the chart again"
+    yield "with cdk8s-spicedb. To install the chart more than once in a namespace, set `fullnameOverride` for each"
+    yield "release.\n"
 
 
 def _install(props: SpiceDBProps) -> Iterator[str]:
