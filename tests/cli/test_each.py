@@ -120,6 +120,7 @@ def test_warnings_are_printed_once(capsys: pytest.CaptureFixture[str], folder: P
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["-"], "--each cannot read standard input"),
         (["no/*.yaml"], "cannot read no/*.yaml: no file has such a name"),
         (["no.yaml"], "cannot read no.yaml: No such file or directory"),
         (["tenants/acme.yaml", "acme.yml"], "tenants/acme.yaml and acme.yml would both be written to acme"),

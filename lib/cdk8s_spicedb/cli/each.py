@@ -71,6 +71,8 @@ def _folders(patterns: Sequence[str]) -> dict[str, str]:
     """The paths of the files, by the names of their folders. Also expands patterns, for shells that do not."""
     found: dict[str, str] = {}
     for pattern in patterns:
+        if pattern == "-":
+            raise SpiceDBError("--each cannot read standard input, which has no name for its folder; pass it to --file")
         paths = [pattern] if Path(pattern).exists() or not glob.has_magic(pattern) else sorted(glob.glob(pattern))
         if not paths:
             raise SpiceDBError(f"cannot read {pattern}: no file has such a name")
