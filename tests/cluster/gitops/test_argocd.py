@@ -141,6 +141,7 @@ def _revert(release: _Release) -> None:
     assert back.ok, back.message
     assert release.versions() == {OLD}
     assert postgres_revision(release.namespace) == NEW_HEAD
+    assert len(release.namespace.list("jobs", component="migration")) == 1, "the failed migration stays"
 
 
 def _change_schema_mode(release: _Release) -> None:

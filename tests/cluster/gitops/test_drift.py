@@ -28,6 +28,7 @@ from .git import GitServer
 from .written import chart, manifests
 
 SECONDS = 60 * float(os.environ.get("DRIFT_MINUTES", "10"))
+"""Time for which nothing may change. Shorten it only while you work on the test."""
 _EXAMPLE: dict[str, Any] = runpy.run_path(str(ROOT / "examples" / "production" / "main.py"))
 _HOSTNAME: str = _EXAMPLE["NAME"]
 _PLAIN, _CLIENT_SIDE, _SERVER_SIDE, _CHART = "plain", "clientside", "serverside", "chart"
