@@ -168,7 +168,7 @@ def test_a_chart_is_replaced_unless_another_program_wrote_it(tmp_path: Path) -> 
     ],
 )
 def test_a_chart_rejects_invalid_props_and_options(
-    props: SpiceDBProps, options: dict[str, str], expected: str, tmp_path: Path
+    props: SpiceDBProps, options: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidProps, match=expected):
         write_helm_chart(tmp_path / "chart", props, **options)
