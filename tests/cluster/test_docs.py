@@ -58,6 +58,8 @@ def test_tutorial_checks_a_permission_with_zed(
     helm: Helm, zed: None, namespace: Namespace, postgres: None, tmp_path: Path
 ) -> None:
     (block,) = re.findall(r"^```console\n(\$ export ZED.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    (schema,) = re.findall(r"^```zed\n(.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "schema.zed").write_text(schema)
     steps = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
     assert len([step for step in steps if step.startswith("zed")]) == 3
     assert helm.install(on_postgres(NEW)).ok
