@@ -33,6 +33,11 @@ def run_label() -> Iterator[str]:
 
 
 _LONGEST = (
+    "test_drift",
+    "test_flux",
+    "test_argocd",
+    "test_helm_release",
+    "test_kustomization",
     "test_live_upgrade",
     "test_live_faults",
     "test_live_prevented",
@@ -43,12 +48,20 @@ _LONGEST = (
     "test_production",
     "test_server_tls",
     "test_delivery",
+    "test_chart",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Starts the modules with the longest tests first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.path.stem not in _LONGEST)
+    """Starts the modules with the longest tests first, so that no worker is left alone with one at the end.
+
+    Each worker starts with its own part of the list, from the first part to the last. So the tests are dealt out like
+    cards.
+    """
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    ordered = sorted(items, key=lambda item: rank.get(item.path.stem, len(rank)))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [item for part in range(workers) for item in ordered[part::workers]]
 
 
 @pytest.hookimpl(wrapper=True)
