@@ -106,7 +106,7 @@ def list_components(wheel: Path, python: Path) -> int:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[live]")
     SBOM.parent.mkdir(parents=True, exist_ok=True)
     command = [TOOLS / "cyclonedx-py", "environment", "--pyproject", ROOT / "pyproject.toml", "--output-reproducible"]
-    run(*command, "--spec-version", "1.6", "--outfile", SBOM, python)
+    run(*command, "--spec-version", "1.6", "--output-file", SBOM, python)
     return len(json.loads(SBOM.read_text())["components"])
 
 
