@@ -11,7 +11,7 @@ import pytest
 from cdk8s_spicedb import ServerProps
 
 from ..client import Client, relay
-from ..cluster import Namespace, wait
+from ..cluster import Namespace
 from ..conftest import KEY
 from ..databases import PASSWORD, POSTGRES, postgres_revision
 from ..props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
@@ -19,7 +19,7 @@ from .flux import HELM_RELEASE, flux
 from .processes import require_programs
 from .registry import registry
 from .sources import NAME, Released, say
-from .state import BROKEN, NEVER, PHASES, broken_secret, left, only_migrations_are_left, step, versions
+from .state import BROKEN, NEVER, PHASES, broken_secret, only_migrations_are_left, step, versions
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_changes_of_a_helm_release(released: Released, namespace: Namespace) -> 
         namespace.wait_for_terminating_servers()
         _go_back_with_release(released, namespace, address)
     released.delete()
-    wait("nothing to be left", lambda: not left(namespace), 120)
+    only_migrations_are_left(namespace)
 
 
 def _fail_and_mend_release(released: Released, namespace: Namespace, address: str) -> None:
