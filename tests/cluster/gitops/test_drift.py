@@ -157,7 +157,7 @@ def test_nothing_drifts_with_self_heal_and_prune(
         _self_heal(watched[0], namespace)
     counts = {one.application.name: len(one.reconciled) for one in watched}
     print(f"{samples} samples in {SECONDS:.0f} s, comparisons that were seen: {counts}")
-    assert min(counts.values()) > 10, "Argo CD compared each Application many times"
+    assert min(counts.values()) >= SECONDS / 60, "Argo CD compared each Application many times"
 
 
 def _autoscale(watched: _Watched, namespace: Namespace) -> None:
