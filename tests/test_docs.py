@@ -60,6 +60,9 @@ def test_command_lines_run(
     if any("--releases releases.yaml" in line for line in lines):
         (releases,) = (block for block in _blocks("yaml", page) if block.startswith("v"))
         (tmp_path / "releases.yaml").write_text(releases)
+    if any("--chart-metadata metadata.yaml" in line for line in lines):
+        (metadata,) = (block for block in _blocks("yaml", page) if block.startswith("icon: "))
+        (tmp_path / "metadata.yaml").write_text(metadata)
     if not any(line.startswith("init") for line in lines):
         lines.insert(0, "init")  # the page expects an existing spicedb.yaml
     for line in lines:
