@@ -131,6 +131,7 @@ def _delete(committed: Committed, namespace: Namespace) -> None:
     only_migrations_are_left(namespace)
 
 
+@pytest.mark.parametrize("wait_for_health", [False, True], ids=["without-wait", "wait"])
 def test_next_commit_does_not_stop_a_migration(
     committed: Committed, namespace: Namespace, wait_for_health: bool
 ) -> None:
