@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..delivery import Delivery
 from ..errors import InvalidProps, SpiceDBError
-from ..props import SpiceDBProps, problems, require, secret_keys
+from ..props import SpiceDBProps, require, secret_keys
 from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
 from .options import by_option, read_document, read_documents, read_metadata, releases
@@ -23,8 +23,9 @@ def write_each(options: argparse.Namespace) -> str:
     """Writes a folder for each file of ``--each``: all of them, or none. Returns what was written."""
     from ..files.folder import write_files
 
-    _check_version(options.chart_version)
-    found, metadata = _read(options), read_metadata(options)
+    metadata = read_metadata(options) or ChartMetadata()
+    _check(options.chart_version, metadata)
+    found = _read(options)
     _warn(found)
     files = {
         f"{name}/{path}": text
@@ -36,13 +37,14 @@ def write_each(options: argparse.Namespace) -> str:
     return "\n".join(_summary(options.output, found, changed))
 
 
-def _check_version(version: str) -> None:
-    """Raises `InvalidProps` if Helm does not accept the version of a chart."""
-    from ..helm.chart import _Chart
+def _check(version: str, metadata: ChartMetadata) -> None:
+    """Raises `InvalidProps` if Helm does not accept the version of the charts, or if their metadata is invalid."""
+    from ..helm import require_chart
 
-    found = list(problems(_Chart(name="spicedb", version=version)))
-    if found:
-        raise by_option(InvalidProps("", found), "synth", {"version": "--chart-version"})
+    try:
+        require_chart("spicedb", version, metadata)
+    except InvalidProps as error:
+        raise by_option(error, "synth", {"version": "--chart-version"}) from None
 
 
 def _read(options: argparse.Namespace) -> dict[str, SpiceDBProps]:
@@ -84,7 +86,7 @@ def _folders(patterns: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _files(props: SpiceDBProps, chart_version: str, metadata: ChartMetadata | None) -> Mapping[str, str]:
+def _files(props: SpiceDBProps, chart_version: str, metadata: ChartMetadata) -> Mapping[str, str]:
     """The files of the folder of one SpiceDB."""
     if props.delivery is Delivery.HELM:
         from ..helm import chart_files, require_helm

@@ -61,11 +61,16 @@ def write_helm_chart(
     the name or the version, and `SpiceDBError` if the folder contains a file that this package did not write.
     """
     require_helm(props)
-    chart, metadata = _Chart(name=name or props.name, version=version), metadata or ChartMetadata()
-    found = [*problems(chart), *problems(metadata)]
+    name, metadata = name or props.name, metadata or ChartMetadata()
+    require_chart(name, version, metadata)
+    write_files(Path(folder), chart_files(props, name, version, metadata))
+
+
+def require_chart(name: str, version: str, metadata: ChartMetadata) -> None:
+    """Raises `InvalidProps` unless Helm accepts the name and the version of a chart, and its metadata is valid."""
+    found = [*problems(_Chart(name=name, version=version)), *problems(metadata)]
     if found:
         raise InvalidProps("write_helm_chart", found)
-    write_files(Path(folder), chart_files(props, chart.name, chart.version, metadata))
 
 
 def require_helm(props: SpiceDBProps) -> None:
@@ -87,5 +92,5 @@ def chart_files(props: SpiceDBProps, name: str, version: str, metadata: ChartMet
         "values.schema.json": values_schema(values),
         ".helmignore": f"# {MARK}\n.git/\n*.swp\n*.tmp\n",
         "templates/NOTES.txt": notes(props, name),
-        **{f"templates/{file}": text for file, text in templates(props, name).items()},
+        **{f"templates/{file}": text for file, text in templates(props, name, values).items()},
     }

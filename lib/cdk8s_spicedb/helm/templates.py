@@ -17,7 +17,7 @@ from ..props import SecretKey, SpiceDBProps
 from .helpers import helpers
 from .names import ACCOUNT, FULLNAME, IDENTITY
 from .places import CLOSE, OPEN, merge
-from .values import Value, chart_values, has_default_identity, secrets
+from .values import Value, has_default_identity, secrets
 from .whole import whole_manifests
 
 _CONDITIONS = {
@@ -26,9 +26,9 @@ _CONDITIONS = {
 }
 
 
-def templates(props: SpiceDBProps, chart: str) -> dict[str, str]:
+def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str, str]:
     """The files of ``templates/`` that make objects, by their names."""
-    values, keys, files = chart_values(props), secrets(props), {}
+    keys, files = secrets(props), {}
     for component, manifests in whole_manifests(props).items():
         texts = [_Template(props, values, keys, chart, component).text(manifest) for manifest in manifests]
         files[f"{component.value}.yaml"] = _file(component, texts)
