@@ -13,6 +13,7 @@ import attrs
 from ..labels import COMPONENT, Component
 from ..manifests import Manifest
 from ..manifests.metadata import Objects
+from ..manifests.patch import require_matches
 from ..manifests.release import objects_of
 from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.patch import Patch
@@ -32,10 +33,16 @@ def whole_manifests(props: SpiceDBProps) -> dict[Component, list[Manifest]]:
         patches=[_patch(patch, props.name) for patch in props.patches],
     )
     account = Objects(whole, Component.SERVER).service_account(whole.service_account_annotations)
-    found: dict[Component, list[Manifest]] = {}
-    for manifest in [account, *objects_of(whole)]:
+    manifests, found = [account, *objects_of(whole)], dict[Component, list[Manifest]]()
+    require_matches(props, [_named(manifest, props.name) for manifest in manifests])
+    for manifest in manifests:
         found.setdefault(Component(manifest["metadata"]["labels"][COMPONENT]), []).append(manifest)
     return found
+
+
+def _named(manifest: Manifest, name: str) -> Manifest:
+    """The kind and the name of an object, as users know them."""
+    return {"kind": manifest["kind"], "metadata": {"name": manifest["metadata"]["name"].replace(FULLNAME, name)}}
 
 
 def _server(props: SpiceDBProps) -> ServerProps:
