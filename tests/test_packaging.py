@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from email.parser import Parser
 import pytest
 
 from tests.programs import ROOT
+from tools.tagged import problems
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,20 @@ def test_every_development_dependency_is_pinned() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     group = text.split("[dependency-groups]")[1].split("]")[0]
     assert group.count('",') == group.count("==") > 5
+
+
+def test_version_is_ready_to_be_tagged() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    version, source = (re.findall(rf'^{name} = "(.*)"$', project, re.MULTILINE)[0] for name in ("version", "Source"))
+    assert list(problems(f"v{version}", source)) == []
+    assert len(list(problems("v9.9.9", source))) == 1
+    assert len(list(problems(f"v{version}", "https://git.example.com/other"))) == 1
+
+
+def test_metadata_names_every_supported_python_and_the_addresses(wheel: zipfile.ZipFile) -> None:
+    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    classifiers = metadata.get_all("Classifier", [])
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)} <= set(classifiers)
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", []))
+    assert {"Source", "Documentation", "Changelog", "Issues"} <= urls.keys()
