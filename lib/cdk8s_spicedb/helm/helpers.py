@@ -15,7 +15,8 @@ from ..props import MigrationProps, SpiceDBProps
 from ..props.annotations import camel
 from ..props.image import image_parts
 from .names import FULLNAME
-from .values import Value, secrets
+from .value import Value
+from .values import secrets
 
 
 def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:

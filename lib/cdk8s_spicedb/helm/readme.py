@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from ..files.folder import MARK
 from ..props import SpiceDBProps
 from .troubleshooting import troubleshooting
-from .values import Value, secrets
+from .value import Value
+from .values import secrets
 
 
 def readme(props: SpiceDBProps, chart: str, values: list[Value]) -> str:

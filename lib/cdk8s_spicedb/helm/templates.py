@@ -14,10 +14,12 @@ from ..files.yaml import dump
 from ..labels import CHECKSUM, VERSION, Component, selector_labels
 from ..manifests import Manifest
 from ..props import SecretKey, SpiceDBProps
+from .extras import has_default_identity
 from .helpers import helpers
 from .names import ACCOUNT, FULLNAME, IDENTITY
 from .places import CLOSE, OPEN, merge
-from .values import Value, has_default_identity, secrets
+from .value import Value
+from .values import secrets
 from .whole import whole_manifests
 
 _CONDITIONS = {

@@ -10,7 +10,7 @@ from typing import Any
 from ..files.folder import MARK
 from ..files.yaml import dump
 from ..props.kinds import Schema
-from .values import Value
+from .value import Value
 
 _GLOBAL: Schema = {
     "description": "Values that all charts of a release share. This chart reads imageRegistry alone, the registry of "
