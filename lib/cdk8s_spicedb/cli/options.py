@@ -27,7 +27,7 @@ _INPUT = "-"
 
 def add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defaults to {FILE}") -> None:
     """Adds ``--file``."""
-    more = "- is standard input. Repeat it to merge files: the settings of a later file replace those of earlier ones"
+    more = "- is standard input. Repeat the option to merge files: a later file takes precedence over earlier ones"
     parser.add_argument("-f", "--file", action="append", metavar="FILE", help=f"{text}. {more}")
 
 
@@ -76,7 +76,7 @@ def read_document(path: str) -> Document:
 
 def add_releases(parser: argparse.ArgumentParser) -> None:
     """Adds ``--releases``."""
-    text = "YAML file with SpiceDB releases that this program does not know, such as {v1.99.0: {postgres: [revision]}}"
+    text = "YAML file with SpiceDB releases that this package does not know, such as {v1.99.0: {postgres: [revision]}}"
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 

@@ -37,10 +37,10 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--engine", required=True, choices=sorted(ENGINES), help="engine of the datastore")
     parser.add_argument("--from", required=True, dest="current", metavar="VERSION", help="release that runs now")
     parser.add_argument("--to", dest="target", metavar="VERSION", help=f"release to upgrade to; defaults to {newest}")
-    parser.add_argument("--schema-mode", choices=modes, help="also move to unified schema storage, up to this mode")
+    parser.add_argument("--schema-mode", choices=modes, help="schema mode after the last step")
     text = "schema mode in which the servers run now; defaults to SpiceDB's default"
     parser.add_argument("--current-schema-mode", choices=modes, help=text)
-    text = "format; defaults to table. markdown is for a comment on a pull request"
+    text = "output format; defaults to table. Use markdown for a comment on a pull request"
     parser.add_argument("--output", choices=("table", "json", "markdown"), default="table", help=text)
     add_releases(parser)
     parser.set_defaults(run=_run)

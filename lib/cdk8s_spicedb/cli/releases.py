@@ -22,15 +22,15 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser(
         "releases",
-        help="print what is known of SpiceDB's releases",
-        description="Prints the releases of SpiceDB that this package knows, newest first: the last migration of each, "
-        "the stops of upgrades, what to know before a migration, and which releases were withdrawn.",
+        help="print the releases of SpiceDB that this package knows",
+        description="Prints the releases of SpiceDB that this package knows, newest first: which ones migrate the "
+        "database, must not be skipped by an upgrade, or were withdrawn, and what to know before a migration.",
         epilog="Exit code: 0 with the releases, 1 if there is an error (see stderr), 2 for wrong usage.",
     )
     engines = sorted(known_releases().engines)
     parser.add_argument("--engine", choices=engines, help="engine of the datastore; defaults to all")
     outputs = ("table", "json", "markdown")
-    parser.add_argument("--output", choices=outputs, default="table", help="format; defaults to table")
+    parser.add_argument("--output", choices=outputs, default="table", help="output format; defaults to table")
     add_releases(parser)
     parser.set_defaults(run=_run)
 

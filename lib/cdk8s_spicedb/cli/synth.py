@@ -25,13 +25,13 @@ def add_to(commands: Commands) -> None:
     deliveries = [delivery.value for delivery in Delivery]
     add_file(parser)
     text = (
-        "write one folder for each of these files, which takes the name of the file. Each is merged with the files of "
-        "--file; without --file it stands alone. All folders are written, or none"
+        "files to write, each to a folder with the name of the file. Each is first merged with the files of --file. If "
+        "one has a problem, nothing is written"
     )
     parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
-    text = "folder to write; defaults to dist. The whole folder is replaced"
+    text = "folder to write to; defaults to dist. The whole folder is replaced"
     parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help=text)
-    text = "tool that applies the output; takes precedence over the delivery in the file, which defaults to helm"
+    text = "tool that applies the output; takes precedence over the file. Defaults to the one in the file, or to helm"
     parser.add_argument("--delivery", choices=deliveries, help=text)
     add_chart(parser)
     add_releases(parser)

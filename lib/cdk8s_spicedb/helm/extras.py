@@ -20,8 +20,8 @@ def names(props: SpiceDBProps) -> Iterator[Value]:
     """The value that changes the names of all objects."""
     schema = {"anyOf": [schema_of(ReleaseName), {"const": ""}]}
     text = (
-        "Name of the Deployment and the Service, with which the names of all other objects begin. Set another name for "
-        f"each release in a namespace, and never change it later. Defaults to {props.name}."
+        "Name of the Deployment and the Service. The names of all other objects begin with it. Set a different name "
+        f"for each release in a namespace, and never change it later. Defaults to {props.name}."
     )
     yield Value("fullnameOverride", "", schema, text, nullable=True)
 
@@ -29,11 +29,11 @@ def names(props: SpiceDBProps) -> Iterator[Value]:
 def image(props: SpiceDBProps) -> Iterator[Value]:
     """The values of the images."""
     repository, tag, digest = image_parts(props.full_image)
-    text = "Image of servers and migration, without its tag."
+    text = "Image of the servers and the migration, without the tag."
     yield Value("image.repository", repository, {**TEXT, "minLength": 1}, text)
     text = (
-        f"Image tag. The chart sets flags and allows schemas that belong to {props.version}. For another SpiceDB "
-        "release, write the chart again."
+        f"Image tag. The flags and the allowed revisions of the database in this chart are for {props.version}. For "
+        "another SpiceDB release, write the chart again."
     )
     yield Value("image.tag", tag or "", TEXT, text)
     pattern = {**TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
@@ -44,7 +44,7 @@ def image(props: SpiceDBProps) -> Iterator[Value]:
     yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,))
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
     place = optional_field(tuple(Component), f"{POD}.imagePullSecrets")
-    text = "Secrets with which all pods pull images: [{name: …}]."
+    text = "Secrets for all pods to pull images: [{name: …}]."
     yield Value("imagePullSecrets", pull_secrets, LIST, text, (place,))
 
 
@@ -72,7 +72,7 @@ def pods(path: str, whose: str, component: Component, pod: Any) -> Iterator[Valu
 def objects(props: SpiceDBProps) -> Iterator[Value]:
     """Values of the objects around the pods."""
     if props.datastore.max_replicas != 1:
-        text = "Renders a PodDisruptionBudget if there is more than one server."
+        text = "Creates a PodDisruptionBudget if there is more than one server."
         enabled = props.server.disruption_budget is not None
         yield Value("podDisruptionBudget.enabled", enabled, {"type": "boolean"}, text)
         spread = [
@@ -80,13 +80,13 @@ def objects(props: SpiceDBProps) -> Iterator[Value]:
             for each in props.server.topology_spread
         ]
         text = (
-            "How servers are spread over nodes, if there is more than one. An item without a labelSelector gets one, "
-            "and with it matchLabelKeys."
+            "How servers are spread over nodes, if there is more than one. An item without a labelSelector gets the "
+            "servers' labelSelector and matchLabelKeys."
         )
         yield Value("topologySpreadConstraints", spread, LIST, text, nullable=True)
-    text = "Your own ServiceAccount for the servers. Defaults to a new one, with the name of the Deployment."
+    text = "Existing ServiceAccount for the servers. Defaults to a new one with the name of the Deployment."
     yield Value("serviceAccount.name", str(props.server.service_account or ""), TEXT, text, nullable=True)
-    text = "Annotations of the ServiceAccounts of servers and migration, for workload identity."
+    text = "Annotations of the ServiceAccounts of the servers and the migration, for workload identity."
     places = tuple(
         entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
         for component in (SERVER, MIGRATION)
@@ -107,12 +107,11 @@ def objects(props: SpiceDBProps) -> Iterator[Value]:
     if props.datastore.migrates or props.schema or props.test:
         logs: Schema = {"anyOf": [{"type": "boolean"}, {"const": ""}]}
         text = (
-            "Lets Helm print the logs of hooks: of the migration always, and of the others if they fail. Flux's "
-            "helm-controller crashes if they have the annotation for it. Defaults to true, and to false if Flux "
-            "installs the chart."
+            "Lets Helm print the log of the migration, and the logs of other hooks if they fail. Defaults to true, or "
+            "to false if Flux installs the chart, because Flux's helm-controller crashes on the annotation for it."
         )
         yield Value("hookLogs", "" if props.hook_logs is None else props.hook_logs, logs, text, nullable=True)
-    text = "More objects of the release. Their texts may contain templates."
+    text = "More objects for the release. Their strings may contain templates."
     yield Value("extraObjects", [], LIST, text, nullable=True)
 
 

@@ -124,7 +124,7 @@ def _cleanup(props: SpiceDBProps) -> Iterator[_Row]:
 def _pods(path: str, prop: str, component: Component, pod: PodProps) -> Iterator[_Row]:
     """The values of a component's pods."""
     resources = optional_field((component,), f"{CONTAINER}.resources")
-    note = "To render no resources, set null: Helm merges maps, so {} keeps the defaults."
+    note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
     yield _Row(f"{path}resources", f"{prop}.resources", resources, OBJECT, note=note)
     metadata = "spec.template.metadata"
     labels = entries((component,), f"{metadata}.labels", pod.pod_labels)

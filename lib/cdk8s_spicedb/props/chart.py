@@ -27,7 +27,7 @@ class Maintainer:
     email: str | None = None
     """Email address. Defaults to none."""
     url: _Address | None = None
-    """Address of a page. Defaults to none."""
+    """URL of a page about the maintainer. Defaults to none."""
 
 
 @frozen(kw_only=True)
@@ -35,9 +35,10 @@ class ChartLink:
     """A link that Artifact Hub shows beside a chart (``artifacthub.io/links``)."""
 
     name: _Text
-    """Text of the link. ``support`` and ``source`` have a meaning of their own in Artifact Hub. Required."""
+    """Text of the link. In Artifact Hub, ``support`` and ``source`` have a special meaning: the link to get help, and
+    the link to the source code. Required."""
     url: _Address
-    """Address. Required."""
+    """URL of the link. Required."""
 
 
 @frozen(kw_only=True)
@@ -59,29 +60,29 @@ class SignKey:
     ]
     """Fingerprint of the key. Required."""
     url: _Address
-    """Address from which people get the public key. Required."""
+    """URL of the public key. Required."""
 
 
 @frozen(kw_only=True)
 class ChartMetadata:
-    """Who distributes a chart, and what its users see of it in a registry. Everything is optional."""
+    """Metadata of a chart: who distributes it, and what registries show of it. Everything is optional."""
 
     description: _Text | None = None
-    """One sentence about the chart. Defaults to what SpiceDB is, and to the engine of the datastore."""
+    """One sentence about the chart. Defaults to a sentence about SpiceDB that names the engine of the datastore."""
     home: _Address = "https://authzed.com/spicedb"
-    """Home page. Defaults to the one of SpiceDB."""
+    """URL of the home page. Defaults to the home page of SpiceDB."""
     icon: _Address | None = None
-    """Address of an image, which registries and dashboards show. Defaults to none, because SpiceDB publishes no address
-    for its logo that is sure to stay. Without an icon, ``helm lint`` recommends one."""
+    """URL of an image, which registries and dashboards show. Defaults to none, because SpiceDB publishes no permanent
+    URL of its logo. Without an icon, ``helm lint`` recommends one."""
     sources: Sequence[_Address] = ("https://github.com/authzed/spicedb",)
-    """Repositories with the source code. Defaults to the one of SpiceDB. Add the one that writes the chart."""
+    """URLs of the source code. Defaults to SpiceDB's repository. Add the repository in which you write the chart."""
     keywords: Sequence[_Text] = ("authorization", "permissions", "spicedb", "zanzibar")
-    """Words by which people find the chart."""
+    """Words by which people find the chart. Defaults to words about SpiceDB."""
     maintainers: Sequence[Maintainer] = ()
-    """People or teams whom users of the chart can ask. Defaults to none."""
+    """People or teams that maintain the chart. Defaults to none."""
     license: _Text = "Apache-2.0"
-    """License of the chart, as an SPDX identifier (``artifacthub.io/license``). Defaults to the one of this package and
-    of SpiceDB."""
+    """License of the chart, as an SPDX identifier (``artifacthub.io/license``). Defaults to ``Apache-2.0``, the license
+    of this package and of SpiceDB."""
     links: Sequence[ChartLink] = (ChartLink(name="SpiceDB documentation", url="https://authzed.com/docs"),)
     """Links for users. Defaults to SpiceDB's documentation."""
     changes: Sequence[ChartChange] = ()
@@ -89,4 +90,4 @@ class ChartMetadata:
     sign_key: SignKey | None = None
     """Key with which you sign the chart (``helm package --sign``). Defaults to none."""
     annotations: Annotations = field(factory=dict)
-    """More annotations of the chart. They take precedence. Defaults to none."""
+    """More annotations of the chart. They take precedence over those that the package sets. Defaults to none."""
