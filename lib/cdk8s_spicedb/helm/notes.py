@@ -110,7 +110,7 @@ def _warnings(props: SpiceDBProps) -> str:
   (not .Values.image.tag)) }}}}
 
 WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}. The chart sets
-flags and allows schemas that belong to {props.version}. For another SpiceDB release, write the chart again.
+flags and allowed schema revisions that belong to {props.version}. For another SpiceDB release, write the chart again.
 {{{{- end }}}}"""
     if not props.datastore.migrates:
         return text
