@@ -37,6 +37,8 @@ definition document {
 }
 """
 CONNECTIONS = 8
+_PAUSE = 0.03
+"""Seconds between two pairs of checks on a connection: often enough to see every gap, and several tests run at once."""
 _ALICE = SubjectReference(object=ObjectReference(object_type="user", object_id="alice"))
 _DOCUMENT = ObjectReference(object_type="document", object_id="readme")
 
@@ -99,7 +101,7 @@ class Client:
 
 @define
 class Load:
-    """Checks permissions without pause on several connections until the context ends. It never retries.
+    """Checks permissions on several connections until the context ends. It never retries.
 
     Half of the checks are for new documents. No server has cached them, so servers dispatch some of them. If it
     ``writes``, it also gives some of these documents a reader, and checks that the next answer is yes.
@@ -159,7 +161,7 @@ class Load:
                 self.longest_gap, last = max(self.longest_gap, now - last), now
             else:
                 self.failures.append(failure)
-            time.sleep(0.01)
+            time.sleep(_PAUSE)
 
 
 # The last `cat` reads unread data. Without it, closing the connection resets it, and a reset ends the port-forward.

@@ -61,7 +61,8 @@ class Database:
                     "env": [{"name": name, "value": value.replace("$(", "$$(")} for name, value in self.env.items()],
                     "securityContext": RESTRICTED_CONTAINER,
                     "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
-                    "readinessProbe": {**self.probe, "periodSeconds": 1, "timeoutSeconds": 5},
+                    # It ends with the first success. A readiness probe would start a program every second.
+                    "startupProbe": {**self.probe, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 180},
                 }
             ],
         }
