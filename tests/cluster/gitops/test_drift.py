@@ -14,7 +14,7 @@ import pytest
 import trustme
 from attrs import define, field
 
-from cdk8s_spicedb import Autoscaling, ExternalService, PostgreSQL, SpiceDBProps
+from cdk8s_spicedb import Autoscaling, ExternalService, PostgreSQL, Probe, SpiceDBProps
 from tests.programs import ROOT
 
 from ..certificates import certificate
@@ -68,6 +68,8 @@ def _production(namespace: Namespace, name: str) -> SpiceDBProps:
         http_enabled=True,
         http_tls=example.server.grpc_tls,
         external_service=ExternalService(type="NodePort"),
+        # With TLS, each probe starts a program, and these servers only have to stay.
+        readiness_probe=Probe(period_seconds=10, timeout_seconds=5),
     )
     props = attrs.evolve(example, name=name, datastore=datastore, server=server)
     if "podmonitors.monitoring.coreos.com" not in run("kubectl", "api-resources", "--output=name").stdout.split():
