@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ..delivery import Delivery
 from ..errors import InvalidProps, SpiceDBError
-from ..props import SpiceDBProps, require, secret_keys
+from ..props import SpiceDBProps, require
 from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
-from .options import by_option, read_document, read_documents, read_metadata, releases
+from .options import by_option, needed_secrets, read_document, read_documents, read_metadata, releases
 
 _SHOWN = 5
 """How many files with problems, or names of folders, the command prints."""
@@ -23,7 +23,7 @@ def write_each(options: argparse.Namespace) -> str:
     """Writes a folder for each file of ``--each``: all of them, or none. Returns what was written."""
     from ..files.folder import write_files
 
-    metadata = read_metadata(options) or ChartMetadata()
+    metadata = read_metadata(options)
     _check(options.chart_version, metadata)
     found = _read(options)
     _warn(found)
@@ -123,7 +123,7 @@ def _summary(folder: str, found: Mapping[str, SpiceDBProps], changed: set[str]) 
     if removed:
         yield f"Removed {_names(removed)}, which no file describes any longer."
     name, props = next(iter(found.items()))
-    keys = ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
+    keys = needed_secrets(props)
     yield f"Create the Secrets of each SpiceDB before you install it. For {name}, with these keys: {keys}."
     command = props.delivery.next_command(f"{folder}/{name}", props.name, props.migration.helm_timeout)
     yield f"Next, for each folder, such as {name}: {command}"

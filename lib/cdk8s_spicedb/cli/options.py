@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..errors import InvalidProps, SpiceDBError
-from ..props import SpiceDBProps
+from ..props import SpiceDBProps, secret_keys
+from ..props.chart import ChartMetadata
 from ..releases import ReleaseTable, known_releases
 
 if TYPE_CHECKING:
     from ..files.merge import Document
-    from ..props.chart import ChartMetadata
 
 Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
@@ -46,11 +46,11 @@ def add_chart(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chart-metadata", metavar="FILE", help=text)
 
 
-def read_metadata(options: argparse.Namespace) -> ChartMetadata | None:
-    """The content of the file of ``--chart-metadata``, if there is one."""
+def read_metadata(options: argparse.Namespace) -> ChartMetadata:
+    """The content of the file of ``--chart-metadata``, or the defaults."""
     from ..files.read import metadata_of
 
-    return metadata_of(read_document(options.chart_metadata)) if options.chart_metadata else None
+    return metadata_of(read_document(options.chart_metadata)) if options.chart_metadata else ChartMetadata()
 
 
 def read_documents(paths: Sequence[str]) -> Document:
@@ -109,6 +109,11 @@ def read(path: str, hint: str = "") -> str:
         raise SpiceDBError(f"cannot read {path}: {error.strerror}{hint}") from None
     except UnicodeDecodeError:
         raise SpiceDBError(f"cannot read {path}: it is not UTF-8 text; write it as YAML") from None
+
+
+def needed_secrets(props: SpiceDBProps) -> str:
+    """The Secrets to create before an installation, with their keys."""
+    return ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
 
 
 def by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> InvalidProps:

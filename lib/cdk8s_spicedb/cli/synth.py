@@ -8,9 +8,19 @@ from collections.abc import Iterator
 
 from ..delivery import Delivery
 from ..errors import InvalidProps
-from ..props import SpiceDBProps, secret_keys
+from ..props import SpiceDBProps
 from ..props.rules.warnings import all_warnings
-from .options import FILE, Commands, add_chart, add_file, add_releases, by_option, read_file, read_metadata
+from .options import (
+    FILE,
+    Commands,
+    add_chart,
+    add_file,
+    add_releases,
+    by_option,
+    needed_secrets,
+    read_file,
+    read_metadata,
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -62,8 +72,7 @@ def _run(options: argparse.Namespace) -> str:
 
 def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:
     """What was written, and what to do next."""
-    keys = ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
     yield f"Wrote {folder}: SpiceDB {props.version} on {props.datastore.engine}, for {props.delivery.value}."
-    yield f"Create these Secrets before you install, with these keys: {keys}."
+    yield f"Create these Secrets before you install, with these keys: {needed_secrets(props)}."
     command = props.delivery.next_command(folder, props.name, props.migration.helm_timeout)
     yield f"Next: {command}"

@@ -104,7 +104,7 @@ def objects(props: SpiceDBProps) -> Iterator[Value]:
     text = "Annotations of every object except pods. For pods, use podAnnotations."
     place = entries(tuple(Component), "metadata.annotations", props.annotations)
     yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,))
-    if props.datastore.migrates or props.schema or props.test:
+    if has_jobs(props):
         logs: Schema = {"anyOf": [{"type": "boolean"}, {"const": ""}]}
         text = (
             "Lets Helm print the log of the migration, and the logs of other hooks if they fail. Defaults to true, or "
@@ -113,6 +113,11 @@ def objects(props: SpiceDBProps) -> Iterator[Value]:
         yield Value("hookLogs", "" if props.hook_logs is None else props.hook_logs, logs, text, nullable=True)
     text = "More objects for the release. Their strings may contain templates."
     yield Value("extraObjects", [], LIST, text, nullable=True)
+
+
+def has_jobs(props: SpiceDBProps) -> bool:
+    """Whether the chart has Jobs, whose logs Helm can print."""
+    return props.datastore.migrates or props.schema is not None or props.test is not None
 
 
 def has_default_identity(props: SpiceDBProps) -> bool:

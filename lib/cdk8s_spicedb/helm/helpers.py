@@ -14,6 +14,7 @@ from ..manifests.checksum import changed_settings, plain
 from ..props import MigrationProps, SpiceDBProps
 from ..props.annotations import camel
 from ..props.image import image_parts
+from .extras import has_jobs
 from .names import FULLNAME
 from .value import Value
 from .values import secrets
@@ -30,7 +31,7 @@ def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[st
         "withRegistry": list(_with_registry()),
         "version": list(_version(props)),
     }
-    if props.datastore.migrates or props.schema or props.test:
+    if has_jobs(props):
         parts["hookLogs"] = list(_hook_logs())
     if props.datastore.max_replicas != 1:
         parts["topologySpreadConstraints"] = list(_spread(chart))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..files.yaml import dump
+from ..manifests.checksum import plain
 from ..props import SpiceDBProps
-from ..props.annotations import manifest_of
 from ..props.chart import ChartMetadata
 
 _HUB = "artifacthub.io"
@@ -29,7 +29,7 @@ def chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMeta
         "home": metadata.home,
         "icon": metadata.icon,
         "sources": list(metadata.sources),
-        "maintainers": _plain(metadata.maintainers),
+        "maintainers": plain(metadata.maintainers),
         "annotations": {**_annotations(props, metadata), **metadata.annotations},
     }
     return {key: value for key, value in found.items() if value}
@@ -38,9 +38,9 @@ def chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMeta
 def _annotations(props: SpiceDBProps, metadata: ChartMetadata) -> Mapping[str, str]:
     lists = {
         "images": list(_images(props)),
-        "links": _plain(metadata.links),
-        "changes": _plain(metadata.changes),
-        "signKey": manifest_of(metadata.sign_key) if metadata.sign_key else None,
+        "links": plain(metadata.links),
+        "changes": plain(metadata.changes),
+        "signKey": plain(metadata.sign_key),
     }
     texts = {"category": "security", "license": metadata.license}
     texts |= {name: dump(value) for name, value in lists.items() if value}
@@ -54,7 +54,3 @@ def _images(props: SpiceDBProps) -> Iterator[dict[str, str]]:
         yield {"name": "kubectl", "image": props.cleanup.image}
     clients = {"zed-schema": props.schema, "zed-test": props.test}
     yield from ({"name": name, "image": client.image} for name, client in clients.items() if client)
-
-
-def _plain(items: Sequence[Any]) -> list[dict[str, Any]]:
-    return list(map(manifest_of, items))

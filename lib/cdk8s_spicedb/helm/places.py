@@ -34,7 +34,7 @@ def field(component: Component, path: str, kind: str | None = None, name: str | 
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         parent, key = _parent(manifest, path)
-        if key in parent and kind in (None, manifest["kind"]) and name in (None, manifest["metadata"]["name"]):
+        if key in parent and _matches(manifest, kind, name):
             parent[key] = mark(value)
 
     return Place((component,), put)
@@ -47,7 +47,7 @@ def optional_field(components: Collection[Component], path: str) -> Place:
         parent, name = _parent(manifest, path)
         if parent:
             parent.pop(name, None)
-            parent[mark(_block(value, f'dict "{name}" . | toYaml'))] = None
+            parent[mark(_whole(value, name))] = None
 
     return Place(components, put, optional=True)
 
@@ -63,7 +63,7 @@ def entries(
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         parent, key = _parent(manifest, path)
-        if parent and kind in (None, manifest["kind"]) and name in (None, manifest["metadata"]["name"]):
+        if parent and _matches(manifest, kind, name):
             own = {each: text for each, text in parent.pop(key, {}).items() if each not in default}
             parent.update({key: own} if own else {})
             parent.setdefault(f"{MERGED}{key}", []).append(value)
@@ -82,7 +82,7 @@ def merge(node: Any, mark: Mark) -> None:
         if key in node:
             node[key][mark(_block(expression, "toYaml ."))] = None
         else:
-            node[mark(_block(expression, f'dict "{key}" . | toYaml'))] = None
+            node[mark(_whole(expression, key))] = None
 
 
 def items(component: Component, path: str, default: int = 0) -> Place:
@@ -97,7 +97,7 @@ def items(component: Component, path: str, default: int = 0) -> Place:
         if own:
             parent[name] = [*own, mark(_block(value, "toYaml ."))]
         else:
-            parent[mark(_block(value, f'dict "{name}" . | toYaml'))] = None
+            parent[mark(_whole(value, name))] = None
 
     return Place((component,), put, optional=True)
 
@@ -139,6 +139,16 @@ def _parent(manifest: Manifest, path: str) -> tuple[dict[str, Any], str]:
     for part in parts:
         node = node[int(part)] if isinstance(node, list) else node.get(part, {})
     return node, name
+
+
+def _matches(manifest: Manifest, kind: str | None, name: str | None) -> bool:
+    """Whether a manifest has a kind and a name. None stands for any."""
+    return kind in (None, manifest["kind"]) and name in (None, manifest["metadata"]["name"])
+
+
+def _whole(value: str, name: str) -> str:
+    """A field with its name, which is missing if the value is empty."""
+    return _block(value, f'dict "{name}" . | toYaml')
 
 
 def _block(value: str, expression: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from ..props import MigrationProps
-from ..props.annotations import camel
+from ..props.annotations import camel, manifest_of
 from ..props.flags import duration
 
 
@@ -39,8 +39,7 @@ def changed_settings(migration: MigrationProps) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """A prop as YAML and JSON hold it, with the names of Kubernetes."""
     if attrs.has(type(value)):
-        fields = {camel(name): plain(each) for name, each in attrs.asdict(value, recurse=False).items()}
-        return {name: each for name, each in fields.items() if each is not None}
+        value = manifest_of(value)
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, (tuple, list)):
