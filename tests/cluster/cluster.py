@@ -87,6 +87,11 @@ class Namespace:
         pods = self.list("pods", instance=name, component="server")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
+    def versions(self, *, ready: bool = False) -> set[str]:
+        """The SpiceDB releases of the servers, or only of those that are ready."""
+        servers = [pod for pod in self.servers() if is_ready(pod) or not ready]
+        return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in servers}
+
     def metrics(self, pod: Object) -> str:
         """The Prometheus metrics of a server."""
         path = f"/api/v1/namespaces/{self.name}/pods/{pod['metadata']['name']}:9090/proxy/metrics"

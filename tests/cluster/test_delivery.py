@@ -12,7 +12,7 @@ import pytest
 from cdk8s_spicedb import CleanupProps, MigrationProps, SecretKey
 
 from .client import Client, Load, relay
-from .cluster import Namespace, is_ready, parse_time
+from .cluster import Namespace, parse_time
 from .conftest import KEY
 from .databases import POSTGRES, postgres_revision
 from .deliver import ArgoCDDeliverer, Deliverer, HelmDeliverer, KubectlDeliverer
@@ -40,11 +40,6 @@ def server_names(namespace: Namespace) -> set[str]:
     return {pod["metadata"]["name"] for pod in namespace.servers()}
 
 
-def ready_versions(namespace: Namespace) -> set[str]:
-    """The SpiceDB versions of the ready servers."""
-    return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in namespace.servers() if is_ready(pod)}
-
-
 def test_upgrades_migrate_before_new_servers_serve(deliverer: Deliverer, namespace: Namespace, postgres: None) -> None:
     namespace.secret("broken", {"uri": f"postgresql://nobody:wrong@{POSTGRES.name}:5432/spicedb?sslmode=disable"})
     installed = deliverer.deliver(on_postgres(OLD, migration=NEVER, cleanup=KEEP_MIGRATION))
@@ -60,7 +55,7 @@ def test_upgrades_migrate_before_new_servers_serve(deliverer: Deliverer, namespa
         assert "password authentication failed" in failed.output, "the output contains the reason"
         assert load.succeeded()
         assert postgres_revision(namespace) == OLD_HEAD
-        assert ready_versions(namespace) == {OLD}, "new servers do not serve before the migration succeeds"
+        assert namespace.versions(ready=True) == {OLD}, "new servers do not serve before the migration succeeds"
         assert before <= server_names(namespace), "the old servers still serve"
 
         with Load("an upgrade", address, KEY) as load:
@@ -68,7 +63,7 @@ def test_upgrades_migrate_before_new_servers_serve(deliverer: Deliverer, namespa
         assert upgraded.ok, upgraded.output
         assert load.succeeded()
         assert postgres_revision(namespace) == NEW_HEAD
-        assert ready_versions(namespace) == {NEW}
+        assert namespace.versions(ready=True) == {NEW}
         assert not before & server_names(namespace)
         if deliverer.delivery.has_hooks:
             assert all(
@@ -87,7 +82,7 @@ def test_upgrades_migrate_before_new_servers_serve(deliverer: Deliverer, namespa
             back = deliverer.deliver(on_postgres(OLD, migration=MigrationProps(enabled=False)))
         assert back.ok, back.output
         assert load.succeeded()
-        assert ready_versions(namespace) == {OLD}
+        assert namespace.versions(ready=True) == {OLD}
 
 
 def migration_completed_at(namespace: Namespace) -> datetime:
@@ -145,6 +140,6 @@ def test_helm_takes_over_what_kubectl_applied(namespace: Namespace, postgres: No
             delivered = HelmDeliverer(namespace, tmp_path, "helm", *_TAKE_OVER).deliver(on_postgres(NEW))
         assert delivered.ok, delivered.output
         assert load.succeeded()
-    assert ready_versions(namespace) == {NEW}
+    assert namespace.versions(ready=True) == {NEW}
     (left,) = namespace.list("jobs", component="migration")
     assert left["metadata"]["name"] != "spicedb-migration"

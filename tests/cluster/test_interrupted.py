@@ -51,17 +51,13 @@ def _wait_for_pause(namespace: Namespace) -> str:
     return wait("the pause between migration and roll-out", running_pod)
 
 
-def _versions(namespace: Namespace) -> set[str]:
-    return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in namespace.servers()}
-
-
 def _delete_a_server(namespace: Namespace, *options: str) -> None:
     """Deletes a server, and waits until its replacement of the same release is ready."""
     before = {pod["metadata"]["name"] for pod in namespace.servers()}
     namespace.kubectl("delete", "pod", sorted(before)[0], "--wait=false", *options)
     wait("a new server", lambda: {pod["metadata"]["name"] for pod in namespace.servers()} - before)
     namespace.wait_until_ready("app.kubernetes.io/component=server")
-    assert _versions(namespace) == {OLD}
+    assert namespace.versions() == {OLD}
 
 
 def test_server_deleted_between_migration_and_roll_out_is_replaced(
@@ -86,7 +82,7 @@ def test_server_deleted_between_migration_and_roll_out_is_replaced(
                 namespace.kubectl("exec", pause, "--", "touch", "/tmp/go")
                 assert upgrade.wait(timeout=90) == 0, upgrade.communicate()[0]
             assert load.succeeded()
-    assert _versions(namespace) == {NEW}
+    assert namespace.versions() == {NEW}
 
 
 def _has_status(status: str, helm: Helm) -> bool:
@@ -106,7 +102,7 @@ def test_upgrade_succeeds_after_helm_was_killed(
                 if pause:
                     _wait_for_pause(namespace)
                 else:
-                    wait("the first new server", lambda: NEW in _versions(namespace))
+                    wait("the first new server", lambda: NEW in namespace.versions())
                 upgrade.kill()
             assert _has_status("pending-upgrade", any_helm)
             again = any_helm.upgrade(on_postgres(NEW))
@@ -118,7 +114,7 @@ def test_upgrade_succeeds_after_helm_was_killed(
             again = any_helm.upgrade(on_postgres(NEW))
             assert again.ok, again.output
         assert load.succeeded()
-    assert _versions(namespace) == {NEW}
+    assert namespace.versions() == {NEW}
     assert postgres_revision(namespace) == NEW_HEAD
 
 
@@ -131,7 +127,7 @@ def test_concurrent_upgrades_fail_no_requests(any_helm: Helm, namespace: Namespa
                 outcomes = [_outcome(one), _outcome(other)]
             print(outcomes)
             assert any(code == 0 for code, _ in outcomes), outcomes
-            wait("all servers to run the new release", lambda: _versions(namespace) == {NEW})
+            wait("all servers to run the new release", lambda: namespace.versions() == {NEW})
         assert load.succeeded()
     assert postgres_revision(namespace) == NEW_HEAD
     assert _has_status("deployed", any_helm)

@@ -18,7 +18,7 @@ from .databases import postgres_locked, postgres_revision
 from .helm import Helm
 from .link import link
 from .props import NEW, NEW_HEAD, OLD
-from .test_live_upgrade import mode, versions
+from .test_live_upgrade import mode
 
 LAST = list(SCHEMA_MODES)[-1]
 KILLED_AT = (
@@ -70,7 +70,7 @@ def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, large_po
         assert result.code == 0, result.error
         assert load.succeeded()
         assert _lines(Client(address, KEY)) == schema
-    assert (versions(namespace), mode(namespace)) == ({NEW}, LAST)
+    assert (namespace.versions(), mode(namespace)) == ({NEW}, LAST)
     assert postgres_revision(namespace) == NEW_HEAD
     history = helm.history("spicedb")
     deployed = [each["chart"] for each in history if each["status"] in ("deployed", "superseded")]
@@ -100,7 +100,7 @@ def _stops_and_goes_back(command: Command, namespace: Namespace, title: str, *ar
         assert load.succeeded()
     assert result.code == 3, result.error
     assert "The servers are back at v1.52.0" in result.error
-    assert versions(namespace) == {OLD}
+    assert namespace.versions() == {OLD}
     return result
 
 
@@ -113,7 +113,7 @@ def test_server_that_never_turns_ready_is_rolled_back(
     assert "unknown flag: --no-such-flag" in result.error
     command.write(NEW)
     assert command.upgrade().code == 0, "after the fix, the same command goes on"
-    assert versions(namespace) == {NEW}
+    assert namespace.versions() == {NEW}
 
 
 def test_permission_test_that_fails_is_rolled_back(
@@ -131,10 +131,10 @@ def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namesp
     result = command.upgrade("--on-failure", "stop")
     assert result.code == 4
     assert "helm rollback spicedb 1" in result.error
-    assert versions(namespace) == {OLD, NEW}, "the new server stays, for you to look at"
+    assert namespace.versions() == {OLD, NEW}, "the new server stays, for you to look at"
     back = command.run("rollback", "--yes")
     assert back.code == 0, back.error
-    assert versions(namespace) == {OLD}
+    assert namespace.versions() == {OLD}
 
 
 def test_migration_that_takes_too_long_is_rolled_back(
@@ -180,7 +180,7 @@ def test_api_server_that_is_away_for_20_seconds(
         print("".join(lines))
         assert upgrade.returncode == 0
         assert load.succeeded()
-    assert versions(namespace) == {NEW}
+    assert namespace.versions() == {NEW}
 
 
 def test_question_needs_a_terminal(command: Command, namespace: Namespace, large_postgres: None) -> None:
@@ -189,5 +189,5 @@ def test_question_needs_a_terminal(command: Command, namespace: Namespace, large
     result = command.run("upgrade", "--file", str(file), "--no-check")
     assert result.code == 1
     assert "--yes" in result.error
-    assert versions(namespace) == {OLD}
+    assert namespace.versions() == {OLD}
     assert namespace.get("configmap", "spicedb-upgrade") is None

@@ -12,7 +12,6 @@ from .command import Command
 from .conftest import KEY
 from .databases import PASSWORD, POSTGRES, USER, postgres_query
 from .props import NEW, OLD
-from .test_live_upgrade import versions
 
 
 @contextmanager
@@ -99,7 +98,7 @@ def test_faults_are_found_before_anything_changes(command: Command, namespace: N
             assert image.code == 1
             assert "no-such-spicedb" in image.output
         assert load.succeeded()
-    assert versions(namespace) == {OLD}
+    assert namespace.versions() == {OLD}
     assert namespace.get("configmap", "spicedb-upgrade") is None
     command.write(NEW)
     assert command.run(*upgrade).code == 0, "after the fixes, nothing is in the way"

@@ -27,11 +27,6 @@ def mode(namespace: Namespace) -> str:
     return next((value.partition("=")[2] for value in arguments if "schema-mode" in value), "")
 
 
-def versions(namespace: Namespace) -> set[str]:
-    """The releases of the servers that are not terminating."""
-    return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in namespace.servers()}
-
-
 def test_one_command_goes_to_the_last_schema_mode_and_back(
     command: Command, namespace: Namespace, large_postgres: None
 ) -> None:
@@ -44,7 +39,7 @@ def test_one_command_goes_to_the_last_schema_mode_and_back(
             result = command.upgrade()
         assert result.code == 0, result.error
         assert load.succeeded()
-        assert (versions(namespace), mode(namespace)) == ({NEW}, LAST)
+        assert (namespace.versions(), mode(namespace)) == ({NEW}, LAST)
         assert postgres_revision(namespace) == NEW_HEAD
         client = Client(address, KEY)
         client.write_schema(TEAM)
@@ -69,13 +64,13 @@ def test_kubectl_release_upgrades_and_rolls_back(command: Command, namespace: Na
             result = command.upgrade()
         assert result.code == 0, result.error
         assert load.succeeded()
-        assert versions(namespace) == {NEW}
+        assert namespace.versions() == {NEW}
         assert postgres_revision(namespace) == NEW_HEAD
         with Load("rollback with kubectl", address, KEY, writes=True) as load:
             back = command.run("rollback", "--yes")
         assert back.code == 0, back.error
         assert load.succeeded()
-        assert versions(namespace) == {OLD}
+        assert namespace.versions() == {OLD}
 
 
 def test_commits_go_step_by_step(command: Command, namespace: Namespace, large_postgres: None, tmp_path: Path) -> None:

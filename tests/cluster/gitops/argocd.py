@@ -19,31 +19,20 @@ from attrs import frozen
 from tests.programs import ROOT
 
 from ..cluster import Namespace, Object, run, wait
+from .definitions import FREE, definition
 from .git import Repository
 from .processes import free_port, require_programs, running
 
 _EXAMPLE = ROOT / "examples" / "argocd" / "application.yaml"
 _GROUP = "argoproj.io"
 _APPLICATIONS = f"applications.{_GROUP}"
+_KINDS = {_APPLICATIONS: "Application", f"appprojects.{_GROUP}": "AppProject"}
 _CLUSTER = "https://kubernetes.default.svc"
 """Address of the cluster in Applications. Here it stands for the cluster that KUBECONFIG names."""
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 """With it, Argo CD deletes the objects of an Application with the Application."""
 _RECONCILIATION_SECONDS = 10
 """Instead of two to three minutes, so that many reconciliations fit in a test."""
-
-
-def _resource_definition(kind: str, plural: str) -> Object:
-    """A CustomResourceDefinition that accepts everything. Argo CD's own ones are much larger, and check more."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{_GROUP}"},
-        "spec": {"group": _GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
-    }
 
 
 @frozen
@@ -229,15 +218,11 @@ def argo_cd(namespace: Namespace, destinations: Sequence[Namespace], folder: Pat
     CustomResourceDefinitions stay in the cluster, because tests that run at the same time use them.
     """
     require_programs("argocd", "redis-server", "git")
-    definitions = [
-        _resource_definition("Application", "applications"),
-        _resource_definition("AppProject", "appprojects"),
-    ]
-    for definition in definitions:
-        name = definition["metadata"]["name"]
+    for plural, kind in _KINDS.items():
+        accepted = definition(plural, kind, "v1alpha1", FREE, status=False)
         # Another test may create it at the same moment. If the cluster has an Argo CD, its own definition stays.
-        run("kubectl", "create", "--filename=-", text=json.dumps(definition), check=False)
-        run("kubectl", "wait", f"customresourcedefinitions/{name}", "--for=condition=Established", "--timeout=30s")
+        run("kubectl", "create", "--filename=-", text=json.dumps(accepted), check=False)
+        run("kubectl", "wait", f"customresourcedefinitions/{plural}", "--for=condition=Established", "--timeout=30s")
     namespace.apply(*_settings(destinations))
     try:
         with _programs(namespace, folder):

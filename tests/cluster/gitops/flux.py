@@ -13,6 +13,7 @@ import pytest
 from attrs import frozen
 
 from ..cluster import Namespace, Object, run, wait
+from .definitions import FREE, definition
 from .processes import free_port, require_programs, running
 
 CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
@@ -182,26 +183,7 @@ def define_kinds() -> None:
 
 def _definition(plural: str, kind: str, version: str) -> Object:
     """A definition that accepts every field, with the only default that the controllers rely on."""
-    name, _, group = plural.partition(".")
-    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    timed = {**free, "properties": {"timeout": {"type": "string", "default": "60s"}}}
-    spec = timed if kind in ("GitRepository", "OCIRepository", "Bucket") else free
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": plural, "labels": {_OWN: ""}},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": name, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"},
-            "versions": [
-                {
-                    "name": version,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": free}}},
-                    "subresources": {"status": {}},
-                }
-            ],
-        },
-    }
+    timed = {**FREE, "properties": {"timeout": {"type": "string", "default": "60s"}}}
+    spec = timed if kind in ("GitRepository", "OCIRepository", "Bucket") else FREE
+    schema = {"type": "object", "properties": {"spec": spec, "status": FREE}}
+    return definition(plural, kind, version, schema, labels={_OWN: ""}, status=True)

@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import attrs
 import yaml
 from attrs import frozen
 
 from cdk8s_spicedb import Delivery, SpiceDBProps
-from cdk8s_spicedb.files.write import write_manifests
 from tests.programs import ROOT
 
 from ..cluster import Object, wait
 from .flux import HELM_RELEASE, KUSTOMIZATION, OCI_REPOSITORY, Flux, Status
 from .git import Repository
 from .registry import Registry
+from .written import manifests
 
 NAME = "spicedb"
 _INTERVALS = {"interval": "10s", "retryInterval": "5s"}
@@ -30,12 +29,6 @@ def example(file: str) -> list[Object]:
     for manifest in objects:
         assert manifest["metadata"].pop("namespace") == "authz"
     return objects
-
-
-def text(props: SpiceDBProps, folder: Path) -> str:
-    """The manifests of a SpiceDB as one file."""
-    write_manifests(folder, attrs.evolve(props, delivery=Delivery.KUBECTL))
-    return (folder / f"{props.name}.k8s.yaml").read_text()
 
 
 @contextmanager
@@ -52,7 +45,6 @@ class Committed:
 
     flux: Flux
     repository: Repository
-    folder: Path
 
     def start(self, props: SpiceDBProps, **spec: object) -> Status:
         """Commits the manifests, and creates the example's objects for them."""
@@ -75,7 +67,7 @@ class Committed:
 
     def push(self, props: SpiceDBProps) -> str:
         """Commits manifests, and returns the revision."""
-        files = {"examples/flux/dist/spicedb.k8s.yaml": text(props, self.folder)}
+        files = {f"examples/flux/dist/{name}": text for name, text in manifests(props, Delivery.KUBECTL).items()}
         return self.repository.commit(files, f"SpiceDB {props.version}")
 
 

@@ -12,7 +12,7 @@ from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, plan_upgrade
 from cdk8s_spicedb.releases import SCHEMA_MODES
 
 from ..client import Load
-from ..cluster import Namespace, Object, wait
+from ..cluster import Namespace, wait
 from ..conftest import KEY
 from ..databases import POSTGRES
 from ..props import NEW, OLD
@@ -31,18 +31,6 @@ def step(title: str, address: str) -> Iterator[None]:
     with Load(title, address, KEY) as load:
         yield
     assert load.succeeded()
-
-
-def versions(namespace: Namespace) -> set[str]:
-    """The releases of the servers that are ready."""
-    ready = [pod for pod in namespace.servers() if is_ready(pod)]
-    return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in ready}
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether a pod is ready."""
-    conditions = {condition["type"]: condition["status"] for condition in pod["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True"
 
 
 def names(namespace: Namespace, kinds: str = "pods", **labels: str) -> set[str]:

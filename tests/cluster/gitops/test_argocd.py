@@ -61,10 +61,6 @@ class _Release:
         assert all(is_ready(pod) for pod in servers)
         return {pod["metadata"]["name"] for pod in servers}
 
-    def versions(self) -> set[str]:
-        """The SpiceDB versions of the servers."""
-        return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in self.namespace.servers()}
-
 
 def _left(namespace: Namespace) -> list[str]:
     """The objects of the SpiceDB that exist."""
@@ -123,7 +119,7 @@ def _upgrade(release: _Release) -> None:
     (job,) = namespace.list("jobs", component="migration")
     completed, pods = parse_time(job["status"]["completionTime"]), namespace.servers()
     assert all(completed <= parse_time(pod["metadata"]["creationTimestamp"]) for pod in pods)
-    assert release.versions() == {NEW}
+    assert release.namespace.versions() == {NEW}
 
 
 def _revert(release: _Release) -> None:
@@ -139,7 +135,7 @@ def _revert(release: _Release) -> None:
 
     back = release.commit(f"Go back to {OLD}", on_postgres(OLD, migration=_OFF))
     assert back.ok, back.message
-    assert release.versions() == {OLD}
+    assert release.namespace.versions() == {OLD}
     assert postgres_revision(release.namespace) == NEW_HEAD
     assert len(release.namespace.list("jobs", component="migration")) == 1, "the failed migration stays"
 

@@ -51,7 +51,7 @@ def test_nothing_changes_without_a_change(namespace: Namespace, large_postgres: 
         git_server(tmp_path / "git") as server,
         registry(tmp_path / "registry") as charts,
     ):
-        committed = Committed(started, server.repository("authz"), tmp_path / "manifests")
+        committed = Committed(started, server.repository("authz"))
         committed.start(on_postgres(server=one))
         released = Released(started, charts, tmp_path / "charts", OTHER)
         released.start(on_postgres(server=one, name=OTHER), "1.0.0")

@@ -19,7 +19,7 @@ from .flux import HELM_RELEASE, flux
 from .processes import require_programs
 from .registry import registry
 from .sources import NAME, Released, say
-from .state import BROKEN, NEVER, PHASES, broken_secret, only_migrations_are_left, step, versions
+from .state import BROKEN, NEVER, PHASES, broken_secret, only_migrations_are_left, step
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_failures_of_a_helm_release(released: Released, namespace: Namespace) ->
     """Migrations and servers that fail, and what mends them."""
     broken_secret(namespace)
     say(released.start(on_postgres(OLD), "1.0.0", timeout="90s"))
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     with relay(namespace) as address:
         Client(address, KEY).write()
         _fail_and_mend_release(released, namespace, address)
@@ -67,11 +67,11 @@ def _fail_and_mend_release(released: Released, namespace: Namespace, address: st
         failed = released.failed()
     print(failed)
     assert "spicedb-migration" in failed
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     assert postgres_revision(namespace) == OLD_HEAD
     with step("chart: an upgrade that mends it", address):
         say(released.deliver(on_postgres(migration=NEVER), "3.0.0"))
-    assert versions(namespace) == {NEW}
+    assert namespace.versions(ready=True) == {NEW}
     assert postgres_revision(namespace) == NEW_HEAD
     namespace.wait_for_terminating_servers()
 
@@ -101,7 +101,7 @@ def _roll_back_servers(released: Released, namespace: Namespace, address: str) -
     (job,) = namespace.list("jobs", component="migration")
     arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
     assert "--log-level=debug" not in arguments, "the rollback did not run the migration of its chart"
-    assert versions(namespace) == {NEW}
+    assert namespace.versions(ready=True) == {NEW}
 
 
 def _go_back_with_release(released: Released, namespace: Namespace, address: str) -> None:
@@ -109,8 +109,8 @@ def _go_back_with_release(released: Released, namespace: Namespace, address: str
     with step("chart: a revert", address):
         released.use("1.0.0", ready="False")
         print(released.failed())
-        assert versions(namespace) == {NEW}
+        assert namespace.versions(ready=True) == {NEW}
         say(released.use("1.0.0", values={"migrations": {"enabled": False}}))
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     assert postgres_revision(namespace) == NEW_HEAD
     namespace.wait_for_terminating_servers()

@@ -11,7 +11,7 @@ import pytest
 from cdk8s_spicedb import MigrationProps
 
 from ..client import Client, relay
-from ..cluster import Namespace, wait
+from ..cluster import Namespace, is_ready, wait
 from ..conftest import KEY
 from ..databases import PASSWORD, POSTGRES, postgres_locked, postgres_revision
 from ..props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
@@ -23,26 +23,24 @@ from .state import (
     NEVER,
     PHASES,
     broken_secret,
-    is_ready,
     jobs,
     only_migrations_are_left,
     step,
     uid_of,
-    versions,
 )
 
 
 @pytest.fixture
 def committed(namespace: Namespace, large_postgres: None, tmp_path: Path) -> Iterator[Committed]:
     with flux(namespace, tmp_path / "flux") as started, git_server(tmp_path / "git") as server:
-        yield Committed(started, server.repository("authz"), tmp_path / "manifests")
+        yield Committed(started, server.repository("authz"))
 
 
 def test_kustomization(committed: Committed, namespace: Namespace) -> None:
     """From the first reconciliation to the deletion, with manifests."""
     broken_secret(namespace)
     say(committed.start(on_postgres(OLD)))
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     with relay(namespace) as address:
         client = Client(address, KEY)
         client.write()
@@ -59,11 +57,11 @@ def _fail_and_mend(committed: Committed, namespace: Namespace, address: str) -> 
     say(failed)
     assert failed.reason == "HealthCheckFailed"
     assert f"Job/{namespace.name}/spicedb-migration-" in failed.message
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     assert postgres_revision(namespace) == OLD_HEAD
     with step("an upgrade that mends it", address):
         say(committed.commit(on_postgres(migration=NEVER)))
-    assert versions(namespace) == {NEW}
+    assert namespace.versions(ready=True) == {NEW}
     assert postgres_revision(namespace) == NEW_HEAD
     namespace.wait_for_terminating_servers()
 
@@ -91,19 +89,19 @@ def _go_back(committed: Committed, namespace: Namespace, address: str) -> None:
     (old,) = [job for job in jobs(namespace) if _image(namespace, job) == OLD]
     with step("a revert", address):
         say(committed.commit(on_postgres(OLD)))
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     namespace.wait_for_terminating_servers()
     with step("the newer version again", address):
         say(committed.commit(on_postgres(migration=NEVER)))
-    assert versions(namespace) == {NEW}
+    assert namespace.versions(ready=True) == {NEW}
     namespace.wait_for_terminating_servers()
     namespace.kubectl("delete", "job", old)
     with step("a revert after the older Job is deleted", address):
         late = committed.commit(on_postgres(OLD, migration=NEVER), ready="False")
         say(late)
-        wait("the older servers", lambda: versions(namespace) == {OLD}, 120)
+        wait("the older servers", lambda: namespace.versions(ready=True) == {OLD}, 120)
         say(committed.commit(on_postgres(OLD, migration=MigrationProps(enabled=False))))
-    assert versions(namespace) == {OLD}
+    assert namespace.versions(ready=True) == {OLD}
     assert postgres_revision(namespace) == NEW_HEAD
     namespace.wait_for_terminating_servers()
     with step("the newer version a third time", address):
@@ -121,7 +119,7 @@ def _change_modes(committed: Committed, namespace: Namespace, address: str) -> N
     for planned in PHASES:
         with step(f"to {planned.schema_mode}", address):
             say(committed.commit(on_postgres().at(planned)))
-        assert versions(namespace) == {NEW}
+        assert namespace.versions(ready=True) == {NEW}
         namespace.wait_for_terminating_servers()
         Client(address, KEY).write_schema()
 
@@ -155,7 +153,11 @@ def test_next_commit_does_not_stop_a_migration(
                     assert _is_active(namespace, first), "it still runs"
                 assert lock.wait(timeout=120) == 0
             committed.wait(revision)
-            wait("the newer servers", lambda: versions(namespace) == {NEW} and len(namespace.servers()) == 2, 180)
+            wait(
+                "the newer servers",
+                lambda: namespace.versions(ready=True) == {NEW} and len(namespace.servers()) == 2,
+                180,
+            )
     wait("both migrations to succeed", lambda: len(_complete(namespace) - old) == 2, 120)
     assert uid_of(namespace, first) == uid, "it was not replaced"
     assert postgres_revision(namespace) == NEW_HEAD
