@@ -108,6 +108,15 @@ def test_only_the_first_files_with_problems_are_printed(capsys: pytest.CaptureFi
     assert err.endswith("\n3 more files have problems\n")
 
 
+def test_files_that_cannot_be_read_are_printed_with_the_others(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "tenants" / "acme.yaml").write_text("name: [")
+    (folder / "tenants" / "globex.yaml").write_text("name: Globex")
+    _, _, err = run(capsys, "tenants/*.yaml", "missing.yaml")
+    assert [name for name in ("tenants/acme.yaml", "'Globex'", "cannot read missing.yaml") if name not in err] == []
+
+
 def test_warnings_are_printed_once(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     (folder / "base.yaml").write_text(f"version: v9.0.0\n{BASE}")
     for number in range(4):
@@ -123,7 +132,7 @@ def test_warnings_are_printed_once(capsys: pytest.CaptureFixture[str], folder: P
         (["-"], "--each cannot read standard input"),
         (["no/*.yaml"], "cannot read no/*.yaml: no file has such a name"),
         (["no.yaml"], "cannot read no.yaml: No such file or directory"),
-        (["tenants/acme.yaml", "acme.yml"], "tenants/acme.yaml and acme.yml would both be written to acme"),
+        (["tenants/acme.yaml", "acme.yml"], "tenants/acme.yaml and acme.yml both have the name acme"),
         (["tenants/acme.yaml", "--chart-version", "1"], "cdk8s-spicedb synth:\n  --chart-version = '1'"),
         (["tenants/acme.yaml", "-o", "tenants"], "it contains acme.yaml, which this program did not write"),
     ],
