@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -26,7 +28,7 @@ from cdk8s_spicedb import (
     known_releases,
 )
 from cdk8s_spicedb.props import problems
-from cdk8s_spicedb.releases import Cost, Estimate, Waits, is_version, read_releases, version_order
+from cdk8s_spicedb.releases import Cost, Estimate, Waits, Work, is_version, read_releases, version_order
 
 ENGINES = ["cockroachdb", "mysql", "postgres", "spanner"]
 URI = SecretKey("spicedb", "uri")
@@ -472,17 +474,25 @@ def test_withdrawn_releases_name_a_later_known_release() -> None:
 # ---------------------------------------------------------------- costs
 
 
+def raw_data() -> dict[str, Any]:
+    """The content of releases.json."""
+    return dict(json.loads(files("cdk8s_spicedb.releases").joinpath("releases.json").read_text("utf-8")))
+
+
+SLOW = Cost(table="a", work="rewrites", lock="ALGORITHM=COPY", seconds_per_million=2, waits="writes wait")
+
+
 def test_costs_must_be_for_known_revisions() -> None:
     with pytest.raises(SpiceDBError, match="costs of unknown revisions: two"):
-        EngineReleases(("one",), {"v1.0.0": "one"}, costs={"two": Cost("relation_tuple", 1, Waits.WRITES)})
+        EngineReleases(("one",), {"v1.0.0": "one"}, costs={"two": SLOW})
 
 
 def test_estimates_grow_with_the_rows_of_the_table() -> None:
-    costs = {"two": Cost("a", 2, "writes wait"), "three": Cost("b", 0.5, "none", "measured")}
-    engine = evolve(TOY, costs=costs)
+    quick = evolve(SLOW, table="b", work="indexes", lock="SHARE", seconds_per_million=0.5, waits="none")
+    engine = evolve(TOY, costs={"two": SLOW, "three": quick})
     assert engine.estimate(None, "three", {"a": 3_000_000, "b": 1_000_000}) == (
-        Estimate("two", "a", 3_000_000, 6, Waits.WRITES),
-        Estimate("three", "b", 1_000_000, 0.5, Waits.NOBODY),
+        Estimate("two", "a", 3_000_000, 6, Waits.WRITES, Work.REWRITES, "ALGORITHM=COPY"),
+        Estimate("three", "b", 1_000_000, 0.5, Waits.NOBODY, Work.INDEXES, "SHARE"),
     )
     assert [each.revision for each in engine.estimate("two", None, {"a": 1, "b": 1})] == ["three"]
     # Nothing is known about the size of the table.
@@ -497,7 +507,47 @@ def test_every_slow_migration_of_an_index_or_a_copy_has_costs() -> None:
         assert {cost.table for cost in engine.costs.values()} == {"relation_tuple", "relation_tuple_transaction"}
 
 
+def test_each_cost_has_its_work_lock_and_source() -> None:
+    data = raw_data()
+    assert data["source"]["locks"]
+    for entry in data["costs"]:
+        assert {"work", "lock", "source"} <= set(entry), entry["revisions"]
+    for engine in known_releases().engines.values():
+        for revision, cost in engine.costs.items():
+            assert cost.source, revision
+            # Only what changes nothing but a definition takes no time, and only a short lock blocks everybody.
+            assert (cost.work is Work.ALTERS) or cost.seconds_per_million > 0, revision
+            assert (cost.waits is Waits.ALL) == (cost.work is Work.ALTERS), revision
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"work": "copies"}, "work is 'copies'; allowed: indexes, rewrites, fills, alters"),
+        ({"waits": "all"}, "waits is 'all'; allowed: none, writes wait, reads and writes wait"),
+        ({"lock": " "}, "lock is ' '; write its name"),
+        ({"table": None}, "table is None; write its name"),
+        ({"seconds_per_million": "1 s"}, "seconds_per_million is '1 s'; write a number that is 0 or greater"),
+        ({"seconds_per_million": -1, "lock": ""}, "lock is ''; write its name; seconds_per_million is -1"),
+        ({"locks": "SHARE"}, "unknown field locks"),
+    ],
+)
+def test_invalid_costs_are_rejected(change: dict[str, Any], problem: str) -> None:
+    data = raw_data()
+    data["costs"][0].update(change)
+    with pytest.raises(SpiceDBError, match=re.escape(f"costs of add-reverse-index: {problem}")):
+        read_releases(data)
+
+
+@pytest.mark.parametrize("name", ["work", "lock", "table", "seconds_per_million", "waits"])
+def test_costs_without_a_field_are_rejected(name: str) -> None:
+    data = raw_data()
+    del data["costs"][0][name]
+    with pytest.raises(SpiceDBError, match=f"costs of add-reverse-index: {name} is missing"):
+        read_releases(data)
+
+
 def test_tables_of_an_older_package_have_no_costs() -> None:
-    data = json.loads(files("cdk8s_spicedb.releases").joinpath("releases.json").read_text("utf-8"))
+    data = raw_data()
     del data["costs"]
     assert read_releases(data).engines["postgres"].costs == {}

@@ -1,7 +1,8 @@
 """Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
 
-from .cost import Cost, Estimate, Waits
+from .cost import Cost, Waits, Work
 from .engine import EngineReleases, Rollout, Stop
+from .estimate import Estimate
 from .known import known_releases, read_releases
 from .modes import SCHEMA_MODES
 from .table import ReleaseTable
@@ -17,6 +18,7 @@ __all__ = [
     "Rollout",
     "Stop",
     "Waits",
+    "Work",
     "is_version",
     "known_releases",
     "read_releases",

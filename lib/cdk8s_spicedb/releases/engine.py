@@ -8,7 +8,8 @@ from itertools import chain
 from attrs import evolve, field, frozen
 
 from ..errors import SpiceDBError
-from .cost import Cost, Estimate
+from .cost import Cost
+from .estimate import MILLION, Estimate
 from .version import is_version, version_order
 
 
@@ -138,7 +139,13 @@ class EngineReleases:
         found = [(revision, self.costs[revision]) for revision in self.between(start, end) if revision in self.costs]
         return tuple(
             Estimate(
-                revision, cost.table, rows[cost.table], cost.seconds_per_million * rows[cost.table] / 1e6, cost.waits
+                revision=revision,
+                table=cost.table,
+                rows=rows[cost.table],
+                seconds=cost.seconds_per_million * rows[cost.table] / MILLION,
+                waits=cost.waits,
+                work=cost.work,
+                lock=cost.lock,
             )
             for revision, cost in found
             if cost.table in rows

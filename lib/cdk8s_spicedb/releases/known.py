@@ -12,6 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import attrs
+
+from ..errors import SpiceDBError
 from .cost import Cost
 from .engine import EngineReleases, Rollout, Stop
 from .table import ReleaseTable
@@ -37,7 +40,7 @@ def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
                 for revision in entry["revisions"]
             },
             {
-                revision: Cost(entry["table"], entry["seconds_per_million"], entry["waits"], entry["source"])
+                revision: _cost(entry)
                 for entry in data.get("costs", ())
                 if entry["engine"] == name
                 for revision in entry["revisions"]
@@ -46,6 +49,21 @@ def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
         for name, engine in data["engines"].items()
     }
     return ReleaseTable(engines, data["flags"], data["withdrawn"])
+
+
+def _cost(data: Mapping[str, Any]) -> Cost:
+    place = f"costs of {', '.join(data['revisions'])}"
+    values = {name: value for name, value in data.items() if name not in ("engine", "revisions")}
+    names = {field.name: field for field in attrs.fields(Cost)}
+    missing = [name for name, field in names.items() if field.default is attrs.NOTHING and name not in values]
+    if missing or not set(values) <= set(names):
+        unknown = sorted(set(values) - set(names))
+        wrong = [f"{name} is missing" for name in missing] + [f"unknown field {name}" for name in unknown]
+        raise SpiceDBError(f"{place}: {'; '.join(wrong)}")
+    try:
+        return Cost(**values)
+    except SpiceDBError as error:
+        raise SpiceDBError(f"{place}: {error}") from None
 
 
 def _stop(data: Mapping[str, Any]) -> Stop:

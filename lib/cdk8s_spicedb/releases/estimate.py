@@ -1,0 +1,74 @@
+"""How long a migration should take, in numbers and in words."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from .cost import Waits, Work, as_waits, as_work
+
+MILLION = 1_000_000
+_ROWS = {"relation_tuple": "relationships", "relation_tuple_transaction": "transactions"}
+"""What the rows of a table are."""
+_WAITS = {Waits.NOBODY: "nobody waits", Waits.WRITES: "writes wait", Waits.ALL: "reads and writes wait"}
+
+
+@frozen
+class Estimate:
+    """How long a migration should take with a number of rows."""
+
+    revision: str
+    """Revision that the migration leads to."""
+    table: str
+    """Table on which it works."""
+    rows: int
+    """Number of rows of the table."""
+    seconds: float
+    """Estimated time, in seconds. A database with slower disks or less memory than the measured one takes longer."""
+    waits: Waits = field(converter=as_waits)
+    """Who waits."""
+    work: Work = field(converter=as_work)
+    """What it does to the table."""
+    lock: str
+    """Lock that it holds on the table, in the words of the database: PostgreSQL's lock mode, or ``ALGORITHM`` and
+    ``LOCK`` of MySQL."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether it takes longer with more rows."""
+        return self.seconds > 0
+
+
+def in_words(estimate: Estimate, *, rate: bool = False, detail: str = "") -> str:
+    """An estimate in words, such as "indexes relation_tuple, about 4 min for 10 million relationships; writes wait".
+
+    With ``rate``, the estimate is for one million rows, and stands for each million of them. ``detail`` follows the
+    number of rows.
+    """
+    if not estimate.grows:
+        time = "less than 1 s"
+    elif rate:
+        time = f"about {duration(estimate.seconds)} for each million {rows_of(estimate.table)}"
+    else:
+        time = f"about {duration(estimate.seconds)} for {number(estimate.rows)} {rows_of(estimate.table)}"
+    more = f" ({detail})" if detail else ""
+    return f"{estimate.work.value} {estimate.table}, {time}{more}; {_WAITS[estimate.waits]}"
+
+
+def rows_of(table: str) -> str:
+    """What the rows of a table are."""
+    return _ROWS.get(table, "rows")
+
+
+def number(count: int) -> str:
+    """A number of rows in words, such as "1.5 million"."""
+    for unit, name in ((1_000_000_000, "billion"), (MILLION, "million")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count:,}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words."""
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
