@@ -42,12 +42,49 @@ def test_a_plan_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None
     assert (code, err) == (0, "")
     plan = attrs.asdict(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0"))
     assert json.loads(out) == json.loads(json.dumps(plan))
-    assert set(json.loads(out)) == {"engine", "current", "target", "steps", "warnings"}
+    assert set(json.loads(out)) == {"engine", "current", "target", "steps", "warnings", "relationships"}
 
 
 def test_a_plan_is_markdown_for_pull_requests(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0")
     assert run(capsys, *PLAN, "--output", "markdown") == (0, f"{markdown(plan)}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "relationships"),
+    [
+        ("10000000", 10_000_000),
+        ("10_000_000", 10_000_000),
+        ("10M", 10_000_000),
+        ("1.5m", 1_500_000),
+        ("500k", 500_000),
+        ("0.5K", 500),
+        ("2B", 2_000_000_000),
+    ],
+)
+def test_a_plan_estimates_times_for_a_number_of_relationships(
+    capsys: pytest.CaptureFixture[str], text: str, relationships: int
+) -> None:
+    _, out, _ = run(capsys, *PLAN, "--relationships", text, "--output", "json")
+    plan = json.loads(out)
+    assert plan["relationships"] == relationships
+    assert [step["seconds"] > 0 for step in plan["steps"]] == [bool(step["seconds"]) for step in plan["steps"]]
+    assert sum(step["seconds"] for step in plan["steps"]) > 0
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10x", "10,000,000", "0", "-5", "1.5", "1__0", "10 M", "1e6", "٣"])
+def test_other_numbers_of_relationships_are_wrong_usage(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main([*PLAN, f"--relationships={text}"])
+    assert raised.value.code == 2
+    error = f"{text!r} is not a number of relationships; write it as 10000000, 10_000_000, 10M, 1.5M or 500k"
+    assert error in capsys.readouterr().err
+
+
+def test_too_many_relationships_are_said_of_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, *PLAN, "--relationships", "9999B")
+    assert code == 1
+    assert "  --relationships = 9999000000000\n" in err
 
 
 def test_the_target_is_the_newest_release_unless_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +141,15 @@ def test_help_says_how_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
     assert raised.value.code == 0
     out = capsys.readouterr().out
     assert "Exit code: 0 with a plan, 1 if there is none" in " ".join(out.split())
-    for option in ("--engine", "--from", "--to", "--schema-mode", "--current-schema-mode", "--output"):
+    for option in (
+        "--engine",
+        "--from",
+        "--to",
+        "--schema-mode",
+        "--current-schema-mode",
+        "--relationships",
+        "--output",
+    ):
         assert option in out
 
 

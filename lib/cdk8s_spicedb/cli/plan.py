@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
+from decimal import Decimal
 
 import attrs
 
@@ -21,8 +23,13 @@ _OPTIONS = {
     "target": "--to",
     "schema_mode": "--schema-mode",
     "current_schema_mode": "--current-schema-mode",
+    "relationships": "--relationships",
 }
 """The option for each parameter of `plan_upgrade`."""
+
+
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+_NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([kmb]?)", re.IGNORECASE)
 
 
 def add_to(commands: Commands) -> None:
@@ -40,6 +47,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--schema-mode", choices=modes, help="schema mode after the last step")
     text = "schema mode in which the servers run now; defaults to SpiceDB's default"
     parser.add_argument("--current-schema-mode", choices=modes, help=text)
+    text = "number of relationships in your database, such as 10M: estimates how long the migrations of each step take"
+    parser.add_argument("--relationships", type=_count, metavar="NUMBER", help=text)
     text = "output format; defaults to table. Use markdown for a comment on a pull request"
     parser.add_argument("--output", choices=("table", "json", "markdown"), default="table", help=text)
     add_releases(parser)
@@ -56,6 +65,7 @@ def _run(options: argparse.Namespace) -> str:
             schema_mode=options.schema_mode,
             current_schema_mode=options.current_schema_mode,
             releases=table_of_releases,
+            relationships=options.relationships,
         )
     except InvalidProps as error:
         raise by_option(error, "plan", _OPTIONS) from None
@@ -64,3 +74,13 @@ def _run(options: argparse.Namespace) -> str:
     if options.output == "markdown":
         return markdown(plan)
     return table(plan, width=shutil.get_terminal_size((100, 0)).columns)
+
+
+def _count(text: str) -> int:
+    """A number such as 10000000, 10_000_000, 10M, 1.5M or 500k."""
+    found = _NUMBER.fullmatch(text.strip())
+    value = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)
+    if value < 1 or value != value.to_integral_value():
+        allowed = "write it as 10000000, 10_000_000, 10M, 1.5M or 500k"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of relationships; {allowed}")
+    return int(value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
 from ..errors import SpiceDBError
+
+_Kind = TypeVar("_Kind", bound=Enum)
 
 
 class Work(str, Enum):
@@ -45,7 +47,7 @@ def as_waits(value: Any) -> Waits:
     return _member(Waits, "waits", value)
 
 
-def _member(kind: Any, name: str, value: Any) -> Any:
+def _member(kind: type[_Kind], name: str, value: Any) -> _Kind:
     try:
         return kind(value)
     except ValueError:

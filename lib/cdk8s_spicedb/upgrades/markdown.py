@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from .estimates import assumption, limit_sentence, time_sentences
 from .plan import UpgradePlan, UpgradeStep
 from .report import settings
 
@@ -14,7 +15,7 @@ _RELEASE = "https://github.com/authzed/spicedb/releases/tag/"
 
 
 def markdown(plan: UpgradePlan) -> str:
-    """A heading, the table of steps, what cannot be rolled back, what to do before the steps, and the warnings."""
+    """A heading, the table of steps, rollbacks, times, what to do before the steps, and the warnings."""
     return "\n".join(_lines(plan))
 
 
@@ -31,6 +32,7 @@ def _lines(plan: UpgradePlan) -> Iterator[str]:
         yield from (_row(_cells(number, step)) for number, step in enumerate(plan.steps, 1))
         yield ""
         yield from _rollback(plan.steps)
+        yield from _times(plan)
         yield from _before(plan.steps)
     for warning in plan.warnings:
         yield ""
@@ -85,6 +87,20 @@ def _rollback(steps: Sequence[UpgradeStep]) -> Iterator[str]:
 def _steps(numbers: Sequence[str]) -> str:
     *most, last = numbers
     return f"Steps {', '.join(most)} and {last}" if most else f"Step {last}"
+
+
+def _times(plan: UpgradePlan) -> Iterator[str]:
+    """How long the migrations take, and who waits."""
+    steps = enumerate(plan.steps, 1)
+    texts = [(number, text) for number, step in steps for text in (*time_sentences(step), *limit_sentence(step))]
+    if texts:
+        yield ""
+        yield "**How long the migrations take, and who waits**"
+        yield ""
+        yield from (f"- Step {number}: {_sentence(text, capital=False)}" for number, text in texts)
+        if plan.relationships:
+            yield ""
+            yield _sentence(assumption(plan))
 
 
 def _before(steps: Sequence[UpgradeStep]) -> Iterator[str]:

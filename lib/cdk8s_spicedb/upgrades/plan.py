@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
+
+from ..releases import Estimate
+
+
+def _as_estimates(values: Iterable[Estimate | Mapping[str, Any]]) -> tuple[Estimate, ...]:
+    """Converts estimates that were read from JSON."""
+    return tuple(value if isinstance(value, Estimate) else Estimate(**value) for value in values)
 
 
 @frozen(kw_only=True)
@@ -35,6 +43,15 @@ class UpgradeStep:
     """What to know or to do before the step."""
     rewrites_schema: bool = False
     """Whether to read the SpiceDB schema and write it again, unchanged, before the step. `cautions` says why."""
+    estimates: Sequence[Estimate] = field(default=(), converter=_as_estimates)
+    """What the migrations of the step do to large tables, how long that takes, and who waits: for as many rows as the
+    plan has relationships, or else for one million rows. Migrations that are not listed take no time worth
+    mentioning."""
+    seconds: float | None = None
+    """Estimated time of all migrations of the step, in seconds. None without a number of relationships."""
+    deadline_seconds: int | None = None
+    """``MigrationProps.active_deadline_seconds`` that the step needs, if its default is too short. It leaves room for a
+    database that is three times as slow as estimated. None: the default is enough, or the time is not known."""
 
 
 @frozen(kw_only=True)
@@ -51,3 +68,5 @@ class UpgradePlan:
     """Steps in their order; none if there is nothing to do. Roll out and check each one before the next."""
     warnings: Sequence[str]
     """What is unknown, or not recommended, about the plan as a whole."""
+    relationships: int | None = None
+    """Number of relationships that the estimates are for. None: they are for one million rows of each table."""

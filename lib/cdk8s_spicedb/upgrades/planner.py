@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, cast
 
+from annotated_types import Interval
 from attrs import evolve, frozen
 
 from ..errors import InvalidProps, Problem
+from ..props import MigrationProps
 from ..props.annotations import Message, Opaque, problems, rule
 from ..props.datastores import Datastore
 from ..props.kinds import show
 from ..props.types import Release, SchemaMode
-from ..releases import SCHEMA_MODES, EngineReleases, ReleaseTable, Rollout, Stop, known_releases, version_order
+from ..releases import (
+    MILLION,
+    SCHEMA_MODES,
+    EngineReleases,
+    Estimate,
+    ReleaseTable,
+    Rollout,
+    Stop,
+    known_releases,
+    version_order,
+)
+from .limit import short_limit
 from .plan import UpgradePlan, UpgradeStep
 
 _MODES = list(SCHEMA_MODES)
@@ -33,6 +46,7 @@ def plan_upgrade(
     schema_mode: str | None = None,
     current_schema_mode: str | None = None,
     releases: ReleaseTable | None = None,
+    relationships: int | None = None,
 ) -> UpgradePlan:
     """Plans the steps from ``current`` to ``target`` while SpiceDB serves.
 
@@ -44,6 +58,9 @@ def plan_upgrade(
     SpiceDB's own. The plan goes directly to a release that is not in ``releases`` (by default, those that this package
     knows), and warns about it.
 
+    With the number of ``relationships``, each step says how long its migrations should take. A database is supposed to
+    have at most as many transactions. Without it, the times are for one million rows.
+
     Raises `InvalidProps` if a version is invalid, if the target is older, or if a release does not have the mode.
     """
     upgrade = _Upgrade(
@@ -53,6 +70,7 @@ def plan_upgrade(
         schema_mode=cast(Any, schema_mode),
         current_schema_mode=cast(Any, current_schema_mode),
         releases=known_releases() if releases is None else releases,
+        relationships=relationships,
     )
     found = list(problems(upgrade))
     if found:
@@ -64,6 +82,7 @@ def plan_upgrade(
         target=target,
         steps=steps,
         warnings=tuple(upgrade.warnings(steps)) if steps else (),
+        relationships=relationships,
     )
 
 
@@ -80,6 +99,7 @@ class _Upgrade:
     schema_mode: SchemaMode | None
     current_schema_mode: SchemaMode | None
     releases: Annotated[ReleaseTable, Opaque, Message("a ReleaseTable", "extend known_releases()")]
+    relationships: Annotated[int, Interval(ge=1, le=10**12)] | None = None
 
     @property
     def _engine(self) -> EngineReleases:
@@ -145,12 +165,23 @@ class _Upgrade:
         self, last: UpgradeStep, version: str, revision: str | None, why: str, phase: str | None = None
     ) -> UpgradeStep:
         """A step that migrates from the revision of the last step, if that is another one."""
+        estimates = self._estimates(last.revision, revision or self._engine.head(version))
+        seconds = sum(estimate.seconds for estimate in estimates) if self.relationships else None
+        short = short_limit(seconds or 0, MigrationProps())
         return evolve(
             self._step(version, revision, why, phase),
             migrates=self.datastore.migrates and (revision is None or revision != last.revision),
             rolls_back=self._rolls_back(last, revision),
             cautions=tuple(self._cautions(last.revision, revision or self._engine.head(version))),
+            estimates=estimates,
+            seconds=seconds,
+            deadline_seconds=short.enough if short else None,
         )
+
+    def _estimates(self, start: str | None, end: str | None) -> Sequence[Estimate]:
+        """The estimates of the migrations between two revisions."""
+        rows = dict.fromkeys((cost.table for cost in self._engine.costs.values()), self.relationships or MILLION)
+        return self._engine.estimate(start, end, rows) if end is not None else ()
 
     def _rolls_back(self, last: UpgradeStep, revision: str | None) -> bool | None:
         if not self.datastore.migrates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from .estimates import ASK, assumption, limit_sentence, time_sentences
 from .plan import UpgradePlan, UpgradeStep
 
 _HEADINGS = ("#", "VERSION", "MIGRATES TO", "SERVERS RUN WITH", "ROLLBACK")
@@ -30,6 +31,10 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
     for warning in plan.warnings:
         yield ""
         yield from textwrap.wrap(f"Warning: {warning}.", width, subsequent_indent="  ", break_on_hyphens=False)
+    if any(step.estimates for step in plan.steps):
+        yield ""
+        note = assumption(plan) if plan.relationships else ASK
+        yield from textwrap.wrap(_sentence(note), width, break_on_hyphens=False)
 
 
 def settings(step: UpgradeStep) -> list[str]:
@@ -47,12 +52,16 @@ def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
 
 
 def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
-    notes = [step.why, *(f"Before this step: {caution}" for caution in step.cautions)]
+    notes = [step.why, *time_sentences(step), *limit_sentence(step)]
+    notes += [f"Before this step: {caution}" for caution in step.cautions]
     if step.allowed_migrations:
         notes.append(f"Servers also start on {', '.join(step.allowed_migrations)}, for a rollback to this step")
     margin = " " * indent
     for note in notes:
-        sentence = f"{note[0].upper()}{note[1:]}."
         yield from textwrap.wrap(
-            sentence, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+            _sentence(note), width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
         )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from cdk8s_spicedb import MySQL, SecretKey, SpiceDBProps, plan_upgrade
-from cdk8s_spicedb.live.checks.plan import Planned, planned, step_images
+from cdk8s_spicedb.live.checks.plan import Planned, planned, step_images, time_findings
 from cdk8s_spicedb.live.finding import Finding, Level
 from cdk8s_spicedb.live.release.record import Record, write_record
 from cdk8s_spicedb.live.release.running import find_running
@@ -47,6 +47,15 @@ def test_each_step_is_a_line() -> None:
     assert result.steps == result.plan.steps
     cautions = [caution for step in result.plan.steps for caution in step.cautions]
     assert {finding.text for finding in result.findings} >= {*cautions, *result.plan.warnings}
+
+
+def test_without_the_database_the_times_are_for_each_million_rows() -> None:
+    findings = list(time_findings(found(upgrading("v1.13.0"))))
+    assert {(finding.level, finding.subject) for finding in findings} == {(Level.OK, "Migrations")}
+    text = next(finding.text for finding in findings if "backfill-xid-add-indices" in finding.text)
+    assert text.startswith("v1.14.0: migration backfill-xid-add-indices fills relation_tuple, about ")
+    assert "for each million relationships (in batches of 1000 rows); nobody waits" in text
+    assert not list(time_findings(found(api())))
 
 
 def test_a_step_without_a_way_back_is_a_warning() -> None:

@@ -118,7 +118,7 @@ def test_a_table_that_is_rebuilt() -> None:
     readable = {"fact": "readable", "rows": 1}
     report = mysql(SEES, readable, rows)
     assert warnings(report) == [
-        "takes about 60 s (relation_tuple: 10,000,000 rows, 2.0 GiB with indexes); writes of the servers wait "
-        "meanwhile; migrate when there is little traffic, or change the table beforehand"
+        "rewrites relation_tuple, about 60 s for 10 million relationships (2.0 GiB with indexes); writes wait; "
+        "migrate when there is little traffic, or change the table beforehand"
     ]
     assert failures(mysql(SEES, readable, {**rows, "rows": 110_000_000}))

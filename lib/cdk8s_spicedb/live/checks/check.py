@@ -17,7 +17,7 @@ from ..parallel import parallel
 from .images import image_findings
 from .namespace import namespace_finding
 from .objects import object_findings
-from .plan import Planned, planned, step_images
+from .plan import Planned, planned, step_images, time_findings
 from .pods import pod_findings
 from .quota import quota_findings
 from .rights import right_findings
@@ -147,6 +147,7 @@ def _database(
 ) -> Iterator[Finding]:
     if not ask or not props.datastore.migrates:
         yield Finding.ok("Database", "not asked")
+        yield from time_findings(upgrade)
         return
     from ..database import check_database
 

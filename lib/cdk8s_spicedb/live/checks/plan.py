@@ -8,6 +8,7 @@ from attrs import frozen
 
 from ...errors import InvalidProps, SpiceDBError
 from ...props import SpiceDBProps
+from ...upgrades.estimates import time_sentences
 from ...upgrades.plan import UpgradePlan, UpgradeStep
 from ..cluster import Cluster, ClusterError
 from ..finding import Finding
@@ -59,6 +60,12 @@ def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> P
     done = record.sound[-1].step
     findings = [*_summary(record, running), *_steps(record.plan, done)]
     return Planned(findings=tuple(findings), plan=record.plan, done=done, interrupted=record.running is not None)
+
+
+def time_findings(planned: Planned) -> Iterator[Finding]:
+    """How long the migrations that are left take for each million rows: for a check that does not ask the database."""
+    for step in planned.steps:
+        yield from (Finding.ok("Migrations", f"{step.version}: {text}") for text in time_sentences(step))
 
 
 def step_images(props: SpiceDBProps, planned: Planned) -> tuple[list[str], list[Finding]]:

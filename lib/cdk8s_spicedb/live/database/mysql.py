@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ...props import SpiceDBProps
+from ...releases import duration
 from ..finding import Finding
 from .base import EngineCheck
 from .connection import Words
 from .facts import Fact, Facts
 from .report import Question
 from .room import Limit, room_findings
-from .schema import duration, revision_findings
+from .schema import revision_findings
 
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "DROP")
 _OLDEST = 8

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...releases import duration
 from ..finding import Finding
 from .base import EngineCheck
 from .facts import Fact, Facts
 from .report import Question
 from .room import Limit, room_findings
-from .schema import REVISION, bytes_text, duration, revision_findings
+from .schema import REVISION, bytes_text, revision_findings
 
 _OLDEST, _OLDEST_TEXT = 130008, "13.8"
 _LAG_SECONDS, _LAG_BYTES = 30, 1 << 30

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...releases import Estimate, Waits
+from ...releases import Estimate, Waits, duration, in_words
+from ...upgrades.limit import short_limit
 from ..finding import Finding
 from .report import Question
 
 REVISION = "Database revision"
 _LONG_SECONDS = 5
-_OWN_TIMEOUT_SECONDS = 3600
-"""SpiceDB's own time limit of a migration, if none is set."""
-_WAITS = {
-    Waits.NOBODY: "servers read and write meanwhile",
-    Waits.WRITES: "writes of the servers wait meanwhile",
-    Waits.ALL: "reads and writes of the servers wait meanwhile",
-}
 
 
 def revision_findings(question: Question, revision: str | None) -> Iterator[Finding]:
@@ -78,8 +72,7 @@ def estimate_findings(
 
 def _long(estimate: Estimate, size: int | None) -> Finding:
     subject = f"Migration {estimate.revision}"
-    table = f"{estimate.table}: {estimate.rows:,} rows{f', {bytes_text(size)} with indexes' if size else ''}"
-    text = f"takes about {duration(estimate.seconds)} ({table}); {_WAITS[estimate.waits]}"
+    text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
     if estimate.waits is Waits.NOBODY:
         return Finding.ok(subject, text)
     return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
@@ -87,29 +80,11 @@ def _long(estimate: Estimate, size: int | None) -> Finding:
 
 def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding]:
     """Whether a Job could exceed its time limit."""
-    migration = question.props.migration
-    limit = migration.active_deadline_seconds
-    if seconds <= limit / 2:
-        return
-    make = Finding.failure if seconds > limit else Finding.warning
-    fix = f"set migration.activeDeadlineSeconds to {_enough(seconds)}"
-    own = migration.migration_timeout.total_seconds() if migration.migration_timeout else _OWN_TIMEOUT_SECONDS
-    if _enough(seconds) > own:
-        fix += f", and migration.migrationTimeout to slightly less than that (it is now {duration(own)})"
-    text = f"takes about {duration(seconds)} in all, and its time limit is {duration(limit)}"
-    yield make(f"Migration to {revision}", text, fix)
-
-
-def _enough(seconds: float) -> int:
-    """A time limit with room for a database that is three times as slow, in whole minutes."""
-    return int(-(-3 * seconds // 60) * 60)
-
-
-def duration(seconds: float) -> str:
-    """A time in words."""
-    if seconds < 120:
-        return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    short = short_limit(seconds, question.props.migration)
+    if short:
+        make = Finding.failure if short.exceeded else Finding.warning
+        fix = short.fix("migration.activeDeadlineSeconds", "migration.migrationTimeout")
+        yield make(f"Migration to {revision}", short.text, fix)
 
 
 def bytes_text(size: float) -> str:

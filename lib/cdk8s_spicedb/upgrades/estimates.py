@@ -1,0 +1,47 @@
+"""How long the migrations of a step take, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..props import MigrationProps
+from ..releases import Estimate, Waits, in_words, is_quick, number, quick_in_words
+from .limit import short_limit
+from .plan import UpgradePlan, UpgradeStep
+
+ASK = "to estimate the time of each step, add your number of relationships, such as --relationships 10M"
+
+
+def assumption(plan: UpgradePlan) -> str:
+    """What the estimates of a plan suppose. Only for a plan with a number of relationships."""
+    return (
+        f"times are estimates for {number(plan.relationships or 0)} relationships and at most as many transactions; "
+        "on your database, they differ with its disks, memory and load"
+    )
+
+
+def time_sentences(step: UpgradeStep) -> Iterator[str]:
+    """How long each migration of a step takes, and who waits. Without a number of relationships, the times are for each
+    million of them."""
+    yield from _migrations(step.estimates, rate=step.seconds is None)
+
+
+def limit_sentence(step: UpgradeStep, migration: MigrationProps | None = None) -> Iterator[str]:
+    """What to do if the time limit of a step's migrations is short. ``migration`` defaults to the defaults."""
+    short = short_limit(step.seconds or 0, migration or MigrationProps())
+    if short:
+        yield f"the migration {short.text}{'' if migration else ' by default'}: {short.fix()}"
+
+
+def _migrations(estimates: Sequence[Estimate], *, rate: bool) -> Iterator[str]:
+    quick = [estimate for estimate in estimates if is_quick(estimate, rate=rate)]
+    for estimate in estimates:
+        if estimate not in quick:
+            yield f"migration {estimate.revision} {in_words(estimate, rate=rate)}"
+    for waits in (Waits.WRITES, Waits.ALL):
+        *names, last = [estimate.revision for estimate in quick if estimate.waits is waits] or [""]
+        if names:
+            yield f"migrations {', '.join(names)} and {last} {quick_in_words(waits)}"
+        elif last:
+            (one,) = (estimate for estimate in quick if estimate.revision == last)
+            yield f"migration {last} {in_words(one, rate=rate)}"
