@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from cdk8s_spicedb import known_releases
-from cdk8s_spicedb.releases.cost import Waits
-from cdk8s_spicedb.releases.engine import EngineReleases
+from cdk8s_spicedb.releases import EngineReleases, Waits, version_order
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "migrations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
 _OPENING = """\
 # How long migrations take
 
-`cdk8s-spicedb check` estimates the time of each coming migration from the number of rows in your database and the rates
-on this page. It compares the sum of the migrations of each Job with `active_deadline_seconds`.
+`cdk8s-spicedb plan --relationships 10M` and `cdk8s-spicedb check` estimate the time of each migration from the rates on
+this page. `plan` takes the number of relationships from you, and supposes that there are at most as many transactions.
+`check` asks your database for the number of rows. Both compare the sum of the migrations of each step with
+`active_deadline_seconds`. To know what to do, see
+[migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
 
-`make reference` generates this page from `releases/releases.json`, which has the source of each rate.
+`make reference` generates this page from `releases/releases.json`.
 
 ## How the rates were found
 
@@ -48,8 +51,31 @@ To measure it yourself, on a cluster that `KUBECONFIG` names:
 
 ## Rates
 
-A migration that is not in the tables does not depend on the number of relationships. "Waits" says what your clients
-notice while the migration runs.
+The time of a migration that is not in the tables does not depend on the number of relationships. The columns:
+
+| Column | Meaning |
+| --- | --- |
+| Since | First release of SpiceDB with this migration. |
+| Work | What the migration does to the table. |
+| Rate | Seconds for one million rows of that table. `-` means less than a second for a table of any size. |
+| Lock | Lock on the table, in the words of the database. |
+| Waits | Whose requests wait until the migration is done. |
+
+| Work | Meaning |
+| --- | --- |
+| indexes | Builds an index. |
+| rewrites | Copies all rows to a new table. |
+| fills | Writes new columns of all rows, in batches. |
+| alters | Changes columns or constraints. PostgreSQL checks a new constraint against all rows. |
+
+A short lock can still block for long. A migration with ACCESS EXCLUSIVE, and any migration on MySQL, waits for the
+transactions that use the table, and new requests wait behind it. A migration with SHARE UPDATE EXCLUSIVE also waits for
+older transactions, but no request waits for it. So end long transactions before you migrate. `cdk8s-spicedb check`
+finds them.
+
+The locks follow from the SQL statements in SpiceDB's source code and the documentation of
+[PostgreSQL](https://www.postgresql.org/docs/current/explicit-locking.html) and
+[MySQL](https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html).
 """
 
 
@@ -61,14 +87,39 @@ def page() -> str:
 
 def _engine(title: str, engine: EngineReleases) -> Iterator[str]:
     yield f"### {title}\n"
-    yield "| Migration | Table | Seconds per million rows | Waits |\n| --- | --- | --- | --- |"
-    for revision in engine.revisions:
-        if revision in engine.costs:
-            cost = engine.costs[revision]
-            rate = f"{cost.seconds_per_million:g}" if cost.seconds_per_million else "less than 0.1"
-            waits = "nobody" if cost.waits is Waits.NOBODY else cost.waits.value
-            yield f"| `{revision}` | `{cost.table}` | {rate} | {waits} |"
+    yield "| Migration | Since | Work | Rate | Lock | Waits | Source |\n| --- | --- | --- | --- | --- | --- | --- |"
+    revisions = [revision for revision in engine.revisions if revision in engine.costs]
+    sources = list(dict.fromkeys(engine.costs[revision].source for revision in revisions))
+    for revision in revisions:
+        cost = engine.costs[revision]
+        cells = (
+            f"`{revision}`",
+            _since(engine, revision),
+            f"{cost.work.value} `{cost.table}`",
+            f"{cost.seconds_per_million:g}" if cost.seconds_per_million else "-",
+            cost.lock,
+            "nobody" if cost.waits is Waits.NOBODY else cost.waits.value,
+            str(sources.index(cost.source) + 1),
+        )
+        yield f"| {' | '.join(cells)} |"
+    yield "\nSources:\n"
+    yield from (f"{number}. {_as_text(source)}" for number, source in enumerate(sources, 1))
     yield ""
+
+
+def _since(engine: EngineReleases, revision: str) -> str:
+    """The first release with a migration."""
+    position = engine.revisions.index(revision)
+    return min(
+        (version for version, head in engine.heads.items() if engine.revisions.index(head) >= position),
+        key=version_order,
+    )
+
+
+def _as_text(source: str) -> str:
+    """A source as a sentence, with the names of files as code."""
+    sentence = re.sub(r"(?<![\w`])((?:bench|internal)/[\w./]+\w)", r"`\1`", source)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from cdk8s_spicedb import live
+from cdk8s_spicedb import UpgradePlan, live
 from cdk8s_spicedb.files.schema import field_texts
 
 from .reference import in_cell
@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": (live.Diff, ""),
     "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
     "rollback": (live.Return, ""),
+    "plan": (UpgradePlan, "This command needs no cluster."),
 }
 _OPENING = """\
 # Output of the commands on a cluster

@@ -32,7 +32,7 @@ PLANS = {
     "Spanner, to change streams": "--engine spanner --from v1.21.0 --to v1.56.0",
     "Spanner, to one combined change stream": "--engine spanner --from v1.26.0 --to v1.30.0",
     "CockroachDB, to a schema without the table of statistics": "--engine cockroachdb --from v1.29.5 --to v1.56.0",
-    "MySQL, with one rebuild of a table": "--engine mysql --from v1.52.0 --to v1.56.0",
+    "MySQL, with one rebuild of a large table": "--engine mysql --from v1.52.0 --to v1.56.0 --relationships 10M",
     "MySQL, with two rebuilds of a table": "--engine mysql --from v1.19.1 --to v1.56.0",
 }
 
