@@ -21,7 +21,7 @@ INDEX = Estimate("one", "relation_tuple", 10_000_000, 250, Waits.WRITES, Work.IN
         ),
         (
             evolve(INDEX, table="other", work=Work.FILLS, rows=1),
-            "fills other, about 4 min for 1 rows (in batches of 1000 rows); writes wait",
+            "fills other, about 4 min for 1 rows (measured in batches of 1000 rows); writes wait",
         ),
     ],
 )
@@ -39,7 +39,7 @@ def test_details_follow_the_number_of_rows() -> None:
     text = in_words(evolve(INDEX, work="rewrites", waits="reads and writes wait"), detail="2.0 GiB with indexes")
     assert text.endswith("about 4 min for 10 million relationships (2.0 GiB with indexes); reads and writes wait")
     filled = in_words(evolve(INDEX, work="fills"), detail="2.0 GiB with indexes")
-    assert "(in batches of 1000 rows, 2.0 GiB with indexes)" in filled
+    assert "(measured in batches of 1000 rows, 2.0 GiB with indexes)" in filled
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,8 @@ def test_the_table_with_a_number_of_relationships() -> None:
         "   Upgrade directly from v1.1.0 to the target.",
         "   Migration add-index indexes relation_tuple, about 10 s for 10 million relationships; nobody",
         "   waits.",
-        "   Migration fill-column fills relation_tuple, about 17 min for 10 million relationships (in batches",
-        "   of 1000 rows); nobody waits.",
+        "   Migration fill-column fills relation_tuple, about 17 min for 10 million relationships (measured",
+        "   in batches of 1000 rows); nobody waits.",
         "   Migration index-transactions indexes relation_tuple_transaction, about 4 s for 10 million",
         "   transactions; writes wait.",
         "   Migrations add-column and add-other-column take less than 1 s each; reads and writes wait.",
@@ -115,8 +115,8 @@ def test_the_table_without_a_number_of_relationships() -> None:
     lines = table(plan_of(), 200).splitlines()
     assert [line.strip() for line in lines if "Migration" in line] == [
         "Migration add-index indexes relation_tuple, about 1 s for each million relationships; nobody waits.",
-        "Migration fill-column fills relation_tuple, about 100 s for each million relationships (in batches of 1000 "
-        "rows); nobody waits.",
+        "Migration fill-column fills relation_tuple, about 100 s for each million relationships (measured in "
+        "batches of 1000 rows); nobody waits.",
         "Migration index-transactions indexes relation_tuple_transaction, about 0.4 s for each million transactions; "
         "writes wait.",
         "Migrations add-column and add-other-column take less than 1 s each; reads and writes wait.",
@@ -145,8 +145,8 @@ def test_markdown_has_a_list_of_times() -> None:
         "",
         "- Step 1: migration add-index indexes `relation_tuple`, about 10 s for 10 million relationships; nobody "
         "waits.",
-        "- Step 1: migration fill-column fills `relation_tuple`, about 17 min for 10 million relationships (in batches "
-        "of 1000 rows); nobody waits.",
+        "- Step 1: migration fill-column fills `relation_tuple`, about 17 min for 10 million relationships (measured "
+        "in batches of 1000 rows); nobody waits.",
         "- Step 1: migration index-transactions indexes `relation_tuple_transaction`, about 4 s for 10 million "
         "transactions; writes wait.",
         "- Step 1: migrations add-column and add-other-column take less than 1 s each; reads and writes wait.",

@@ -10,7 +10,7 @@ MILLION = 1_000_000
 _ROWS = {"relation_tuple": "relationships", "relation_tuple_transaction": "transactions"}
 """What the rows of a table are."""
 _QUICK = "less than 1 s"
-_BATCHES = "in batches of 1000 rows"
+_BATCHES = "measured in batches of 1000 rows"
 """How the rates of backfills were measured. It is SpiceDB's default."""
 _WAITS = {Waits.NOBODY: "nobody waits", Waits.WRITES: "writes wait", Waits.ALL: "reads and writes wait"}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..props import MigrationProps
-from ..releases import Estimate, Waits, in_words, is_quick, number, quick_in_words
+from ..releases import Waits, in_words, is_quick, number, quick_in_words
 from .limit import short_limit
 from .plan import UpgradePlan, UpgradeStep
 
@@ -23,7 +23,18 @@ def assumption(plan: UpgradePlan) -> str:
 def time_sentences(step: UpgradeStep) -> Iterator[str]:
     """How long each migration of a step takes, and who waits. Without a number of relationships, the times are for each
     million of them."""
-    yield from _migrations(step.estimates, rate=step.seconds is None)
+    rate = step.seconds is None
+    quick = [estimate for estimate in step.estimates if is_quick(estimate, rate=rate)]
+    for estimate in step.estimates:
+        if estimate not in quick:
+            yield f"migration {estimate.revision} {in_words(estimate, rate=rate)}"
+    for waits in (Waits.WRITES, Waits.ALL):
+        match [estimate for estimate in quick if estimate.waits is waits]:
+            case [only]:
+                yield f"migration {only.revision} {in_words(only, rate=rate)}"
+            case [*most, last]:
+                names = ", ".join(estimate.revision for estimate in most)
+                yield f"migrations {names} and {last.revision} {quick_in_words(waits)}"
 
 
 def limit_sentence(step: UpgradeStep, migration: MigrationProps | None = None) -> Iterator[str]:
@@ -31,17 +42,3 @@ def limit_sentence(step: UpgradeStep, migration: MigrationProps | None = None) -
     short = short_limit(step.seconds or 0, migration or MigrationProps())
     if short:
         yield f"the migration {short.text}{'' if migration else ' by default'}: {short.fix()}"
-
-
-def _migrations(estimates: Sequence[Estimate], *, rate: bool) -> Iterator[str]:
-    quick = [estimate for estimate in estimates if is_quick(estimate, rate=rate)]
-    for estimate in estimates:
-        if estimate not in quick:
-            yield f"migration {estimate.revision} {in_words(estimate, rate=rate)}"
-    for waits in (Waits.WRITES, Waits.ALL):
-        *names, last = [estimate.revision for estimate in quick if estimate.waits is waits] or [""]
-        if names:
-            yield f"migrations {', '.join(names)} and {last} {quick_in_words(waits)}"
-        elif last:
-            (one,) = (estimate for estimate in quick if estimate.revision == last)
-            yield f"migration {last} {in_words(one, rate=rate)}"

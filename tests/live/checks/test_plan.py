@@ -54,7 +54,7 @@ def test_without_the_database_the_times_are_for_each_million_rows() -> None:
     assert {(finding.level, finding.subject) for finding in findings} == {(Level.OK, "Migrations")}
     text = next(finding.text for finding in findings if "backfill-xid-add-indices" in finding.text)
     assert text.startswith("v1.14.0: migration backfill-xid-add-indices fills relation_tuple, about ")
-    assert "for each million relationships (in batches of 1000 rows); nobody waits" in text
+    assert "for each million relationships (measured in batches of 1000 rows); nobody waits" in text
     assert not list(time_findings(found(api())))
 
 
