@@ -24,4 +24,5 @@ def test_functions_get_the_cluster() -> None:
     for name in live.__all__:
         value = getattr(live, name)
         if inspect.isfunction(value):
-            assert next(iter(inspect.signature(value).parameters)) == "cluster", name
+            first = "members" if name.endswith("_fleet") else "cluster"
+            assert next(iter(inspect.signature(value).parameters)) == first, name

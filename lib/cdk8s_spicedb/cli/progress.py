@@ -27,12 +27,36 @@ _QUIET_SECONDS = 30
 _STYLES = {"roll back": "bold red", "done": "bold green", "observe": "cyan"}
 
 
+class News:
+    """Says which progress of one upgrade is worth a line."""
+
+    def __init__(self) -> None:
+        self._last: Progress | None = None
+        self._line_start = time.monotonic()
+
+    def is_new(self, progress: Progress) -> bool:
+        """Whether a line is worth writing. Where only the time goes on, a line in half a minute is enough."""
+        last, self._last = self._last, progress
+        is_new = self._differs(last, progress)
+        if is_new:
+            self._line_start = time.monotonic()
+        return is_new
+
+    def _differs(self, last: Progress | None, progress: Progress) -> bool:
+        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+            return True
+        without_numbers = _NUMBER.sub("", last.text) == _NUMBER.sub("", progress.text)
+        only_time = bool(_TIME_LEFT.search(progress.text)) and without_numbers
+        return time.monotonic() - self._line_start >= _QUIET_SECONDS if only_time else last.text != progress.text
+
+
 class Display:
     """Shows what an upgrade does."""
 
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
         self._console, self._quiet = to or console(), quiet
-        self._start = self._activity_start = self._line_start = time.monotonic()
+        self._start = self._activity_start = time.monotonic()
+        self._news = News()
         self._last: Progress | None = None
         self._done: list[tuple[Progress, float]] = []
         self._live: Live | None = None
@@ -81,18 +105,8 @@ class Display:
                 self._done.append((last, now - self._activity_start))
             self._activity_start = now
         self._last = progress
-        if self._live is None and self._is_news(last, progress, now):
-            self._line_start = now
-            self.line(f"{now - self._start:6.1f} s  {_place(progress)}{progress.activity}: {progress.text}")
-
-    def _is_news(self, last: Progress | None, progress: Progress, now: float) -> bool:
-        """Whether a line is worth writing. Where only the time goes on, a line in half a minute is enough."""
-        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
-            return True
-        only_time = bool(_TIME_LEFT.search(progress.text)) and _NUMBER.sub("", last.text) == _NUMBER.sub(
-            "", progress.text
-        )
-        return now - self._line_start >= _QUIET_SECONDS if only_time else last.text != progress.text
+        if self._live is None and self._news.is_new(progress):
+            self.line(f"{now - self._start:6.1f} s  {sentence(progress)}")
 
     def render(self) -> Group | Text:
         """The steps that are done, and the one that runs."""
@@ -107,6 +121,11 @@ class Display:
         place = Text(_place(self._last).strip(" :"), style)
         table.add_row(mark, place, Text(self._last.activity, style), f"{used:.0f} s", self._last.text)
         return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", "dim"))
+
+
+def sentence(progress: Progress) -> str:
+    """The progress in one line."""
+    return f"{_place(progress)}{progress.activity}: {progress.text}"
 
 
 def _place(progress: Progress) -> str:

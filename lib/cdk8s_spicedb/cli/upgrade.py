@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .progress import Display
 
 ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
+STEM = "{}"
+"""Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
+OF_FLEETS = ("canary", "wave_size", "parallel")
+"""Options that belong to ``--each``."""
 
 
 def add_to(commands: Commands) -> None:
@@ -26,16 +30,18 @@ def add_to(commands: Commands) -> None:
         help="upgrade a live release: check, ask, then run each step, watch it, and go back if it fails",
         description="Upgrades the SpiceDB that runs to what the file says. Checks first and asks. Then runs each step: "
         "it applies the step, waits until no older server is left, runs the permission test, and observes the servers' "
-        "metrics. If you run it again after it was interrupted, it continues where it stopped.",
+        "metrics. If you run it again after it was interrupted, it continues where it stopped. With --each, it does "
+        "this for many SpiceDBs, wave by wave.",
         epilog="Exit code: 0 if the target is reached, 1 if nothing was changed (see stderr for the reason), 2 for "
         "wrong usage, 3 if a step failed and was rolled back, 4 if a step failed and was not rolled back, 130 "
         "if you interrupted it.",
     )
     add_file(parser)
     add_cluster(parser)
+    _add_fleet(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask before the first step")
     text = "time for which to observe the servers' metrics after each step, in seconds; defaults to 30. 0: not at all"
-    parser.add_argument("--observe", type=_seconds, default=30, metavar="SECONDS", help=text)
+    parser.add_argument("--observe", type=_number, default=30, metavar="SECONDS", help=text)
     text = (
         "what to do if a step fails; defaults to rollback if the plan says that a rollback works, and otherwise to stop"
     )
@@ -56,14 +62,59 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-pull", action="store_true", help="do not check that the images can be pulled")
 
 
-def _seconds(text: str) -> int:
+def _add_fleet(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for many releases."""
+    text = (
+        "upgrade many SpiceDBs in waves: files that describe one each. Each is first merged with the files of --file. "
+        f"In --namespace, {STEM} stands for the name of the file without its ending"
+    )
+    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
+    text = "with --each: number of files in the first wave; defaults to 1"
+    parser.add_argument("--canary", type=_number, metavar="N", help=text)
+    text = "with --each: number of files in each later wave; defaults to 10"
+    parser.add_argument("--wave-size", type=_positive, metavar="N", help=text)
+    text = "with --each: number of upgrades that run at the same time; defaults to 4"
+    parser.add_argument("--parallel", type=_positive, metavar="N", help=text)
+    parser.set_defaults(usage=parser.error)
+
+
+def option_of(name: str) -> str:
+    """The option with a name of the parsed options."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _require_fitting(options: argparse.Namespace) -> None:
+    """Ends the program if options do not fit together."""
+    if options.each is None:
+        for name in OF_FLEETS:
+            if getattr(options, name) is not None:
+                options.usage(f"use {option_of(name)} and --each together")
+        if STEM in (options.namespace or ""):
+            options.usage(f"{STEM} in --namespace stands for the name of a file of --each; add --each")
+    elif options.write is not None:
+        options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
+
+
+def _number(text: str) -> int:
     number = int(text)
     if number < 0:
         raise ValueError
     return number
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _run(options: argparse.Namespace) -> str | int:
+    _require_fitting(options)
+    if options.each is not None:
+        from .fleet import upgrade_each
+
+        return upgrade_each(options)
     cluster, props = connect(options), read_file(options)
     from ..live.steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
     from .progress import Display

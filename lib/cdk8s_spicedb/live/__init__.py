@@ -8,6 +8,8 @@ from .changes.diff import Diff, diff
 from .checks.check import CheckReport, check
 from .cluster import Cluster, ClusterError
 from .finding import Finding, Level
+from .fleet.report import CheckOptions, FleetOptions, FleetReport, Member, MemberReport, MemberState
+from .fleet.upgrade import upgrade_fleet
 from .release.record import Figures, Record, Sound, read_record
 from .release.running import Applier, Running, find_running
 from .release.settle import settled, wait_until_settled
@@ -21,13 +23,19 @@ from .steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
 __all__ = [
     "Applier",
     "BusyError",
+    "CheckOptions",
     "CheckReport",
     "Cluster",
     "ClusterError",
     "Diff",
     "Figures",
     "Finding",
+    "FleetOptions",
+    "FleetReport",
     "Level",
+    "Member",
+    "MemberReport",
+    "MemberState",
     "NextStep",
     "Progress",
     "Record",
@@ -48,6 +56,7 @@ __all__ = [
     "status",
     "statuses",
     "upgrade",
+    "upgrade_fleet",
     "wait_until_settled",
     "write_next_step",
 ]

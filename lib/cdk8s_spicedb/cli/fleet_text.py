@@ -1,0 +1,183 @@
+"""The text of ``upgrade --each``: the plan, the progress, and what became of each SpiceDB."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ..live.fleet.report import FleetOptions, FleetReport, MemberReport, MemberState
+from .cluster import console
+from .many import some_of
+from .progress import News, sentence
+
+if TYPE_CHECKING:
+    from ..live.fleet.report import Member
+    from ..live.steps.progress import Progress
+
+_HEADINGS = ("WAVE", "UPGRADE", "ROLLBACK", "SPICEDBS")
+_ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
+_INTERRUPTED = (
+    "Interrupted: no new upgrade begins. Waiting for those that run to stop where they are; press Ctrl-C again to "
+    "leave at once."
+)
+
+# ---------------------------------------------------------------- the plan
+
+
+def plan_lines(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
+    """What the command is about to do."""
+    left, done = plan.of(MemberState.NOT_BEGUN), plan.of(MemberState.SKIPPED)
+    if done:
+        yield f"Already at the target: {_number(done)}: {some_of(each.title for each in done)}."
+    if not left:
+        return
+    yield from _table(left)
+    waves = len({each.wave for each in left})
+    yield (
+        f"{_number(left)} in {waves} wave{'' if waves == 1 else 's'}, at most {options.parallel} at the same time."
+        + (" Each one is checked when its turn comes." if options.check else "")
+    )
+
+
+def _table(left: Sequence[MemberReport]) -> Iterator[str]:
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for each in left:
+        key = (str(each.wave), _change(each), _ROLLBACK[each.rolls_back])
+        groups.setdefault(key, []).append(each.title)
+    rows = [_HEADINGS, *((*key, ", ".join(titles)) for key, titles in groups.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    for row in rows:
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]])
+
+
+def _change(each: MemberReport) -> str:
+    steps = f"{each.steps} step{'' if each.steps == 1 else 's'}"
+    if each.current == each.target:
+        return f"settings of {each.target}, {steps}"
+    return f"{each.current} to {each.target}, {steps}"
+
+
+# ---------------------------------------------------------------- the end
+
+
+def ending(report: FleetReport, again: str) -> Iterator[str]:
+    """What became of the SpiceDBs, and what to do next."""
+    if not report.ok and len(report.of(MemberState.NOT_BEGUN, MemberState.SKIPPED)) == len(report.members):
+        yield "Nothing was changed."
+        return
+    yield from _those("Upgraded", report.of(MemberState.UPGRADED))
+    yield from _those("Already at the target", report.of(MemberState.SKIPPED))
+    for state, heading in _HEADINGS_OF.items():
+        found = report.of(state)
+        yield from _those(heading, found)
+        for each in found:
+            yield from (f"  {line}" for line in f"{each.title}: {each.reason}".splitlines() if each.reason)
+    yield from _those("Not begun", report.of(MemberState.NOT_BEGUN))
+    if not report.ok:
+        cause = "To continue" if report.interrupted else "Fix the cause. To continue"
+        yield f"{cause}, run this command again; it skips those that are done:"
+        yield f"  {again}"
+
+
+_HEADINGS_OF = {
+    MemberState.UNCHANGED: "Failed, and not changed",
+    MemberState.ROLLED_BACK: "Failed, and rolled back",
+    MemberState.FAILED: "Failed, and not rolled back",
+    MemberState.INTERRUPTED: "Interrupted",
+}
+
+
+def _those(heading: str, found: Sequence[MemberReport]) -> Iterator[str]:
+    if found:
+        yield f"{heading}: {_number(found)}: {', '.join(each.title for each in found)}."
+
+
+def _number(found: Sequence[MemberReport]) -> str:
+    return f"{len(found)} SpiceDB{'' if len(found) == 1 else 's'}"
+
+
+# ---------------------------------------------------------------- the progress
+
+
+class FleetDisplay:
+    """Shows what the upgrades do: a line for each that runs on a terminal, and plain lines elsewhere.
+
+    Only one thread may report at a time.
+    """
+
+    def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
+        self._console, self._quiet = to or console(), quiet
+        self._news: dict[str, News] = {}
+        self._running: dict[str, tuple[float, str]] = {}
+        self._ended = 0
+        self._live: Live | None = None
+        if self._console.is_terminal and not quiet:
+            self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> FleetDisplay:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the changing part."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Shows nothing that changes, for lines and questions."""
+        if self._live:
+            self._live.stop()
+        yield
+        if self._live:
+            self._live.start()
+
+    def line(self, text: str) -> None:
+        """Writes a line that stays."""
+        if not self._quiet:
+            self._console.print(text, markup=False, soft_wrap=True)
+
+    def report(self, member: Member, progress: Progress) -> None:
+        """Shows what a member does."""
+        title, text = member.title, sentence(progress)
+        start, _ = self._running.get(title, (time.monotonic(), ""))
+        self._running = {**self._running, title: (start, text)}
+        if self._live is None and self._news.setdefault(title, News()).is_new(progress):
+            self.line(f"{title}: {text}")
+
+    def end(self, report: MemberReport) -> None:
+        """Shows what became of a member."""
+        self._running = {title: text for title, text in self._running.items() if title != report.title}
+        self._ended += 1
+        reason = (report.reason or "").partition("\n")[0]
+        self.line(f"{report.title}: {report.state.value} after {report.seconds} s{f': {reason}' if reason else ''}")
+
+    def interrupt(self) -> None:
+        """Says what happens after Ctrl-C."""
+        print(_INTERRUPTED, file=sys.stderr, flush=True)
+
+    def render(self) -> Group | Text:
+        """A line for each member that runs."""
+        # A copy: another thread may report meanwhile.
+        running: Iterable[tuple[str, tuple[float, str]]] = self._running.items()
+        table = Table.grid(padding=(0, 2))
+        for title, (start, text) in running:
+            table.add_row(Spinner("dots"), Text(title, "bold"), f"{time.monotonic() - start:.0f} s", text)
+        return Group(table, Text(f"{self._ended} ended", "dim")) if self._running else Text("")

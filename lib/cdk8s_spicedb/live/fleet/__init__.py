@@ -1,0 +1,1 @@
+"""Upgrades of many releases, in waves."""
