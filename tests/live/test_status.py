@@ -37,6 +37,7 @@ from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.upgrades.planner import plan_upgrade
 
 from .fake import Object, cluster_of
+from .store import Store, deploy, props
 
 _NOW = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
 _CREATED = "2030-01-01T11:00:00Z"
@@ -364,6 +365,20 @@ def test_table() -> None:
 
 
 # ---------------------------------------------------------------- the command
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_many_spicedbs_need_no_more_requests(count: int) -> None:
+    store = Store()
+    for number in range(count):
+        deploy(store, props(name=f"tenant-{number}"))
+    assert len(statuses(store.cluster(), everywhere=True)) == count
+    assert sorted(path for _, path in store.requests) == [
+        "/apis/apps/v1",
+        "/apis/apps/v1/deployments",
+        "/apis/batch/v1",
+        "/apis/batch/v1/jobs",
+    ]
 
 
 @pytest.fixture
