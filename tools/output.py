@@ -22,6 +22,7 @@ COMMANDS = {
     "check": (live.CheckReport, "The exit code is 1 if a finding is a `failure`."),
     "diff": (live.Diff, ""),
     "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
+    "upgrade --each": (live.FleetReport, "Also printed if an upgrade failed."),
     "rollback": (live.Return, ""),
     "plan": (UpgradePlan, "This command needs no cluster."),
 }

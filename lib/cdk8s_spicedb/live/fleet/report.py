@@ -83,7 +83,7 @@ PROBLEMS = (MemberState.UNCHANGED, MemberState.ROLLED_BACK, MemberState.FAILED)
 
 @frozen(kw_only=True)
 class MemberReport:
-    """One member of a fleet: its plan, and what became of it."""
+    """One of many SpiceDBs: its plan, and what became of it."""
 
     name: str
     """Name of the SpiceDB."""
@@ -100,7 +100,9 @@ class MemberReport:
     rolls_back: bool | None
     """Whether a rollback of all these steps works. None: it is not known."""
     state: MemberState = MemberState.NOT_BEGUN
-    """What became of it."""
+    """What became of it. ``skipped``: it already was at the target. ``unchanged``: it was refused before anything
+    changed, such as by a failed check. ``rolled back``: a step failed and was rolled back, and steps before it stay.
+    ``failed``: a step failed, and was not rolled back."""
     reason: str | None = None
     """Why it did not succeed. None: it did, or did not begin."""
     seconds: float | None = None
@@ -114,10 +116,10 @@ class MemberReport:
 
 @frozen(kw_only=True)
 class FleetReport:
-    """What became of an upgrade of many releases."""
+    """What became of an upgrade of many SpiceDBs."""
 
     members: Sequence[MemberReport]
-    """The members, in the order in which they were passed."""
+    """The SpiceDBs, in the order of their files."""
     interrupted: bool = False
     """Whether it was interrupted."""
 
