@@ -50,16 +50,28 @@ _ANALYZE_MARIADB = "ANALYZE TABLE relation_tuple, relation_tuple_transaction;"
 _COUNT = "SELECT count(*) FROM relation_tuple WHERE namespace = 'document' AND length(object_id) = 32"
 
 
+POSTGRES_SESSION = (POSTGRES.name, "--", "psql", "--host=/run/postgresql", f"--username={USER}", "-qAt")
+MARIADB_SESSION = (
+    MARIADB.name,
+    "--",
+    "mariadb",
+    "--socket=/tmp/mysqld.sock",
+    "--user=root",
+    "--password=root",
+    "-BNn",
+    DATABASE,
+)
+"""Arguments of ``kubectl exec`` for a session in which standard input has the statements."""
+
+
 def psql(where: Namespace, sql: str) -> str:
     """The answer of PostgreSQL to statements. Raises an error if one of them fails."""
-    command = ("psql", "--host=/run/postgresql", f"--username={USER}", "-qAt", "-v", "ON_ERROR_STOP=1")
-    return where.kubectl("exec", "-i", POSTGRES.name, "--", *command, text=sql).strip()
+    return where.kubectl("exec", "-i", *POSTGRES_SESSION, "-v", "ON_ERROR_STOP=1", text=sql).strip()
 
 
 def mariadb(where: Namespace, sql: str) -> str:
     """The answer of MariaDB to statements. Raises an error if one of them fails."""
-    command = ("mariadb", "--socket=/tmp/mysqld.sock", "--user=root", "--password=root", "-BN", DATABASE)
-    return where.kubectl("exec", "-i", MARIADB.name, "--", *command, text=sql).strip()
+    return where.kubectl("exec", "-i", *MARIADB_SESSION, text=sql).strip()
 
 
 def load_postgres(where: Namespace, relationships: int) -> None:
