@@ -43,6 +43,8 @@ def test_merge_keys_are_resolved_and_own_keys_take_precedence() -> None:
         ("a: \x07", "characters that YAML does not allow"),
         ("a: !!python/object:os.system x", "line 1"),
         ("a: !!int hunter2", "line 1: this value is not of the type int"),
+        ("a: !!int ''", "line 1: this value is not of the type int"),
+        ("a: !!bool hunter2", "line 1: this value is not of the type bool"),
         ("\na: !!timestamp hunter2", "line 2: this value is not of the type timestamp"),
         ("a: 2020-13-45", "line 1: this value is not of the type timestamp"),
         ("a: &x [*x]", "an alias in it contains itself"),

@@ -12,6 +12,7 @@ from ..errors import SpiceDBError
 from .blocks import UnusualError, blocks
 
 _MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
 
 
 def load(text: str, name: str) -> tuple[Any, dict[str, int]]:
@@ -19,6 +20,7 @@ def load(text: str, name: str) -> tuple[Any, dict[str, int]]:
 
     As `yaml.safe_load`, but a duplicate key is an error. Raises `SpiceDBError` if the text is not YAML.
     """
+    # PyYAML's parser in C is faster, but it accepts tabs as indents, and deep nesting crashes Python.
     lines: dict[str, int] = {}
     try:
         root = yaml.compose(text, yaml.SafeLoader)
@@ -66,10 +68,12 @@ def _merge(node: yaml.MappingNode) -> int:
 def _scalar(node: yaml.Node) -> Any:
     if not isinstance(node, yaml.ScalarNode):
         raise _wrong(node, "a key must be a text")
+    if node.tag == _TEXT:
+        return node.value
     loader = yaml.SafeLoader("")
     try:
         return cast(Any, loader).construct_object(node)
-    except (AttributeError, ValueError):
+    except (AttributeError, LookupError, ValueError):
         # The value may be a secret.
         raise _wrong(node, f"this value is not of the type {node.tag.rpartition(':')[2]}") from None
     finally:
@@ -95,7 +99,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """A text of several lines as a block, for reviews."""
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(_TEXT, text, style="|" if "\n" in text else None)
 
 
 _Dumper.add_representer(str, _text)
