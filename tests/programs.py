@@ -23,6 +23,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """The time and the inode of each file of a folder, by name. A file that nothing writes again keeps both."""
+    found = {path: (folder / path).stat() for path in contents(folder)}
+    return {path: (each.st_mtime_ns, each.st_ino) for path, each in found.items()}
+
+
 def cdk8s_cli() -> tuple[Path, dict[str, str]]:
     """The cdk8s CLI, and the environment to run it in."""
     cli = ROOT / "node_modules" / ".bin" / "cdk8s"

@@ -27,7 +27,7 @@ from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_release
 if TYPE_CHECKING:
     from .constructs import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
     from .files.write import write_manifests
-    from .helm import write_helm_chart
+    from .helm import write_all, write_helm_chart
     from .upgrades.plan import UpgradePlan, UpgradeStep
     from .upgrades.planner import plan_upgrade
     from .upgrades.write import write_upgrade
@@ -94,6 +94,7 @@ __all__ = [
     "UpgradeStep",
     "known_releases",
     "plan_upgrade",
+    "write_all",
     "write_helm_chart",
     "write_manifests",
     "write_upgrade",
@@ -104,7 +105,7 @@ _LAZY = {
     **dict.fromkeys(("Cleanup", "Migration", "Server", "SpiceDB", "SpiceDBChart"), "constructs"),
     **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "upgrades.plan"),
     "plan_upgrade": "upgrades.planner",
-    "write_helm_chart": "helm",
+    **dict.fromkeys(("write_all", "write_helm_chart"), "helm"),
     "write_manifests": "files.write",
     "write_upgrade": "upgrades.write",
 }

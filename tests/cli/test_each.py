@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb.cli import main
-from tests.programs import contents
+from tests.programs import contents, stamps
 
 BASE = "delivery: kubectl\ndatastore: {engine: postgres, uri: {name: spicedb, key: uri}}\nserver: {replicas: 2}\n"
 ARGUMENTS = ("synth", "-f", "base.yaml", "--each")
@@ -75,15 +75,26 @@ def test_without_a_base_each_file_stands_alone(folder: Path) -> None:
     assert main(["synth", "--each", "tenants/acme.yaml"]) == 0
 
 
-def test_unchanged_files_keep_their_time(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    run(capsys, "tenants/*.yaml")
-    acme, globex = (folder / "dist" / name / f"{name}.k8s.yaml" for name in ("acme", "globex"))
-    for file in (acme, globex):
-        os.utime(file, (1_000_000_000, 1_000_000_000))
+@pytest.mark.parametrize("delivery", ["helm", "argocd", "kubectl"])
+def test_only_what_changed_is_written(delivery: str, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    run(capsys, "tenants/*.yaml", "--delivery", delivery)
+    before = stamps(folder / "dist")
+    assert "3 folders; nothing changed." in run(capsys, "tenants/*.yaml", "--delivery", delivery)[1]
+    assert stamps(folder / "dist") == before
     (folder / "tenants" / "globex.yaml").write_text("name: globex\nserver: {replicas: 3}")
-    assert run(capsys, "tenants/*.yaml")[1].startswith("Wrote dist: 3 folders; globex changed.\n")
-    assert acme.stat().st_mtime == 1_000_000_000
-    assert globex.stat().st_mtime > 1_000_000_000
+    assert "3 folders; globex changed." in run(capsys, "tenants/*.yaml", "--delivery", delivery)[1]
+    after = stamps(folder / "dist")
+    assert after.keys() == before.keys()
+    assert {path.split("/")[0] for path in after if after[path] != before[path]} == {"globex"}
+
+
+def test_a_patch_that_fits_nothing_is_an_error_about_its_file(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    patch = "patches: [{kind: Secret, operations: [{op: remove, path: /data}]}]"
+    (folder / "tenants" / "globex.yaml").write_text(f"name: globex\n{patch}")
+    code, _, err = run(capsys, "tenants/*.yaml")
+    assert code == 1
+    assert "globex.patches[0] = Secret (any)" in err
+    assert not (folder / "dist").exists()
 
 
 def test_nothing_is_written_if_one_file_is_wrong(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.files.folder import MARK, Written, write_files
-from tests.programs import contents
+from tests.programs import contents, stamps
 
 
 def replace(folder: Path, text: str) -> None:
-    write_files(folder, {"out.txt": written(text)})
+    write_files(folder, [("out.txt", written(text))])
 
 
 def written(text: str) -> str:
@@ -172,18 +172,33 @@ def test_files_with_the_same_content_keep_their_time(
         monkeypatch.setattr("os.link", refuse)
     folder = tmp_path / "out"
     one, two, three = (written(text) for text in ("one", "two", "three"))
-    assert write_files(folder, {"a/1.txt": one, "b/2.txt": two, "c/3.txt": three}).changed == {
+    assert write_files(folder, {"a/1.txt": one, "b/2.txt": two, "c/3.txt": three}.items()).changed == {
         "a/1.txt",
         "b/2.txt",
         "c/3.txt",
     }
-    for path in ("a/1.txt", "b/2.txt", "c/3.txt"):
-        os.utime(folder / path, (1_000_000_000, 1_000_000_000))
-    found = write_files(folder, {"a/1.txt": one, "b/2.txt": written("other")})
+    before = stamps(folder)
+    found = write_files(folder, {"a/1.txt": one, "b/2.txt": written("other")}.items())
     assert found == Written(frozenset({"b/2.txt"}), frozenset({"c/3.txt"}))
     assert contents(folder) == {"a/1.txt": one.encode(), "b/2.txt": written("other").encode()}
-    assert (folder / "a/1.txt").stat().st_mtime == 1_000_000_000
-    assert (folder / "b/2.txt").stat().st_mtime > 1_000_000_000
+    after = stamps(folder)
+    assert (after["a/1.txt"] == before["a/1.txt"]) is links
+    assert after["a/1.txt"][0] == before["a/1.txt"][0]
+    assert after["b/2.txt"][0] > before["b/2.txt"][0]
+    assert names(tmp_path) == ["out"]
+
+
+def test_nothing_changes_if_a_file_cannot_be_made(tmp_path: Path) -> None:
+    def fail() -> Iterator[tuple[str, str]]:
+        yield "out.txt", written("new")
+        raise RuntimeError("no more")
+
+    folder = tmp_path / "out"
+    replace(folder, "old")
+    before = stamps(folder)
+    with pytest.raises(RuntimeError, match="no more"):
+        write_files(folder, fail())
+    assert stamps(folder) == before
     assert names(tmp_path) == ["out"]
 
 
@@ -191,7 +206,7 @@ def test_a_folder_with_the_same_files_is_not_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     replace(folder, "same")
     before = folder.stat()
-    found = write_files(folder, {"out.txt": written("same")})
+    found = write_files(folder, [("out.txt", written("same"))])
     assert not found.changed
     assert not found.removed
     assert folder.stat().st_ino == before.st_ino

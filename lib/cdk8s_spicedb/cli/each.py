@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-from ..delivery import Delivery
 from ..errors import InvalidProps
-from ..props import SpiceDBProps, require
+from ..props import SpiceDBProps
 from ..props.chart import ChartMetadata
 from .many import read_each, some_of, warn
 from .options import by_option, needed_secrets, read_metadata
@@ -16,19 +14,13 @@ from .options import by_option, needed_secrets, read_metadata
 
 def write_each(options: argparse.Namespace) -> str:
     """Writes a folder for each file of ``--each``: all of them, or none. Returns what was written."""
-    from ..files.folder import write_files
+    from ..helm import write_all
 
     metadata = read_metadata(options)
     _check(options.chart_version, metadata)
     found = read_each(options, delivery=options.delivery)
     warn(found)
-    files = {
-        f"{name}/{path}": text
-        for name, props in found.items()
-        for path, text in _files(props, options.chart_version, metadata).items()
-    }
-    written = write_files(Path(options.output), files)
-    changed = {path.split("/")[0] for path in (*written.changed, *written.removed)}
+    changed = write_all(options.output, found, version=options.chart_version, metadata=metadata)
     return "\n".join(_summary(options.output, found, changed))
 
 
@@ -42,20 +34,7 @@ def _check(version: str, metadata: ChartMetadata) -> None:
         raise by_option(error, "synth", {"version": "--chart-version"}) from None
 
 
-def _files(props: SpiceDBProps, chart_version: str, metadata: ChartMetadata) -> Mapping[str, str]:
-    """The files of the folder of one SpiceDB."""
-    if props.delivery is Delivery.HELM:
-        from ..helm import chart_files, require_helm
-
-        require_helm(props)
-        return chart_files(props, props.name, chart_version, metadata)
-    from ..files.write import manifest_files
-
-    require(props)
-    return manifest_files(props)
-
-
-def _summary(folder: str, found: Mapping[str, SpiceDBProps], changed: set[str]) -> Iterator[str]:
+def _summary(folder: str, found: Mapping[str, SpiceDBProps], changed: frozenset[str]) -> Iterator[str]:
     """What was written, and what to do next."""
     count, removed = len(found), sorted(changed - found.keys())
     folders = f"{count} folder{'s' if count > 1 else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -26,10 +26,10 @@ class Written:
     """Files that are gone."""
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> Written:
-    """Replaces a folder that this package wrote with files, given by their paths in it.
+def write_files(folder: Path, files: Iterable[tuple[str, str]]) -> Written:
+    """Replaces a folder that this package wrote with files, given as pairs of their path in it and their text.
 
-    Either all files are written or nothing changes. Files whose content stays the same keep their time. Raises
+    Either all files are written or nothing changes. Files whose content stays the same are not written again. Raises
     `SpiceDBError` if the folder contains a file that this package did not write: it never removes such a file.
     """
     folder = folder.resolve()
@@ -43,12 +43,17 @@ def write_files(folder: Path, files: Mapping[str, str]) -> Written:
             f"cannot write to {folder}: it contains {foreign.relative_to(folder).as_posix()}, which this program did "
             "not write; choose an empty folder"
         )
-    contents = {path: text.encode() for path, text in files.items()}
     before = {path.relative_to(folder).as_posix() for path in _files(folder)}
-    same = {path for path, content in contents.items() if path in before and (folder / path).read_bytes() == content}
-    written = Written(frozenset(contents.keys() - same), frozenset(before - contents.keys()))
+    same, changed = set[str](), dict[str, bytes]()
+    for path, text in files:
+        content = text.encode()
+        if path in before and (folder / path).read_bytes() == content:
+            same.add(path)
+        else:
+            changed[path] = content
+    written = Written(frozenset(changed), frozenset(before - same - changed.keys()))
     if written.changed or written.removed or not folder.exists():
-        _replace(folder, contents, same)
+        _replace(folder, changed, same)
     return written
 
 
@@ -76,20 +81,19 @@ def _is_own(path: Path) -> bool:
         return False
 
 
-def _replace(folder: Path, contents: Mapping[str, bytes], same: set[str]) -> None:
+def _replace(folder: Path, changed: Mapping[str, bytes], same: Collection[str]) -> None:
     """Replaces a folder. ``same`` are the files that stay."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     # In the same parent, so that the folder only has to be renamed.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as work:
         fresh, old = Path(work, "new"), Path(work, "old")
         fresh.mkdir()
-        for parent in {(fresh / path).parent for path in contents}:
+        for parent in {(fresh / path).parent for path in (*changed, *same)}:
             parent.mkdir(parents=True, exist_ok=True)
-        for path, content in contents.items():
-            if path in same:
-                _keep(folder / path, fresh / path)
-            else:
-                (fresh / path).write_bytes(content)
+        for path, content in changed.items():
+            (fresh / path).write_bytes(content)
+        for path in same:
+            _keep(folder / path, fresh / path)
         if folder.exists():
             folder.rename(old)
         try:
@@ -101,7 +105,7 @@ def _replace(folder: Path, contents: Mapping[str, bytes], same: set[str]) -> Non
 
 
 def _keep(file: Path, target: Path) -> None:
-    """Puts a file also at another place, with its time."""
+    """Puts a file also at another place: it stays the same file, or at least has the same time."""
     try:
         os.link(file, target)
     except OSError:

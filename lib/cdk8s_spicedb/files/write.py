@@ -18,7 +18,7 @@ def write_manifests(folder: str | PathLike[str], props: SpiceDBProps) -> None:
     `SpiceDBError` if the folder contains a file that this package did not write.
     """
     require(props)
-    write_files(Path(folder), manifest_files(props))
+    write_files(Path(folder), manifest_files(props).items())
 
 
 def manifest_files(props: SpiceDBProps) -> dict[str, str]:

@@ -63,7 +63,7 @@ def write_helm_chart(
     require_helm(props)
     name, metadata = name or props.name, metadata or ChartMetadata()
     require_chart(name, version, metadata)
-    write_files(Path(folder), chart_files(props, name, version, metadata))
+    write_files(Path(folder), chart_files(props, name, version, metadata).items())
 
 
 def require_chart(name: str, version: str, metadata: ChartMetadata) -> None:

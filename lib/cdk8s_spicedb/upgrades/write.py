@@ -34,7 +34,7 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
     for number, (name, step) in enumerate(zip(step_names(plan), steps, strict=True), 1):
         chart = chart_files(step, step.name, f"{number}.0.0")
         files.update({f"{name}/{path}": text for path, text in chart.items()})
-    write_files(Path(folder), files)
+    write_files(Path(folder), files.items())
 
 
 def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
