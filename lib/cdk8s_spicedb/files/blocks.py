@@ -3,7 +3,7 @@ long."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 _SIMPLE = {str, int, float, bool, type(None)}
@@ -21,39 +21,41 @@ def blocks(document: Any, scalar: Callable[[Any], str]) -> str:
     """
     if not document or not isinstance(document, (dict, list, tuple)):
         raise UnusualError
-    return "".join(f"{line}\n" for line in _lines(document, "", scalar))
+    lines: list[str] = []
+    _add(document, "", scalar, lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _lines(value: Any, indent: str, scalar: Callable[[Any], str]) -> Iterator[str]:
-    """The lines of a mapping or a list that is not empty, each with its indent."""
+def _add(value: Any, indent: str, scalar: Callable[[Any], str], lines: list[str]) -> None:
+    """Adds the lines of a mapping or a list that is not empty, each with its indent."""
     if isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str or not 0 < len(key) < _LONGEST_KEY or "\n" in key:
                 raise UnusualError
-            yield from _entry(f"{indent}{scalar(key)}:", item, indent, scalar)
+            _add_entry(f"{indent}{scalar(key)}:", item, indent, scalar, lines)
         return
     for item in value:
         if item and isinstance(item, (dict, list, tuple)):
-            first, *rest = _lines(item, f"{indent}  ", scalar)
-            yield f"{indent}- {first[len(indent) + 2 :]}"
-            yield from rest
+            first = len(lines)
+            _add(item, f"{indent}  ", scalar, lines)
+            lines[first] = f"{indent}- {lines[first][len(indent) + 2 :]}"
         else:
-            yield from _entry(f"{indent}-", item, indent, scalar)
+            _add_entry(f"{indent}-", item, indent, scalar, lines)
 
 
-def _entry(head: str, item: Any, indent: str, scalar: Callable[[Any], str]) -> Iterator[str]:
-    """The lines of a value after its key or dash."""
+def _add_entry(head: str, item: Any, indent: str, scalar: Callable[[Any], str], lines: list[str]) -> None:
+    """Adds the lines of a value after its key or dash."""
     if isinstance(item, (dict, list, tuple)):
         if item:
-            yield head
-            yield from _lines(item, f"{indent}  ", scalar)
+            lines.append(head)
+            _add(item, f"{indent}  ", scalar, lines)
         else:
-            yield f"{head} {'{}' if isinstance(item, dict) else '[]'}"
+            lines.append(f"{head} {'{}' if isinstance(item, dict) else '[]'}")
         return
     if type(item) not in _SIMPLE:
         raise UnusualError
     first, *rest = scalar(item).split("\n")
     if rest and (not first.startswith("|") or "+" in first):
         raise UnusualError
-    yield f"{head} {first}"
-    yield from (f"{indent}{line}" if line else "" for line in rest)
+    lines.append(f"{head} {first}")
+    lines.extend(f"{indent}{line}" if line else "" for line in rest)

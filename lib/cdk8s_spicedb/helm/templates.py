@@ -117,6 +117,8 @@ class _Template:
 
     def _line(self, line: str) -> str:
         """A line with its marks replaced. A mark on a line of its own becomes a block with its indent."""
+        if OPEN not in line:
+            return line
         indent = len(line) - len(line.lstrip())
         alone = re.fullmatch(rf"\s*(?:- )?{OPEN}(\d+){CLOSE}(?:: null)?\n", line)
         if alone:

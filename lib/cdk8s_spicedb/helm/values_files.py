@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..files.folder import MARK
@@ -34,13 +35,17 @@ def _lines(values: list[Value], prefix: str, indent: str) -> Iterator[str]:
     for name, inner in _grouped(values, prefix).items():
         yield from [""] if not indent else []
         if isinstance(inner, Value):
-            yield from textwrap.wrap(
-                inner.text, 118, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ", break_on_hyphens=False
-            )
+            yield from _comment(inner.text, f"{indent}# ")
             yield textwrap.indent(dump({name: inner.default}).rstrip(), indent)
         else:
             yield f"{indent}{name}:"
             yield from _lines(inner, f"{prefix}{name}.", f"{indent}  ")
+
+
+@lru_cache(maxsize=1_000)
+def _comment(text: str, start: str) -> Sequence[str]:
+    """The lines of a comment. Many charts have the same comments, and wrapping them takes time."""
+    return textwrap.wrap(text, 118, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
 
 
 def _grouped(values: list[Value], prefix: str) -> dict[str, Value | list[Value]]:

@@ -149,10 +149,11 @@ def fields_of(kind: Any) -> Mapping[str, Kind]:
     return {field.name: kind_of(hints[field.name]) for field in attrs.fields(kind)}
 
 
-def settings(kind: Any) -> Iterator[attrs.Attribute[Any]]:
+@cache
+def settings(kind: Any) -> Sequence[attrs.Attribute[Any]]:
     """The fields of a class that files can set."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return (field for field in attrs.fields(kind) if Opaque not in getattr(hints[field.name], "__metadata__", ()))
+    return [field for field in attrs.fields(kind) if Opaque not in getattr(hints[field.name], "__metadata__", ())]
 
 
 def camel(name: str) -> str:
