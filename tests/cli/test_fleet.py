@@ -90,6 +90,7 @@ def test_the_plan_the_progress_and_the_end_are_shown(live: Live, capsys: pytest.
     code, out, err = run(capsys, "--yes")
     assert (code, err) == (0, [])
     assert out == [
+        "Looking at 3 SpiceDBs in the cluster.",
         "WAVE  UPGRADE                     ROLLBACK  SPICEDBS",
         "1     v1.52.0 to v1.56.0, 1 step  works     authz/acme",
         "2     v1.52.0 to v1.56.0, 1 step  works     authz/globex, authz/initech",
@@ -121,7 +122,7 @@ def test_those_at_the_target_are_named_and_need_no_question(live: Live, capsys: 
         deploy(live.store, props("v1.56.0", name=name))
     live.states = [MemberState.SKIPPED] * 3
     _, out, _ = run(capsys)
-    assert out[0] == "Already at the target: 3 SpiceDBs: authz/acme, authz/globex, authz/initech."
+    assert out[1] == "Already at the target: 3 SpiceDBs: authz/acme, authz/globex, authz/initech."
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 1)])
@@ -192,7 +193,7 @@ def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_interruption_before_the_first_upgrade(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     live.error = KeyboardInterrupt()
-    assert run(capsys, "--yes") == (130, [], ["Interrupted. Nothing was changed."])
+    assert run(capsys, "--yes")[::2] == (130, ["Interrupted. Nothing was changed."])
 
 
 def test_an_interruption_says_how_to_go_on(live: Live, capsys: pytest.CaptureFixture[str]) -> None:

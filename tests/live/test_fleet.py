@@ -178,7 +178,12 @@ def test_members_are_upgraded_in_waves(fleet: Fleet) -> None:
 
 def test_the_plan_is_confirmed_first(fleet: Fleet) -> None:
     plans: list[FleetReport] = []
-    report = fleet.run(confirm=lambda plan: bool(plans.append(plan)))
+
+    def refuse(plan: FleetReport) -> bool:
+        plans.append(plan)
+        return False
+
+    report = fleet.run(confirm=refuse)
     assert fleet.events == []
     assert report == plans[0]
     (first, *_) = report.members

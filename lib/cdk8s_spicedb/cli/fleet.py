@@ -43,6 +43,7 @@ def upgrade_each(options: argparse.Namespace) -> int:
         for name, props in found.items()
     ]
     with FleetDisplay(quiet=quiet) as display:
+        display.line(f"Looking at {len(members)} SpiceDBs in the cluster.")
         try:
             report = upgrade_fleet(
                 members,
