@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from cdk8s_spicedb.manifests import release_manifests
 ROOT = Path(__file__).parent.parent
 BENCH = ROOT / "bench"
 PYTHON = sys.executable
+COMMAND_LINE = str(Path(PYTHON).parent / "cdk8s-spicedb")
 PROPS = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 AMOUNTS = (1, 10, 100, 400)
 _RUNS = {100: 5, 400: 3}
@@ -91,12 +93,31 @@ def growth(found: dict[int, tuple[list[Run], list[Run]]], objects: int) -> Itera
         yield f"| {what} | {ours:.1f} ms | {bare:.1f} ms | {ours / bare:.2f} | | |"
 
 
+def many_files(delivery: str, runs: int) -> tuple[list[Run], list[Run]]:
+    """Writes SpiceDBs from files: all of them, then again after one file has changed. The first turn does not count."""
+    command = [COMMAND_LINE, "synth", "--file", "base.yaml", "--each", "tenants/*.yaml", "--delivery", delivery]
+    found: tuple[list[Run], list[Run]] = ([], [])
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "base.yaml").write_text("datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}")
+        (root / "tenants").mkdir()
+        for number in range(max(AMOUNTS)):
+            (root / "tenants" / f"tenant-{number}.yaml").write_text(f"name: tenant-{number}\n")
+        for number in range(runs + 1):
+            shutil.rmtree(root / "dist", ignore_errors=True)
+            turn = [run(command, folder)]
+            (root / "tenants" / "tenant-0.yaml").write_text(f"name: tenant-0\nserver: {{replicas: {number + 3}}}\n")
+            turn.append(run(command, folder))
+            for measured, into in zip(turn, found, strict=True):
+                into += [measured] if number else []
+    return found
+
+
 def imports(*modules: str) -> list[str]:
     return [PYTHON, "-c", "".join(f"import {module}\n" for module in modules) or "pass"]
 
 
 def main(runs: int = 15) -> None:
-    command_line = [str(Path(PYTHON).parent / "cdk8s-spicedb")]
     plan = ["plan", "--engine", "postgres", "--from", "v1.13.0", "--to", "v1.56.0"]
     print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}, median of {runs}\n")
     print(
@@ -118,8 +139,8 @@ def main(runs: int = 15) -> None:
             ("import of the planner; Python alone", imports("cdk8s_spicedb.upgrades.planner"), imports()),
             ("import of the rendering; Python alone", imports("cdk8s_spicedb.manifests"), imports()),
             ("import with the constructs; `import cdk8s`", imports("cdk8s_spicedb.constructs"), imports("cdk8s")),
-            ("`cdk8s-spicedb --help`; Python alone", [*command_line, "--help"], imports()),
-            ("`cdk8s-spicedb plan`; Python alone", [*command_line, *plan], imports()),
+            ("`cdk8s-spicedb --help`; Python alone", [COMMAND_LINE, "--help"], imports()),
+            ("`cdk8s-spicedb plan`; Python alone", [COMMAND_LINE, *plan], imports()),
         ):
             print(row(what, *pairs(ours, bare, runs)))
         write_helm_chart(f"{folder}/chart", PROPS)
@@ -131,6 +152,12 @@ def main(runs: int = 15) -> None:
                 *pairs(template, imports("helm_python"), runs),
             )
         )
+    print(
+        f"\n| {max(AMOUNTS)} SpiceDBs from files | all are new | one file changed | ratio | memory, all are new | "
+        "memory, one file changed |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    for what, delivery in (("manifests", "kubectl"), ("Helm charts", "helm")):
+        print(row(f"`synth --each`, {what}", *many_files(delivery, _RUNS[max(AMOUNTS)])))
 
 
 if __name__ == "__main__":
