@@ -93,6 +93,10 @@ def test_what_is_done_is_left_out_and_keeps_its_wave() -> None:
 # ---------------------------------------------------------------- the upgrades
 
 
+def _work(_: Callable[[str], None]) -> None:
+    time.sleep(0.01)
+
+
 class Fleet:
     """Releases in a cluster, and a program that upgrades them at once."""
 
@@ -116,9 +120,8 @@ class Fleet:
         try:
             report(Progress(step=0, steps=0, activity="prepare", text="x"))
             assert confirm(None, None)
-            self.acts.get(wanted.name, lambda _: time.sleep(0.01))(
-                lambda text: report(Progress(step=1, steps=1, activity="apply", text=text))
-            )
+            act = self.acts.get(wanted.name, _work)
+            act(lambda text: report(Progress(step=1, steps=1, activity="apply", text=text)))
             deploy(self.store, wanted)
         finally:
             with self._lock:
@@ -346,6 +349,6 @@ def test_servers_that_are_not_ready_are_not_at_the_target(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"canary": -1}, {"wave_size": 0}, {"parallel": 0}])
-def test_numbers_have_limits(wrong: dict[str, int]) -> None:
+def test_numbers_have_limits(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be at least"):
         FleetOptions(**wrong)
