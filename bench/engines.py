@@ -11,17 +11,17 @@ from cdk8s_spicedb import Datastore
 from tests.cluster.cluster import Namespace
 from tests.cluster.databases import DATABASE, MARIADB, POSTGRES, USER, Database
 from tests.cluster.props import ON_MARIADB, ON_POSTGRES
-from tests.cluster.relationships import MARIADB_SESSION, POSTGRES_SESSION, load_mariadb, load_postgres
+from tests.cluster.relationships import MARIADB_SESSION, POSTGRES_SESSION, load_mariadb, load_postgres, mariadb
 
 PASSWORD = "measured"
-SETTINGS = (
+POSTGRES_SETTINGS = (
     "max_wal_size=4GB",
     "shared_buffers=512MB",
     "synchronous_commit=off",
     "track_commit_timestamp=on",
     "max_connections=300",
 )
-
+MARIADB_SETTINGS = "SET GLOBAL innodb_buffer_pool_size = 1073741824; SET GLOBAL innodb_flush_log_at_trx_commit = 2;"
 POSTGRES_LOCKS = """
 SELECT string_agg(DISTINCT mode || CASE WHEN granted THEN ' of ' ELSE ' waits for ' END || relname, ', ')
 FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_stat_activity USING (pid)
@@ -48,12 +48,17 @@ class Engine:
     locks: str
 
 
+def _load_mariadb(where: Namespace, relationships: int) -> None:
+    mariadb(where, MARIADB_SETTINGS)
+    load_mariadb(where, relationships)
+
+
 ENGINES = {
     "postgres": Engine(
         evolve(
             POSTGRES,
             env={**POSTGRES.env, "POSTGRES_PASSWORD": PASSWORD},
-            arguments=("postgres", *(f"-c{setting}" for setting in SETTINGS)),
+            arguments=("postgres", *(f"-c{setting}" for setting in POSTGRES_SETTINGS)),
         ),
         "add-rel-by-alive-resource-relation-subject",
         {"PGPASSWORD": PASSWORD, "SPICEDB_DATASTORE_CONN_URI": f"postgresql://{USER}@postgres/{DATABASE}"},
@@ -70,7 +75,7 @@ ENGINES = {
         ),
         "watch_api_relation_tuple_index",
         {"SPICEDB_DATASTORE_CONN_URI": f"{USER}:{PASSWORD}@tcp(mariadb:3306)/{DATABASE}?parseTime=true"},
-        load_mariadb,
+        _load_mariadb,
         ON_MARIADB,
         MARIADB_SESSION,
         MARIADB_LOCKS,

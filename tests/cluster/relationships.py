@@ -20,9 +20,9 @@ _READABLE = 100
 
 # Relationships have the id of the transaction in which they are written. So the loop commits each of them.
 _POSTGRES = """
-DO $$ BEGIN
+DO $$ DECLARE transaction bigint; BEGIN
     FOR number IN {first} / {each} .. {last} / {each} - 1 LOOP
-        INSERT INTO relation_tuple_transaction DEFAULT VALUES;
+        INSERT INTO relation_tuple_transaction DEFAULT VALUES {returning};
         INSERT INTO relation_tuple (namespace, object_id, relation, userset_namespace, userset_object_id,
                                     userset_relation {column})
         SELECT 'document', md5(seq::text), 'reader', 'user',
@@ -78,11 +78,11 @@ def load_postgres(where: Namespace, relationships: int) -> None:
     """Adds relationships to PostgreSQL, in the form of the tables' revision."""
     columns = psql(where, "SELECT attname FROM pg_attribute WHERE attrelid = 'relation_tuple'::regclass AND attnum > 0")
     # Until the revision drop-bigserial-ids, a relationship has the number of its transaction.
-    old = "created_transaction" in columns.split()
-    column, value = (", created_transaction", ", currval('relation_tuple_transaction_id_seq')") if old else ("", "")
+    numbered = "created_transaction" in columns.split()
+    names = ("RETURNING id INTO transaction", ", created_transaction", ", transaction") if numbered else ("", "", "")
+    form = dict(zip(("returning", "column", "value"), names, strict=True))
     for first, last in _parts(relationships):
-        fill = _POSTGRES.format(first=first, last=last, each=_EACH, readable=_READABLE, column=column, value=value)
-        psql(where, fill)
+        psql(where, _POSTGRES.format(first=first, last=last, each=_EACH, readable=_READABLE, **form))
     psql(where, _ANALYZE_POSTGRES)
 
 
