@@ -38,9 +38,10 @@ def plain(value: Any) -> Any:
         return f"{round(value.total_seconds() * 1000)}ms"
     if isinstance(value, (Delivery, MigrationPhase)):
         return value.value
-    if attrs.has(type(value)):
+    kind: Any = type(value)
+    if attrs.has(kind):
         own = {"engine": value.engine} if isinstance(value, Datastore) else {}
-        return {**own, **{camel(each.name): plain(getattr(value, each.name)) for each in settings(type(value))}}
+        return {**own, **{camel(each.name): plain(getattr(value, each.name)) for each in settings(kind)}}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
