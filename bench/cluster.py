@@ -18,15 +18,11 @@ from contextlib import contextmanager
 from operator import truediv
 from pathlib import Path
 
-from attrs import evolve
-
 from cdk8s_spicedb import CleanupProps, write_helm_chart
 from tests.cluster.cluster import Namespace, run
-from tests.cluster.databases import PASSWORD, POSTGRES, postgres_revision
+from tests.cluster.databases import PASSWORD, POSTGRES, Database, postgres_revision
 from tests.cluster.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
-# With PostgreSQL's default of 100 connections, new servers wait for draining ones, and this would measure the wait.
-DATABASE = evolve(POSTGRES, arguments=("postgres", "-c", "max_connections=300"))
 MINIMAL = Path(__file__).parent / "minimal"
 CHARTS = ("this package", "hand-written", "this package, no clean-up", "hand-written, no clean-up")
 STEPS = ("install", "upgrade", "rollback", "uninstall")
@@ -45,13 +41,13 @@ def charts(folder: Path) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
 
 
 @contextmanager
-def namespace() -> Iterator[Namespace]:
+def namespace(database: Database = POSTGRES) -> Iterator[Namespace]:
     """A namespace with a database. Both are deleted afterwards."""
     made = Namespace(f"bench-{uuid.uuid4().hex[:8]}")
     made.create(made.name)
     try:
         made.secret("spicedb", {"preshared-key": "a key", "password": PASSWORD})
-        DATABASE.start(made)
+        database.start(made)
         yield made
     finally:
         made.delete()

@@ -120,7 +120,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "replicas": 7,
         "autoscaling": Autoscaling(max_replicas=7),
         "disruption_budget": None,
-        "max_surge": "50%",
+        "max_surge": "25%",
         "max_unavailable": 1,
         "topology_spread": [],
         "readiness_probe": Probe(period_seconds=7),

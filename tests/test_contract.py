@@ -195,7 +195,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "replicas": None,
         "autoscaling": None,
         "disruption_budget": 1,
-        "max_surge": 1,
+        "max_surge": None,
         "max_unavailable": 0,
         "topology_spread": (
             TopologySpread(topology_key="topology.kubernetes.io/zone"),

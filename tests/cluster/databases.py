@@ -28,6 +28,8 @@ class Database:
     probe: Object
     command: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    cpu: str | None = None
+    """CPU request."""
     certificates: str | None = None
     """Secret that is mounted at /certificates, readable by the group."""
 
@@ -59,6 +61,7 @@ class Database:
                     "command": list(self.command) or None,
                     "args": list(self.arguments) or None,
                     "env": [{"name": name, "value": value.replace("$(", "$$(")} for name, value in self.env.items()],
+                    "resources": {"requests": {"cpu": self.cpu}} if self.cpu else None,
                     "securityContext": RESTRICTED_CONTAINER,
                     "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
                     # It ends with the first success. A readiness probe would start a program every second.
@@ -79,6 +82,8 @@ POSTGRES = Database(
         "PGDATA": "/var/lib/postgresql/data/pgdata",
     },
     folders=("/var/lib/postgresql/data", "/run/postgresql"),
+    # With the default of 100, requests fail when the servers of two roll-outs have opened all connections.
+    arguments=("postgres", "-cmax_connections=300"),
     probe={"exec": {"command": ["pg_isready", "--host=127.0.0.1", f"--username={USER}"]}},
 )
 

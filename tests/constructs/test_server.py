@@ -210,10 +210,10 @@ def test_the_image_has_the_versions_tag_unless_it_has_its_own(image: str | None,
     assert servers(image=image).container("Deployment")["image"] == rendered
 
 
-def test_two_servers_run_by_default_and_are_replaced_one_by_one() -> None:
+def test_two_servers_run_by_default_and_half_of_them_are_replaced_at_a_time() -> None:
     spec = servers().one("Deployment")["spec"]
     assert spec["replicas"] == 2
-    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "50%", "maxUnavailable": 0}}
 
 
 def test_the_number_of_servers_can_be_configured() -> None:

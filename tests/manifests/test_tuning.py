@@ -209,15 +209,46 @@ def test_relationships_are_signed_with_keys_from_files() -> None:
     [
         ({}, 4),
         ({"replicas": 1}, 2),
-        ({"replicas": 5}, 7),
+        ({"replicas": 5}, 10),
+        ({"replicas": 5, "max_surge": 1}, 7),
         ({"replicas": 5, "max_surge": 0, "max_unavailable": 1}, 7),
         ({"replicas": 10, "max_surge": "25%"}, 16),
         ({"replicas": 4, "max_surge": "100%"}, 8),
-        ({"autoscaling": Autoscaling(max_replicas=20)}, 22),
+        ({"autoscaling": Autoscaling(max_replicas=20)}, 40),
     ],
 )
 def test_a_roll_out_adds_servers(server: dict[str, Any], servers: int) -> None:
     assert props(PostgreSQL(uri=URI), **server).roll_out_replicas == servers
+
+
+@pytest.mark.parametrize(
+    ("servers", "connections", "surge", "most"),
+    [
+        (2, None, "50%", 4),
+        (8, None, "50%", 16),
+        (40, None, "50%", 80),
+        # 30 connections for each server, and for each that a roll-out adds.
+        (2, 30 * 4, "50%", 4),
+        (8, 30 * 16, "50%", 16),
+        (8, 30 * 16 - 1, 3, 14),
+        (8, 30 * 10, 1, 10),
+        (40, 30 * 80, "50%", 80),
+        (40, 1500, 5, 50),
+    ],
+)
+def test_a_roll_out_adds_half_of_the_servers_if_the_database_has_connections(
+    servers: int, connections: int | None, surge: int | str, most: int
+) -> None:
+    rolling = props(PostgreSQL(uri=URI, max_connections=connections), replicas=servers)
+    require(rolling)
+    assert (rolling.max_surge, rolling.roll_out_replicas) == (surge, most)
+    strategy = synth(rolling).one("Deployment")["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": surge, "maxUnavailable": 0}
+
+
+def test_unavailable_servers_leave_fewer_connections_for_new_ones() -> None:
+    rolling = props(PostgreSQL(uri=URI, max_connections=30 * 12), replicas=8, max_unavailable="25%")
+    assert (rolling.max_surge, rolling.roll_out_replicas) == (1, 12)
 
 
 @pytest.mark.parametrize(

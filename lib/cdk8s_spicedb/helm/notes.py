@@ -86,7 +86,7 @@ they can work with.
 {{{{- end }}}}
 
 The servers' pods have the annotation {CHECKSUM}, a checksum of the migration's settings.
-When one of these settings changes, the servers restart one by one."""
+When one of these settings changes, the servers restart in a rolling update."""
 
 
 def _rollback(props: SpiceDBProps) -> str:

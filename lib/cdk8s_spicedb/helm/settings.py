@@ -15,6 +15,7 @@ from ..props import SpiceDBProps
 from ..props.annotations import camel
 from ..props.kinds import Schema
 from ..props.pod import PodProps
+from ..props.server import ServerProps
 from ..props.types import Revision
 from .places import Place, argument, entries, field, optional_argument, optional_field
 from .value import CLEANUP, CONTAINER, LIST, MIGRATION, OBJECT, POD, SERVER, Value, schema_of
@@ -61,7 +62,8 @@ def _servers(props: SpiceDBProps) -> Iterator[_Row]:
         yield _Row("replicas", "server.replicas", field(SERVER, "spec.replicas"), schema, props.replicas)
     if props.datastore.max_replicas != 1:
         update = "spec.strategy.rollingUpdate"
-        yield _Row("rollingUpdate.maxSurge", "server.max_surge", field(SERVER, f"{update}.maxSurge"))
+        surge, share = field(SERVER, f"{update}.maxSurge"), field_schema(ServerProps, "max_unavailable")
+        yield _Row("rollingUpdate.maxSurge", "server.max_surge", surge, share, props.max_surge)
         yield _Row("rollingUpdate.maxUnavailable", "server.max_unavailable", field(SERVER, f"{update}.maxUnavailable"))
         budget = field(SERVER, "spec.maxUnavailable", "PodDisruptionBudget")
         schema = {"type": "integer", "minimum": 1}

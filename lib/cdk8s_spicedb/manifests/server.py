@@ -53,7 +53,7 @@ def _deployment(objects: Objects) -> Manifest:
         terminationGracePeriodSeconds=server.termination_seconds,
         topologySpreadConstraints=topology_spread(objects),
     )
-    rolling_update = {"maxSurge": server.max_surge, "maxUnavailable": server.max_unavailable}
+    rolling_update = {"maxSurge": props.max_surge, "maxUnavailable": server.max_unavailable}
     spec = {
         # With an autoscaler, a release must not reset the number of replicas.
         "replicas": None if server.autoscaling else props.replicas,

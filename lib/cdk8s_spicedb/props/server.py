@@ -105,9 +105,11 @@ class ServerProps(PodProps):
     disruption_budget: Count | None = 1
     """Maximum number of servers that may be unavailable while nodes are drained (``maxUnavailable`` of a
     PodDisruptionBudget), if there is more than one. Defaults to 1. None renders no PodDisruptionBudget."""
-    max_surge: _Share = 1
-    """Maximum number or percentage of additional servers in a roll-out (``maxSurge``). Defaults to 1, because each
-    additional server opens connections to the database."""
+    max_surge: _Share | None = None
+    """Maximum number or percentage of additional servers in a roll-out (``maxSurge``). Defaults to ``50%``, so that a
+    roll-out takes about the same time with any number of servers. While the old servers drain, up to twice as many
+    servers as usual have connections to the database. If ``datastore.max_connections`` does not allow that, defaults to
+    the largest number that it allows, at least 1."""
     max_unavailable: _Share = 0
     """Maximum number or percentage of unavailable servers in a roll-out (``maxUnavailable``). Defaults to 0, so that
     the load of the other servers does not grow."""
@@ -127,7 +129,7 @@ class ServerProps(PodProps):
     ``pre_stop_sleep_seconds``, twice ``shutdown_grace_period``, and 5 s. The grace period counts twice, because the
     server finishes the requests of clients first, and then the requests of other servers."""
     restart_on_secret_change: bool = False
-    """Lets Stakater's Reloader restart the servers one by one when a Secret that they read changes
+    """Lets Stakater's Reloader restart the servers, in a rolling update, when a Secret that they read changes
     (``reloader.stakater.com/auto``). Defaults to off: a changed password, for example, takes effect with the next
     release. Certificates of gRPC and dispatch never need a restart."""
 

@@ -25,6 +25,7 @@ from .network import NetworkPolicies
 from .patch import Patch
 from .secrets import SecretKey, as_secret_keys, required_secret_key
 from .server import ServerProps
+from .surge import default_surge, number_of
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, Release, ReleaseName
 
 if TYPE_CHECKING:
@@ -146,12 +147,17 @@ class SpiceDBProps:
     @property
     def roll_out_replicas(self) -> int:
         """Maximum number of servers with connections in a roll-out: desired ones, the surge, and those that drain."""
-        surge, unavailable = self._share(self.server.max_surge), self._share(self.server.max_unavailable)
+        surge = number_of(self.max_surge, self.max_replicas)
+        unavailable = number_of(self.server.max_unavailable, self.max_replicas)
         return min(self.max_replicas + surge + max(surge, 1) + unavailable, 2 * self.max_replicas)
 
-    def _share(self, share: int | str) -> int:
-        """A number of servers. Kubernetes rounds a percentage up when it starts more."""
-        return share if isinstance(share, int) else -(-int(share.rstrip("%")) * self.max_replicas // 100)
+    @property
+    def max_surge(self) -> int | str:
+        """Maximum number or percentage of additional servers in a roll-out."""
+        if self.server.max_surge is not None:
+            return self.server.max_surge
+        unavailable = number_of(self.server.max_unavailable, self.max_replicas)
+        return default_surge(self.max_replicas, unavailable, self.datastore.max_servers)
 
     @property
     def dispatches(self) -> bool:

@@ -54,7 +54,7 @@ def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
     yield "Each folder is the Helm chart of one step. Run all steps in their order, and check each one before you"
     yield "run the next. Do not make a new plan in the middle of the upgrade.\n"
     if props.migrates:
-        yield "Each step first migrates the datastore, then replaces the servers one at a time.\n"
+        yield "Each step first migrates the datastore, then replaces the servers in a rolling update.\n"
     elif props.datastore.migrates:
         yield "The charts do not migrate the datastore, because `MigrationProps.enabled` is False. Before you run a"
         yield "step, migrate the datastore yourself to the revision of that step.\n"

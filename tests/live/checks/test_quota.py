@@ -50,8 +50,8 @@ def test_the_fix_says_how_much_is_enough() -> None:
 
 def test_more_servers_need_more() -> None:
     settings = props(server=ServerProps(replicas=4))
-    assert failure({"pods": "5"}, {"pods": "2"}, settings=settings, servers=2) is None
-    assert failure({"pods": "4"}, {"pods": "2"}, settings=settings, servers=2) is not None
+    assert failure({"pods": "6"}, {"pods": "2"}, settings=settings, servers=2) is None
+    assert failure({"pods": "5"}, {"pods": "2"}, settings=settings, servers=2) is not None
 
 
 def test_without_a_surge_only_the_migration_needs_room() -> None:

@@ -115,10 +115,10 @@ def _servers(change: Change) -> Iterator[str]:
         more = f"; and {rest} more" if rest > 0 else ""
         count = f"{props.replicas} servers are" if props.replicas > 1 else "The server is"
         yield f"{count} replaced in a rolling update: {'; '.join(reasons[:_MOST_REASONS])}{more}."
-        if props.server.max_surge == 0 or props.replicas == 1:
+        if props.max_surge == 0 or props.replicas == 1:
             yield (
                 f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
-                if props.server.max_surge == 0
+                if props.max_surge == 0
                 else "With one server, clients reconnect to the new one."
             )
     else:

@@ -11,6 +11,7 @@ from lightkube.utils.quantity import parse_quantity
 from ...labels import Component
 from ...manifests.manifest import Manifest
 from ...props import SpiceDBProps
+from ...props.surge import number_of
 from ..cluster import RESOURCE_QUOTA, Cluster, ClusterError, items_of
 from ..finding import Finding
 from .templates import PodTemplate, pod_templates
@@ -82,15 +83,11 @@ def _servers(props: SpiceDBProps, new: Amounts, running: Manifest | None, server
         return _times(new, props.replicas)
     old = pod_amounts(running["spec"])
     wanted = servers if props.server.autoscaling else props.replicas
-    surge = _surge(props.server.max_surge, wanted)
+    surge = number_of(props.max_surge, wanted)
     # The most is there either with the first new servers or with the last old ones.
     first = _times(new, surge)
     last = _sum([_times(new, wanted), _times(old, surge - servers)])
     return _largest([first, last])
-
-
-def _surge(share: int | str, servers: int) -> int:
-    return share if isinstance(share, int) else -(-int(share.rstrip("%")) * servers // 100)
 
 
 def pod_amounts(spec: Manifest) -> Amounts:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from ...props.annotations import camel
 from ...props.datastores.sql import SQLDatastore
+from ...props.surge import number_of
 from ..finding import Finding
 from .report import Question
 
@@ -38,7 +39,7 @@ def needed(question: Question) -> tuple[int, int]:
     props, datastore = question.props, question.props.datastore
     each = datastore.connections() if isinstance(datastore, SQLDatastore) else 0
     running, migration = question.running_servers, MIGRATION_CONNECTIONS if props.migration.enabled else 0
-    surge = 1 if running and props.server.max_surge not in (0, "0%") else 0
+    surge = 1 if running and props.max_surge not in (0, "0%") else 0
     first, most = props.max_replicas + surge, props.roll_out_replicas if running else props.max_replicas
     return max(first - running, 0) * each + migration, max(most - running, 0) * each + migration
 
@@ -52,6 +53,8 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
         free = max(limit.total - limit.used, 0)
         text = f"{limit.name}: {free} of {limit.total} are free, and {what} needs {most} more"
         fix = f"{limit.fix}, or use fewer for each server ({_pools(question)})"
+        if question.running_servers and number_of(question.props.max_surge, question.props.max_replicas) > 1:
+            fix += ", or set server.maxSurge to 1"
         if free < first:
             yield Finding.failure(CONNECTIONS, text, fix)
         else:

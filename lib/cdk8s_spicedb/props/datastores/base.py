@@ -69,6 +69,11 @@ class Datastore(ABC):
         """TCP port of the database, as far as it is known. None: there is nothing to connect to."""
         return None
 
+    @property
+    def max_servers(self) -> int | None:
+        """Maximum number of servers for which it has connections. None: they are not counted."""
+        return None
+
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """The variables that connect servers and migration to it.
 

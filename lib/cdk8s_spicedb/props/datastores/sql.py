@@ -107,6 +107,11 @@ class SQLDatastore(Datastore):
         pools = {name: getattr(self, name) for name in _CONNECTIONS if hasattr(self, name)}
         return sum((pool and pool.max_open) or _CONNECTIONS[name] for name, pool in pools.items())
 
+    @property
+    def max_servers(self) -> int | None:
+        """See `Datastore.max_servers`."""
+        return None if self.max_connections is None else self.max_connections // self.connections()
+
     @abstractmethod
     def uri_of(self, host: str) -> str:
         """The URI of a host that servers reach like the primary."""

@@ -1,0 +1,201 @@
+"""Measures roll-outs on the cluster that KUBECONFIG names, while clients check permissions at a fixed rate.
+
+Installs SpiceDB, upgrades it and rolls it back, with several numbers of servers, and also a hand-written chart whose
+servers drain. Prints the times, the failed checks and the latencies, and draws the latency over time. The share of the
+processors is that of this machine, so it says something if the cluster runs on it.
+
+Clients connect through a port-forward. If BENCH_CLIENT is set, it is the command that runs a client in the cluster's
+network, and clients connect to the Service. Usage: python bench/rollouts.py [PICTURE.svg]
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define, evolve, field, frozen
+
+from bench.cluster import MINIMAL, helm, namespace
+from bench.latency import Check, draw, percentile
+from bench.load import DOCUMENTS
+from cdk8s_spicedb import Pool, Resources, ServerProps, write_helm_chart
+from tests.cluster.client import Client, relay
+from tests.cluster.cluster import Namespace
+from tests.cluster.databases import POSTGRES
+from tests.cluster.props import NEW, OLD, ON_POSTGRES, on_postgres
+
+KEY = "a key"
+# Twice the connections of 16 servers. The database has its share of the processors, as on a machine of its own.
+DATABASE = evolve(POSTGRES, arguments=("postgres", "-cmax_connections=1000"), cpu="500m")
+SMALL = Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "2", "memory": "512Mi"})
+STEADY_SECONDS = 10
+RESTS = 4
+OURS, SMALL_POOLS, BY_HAND = "this package", "this package, small pools", "hand-written, drains"
+POOLS = {"read_pool": Pool(min_open=2), "write_pool": Pool(min_open=1)}
+LIVES = [
+    *((OURS, servers, 60) for servers in (2, 4, 8, 16)),
+    (SMALL_POOLS, 8, 60),
+    *((BY_HAND, servers, 60) for servers in (2, 8)),
+    *((chart, servers, 300) for servers in (2, 8) for chart in (OURS, BY_HAND)),
+]
+
+
+@define
+class Phase:
+    """A part of a measurement."""
+
+    start: float = 0
+    end: float = 0
+    seconds: float = 0
+    """Time that Helm took."""
+    busy: float = 0
+    """Share of the processors that was used while Helm ran, from 0 to 1."""
+
+
+@frozen
+class Life:
+    """One installation, from the first start of its servers to the rollback."""
+
+    chart: str
+    servers: int
+    rate: int
+    install: float
+    phases: dict[str, Phase] = field(factory=dict)
+    checks: list[Check] = field(factory=list)
+
+    def within(self, name: str) -> list[float]:
+        """The milliseconds of the checks that were due in a phase."""
+        phase = self.phases[name]
+        return [check.milliseconds for check in self.checks if phase.start <= check.due < phase.end]
+
+    def row(self) -> str:
+        """A row of the table."""
+        failed = sum(1 for check in self.checks if check.error)
+        p99 = {name: percentile(self.within(name), 99) for name in self.phases}
+        upgrade, rollback = self.phases["upgrade"], self.phases["rollback"]
+        cells = [
+            self.chart,
+            str(self.servers),
+            f"{self.install:.1f} s",
+            *(f"{phase.seconds:.1f} s" for phase in (upgrade, rollback)),
+            f"{failed} of {len(self.checks)}",
+            *(f"{milliseconds:.0f} ms" for milliseconds in p99.values()),
+            *(f"{phase.busy:.0%}" for phase in self.phases.values()),
+        ]
+        return f"| {' | '.join(cells)} |"
+
+
+HEADINGS = (
+    "chart",
+    "servers",
+    "install",
+    "upgrade",
+    "rollback",
+    "failed",
+    "p99 steady",
+    "p99 in the upgrade",
+    "p99 in the rollback",
+    "processors steady",
+    "in the upgrade",
+    "in the rollback",
+)
+
+
+def charts(folder: Path, chart: str, servers: int) -> tuple[Sequence[str], Sequence[str]]:
+    """Helm's arguments for the older release and for the newer one."""
+    if chart == BY_HAND:
+        told = [str(MINIMAL), f"--set=servers={servers}", "--set=drains=true"]
+        return [*told, f"--set=version={OLD}"], [*told, f"--set=version={NEW}"]
+    for version in (OLD, NEW):
+        datastore = evolve(ON_POSTGRES, **POOLS) if chart == SMALL_POOLS else ON_POSTGRES
+        props = on_postgres(version, datastore=datastore, server=ServerProps(replicas=servers))
+        write_helm_chart(folder / version, evolve(props, server=evolve(props.server, resources=SMALL)))
+    return [str(folder / OLD)], [str(folder / NEW)]
+
+
+@contextmanager
+def clients(where: Namespace, rate: int, checks: list[Check]) -> Iterator[None]:
+    """Checks permissions until the context ends."""
+    prefix = shlex.split(os.environ.get("BENCH_CLIENT", ""))
+    with relay(where) as address:
+        client = Client(address, KEY)
+        client.write_schema()
+        for number in range(DOCUMENTS):
+            client.write_reader(f"document-{number}")
+        if prefix:
+            service = where.get("service", "spicedb") or {}
+            address = f"{service['spec']['clusterIP']}:50051"
+        load = Path(__file__).with_name("load.py")
+        command = [*prefix, sys.executable, str(load), address, KEY, str(rate)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            lines = process.stdout or ()
+            reader = threading.Thread(target=lambda: checks.extend(map(Check.parse, lines)))
+            reader.start()
+            time.sleep(RESTS)
+            yield
+            assert process.stdin is not None
+            process.stdin.close()
+            reader.join()
+
+
+def processors() -> tuple[int, int]:
+    """Time of the processors that was used, and all of it."""
+    times = [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle = times[3] + times[4]
+    return sum(times) - idle, sum(times)
+
+
+@contextmanager
+def measured(where: Namespace, life: Life, name: str) -> Iterator[None]:
+    """Measures a phase. Its checks end later than Helm: when no server drains any longer."""
+    phase = life.phases[name] = Phase(start=time.time())
+    used, total = processors()
+    yield
+    phase.seconds = time.time() - phase.start
+    used, total = processors()[0] - used, processors()[1] - total
+    phase.busy = used / max(total, 1)
+    where.wait_for_terminating_servers()
+    time.sleep(RESTS)
+    phase.end = time.time()
+
+
+def live(chart: str, servers: int, rate: int) -> Life:
+    """Installs, upgrades and rolls back under load."""
+    with tempfile.TemporaryDirectory() as folder, namespace(DATABASE) as where:
+        old, new = charts(Path(folder), chart, servers)
+        life = Life(chart, servers, rate, helm(where, "install", "spicedb", *old))
+        with clients(where, rate, life.checks):
+            with measured(where, life, "steady"):
+                time.sleep(STEADY_SECONDS)
+            with measured(where, life, "upgrade"):
+                helm(where, "upgrade", "spicedb", *new)
+            with measured(where, life, "rollback"):
+                helm(where, "rollback", "spicedb", "1")
+    return life
+
+
+def main(picture: str = "") -> None:
+    """Prints a table of all lives, and draws the one with 8 servers of this package."""
+    print(f"{OLD} to {NEW}, PostgreSQL, {os.cpu_count()} processors, {platform.machine()}")
+    rate = 0
+    for chart, servers, checks in LIVES:
+        if checks != rate:
+            rate = checks
+            print(f"\n{rate} checks per second\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
+        life = live(chart, servers, rate)
+        print(life.row(), flush=True)
+        if picture and (chart, servers, rate) == (OURS, 8, 60):
+            Path(picture).write_text(draw(life.checks, {n: (p.start, p.end) for n, p in life.phases.items()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
