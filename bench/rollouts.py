@@ -40,7 +40,7 @@ SMALL = Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "2",
 STEADY_SECONDS = 10
 RESTS = 4
 OURS, SMALL_POOLS, BY_HAND = "this package", "this package, small pools", "hand-written, drains"
-POOLS = {"read_pool": Pool(min_open=2), "write_pool": Pool(min_open=1)}
+DATASTORES = {SMALL_POOLS: evolve(ON_POSTGRES, read_pool=Pool(min_open=2), write_pool=Pool(min_open=1))}
 LIVES = [
     *((OURS, servers, 60) for servers in (2, 4, 8, 16)),
     (SMALL_POOLS, 8, 60),
@@ -116,8 +116,8 @@ def charts(folder: Path, chart: str, servers: int) -> tuple[Sequence[str], Seque
         told = [str(MINIMAL), f"--set=servers={servers}", "--set=drains=true"]
         return [*told, f"--set=version={OLD}"], [*told, f"--set=version={NEW}"]
     for version in (OLD, NEW):
-        datastore = evolve(ON_POSTGRES, **POOLS) if chart == SMALL_POOLS else ON_POSTGRES
-        props = on_postgres(version, datastore=datastore, server=ServerProps(replicas=servers))
+        datastore, server = DATASTORES.get(chart, ON_POSTGRES), ServerProps(replicas=servers)
+        props = on_postgres(version, datastore=datastore, server=server)
         write_helm_chart(folder / version, evolve(props, server=evolve(props.server, resources=SMALL)))
     return [str(folder / OLD)], [str(folder / NEW)]
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import attrs
 import pytest
 
 from .cluster import RUN_LABEL, Namespace, run
@@ -103,12 +102,6 @@ def any_helm(request: pytest.FixtureRequest, namespace: Namespace, tmp_path: Pat
 def postgres(namespace: Namespace) -> None:
     """A PostgreSQL in the namespace."""
     POSTGRES.start(namespace)
-
-
-@pytest.fixture
-def large_postgres(namespace: Namespace) -> None:
-    """A PostgreSQL with connections to spare, for roll-outs that follow each other closely."""
-    attrs.evolve(POSTGRES, arguments=("postgres", "-cmax_connections=300")).start(namespace)
 
 
 @pytest.fixture

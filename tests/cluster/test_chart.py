@@ -56,7 +56,7 @@ def _install(package: Package, name: str, file: str, *values: str) -> None:
     package.helm("upgrade", "--install", name, file, "--wait", "--timeout=120s", *options)
 
 
-def test_two_releases_of_one_chart_share_a_namespace(package: Package, large_postgres: None, tmp_path: Path) -> None:
+def test_two_releases_of_one_chart_share_a_namespace(package: Package, postgres: None, tmp_path: Path) -> None:
     """Each has a name and a database of its own."""
     namespace = package.namespace
     postgres_query(namespace, "CREATE DATABASE two")

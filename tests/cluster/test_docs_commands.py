@@ -40,7 +40,7 @@ def _shown(text: str, namespace: Namespace) -> str:
 
 
 def test_outputs_on_the_page_are_current(
-    command: Command, namespace: Namespace, large_postgres: None, monkeypatch: pytest.MonkeyPatch
+    command: Command, namespace: Namespace, postgres: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command.install(OLD)
     command.write(NEW)

@@ -71,7 +71,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(namespace: Namespace, command: Command, large_postgres: None, tmp_path: Path) -> Fleet:
+def fleet(namespace: Namespace, command: Command, postgres: None, tmp_path: Path) -> Fleet:
     for name in TENANTS:
         namespace.secret(name, {"password": PASSWORD})
     return Fleet(namespace, command, tmp_path)

@@ -56,7 +56,7 @@ def _lines(client: Client) -> list[str]:
     return sorted(client.schema().splitlines())
 
 
-def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, large_postgres: None, helm: Helm) -> None:
+def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, postgres: None, helm: Helm) -> None:
     command.install(OLD)
     with relay(namespace) as address:
         client = Client(address, KEY)
@@ -77,7 +77,7 @@ def test_killed_upgrade_goes_on(command: Command, namespace: Namespace, large_po
     assert deployed == ["spicedb-0.1.0", "spicedb-1.0.0", "spicedb-2.0.0", "spicedb-3.0.0", "spicedb-4.0.0"]
 
 
-def test_second_upgrade_is_refused(command: Command, namespace: Namespace, large_postgres: None) -> None:
+def test_second_upgrade_is_refused(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
     command.write(NEW)
     with command.running("upgrade", *command.options()) as first:
@@ -104,9 +104,7 @@ def _stops_and_goes_back(command: Command, namespace: Namespace, title: str, *ar
     return result
 
 
-def test_server_that_never_turns_ready_is_rolled_back(
-    command: Command, namespace: Namespace, large_postgres: None
-) -> None:
+def test_server_that_never_turns_ready_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
     command.write(NEW, server="extraArgs: [--no-such-flag]")
     result = _stops_and_goes_back(command, namespace, "an upgrade with a wrong argument")
@@ -116,16 +114,14 @@ def test_server_that_never_turns_ready_is_rolled_back(
     assert namespace.versions() == {NEW}
 
 
-def test_permission_test_that_fails_is_rolled_back(
-    command: Command, namespace: Namespace, large_postgres: None
-) -> None:
+def test_permission_test_that_fails_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
     command.write(NEW, more="test: {resource: nothing, permission: read, subject: user}")
     result = _stops_and_goes_back(command, namespace, "an upgrade with a failing permission test")
     assert "the permission test failed" in result.error
 
 
-def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namespace, large_postgres: None) -> None:
+def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
     command.write(NEW, server="extraArgs: [--no-such-flag]")
     result = command.upgrade("--on-failure", "stop")
@@ -137,9 +133,7 @@ def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namesp
     assert namespace.versions() == {OLD}
 
 
-def test_migration_that_takes_too_long_is_rolled_back(
-    command: Command, namespace: Namespace, large_postgres: None
-) -> None:
+def test_migration_that_takes_too_long_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
     command.write(NEW)
     command.file.write_text(command.file.read_text().replace("backoffLimit: 1", "activeDeadlineSeconds: 15"))
@@ -153,7 +147,7 @@ def test_migration_that_takes_too_long_is_rolled_back(
 def test_api_server_that_is_away_for_20_seconds(
     command: Command,
     namespace: Namespace,
-    large_postgres: None,
+    postgres: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     during: str,
@@ -183,7 +177,7 @@ def test_api_server_that_is_away_for_20_seconds(
     assert namespace.versions() == {NEW}
 
 
-def test_question_needs_a_terminal(command: Command, namespace: Namespace, large_postgres: None) -> None:
+def test_question_needs_a_terminal(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
     file = command.write(NEW)
     result = command.run("upgrade", "--file", str(file), "--no-check")

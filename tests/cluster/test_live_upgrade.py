@@ -28,7 +28,7 @@ def mode(namespace: Namespace) -> str:
 
 
 def test_one_command_goes_to_the_last_schema_mode_and_back(
-    command: Command, namespace: Namespace, large_postgres: None
+    command: Command, namespace: Namespace, postgres: None
 ) -> None:
     command.install(OLD)
     with relay(namespace) as address:
@@ -55,7 +55,7 @@ def test_one_command_goes_to_the_last_schema_mode_and_back(
             assert TEAM in Client(address, KEY).schema(), expected
 
 
-def test_kubectl_release_upgrades_and_rolls_back(command: Command, namespace: Namespace, large_postgres: None) -> None:
+def test_kubectl_release_upgrades_and_rolls_back(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD, delivery="kubectl")
     with relay(namespace) as address:
         Client(address, KEY).write()
@@ -73,7 +73,7 @@ def test_kubectl_release_upgrades_and_rolls_back(command: Command, namespace: Na
         assert namespace.versions() == {OLD}
 
 
-def test_commits_go_step_by_step(command: Command, namespace: Namespace, large_postgres: None, tmp_path: Path) -> None:
+def test_commits_go_step_by_step(command: Command, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     """The commits are applied with kubectl here, as Flux does."""
     command.install(OLD, delivery="kubectl")
     file, folder = command.write(NEW, delivery="kubectl", server=f"schemaMode: {LAST}"), tmp_path / "step"

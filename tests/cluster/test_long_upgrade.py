@@ -55,7 +55,7 @@ def test_plan_has_the_releases_of_this_test() -> None:
     assert [step.rolls_back for step in _steps()] == [False, False, True]
 
 
-def test_steps_and_rollbacks_do_what_the_plan_says(helm: Helm, namespace: Namespace, large_postgres: None) -> None:
+def test_steps_and_rollbacks_do_what_the_plan_says(helm: Helm, namespace: Namespace, postgres: None) -> None:
     installed = helm.install(on_postgres(_RELEASES[0]))
     assert installed.ok, installed.output
     with relay(namespace) as address:

@@ -75,7 +75,7 @@ def broken(namespace: Namespace) -> None:
 
 @pytest.mark.parametrize("source", ["manifests", "chart"])
 def test_release_from_first_sync_to_deletion(
-    argocd: ArgoCD, git: GitServer, namespace: Namespace, large_postgres: None, broken: None, source: str
+    argocd: ArgoCD, git: GitServer, namespace: Namespace, postgres: None, broken: None, source: str
 ) -> None:
     repository = git.repository(source)
     write = {"manifests": manifests, "chart": chart}[source]

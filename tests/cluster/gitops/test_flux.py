@@ -42,7 +42,7 @@ def test_page_has_the_objects_of_the_example() -> None:
     assert written == objects
 
 
-def test_nothing_changes_without_a_change(namespace: Namespace, large_postgres: None, tmp_path: Path) -> None:
+def test_nothing_changes_without_a_change(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     """Flux applies the same manifests and the same chart again and again, for ten minutes by default."""
     require_programs("registry")
     one = small(ServerProps(replicas=1))

@@ -23,7 +23,7 @@ from .state import BROKEN, NEVER, PHASES, broken_secret, only_migrations_are_lef
 
 
 @pytest.fixture
-def released(namespace: Namespace, large_postgres: None, tmp_path: Path) -> Iterator[Released]:
+def released(namespace: Namespace, postgres: None, tmp_path: Path) -> Iterator[Released]:
     require_programs("registry")
     with flux(namespace, tmp_path / "flux") as started, registry(tmp_path / "registry") as charts:
         yield Released(started, charts, tmp_path / "charts")

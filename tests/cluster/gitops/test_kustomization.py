@@ -31,7 +31,7 @@ from .state import (
 
 
 @pytest.fixture
-def committed(namespace: Namespace, large_postgres: None, tmp_path: Path) -> Iterator[Committed]:
+def committed(namespace: Namespace, postgres: None, tmp_path: Path) -> Iterator[Committed]:
     with flux(namespace, tmp_path / "flux") as started, git_server(tmp_path / "git") as server:
         yield Committed(started, server.repository("authz"))
 
