@@ -58,7 +58,8 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
         if free < first:
             yield Finding.failure(CONNECTIONS, text, fix)
         else:
-            yield Finding.warning(CONNECTIONS, f"{text}: new servers wait until old ones have ended", fix)
+            consequence = "new servers wait until old ones have ended, and a request fails if it needs a new connection"
+            yield Finding.warning(CONNECTIONS, f"{text}: {consequence}", fix)
     if limits and not short:
         least = min(limits, key=lambda limit: limit.total - limit.used)
         yield Finding.ok(CONNECTIONS, f"{least.total - least.used} of {least.total} are free; {what} needs {most}")

@@ -134,7 +134,7 @@ class _Turn:
         if self._options.check is not None:
             self._prepare("checking")
             self._check(self._options.check)
-        self._prepare("begins")
+            self._prepare("the check found no failure")
         return True
 
     def _check(self, options: CheckOptions) -> None:
