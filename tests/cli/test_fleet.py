@@ -180,6 +180,8 @@ def test_exit_codes(live: Live, capsys: pytest.CaptureFixture[str], states: str,
 
 
 def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--yes", "--output", "json")
+    assert (code, json.loads("\n".join(out))["interrupted"], err) == (0, False, [])
     live.states = [MemberState.UPGRADED, MemberState.FAILED, MemberState.NOT_BEGUN]
     code, out, err = run(capsys, "--yes", "--output", "json")
     assert code == 4

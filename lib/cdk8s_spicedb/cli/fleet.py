@@ -60,8 +60,8 @@ def upgrade_each(options: argparse.Namespace) -> int:
     code = exit_code(report)
     if quiet:
         print(as_json(report))
-    for line in ending(report, command_again(options)):
-        print(line, file=sys.stderr if code else sys.stdout)
+    if code or not quiet:
+        print("\n".join(ending(report, command_again(options))), file=sys.stderr if code else sys.stdout)
     return code
 
 
