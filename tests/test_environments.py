@@ -66,7 +66,8 @@ def test_commands_of_the_readme_run(example: Path, count: int, tmp_path: Path, m
     for line in lines:
         words = [path for word in shlex.split(line) for path in (sorted(glob(word)) if "*" in word else [word])]
         if words[0] in _ON_A_CLUSTER:
-            assert len(command_line().parse_args(words).file) == 2
+            options = command_line().parse_args(words)
+            assert len([*options.file, *(getattr(options, "each", None) or [])]) in (2, 41)
         else:
             shutil.rmtree(folder / "dist", ignore_errors=True)
             assert main(words) == 0

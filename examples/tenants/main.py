@@ -1,9 +1,8 @@
 """A SpiceDB for each of several tenants, each in its own folder. This program starts no Node.js."""
 
 import os
-from pathlib import Path
 
-from cdk8s_spicedb import Delivery, PostgreSQL, Resources, SecretKey, ServerProps, SpiceDBProps, write_manifests
+from cdk8s_spicedb import Delivery, PostgreSQL, Resources, SecretKey, ServerProps, SpiceDBProps, write_all
 
 SMALL = ServerProps(
     resources=Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"cpu": "1", "memory": "256Mi"}),
@@ -29,6 +28,5 @@ def tenant(name: str, server: ServerProps) -> SpiceDBProps:
 
 
 if __name__ == "__main__":
-    folder = Path(os.environ.get("CDK8S_OUTDIR", "dist"))
-    for name, server in TENANTS.items():
-        write_manifests(folder / name, tenant(name, server))
+    folder = os.environ.get("CDK8S_OUTDIR", "dist")
+    write_all(folder, {name: tenant(name, server) for name, server in TENANTS.items()})
