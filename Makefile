@@ -61,6 +61,7 @@ docs: setup ## build the documentation as a site in build/site/
 bench-cluster: setup ## measure Helm on the cluster that KUBECONFIG names, beside a minimal hand-written chart
 	python bench/cluster.py
 	python bench/live.py
+	python bench/rollouts.py docs/reference/latency.svg
 
 bench: setup ## measure rendering, beside plain cdk8s objects
 	python bench/measure.py

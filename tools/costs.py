@@ -28,6 +28,7 @@ The benchmark `bench/migrations.py` fills a database with 2,000,000 relationship
 it runs each migration with the real SpiceDB program, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times of
 200,000 and 2,000,000 relationships were compared: all are about proportional to the rows, except
 `backfill-xid-add-indices`, which takes 40 seconds per million at 200,000 rows and 105 seconds at 2,000,000.
+[Large databases](large.md) shows the times with more sizes, the locks that were seen, and what clients notice.
 
 With 2,000,000 relationships, the estimates compare with the measured times like this:
 

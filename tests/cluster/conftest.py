@@ -37,6 +37,8 @@ _LONGEST = (
     "test_argocd",
     "test_helm_release",
     "test_kustomization",
+    "test_long_upgrade",
+    "test_fleet",
     "test_live_upgrade",
     "test_live_faults",
     "test_live_prevented",

@@ -43,7 +43,7 @@ def test_what_cannot_be_rolled_back_is_said_above_the_details() -> None:
     assert "**Steps 1, 5 and 7 cannot be rolled back:**" in text
     assert "| 1 | v1.14.0 | `add-xid-columns` | `--datastore-migration-phase=write-both-read-old` | does not" in text
     assert "- Step 2: add-xid-constraints: locks tables" in text
-    assert "increase `backfill_batch_size`." in text
+    assert "increase `active_deadline_seconds`." in text
     assert "> [!WARNING]\n> Servers of v1.13.0" in text
     assert text.index("cannot be rolled back") < text.index("Before you begin") < text.index("<details>")
 
