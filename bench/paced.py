@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from types import TracebackType
 
 import grpc
 from attrs import define, field, frozen
 
+from bench.background import Background
 from tests.cluster.client import Client
 from tests.cluster.relationships import document
 
@@ -33,26 +32,12 @@ class Request:
 
 
 @define
-class Paced:
+class Paced(Background):
     """Calls a function with a number, ``rate`` times in a second, until the context ends."""
 
     call: Callable[[int], object]
     rate: float
     requests: list[Request] = field(factory=list)
-    _stopped: threading.Event = field(factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Paced:
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def during(self, begin: float, end: float) -> str:
         """What happened to the requests that ran in a part of the time."""

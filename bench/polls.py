@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from attrs import define, field, frozen
 
+from bench.background import Background
 from tests.cluster.cluster import Namespace
 
 PAUSE = 0.05
@@ -26,7 +25,7 @@ class Answer:
 
 
 @define
-class Poll:
+class Poll(Background):
     """Runs a statement every 50 milliseconds, in a session of its own, until the context ends.
 
     ``session`` starts the database's client in its pod. The statement must answer with one line.
@@ -36,20 +35,6 @@ class Poll:
     session: Sequence[str]
     statement: str
     answers: list[Answer] = field(factory=list)
-    _stopped: threading.Event = field(factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Poll:
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def during(self, begin: float, end: float) -> list[Answer]:
         """The answers for which the session waited in a part of the time."""

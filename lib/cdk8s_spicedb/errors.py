@@ -14,6 +14,12 @@ from collections.abc import Sequence
 from attrs import frozen
 
 
+def some_of(names: Sequence[str], shown: int) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
 @frozen
 class Problem:
     """One problem of one field."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 
-from ..errors import InvalidProps
+from ..errors import InvalidProps, some_of
 from ..props import SpiceDBProps
 from ..props.chart import ChartMetadata
-from .many import read_each, some_of, warn
+from .many import SHOWN, read_each, warn
 from .options import by_option, needed_secrets, read_metadata
 
 
@@ -38,10 +38,10 @@ def _summary(folder: str, found: Mapping[str, SpiceDBProps], changed: frozenset[
     """What was written, and what to do next."""
     count, removed = len(found), sorted(changed - found.keys())
     folders = f"{count} folder{'s' if count > 1 else ''}"
-    what = f"{some_of(sorted(changed & found.keys()))} changed" if changed & found.keys() else "nothing changed"
+    what = f"{some_of(sorted(changed & found.keys()), SHOWN)} changed" if changed & found.keys() else "nothing changed"
     yield f"Wrote {folder}: {folders}; {what}."
     if removed:
-        yield f"Removed {some_of(removed)}, which no file describes any longer."
+        yield f"Removed {some_of(removed, SHOWN)}, which no file describes any longer."
     name, props = next(iter(found.items()))
     keys = needed_secrets(props)
     yield f"Create the Secrets of each SpiceDB before you install it. For {name}, with these keys: {keys}."

@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import some_of
 from ..live.fleet.report import FleetOptions, FleetReport, MemberReport, MemberState
-from .cluster import console
-from .many import some_of
+from .many import SHOWN
 from .progress import News, sentence
+from .screen import Screen
 
 if TYPE_CHECKING:
     from ..live.fleet.report import Member
@@ -38,7 +36,7 @@ def plan_lines(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
     """What the command is about to do."""
     left, done = plan.of(MemberState.NOT_BEGUN), plan.of(MemberState.SKIPPED)
     if done:
-        yield f"Already at the target: {_number(done)}: {some_of(each.title for each in done)}."
+        yield f"Already at the target: {_number(done)}: {some_of([each.title for each in done], SHOWN)}."
     if not left:
         return
     yield from _table(left)
@@ -109,50 +107,20 @@ def _number(found: Sequence[MemberReport]) -> str:
 # ---------------------------------------------------------------- the progress
 
 
-class FleetDisplay:
+class FleetDisplay(Screen):
     """Shows what the upgrades do: a line for each that runs on a terminal, and plain lines elsewhere.
 
     Only one thread may report at a time.
     """
 
+    transient = True
+    soft_wrap = True
+
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
-        self._console, self._quiet = to or console(), quiet
         self._news: dict[str, News] = {}
         self._running: dict[str, tuple[float, str]] = {}
         self._ended = 0
-        self._live: Live | None = None
-        if self._console.is_terminal and not quiet:
-            self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> FleetDisplay:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Ends the changing part."""
-        if self._live:
-            self._live.stop()
-            self._live = None
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Shows nothing that changes, for lines and questions."""
-        if self._live:
-            self._live.stop()
-        yield
-        if self._live:
-            self._live.start()
-
-    def line(self, text: str) -> None:
-        """Writes a line that stays."""
-        if not self._quiet:
-            self._console.print(text, markup=False, soft_wrap=True)
+        super().__init__(quiet=quiet, to=to)
 
     def report(self, member: Member, progress: Progress) -> None:
         """Shows what a member does."""

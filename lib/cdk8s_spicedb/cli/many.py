@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import glob
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import SpiceDBError
+from ..errors import SpiceDBError, some_of
 from ..props import SpiceDBProps
 from ..props.rules.warnings import all_warnings
 from .options import read_document, read_documents, releases
@@ -66,11 +66,4 @@ def warn(found: Mapping[str, SpiceDBProps]) -> None:
         for warning in all_warnings(props):
             about.setdefault(warning, []).append(name)
     for warning, names in about.items():
-        print(f"Warning for {some_of(names)}: {warning}", file=sys.stderr)
-
-
-def some_of(names: Iterable[str]) -> str:
-    """The first of many names, and how many more there are."""
-    shown = list(names)
-    more = len(shown) - SHOWN
-    return ", ".join(shown[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+        print(f"Warning for {some_of(names, SHOWN)}: {warning}", file=sys.stderr)

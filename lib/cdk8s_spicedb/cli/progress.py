@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from ..errors import SpiceDBError
-from .cluster import console
+from .screen import Screen
 
 if TYPE_CHECKING:
     from ..live.steps.progress import Progress
@@ -50,48 +46,15 @@ class News:
         return time.monotonic() - self._line_start >= _QUIET_SECONDS if only_time else last.text != progress.text
 
 
-class Display:
+class Display(Screen):
     """Shows what an upgrade does."""
 
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
-        self._console, self._quiet = to or console(), quiet
         self._start = self._activity_start = time.monotonic()
         self._news = News()
         self._last: Progress | None = None
         self._done: list[tuple[Progress, float]] = []
-        self._live: Live | None = None
-        if self._console.is_terminal and not quiet:
-            self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=False)
-
-    def __enter__(self) -> Display:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Ends the changing part."""
-        if self._live:
-            self._live.stop()
-            self._live = None
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Shows nothing that changes, for lines and questions."""
-        if self._live:
-            self._live.stop()
-        yield
-        if self._live:
-            self._live.start()
-
-    def line(self, text: str | Text) -> None:
-        """Writes a line that stays."""
-        if not self._quiet:
-            self._console.print(text, markup=False)
+        super().__init__(quiet=quiet, to=to)
 
     def error(self, text: str) -> None:
         """Writes an error to standard error."""

@@ -42,3 +42,8 @@ def limit_sentence(step: UpgradeStep, migration: MigrationProps | None = None) -
     short = short_limit(step.seconds or 0, migration or MigrationProps())
     if short:
         yield f"the migration {short.text}{'' if migration else ' by default'}: {short.fix()}"
+
+
+def sentence(text: str) -> str:
+    """A note as a whole sentence."""
+    return f"{text[0].upper()}{text[1:]}."

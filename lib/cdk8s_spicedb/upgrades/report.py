@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from .estimates import ASK, assumption, limit_sentence, time_sentences
+from .estimates import ASK, assumption, limit_sentence, sentence, time_sentences
 from .plan import UpgradePlan, UpgradeStep
 
 _HEADINGS = ("#", "VERSION", "MIGRATES TO", "SERVERS RUN WITH", "ROLLBACK")
@@ -34,7 +34,7 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
     if any(step.estimates for step in plan.steps):
         yield ""
         note = assumption(plan) if plan.relationships else ASK
-        yield from textwrap.wrap(_sentence(note), width, break_on_hyphens=False)
+        yield from textwrap.wrap(sentence(note), width, break_on_hyphens=False)
 
 
 def settings(step: UpgradeStep) -> list[str]:
@@ -59,9 +59,5 @@ def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
     margin = " " * indent
     for note in notes:
         yield from textwrap.wrap(
-            _sentence(note), width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+            sentence(note), width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
         )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -10,7 +10,7 @@ from attrs import evolve
 from ..files.folder import MARK
 from ..labels import Component, selector_text
 from ..props import SpiceDBProps
-from .estimates import assumption, limit_sentence, time_sentences
+from .estimates import assumption, limit_sentence, sentence, time_sentences
 from .plan import UpgradePlan, UpgradeStep
 
 
@@ -59,7 +59,7 @@ def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         yield "The charts do not migrate the datastore, because `MigrationProps.enabled` is False. Before you run a"
         yield "step, migrate the datastore yourself to the revision of that step.\n"
     if plan.relationships and any(step.estimates for step in plan.steps):
-        yield f"{_sentence(assumption(plan))}\n"
+        yield f"{sentence(assumption(plan))}\n"
     yield from (f"**Warning**: {warning}.\n" for warning in plan.warnings)
     yield "## Before you begin\n"
     if props.datastore.migrates:
@@ -72,9 +72,9 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
     before = plan.current
     for number, (name, step) in enumerate(zip(step_names(plan), plan.steps, strict=True), 1):
         yield f"## {number}. {name.split('-', 1)[1]}\n"
-        yield f"{_sentence(step.why)}\n"
+        yield f"{sentence(step.why)}\n"
         limit = limit_sentence(step, props.migration) if props.migrates else ()
-        notes = [*_facts(step, props), *map(_sentence, (*time_sentences(step), *limit))]
+        notes = [*_facts(step, props), *map(sentence, (*time_sentences(step), *limit))]
         notes += [f"**Before this step**: {caution}." for caution in step.cautions]
         yield from (f"- {note}" for note in notes)
         yield "\n### Run\n" if notes else "### Run\n"
@@ -161,10 +161,6 @@ def _failures(props: SpiceDBProps) -> Iterator[str]:
         yield "Fix the cause, then run the same step again. The migration continues where it stopped.\n"
     yield "If Helm was killed and now reports `another operation … is in progress`, roll back to the revision that was"
     yield "deployed last. Then run the step again.\n"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _wait(props: SpiceDBProps) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from ...errors import SpiceDBError
+from ...errors import SpiceDBError, some_of
 from ...manifests.manifest import Manifest
 from ...upgrades.plan import UpgradeStep
 from ..changes.diff import diff
@@ -56,8 +56,8 @@ def _require_different(members: Sequence[Member]) -> None:
     twice = [title for title, count in Counter(member.title for member in members).items() if count > 1]
     if twice:
         raise SpiceDBError(
-            f"several files describe {_some(twice)}; give each SpiceDB in a namespace a different name, or its own "
-            "namespace"
+            f"several files describe {some_of(twice, _SHOWN)}; give each SpiceDB in a namespace a different name, or "
+            "its own namespace"
         )
 
 
@@ -120,12 +120,7 @@ def _text(problems: Sequence[_Problem]) -> list[str]:
     if missing:
         lines.insert(
             0,
-            f"the cluster has no Deployment for {_some(missing)}; install these first, leave out their files, or check "
-            "--namespace and --context",
+            f"the cluster has no Deployment for {some_of(missing, _SHOWN)}; install these first, leave out their "
+            "files, or check --namespace and --context",
         )
     return [*lines, "Nothing was changed."]
-
-
-def _some(titles: Sequence[str]) -> str:
-    more = len(titles) - _SHOWN
-    return ", ".join(titles[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
