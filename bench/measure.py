@@ -136,7 +136,7 @@ def main(runs: int = 15) -> None:
         for what, ours, bare in (
             ("`import cdk8s_spicedb`; `import cdk8s`", imports("cdk8s_spicedb"), imports("cdk8s")),
             ("`import cdk8s_spicedb`; Python alone", imports("cdk8s_spicedb"), imports()),
-            ("import of the planner; Python alone", imports("cdk8s_spicedb.upgrades.planner"), imports()),
+            ("import of the planner; Python alone", imports("cdk8s_spicedb.plans.planner"), imports()),
             ("import of the rendering; Python alone", imports("cdk8s_spicedb.manifests"), imports()),
             ("import with the constructs; `import cdk8s`", imports("cdk8s_spicedb.constructs"), imports("cdk8s")),
             ("`cdk8s-spicedb --help`; Python alone", [COMMAND_LINE, "--help"], imports()),

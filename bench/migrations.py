@@ -26,8 +26,8 @@ from bench.engines import ENGINES, PASSWORD, Engine
 from bench.paced import CONNECTIONS, Paced, checks, writes
 from bench.polls import PAUSE, Poll
 from bench.program import Migration, migrate
+from cdk8s_spicedb.live.check.database import check_database
 from cdk8s_spicedb.live.cluster import Cluster
-from cdk8s_spicedb.live.database import check_database
 from tests.cluster.client import Client, relay
 from tests.cluster.cluster import Namespace, run
 from tests.cluster.helm import Helm

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cdk8s_spicedb.cli.progress import Display
+from cdk8s_spicedb.cli.display import Display
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.live import Cluster, Progress, UpgradeOptions, upgrade
 

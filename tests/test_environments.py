@@ -14,8 +14,7 @@ import pytest
 
 from cdk8s_spicedb import SpiceDBProps
 from cdk8s_spicedb.cli import command_line, main
-from cdk8s_spicedb.files.merge import document, merge
-from cdk8s_spicedb.files.read import props_of
+from cdk8s_spicedb.files.read import document, merge, props_of
 from cdk8s_spicedb.manifests import release_manifests
 from tests.programs import ROOT, contents
 

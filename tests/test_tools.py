@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import SpiceDBError, known_releases
-from cdk8s_spicedb.releases import read_releases
+from cdk8s_spicedb.versions import read_releases
 from tests.programs import ROOT
 from tools import configuration, costs, objects, output, plans, reference, release
 
@@ -100,7 +100,7 @@ def test_checkout_of_a_known_release_changes_nothing(
     tag("v1.56.0")
     checkout = write_checkout(tmp_path / "source", KNOWN)
     release.main([str(checkout)])
-    assert files[0].read_text() == (ROOT / "lib" / "cdk8s_spicedb" / "releases" / "releases.json").read_text()
+    assert files[0].read_text() == (ROOT / "lib" / "cdk8s_spicedb" / "versions" / "releases.json").read_text()
     assert list(files[1].iterdir()) == []
 
 

@@ -18,7 +18,7 @@ import yaml
 from cdk8s_spicedb.cli import command_line
 from cdk8s_spicedb.cli import main as cdk8s_spicedb
 from cdk8s_spicedb.props.datastores import ENGINES
-from cdk8s_spicedb.releases import known_releases
+from cdk8s_spicedb.versions import known_releases
 from tests.programs import ROOT
 
 _EXAMPLE = ROOT / "examples" / "updates"

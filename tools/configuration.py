@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.helm.values import chart_values
-from cdk8s_spicedb.props.annotations import settings
+from cdk8s_spicedb.props.fields import settings
 from tools.objects import PLAIN
 from tools.reference import classes, in_cell
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cdk8s_spicedb import known_releases
-from cdk8s_spicedb.releases import EngineReleases, Waits, version_order
+from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "migrations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
@@ -20,7 +20,7 @@ this page. `plan` takes the number of relationships from you, and supposes that 
 `active_deadline_seconds`. To know what to do, see
 [migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
 
-`make reference` generates this page from `releases/releases.json`.
+`make reference` generates this page from `versions/releases.json`.
 
 ## How the rates were found
 

@@ -11,7 +11,7 @@ import attrs
 
 import cdk8s_spicedb
 from cdk8s_spicedb.files.schema import field_texts
-from cdk8s_spicedb.props.annotations import camel
+from cdk8s_spicedb.props.fields import camel
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "props.md"
 _OPENING = """\

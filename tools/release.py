@@ -24,10 +24,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cdk8s_spicedb.releases import is_version, read_releases, version_order
+from cdk8s_spicedb.versions import is_version, read_releases, version_order
 
 ROOT = Path(__file__).parent.parent
-DATA = ROOT / "lib" / "cdk8s_spicedb" / "releases" / "releases.json"
+DATA = ROOT / "lib" / "cdk8s_spicedb" / "versions" / "releases.json"
 FLAGS = ROOT / "tests" / "flags"
 FOLDERS = {"postgres": "postgres", "cockroachdb": "crdb", "mysql": "mysql", "spanner": "spanner"}
 COMMANDS = ("migrate", "serve")

@@ -5,32 +5,27 @@ from typing import TYPE_CHECKING
 
 from .delivery import Delivery
 from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
-from .props.availability import Autoscaling, TopologySpread
 from .props.chart import ChartChange, ChartLink, ChartMetadata, Maintainer, SignKey
-from .props.cleanup import CleanupProps
-from .props.client import PermissionTest, SchemaProps
 from .props.datastores import CockroachDB, Datastore, Memory, MySQL, Pool, PostgreSQL, Spanner
-from .props.datastores.integrity import ExpiredIntegrityKey, RelationshipIntegrity
-from .props.exposure import ExternalService, GRPCRoute, Ingress
-from .props.migration import MigrationPhase, MigrationProps
+from .props.datastores.base import ExpiredIntegrityKey, RelationshipIntegrity
+from .props.jobs import CleanupProps, MigrationPhase, MigrationProps, PermissionTest, SchemaProps
 from .props.monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
-from .props.network import Egress, NetworkPeer, NetworkPolicies
+from .props.network import Egress, ExternalService, GRPCRoute, Ingress, NetworkPeer, NetworkPolicies
 from .props.patch import Patch, PatchOperation
 from .props.pod import PodProps, Resources, Toleration
-from .props.probe import Probe
 from .props.secrets import SecretKey
-from .props.server import ServerProps
+from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
-from .props.tls import TLS, DispatchTLS
-from .releases import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
+from .versions import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
 
 if TYPE_CHECKING:
     from .constructs import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
-    from .files.write import write_manifests
+    from .files.folder import write_manifests
     from .helm import write_all, write_helm_chart
-    from .upgrades.plan import UpgradePlan, UpgradeStep
-    from .upgrades.planner import plan_upgrade
-    from .upgrades.write import write_upgrade
+    from .helm.upgrade import write_upgrade
+    from .plans.plan import UpgradePlan, UpgradeStep
+    from .plans.planner import plan_upgrade
+
 
 __all__ = [
     "TLS",
@@ -103,11 +98,11 @@ __all__ = [
 # Imported on first use: planning never loads cdk8s, node or YAML.
 _LAZY = {
     **dict.fromkeys(("Cleanup", "Migration", "Server", "SpiceDB", "SpiceDBChart"), "constructs"),
-    **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "upgrades.plan"),
-    "plan_upgrade": "upgrades.planner",
+    **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "plans.plan"),
+    "plan_upgrade": "plans.planner",
     **dict.fromkeys(("write_all", "write_helm_chart"), "helm"),
-    "write_manifests": "files.write",
-    "write_upgrade": "upgrades.write",
+    "write_manifests": "files.folder",
+    "write_upgrade": "helm.upgrade",
 }
 
 

@@ -18,8 +18,7 @@ from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.files.schema import props_schema
 from cdk8s_spicedb.manifests import release_manifests
-from cdk8s_spicedb.upgrades.markdown import markdown
-from cdk8s_spicedb.upgrades.report import table
+from cdk8s_spicedb.plans.tables import markdown, table
 from tests.charts import rendered, same, without_chart_labels
 from tests.programs import contents
 

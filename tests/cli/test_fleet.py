@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from cdk8s_spicedb.cli import main
-from cdk8s_spicedb.cli.fleet_text import FleetDisplay
+from cdk8s_spicedb.cli.fleet import FleetDisplay
 from cdk8s_spicedb.live import FleetOptions, FleetReport, Member, MemberState, Progress
-from cdk8s_spicedb.live.fleet.preview import preview
+from cdk8s_spicedb.live.fleet.fleet import preview
 from tests.live.store import Store, deploy, helm_revision, props
 
 BASE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
@@ -74,9 +74,9 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
         return attrs.evolve(made.store.cluster(), namespace=options.namespace or "authz")
 
     monkeypatch.setattr(import_module("cdk8s_spicedb.cli.fleet"), "connect", connect)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.upgrade"), "upgrade_fleet", made.upgrade_fleet)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.fleet"), "upgrade_fleet", made.upgrade_fleet)
     unchanged = SimpleNamespace(changes=False)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.preview"), "diff", lambda *_: unchanged)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.fleet"), "diff", lambda *_: unchanged)
     return made
 
 

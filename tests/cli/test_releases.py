@@ -11,7 +11,7 @@ import pytest
 
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.cli import main
-from cdk8s_spicedb.releases.history import history
+from cdk8s_spicedb.versions.history import history
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

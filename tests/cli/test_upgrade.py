@@ -13,13 +13,13 @@ import pytest
 from rich.console import Console
 
 from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.cli import display as shown
 from cdk8s_spicedb.cli import main
-from cdk8s_spicedb.cli import progress as shown
-from cdk8s_spicedb.cli.progress import Display
+from cdk8s_spicedb.cli.display import Display
 from cdk8s_spicedb.live import CheckReport, Diff, Finding, Progress, Record, UpgradeStoppedError
-from cdk8s_spicedb.live.release.running import require_running
-from cdk8s_spicedb.live.steps.rollback import Return
-from cdk8s_spicedb.live.steps.target import plan_to
+from cdk8s_spicedb.live.instance import require_running
+from cdk8s_spicedb.live.upgrade.rollback import Return
+from cdk8s_spicedb.live.upgrade.target import plan_to
 from tests.live.store import Store, deploy, props
 
 FILE = """
@@ -74,11 +74,11 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
     for command in ("upgrade", "rollback"):
         module = import_module(f"cdk8s_spicedb.cli.{command}")
         monkeypatch.setattr(module, "connect", lambda _: store.cluster())
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.steps.upgrade"), "upgrade", made.upgrade)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.steps.rollback"), "roll_back", made.roll_back)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.checks.check"), "check", made.check)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.upgrade"), "upgrade", made.upgrade)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.rollback"), "roll_back", made.roll_back)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.check.check"), "check", made.check)
     difference = Diff(name="spicedb", namespace="authz", objects=(), meaning=("2 servers are replaced.",))
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.changes.diff"), "diff", lambda *_: difference)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.diff"), "diff", lambda *_: difference)
     return made
 
 
@@ -139,7 +139,7 @@ def test_interruption_says_how_to_go_on(
         raise KeyboardInterrupt
 
     for module, name in (("upgrade", "upgrade"), ("rollback", "roll_back")):
-        monkeypatch.setattr(import_module(f"cdk8s_spicedb.live.steps.{module}"), name, interrupted)
+        monkeypatch.setattr(import_module(f"cdk8s_spicedb.live.upgrade.{module}"), name, interrupted)
     assert main([command, "--yes"]) == 130
     assert capsys.readouterr().err == "Interrupted. Run the same command again to continue.\n"
 
@@ -227,4 +227,4 @@ def test_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(SpiceDBError, match=r"pip install 'cdk8s-spicedb\[live\]'"):
-        import_module("cdk8s_spicedb.cli.cluster").connect(shown)
+        import_module("cdk8s_spicedb.cli.options").connect(shown)

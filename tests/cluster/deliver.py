@@ -12,7 +12,7 @@ import attrs
 import yaml
 
 from cdk8s_spicedb import Delivery, SpiceDBProps, write_helm_chart
-from cdk8s_spicedb.files.write import write_manifests
+from cdk8s_spicedb.files.folder import write_manifests
 
 from .cluster import Namespace, Object, run, wait
 from .helm import Outcome

@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import Delivery, Monitoring, Patch, PatchOperation, PodMonitor, SpiceDBProps
-from cdk8s_spicedb.live.checks.check import CheckReport, check
-from cdk8s_spicedb.live.checks.rights import Need, needs
+from cdk8s_spicedb.live.check.access import Need, needs
+from cdk8s_spicedb.live.check.check import CheckReport, check
+from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.cluster import CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, Cluster, Kind
-from cdk8s_spicedb.live.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
 
 from .cluster import Namespace, run, wait

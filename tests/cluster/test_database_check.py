@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, SpiceDBProps
+from cdk8s_spicedb.live.check.database import DatabaseReport, check_database, read_revision
+from cdk8s_spicedb.live.check.finding import Level
 from cdk8s_spicedb.live.cluster import Cluster
-from cdk8s_spicedb.live.database import DatabaseReport, check_database, read_revision
-from cdk8s_spicedb.live.finding import Level
-from cdk8s_spicedb.manifests.migration import migration_manifests
+from cdk8s_spicedb.manifests.jobs import migration_manifests
 
 from .certificates import certificate
 from .cluster import Namespace, wait

@@ -13,9 +13,9 @@ import trustme
 
 from cdk8s_spicedb import Delivery, MigrationProps, PostgreSQL, ServerProps, SpiceDBProps
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.changes.diff import Diff, diff
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.compare import Change
+from cdk8s_spicedb.live.diff import Diff, diff
 from tests.programs import ROOT
 
 from .certificates import certificate

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from cdk8s_spicedb.releases import SCHEMA_MODES
+from cdk8s_spicedb.versions import SCHEMA_MODES
 
 from .client import Client, Load, relay
 from .cluster import Namespace

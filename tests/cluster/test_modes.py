@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cdk8s_spicedb import PostgreSQL, ServerProps, plan_upgrade, write_upgrade
-from cdk8s_spicedb.releases import SCHEMA_MODES
+from cdk8s_spicedb.versions import SCHEMA_MODES
 
 from .client import Client, Load, relay
 from .cluster import Namespace, run

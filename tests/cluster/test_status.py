@@ -17,12 +17,9 @@ import trustme
 from cdk8s_spicedb import TLS, MigrationProps, PostgreSQL, ServerProps
 from cdk8s_spicedb.errors import SpiceDBError
 from cdk8s_spicedb.live.cluster import Cluster
-from cdk8s_spicedb.live.release.migration import MigrationState
-from cdk8s_spicedb.live.release.rollout import RolloutState
-from cdk8s_spicedb.live.release.running import Applier
-from cdk8s_spicedb.live.release.status import Status, status
-from cdk8s_spicedb.live.release.summary import statuses
-from cdk8s_spicedb.live.release.waiting import wait_until_safe
+from cdk8s_spicedb.live.instance import Applier
+from cdk8s_spicedb.live.status import Status, status, statuses, wait_until_safe
+from cdk8s_spicedb.live.workload import MigrationState, RolloutState
 
 from .certificates import certificate
 from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait

@@ -7,15 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from cdk8s_spicedb import (
-    Cleanup,
-    CleanupProps,
-    InvalidProps,
-    Memory,
-    Resources,
-    SpiceDBProps,
-    Toleration,
-)
+from cdk8s_spicedb import Cleanup, CleanupProps, InvalidProps, Memory, Resources, SpiceDBProps, Toleration
 from tests.synth import POSTGRES, Manifests, Object, chart, manifests, synth
 
 BASE = SpiceDBProps(version="v1.56.0", datastore=POSTGRES)

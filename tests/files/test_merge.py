@@ -7,8 +7,7 @@ from functools import reduce
 import pytest
 
 from cdk8s_spicedb import InvalidProps, Memory, MySQL, PostgreSQL, SecretKey, SpiceDBProps
-from cdk8s_spicedb.files.merge import Document, document, merge
-from cdk8s_spicedb.files.read import props_of
+from cdk8s_spicedb.files.read import Document, document, merge, props_of
 
 BASE = """\
 name: authz

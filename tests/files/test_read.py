@@ -25,8 +25,8 @@ from cdk8s_spicedb import (
     known_releases,
 )
 from cdk8s_spicedb.files.read import read_props
-from cdk8s_spicedb.props.annotations import camel, settings
 from cdk8s_spicedb.props.datastores import ENGINES as KINDS
+from cdk8s_spicedb.props.fields import camel, settings
 from tests.synth import matrix
 
 MATRIX = matrix()

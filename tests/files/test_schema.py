@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import InvalidProps, Memory, MigrationProps, SecretKey, ServerProps, SpiceDBProps
-from cdk8s_spicedb.files.read import read_props
+from cdk8s_spicedb.files.read import for_files, read_props
 from cdk8s_spicedb.files.schema import field_schema, field_texts, props_schema
-from cdk8s_spicedb.files.words import for_files
-from cdk8s_spicedb.props.annotations import camel
+from cdk8s_spicedb.props.fields import camel
 
 SCHEMA = props_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

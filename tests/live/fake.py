@@ -9,7 +9,7 @@ import httpx2
 
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.compare import by_key
-from cdk8s_spicedb.live.release.released import KINDS
+from cdk8s_spicedb.live.released import KINDS
 
 Object = dict[str, Any]
 _KINDS = {(kind.api_version, kind.kind) for kind in KINDS if "." not in kind.api_version or "k8s" in kind.api_version}

@@ -11,12 +11,12 @@ import pytest
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.check import lines
-from cdk8s_spicedb.live.checks.check import CheckReport, check
+from cdk8s_spicedb.live.check.check import CheckReport, check
+from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.cluster import Cluster, ClusterError
-from cdk8s_spicedb.live.finding import Finding, Level
 
-from .checks.api import NAMESPACE, api, props, texts
-from .checks.deployed import deploy
+from .check.api import NAMESPACE, api, props, texts
+from .check.deployed import deploy
 
 FILE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
 

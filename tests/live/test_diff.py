@@ -16,15 +16,13 @@ from cdk8s_spicedb import Delivery, Memory, MigrationProps, PostgreSQL, SecretKe
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.diff import lines
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.changes.diff import Diff, _removed, diff
-from cdk8s_spicedb.live.changes.meaning import Change as Meant
-from cdk8s_spicedb.live.changes.meaning import meaning
 from cdk8s_spicedb.live.cluster import Cluster
-from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff, compare, differences
-from cdk8s_spicedb.live.release.drift import _added, find_drift
-from cdk8s_spicedb.live.release.released import KINDS, is_hook
-from cdk8s_spicedb.live.release.running import Applier, Running, describe
-from cdk8s_spicedb.live.release.storage import HelmRelease, deployed, read_stored
+from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff, _added, compare, differences, find_drift
+from cdk8s_spicedb.live.diff import Diff, _removed, diff
+from cdk8s_spicedb.live.instance import Applier, Running, describe
+from cdk8s_spicedb.live.meaning import Change as Meant
+from cdk8s_spicedb.live.meaning import meaning
+from cdk8s_spicedb.live.released import KINDS, HelmRelease, deployed, is_hook, read_stored
 from cdk8s_spicedb.manifests import release_manifests
 
 from .fake import Object, cluster_of, plural_of

@@ -34,7 +34,7 @@ from .store import Store, deploy, helm_revision, props, unreachable
 
 OLD, NEW = "v1.52.0", "v1.56.0"
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
-_fleet, _preview = (import_module(f"cdk8s_spicedb.live.fleet.{name}") for name in ("upgrade", "preview"))
+_fleet = _preview = import_module("cdk8s_spicedb.live.fleet.fleet")
 
 # ---------------------------------------------------------------- the waves
 

@@ -19,20 +19,20 @@ import pytest
 from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError
 from cdk8s_spicedb.files.yaml import dump
 from cdk8s_spicedb.labels import Component, selector_labels
+from cdk8s_spicedb.live import workload as settle
 from cdk8s_spicedb.live.cluster import JOB, POD, Cluster, ClusterError
-from cdk8s_spicedb.live.logs import first_error
-from cdk8s_spicedb.live.release import settle
-from cdk8s_spicedb.live.release.record import Figures
-from cdk8s_spicedb.live.release.running import Running, find_running
-from cdk8s_spicedb.live.release.settle import Broken, settled, wait_until_settled
-from cdk8s_spicedb.live.steps import helm, kubectl, lease, program, schema
-from cdk8s_spicedb.live.steps.commit import write_next_step
-from cdk8s_spicedb.live.steps.deliverer import StepError, deliverer_of, progress, require_same_delivery
-from cdk8s_spicedb.live.steps.lease import BusyError, held
-from cdk8s_spicedb.live.steps.observe import Counts, counts, sample, worse
-from cdk8s_spicedb.live.steps.program import Outcome, run
-from cdk8s_spicedb.live.steps.schema import schema_in, write_schema_again
-from cdk8s_spicedb.live.steps.target import require_own
+from cdk8s_spicedb.live.instance import Running, find_running
+from cdk8s_spicedb.live.text import first_error
+from cdk8s_spicedb.live.upgrade import deliver as program
+from cdk8s_spicedb.live.upgrade import helm, kubectl, lease, schema
+from cdk8s_spicedb.live.upgrade.commit import write_next_step
+from cdk8s_spicedb.live.upgrade.deliver import Outcome, StepError, progress, run
+from cdk8s_spicedb.live.upgrade.lease import BusyError, held
+from cdk8s_spicedb.live.upgrade.metrics import Counts, counts, sample, worse
+from cdk8s_spicedb.live.upgrade.record import Figures
+from cdk8s_spicedb.live.upgrade.schema import schema_in, write_schema_again
+from cdk8s_spicedb.live.upgrade.target import deliverer_of, require_own, require_same_delivery
+from cdk8s_spicedb.live.workload import Broken, settled, wait_until_settled
 from tests.live.store import Object, Store, deploy, helm_revision, props, server, unreachable
 
 OLD, NEW = "v1.52.0", "v1.56.0"

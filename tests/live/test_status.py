@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,22 @@ from cdk8s_spicedb import TLS, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.status_text import age, details, line, table
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff
-from cdk8s_spicedb.live.logs import in_words, last_error
-from cdk8s_spicedb.live.redact import redacted, shown
-from cdk8s_spicedb.live.release.certificates import certificate_keys, find_certificates
-from cdk8s_spicedb.live.release.drift import Drift
-from cdk8s_spicedb.live.release.events import warnings_of
-from cdk8s_spicedb.live.release.migration import MigrationState, find_migration, migration_state
-from cdk8s_spicedb.live.release.pods import pod_of
-from cdk8s_spicedb.live.release.record import Record
-from cdk8s_spicedb.live.release.rollout import RolloutState, rollout_of
-from cdk8s_spicedb.live.release.running import describe
-from cdk8s_spicedb.live.release.status import Status, _upgrade, status
-from cdk8s_spicedb.live.release.summary import statuses
-from cdk8s_spicedb.live.release.waiting import unsafe, wait_until_safe
+from cdk8s_spicedb.live.compare import Change, Drift, FieldDiff, ObjectDiff
+from cdk8s_spicedb.live.evidence import certificate_keys, find_certificates, warnings_of
+from cdk8s_spicedb.live.instance import describe
+from cdk8s_spicedb.live.status import Status, _upgrade, status, statuses, unsafe, wait_until_safe
+from cdk8s_spicedb.live.text import in_words, last_error, redacted, shown
+from cdk8s_spicedb.live.upgrade.record import Record
+from cdk8s_spicedb.live.workload import (
+    MigrationState,
+    RolloutState,
+    find_migration,
+    migration_state,
+    pod_of,
+    rollout_of,
+)
 from cdk8s_spicedb.manifests import release_manifests
-from cdk8s_spicedb.upgrades.planner import plan_upgrade
+from cdk8s_spicedb.plans.planner import plan_upgrade
 
 from .fake import Object, cluster_of
 from .store import Store, deploy, props
@@ -457,7 +458,9 @@ def test_command_asks_the_database(
 ) -> None:
     connected(deployments=[deployment()])
     answers: dict[str | None, str | None] = {None: "a-revision", "other": None}
-    monkeypatch.setattr("cdk8s_spicedb.live.database.read_revision", lambda _, __, image: answers[image])
+    monkeypatch.setattr(
+        import_module("cdk8s_spicedb.live.check.database"), "read_revision", lambda _, __, image: answers[image]
+    )
     file = tmp_path / "spicedb.yaml"
     text = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
     file.write_text(text)

@@ -14,15 +14,14 @@ from attrs import define, field
 from cdk8s_spicedb import Delivery, InvalidProps, PermissionTest, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.live import upgrade
 from cdk8s_spicedb.live.cluster import ClusterError
-from cdk8s_spicedb.live.release.record import Figures, Record, read_record, write_record
-from cdk8s_spicedb.live.release.running import Running
-from cdk8s_spicedb.live.steps import lease, rollback
-from cdk8s_spicedb.live.steps.deliverer import StepError
-from cdk8s_spicedb.live.steps.lease import BusyError
-from cdk8s_spicedb.live.steps.progress import Progress
-from cdk8s_spicedb.live.steps.rollback import plan_rollback, roll_back
-from cdk8s_spicedb.live.steps.upgrade import UpgradeOptions, UpgradeStoppedError
-from cdk8s_spicedb.releases import SCHEMA_MODES
+from cdk8s_spicedb.live.instance import Running
+from cdk8s_spicedb.live.upgrade import lease, rollback
+from cdk8s_spicedb.live.upgrade.deliver import StepError
+from cdk8s_spicedb.live.upgrade.lease import BusyError
+from cdk8s_spicedb.live.upgrade.record import Figures, Progress, Record, read_record, write_record
+from cdk8s_spicedb.live.upgrade.rollback import plan_rollback, roll_back
+from cdk8s_spicedb.live.upgrade.upgrade import UpgradeOptions, UpgradeStoppedError
+from cdk8s_spicedb.versions import SCHEMA_MODES
 
 from .store import Store, deploy, props, unreachable
 
@@ -103,7 +102,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     def write_again(_: object, settings: SpiceDBProps, __: object) -> None:
         made.call(f"schema in {settings.server.schema_mode}")
 
-    for module in (import_module("cdk8s_spicedb.live.steps.upgrade"), rollback):
+    for module in (import_module("cdk8s_spicedb.live.upgrade.upgrade"), rollback):
         monkeypatch.setattr(module, "deliverer_of", program)
         monkeypatch.setattr(module, "write_schema_again", write_again)
     made.deploy(props(OLD))

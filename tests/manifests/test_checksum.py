@@ -26,7 +26,7 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     Toleration,
 )
-from cdk8s_spicedb.manifests.checksum import migration_checksum
+from cdk8s_spicedb.manifests.jobs import migration_checksum
 from tests.samples import sample
 
 CHECKSUM = "checksum/migration-config"
@@ -117,7 +117,7 @@ def test_equal_settings_have_the_same_checksum(one: dict[str, Any], other: dict[
 SCRIPT = """
 from datetime import timedelta
 from cdk8s_spicedb import MigrationPhase, MigrationProps, SecretKey, Toleration
-from cdk8s_spicedb.manifests.checksum import migration_checksum
+from cdk8s_spicedb.manifests.jobs import migration_checksum
 print(migration_checksum(MigrationProps(
     target_phase=MigrationPhase.WRITE, pod_labels={"b": "2", "a": "1"}, datastore_uri=SecretKey("owner", "uri"),
     tolerations=[Toleration(key="a")], migration_timeout=timedelta(seconds=30),

@@ -8,7 +8,7 @@ import pytest
 from cdk8s_spicedb import CleanupProps, Delivery, SpiceDBProps
 from cdk8s_spicedb.labels import Component
 from cdk8s_spicedb.manifests import release_manifests
-from cdk8s_spicedb.manifests.metadata import Objects, api_rule
+from cdk8s_spicedb.manifests.objects import Objects, api_rule
 from tests.synth import POSTGRES, matrix, synth
 
 MATRIX = matrix()

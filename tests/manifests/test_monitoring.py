@@ -23,8 +23,8 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     Tracing,
 )
-from cdk8s_spicedb.manifests import metrics
-from cdk8s_spicedb.manifests.metrics import Query
+from cdk8s_spicedb.manifests import alerts as metrics
+from cdk8s_spicedb.manifests.alerts import Query
 from cdk8s_spicedb.props import problems
 from tests.synth import ENGINES, POSTGRES, Manifests, Object, environment, synth
 

@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdk8s_spicedb import (
-    Delivery,
-    InvalidProps,
-    Memory,
-    Patch,
-    PatchOperation,
-    SpiceDB,
-    SpiceDBProps,
-    write_helm_chart,
-)
+from cdk8s_spicedb import Delivery, InvalidProps, Memory, Patch, PatchOperation, SpiceDB, SpiceDBProps, write_helm_chart
 from cdk8s_spicedb.props import problems
 from tests.charts import rendered
 from tests.synth import POSTGRES, Manifests, chart, synth

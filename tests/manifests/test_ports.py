@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_spicedb import DispatchTLS, Memory, ServerProps, SpiceDBProps
-from cdk8s_spicedb.manifests.ports import open_ports
+from cdk8s_spicedb.manifests.pods import open_ports
 from tests.synth import POSTGRES
 
 TLS = DispatchTLS.from_secret("dispatch")

@@ -12,7 +12,7 @@ from annotated_types import Interval, Predicate, Unit
 
 import cdk8s_spicedb
 from cdk8s_spicedb import Delivery, Problem, Resources, SecretKey
-from cdk8s_spicedb.props.annotations import Excluding, Message, OneOf, Pattern, fields_of, kind_of, problems, rule
+from cdk8s_spicedb.props.fields import Excluding, Message, OneOf, Pattern, fields_of, kind_of, problems, rule
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SpiceDBError
-from . import check, diff, init, plan, releases, rollback, schema, status, synth, upgrade
+from . import check, diff, init, plan, releases, rollback, status, synth, upgrade
 
 _DESCRIPTION = (
     "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, plans upgrades, and operates a live "
@@ -20,7 +20,7 @@ def command_line() -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (init, synth, schema, plan, releases, status, check, diff, upgrade, rollback):
+    for command in (init, synth, plan, releases, status, check, diff, upgrade, rollback):
         command.add_to(commands)
     return parser
 

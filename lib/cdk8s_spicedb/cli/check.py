@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .cluster import add_cluster, as_json, connect, console
-from .options import Commands, add_file, add_releases, read_file
+from .options import Commands, add_cluster, add_file, add_releases, as_json, connect, console, read_file
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from ..live.checks.check import CheckReport
-    from ..live.finding import Finding, Level
+    from ..live.check.check import CheckReport
+    from ..live.check.finding import Finding, Level
+
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
@@ -42,7 +42,7 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     props = read_file(options)
     cluster = connect(options)
-    from ..live.checks.check import check
+    from ..live.check.check import check
 
     report = check(
         cluster,

@@ -9,12 +9,12 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .cluster import add_cluster, as_json, connect, console
-from .options import Commands, add_file, add_releases, read_file
+from .options import Commands, add_cluster, add_file, add_releases, as_json, connect, console, read_file
 
 if TYPE_CHECKING:
-    from ..live.changes.diff import Diff
     from ..live.compare import FieldDiff, ObjectDiff
+    from ..live.diff import Diff
+
 
 _CHANGES = 3
 _STYLES = {"-": "red", "+": "green", "=": "bold"}
@@ -43,7 +43,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     cluster, props = connect(options), read_file(options)
-    from ..live.changes.diff import diff
+    from ..live.diff import diff
 
     found = diff(cluster, props)
     if options.output == "json":

@@ -6,20 +6,38 @@ import argparse
 import glob
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+from rich.console import Console, Group
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 
-from ..errors import SpiceDBError
-from .cluster import as_json, connect
-from .many import read_each, warn
-from .upgrade import INTERRUPTED, NOT_ROLLED_BACK, OF_FLEETS, ROLLED_BACK, STEM, option_of
+from ..errors import SpiceDBError, some_of
+from ..live.fleet.fleet import FleetOptions, FleetReport, MemberReport, MemberState
+from .display import News, Screen, sentence
+from .options import (
+    INTERRUPTED,
+    NOT_ROLLED_BACK,
+    OF_FLEETS,
+    ROLLED_BACK,
+    SHOWN,
+    STEM,
+    as_json,
+    connect,
+    option_of,
+    read_each,
+    warn,
+)
 
 if TYPE_CHECKING:
-    from ..live.fleet.report import FleetOptions, FleetReport
-    from .fleet_text import FleetDisplay
+    from ..live.fleet.fleet import FleetOptions, FleetReport, Member
+    from ..live.upgrade.record import Progress
+
 
 _VALUES = ("namespace", "context", *OF_FLEETS, "observe", "on_failure", "database_image", "releases")
 _SWITCHES = ("yes", "no_check", "no_database", "no_pull")
@@ -31,9 +49,7 @@ def upgrade_each(options: argparse.Namespace) -> int:
     found = read_each(options)
     warn(found)
     cluster = connect(options)
-    from ..live.fleet.report import Member
-    from ..live.fleet.upgrade import upgrade_fleet
-    from .fleet_text import FleetDisplay, ending
+    from ..live.fleet.fleet import Member, upgrade_fleet
 
     quiet = options.output == "json"
     if quiet and not options.yes:
@@ -66,8 +82,8 @@ def upgrade_each(options: argparse.Namespace) -> int:
 
 
 def _fleet_options(options: argparse.Namespace) -> FleetOptions:
-    from ..live.fleet.report import CheckOptions, FleetOptions
-    from ..live.steps.upgrade import UpgradeOptions
+    from ..live.fleet.fleet import CheckOptions, FleetOptions
+    from ..live.upgrade.upgrade import UpgradeOptions
 
     given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
     checks = CheckOptions(
@@ -81,8 +97,7 @@ def _fleet_options(options: argparse.Namespace) -> FleetOptions:
 
 
 def _confirm(options: argparse.Namespace, plan: FleetReport, display: FleetDisplay) -> bool:
-    from .fleet_text import plan_lines
-    from .progress import ask
+    from .display import ask
 
     with display.paused():
         for line in plan_lines(plan, _fleet_options(options)):
@@ -92,7 +107,7 @@ def _confirm(options: argparse.Namespace, plan: FleetReport, display: FleetDispl
 
 def exit_code(report: FleetReport) -> int:
     """The exit code of an upgrade of many releases."""
-    from ..live.fleet.report import MemberState
+    from ..live.fleet.fleet import MemberState
 
     if report.ok:
         return 0
@@ -126,3 +141,132 @@ def _short(paths: Sequence[str]) -> Sequence[str]:
     first = Path(paths[0])
     pattern = str(first.with_name(f"*{first.suffix}"))
     return [pattern] if len(paths) > 1 and sorted(glob.glob(pattern)) == [*paths] else paths
+
+
+_HEADINGS = ("WAVE", "UPGRADE", "ROLLBACK", "SPICEDBS")
+_ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
+_INTERRUPTED = (
+    "Interrupted: no new upgrade begins. Waiting for those that run to stop where they are; press Ctrl-C again to "
+    "leave at once."
+)
+
+# ---------------------------------------------------------------- the plan
+
+
+def plan_lines(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
+    """What the command is about to do."""
+    left, done = plan.of(MemberState.NOT_BEGUN), plan.of(MemberState.SKIPPED)
+    if done:
+        yield f"Already at the target: {_number(done)}: {some_of([each.title for each in done], SHOWN)}."
+    if not left:
+        return
+    yield from _table(left)
+    waves = len({each.wave for each in left})
+    yield (
+        f"{_number(left)} in {waves} wave{'' if waves == 1 else 's'}, at most {options.parallel} at the same time."
+        + (" Each one is checked when its turn comes." if options.check else "")
+    )
+
+
+def _table(left: Sequence[MemberReport]) -> Iterator[str]:
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for each in left:
+        key = (str(each.wave), _change(each), _ROLLBACK[each.rolls_back])
+        groups.setdefault(key, []).append(each.title)
+    rows = [_HEADINGS, *((*key, ", ".join(titles)) for key, titles in groups.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    for row in rows:
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]])
+
+
+def _change(each: MemberReport) -> str:
+    steps = f"{each.steps} step{'' if each.steps == 1 else 's'}"
+    if each.current == each.target:
+        return f"settings of {each.target}, {steps}"
+    return f"{each.current} to {each.target}, {steps}"
+
+
+# ---------------------------------------------------------------- the end
+
+
+def ending(report: FleetReport, again: str) -> Iterator[str]:
+    """What became of the SpiceDBs, and what to do next."""
+    if not report.ok and len(report.of(MemberState.NOT_BEGUN, MemberState.SKIPPED)) == len(report.members):
+        yield "Nothing was changed."
+        return
+    yield from _those("Upgraded", report.of(MemberState.UPGRADED))
+    yield from _those("Already at the target", report.of(MemberState.SKIPPED))
+    for state, heading in _HEADINGS_OF.items():
+        found = report.of(state)
+        yield from _those(heading, found)
+        for each in found:
+            yield from (f"  {line}" for line in f"{each.title}: {each.reason}".splitlines() if each.reason)
+    yield from _those("Not begun", report.of(MemberState.NOT_BEGUN))
+    if not report.ok:
+        cause = "To continue" if report.interrupted else "Fix the cause. To continue"
+        yield f"{cause}, run this command again; it skips those that are done:"
+        yield f"  {again}"
+
+
+_HEADINGS_OF = {
+    MemberState.UNCHANGED: "Failed, and not changed",
+    MemberState.ROLLED_BACK: "Failed, and rolled back",
+    MemberState.FAILED: "Failed, and not rolled back",
+    MemberState.INTERRUPTED: "Interrupted",
+}
+
+
+def _those(heading: str, found: Sequence[MemberReport]) -> Iterator[str]:
+    if found:
+        yield f"{heading}: {_number(found)}: {', '.join(each.title for each in found)}."
+
+
+def _number(found: Sequence[MemberReport]) -> str:
+    return f"{len(found)} SpiceDB{'' if len(found) == 1 else 's'}"
+
+
+# ---------------------------------------------------------------- the progress
+
+
+class FleetDisplay(Screen):
+    """Shows what the upgrades do: a line for each that runs on a terminal, and plain lines elsewhere.
+
+    Only one thread may report at a time.
+    """
+
+    transient = True
+    soft_wrap = True
+
+    def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
+        self._news: dict[str, News] = {}
+        self._running: dict[str, tuple[float, str]] = {}
+        self._ended = 0
+        super().__init__(quiet=quiet, to=to)
+
+    def report(self, member: Member, progress: Progress) -> None:
+        """Shows what a member does."""
+        title, text = member.title, sentence(progress)
+        start, _ = self._running.get(title, (time.monotonic(), ""))
+        self._running = {**self._running, title: (start, text)}
+        if self._live is None and self._news.setdefault(title, News()).is_new(progress):
+            self.line(f"{title}: {text}")
+
+    def end(self, report: MemberReport) -> None:
+        """Shows what became of a member."""
+        self._running = {title: text for title, text in self._running.items() if title != report.title}
+        self._ended += 1
+        reason = (report.reason or "").partition("\n")[0]
+        self.line(f"{report.title}: {report.state.value} after {report.seconds} s{f': {reason}' if reason else ''}")
+
+    def interrupt(self) -> None:
+        """Says what happens after Ctrl-C."""
+        print(_INTERRUPTED, file=sys.stderr, flush=True)
+
+    def render(self) -> Group | Text:
+        """A line for each member that runs."""
+        # A copy: another thread may report meanwhile.
+        running: Iterable[tuple[str, tuple[float, str]]] = self._running.items()
+        table = Table.grid(padding=(0, 2))
+        for title, (start, text) in running:
+            table.add_row(Spinner("dots"), Text(title, "bold"), f"{time.monotonic() - start:.0f} s", text)
+        return Group(table, Text(f"{self._ended} ended", "dim")) if self._running else Text("")

@@ -1,25 +1,30 @@
-"""``cdk8s-spicedb init``: writes a file to start with."""
+"""``cdk8s-spicedb init`` and ``schema``: a file to start with, and the JSON Schema of such files."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from importlib.resources import files
 
 from ..errors import SpiceDBError
-from ..releases import known_releases
+from ..versions import known_releases
 from .options import FILE, Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     text = f"write a commented {FILE} to start with"
     description = "Writes a commented file with the settings of a SpiceDB."
     parser = commands.add_parser("init", help=text, description=description)
     parser.add_argument("-o", "--output", default=FILE, metavar="FILE", help=f"file to write; defaults to {FILE}")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_init)
+
+    text = f"Prints the JSON Schema of {FILE}, for editors."
+    parser = commands.add_parser("schema", help=f"print the JSON Schema of {FILE}, for editors", description=text)
+    parser.set_defaults(run=_schema)
 
 
-def _run(options: argparse.Namespace) -> str:
+def _init(options: argparse.Namespace) -> str:
     text = (files("cdk8s_spicedb.files") / "init.yaml").read_text("utf-8").replace("VERSION", known_releases().newest)
     try:
         with open(options.output, "x", encoding="utf-8") as file:
@@ -29,3 +34,9 @@ def _run(options: argparse.Namespace) -> str:
     except OSError as error:
         raise SpiceDBError(f"cannot write {options.output}: {error.strerror}") from None
     return f"Wrote {options.output}. Edit it, then run: cdk8s-spicedb synth --file {options.output}"
+
+
+def _schema(_: argparse.Namespace) -> str:
+    from ..files.schema import props_schema
+
+    return json.dumps(props_schema(), indent=2, ensure_ascii=False)

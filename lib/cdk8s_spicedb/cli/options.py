@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import InvalidProps, SpiceDBError
+from ..errors import InvalidProps, SpiceDBError, some_of
 from ..props import SpiceDBProps, secret_keys
 from ..props.chart import ChartMetadata
-from ..releases import ReleaseTable, known_releases
+from ..props.rules.warnings import all_warnings
+from ..versions import ReleaseTable, known_releases
 
 if TYPE_CHECKING:
-    from ..files.merge import Document
+    from rich.console import Console
+
+    from ..files.read import Document
+    from ..live.cluster import Cluster
+
+ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
+
+
+ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
+
+
+ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
+
+
+STEM = "{}"
+"""Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
+
+
+OF_FLEETS = ("canary", "wave_size", "parallel")
+"""Options that belong to ``--each``."""
+
+
+def option_of(name: str) -> str:
+    """The option with a name of the parsed options."""
+    return f"--{name.replace('_', '-')}"
+
 
 Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
@@ -55,7 +84,7 @@ def read_metadata(options: argparse.Namespace) -> ChartMetadata:
 
 def read_documents(paths: Sequence[str]) -> Document:
     """The documents of files, merged in their order. ``-`` is standard input."""
-    from ..files.merge import merge
+    from ..files.read import merge
 
     if paths.count(_INPUT) > 1:
         raise SpiceDBError("standard input can be read only once; name - once")
@@ -64,7 +93,7 @@ def read_documents(paths: Sequence[str]) -> Document:
 
 def read_document(path: str) -> Document:
     """The document of a file, or of standard input."""
-    from ..files.merge import document
+    from ..files.read import document
 
     if path != _INPUT:
         return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
@@ -120,3 +149,102 @@ def by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> 
     """An error in the words of the command line."""
     problems = [attrs.evolve(problem, field=options.get(problem.field, problem.field)) for problem in error.problems]
     return InvalidProps(f"cdk8s-spicedb {command}", problems)
+
+
+_EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'"
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--namespace``, ``--context`` and ``--output``."""
+    text = "namespace of the release; defaults to the one of the kubeconfig's context"
+    parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
+    text = "context of the kubeconfig; defaults to the current one"
+    parser.add_argument("--context", metavar="NAME", help=text)
+    text = "format; defaults to text. The documentation has the schema of the JSON"
+    parser.add_argument("--output", choices=("text", "json"), default="text", help=text)
+
+
+def connect(options: argparse.Namespace, patience_seconds: float = 0) -> Cluster:
+    """The cluster and namespace of the options. Raises `SpiceDBError` if the extra ``live`` is not installed."""
+    try:
+        from ..live.cluster import Cluster
+    except ModuleNotFoundError:
+        raise SpiceDBError(_EXTRA) from None
+    return Cluster.connect(namespace=options.namespace, context=options.context, patience_seconds=patience_seconds)
+
+
+def console() -> Console:
+    """Writes to standard output: with colors on a terminal, as plain lines elsewhere."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False) if _is_terminal() else Console(highlight=False, width=1000)
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    return sys.stdout.isatty()
+
+
+def as_json(value: Any) -> str:
+    """Attrs objects as JSON, with the names of their fields."""
+    return json.dumps(attrs.asdict(value, value_serializer=_plain), indent=2)
+
+
+def _plain(_: type, __: Any, value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+SHOWN = 5
+"""How many files with problems, or names of files, a command prints."""
+
+
+def read_each(options: argparse.Namespace, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
+    """The props of each file of ``--each``, merged with the files of ``--file``, by the name of the file.
+
+    ``delivery`` takes precedence over that of the files. Raises one `SpiceDBError` about all files with problems.
+    """
+    from ..files.read import merge, props_of
+
+    base = read_documents(options.file) if options.file else None
+    table, found, invalid = releases(options), dict[str, SpiceDBProps](), list[SpiceDBError]()
+    for name, path in _paths(options.each).items():
+        try:
+            own = read_document(path)
+            document = merge(base, own) if base else own
+            found[name] = props_of(document, delivery=delivery, releases=table)
+        except SpiceDBError as error:
+            invalid.append(error)
+    if invalid:
+        more = len(invalid) - SHOWN
+        raise SpiceDBError(
+            "\n".join([*map(str, invalid[:SHOWN]), *([f"{more} more files have problems"] if more > 0 else [])])
+        )
+    return found
+
+
+def _paths(patterns: Sequence[str]) -> dict[str, str]:
+    """The paths of the files, by their names without an ending. Also expands patterns, for shells that do not."""
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        if pattern == "-":
+            raise SpiceDBError("--each cannot read standard input, which has no name; pass it to --file")
+        paths = [pattern] if Path(pattern).exists() or not glob.has_magic(pattern) else sorted(glob.glob(pattern))
+        if not paths:
+            raise SpiceDBError(f"cannot read {pattern}: no file has such a name")
+        for path in paths:
+            name = Path(path).stem
+            if name in found:
+                raise SpiceDBError(f"{found[name]} and {path} both have the name {name}; rename one of them")
+            found[name] = path
+    return found
+
+
+def warn(found: Mapping[str, SpiceDBProps]) -> None:
+    """Prints each warning once, with the names of the files that it is about."""
+    about: dict[str, list[str]] = {}
+    for name, props in found.items():
+        for warning in all_warnings(props):
+            about.setdefault(warning, []).append(name)
+    for warning, names in about.items():
+        print(f"Warning for {some_of(names, SHOWN)}: {warning}", file=sys.stderr)

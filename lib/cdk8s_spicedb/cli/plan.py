@@ -11,11 +11,10 @@ from decimal import Decimal
 import attrs
 
 from ..errors import InvalidProps
+from ..plans.planner import plan_upgrade
+from ..plans.tables import markdown, table
 from ..props.datastores import ENGINES
-from ..releases import SCHEMA_MODES, known_releases
-from ..upgrades.markdown import markdown
-from ..upgrades.planner import plan_upgrade
-from ..upgrades.report import table
+from ..versions import SCHEMA_MODES, known_releases
 from .options import Commands, add_releases, by_option, releases
 
 _OPTIONS = {

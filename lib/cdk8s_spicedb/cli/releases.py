@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from ..releases import known_releases
-from ..releases.history import Release, history
+from ..versions import known_releases
+from ..versions.history import Release, history
 from .options import Commands, add_releases, releases
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"

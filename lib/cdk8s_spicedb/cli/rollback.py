@@ -6,12 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
-from .cluster import add_cluster, as_json, connect
-from .options import Commands, add_file, add_releases, read_file
-from .upgrade import INTERRUPTED
+from .options import INTERRUPTED, Commands, add_cluster, add_file, add_releases, as_json, connect, read_file
 
 if TYPE_CHECKING:
-    from ..live.steps.rollback import Return
+    from ..live.upgrade.rollback import Return
 
 
 def add_to(commands: Commands) -> None:
@@ -36,8 +34,8 @@ def add_to(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> str | int:
     cluster = connect(options)
-    from ..live.steps.rollback import roll_back
-    from .progress import Display, ask
+    from ..live.upgrade.rollback import roll_back
+    from .display import Display, ask
 
     if not options.yes and options.output == "json":
         raise SpiceDBError("--output json cannot ask for confirmation: add --yes")

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
-from .cluster import add_cluster, as_json, connect, console
-from .options import Commands, add_file, add_releases, read_file
+from .options import Commands, add_cluster, add_file, add_releases, as_json, connect, console, read_file
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
-    from ..live.release.status import Status
-    from ..live.release.summary import Summary
+    from ..live.status import Status, Summary
+
 
 _POLL_SECONDS = 1.0
 _WAIT_SECONDS = 600
@@ -69,7 +68,7 @@ def _seconds(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     _check(options)
     cluster = connect(options, _PATIENCE_SECONDS if options.watch or options.wait is not None else 0)
-    from ..live.release.summary import statuses
+    from ..live.status import statuses
 
     if options.all_namespaces:
         return _all(options, statuses(cluster, everywhere=True))
@@ -122,7 +121,7 @@ def _only(found: Sequence[Summary], namespace: str) -> str:
 
 
 def _status(options: argparse.Namespace, cluster: Cluster, name: str) -> Status:
-    from ..live.release.status import status
+    from ..live.status import status
 
     found = status(cluster, name, drift=options.drift, certificates=options.certificates)
     return _with_revision(options, cluster, found) if options.datastore else found
@@ -132,7 +131,7 @@ def _with_revision(options: argparse.Namespace, cluster: Cluster, found: Status)
     """Asks the database."""
     import attrs
 
-    from ..live.database import read_revision
+    from ..live.check.database import read_revision
 
     props = read_file(options)
     if props.name != found.name:
@@ -146,7 +145,7 @@ def _with_revision(options: argparse.Namespace, cluster: Cluster, found: Status)
 
 def _wait(options: argparse.Namespace, cluster: Cluster, name: str) -> None:
     """Waits until the next change is safe. Raises `SpiceDBError` with the reason if that takes too long."""
-    from ..live.release.waiting import wait_until_safe
+    from ..live.status import wait_until_safe
 
     def notify(reason: str) -> None:
         print(f"Waiting: {reason}", file=sys.stderr, flush=True)

@@ -10,11 +10,9 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from ..live.release.migration import Migration, MigrationState
-from ..live.release.rollout import RolloutState
-from ..live.release.running import Applier
-from ..live.release.status import Status
-from ..live.release.summary import Summary
+from ..live.instance import Applier
+from ..live.status import Status, Summary
+from ..live.workload import Migration, MigrationState, RolloutState
 
 _GOOD, _BAD, _BUSY, _FAINT = "green", "bold red", "yellow", "dim"
 _COLUMN = 15

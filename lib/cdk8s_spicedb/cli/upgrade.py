@@ -6,21 +6,28 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
-from .cluster import add_cluster, as_json, connect
-from .options import Commands, add_file, add_releases, read_file
+from .options import (
+    INTERRUPTED,
+    NOT_ROLLED_BACK,
+    OF_FLEETS,
+    ROLLED_BACK,
+    STEM,
+    Commands,
+    add_cluster,
+    add_file,
+    add_releases,
+    as_json,
+    connect,
+    option_of,
+    read_file,
+)
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
-    from ..live.release.record import Record
-    from ..live.release.running import Running
+    from ..live.instance import Running
+    from ..live.upgrade.record import Record
     from ..props import SpiceDBProps
-    from .progress import Display
-
-ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
-STEM = "{}"
-"""Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
-OF_FLEETS = ("canary", "wave_size", "parallel")
-"""Options that belong to ``--each``."""
+    from .display import Display
 
 
 def add_to(commands: Commands) -> None:
@@ -78,11 +85,6 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage=parser.error)
 
 
-def option_of(name: str) -> str:
-    """The option with a name of the parsed options."""
-    return f"--{name.replace('_', '-')}"
-
-
 def _require_fitting(options: argparse.Namespace) -> None:
     """Ends the program if options do not fit together."""
     if options.each is None:
@@ -116,8 +118,8 @@ def _run(options: argparse.Namespace) -> str | int:
 
         return upgrade_each(options)
     cluster, props = connect(options), read_file(options)
-    from ..live.steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
-    from .progress import Display
+    from ..live.upgrade.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+    from .display import Display
 
     quiet = options.output == "json"
     if options.write is not None:
@@ -153,9 +155,9 @@ def _confirm(
     running: Running,
     display: Display,
 ) -> bool:
-    from ..live.changes.diff import diff
-    from ..live.steps.target import props_at
-    from .progress import ask
+    from ..live.diff import diff
+    from ..live.upgrade.target import props_at
+    from .display import ask
 
     with display.paused():
         if not _check(options, cluster, props, display):
@@ -170,8 +172,8 @@ def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, d
     """Runs the check, shows what is not ok, and returns whether the upgrade can go on."""
     if options.no_check:
         return True
-    from ..live.checks.check import check
-    from ..live.finding import Level
+    from ..live.check.check import check
+    from ..live.check.finding import Level
     from .check import lines
 
     report = check(
@@ -198,7 +200,7 @@ def _intention(record: Record, running: Running) -> str:
 
 
 def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, display: Display) -> str | int:
-    from ..live.steps.commit import write_next_step
+    from ..live.upgrade.commit import write_next_step
 
     if not _check(options, cluster, props, display):
         return 1

@@ -13,16 +13,14 @@ from constructs import Construct
 from ..errors import InvalidProps, Problem
 from ..labels import Component, selector_labels
 from ..manifests import release_manifests, schema_manifests, test_manifests
-from ..manifests.ports import GRPC, HTTP, NUMBERS, open_ports
-from ..props import SpiceDBProps
-from ..props.kinds import show
-from .cleanup import Cleanup
-from .migration import Migration
-from .objects import add, require_once
-from .server import Server
+from ..manifests.pods import GRPC, HTTP, NUMBERS, open_ports
+from ..props import SpiceDBProps, require
+from ..props.fieldtypes import show
+from .parts import Cleanup, Migration, Server, add, require_once
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import EnvValue, Pods, SecretValue
+
 
 _NAMES: WeakKeyDictionary[Chart, dict[str, SpiceDB]] = WeakKeyDictionary()
 """The SpiceDBs of each chart, by name."""
@@ -119,3 +117,26 @@ class SpiceDB(Construct):
     def _address(self, port: str) -> str:
         namespace = Chart.of(self).namespace
         return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{NUMBERS[port]}"
+
+
+class SpiceDBChart(Chart):
+    """A cdk8s chart that contains one SpiceDB. It becomes one file of manifests, named after ``id``.
+
+    Raises `InvalidProps` with every problem of the props before it adds anything.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        props: SpiceDBProps,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Adds ``namespace`` and ``labels`` to every object. The namespace defaults to the one you install into."""
+        require(props)
+        super().__init__(scope, id, namespace=namespace, labels=labels)
+        self._checked = props
+        self.spicedb = SpiceDB(self, "spicedb", props)
+        """The SpiceDB."""

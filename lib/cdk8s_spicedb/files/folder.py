@@ -6,11 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 
 from attrs import frozen
 
 from ..errors import SpiceDBError
+from ..manifests import release_manifests
+from ..props import SpiceDBProps, require
+from .yaml import dump
 
 MARK = "Written by cdk8s-spicedb; writing again replaces it."
 """Stands in the first lines of each file, and marks it as written by this package."""
@@ -111,3 +115,18 @@ def _keep(file: Path, target: Path) -> None:
     except OSError:
         # Not every file system has hard links.
         shutil.copy2(file, target)
+
+
+def write_manifests(folder: str | PathLike[str], props: SpiceDBProps) -> None:
+    """Writes the manifests of one SpiceDB into a folder of their own, for Argo CD, Flux or ``kubectl apply``.
+
+    Either the whole folder is written or nothing changes. Raises `InvalidProps` if the props are invalid, and
+    `SpiceDBError` if the folder contains a file that this package did not write.
+    """
+    require(props)
+    write_files(Path(folder), manifest_files(props).items())
+
+
+def manifest_files(props: SpiceDBProps) -> dict[str, str]:
+    """The file with the manifests of one SpiceDB, by its name."""
+    return {f"{props.name}.k8s.yaml": f"# {MARK}\n{dump(*release_manifests(props))}"}

@@ -13,10 +13,10 @@ from typing import cast
 import attrs
 
 from ..props import SpiceDBProps
-from ..props.annotations import camel, fields_of, settings
 from ..props.datastores import ENGINES, Datastore
-from ..props.kinds import Refer, Schema
-from .words import for_files
+from ..props.fields import camel, fields_of, settings
+from ..props.fieldtypes import Refer, Schema
+from .read import for_files
 
 
 def props_schema() -> Schema:

@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
-from ..files.folder import MARK, write_files
+from ..files.folder import MARK, manifest_files, write_files
 from ..files.yaml import dump
+from ..manifests.jobs import plain
 from ..props import SpiceDBProps, problems, require
-from ..props.annotations import Message, Pattern
 from ..props.chart import ChartMetadata
-from ..props.kinds import show
-from .metadata import chart_yaml
-from .notes import notes
-from .readme import readme
+from ..props.fields import Message, Pattern
+from ..props.fieldtypes import show
 from .templates import templates
+from .texts import notes, readme
 from .values import chart_values
 from .values_files import values_schema, values_yaml
+
+_HUB = "artifacthub.io"
+
+
+def chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata) -> dict[str, Any]:
+    """The content of Chart.yaml."""
+    description = f"SpiceDB, the open-source permissions database, on {props.datastore.engine}"
+    found = {
+        "apiVersion": "v2",
+        "name": name,
+        "description": metadata.description or description,
+        "type": "application",
+        "version": version,
+        "appVersion": props.version,
+        # The suffix accepts versions of clouds, such as v1.33.5-gke.100.
+        "kubeVersion": ">=1.30.0-0",
+        "keywords": list(metadata.keywords),
+        "home": metadata.home,
+        "icon": metadata.icon,
+        "sources": list(metadata.sources),
+        "maintainers": plain(metadata.maintainers),
+        "annotations": {**_annotations(props, metadata), **metadata.annotations},
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _annotations(props: SpiceDBProps, metadata: ChartMetadata) -> Mapping[str, str]:
+    lists = {
+        "images": list(_images(props)),
+        "links": plain(metadata.links),
+        "changes": plain(metadata.changes),
+        "signKey": plain(metadata.sign_key),
+    }
+    texts = {"category": "security", "license": metadata.license}
+    texts |= {name: dump(value) for name, value in lists.items() if value}
+    return {f"{_HUB}/{name}": text for name, text in texts.items()}
+
+
+def _images(props: SpiceDBProps) -> Iterator[dict[str, str]]:
+    """Every image of the chart, which Artifact Hub scans."""
+    yield {"name": "spicedb", "image": props.full_image}
+    if props.datastore.migrates:
+        yield {"name": "kubectl", "image": props.cleanup.image}
+    clients = {"zed-schema": props.schema, "zed-test": props.test}
+    yield from ({"name": name, "image": client.image} for name, client in clients.items() if client)
 
 
 @frozen(kw_only=True)
@@ -94,3 +140,55 @@ def chart_files(props: SpiceDBProps, name: str, version: str, metadata: ChartMet
         "templates/NOTES.txt": notes(props, name),
         **{f"templates/{file}": text for file, text in templates(props, name, values).items()},
     }
+
+
+def write_all(
+    folder: str | PathLike[str],
+    props: Mapping[str, SpiceDBProps],
+    *,
+    version: str = "0.1.0",
+    metadata: ChartMetadata | None = None,
+) -> frozenset[str]:
+    """Writes many SpiceDBs, each into its own folder inside ``folder``: a Helm chart or manifests, by its delivery.
+
+    ``props`` has the SpiceDB of each folder, by the folder's name. ``version`` is that of the charts, and ``metadata``
+    says who distributes them. Either all folders are written or nothing changes. Files whose content stays the same
+    keep their time, and folders that ``props`` no longer has are removed. Returns the names of the folders that are
+    new, changed or removed. Raises `InvalidProps` with every problem of all props, each after its folder's name, and
+    `SpiceDBError` if the folder contains a file that this package did not write.
+    """
+    metadata = metadata or ChartMetadata()
+    require_chart("spicedb", version, metadata)
+    found = [problem for name, each in props.items() for problem in _problems(name, each)]
+    if found:
+        raise InvalidProps("SpiceDBProps", found)
+    # Made one by one, so that only the files that change are in memory together.
+    files = (
+        (f"{name}/{path}", text)
+        for name, each in props.items()
+        for path, text in _files(name, each, version, metadata).items()
+    )
+    written = write_files(Path(folder), files)
+    return frozenset(path.split("/")[0] for path in (*written.changed, *written.removed))
+
+
+def _problems(name: str, props: SpiceDBProps) -> Iterator[Problem]:
+    if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+        yield Problem("(name of a folder)", show(name), "a name without / and \\", "use a name such as 'tenant-a'")
+    yield from _named(name, problems(props))
+
+
+def _named(name: str, found: Iterator[Problem]) -> Iterator[Problem]:
+    """Problems with the name of the folder that they are about."""
+    return (evolve(problem, field=f"{name}.{problem.field}") for problem in found)
+
+
+def _files(name: str, props: SpiceDBProps, version: str, metadata: ChartMetadata) -> Mapping[str, str]:
+    """The files of the folder of one SpiceDB."""
+    try:
+        if props.delivery is Delivery.HELM:
+            return chart_files(props, props.name, version, metadata)
+        return manifest_files(props)
+    except InvalidProps as error:
+        # A patch that fits no object.
+        raise InvalidProps(error.subject, list(_named(name, iter(error.problems)))) from None

@@ -10,14 +10,11 @@ import attrs
 
 from ..files.folder import MARK
 from ..labels import VERSION, Component, selector_labels
-from ..manifests.checksum import changed_settings, plain
+from ..manifests.jobs import changed_settings, plain
 from ..props import MigrationProps, SpiceDBProps
-from ..props.annotations import camel
-from ..props.image import image_parts
-from .extras import has_jobs
-from .names import FULLNAME
-from .value import Value
-from .values import secrets
+from ..props.fields import camel
+from ..props.spicedb import image_parts
+from .values import FULLNAME, Value, has_jobs, secrets
 
 
 def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..files.folder import MARK
 from ..files.yaml import dump
-from ..props.kinds import Schema
-from .value import Value
+from ..props.fieldtypes import Schema
+from .values import Value
 
 _GLOBAL: Schema = {
     "description": "Values that all charts of a release share. This chart reads imageRegistry alone, the registry of "

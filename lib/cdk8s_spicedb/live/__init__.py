@@ -4,21 +4,19 @@ The commands of ``cdk8s-spicedb`` are made of these functions. Each one gets a `
 They need the extra ``live``: ``pip install 'cdk8s-spicedb[live]'``.
 """
 
-from .changes.diff import Diff, diff
-from .checks.check import CheckReport, check
+from .check.check import CheckReport, check
+from .check.finding import Finding, Level
 from .cluster import Cluster, ClusterError
-from .finding import Finding, Level
-from .fleet.report import CheckOptions, FleetOptions, FleetReport, Member, MemberReport, MemberState
-from .fleet.upgrade import upgrade_fleet
-from .release.record import Figures, Record, Sound, read_record
-from .release.running import Applier, Running, find_running
-from .release.settle import settled, wait_until_settled
-from .release.status import Status, Summary, status, statuses
-from .steps.commit import NextStep, write_next_step
-from .steps.lease import BusyError
-from .steps.progress import Progress
-from .steps.rollback import Return, plan_rollback, roll_back
-from .steps.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+from .diff import Diff, diff
+from .fleet.fleet import CheckOptions, FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
+from .instance import Applier, Running, find_running
+from .status import Status, Summary, status, statuses
+from .upgrade.commit import NextStep, write_next_step
+from .upgrade.lease import BusyError
+from .upgrade.record import Figures, Progress, Record, Sound, read_record
+from .upgrade.rollback import Return, plan_rollback, roll_back
+from .upgrade.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+from .workload import settled, wait_until_settled
 
 __all__ = [
     "Applier",

@@ -13,7 +13,7 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
 from ..errors import SpiceDBError
-from ..manifests.manifest import Manifest
+from ..manifests.objects import Manifest
 
 MANAGER = "cdk8s-spicedb"
 """Field manager of the objects that this package applies."""

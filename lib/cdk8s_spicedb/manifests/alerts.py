@@ -1,14 +1,93 @@
-"""The alerts. Each one needs action, and its description tells which."""
+"""The alerts, the dashboard, and the PromQL queries that both consist of."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
+
+from attrs import frozen
 
 from ..labels import Component, object_name
 from ..props import Alerts, SpiceDBProps
-from . import metrics
-from .manifest import Manifest
+from ..props.datastores import Datastore, MySQL, Spanner
+from .objects import Manifest
+
+HANDLED, SECONDS = "grpc_server_handled_total", "grpc_server_handling_seconds"
+_API = 'app_kubernetes_io_instance="$instance"$scope'
+_CLIENTS = f'{_API},grpc_service=~"authzed[.]api[.].+"'
+_CHECKS = f'{_CLIENTS},grpc_method="CheckPermission"'
+_DISPATCH = f'{_API},grpc_service="dispatch.v1.DispatchService"'
+SERVER_ERRORS = ("Unknown", "DeadlineExceeded", "ResourceExhausted", "Internal", "Unavailable", "DataLoss")
+"""gRPC codes of errors of the servers, not of the clients."""
+_FAILED = f'grpc_code=~"{"|".join(SERVER_ERRORS)}"'
+
+
+@frozen
+class Query:
+    """A PromQL query about one release."""
+
+    title: str
+    unit: str
+    """The unit, by its name in Grafana."""
+    text: str
+
+    def of(self, instance: str, scope: str = "") -> str:
+        """The query for one release."""
+        return self.text.replace("$instance", instance).replace("$scope", scope)
+
+
+def _rate(metric: str, matchers: str, *by: str) -> str:
+    return f"sum by ({', '.join(('namespace', *by))}) (rate({metric}{{{matchers}}}[5m]))"
+
+
+def _latency(title: str, metric: str, matchers: str, *by: str) -> Query:
+    buckets = _rate(f"{metric}_bucket", matchers, "le", *by)
+    return Query(f"{title} (99th percentile)", "s", f"histogram_quantile(0.99, {buckets})")
+
+
+def _errors(title: str, matchers: str) -> Query:
+    """The ratio of failed requests. It is 0 without failures, although Prometheus then has no series for them."""
+    requests, failed = _rate(HANDLED, matchers), _rate(HANDLED, f"{matchers},{_FAILED}")
+    return Query(title, "percentunit", f"({failed} or 0 * {requests}) / {requests}")
+
+
+def _in_use(by: str, used: str, maximum: str) -> Query:
+    text = f"max by (namespace, {by}) ({used}{{{_API}}} / {maximum}{{{_API}}})"
+    return Query("Datastore connections in use", "percentunit", text)
+
+
+_HITS, _MISSES = (_rate(f"spicedb_cache_{result}_total", _API, "cache") for result in ("hits", "misses"))
+
+REQUESTS = Query("Requests", "reqps", _rate(HANDLED, _CLIENTS, "grpc_method"))
+FAILURES = Query("Failed requests by code", "reqps", _rate(HANDLED, f"{_CLIENTS},{_FAILED}", "grpc_code"))
+ERROR_RATIO = _errors("Error ratio", _CLIENTS)
+LATENCY = _latency("Latency", SECONDS, _CLIENTS, "grpc_method")
+CHECK_LATENCY = _latency("Latency of permission checks", SECONDS, _CHECKS)
+DISPATCHES = Query("Dispatched requests", "reqps", _rate(HANDLED, _DISPATCH, "grpc_method"))
+DISPATCH_ERRORS = _errors("Error ratio of dispatched requests", _DISPATCH)
+PEERS = Query(
+    "Servers known to each server", "short", f"min by (namespace, pod) (kuberesolver_addresses_total{{{_API}}})"
+)
+CACHE_HITS = Query("Cache hit ratio", "percentunit", f"{_HITS} / ({_HITS} + {_MISSES})")
+DATASTORE_LATENCY = _latency("Latency of datastore queries", "spicedb_datastore_query_latency", _API, "operation")
+POSTGRES_POOL = _in_use("pool_usage", "pgxpool_acquired_conns", "pgxpool_max_conns")
+MYSQL_POOL = _in_use("db_name", "go_sql_in_use_connections", "go_sql_max_open_connections")
+GC_FAILURES = Query("Failed garbage collections", "short", _rate("spicedb_datastore_gc_failure_total", _API))
+REJECTED = Query(
+    "Requests rejected because memory is low",
+    "reqps",
+    _rate("spicedb_memory_middleware_requests_processed_total", f'{_API},accepted="false"'),
+)
+MEMORY = Query("Memory", "bytes", f"max by (namespace, pod) (process_resident_memory_bytes{{{_API}}})")
+
+
+def connections(datastore: Datastore) -> Query | None:
+    """The query for the connections in use. None for a datastore without a connection pool."""
+    if isinstance(datastore, Spanner) or not datastore.migrates:
+        return None
+    return MYSQL_POOL if isinstance(datastore, MySQL) else POSTGRES_POOL
 
 
 def alerts(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
@@ -82,21 +161,21 @@ def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
     percent, seconds = f"{100 * settings.error_ratio:g}%", settings.latency.total_seconds()
     yield _critical(
         "SpiceDBErrors",
-        _above(props, metrics.ERROR_RATIO, settings.error_ratio),
+        _above(props, ERROR_RATIO, settings.error_ratio),
         minutes=5,
         summary=f"More than {percent} of the requests to SpiceDB fail, for 5 min.",
         description="The servers' log has the reason. Check the database first, then dispatch between servers.",
     )
     yield _warning(
         "SpiceDBSlow",
-        _above(props, metrics.CHECK_LATENCY, seconds),
+        _above(props, CHECK_LATENCY, seconds),
         minutes=10,
         summary=f"1 of 100 permission checks takes longer than {seconds:g} s, for 10 min.",
         description="Check the latency of the datastore, the cache hit ratio, and the CPU limit of the servers.",
     )
     yield _warning(
         "SpiceDBMemory",
-        _above(props, metrics.REJECTED, 0),
+        _above(props, REJECTED, 0),
         minutes=5,
         summary="SpiceDB rejects requests because its memory is nearly full, for 5 min.",
         description="Raise the memory limit of the servers, or run more servers.",
@@ -104,7 +183,7 @@ def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
     if props.dispatches:
         yield _warning(
             "SpiceDBDispatchErrors",
-            _above(props, metrics.DISPATCH_ERRORS, settings.error_ratio),
+            _above(props, DISPATCH_ERRORS, settings.error_ratio),
             minutes=5,
             summary=f"More than {percent} of the requests between SpiceDB servers fail, for 5 min.",
             description="Servers connect to each other on port 50053. Check NetworkPolicies and certificates, and that "
@@ -113,24 +192,84 @@ def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
 
 
 def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
-    connections = metrics.connections(props.datastore)
-    if connections is None:
+    pool = connections(props.datastore)
+    if pool is None:
         return
     yield _warning(
         "SpiceDBPoolExhausted",
-        f"{connections.of(props.name)} >= 0.95",
+        f"{pool.of(props.name)} >= 0.95",
         minutes=5,
         summary="At least 95% of SpiceDB's connections to the datastore are in use, for 5 min.",
         description="Requests wait for a connection. Enlarge the pools if the database allows, or find slow queries.",
     )
     yield _warning(
         "SpiceDBGarbageCollectionFails",
-        _above(props, metrics.GC_FAILURES, 0),
+        _above(props, GC_FAILURES, 0),
         minutes=60,
         summary="SpiceDB has failed to delete old revisions from the datastore for an hour.",
         description="The tables grow. Check the servers' log. To allow more time, raise gc_max_operation_time.",
     )
 
 
-def _above(props: SpiceDBProps, query: metrics.Query, limit: float) -> str:
+def _above(props: SpiceDBProps, query: Query, limit: float) -> str:
     return f"{query.of(props.name)} > {limit:g}"
+
+
+_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_SCOPE = ',namespace=~"$namespace"'
+_WIDTH, _HEIGHT, _COLUMNS = 12, 8, 2
+
+
+def dashboard(props: SpiceDBProps) -> str:
+    """The dashboard of a release, as JSON."""
+    metric = f'grpc_server_handled_total{{app_kubernetes_io_instance="{props.name}"}}'
+    namespace = {
+        "name": "namespace",
+        "label": "Namespace",
+        "type": "query",
+        "datasource": _SOURCE,
+        "query": f"label_values({metric}, namespace)",
+        "refresh": 2,
+        "includeAll": True,
+        "multi": True,
+        "current": {"text": "All", "value": "$__all"},
+    }
+    datasource = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
+    content = {
+        "title": f"SpiceDB: {props.name}",
+        "uid": f"spicedb-{props.name}"[:40],
+        "tags": ["spicedb"],
+        "schemaVersion": 39,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": [datasource, namespace]},
+        "panels": [_panel(number, query, props.name) for number, query in enumerate(_queries(props))],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _queries(props: SpiceDBProps) -> Iterator[Query]:
+    yield from (REQUESTS, LATENCY, ERROR_RATIO, FAILURES, CACHE_HITS)
+    if props.datastore.migrates:
+        yield DATASTORE_LATENCY
+    pool = connections(props.datastore)
+    if pool:
+        yield pool
+    if props.dispatches:
+        yield from (DISPATCHES, DISPATCH_ERRORS, PEERS)
+    yield from (MEMORY, REJECTED)
+
+
+def _panel(number: int, query: Query, instance: str) -> dict[str, Any]:
+    row, column = divmod(number, _COLUMNS)
+    target = {"refId": "A", "datasource": _SOURCE, "expr": query.of(instance, _SCOPE), "legendFormat": "__auto"}
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": query.title,
+        "datasource": _SOURCE,
+        "gridPos": {"x": column * _WIDTH, "y": row * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
+        "fieldConfig": {"defaults": {"unit": query.unit, "min": 0}, "overrides": []},
+        "targets": [target],
+    }

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from ..labels import INSTANCE
 from ..props import Alerts, Dashboard, PodMonitor
-from .manifest import Manifest
-from .metadata import Objects
-from .ports import METRICS
+from .objects import Manifest, Objects
+from .pods import METRICS
 
 
 def monitoring_manifests(objects: Objects) -> Iterator[Manifest]:
@@ -42,7 +41,7 @@ def _rule(objects: Objects, settings: Alerts) -> Manifest:
 
 
 def _dashboard(objects: Objects, settings: Dashboard) -> Manifest:
-    from .dashboard import dashboard
+    from .alerts import dashboard
 
     name, data = f"{objects.name}-dashboard", {f"{objects.name}.json": dashboard(objects.props)}
     return objects.make(

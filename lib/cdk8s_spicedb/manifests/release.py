@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from ..props import SpiceDBProps
-from .cleanup import cleanup_manifests
-from .client import schema_manifests, test_manifests
-from .manifest import Manifest
-from .migration import migration_manifests
-from .patch import require_matches
+from .jobs import cleanup_manifests, migration_manifests, schema_manifests, test_manifests
+from .objects import Manifest, require_matches
 from .server import server_manifests
 
 

@@ -2,23 +2,160 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..labels import CHECKSUM, Component
-from ..props import SpiceDBProps
-from ..props.flags import EnvVar, arguments, container_env, variable
-from .availability import availability_manifests, topology_spread
-from .checksum import migration_checksum
-from .dispatch import dispatch_manifests, dispatch_settings
-from .exposure import exposure_manifests
-from .manifest import Manifest, omit_empty
-from .metadata import Objects
+from ..props import Autoscaling, ServerProps, SpiceDBProps
+from ..props.flags import EnvVar, Setting, arguments, container_env, variable
+from ..props.secrets import SecretFiles, SecretKey
+from .jobs import migration_checksum
 from .monitoring import monitoring_manifests
-from .network import network_policy
-from .ports import GRPC, NUMBERS, open_ports
-from .telemetry import telemetry_env, telemetry_settings
-from .template import pod_template, termination_log
-from .tls import tls_files, tls_settings
+from .network import exposure_manifests, network_policy
+from .objects import Manifest, Objects, api_rule, omit_empty
+from .pods import (
+    DISPATCH,
+    DISPATCH_TLS,
+    GRPC,
+    HTTP,
+    METRICS,
+    NUMBERS,
+    dispatch_port,
+    dispatch_service,
+    offline_settings,
+    open_ports,
+    pod_template,
+    termination_log,
+)
+
+
+def availability_manifests(objects: Objects) -> Iterator[Manifest]:
+    """The PodDisruptionBudget and the HorizontalPodAutoscaler, if they are configured."""
+    props, server = objects.props, objects.props.server
+    # With one server, a budget would either have no effect or block the drain of its node.
+    if server.disruption_budget is not None and props.replicas > 1:
+        spec = {
+            "maxUnavailable": server.disruption_budget,
+            "selector": {"matchLabels": objects.selector},
+            # A server that is not ready serves no requests, so it must not block the drain of its node.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        }
+        yield objects.make("policy/v1", "PodDisruptionBudget", spec=spec)
+    if server.autoscaling:
+        yield objects.make(
+            "autoscaling/v2", "HorizontalPodAutoscaler", spec=_autoscaler(objects.name, server.autoscaling)
+        )
+
+
+def _autoscaler(deployment: str, autoscaling: Autoscaling) -> Manifest:
+    targets = {"cpu": autoscaling.cpu_utilization, "memory": autoscaling.memory_utilization}
+    return {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
+        "minReplicas": autoscaling.min_replicas,
+        "maxReplicas": autoscaling.max_replicas,
+        "metrics": [_metric(name, target) for name, target in targets.items() if target is not None],
+    }
+
+
+def _metric(resource: str, percent: int) -> Manifest:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": resource, "target": target}}
+
+
+def topology_spread(objects: Objects) -> list[Manifest]:
+    """The servers' ``topologySpreadConstraints``, if there can be more than one server."""
+    props = objects.props
+    return [
+        {
+            "maxSkew": spread.max_skew,
+            "topologyKey": spread.topology_key,
+            "whenUnsatisfiable": spread.when_unsatisfiable,
+            "labelSelector": {"matchLabels": objects.selector},
+            # Otherwise the old servers of a roll-out count too, and the new servers end up unevenly spread.
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+        for spread in (props.server.topology_spread if props.max_replicas > 1 else ())
+    ]
+
+
+def dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
+    """The Services, and the right to watch the one that the servers use."""
+    props = objects.props
+    if props.datastore.max_replicas == 1:
+        return
+    if props.dispatches:
+        # SpiceDB resolves kubernetes:///… by reading and watching the Endpoints of that one Service.
+        rule = api_rule("endpoints", "get", "watch", name=dispatch_service(props, dispatch_port(props)))
+        yield from objects.role(rule, account=props.service_account)
+    for port in (DISPATCH, DISPATCH_TLS):
+        spec = {
+            "clusterIP": "None",
+            "selector": objects.selector,
+            "ports": [{"name": port, "port": NUMBERS[port], "targetPort": port}],
+        }
+        yield objects.make("v1", "Service", spec=spec, name=dispatch_service(props, port))
+
+
+def dispatch_settings(props: SpiceDBProps) -> dict[str, Setting]:
+    """Dispatch settings of the servers, by flag."""
+    if not props.dispatches:
+        return {}
+    port = dispatch_port(props)
+    return {
+        "dispatch-cluster-enabled": True,
+        # Without a namespace, SpiceDB uses the pod's own.
+        "dispatch-upstream-addr": f"kubernetes:///{dispatch_service(props, port)}:{port}",
+    }
+
+
+def telemetry_settings(props: SpiceDBProps) -> dict[str, Setting]:
+    """Telemetry and tracing settings of the servers, by flag."""
+    settings, tracing = offline_settings(props, "telemetry-endpoint", "skip-release-check"), props.server.tracing
+    if tracing is None:
+        return settings
+    return {
+        **settings,
+        "otel-provider": tracing.provider,
+        "otel-endpoint": tracing.endpoint,
+        "otel-sample-ratio": tracing.sample_ratio,
+        "otel-insecure": tracing.insecure or None,
+        "otel-service-name": tracing.service_name,
+        "otel-trace-propagator": tracing.trace_propagator,
+    }
+
+
+def telemetry_env(props: SpiceDBProps) -> list[EnvVar]:
+    """A user name for servers that send traces. Without one, SpiceDB stops, and an image may not define it."""
+    return [EnvVar("USER", "spicedb")] if props.server.tracing and "USER" not in props.server.env else []
+
+
+_FLAGS = {GRPC: "grpc", HTTP: "http", METRICS: "metrics", DISPATCH: "dispatch-cluster"}
+"""The prefix of each port's flags."""
+_FOLDER = "/etc/spicedb/tls"
+
+
+def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
+    """The name of each file and the Secret key that holds it, by flag."""
+    files = {}
+    for port, tls in server.tls.items():
+        files[f"{_FLAGS[port]}-tls-cert-path"] = (f"{port}.crt", tls.certificate)
+        files[f"{_FLAGS[port]}-tls-key-path"] = (f"{port}.key", tls.key)
+    if server.dispatch_tls:
+        files["dispatch-upstream-ca-path"] = ("dispatch-ca.crt", server.dispatch_tls.ca)
+    return files
+
+
+def tls_files(server: ServerProps) -> tuple[SecretFiles, ...]:
+    """The certificates and keys of all ports, in one folder."""
+    files = dict(_files(server).values())
+    # A whole folder, because Kubernetes does not update a file that is mounted by itself.
+    return (SecretFiles("tls", _FOLDER, files),) if files else ()
+
+
+def tls_settings(server: ServerProps) -> dict[str, str]:
+    """The paths of the files, by flag."""
+    return {flag: f"{_FOLDER}/{file}" for flag, (file, _) in _files(server).items()}
+
 
 _TLS_PROBE = ("grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify")
 """Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod only,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from attrs import field, frozen
 
-from .annotations import Message, Pattern
+from .fields import Message, Pattern
 from .types import Annotations
 
 _Address = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 from attrs import field, frozen
 
-from .annotations import Message, Pattern
+from .fields import Message, Pattern
 from .types import Annotations, Fraction, Hour, Labels
 
 _Endpoint = Annotated[

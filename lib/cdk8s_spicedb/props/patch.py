@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Predicate
 from attrs import frozen
 
-from .annotations import Message, Pattern
+from .fields import Message, Pattern
 from .types import ObjectName
 
 

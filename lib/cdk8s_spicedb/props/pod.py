@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from .annotations import manifest_of
+from .fields import manifest_of
 from .types import Affinity, Amounts, Labels, PodAnnotations, PriorityClassName, Selector
 
 

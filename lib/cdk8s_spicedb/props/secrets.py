@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-import attrs
 from attrs import frozen
 
-from .annotations import Message
+from .fields import Message
 from .types import ObjectName, SecretItem, SecretName
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import IServiceAccount, SecretValue
-
-    from .spicedb import SpiceDBProps
 
 
 class MadeName(str):
@@ -101,32 +98,6 @@ def with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mappin
     if not isinstance(env, Mapping):
         return env
     return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}
-
-
-def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
-    """Every Secret key that a release reads once, with the name of the first prop that holds it."""
-    parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
-    found: dict[SecretKey, str] = {}
-    # Keys of the servers have the name of their prop alone.
-    for part, value in {**parts, "": props.server, "schema": props.schema, "test": props.test}.items():
-        for key, name in _named_keys(value, part):
-            found.setdefault(key, name.removeprefix("_"))
-    return found
-
-
-def _named_keys(value: Any, name: str) -> Iterator[tuple[SecretKey, str]]:
-    """The Secret keys inside a value, each with a name that begins with the value's."""
-    items: Iterable[tuple[object, Any]] = ()
-    if isinstance(value, SecretKey):
-        yield value, name
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value, 1)
-    elif isinstance(value, Mapping):
-        items = value.items()
-    elif attrs.has(type(value)):
-        items = attrs.asdict(value, recurse=False).items()
-    for inner, item in items:
-        yield from _named_keys(item, f"{name}_{inner}")
 
 
 @frozen

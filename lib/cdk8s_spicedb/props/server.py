@@ -4,20 +4,138 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast
 
+import attrs
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from .annotations import Message, Pattern
-from .availability import SPREAD, Autoscaling, TopologySpread
-from .exposure import ExternalService, GRPCRoute, Ingress
+from .fields import Message, Pattern, manifest_of
 from .monitoring import Tracing
+from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
-from .probe import Probe
-from .secrets import EnvValue, ServiceAccountName, account_name, with_secret_keys
-from .tls import TLS, DispatchTLS
-from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, Revision, SchemaMode, Seconds
+from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, required_secret_key, with_secret_keys
+from .types import (
+    Annotations,
+    Argument,
+    Count,
+    EnvName,
+    Hour,
+    LogLevel,
+    NodeLabel,
+    Percent,
+    Revision,
+    SchemaMode,
+    Seconds,
+)
+
+DEFAULT_REPLICAS = 2
+
+
+@frozen(kw_only=True)
+class Autoscaling:
+    """A HorizontalPodAutoscaler, which sets the number of servers by their load.
+
+    It needs a metrics server in the cluster. If you change a running SpiceDB from ``replicas`` to autoscaling, it has
+    one server until the autoscaler first acts, because Kubernetes defaults a missing number of replicas to 1.
+    """
+
+    max_replicas: Count
+    """Maximum number of servers. Required, because the database needs connections for all of them."""
+    min_replicas: Count = DEFAULT_REPLICAS
+    """Minimum number of servers. Defaults to 2, so that one can stop without a lost request."""
+    cpu_utilization: Percent | None = 75
+    """Target CPU utilization, in percent of the requested CPU. Defaults to 75, because a new server needs a moment
+    before it takes load."""
+    memory_utilization: Percent | None = None
+    """Target memory utilization, in percent of the requested memory. Defaults to none: caches fill the memory that they
+    get and keep it, so memory use says little about the load."""
+
+
+@frozen(kw_only=True)
+class TopologySpread:
+    """Spreads the servers over the nodes (``topologySpreadConstraints``)."""
+
+    topology_key: NodeLabel
+    """Label of nodes, such as ``topology.kubernetes.io/zone``. Servers are spread over its values. Required."""
+    max_skew: Count = 1
+    """Maximum difference in the number of servers between two values of the label. Defaults to 1, the most even
+    spread."""
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = "ScheduleAnyway"
+    """What Kubernetes does with a server if every node would exceed ``max_skew``. Defaults to ``ScheduleAnyway``,
+    because a server in the wrong place is better than none."""
+
+
+SPREAD = (
+    TopologySpread(topology_key="topology.kubernetes.io/zone"),
+    TopologySpread(topology_key="kubernetes.io/hostname"),
+)
+"""Over zones and over nodes."""
+
+
+_Seconds = Annotated[int, Unit("seconds"), Interval(ge=1, le=3600)]
+
+
+@frozen(kw_only=True)
+class Probe:
+    """Timing of a probe. You cannot change what the probe checks, because a wrong check stops healthy servers."""
+
+    initial_delay_seconds: Annotated[int, Unit("seconds"), Interval(ge=0, le=3600)] | None = None
+    """Delay before the first probe, in seconds (``initialDelaySeconds``). Defaults to 0, as in Kubernetes."""
+    period_seconds: _Seconds | None = None
+    """Time between probes, in seconds (``periodSeconds``). Defaults to 10, as in Kubernetes."""
+    timeout_seconds: _Seconds | None = None
+    """Maximum time for an answer, in seconds (``timeoutSeconds``). Defaults to 1, as in Kubernetes."""
+    failure_threshold: Count | None = None
+    """Number of failures in a row after which the probe has failed (``failureThreshold``). Defaults to 3, as in
+    Kubernetes."""
+
+    def manifest(self) -> dict[str, Any]:
+        """The fields of a container's probe that are set."""
+        return manifest_of(self)
+
+
+_KEYS = {"certificate": "tls.crt", "key": "tls.key", "ca": "ca.crt"}
+"""Their names in Secrets of type kubernetes.io/tls, and in those of cert-manager."""
+T = TypeVar("T", bound="TLS")
+
+
+@frozen(kw_only=True)
+class TLS:
+    """A certificate and its private key, from Secrets that already exist.
+
+    When the Secret changes, gRPC and dispatch use the new certificate without a restart, as soon as Kubernetes has
+    updated the files in the pods. This takes up to two minutes. The HTTP gateway and metrics use the new certificate
+    after the next restart of the server (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
+    """
+
+    certificate: SecretKey = field(converter=required_secret_key)
+    """Secret and key that hold the certificate and its intermediate certificates (PEM). Required."""
+    key: SecretKey = field(converter=required_secret_key)
+    """Secret and key that hold the private key of the certificate (PEM). Required."""
+
+    @classmethod
+    def from_secret(cls: type[T], name: str) -> T:
+        """From a Secret of type ``kubernetes.io/tls``: its keys ``tls.crt`` and ``tls.key``, and for dispatch
+        ``ca.crt``."""
+        fields = [setting.name for setting in attrs.fields(cast(Any, cls))]
+        return cls(**{setting: SecretKey(name, _KEYS[setting]) for setting in fields})
+
+
+@frozen(kw_only=True)
+class DispatchTLS(TLS):
+    """TLS between the servers. Each server is also a client of the others.
+
+    The certificate must contain the DNS name ``NAME-dispatch-tls.NAMESPACE``, such as ``spicedb-dispatch-tls.authz``.
+    SpiceDB expects that name, whatever the addresses of the other servers are. A changed ``ca`` takes effect at the
+    next restart.
+    """
+
+    ca: SecretKey = field(converter=required_secret_key)
+    """Secret and key that hold the CA certificates (PEM) that verify the certificates of the other servers
+    (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that expect
+    TLS."""
+
 
 _Protocol = Annotated[
     str,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Protocol
 
 import attrs
 from attrs import Factory, field, frozen
@@ -11,25 +11,75 @@ from attrs import Factory, field, frozen
 from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
-from ..releases import ReleaseTable, known_releases
-from .annotations import Message, Opaque, as_member, kind_of, problems
-from .availability import DEFAULT_REPLICAS
-from .cleanup import CleanupProps
-from .client import PermissionTest, SchemaProps
+from ..versions import ReleaseTable, known_releases
 from .datastores.base import Datastore
-from .image import image_at, image_parts
-from .kinds import show
-from .migration import MigrationProps
+from .fields import Message, Opaque, as_member, kind_of, problems
+from .fieldtypes import show
+from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
 from .patch import Patch
 from .secrets import SecretKey, as_secret_keys, required_secret_key
-from .server import ServerProps
-from .surge import default_surge, number_of
+from .server import DEFAULT_REPLICAS, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, Release, ReleaseName
 
-if TYPE_CHECKING:
-    from ..upgrades.plan import UpgradeStep
+
+def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
+    """Every Secret key that a release reads once, with the name of the first prop that holds it."""
+    parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
+    found: dict[SecretKey, str] = {}
+    # Keys of the servers have the name of their prop alone.
+    for part, value in {**parts, "": props.server, "schema": props.schema, "test": props.test}.items():
+        for key, name in _named_keys(value, part):
+            found.setdefault(key, name.removeprefix("_"))
+    return found
+
+
+def _named_keys(value: Any, name: str) -> Iterator[tuple[SecretKey, str]]:
+    """The Secret keys inside a value, each with a name that begins with the value's."""
+    items: Iterable[tuple[object, Any]] = ()
+    if isinstance(value, SecretKey):
+        yield value, name
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value, 1)
+    elif isinstance(value, Mapping):
+        items = value.items()
+    elif attrs.has(type(value)):
+        items = attrs.asdict(value, recurse=False).items()
+    for inner, item in items:
+        yield from _named_keys(item, f"{name}_{inner}")
+
+
+def image_parts(image: str) -> tuple[str, str | None, str | None]:
+    """Repository, tag and digest of an image reference."""
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return (name.removesuffix(f":{tag}") if tag else name), tag or None, digest or None
+
+
+def image_at(image: str, version: str, other: str) -> str | None:
+    """The same image at another version. None if its tag does not begin with the version."""
+    repository, tag, digest = image_parts(image)
+    if digest or not (tag is None or tag == version or tag.startswith(f"{version}-")):
+        return None
+    return image if tag is None else f"{repository}:{other}{tag.removeprefix(version)}"
+
+
+DEFAULT_SURGE = "50%"
+
+
+def number_of(share: int | str, servers: int) -> int:
+    """A number of servers. Kubernetes rounds a percentage up when it starts more."""
+    return share if isinstance(share, int) else -(-int(share.rstrip("%")) * servers // 100)
+
+
+def default_surge(servers: int, unavailable: int, allowed: int | None) -> int | str:
+    """The maximum number of additional servers, if the database has connections for ``allowed`` servers."""
+    if allowed is None or allowed >= 2 * servers:
+        return DEFAULT_SURGE
+    # A new server starts while an old one drains, so each one counts twice.
+    return max((allowed - servers - unavailable) // 2, 1)
+
 
 _Releases = Annotated[
     ReleaseTable,
@@ -47,6 +97,21 @@ def _as_delivery(delivery: Delivery | DeliveryName) -> Delivery:
 def _own_secret(props: SpiceDBProps) -> SecretKey:
     # An invalid name must not make the key invalid as well.
     return SecretKey(props.name if kind_of(ReleaseName).accepts(props.name) else "spicedb", "preshared-key")
+
+
+class Step(Protocol):
+    """What a step of an upgrade sets. See `cdk8s_spicedb.UpgradeStep`."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def target_migration(self) -> str | None: ...
+    @property
+    def schema_mode(self) -> str | None: ...
+    @property
+    def datastore_migration_phase(self) -> str | None: ...
+    @property
+    def allowed_migrations(self) -> Sequence[str]: ...
 
 
 @frozen(kw_only=True)
@@ -214,7 +279,7 @@ class SpiceDBProps:
         own = self.migration.service_account_annotations
         return self.service_account_annotations if own is None else own
 
-    def at(self, step: UpgradeStep) -> SpiceDBProps:
+    def at(self, step: Step) -> SpiceDBProps:
         """These props for a step of a plan: with its version, migration, schema mode and phase.
 
         The tag of the image becomes the step's version. If that version has the flag, ``server.allowed_migrations``

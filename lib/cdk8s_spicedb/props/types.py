@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Predicate, Unit
 
 from ..labels import CHECKSUM, LONGEST_NAME, RESERVED
-from ..releases import VERSION
-from .annotations import Excluding, Message, OneOf, Pattern
+from ..versions import VERSION
+from .fields import Excluding, Message, OneOf, Pattern
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _QUALIFIED = rf"({_NAME}/)?[A-Za-z0-9]([-._A-Za-z0-9]{{0,61}}[A-Za-z0-9])?"

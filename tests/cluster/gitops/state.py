@@ -9,7 +9,7 @@ from urllib.parse import quote
 import attrs
 
 from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, plan_upgrade
-from cdk8s_spicedb.releases import SCHEMA_MODES
+from cdk8s_spicedb.versions import SCHEMA_MODES
 
 from ..client import Load
 from ..cluster import Namespace, wait

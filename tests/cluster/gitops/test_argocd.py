@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve, frozen
 
 from cdk8s_spicedb import CleanupProps, MigrationProps, SecretKey, ServerProps, SpiceDBProps
-from cdk8s_spicedb.releases import SCHEMA_MODES
+from cdk8s_spicedb.versions import SCHEMA_MODES
 
 from ..client import Client, Load, relay
 from ..cluster import Namespace, is_ready, parse_time

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from cdk8s_spicedb import Delivery, SpiceDBProps, write_helm_chart
-from cdk8s_spicedb.files.write import write_manifests
+from cdk8s_spicedb.files.folder import write_manifests
 from tests.programs import contents
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 
 from attrs import evolve, frozen
 
@@ -60,3 +63,65 @@ class Schedule:
     def stop(self) -> Schedule:
         """No new one begins. Those that run go on."""
         return evolve(self, stopped=True)
+
+
+_POLL_SECONDS = 1.0
+
+
+class Crew:
+    """Runs work in the order of a schedule.
+
+    `run` belongs in the main thread, because only that one notices Ctrl-C. The first Ctrl-C sets ``interrupted``, and
+    no new work begins. `run` then waits for the work that runs, which should end when it sees this. A second Ctrl-C
+    leaves it alone.
+    """
+
+    def __init__(self, schedule: Schedule, work: Callable[[int], bool], interrupted: Event) -> None:
+        self._first, self._work, self._interrupted = schedule, work, interrupted
+        self._threads: dict[int, Thread] = {}
+        self._results: dict[int, bool] = {}
+        self._errors: list[BaseException] = []
+        self._ends: SimpleQueue[int] = SimpleQueue()
+
+    def run(self, on_interrupt: Callable[[], None] = lambda: None) -> None:
+        """Runs until nothing runs and nothing can begin. Then raises the first error that the work itself raised."""
+        try:
+            self._run_all()
+        except KeyboardInterrupt:
+            self._interrupted.set()
+            with suppress(KeyboardInterrupt):
+                on_interrupt()
+                self._run_all()
+        if self._errors:
+            raise self._errors[0]
+
+    def _run_all(self) -> None:
+        while not (schedule := self._schedule()).over:
+            for number in schedule.ready:
+                self._begin(number)
+            with suppress(Empty):
+                self._ends.get(timeout=_POLL_SECONDS)
+
+    def _schedule(self) -> Schedule:
+        """The schedule by what is true now, so that an interruption at any point cannot leave it wrong."""
+        schedule = self._first
+        for number, thread in self._threads.items():
+            schedule = schedule.begin(number) if thread.ident is not None else schedule
+        for number, succeeded in self._results.copy().items():
+            schedule = schedule.end(number, succeeded=succeeded)
+        return schedule.stop() if self._interrupted.is_set() else schedule
+
+    def _begin(self, number: int) -> None:
+        # A daemon does not keep the program alive after a second Ctrl-C.
+        self._threads[number] = Thread(target=self._do, args=(number,), daemon=True)
+        self._threads[number].start()
+
+    def _do(self, number: int) -> None:
+        succeeded = False
+        try:
+            succeeded = self._work(number)
+        except BaseException as error:  # Whatever it is, the others go on to their end.
+            self._errors.append(error)
+        finally:
+            self._results[number] = succeeded
+            self._ends.put(number)

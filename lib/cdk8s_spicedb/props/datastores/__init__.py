@@ -1,11 +1,11 @@
 """The datastores: one class for each engine, which answers all questions about it."""
 
 from .base import Datastore as Datastore
-from .cockroachdb import CockroachDB as CockroachDB
-from .memory import Memory as Memory
+from .base import Memory as Memory
+from .base import Pool as Pool
+from .libpq import CockroachDB as CockroachDB
+from .libpq import PostgreSQL as PostgreSQL
 from .mysql import MySQL as MySQL
-from .pool import Pool as Pool
-from .postgresql import PostgreSQL as PostgreSQL
 from .spanner import Spanner as Spanner
 from .sql import SQLDatastore as SQLDatastore
 

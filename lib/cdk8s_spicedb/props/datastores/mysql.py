@@ -8,12 +8,11 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from ..annotations import Message, Pattern
+from ..fields import Message, Pattern
 from ..flags import EnvVar, Setting, variable
 from ..secrets import as_secret_keys
 from ..types import Day
-from .base import FOLDER
-from .pool import Pool
+from .base import FOLDER, Pool
 from .sql import CredentialsProvider, ReadReplica, SQLDatastore
 
 _PASSWORD = "DATASTORE_PASSWORD"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from attrs import field, frozen
 
-from ..annotations import Message, Pattern
+from ..fields import Message, Pattern
 from ..flags import EnvVar, variable
 from ..secrets import SecretKey, as_secret_key
 from ..types import Fraction, HostPort

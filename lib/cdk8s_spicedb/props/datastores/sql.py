@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Interval, Predicate
 from attrs import field, frozen
 
-from ..annotations import Message, Pattern
+from ..fields import Message, Pattern
 from ..flags import EnvVar, Setting, variable
 from ..secrets import SecretKey, as_secret_key
 from ..types import Fraction, Host, Port, is_host

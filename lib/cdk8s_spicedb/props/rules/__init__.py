@@ -3,6 +3,6 @@
 Each module says what its rules are about. Importing this package registers them.
 """
 
-from . import availability, connections, delivery, network, pods, releases
+from . import datastores, release, servers
 
-__all__ = ["availability", "connections", "delivery", "network", "pods", "releases"]
+__all__ = ["datastores", "release", "servers"]

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 from ...errors import SpiceDBWarning
-from ...releases import known_releases
+from ...versions import known_releases
 from ..spicedb import SpiceDBProps
 
 

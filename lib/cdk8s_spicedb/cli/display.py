@@ -1,0 +1,162 @@
+"""Shows the progress of an upgrade: as a table that changes on a terminal, and as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import SpiceDBError
+from .options import console
+
+if TYPE_CHECKING:
+    from ..live.upgrade.record import Progress
+
+
+_Self = TypeVar("_Self", bound="Screen")
+
+
+class Screen(ABC):
+    """Shows progress: on a terminal in a part that changes, and elsewhere only as plain lines."""
+
+    transient: ClassVar[bool] = False
+    """Whether the changing part disappears at the end."""
+    soft_wrap: ClassVar[bool] = False
+    """Whether the terminal itself wraps long lines."""
+
+    def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
+        self._console, self._quiet = to or console(), quiet
+        self._live: Live | None = None
+        if self._console.is_terminal and not quiet:
+            self._live = Live(
+                console=self._console, get_renderable=self.render, refresh_per_second=4, transient=self.transient
+            )
+
+    def __enter__(self: _Self) -> _Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @abstractmethod
+    def render(self) -> Group | Text:
+        """The changing part, as it is now."""
+
+    def stop(self) -> None:
+        """Ends the changing part."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Shows nothing that changes, for lines and questions."""
+        if self._live:
+            self._live.stop()
+        yield
+        if self._live:
+            self._live.start()
+
+    def line(self, text: str | Text) -> None:
+        """Writes a line that stays."""
+        if not self._quiet:
+            self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
+
+
+_NUMBER, _TIME_LEFT = re.compile(r"\d+"), re.compile(r"\d+ s (more|left)\b")
+_QUIET_SECONDS = 30
+_STYLES = {"roll back": "bold red", "done": "bold green", "observe": "cyan"}
+
+
+class News:
+    """Says which progress of one upgrade is worth a line."""
+
+    def __init__(self) -> None:
+        self._last: Progress | None = None
+        self._line_start = time.monotonic()
+
+    def is_new(self, progress: Progress) -> bool:
+        """Whether a line is worth writing. Where only the time goes on, a line in half a minute is enough."""
+        last, self._last = self._last, progress
+        is_new = self._differs(last, progress)
+        if is_new:
+            self._line_start = time.monotonic()
+        return is_new
+
+    def _differs(self, last: Progress | None, progress: Progress) -> bool:
+        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+            return True
+        without_numbers = _NUMBER.sub("", last.text) == _NUMBER.sub("", progress.text)
+        only_time = bool(_TIME_LEFT.search(progress.text)) and without_numbers
+        return time.monotonic() - self._line_start >= _QUIET_SECONDS if only_time else last.text != progress.text
+
+
+class Display(Screen):
+    """Shows what an upgrade does."""
+
+    def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
+        self._start = self._activity_start = time.monotonic()
+        self._news = News()
+        self._last: Progress | None = None
+        self._done: list[tuple[Progress, float]] = []
+        super().__init__(quiet=quiet, to=to)
+
+    def error(self, text: str) -> None:
+        """Writes an error to standard error."""
+        print(text, file=sys.stderr)
+
+    def report(self, progress: Progress) -> None:
+        """Shows the progress."""
+        last, now = self._last, time.monotonic()
+        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+            if last is not None:
+                self._done.append((last, now - self._activity_start))
+            self._activity_start = now
+        self._last = progress
+        if self._live is None and self._news.is_new(progress):
+            self.line(f"{now - self._start:6.1f} s  {sentence(progress)}")
+
+    def render(self) -> Group | Text:
+        """The steps that are done, and the one that runs."""
+        if self._last is None:
+            return Text("")
+        table = Table.grid(padding=(0, 2))
+        for progress, seconds in self._done:
+            table.add_row("✓", _place(progress).strip(" :"), progress.activity, f"{seconds:.0f} s", progress.text)
+        used = time.monotonic() - self._activity_start
+        style = _STYLES.get(self._last.activity, "bold")
+        mark = Text("✓", style) if self._last.activity == "done" else Spinner("dots")
+        place = Text(_place(self._last).strip(" :"), style)
+        table.add_row(mark, place, Text(self._last.activity, style), f"{used:.0f} s", self._last.text)
+        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", "dim"))
+
+
+def sentence(progress: Progress) -> str:
+    """The progress in one line."""
+    return f"{_place(progress)}{progress.activity}: {progress.text}"
+
+
+def _place(progress: Progress) -> str:
+    return f"step {progress.step} of {progress.steps}: " if progress.step else ""
+
+
+def ask(question: str) -> bool:
+    """Asks a question on the terminal. Raises `SpiceDBError` if there is none."""
+    if not sys.stdin.isatty():
+        raise SpiceDBError("there is no terminal to ask on: add --yes to go on without a question")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -1,0 +1,243 @@
+"""NOTES.txt: what Helm prints after an install or upgrade."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import attrs
+
+from ..files.folder import MARK
+from ..labels import CHECKSUM, Component, object_name
+from ..manifests.pods import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
+from ..props import SpiceDBProps, secret_keys
+from ..props.fields import camel
+from ..props.rules.warnings import phase_warning, version_warning
+from .values import FULLNAME, Value, secrets
+
+_GUIDE = "docs/upgrade/migrations.md in the documentation of cdk8s-spicedb"
+
+
+def troubleshooting(props: SpiceDBProps, release: str, namespace: str, *, chart: str, indent: str) -> str:
+    """The text, with the names of the release and the chart, and the option of the namespace, in all commands."""
+    job = object_name(props.name, Component.MIGRATION)
+    secrets = " ".join(dict.fromkeys(str(key.name) for key in secret_keys(props)))
+    return f"""\
+If a migration fails, the install or upgrade fails, and the old servers keep serving. To find the reason:
+
+{indent}kubectl describe job {job} {namespace}
+{indent}kubectl get events {namespace} --sort-by .lastTimestamp
+{indent}kubectl logs job/{job} {namespace}
+
+- connection refused, no such host: check the address in the Secret, and the network.
+- password authentication failed: check the Secret. This command lists its keys, but not their values:
+
+{indent}kubectl describe secret {secrets} {namespace}
+
+- DeadlineExceeded: the migration took longer than migrations.activeDeadlineSeconds. Give the migration
+  and Helm more time:
+
+{indent}helm upgrade {release} {chart} {namespace} --reset-then-reuse-values --wait \\
+{indent}  --set migrations.activeDeadlineSeconds=3600 --timeout 61m
+
+- unable to find migration for revision: the datastore has the schema of a newer SpiceDB release, which an older
+  release cannot migrate. Use helm rollback, which does not migrate, or install the older release with
+  --set migrations.enabled=false.
+- unknown flag --phase: no released SpiceDB has this flag. Remove the value migrations.targetPhase.
+
+Fix the cause, then run the same command again. The migration continues where it stopped. To delete a Job that is stuck:
+
+{indent}kubectl delete job {job} {namespace} --ignore-not-found
+
+To see what an upgrade would apply, without changing anything:
+
+{indent}helm upgrade {release} {chart} {namespace} --dry-run=server
+
+To stop the migration at a revision on which the servers start:
+
+{indent}helm upgrade {release} {chart} {namespace} --reset-then-reuse-values --set migrations.targetMigration=REVISION
+
+For more about migrations, read {_GUIDE}."""
+
+
+_IN = "--namespace {{ .Release.Namespace }}"
+
+
+def notes(props: SpiceDBProps, chart: str) -> str:
+    """The text of NOTES.txt, a template."""
+    props = attrs.evolve(props, name=FULLNAME)
+    parts = [_installed(props, chart), *([_migration(props)] if props.datastore.migrates else []), _rollback(props)]
+    if props.datastore.migrates:
+        parts.append(troubleshooting(props, "{{ .Release.Name }}", _IN, chart="CHART", indent="  "))
+    text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
+    return text.replace(FULLNAME, f'{{{{ include "{chart}.fullname" . }}}}')
+
+
+def _installed(props: SpiceDBProps, chart: str) -> str:
+    name, port = props.name, NUMBERS[GRPC]
+    servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
+    if props.server.autoscaling:
+        servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
+    text = f"""\
+SpiceDB ({{{{ include "{chart}.image" . }}}}) on {props.datastore.engine}: {servers}, release {{{{ .Release.Name }}}},
+revision {{{{ .Release.Revision }}}}, in namespace {{{{ .Release.Namespace }}}}.
+
+Address in the cluster: {name}.{{{{ .Release.Namespace }}}}:{port} (gRPC{" with TLS" if props.server.grpc_tls else ""}).
+To connect from this machine:
+
+  kubectl port-forward service/{name} {port} {_IN}
+{{{{- with .Values.secrets.presharedKey }}}}
+
+Clients authenticate with the API key in the Secret {{{{ .name }}}}, under the key {{{{ .key }}}}.
+{{{{- end }}}}"""
+    if props.server.dispatch_tls:
+        text += f"""
+
+The certificate for requests between servers must contain the DNS name
+{dispatch_service(props, DISPATCH_TLS)}.{{{{ .Release.Namespace }}}}.
+Without this name, the servers are ready, but requests between them fail."""
+    if props.test:
+        text += f"""
+
+To test that every server answers permission checks:
+
+  helm test {{{{ .Release.Name }}}} {_IN}"""
+    return text
+
+
+def _migration(props: SpiceDBProps) -> str:
+    job = object_name(props.name, Component.MIGRATION)
+    return f"""\
+{{{{ if .Values.migrations.enabled -}}}}
+The datastore was migrated
+{{{{- with .Values.migrations.targetMigration }}}} to revision {{{{ . }}}}
+{{{{- else }}}}{{{{ with .Values.migrations.targetPhase }}}} through phase {{{{ . }}}}
+{{{{- else }}}} to the newest revision of this SpiceDB release{{{{ end }}}}{{{{ end }}}} before the servers changed.
+Helm prints the log of the migration. While the Job exists, you can also read the log with:
+
+  kubectl get job {job} {_IN}
+  kubectl logs job/{job} {_IN}
+
+{{{{ if .Values.migrations.cleanup.enabled -}}}}
+The clean-up deletes a finished migration Job. A failed one stays
+{{{{- if eq .Values.migrations.restartPolicy "OnFailure" }}}}, but without its pods
+(migrations.restartPolicy=Never keeps the pods and their logs){{{{ end }}}}.
+{{{{- else -}}}}
+The finished migration Job stays until the next upgrade.
+{{{{- end }}}}
+{{{{- else -}}}}
+The migration is disabled (migrations.enabled is false). Servers become ready when the datastore has a schema that
+they can work with.
+{{{{- end }}}}
+
+The servers' pods have the annotation {CHECKSUM}, a checksum of the migration's settings.
+When one of these settings changes, the servers restart in a rolling update."""
+
+
+def _rollback(props: SpiceDBProps) -> str:
+    text = f"""\
+To roll back, look in the history for the last revision that worked before this one, and name it:
+
+  helm history {{{{ .Release.Name }}}} {_IN}
+  helm rollback {{{{ .Release.Name }}}} REVISION {_IN} --wait"""
+    if props.datastore.migrates:
+        text += """
+
+A rollback does not migrate, so the datastore keeps the newer schema. Servers of an older SpiceDB release start on
+it only if they allow it (--datastore-allowed-migrations)."""
+    return text
+
+
+def _warnings(props: SpiceDBProps) -> str:
+    tag = json.dumps(props.version)
+    text = f"""
+{{{{- if not (or (eq .Values.image.tag {tag}) (hasPrefix {json.dumps(f"{props.version}-")} .Values.image.tag)
+  (not .Values.image.tag)) }}}}
+
+WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}. The chart sets
+flags and allowed schema revisions that belong to {props.version}. For another SpiceDB release, write the chart again.
+{{{{- end }}}}"""
+    if not props.datastore.migrates:
+        return text
+    phase = phase_warning("{{ . }}")
+    for name in ("schema_mode", "datastore_migration_phase"):
+        phase = phase.replace(f"ServerProps.{name}", f"the value {camel(name)}")
+    text += f"""
+{{{{- with .Values.migrations.targetPhase }}}}
+
+WARNING: {phase}
+{{{{- end }}}}"""
+    text += _target(props)
+    version = version_warning(props)
+    return f"{text}\n\nWARNING: {version}" if version else text
+
+
+def _target(props: SpiceDBProps) -> str:
+    """The warning about a target on which the servers do not start."""
+    own = props.releases.starts_on(props.datastore.engine, props.version, props.server.datastore_migration_phase)
+    if not own or not props.releases.takes("datastore-allowed-migrations", props.version):
+        return ""
+    starts_on = " ".join(json.dumps(revision) for revision in ("head", *sorted(own)))
+    return f"""
+{{{{- with .Values.migrations.targetMigration }}}}
+{{{{- if not (or (has . (list {starts_on})) (has . $.Values.allowedMigrations)) }}}}
+
+WARNING: servers of {props.version} do not start on {{{{ . }}}}, at which the migration stops. If they can work with it,
+add it to the value allowedMigrations.
+{{{{- end }}}}
+{{{{- end }}}}"""
+
+
+def readme(props: SpiceDBProps, chart: str, values: list[Value]) -> str:
+    """The text of README.md."""
+    parts = [*_opening(props, chart), *_install(props), *_upgrade(props), *_values(values)]
+    return "\n".join(parts) + "\n"
+
+
+def _opening(props: SpiceDBProps, chart: str) -> Iterator[str]:
+    yield f"<!-- {MARK} -->"
+    yield f"# {chart}\n"
+    yield f"SpiceDB {props.version} on {props.datastore.engine}, for Kubernetes 1.30 or later and Helm 3.18 or later.\n"
+    if props.datastore.migrates:
+        yield "A Job migrates the datastore before the servers change (a pre-install and pre-upgrade hook). If the Job"
+        yield "fails, the install or upgrade fails, and the old servers keep serving.\n"
+    yield "The engine of the datastore and its address are fixed in this chart. To change them, write the chart again"
+    yield "with cdk8s-spicedb. To install the chart more than once in a namespace, set `fullnameOverride` for each"
+    yield "release.\n"
+
+
+def _install(props: SpiceDBProps) -> Iterator[str]:
+    yield "## Install\n"
+    yield "Before you install, create these Secrets with these keys. To use another Secret or key, set the value at the"
+    yield "end of the line:\n"
+    yield from (f"- `{key.name}`, key `{key.key}`: `secrets.{name}`" for key, name in secrets(props).items())
+    yield "\nRun all commands in this folder. First, see what Helm would apply. These commands change nothing:\n"
+    yield f"    helm template {props.name} . --namespace NAMESPACE"
+    yield f"    helm install {props.name} . --namespace NAMESPACE --dry-run=server\n"
+    yield "Then install the chart:\n"
+    yield f"    helm install {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
+    yield f"    helm get notes {props.name} --namespace NAMESPACE\n"
+    yield "Helm's notes say how to connect, and how to see what the migration did.\n"
+
+
+def _upgrade(props: SpiceDBProps) -> Iterator[str]:
+    yield "## Upgrade and roll back\n"
+    yield f"    helm upgrade {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
+    yield f"    helm history {props.name} --namespace NAMESPACE"
+    yield f"    helm rollback {props.name} REVISION --namespace NAMESPACE --wait\n"
+    yield "To roll back, look in the history for the last revision that worked before the current one, and name it."
+    yield "If you name none, Helm takes the previous revision, even if that was a failed attempt."
+    if props.datastore.migrates:
+        yield "A rollback does not migrate, so the datastore keeps the newer schema.\n"
+        yield "## Troubleshoot a migration\n"
+        yield troubleshooting(props, props.name, "--namespace NAMESPACE", chart=".", indent="    ")
+    yield ""
+
+
+def _values(values: list[Value]) -> Iterator[str]:
+    yield "## Values\n"
+    yield "| Value | Default | Meaning |"
+    yield "| --- | --- | --- |"
+    for value in values:
+        default, text = (part.replace("|", "\\|") for part in (json.dumps(value.default), value.text))
+        yield f"| `{value.path}` | `{default}` | {text} |"

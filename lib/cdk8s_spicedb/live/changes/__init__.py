@@ -1,1 +1,0 @@
-"""What a file would change in a cluster, and what that means."""

@@ -1,0 +1,225 @@
+"""The rights that you need to apply a release and to upgrade it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import httpx2
+from attrs import frozen
+
+from ...delivery import Delivery
+from ...manifests.objects import Manifest
+from ...props import SpiceDBProps, secret_keys
+from ...props.secrets import SecretKey
+from ..cluster import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    EVENT,
+    JOB,
+    LEASE,
+    POD,
+    REPLICA_SET,
+    SECRET,
+    Cluster,
+    ClusterError,
+    Kind,
+)
+from ..poll import parallel
+from .finding import Finding
+
+_SUBJECT = "Rights"
+_HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
+
+
+@frozen
+class Need:
+    """Verbs that are needed for a kind of object, or for a part of it."""
+
+    kind: Kind
+    verbs: tuple[str, ...]
+    subresource: str = ""
+
+
+def needs(delivery: Delivery, manifests: Sequence[Manifest]) -> list[Need]:
+    """The rights to apply a release, to watch it, and to upgrade it in steps. Each kind is there once."""
+    verbs: dict[tuple[Kind, str], dict[str, None]] = {}
+    for need in (*_to_apply(delivery, manifests), *_to_upgrade()):
+        verbs.setdefault((need.kind, need.subresource), {}).update(dict.fromkeys(need.verbs))
+    return [Need(kind, tuple(names), part) for (kind, part), names in verbs.items()]
+
+
+def _to_apply(delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Need]:
+    # Argo CD applies the objects by its own rights.
+    applies = delivery is not Delivery.ARGOCD
+    for manifest in manifests:
+        kind = Kind.of(manifest)
+        yield Need(kind, ("get", "list", "create", "patch") if applies else ("get", "list"))
+        is_hook = any(name in manifest["metadata"].get("annotations", {}) for name in _HOOKS)
+        if applies and (is_hook or kind == JOB):
+            yield Need(kind, ("delete",))
+        if delivery is Delivery.HELM:
+            yield Need(kind, ("watch",))  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
+    if delivery is Delivery.HELM:
+        yield Need(REPLICA_SET, ("watch",))
+        yield Need(POD, ("watch",))
+        yield Need(SECRET, ("get", "list", "create", "update", "delete"))  # Helm keeps its releases in Secrets.
+
+
+def _to_upgrade() -> Iterator[Need]:
+    yield Need(DEPLOYMENT, ("get", "list"))
+    yield Need(REPLICA_SET, ("get", "list"))  # Helm and kubectl find the new servers by it.
+    yield Need(POD, ("get", "list"))
+    yield Need(POD, ("get",), "log")
+    yield Need(EVENT, ("list",))
+    yield Need(ENDPOINT_SLICE, ("list",))
+    yield Need(LEASE, ("get", "create", "update", "patch", "delete"))
+    yield Need(CONFIG_MAP, ("get", "create", "update", "patch", "delete"))
+
+
+def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    """One finding for each kind of object without a right, or one that all rights are there."""
+    wanted = [need for need in needs(delivery, manifests) if cluster.has(need.kind)]
+    metrics = Need(POD, ("get",), "proxy")
+    pairs = [(need, verb) for need in (*wanted, metrics) for verb in need.verbs]
+    allowed = parallel(lambda pair: cluster.may(pair[1], pair[0].kind, subresource=pair[0].subresource), pairs)
+    refused: dict[Need, list[str]] = {}
+    for (need, verb), is_allowed in zip(pairs, allowed, strict=True):
+        if not is_allowed:
+            refused.setdefault(need, []).append(verb)
+    no_metrics = refused.pop(metrics, None)
+    for need, verbs in refused.items():
+        text = f"you have no right to {', '.join(verbs)} {_resource(cluster, need)}"
+        yield Finding.failure(_SUBJECT, text, f"add to your Role: {_rule(cluster, need, verbs)}")
+    if not refused:
+        yield Finding.ok(_SUBJECT, f"you have all {len(pairs) - 1} rights that the release and its upgrades need")
+    if no_metrics:
+        text = "you have no right to get pods/proxy, so an upgrade cannot watch the metrics of the servers"
+        yield Finding.warning(_SUBJECT, text, f"add to your Role: {_rule(cluster, metrics, no_metrics)}")
+
+
+def _resource(cluster: Cluster, need: Need) -> str:
+    name = _part(cluster, need)
+    return f"{name}.{need.kind.group}" if need.kind.group and not need.subresource else name
+
+
+def _rule(cluster: Cluster, need: Need, verbs: Sequence[str]) -> str:
+    """A rule of a Role, as YAML."""
+    listed = ", ".join(f'"{verb}"' for verb in verbs)
+    return f'{{apiGroups: ["{need.kind.group}"], resources: ["{_part(cluster, need)}"], verbs: [{listed}]}}'
+
+
+def _part(cluster: Cluster, need: Need) -> str:
+    plural = cluster.resource(need.kind).plural
+    return f"{plural}/{need.subresource}" if need.subresource else plural
+
+
+_PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
+_RIGHT = 'to enable this check, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
+
+
+def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    """One finding for each Secret, and more for keys that are missing."""
+    keys: dict[str, list[str]] = {}
+    for key in secret_keys(props):
+        keys.setdefault(str(key.name), []).append(key.key)
+    in_variables = set(_variables(manifests))
+    wanted = list(keys.items())
+    for found in parallel(lambda item: list(_secret(cluster, *item, in_variables)), wanted):
+        yield from found
+    yield from parallel(lambda name: _pull_secret(cluster, name), props.image_pull_secrets)
+    if props.server.ingress and props.server.ingress.tls_secret:
+        yield from _ingress_secret(cluster, props.server.ingress.tls_secret)
+
+
+def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[SecretKey]) -> Iterator[Finding]:
+    subject, listed = f"Secret {name}", ", ".join(keys)
+    try:
+        secret = cluster.get(SECRET, name)
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        yield Finding.warning(subject, f"not checked for the keys {listed}: you have no right to get it", _RIGHT)
+        return
+    if secret is None:
+        yield Finding.failure(
+            subject, f"does not exist; the release reads its keys {listed}", _create(cluster, name, keys)
+        )
+        return
+    data = secret.get("data") or {}
+    problems = [finding for key in keys for finding in _key(cluster, subject, SecretKey(name, key), data, in_variables)]
+    yield from problems or [Finding.ok(subject, f"has a value for {listed}")]
+
+
+def _key(
+    cluster: Cluster, subject: str, key: SecretKey, data: Manifest, in_variables: set[SecretKey]
+) -> Iterator[Finding]:
+    """What is wrong with one key."""
+    fix = f"set it with `kubectl edit secret {key.name} --namespace {cluster.namespace}`, base64-encoded"
+    if key.key not in data:
+        others = ", ".join(sorted(data)) or "none"
+        yield Finding.failure(
+            subject, f"has no key {key.key}; it has {others}", f"{fix}, or name another key in the file"
+        )
+        return
+    value = base64.b64decode(data[key.key] or "")
+    if not value:
+        yield Finding.failure(subject, f"has an empty value for {key.key}", fix)
+    elif value.endswith(b"\n") and key in in_variables:
+        text = f"the value of {key.key} ends in a line break, which becomes part of it"
+        yield Finding.warning(subject, text, "write the value without one: use `printf %s` or `echo -n`")
+
+
+def _create(cluster: Cluster, name: str, keys: Sequence[str]) -> str:
+    literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
+    return f"create it: kubectl create secret generic {name} --namespace {cluster.namespace} {literals}"
+
+
+def _variables(value: Any) -> Iterator[SecretKey]:
+    """The Secret keys that become environment variables. Others become files, which may end in a line break."""
+    items: Iterable[Any] = ()
+    if isinstance(value, dict):
+        reference = value.get("secretKeyRef")
+        if reference:
+            yield SecretKey(reference["name"], reference["key"])
+        items = value.values()
+    elif isinstance(value, list):
+        items = value
+    for item in items:
+        yield from _variables(item)
+
+
+def _pull_secret(cluster: Cluster, name: str) -> Finding:
+    subject = f"Secret {name}"
+    try:
+        secret = cluster.get(SECRET, name)
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        return Finding.warning(subject, "not checked: you have no right to get this image pull Secret", _RIGHT)
+    create = (
+        f"create it: kubectl create secret docker-registry {name} --namespace {cluster.namespace} "
+        "--docker-server=REGISTRY --docker-username=USER --docker-password=PASSWORD"
+    )
+    if secret is None:
+        return Finding.failure(subject, "does not exist; the pods pull their images with it", create)
+    if secret.get("type") not in _PULL_TYPES:
+        return Finding.failure(subject, f"is no image pull Secret: its type is {secret.get('type')}", create)
+    return Finding.ok(subject, "is an image pull Secret")
+
+
+def _ingress_secret(cluster: Cluster, name: str) -> Iterator[Finding]:
+    try:
+        secret = cluster.get(SECRET, name)
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        return
+    subject = f"Secret {name}"
+    if secret is None:
+        fix = "create it, unless a program such as cert-manager does"
+        yield Finding.warning(subject, "does not exist; the Ingress needs it for its certificate", fix)
+    else:
+        yield Finding.ok(subject, "exists, for the certificate of the Ingress")

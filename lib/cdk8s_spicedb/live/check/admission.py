@@ -1,0 +1,241 @@
+"""A dry run of every object on the API server: with all its checks, and without a change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx2
+from attrs import frozen
+
+from ...delivery import Delivery
+from ...labels import COMPONENT, LONGEST_NAME, Component
+from ...manifests.objects import Manifest
+from ...props import SpiceDBProps
+from ..cluster import RESOURCE_QUOTA, Cluster, ClusterError, Kind
+from ..poll import parallel
+from .finding import Finding
+
+_PROPS = {
+    "PodMonitor": ("the Prometheus operator", "monitoring.podMonitor"),
+    "PrometheusRule": ("the Prometheus operator", "monitoring.alerts"),
+    "GRPCRoute": ("the Gateway API", "server.grpcRoute"),
+}
+"""The program that brings a kind of object, and the setting that needs it."""
+_NO_RIGHT = re.compile(r"cannot (create|patch|update) resource")
+
+
+def object_findings(
+    cluster: Cluster, delivery: Delivery, manifests: Sequence[Manifest], *, installs: bool
+) -> Iterator[Finding]:
+    """One finding for each object that the cluster would refuse, or one that it takes all.
+
+    ``installs`` is whether nothing of the release runs yet, so that Helm must find none of its objects.
+    """
+    found = [finding for finding in parallel(lambda each: _dry_run(cluster, each), manifests) if finding]
+    if installs and delivery is Delivery.HELM:
+        found += [finding for finding in parallel(lambda each: _belongs_to_helm(cluster, each), manifests) if finding]
+    yield from found
+    if not found:
+        yield Finding.ok("Objects", f"the cluster accepts all {len(manifests)} objects (dry run)")
+
+
+def _dry_run(cluster: Cluster, manifest: Manifest) -> Finding | None:
+    kind, subject = Kind.of(manifest), f"{manifest['kind']} {manifest['metadata']['name']}"
+    if not cluster.has(kind):
+        return Finding.failure(subject, f"the cluster has no {kind.kind} of {kind.api_version}", _missing_kind(kind))
+    try:
+        cluster.apply(_new(manifest), dry_run=True)
+    except ClusterError as error:
+        if error.status is None:
+            raise
+        if kind.kind == "RoleBinding" and error.status == httpx2.codes.NOT_FOUND:
+            return None  # Before an install there is no Role to bind. The dry run of the Role asks for the same rights.
+        return _refused(subject, error)
+    return None
+
+
+def _new(manifest: Manifest) -> Manifest:
+    """The object for a dry run. A Job gets another name: the old one may be there, and its spec is immutable."""
+    if manifest["kind"] != "Job":
+        return manifest
+    name = manifest["metadata"]["name"][:LONGEST_NAME] + "-dry-run"
+    return {**manifest, "metadata": {**manifest["metadata"], "name": name}}
+
+
+def _missing_kind(kind: Kind) -> str:
+    program, setting = _PROPS.get(kind.kind, ("the program that needs it", ""))
+    install = f"install the CRD {kind.kind} ({kind.api_version}) of {program}"
+    return f"{install}, or remove {setting} from the file" if setting else install
+
+
+def _refused(subject: str, error: ClusterError) -> Finding:
+    text = str(error)
+    if error.status == httpx2.codes.FORBIDDEN and _NO_RIGHT.search(text):
+        return Finding.warning(subject, f"not tried: {text}", "see the findings about rights")
+    if "does not support dry run" in text:
+        return Finding.warning(subject, f"not tried: {text}", "ask the people who run this admission webhook")
+    return Finding.failure(subject, f"the cluster refuses it: {text}", _fix(text))
+
+
+def _fix(text: str) -> str:
+    if "attempting to grant RBAC permissions" in text:
+        return (
+            "Kubernetes lets you grant only rights that you have: get the rights in the message yourself, or the verbs "
+            "`escalate` and `bind` on roles, or set server.dispatchEnabled: false and cleanup.enabled: false"
+        )
+    if "field is immutable" in text:
+        return "give the release another name in the file, or delete this object first"
+    if "exceeded quota" in text:
+        return "raise the ResourceQuota (`kubectl describe resourcequota`), or delete objects that you do not need"
+    if "admission webhook" in text or "ValidatingAdmissionPolicy" in text:
+        return "change the setting that the policy forbids, or ask for an exception from the people who run the policy"
+    return "change the setting or the patch that makes this field"
+
+
+def _belongs_to_helm(cluster: Cluster, manifest: Manifest) -> Finding | None:
+    """Whether an object is there that is not Helm's, so that Helm would refuse to install."""
+    metadata, kind = manifest["metadata"], Kind.of(manifest)
+    if not cluster.has(kind) or "helm.sh/hook" in metadata.get("annotations", {}):
+        return None
+    found = cluster.get(kind, metadata["name"])
+    if found is None or "meta.helm.sh/release-name" in found["metadata"].get("annotations", {}):
+        return None
+    subject = f"{kind.kind} {metadata['name']}"
+    text = "already exists, and is not part of a Helm release: Helm refuses to install over it"
+    return Finding.failure(subject, text, "delete it, or give the release another name in the file")
+
+
+SETTINGS = {
+    Component.SERVER: "server",
+    Component.MIGRATION: "migration",
+    Component.CLEANUP: "cleanup",
+    Component.SCHEMA: "schema",
+    Component.TEST: "test",
+}
+"""The part of the file that describes the pods of a component."""
+
+
+@frozen
+class PodTemplate:
+    """The pod template of a Deployment or a Job."""
+
+    component: Component
+    owner: str
+    """Kind and name of the object, such as ``Deployment spicedb``."""
+    template: Manifest
+
+    @property
+    def spec(self) -> Manifest:
+        """The spec of the pods."""
+        return dict(self.template["spec"])
+
+    @property
+    def settings(self) -> str:
+        """The part of the file that describes these pods."""
+        return SETTINGS[self.component]
+
+    @property
+    def images(self) -> Sequence[str]:
+        """The images of all containers."""
+        containers = [*self.spec.get("initContainers", ()), *self.spec["containers"]]
+        return tuple(container["image"] for container in containers)
+
+
+def pod_templates(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
+    """The pod templates of a release."""
+    for manifest in manifests:
+        if manifest["kind"] in ("Deployment", "Job"):
+            metadata = manifest["metadata"]
+            component = Component(metadata["labels"][COMPONENT])
+            yield PodTemplate(component, f"{manifest['kind']} {metadata['name']}", manifest["spec"]["template"])
+
+
+def restricted_container(props: SpiceDBProps) -> Mapping[str, Any]:
+    """The security settings of a container of a short-lived pod: those of the ``restricted`` Pod Security Standard."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        **({} if props.openshift else {"runAsUser": 65532}),
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount")
+_NO_RIGHT_TO_CREATE = re.compile(r"cannot create resource")
+
+
+def pod_findings(cluster: Cluster, manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    """One finding for each kind of pod that the cluster would refuse, or one that it takes all."""
+    own = {each["metadata"]["name"] for each in manifests if each["kind"] == SERVICE_ACCOUNT.kind}
+    templates = list(pod_templates(manifests))
+    found = [finding for each in parallel(lambda t: list(_pod(cluster, t, own)), templates) for finding in each]
+    yield from found
+    if not found:
+        names = ", ".join(template.component.value for template in templates)
+        yield Finding.ok("Pods", f"the cluster accepts the pods of {names} (dry run)")
+
+
+def _pod(cluster: Cluster, template: PodTemplate, own: set[str]) -> Iterator[Finding]:
+    subject, spec = f"Pod of {template.owner}", template.spec
+    account = spec.get("serviceAccountName")
+    if account and not has_account(cluster, account):
+        if account not in own:
+            text = f"its ServiceAccount {account} does not exist"
+            fix = f"create it with `kubectl create serviceaccount {account} --namespace {cluster.namespace}`"
+            yield Finding.failure(subject, text, fix)
+        # The release creates the account, and a pod without it is refused.
+        del spec["serviceAccountName"]
+    metadata = {**template.template["metadata"], "generateName": "dry-run-"}
+    try:
+        cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, dry_run=True)
+    except ClusterError as error:
+        if error.status is None:
+            raise
+        # The quotas have their own findings, which count all pods of a roll-out.
+        if "exceeded quota" not in str(error) or not cluster.may("list", RESOURCE_QUOTA):
+            yield _pod_refused(subject, template, error)
+
+
+def has_account(cluster: Cluster, name: str) -> bool:
+    """Whether a ServiceAccount exists. Without the right to ask, it is taken not to."""
+    try:
+        return cluster.get(SERVICE_ACCOUNT, name) is not None
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        return False
+
+
+def _pod_refused(subject: str, template: PodTemplate, error: ClusterError) -> Finding:
+    text = str(error)
+    # Kubernetes begins with the name, which is that of the dry run.
+    text = re.sub(r'^pods "dry-run-[^"]*" is forbidden: ', "", text)
+    if error.status == httpx2.codes.FORBIDDEN and _NO_RIGHT_TO_CREATE.search(text):
+        rule = '{apiGroups: [""], resources: ["pods"], verbs: ["create"]}'
+        fix = f"to enable this check, add to your Role: {rule}. An upgrade does not need it"
+        return Finding.warning(subject, "not tried: you have no right to create pods", fix)
+    return Finding.failure(subject, f"the cluster refuses it: {text}", _pod_fix(text, template.settings))
+
+
+def _pod_fix(text: str, settings: str) -> str:
+    resources = f"change {settings}.resources in the file"
+    if "violates PodSecurity" in text:
+        return (
+            "remove the patches that change security settings: without patches, all pods meet the `restricted` Pod "
+            "Security Standard. Or change the label pod-security.kubernetes.io/enforce of the namespace"
+        )
+    if "security context constraint" in text:
+        return "set openshift: true in the file"
+    if "exceeded quota" in text:
+        return f"raise the ResourceQuota (`kubectl describe resourcequota`), or {resources}"
+    if "must specify" in text or "failed quota" in text:
+        return f"the ResourceQuota needs amounts for all of these: {resources}"
+    if "per Container" in text or "per Pod" in text or "ratio" in text:
+        return f"{resources}, or the LimitRange (`kubectl describe limitrange`)"
+    if "PriorityClass" in text:
+        return f"create the PriorityClass, or change {settings}.priorityClassName in the file"
+    return f"change what the message names: {settings} in the file, or the policy of the cluster"

@@ -1,0 +1,172 @@
+"""Checks whether a release can be installed or upgraded, before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import httpx2
+from attrs import frozen
+
+from ...manifests import release_manifests
+from ...manifests.objects import Manifest
+from ...plans.plan import UpgradePlan
+from ...props import SpiceDBProps
+from ..cluster import NAMESPACE, Cluster, ClusterError
+from ..poll import parallel
+from .access import right_findings, secret_findings
+from .admission import object_findings, pod_findings
+from .finding import Finding, Level
+from .images import image_findings
+from .plan import Planned, Servers, find_servers, planned, server_findings, step_images, time_findings
+from .quota import quota_findings
+
+_ENFORCE = "pod-security.kubernetes.io/enforce"
+
+
+def namespace_finding(cluster: Cluster) -> Finding:
+    """Whether the namespace exists. Without the right to ask, it is taken to exist."""
+    subject = f"Namespace {cluster.namespace}"
+    try:
+        namespace = cluster.get(NAMESPACE, cluster.namespace)
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        return Finding.ok(subject, "not checked: you have no permission to get namespaces, and do not need it")
+    if namespace is None:
+        fix = f"create it with `kubectl create namespace {cluster.namespace}`, or set --namespace or --context"
+        return Finding.failure(subject, "does not exist", fix)
+    if "deletionTimestamp" in namespace["metadata"]:
+        return Finding.failure(subject, "is being deleted", "wait until it is gone, then create it again")
+    level = namespace["metadata"].get("labels", {}).get(_ENFORCE)
+    return Finding.ok(subject, f"exists, and enforces the Pod Security Standard {level}" if level else "exists")
+
+
+_Group = Callable[[], Iterable[Finding]]
+
+
+@frozen(kw_only=True)
+class CheckReport:
+    """What a check found."""
+
+    findings: Sequence[Finding]
+    """The findings, grouped by subject."""
+    plan: UpgradePlan | None
+    """The steps from the release that runs to the one of the props. None if nothing runs, or if there is no plan."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no failure. There may be warnings."""
+        return not self.count(Level.FAILURE)
+
+    def count(self, level: Level) -> int:
+        """The number of findings of a level."""
+        return sum(finding.level is level for finding in self.findings)
+
+
+def check(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    *,
+    database: bool = True,
+    database_image: str | None = None,
+    pull_images: bool = False,
+    images: Sequence[str] = (),
+) -> CheckReport:
+    """Checks a release: its Secrets, rights, objects, pods, quotas, images, database, and the plan of its upgrade.
+
+    Nothing changes in the cluster: the check asks, makes dry runs, and starts short-lived pods to ask the database and,
+    with ``pull_images``, to pull the images of the release, of the steps of the plan, and ``images``. Raises
+    `ClusterError` if the cluster cannot be reached.
+    """
+    manifests = release_manifests(props)
+    namespace = namespace_finding(cluster)
+    if namespace.level is Level.FAILURE:
+        return CheckReport(findings=(namespace,), plan=None)
+    try:
+        servers = find_servers(cluster, props.name)
+        upgrade = planned(cluster, props, servers.running if servers else None)
+    except ClusterError as error:
+        servers, upgrade = None, Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
+    groups = _groups(cluster, props, manifests, servers, upgrade)
+    found = _side_by_side(groups)
+    # Their pods count in quotas, so they start after these are read.
+    pods: dict[str, _Group] = {
+        "Images": lambda: _images(cluster, props, manifests, upgrade, images, pull=pull_images),
+        "Database": lambda: _database(cluster, props, upgrade, servers, database_image, ask=database),
+    }
+    found += _side_by_side(pods)
+    findings = [namespace, *found[0], *upgrade.findings, *(finding for each in found[1:] for finding in each)]
+    return CheckReport(findings=tuple(findings), plan=upgrade.plan)
+
+
+def _groups(
+    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], servers: Servers | None, upgrade: Planned
+) -> dict[str, _Group]:
+    """The groups of findings, by the subject of what is not allowed to be asked."""
+    template, count = (servers.running.template, servers.count) if servers else (None, 0)
+    groups: dict[str, _Group] = {
+        "Servers": lambda: server_findings(cluster, props, servers, resumes=upgrade.interrupted),
+        "Secrets": lambda: secret_findings(cluster, props, manifests),
+        "Rights": lambda: right_findings(cluster, props.delivery, manifests),
+        "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),
+        "Pods": lambda: pod_findings(cluster, manifests),
+    }
+    if upgrade.known:
+        groups["ResourceQuotas"] = lambda: quota_findings(cluster, props, manifests, template, count)
+    return groups
+
+
+def _side_by_side(groups: Mapping[str, _Group]) -> list[list[Finding]]:
+    """The findings of each group, in the order of the groups."""
+    return parallel(lambda group: list(_guarded(*group)), groups.items())
+
+
+def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
+    """The findings of a group, up to a request that is not allowed."""
+    try:
+        yield from group()
+    except ClusterError as error:
+        yield _forbidden(subject, error)
+
+
+def _forbidden(subject: str, error: ClusterError) -> Finding:
+    """The finding for a request that is not allowed. Raises any other error."""
+    if error.status != httpx2.codes.FORBIDDEN:
+        raise error
+    return Finding.warning(subject, f"not checked in full: {error}", "ask for the permission that the message names")
+
+
+def _images(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    manifests: Sequence[Manifest],
+    upgrade: Planned,
+    more: Sequence[str],
+    *,
+    pull: bool,
+) -> Iterator[Finding]:
+    of_steps, problems = step_images(props, upgrade)
+    yield from problems
+    if pull:
+        yield from image_findings(cluster, props, manifests, (*of_steps, *more))
+    else:
+        yield Finding.ok("Images", "not pulled; use --pull-images to try")
+
+
+def _database(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    upgrade: Planned,
+    servers: Servers | None,
+    image: str | None,
+    *,
+    ask: bool,
+) -> Iterator[Finding]:
+    if not ask or not props.datastore.migrates:
+        yield Finding.ok("Database", "not asked")
+        yield from time_findings(upgrade)
+        return
+    from .database import check_database
+
+    count = servers.count if servers else 0
+    yield from check_database(cluster, props, running_servers=count, steps=upgrade.steps, image=image).findings

@@ -1,0 +1,76 @@
+"""The check of a database: a client in a pod asks it, and functions conclude from the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ....errors import SpiceDBError
+from ....plans.plan import UpgradeStep
+from ....props import SpiceDBProps
+from ....versions import Estimate
+from ...cluster import Cluster
+from ..finding import Level
+from .engine import EngineCheck
+from .mysql import CLOUD_CREDENTIALS, SPANNER, CockroachDBCheck, MySQLCheck
+from .pod import PodError, run
+from .postgresql import PostgreSQLCheck
+from .question import DatabaseReport, Facts, Question
+
+__all__ = ["DatabaseReport", "Estimate", "check_database", "estimate", "read_revision"]
+
+_CHECKS: Mapping[str, EngineCheck] = {
+    "postgres": PostgreSQLCheck(),
+    "mysql": MySQLCheck(),
+    "cockroachdb": CockroachDBCheck(),
+}
+_UNCHECKED = {"spanner": SPANNER, "memory": DatabaseReport(findings=())}
+
+
+def check_database(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    *,
+    running_servers: int = 0,
+    steps: Sequence[UpgradeStep] = (),
+    image: str | None = None,
+) -> DatabaseReport:
+    """Checks whether the database is ready for the migrations and the roll-outs of an upgrade.
+
+    Starts a pod with a client of the database and the Secrets of the migration, which only reads, and deletes it.
+    ``running_servers`` hold connections already. ``steps`` default to the migration of ``props``. ``image`` defaults to
+    the client of the engine from Docker Hub.
+    """
+    question = Question(props=props, steps=steps, running_servers=running_servers)
+    check = _CHECKS.get(props.datastore.engine)
+    if check is None:
+        return _UNCHECKED[props.datastore.engine]
+    if getattr(props.datastore, "credentials_provider", None):
+        return CLOUD_CREDENTIALS
+    try:
+        log = run(cluster, props, check.client(props, image))
+    except PodError as error:
+        return DatabaseReport(findings=(error.finding,))
+    return check.report(Facts.read(log), question)
+
+
+def read_revision(cluster: Cluster, props: SpiceDBProps, image: str | None = None) -> str | None:
+    """The revision of the database's schema. None before the first migration.
+
+    Raises `SpiceDBError` with what to do if the database cannot be asked.
+    """
+    report = check_database(cluster, props, image=image)
+    problems = [finding for finding in report.findings if finding.level is not Level.OK]
+    if report.server_version is None and problems:
+        raise SpiceDBError(f"{problems[0].text}; {problems[0].fix}")
+    return report.revision
+
+
+def estimate(
+    props: SpiceDBProps, rows: Mapping[str, int], start: str | None = None, end: str | None = None
+) -> Sequence[Estimate]:
+    """How long each migration from one revision to another should take, with a number of rows in each table.
+
+    ``start`` defaults to an empty database, and ``end`` to the last revision of the release of ``props``.
+    """
+    question = Question(props=props)
+    return question.releases.estimate(start, end or question.target, rows)

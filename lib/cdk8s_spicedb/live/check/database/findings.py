@@ -1,0 +1,276 @@
+"""Findings about a connection that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from ....plans.words import duration, in_words, short_limit
+from ....props.datastores.sql import SQLDatastore
+from ....props.fields import camel
+from ....props.spicedb import number_of
+from ....versions import Estimate, Waits
+from ..finding import Finding
+from .question import Facts, Question
+
+DATABASE = "Database"
+_PROBLEMS = {
+    "dns": ("the name of the host cannot be resolved", "correct {host}"),
+    "refused": (
+        "the connection is refused",
+        "start the database, or correct {host} and the port; also look for a network policy or a firewall",
+    ),
+    "timeout": (
+        "there is no answer within 5 s",
+        "allow the release's namespace to reach the database (network policies, firewall, security groups), "
+        "or correct {host}",
+    ),
+    "password": ("the database rejects the user or the password", "put the right ones into {secret}"),
+    "password-or-tls": (
+        "the database rejects the user or the password, or requires TLS",
+        "put the right ones into {secret}, or set {tls} to 'true' if the database requires TLS",
+    ),
+    "rejected": (
+        "the database does not allow this user to connect from this address",
+        "allow it in the database: in pg_hba.conf of PostgreSQL, or with the host of the MySQL user",
+    ),
+    "tls-required": ("the database requires TLS", "set {tls} to a mode that uses TLS"),
+    "no-tls": ("the database does not support TLS", "enable TLS in the database, or set {tls} to a mode without TLS"),
+    "certificate": (
+        "the certificate of the database is not signed by the trusted CA, or is not valid for this host name",
+        "set datastore.ca to the Secret and key of the CA that signed it, and datastore.host to a name in it",
+    ),
+    "hostname": ("the certificate of the database is for another host", "set {host} to a name in the certificate"),
+    "client-certificate": (
+        "the database rejects the client certificate",
+        "set datastore.clientCertificate and datastore.clientKey to those of the user",
+    ),
+    "client-key": (
+        "the client certificate or its key cannot be read",
+        "put a certificate and an unencrypted key, both in PEM, into the Secrets of datastore.clientCertificate and "
+        "datastore.clientKey",
+    ),
+    "no-database": ("the database does not exist", "create it: CREATE DATABASE"),
+    "no-connect": (
+        "the user has no permission to connect to the database",
+        "let the user use it: GRANT CONNECT, or GRANT … ON database.*",
+    ),
+    "full": (
+        "no connection is left",
+        "increase the database's max_connections or the limit of the user, or end connections that nobody needs",
+    ),
+    "starting": ("the database is starting up or shutting down", "wait until it accepts connections"),
+    "uri": ("the client cannot parse the URI", "correct the URI in {secret}"),
+    "unknown": (
+        "the client failed for a reason that this check does not know",
+        "connect with a client of the database and the credentials of {secret}",
+    ),
+}
+_UNCHECKED = {
+    "no-ca": (
+        "not checked: the image of the client has no CA certificates that could verify the database's certificate",
+        "set datastore.ca, or check with an image that has both a client and public CA certificates",
+    ),
+    "no-client": (
+        "not checked: the image has no client of this database",
+        "choose an image with psql for PostgreSQL and CockroachDB, or with mariadb or mysql for MySQL",
+    ),
+    "parameter": (
+        "not checked: the client of the check does not take a parameter of the URI, although SpiceDB may take it",
+        "remove the parameter from {secret} if you do not need it",
+    ),
+}
+
+
+@frozen
+class Words:
+    """What fixes are called with an engine."""
+
+    tls: str
+    """Setting of TLS."""
+    dollar: str
+    """What to do about a $ in the URI."""
+
+
+def connection_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
+    """Why the client could not connect. Nothing if it could."""
+    error = facts.one("error")
+    if "error" not in facts and "done" not in facts:
+        error = {"kind": "timeout" if not facts.all else "unknown"}
+    if not error:
+        return
+    kind = str(error.get("kind"))
+    words = {"secret": _secret(question), "host": _host(question), "tls": engine.tls}
+    if kind in _UNCHECKED:
+        text, fix = _UNCHECKED[kind]
+        yield Finding.warning(DATABASE, f"{question.place}: {text}", fix.format(**words))
+    else:
+        text, fix = _PROBLEMS.get(kind, _PROBLEMS["unknown"])
+        yield Finding.failure(DATABASE, f"{question.place}: {text}", fix.format(**words))
+
+
+def uri_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
+    """Whether the migration understands a URI from a Secret as the servers do."""
+    if "pool" in facts and question.props.migration.enabled:
+        text = "the URI has pool_… parameters, with which `spicedb migrate` fails"
+        fix = f"remove them from {_secret(question)}; set datastore.readPool and datastore.writePool instead"
+        yield Finding.failure(DATABASE, text, fix)
+    if question.by_uri and "dollar" in facts:
+        text = "the URI contains $: `spicedb migrate` puts the value of a variable there, and `spicedb serve` does not"
+        yield Finding.warning(DATABASE, text, engine.dollar)
+
+
+def _secret(question: Question) -> str:
+    key = question.credentials
+    return f"key {key.key} of Secret {key.name}" if key else "datastore.password"
+
+
+def _host(question: Question) -> str:
+    return f"the host of the URI in {_secret(question)}" if question.by_uri else "datastore.host"
+
+
+CONNECTIONS = "Database connections"
+MIGRATION_CONNECTIONS = 2
+"""Connections of the migration: its own, and one to spare."""
+
+
+@frozen
+class Limit:
+    """A limit of connections."""
+
+    name: str
+    """What sets the limit, such as ``max_connections``."""
+    total: int
+    """Maximum number of connections that SpiceDB's user can open."""
+    used: int
+    """Connections that are open now."""
+    fix: str
+    """How to increase it."""
+
+
+def needed(question: Question) -> tuple[int, int]:
+    """Connections that are needed in addition to those of the running servers: to begin a roll-out, and at most.
+
+    A roll-out needs the most while the old servers drain. With fewer connections, new servers wait for them.
+    """
+    props, datastore = question.props, question.props.datastore
+    each = datastore.connections() if isinstance(datastore, SQLDatastore) else 0
+    running, migration = question.running_servers, MIGRATION_CONNECTIONS if props.migration.enabled else 0
+    surge = 1 if running and props.max_surge not in (0, "0%") else 0
+    first, most = props.max_replicas + surge, props.roll_out_replicas if running else props.max_replicas
+    return max(first - running, 0) * each + migration, max(most - running, 0) * each + migration
+
+
+def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
+    """Whether the connections that a roll-out needs are free."""
+    first, most = needed(question)
+    what = "a roll-out" if question.running_servers else "SpiceDB"
+    short = [limit for limit in limits if limit.total - limit.used < most]
+    for limit in short:
+        free = max(limit.total - limit.used, 0)
+        text = f"{limit.name}: {free} of {limit.total} are free, and {what} needs {most} more"
+        fix = f"{limit.fix}, or use fewer for each server ({_pools(question)})"
+        if question.running_servers and number_of(question.props.max_surge, question.props.max_replicas) > 1:
+            fix += ", or set server.maxSurge to 1"
+        if free < first:
+            yield Finding.failure(CONNECTIONS, text, fix)
+        else:
+            consequence = "new servers wait until old ones have ended, and a request fails if it needs a new connection"
+            yield Finding.warning(CONNECTIONS, f"{text}: {consequence}", fix)
+    if limits and not short:
+        least = min(limits, key=lambda limit: limit.total - limit.used)
+        yield Finding.ok(CONNECTIONS, f"{least.total - least.used} of {least.total} are free; {what} needs {most}")
+
+
+def _pools(question: Question) -> str:
+    """The settings of the engine's pools."""
+    pools = ("read_pool", "write_pool", "pool")
+    return ", ".join(f"datastore.{camel(name)}" for name in pools if hasattr(question.props.datastore, name))
+
+
+REVISION = "Database revision"
+_LONG_SECONDS = 5
+
+
+def revision_findings(question: Question, revision: str | None) -> Iterator[Finding]:
+    """What the revision means for the coming migrations."""
+    known, target = question.releases.revisions, question.target
+    if revision is None:
+        yield Finding.ok(REVISION, "the database has no schema of SpiceDB; the migration creates it")
+    elif revision not in known:
+        yield Finding.failure(
+            REVISION,
+            f"{revision} is not known: it comes from a fork, or from a newer release that this package does not know",
+            "use a newer version of this package, or describe the release in a file, and pass it with --releases",
+        )
+    elif target is None:
+        text = f"{revision}; the migrations of {question.version} are not known"
+        yield Finding.warning(REVISION, text, "describe the release in a file, and pass it with --releases")
+    elif known.index(revision) > known.index(target):
+        yield _ahead(question, revision, target)
+    else:
+        pending = len(question.pending(revision))
+        yield Finding.ok(REVISION, f"{revision}; {pending} migrations to {target}" if pending else revision)
+
+
+def _ahead(question: Question, revision: str, target: str) -> Finding:
+    props, text = question.props, f"{revision} is newer than {target}, to which {question.version} migrates"
+    step = question.steps[-1] if question.steps else None
+    phase = step.datastore_migration_phase if step else props.server.datastore_migration_phase
+    allowed = step.allowed_migrations if step else props.server.allowed_migrations
+    starts = props.releases.starts_on(props.datastore.engine, question.version, phase) | set(allowed or ())
+    if revision not in starts:
+        fix = f"use a release of SpiceDB that knows {revision}: migrations cannot be undone"
+        return Finding.failure(REVISION, f"{text}, and its servers do not start on it", fix)
+    fix = "set migration.enabled to false, unless you go back with `helm rollback`, which does not migrate"
+    if not props.migration.enabled:
+        return Finding.ok(REVISION, f"{text}; its servers start on it")
+    return Finding.warning(REVISION, f"{text}; its servers start on it, but its migration fails on it", fix)
+
+
+def estimates(question: Question, revision: str | None, rows: Mapping[str, int]) -> Sequence[Estimate]:
+    """How long the coming migrations should take."""
+    pending = question.pending(revision)
+    return question.releases.estimate(revision, pending[-1], rows) if pending else ()
+
+
+def estimate_findings(
+    question: Question, revision: str | None, found: Sequence[Estimate], sizes: Mapping[str, int]
+) -> Iterator[Finding]:
+    """How long each migration takes, and whether each Job ends in time. ``sizes`` are bytes with indexes, by table."""
+    for estimate in found:
+        if estimate.seconds >= _LONG_SECONDS:
+            yield _long(estimate, sizes.get(estimate.table))
+    short = [estimate for estimate in found if estimate.seconds < _LONG_SECONDS]
+    if short:
+        longest, names = max(estimate.seconds for estimate in short), ", ".join(each.revision for each in short)
+        yield Finding.ok("Migrations", f"at most about {duration(longest)} each: {names}")
+    for job in question.jobs(revision):
+        yield from _late(question, job[-1], sum(estimate.seconds for estimate in found if estimate.revision in job))
+
+
+def _long(estimate: Estimate, size: int | None) -> Finding:
+    subject = f"Migration {estimate.revision}"
+    text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
+    if estimate.waits is Waits.NOBODY:
+        return Finding.ok(subject, text)
+    return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
+
+
+def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding]:
+    """Whether a Job could exceed its time limit."""
+    short = short_limit(seconds, question.props.migration)
+    if short:
+        make = Finding.failure if short.exceeded else Finding.warning
+        fix = short.fix("migration.activeDeadlineSeconds", "migration.migrationTimeout")
+        yield make(f"Migration to {revision}", short.text, fix)
+
+
+def bytes_text(size: float) -> str:
+    """A number of bytes in words."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -1,0 +1,156 @@
+"""What was asked about a database, and the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from ....plans.plan import UpgradeStep
+from ....props import SpiceDBProps
+from ....props.secrets import SecretKey
+from ....versions import EngineReleases, Estimate
+from ..finding import Finding, Level
+
+NOBODY = EngineReleases((), {})
+
+
+@frozen(kw_only=True)
+class DatabaseReport:
+    """What the check of a database found."""
+
+    findings: Sequence[Finding]
+    """All findings, in the order in which they were checked."""
+    revision: str | None = None
+    """Revision of the schema. None before the first migration, and if it cannot be read."""
+    server_version: str | None = None
+    """Version of the database server, in its own words. None if it cannot be read."""
+    pending: Sequence[str] = ()
+    """Revisions that the coming migrations apply."""
+    rows: Mapping[str, int] = field(factory=dict)
+    """Number of rows of each table of SpiceDB, as the database estimates it. Without the prefix of the tables."""
+    estimates: Sequence[Estimate] = ()
+    """How long the coming migrations should take."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing must be fixed first."""
+        return all(finding.level is not Level.FAILURE for finding in self.findings)
+
+
+@frozen(kw_only=True)
+class Question:
+    """What is going to happen to the database."""
+
+    props: SpiceDBProps
+    """The release that is going to run."""
+    steps: Sequence[UpgradeStep] = ()
+    """Steps of the upgrade. None: the migration of ``props``."""
+    running_servers: int = 0
+    """Number of servers that hold connections already."""
+
+    @property
+    def releases(self) -> EngineReleases:
+        """What is known about the engine."""
+        return self.props.releases.engines.get(self.props.datastore.engine, NOBODY)
+
+    @property
+    def version(self) -> str:
+        """Release of the servers after the last step."""
+        return self.steps[-1].version if self.steps else self.props.version
+
+    @property
+    def target(self) -> str | None:
+        """Revision after the last migration. None if it is not known."""
+        target = self.steps[-1].revision if self.steps else self.props.migration.target_migration
+        if target in self.releases.revisions:
+            return target
+        return None if target not in (None, "head") else self._head()
+
+    def _head(self) -> str | None:
+        known = self.props.releases.knows(self.props.datastore.engine, self.version)
+        return self.releases.heads[self.version] if known else None
+
+    def pending(self, revision: str | None) -> Sequence[str]:
+        """The revisions that the coming migrations apply to a schema. None: to an empty database."""
+        if self.target is None or (revision is not None and revision not in self.releases.revisions):
+            return ()
+        return self.releases.between(revision, self.target)
+
+    def jobs(self, revision: str | None) -> Iterator[Sequence[str]]:
+        """The revisions that each coming migration Job applies to a schema."""
+        known, pending = self.releases.revisions, self.pending(revision)
+        begin = 0
+        for end in [step.revision for step in self.steps] or [self.target]:
+            if end in known:
+                done = [each for each in pending[begin:] if known.index(each) <= known.index(end)]
+                begin += len(done)
+                if done:
+                    yield done
+
+    def changes(self, revision: str | None) -> set[str]:
+        """The tables that the coming migrations change, of those that grow with the number of relationships."""
+        costs = self.releases.costs
+        return {costs[pending].table for pending in self.pending(revision) if pending in costs}
+
+    @property
+    def credentials(self) -> SecretKey | None:
+        """The Secret and key that hold the URI or the password of the migration."""
+        datastore = self.props.datastore
+        uri = self.props.migration.datastore_uri or getattr(datastore, "uri", None)
+        return uri or getattr(datastore, "password", None)
+
+    @property
+    def by_uri(self) -> bool:
+        """Whether the migration connects with a URI from a Secret."""
+        return bool(self.props.migration.datastore_uri or getattr(self.props.datastore, "uri", None))
+
+    @property
+    def place(self) -> str:
+        """Where the database is, in words."""
+        datastore = self.props.datastore
+        key = self.credentials
+        if self.by_uri and key is not None:
+            return f"the database of key {key.key} in Secret {key.name}"
+        return f"{getattr(datastore, 'host', None)}:{datastore.network_port}"
+
+
+Fact = Mapping[str, Any]
+
+
+@frozen
+class Facts:
+    """The facts of one check, in the order in which the pod printed them, each with the name that its ``fact`` has."""
+
+    all: Mapping[str, tuple[Fact, ...]] = field(factory=dict)
+
+    @classmethod
+    def read(cls, log: str) -> Facts:
+        """Reads the log of the pod. Lines that are not facts are left out."""
+        found: dict[str, tuple[Fact, ...]] = {}
+        for line in log.splitlines():
+            try:
+                fact = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
+                found[fact["fact"]] = (*found.get(fact["fact"], ()), fact)
+        return cls(found)
+
+    @classmethod
+    def of(cls, facts: Iterable[Fact]) -> Facts:
+        """Facts that are known already."""
+        return cls.read("\n".join(json.dumps(fact) for fact in facts))
+
+    def each(self, name: str) -> tuple[Fact, ...]:
+        """All facts of a name."""
+        return self.all.get(name, ())
+
+    def one(self, name: str) -> Fact:
+        """The first fact of a name. Empty if there is none."""
+        return next(iter(self.each(name)), {})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.all

@@ -1,0 +1,301 @@
+"""The plan from the release that runs to the one of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from attrs import frozen
+
+from ...delivery import Delivery
+from ...errors import InvalidProps, SpiceDBError
+from ...labels import Component, selector_text
+from ...manifests.objects import Manifest
+from ...plans.plan import UpgradePlan, UpgradeStep
+from ...plans.words import time_sentences
+from ...props import SpiceDBProps
+from ..cluster import DEPLOYMENT, JOB, Cluster, ClusterError, items_of
+from ..instance import Applier, Running, describe, is_terminating, server_pods
+from ..released import foreign_objects, helm_releases
+from ..upgrade.record import Record
+from ..upgrade.target import props_at, start_or_continue
+from .finding import Finding, Level
+
+_SUBJECT = "Plan"
+
+
+@frozen(kw_only=True)
+class Planned:
+    """A plan, with what there is to say about it."""
+
+    findings: Sequence[Finding]
+    plan: UpgradePlan | None
+    """The steps. None: nothing runs, or there is no plan."""
+    done: int = 0
+    """Number of steps that are done."""
+    interrupted: bool = False
+    """Whether a step has begun, and is not done."""
+    known: bool = True
+    """Whether it is known what runs: you may have no right to ask."""
+    installs: bool = False
+    """Whether nothing runs yet."""
+
+    @property
+    def steps(self) -> Sequence[UpgradeStep]:
+        """The steps that are not done."""
+        return self.plan.steps[self.done :] if self.plan else ()
+
+
+def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> Planned:
+    """The plan that `upgrade` follows: of the upgrade that is under way, or a new one."""
+    if running is None:
+        finding = Finding.ok(_SUBJECT, f"install {props.version}: nothing runs yet")
+        return Planned(findings=(finding,), plan=None, installs=True)
+    problem = _not_planned(props, running)
+    if problem:
+        return Planned(findings=(problem,), plan=None)
+    try:
+        record = start_or_continue(cluster, props, running, lambda: "")
+    except ClusterError:
+        raise
+    except InvalidProps as error:
+        return Planned(findings=tuple(_invalid(error)), plan=None)
+    except SpiceDBError as error:
+        return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),), plan=None)
+    done = record.sound[-1].step
+    findings = [*_summary(record, running), *_steps(record.plan, done)]
+    return Planned(findings=tuple(findings), plan=record.plan, done=done, interrupted=record.running is not None)
+
+
+def time_findings(planned: Planned) -> Iterator[Finding]:
+    """How long the migrations that are left take for each million rows: for a check that does not ask the database."""
+    for step in planned.steps:
+        yield from (Finding.ok("Migrations", f"{step.version}: {text}") for text in time_sentences(step))
+
+
+def step_images(props: SpiceDBProps, planned: Planned) -> tuple[list[str], list[Finding]]:
+    """The image of each step that is left, and what is wrong with those that are unknown."""
+    images, findings = [], []
+    for step in planned.steps:
+        assert planned.plan is not None
+        try:
+            images.append(props_at(props, planned.plan, step).full_image)
+        except InvalidProps as error:
+            problem = error.problems[0]
+            text = f"the upgrade cannot know the image of {step.version}; allowed: {problem.allowed}"
+            findings.append(Finding.failure("Images", text, problem.fix))
+    return list(dict.fromkeys(images)), findings
+
+
+def _not_planned(props: SpiceDBProps, running: Running) -> Finding | None:
+    if running.engine is not None and running.engine != props.datastore.engine:
+        text = f"the servers use the engine {running.engine}, and the file says {props.datastore.engine}"
+        fix = (
+            f"set the engine {running.engine} in the file, or install a second SpiceDB with another name for your data"
+        )
+        return Finding.failure("Engine", text, fix)
+    if running.version is None:
+        text = "the release of the servers is unknown: neither the tag of their image nor a label names it"
+        fix = "find it in the log of a server, and see the steps with `cdk8s-spicedb plan`"
+        return Finding.warning(_SUBJECT, text, fix)
+    return None
+
+
+def _summary(record: Record, running: Running) -> Iterator[Finding]:
+    plan, done = record.plan, record.sound[-1].step
+    count = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
+    if done or record.running is not None:
+        text = f"the upgrade from {plan.current} to {plan.target} is not finished: {done} of {count} done"
+        fix = "go on with `cdk8s-spicedb upgrade`, or go back with `cdk8s-spicedb rollback`"
+        yield Finding.warning(_SUBJECT, text + (f". It stopped: {record.stopped}" if record.stopped else ""), fix)
+    elif plan.current == plan.target:
+        yield Finding.ok(_SUBJECT, f"{plan.current} runs already: an upgrade changes only settings, in {count}")
+    else:
+        yield Finding.ok(_SUBJECT, f"{plan.current} to {plan.target} in {count}")
+    if running.migration_phase and not done:
+        text = f"the servers run in the migration phase {running.migration_phase}, in the middle of another plan"
+        yield Finding.warning(_SUBJECT, text, "finish that plan first: see `cdk8s-spicedb plan`")
+    for warning in plan.warnings:
+        yield Finding.warning(_SUBJECT, warning)
+
+
+def _steps(plan: UpgradePlan, done: int) -> Iterator[Finding]:
+    """Findings about each step that is left."""
+    last = plan.steps[done - 1].version if done else plan.current
+    for number, step in enumerate(plan.steps[done:], done + 1):
+        yield from _step(f"Step {number} of {len(plan.steps)}", step, last)
+        last = step.version
+
+
+def _step(subject: str, step: UpgradeStep, last: str) -> Iterator[Finding]:
+    what = f"{step.version}, " + (f"migrates to {step.revision or 'head'}" if step.migrates else "no migration")
+    if step.schema_mode:
+        what += f", schema mode {step.schema_mode}"
+    if step.rolls_back:
+        yield Finding.ok(subject, f"{what}; you can roll back")
+    elif step.rolls_back is None:
+        text = f"{what}; it is unknown whether servers of {last} start after it, which a rollback needs"
+        yield Finding.warning(subject, text, f"read the release notes of {step.version}, and make a backup first")
+    else:
+        text = f"{what}; servers of {last} do not start after it, so you cannot roll back"
+        yield Finding.warning(subject, text, "make a backup of the datastore first: only a restore leads back")
+    for caution in step.cautions:
+        yield Finding.warning(subject, caution)
+
+
+def _invalid(error: InvalidProps) -> Iterator[Finding]:
+    words = {"target": "version", "schema_mode": "server.schemaMode", "current": "the release that runs"}
+    for problem in error.problems:
+        field = words.get(problem.field, problem.field)
+        yield Finding.failure(_SUBJECT, f"{field} is {problem.value}; allowed: {problem.allowed}", problem.fix)
+
+
+_APPLIERS = {
+    Delivery.HELM: (Applier.HELM, Applier.FLUX),
+    Delivery.ARGOCD: (Applier.ARGOCD,),
+    Delivery.KUBECTL: (Applier.KUBECTL, Applier.FLUX),
+}
+_DELIVERIES = {Applier.HELM: "helm", Applier.ARGOCD: "argocd", Applier.KUBECTL: "kubectl"}
+_NAMES = {
+    Applier.HELM: "Helm",
+    Applier.ARGOCD: "Argo CD",
+    Applier.FLUX: "Flux",
+    Applier.KUBECTL: "kubectl, or a program that leaves no trace,",
+    Applier.OPERATOR: "the SpiceDB operator",
+}
+
+
+@frozen(kw_only=True)
+class Servers:
+    """The servers that run."""
+
+    deployment: Manifest
+    """The Deployment."""
+    running: Running
+    """What it says."""
+    count: int
+    """Number of servers, without those that terminate."""
+
+
+def find_servers(cluster: Cluster, name: str) -> Servers | None:
+    """The servers of the release. None if nothing runs."""
+    deployment = cluster.get(DEPLOYMENT, name)
+    if deployment is None:
+        return None
+    running = describe(deployment)
+    count = sum(not is_terminating(pod) for pod in server_pods(cluster, running))
+    return Servers(deployment=deployment, running=running, count=count)
+
+
+def server_findings(
+    cluster: Cluster, props: SpiceDBProps, servers: Servers | None, *, resumes: bool = False
+) -> Iterator[Finding]:
+    """Findings about the servers, the program that applied them, and what is still under way.
+
+    If an interrupted upgrade ``resumes``, what it has left under way is no failure: it goes on from there.
+    """
+    if servers is not None:
+        yield from _applier(props, servers.running)
+        yield from _others(cluster, servers.running)
+    under_way = [
+        *([_roll_out(servers)] if servers is not None else ()),
+        *_migration(cluster, props),
+        *_helm_release(cluster, props, servers),
+    ]
+    for finding in under_way:
+        if resumes and finding.level is Level.FAILURE:
+            yield Finding.warning(finding.subject, finding.text, "go on with `cdk8s-spicedb upgrade`")
+        else:
+            yield finding
+
+
+def _roll_out(servers: Servers) -> Finding:
+    deployment, subject = servers.deployment, f"Deployment {servers.running.name}"
+    spec, status = deployment["spec"], deployment.get("status", {})
+    look = f"see `kubectl rollout status deployment/{servers.running.name} --namespace {servers.running.namespace}`"
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    if spec.get("paused"):
+        return Finding.failure(
+            subject, "is paused", look.replace("see", "run").replace("rollout status", "rollout resume")
+        )
+    conditions = {each["type"]: each for each in items_of(deployment, "status", "conditions")}
+    if conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded":
+        text = f"its last roll-out failed: {conditions['Progressing'].get('message', '')}".rstrip(": ")
+        return Finding.failure(subject, text, f"roll back first, or repair it; {look}")
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    if not seen or updated < wanted or status.get("replicas", 0) > updated:
+        text = f"a roll-out is under way: {updated} of {wanted} servers are updated"
+        return Finding.failure(subject, text, f"wait until it is done; {look}")
+    available = status.get("availableReplicas", 0)
+    if available < wanted:
+        text = f"{available} of {wanted} servers are ready"
+        fix = f"find out why with `kubectl describe pods --namespace {servers.running.namespace}`"
+        return Finding.warning(subject, text, f"{fix}; an upgrade does not repair a server by itself")
+    version = servers.running.version or "an unknown release"
+    return Finding.ok(subject, f"{wanted} of {wanted} servers are ready, and run {version}")
+
+
+def _others(cluster: Cluster, running: Running) -> Iterator[Finding]:
+    others = foreign_objects(cluster, running)
+    if others:
+        text = f"it also has {', '.join(others)}, which an upgrade with this file alone would delete"
+        fix = "upgrade it with the chart or app that has all its objects"
+        yield Finding.failure(f"Helm release {running.applied_as}", text, fix)
+
+
+def _applier(props: SpiceDBProps, running: Running) -> Iterator[Finding]:
+    """Whether the program that applied the release is the one of the file."""
+    subject, applier = "Delivery", running.applier
+    name = f"{_NAMES[applier]} applied the release"
+    if applier is Applier.OPERATOR or not running.ours:
+        fix = "either set another name in the file and move your clients to it, or delete the other release first"
+        yield Finding.failure(subject, f"{name}, and the release was not made by cdk8s-spicedb", fix)
+    elif applier in _APPLIERS[props.delivery]:
+        yield Finding.ok(subject, f"{name}, as the file says")
+    elif applier is Applier.KUBECTL and props.delivery is Delivery.ARGOCD:
+        fix = "go on if Argo CD tracks objects by label; otherwise set delivery: kubectl in the file"
+        yield Finding.warning(subject, f"{name}, and the file says argocd", fix)
+    else:
+        wanted = _DELIVERIES.get(applier, "helm or kubectl")
+        fix = f"set delivery: {wanted} in the file"
+        yield Finding.failure(subject, f"{name}, and the file says {props.delivery.value}", fix)
+
+
+def _migration(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
+    """Whether a migration runs, or has failed."""
+    if not props.migrates:
+        return
+    place = f"--namespace {cluster.namespace}"
+    for job in cluster.find(JOB, labels=selector_text(props.name, Component.MIGRATION)):
+        name = job["metadata"]["name"]
+        failed = [each for each in items_of(job, "status", "conditions") if each["type"] == "Failed"]
+        if any(each["status"] == "True" for each in failed):
+            text = f"the last migration failed: {failed[0].get('message', '')}".rstrip(": ")
+            fix = f"read its log with `kubectl logs job/{name} {place}`"
+            if props.delivery is Delivery.KUBECTL:
+                fix += f", then delete it so that it can run again: `kubectl delete job {name} {place}`"
+            yield Finding.warning(f"Job {name}", text, fix)
+        elif job.get("status", {}).get("active"):
+            fix = f"wait until it is done; see `kubectl logs job/{name} {place}`"
+            yield Finding.failure(f"Job {name}", "a migration runs", fix)
+
+
+def _helm_release(cluster: Cluster, props: SpiceDBProps, servers: Servers | None) -> Iterator[Finding]:
+    """Whether Helm could change its release. Helm keeps the status of each revision in a label."""
+    if props.delivery is not Delivery.HELM or (servers and servers.running.applier is not Applier.HELM):
+        return
+    name = (servers.running.applied_as if servers else None) or props.name
+    revisions = helm_releases(cluster, name)
+    if not revisions:
+        return
+    number, status = revisions[-1].revision, revisions[-1].status
+    subject, place = f"Helm release {name}", f"--namespace {cluster.namespace}"
+    good = [each.revision for each in revisions if each.status in ("deployed", "superseded")]
+    back = f"`helm rollback {name} {good[-1]} {place}`" if good else f"`helm uninstall {name} {place}`"
+    if status.startswith("pending") or status == "uninstalling":
+        text = f"revision {number} is {status}: Helm is still working on it, or was interrupted"
+        yield Finding.failure(subject, text, f"wait for Helm; if no Helm runs, use {back}")
+    elif status == "failed":
+        fix = f"find out why it failed: `helm status {name} {place}`. If its servers are bad, use {back}"
+        yield Finding.warning(subject, f"revision {number} failed", fix)
+    else:
+        yield Finding.ok(subject, f"revision {number} is {status}")

@@ -1,0 +1,164 @@
+"""Whether ResourceQuotas have room for the pods of a roll-out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+import httpx2
+from lightkube.utils.quantity import parse_quantity
+
+from ...labels import Component
+from ...manifests.objects import Manifest
+from ...props import SpiceDBProps
+from ...props.spicedb import number_of
+from ..cluster import RESOURCE_QUOTA, Cluster, ClusterError, items_of
+from .admission import PodTemplate, pod_templates
+from .finding import Finding
+
+Amounts = Mapping[str, Decimal]
+"""Amounts by the names that quotas have for them, such as ``requests.cpu``."""
+_NONE = Decimal(0)
+_MIB, _GIB = Decimal(2**20), Decimal(2**30)
+_MATCHES = {"NotTerminating": True, "NotBestEffort": True}
+"""Scopes of a quota that the pods of a release are in: they have no deadline of their own, and have requests."""
+
+
+def quota_findings(
+    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], running: Manifest | None, servers: int
+) -> Iterator[Finding]:
+    """One finding for each ResourceQuota that counts these pods.
+
+    ``running`` is the pod template of the servers that run, of which there are ``servers``.
+    """
+    try:
+        quotas = cluster.find(RESOURCE_QUOTA)
+    except ClusterError as error:
+        if error.status != httpx2.codes.FORBIDDEN:
+            raise
+        fix = 'add to your Role: {apiGroups: [""], resources: ["resourcequotas"], verbs: ["list"]}'
+        yield Finding.warning("ResourceQuotas", "not checked: you have no right to list them", fix)
+        return
+    templates = list(pod_templates(manifests))
+    for quota in quotas:
+        counted = [template for template in templates if _counts(quota, template)]
+        needed = _needed(props, counted, running, servers)
+        subject = f"ResourceQuota {quota['metadata']['name']}"
+        problems = list(_problems(subject, quota, needed))
+        yield from problems or [Finding.ok(subject, "has room for the roll-out")]
+    if not quotas:
+        yield Finding.ok("ResourceQuotas", "the namespace has none")
+
+
+def _problems(subject: str, quota: Manifest, needed: Amounts) -> Iterator[Finding]:
+    status = quota.get("status", {})
+    hard, used = status.get("hard") or quota["spec"].get("hard", {}), status.get("used", {})
+    for name, limit in hard.items():
+        free = _number(limit) - _number(used.get(name))
+        wanted = needed.get(name, _NONE)
+        if wanted > max(free, _NONE):
+            text = (
+                f"the roll-out needs {_show(name, wanted)} of {name} in addition to what runs, and "
+                f"{_show(name, max(free, _NONE))} of {_show(name, _number(limit))} is free"
+            )
+            more = _show(name, _number(limit) + wanted - free)
+            fix = f"raise {name} of the quota to {more}, or reduce server.resources or server.maxSurge in the file"
+            yield Finding.failure(subject, text, fix)
+
+
+def _needed(props: SpiceDBProps, templates: Iterable[PodTemplate], running: Manifest | None, servers: int) -> Amounts:
+    """What a roll-out needs in addition to the servers that run."""
+    pods = {template.component: pod_amounts(template.spec) for template in templates}
+    server = pods.pop(Component.SERVER, None)
+    others = {component: amounts for component, amounts in pods.items() if component is not Component.TEST}
+    roll_out = _servers(props, server, running, servers) if server is not None else {}
+    if props.delivery.has_hooks:
+        # Each hook has ended before the next one starts, and before the servers do, or after.
+        return _largest([roll_out, *others.values()])
+    return _sum([roll_out, *others.values()])
+
+
+def _servers(props: SpiceDBProps, new: Amounts, running: Manifest | None, servers: int) -> Amounts:
+    if running is None:
+        return _times(new, props.replicas)
+    old = pod_amounts(running["spec"])
+    wanted = servers if props.server.autoscaling else props.replicas
+    surge = number_of(props.max_surge, wanted)
+    # The most is there either with the first new servers or with the last old ones.
+    first = _times(new, surge)
+    last = _sum([_times(new, wanted), _times(old, surge - servers)])
+    return _largest([first, last])
+
+
+def pod_amounts(spec: Manifest) -> Amounts:
+    """What a quota counts for a pod."""
+    start = list(items_of(spec, "initContainers"))
+    sidecars = [container for container in start if container.get("restartPolicy") == "Always"]
+    main = _sum([_container(container) for container in (*spec["containers"], *sidecars)])
+    amounts = _largest([main, *(_container(container) for container in start if container not in sidecars)])
+    return {**amounts, "pods": Decimal(1), "count/pods": Decimal(1)}
+
+
+def _container(container: Manifest) -> Amounts:
+    resources = container.get("resources", {})
+    limits = resources.get("limits", {})
+    # A limit without a request is also the request.
+    requests = {**limits, **resources.get("requests", {})}
+    amounts = {f"requests.{name}": _number(value) for name, value in requests.items()}
+    amounts.update({name: _number(value) for name, value in requests.items()})
+    amounts.update({f"limits.{name}": _number(value) for name, value in limits.items()})
+    return amounts
+
+
+def _counts(quota: Manifest, template: PodTemplate) -> bool:
+    """Whether a quota counts the pods of a template."""
+    scopes = list(items_of(quota, "spec", "scopes"))
+    expressions = list(items_of(quota, "spec", "scopeSelector", "matchExpressions"))
+    return all(_MATCHES.get(scope, False) for scope in scopes) and all(_in(each, template) for each in expressions)
+
+
+def _in(expression: Manifest, template: PodTemplate) -> bool:
+    if expression["scopeName"] != "PriorityClass":
+        return _MATCHES.get(expression["scopeName"], False)
+    priority, values = template.spec.get("priorityClassName"), expression.get("values") or ()
+    answers = {
+        "Exists": priority is not None,
+        "DoesNotExist": priority is None,
+        "In": priority in values,
+        "NotIn": priority not in values,
+    }
+    return answers.get(expression["operator"], False)
+
+
+def _number(quantity: str | None) -> Decimal:
+    return parse_quantity(None if quantity is None else str(quantity)) or _NONE
+
+
+def _sum(many: Iterable[Amounts]) -> Amounts:
+    total: dict[str, Decimal] = {}
+    for amounts in many:
+        for name, amount in amounts.items():
+            total[name] = total.get(name, _NONE) + amount
+    return total
+
+
+def _largest(many: Iterable[Amounts]) -> Amounts:
+    largest: dict[str, Decimal] = {}
+    for amounts in many:
+        for name, amount in amounts.items():
+            largest[name] = max(largest.get(name, amount), amount)
+    return largest
+
+
+def _times(amounts: Amounts, count: int) -> Amounts:
+    return {name: amount * count for name, amount in amounts.items()}
+
+
+def _show(name: str, amount: Decimal) -> str:
+    """An amount as people write it."""
+    if name.endswith(("memory", "storage")):
+        size, unit = (_GIB, "Gi") if amount >= _GIB and amount % _GIB == 0 else (_MIB, "Mi")
+        return f"{-(-amount // size)}{unit}"
+    if name.endswith("cpu") and amount % 1:
+        return f"{int(amount * 1000)}m"
+    return f"{int(amount)}"

@@ -1,0 +1,159 @@
+"""What would change in the cluster if a file was applied: the objects, and what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from ..errors import SpiceDBError
+from ..manifests import release_manifests
+from ..manifests.objects import Manifest
+from ..props import SpiceDBProps, require
+from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind
+from .compare import Change, ObjectDiff, by_key, compare
+from .instance import Applier, Running, describe
+from .meaning import Change as Meant
+from .meaning import meaning
+from .poll import parallel
+from .released import (
+    Released,
+    apply_manager,
+    find_released,
+    helm_release_of,
+    identity,
+    is_hook,
+    is_of,
+    last_applied,
+    own_objects,
+)
+
+_GONE: Any = object()
+
+
+@frozen(kw_only=True)
+class Diff:
+    """What would change."""
+
+    name: str
+    """Name of the SpiceDB."""
+    namespace: str
+    """Namespace in which it would change."""
+    objects: Sequence[ObjectDiff]
+    """All objects of the release, without Jobs that run before or after it."""
+    meaning: Sequence[str]
+    """What the changes mean, in sentences."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether any object changes."""
+        return any(each.change is not Change.UNCHANGED for each in self.objects)
+
+
+def diff(cluster: Cluster, props: SpiceDBProps) -> Diff:
+    """What would change if these props were applied, by a server-side dry run that changes nothing.
+
+    Raises `InvalidProps` if the props are invalid, and `SpiceDBError` if Kubernetes would refuse an object.
+    """
+    require(props)
+    manifests = [each for each in release_manifests(props) if not is_hook(each)]
+    deployment = cluster.get(DEPLOYMENT, props.name)
+    running = describe(deployment) if deployment else None
+    released = _released(cluster, running, deployment)
+    old = {identity(each): each for each in released.objects or ()}
+    manager = "helm" if running and running.applier is Applier.HELM else MANAGER
+    results = parallel(lambda each: _object(cluster, each, old.get(identity(each)), manager), manifests)
+    refused = [each for each in results if isinstance(each, str)]
+    if refused:
+        raise SpiceDBError("\n".join(refused))
+    objects = [each for each in results if isinstance(each, ObjectDiff)]
+    wanted = {identity(each) for each in manifests}
+    gone = [each for key, each in old.items() if key not in wanted]
+    own = [each for each in gone if is_of(each, props.name)]
+    foreign = [each for each in gone if not is_of(each, props.name)]
+    helm = released.helm is not None
+    if helm:
+        objects += [compare(each, None) for each in own]
+    left = [] if helm or running is None else _left(cluster, props, wanted)
+    meant = Meant(
+        running=running,
+        props=props,
+        objects=objects,
+        deletes=[_title(each) for each in own] if helm else [],
+        leaves=[_title(each) for each in left],
+        values=released.values,
+        foreign=[_title(each) for each in foreign] if helm else [],
+        unknown=released.reason if running and released.objects is None else "",
+    )
+    return Diff(name=props.name, namespace=cluster.namespace, objects=tuple(objects), meaning=tuple(meaning(meant)))
+
+
+def _released(cluster: Cluster, running: Running | None, deployment: Manifest | None) -> Released:
+    """What Helm released. With other programs, each object says itself what was applied."""
+    release = helm_release_of(deployment)
+    if running is None or release is None:
+        return Released(())
+    return find_released(cluster, running, release)
+
+
+def _left(cluster: Cluster, props: SpiceDBProps, wanted: set[tuple[str, str, str]]) -> list[Manifest]:
+    """The objects of the release that the props no longer have."""
+    found = [each for each in own_objects(cluster, props.name) if not each["metadata"].get("ownerReferences")]
+    return [each for each in found if identity(each) not in wanted and not is_hook(each)]
+
+
+def _title(manifest: Manifest) -> str:
+    return f"{manifest['kind']} {manifest['metadata']['name']}"
+
+
+def _object(cluster: Cluster, manifest: Manifest, old: Manifest | None, manager: str) -> ObjectDiff | str:
+    """What happens to an object, or why Kubernetes refuses it."""
+    try:
+        live = cluster.get(Kind.of(manifest), manifest["metadata"]["name"])
+        after = cluster.apply(manifest, manager=apply_manager(live, manager), dry_run=True)
+        if live is None:
+            # Without the defaults of Kubernetes, which nobody wrote.
+            return compare(None, manifest)
+        return compare(live, _without_removed(cluster, after, old or last_applied(live), manifest))
+    except ClusterError as error:
+        if error.status is None:
+            raise
+        return f"Kubernetes would refuse the {_title(manifest)}: {error}"
+
+
+def _without_removed(cluster: Cluster, after: Manifest, old: Manifest | None, new: Manifest) -> Manifest:
+    """The result of a dry run without the fields that were released before and are no longer.
+
+    Server-side apply removes a field only if the same program set it in the same way. Helm 3 and ``kubectl apply``
+    compare with what they applied before instead.
+    """
+    if old is None:
+        return after
+    result: Manifest = _removed(after, old, new)
+    if result == after:
+        return after
+    try:
+        return cluster.replace(result, dry_run=True)  # Kubernetes adds its defaults.
+    except ClusterError:
+        return result
+
+
+def _removed(value: Any, old: Any, new: Any) -> Any:
+    """A value without the members that are in the old manifest and not in the new one."""
+    if isinstance(value, dict) and isinstance(old, dict) and isinstance(new, dict):
+        kept = {key: _member(inner, old, new, key) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner is not _GONE}
+    if isinstance(value, list) and isinstance(old, list) and isinstance(new, list):
+        members, before, after = by_key(value), by_key(old), by_key(new)
+        if members is None or before is None or after is None or not all(isinstance(item, dict) for item in value):
+            return value
+        found = (_member(inner, before, after, key) for key, inner in members.items())
+        return [inner for inner in found if inner is not _GONE]
+    return value
+
+
+def _member(value: Any, old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> Any:
+    if key not in old or old[key] is None:
+        return value
+    return _GONE if new.get(key) is None else _removed(value, old[key], new[key])

@@ -1,0 +1,314 @@
+"""What changes of a release mean, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from ..delivery import Delivery
+from ..errors import InvalidProps
+from ..labels import CHECKSUM
+from ..plans.plan import UpgradePlan, UpgradeStep
+from ..plans.planner import plan_upgrade
+from ..props import SpiceDBProps
+from ..versions import SCHEMA_MODES
+from . import compare
+from .compare import FieldDiff, ObjectDiff
+from .instance import Applier, Running
+
+_FLAG = "experimental-schema-mode"
+_MODES = list(SCHEMA_MODES)
+
+
+def datastore_meaning(props: SpiceDBProps, running: Running, *, changes: bool) -> Iterator[str]:
+    """What happens to the datastore: its migrations, the steps that they need, and what cannot be undone."""
+    if not props.datastore.migrates:
+        if changes:
+            yield "The memory engine stores nothing: new servers start without schema and relationships."
+        return
+    if running.version is None:
+        yield "The release that runs is unknown, so it is unknown whether the datastore is migrated."
+        return
+    try:
+        plan = plan_upgrade(
+            props.datastore,
+            running.version,
+            props.version,
+            schema_mode=_wanted_mode(props, running),
+            current_schema_mode=running.schema_mode if props.releases.takes(_FLAG, running.version) else None,
+            releases=props.releases,
+        )
+    except InvalidProps as error:
+        for problem in error.problems:
+            yield (
+                f"There is no plan from {running.version} to {props.version}: {problem.allowed}. To fix this: "
+                f"{problem.fix}."
+            )
+        return
+    yield from _migrations(plan, props)
+
+
+def _wanted_mode(props: SpiceDBProps, running: Running) -> str | None:
+    """The mode to plan for. None: the plan has no modes."""
+    mode = props.server.schema_mode
+    return mode if mode is not None and _position(mode) >= _position(running.schema_mode) else None
+
+
+def _position(mode: str | None) -> int:
+    return _MODES.index(mode) if mode in _MODES else 0
+
+
+def _migrations(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+    steps = [(number, step) for number, step in enumerate(plan.steps, 1) if step.migrates]
+    if not steps:
+        yield f"The datastore's schema does not change: it stays at {_head(plan, props)}."
+    known = props.releases.engines.get(plan.engine)
+    last = known.head(plan.current) if known else None
+    for _, step in steps:
+        yield from _migration(step, last, props)
+        last = step.revision
+    if len(plan.steps) > 1:
+        versions = ", ".join(
+            f"{step.version} with {step.schema_mode}" if step.schema_mode else step.version for step in plan.steps
+        )
+        yield (
+            f"The plan from {plan.current} to {plan.target} has {len(plan.steps)} steps ({versions}). Do not apply "
+            "this file at once: run the steps with `cdk8s-spicedb upgrade`, or see them with `cdk8s-spicedb plan`."
+        )
+    for number, step in enumerate(plan.steps, 1):
+        yield from (f"Before step {number}: {caution}." for caution in step.cautions)
+        if step.rolls_back is False:
+            yield (
+                f"Step {number} ({step.version}) has no rollback: older servers do not start on {step.revision}. Make "
+                "a backup of the datastore first."
+            )
+        elif step.rolls_back is None:
+            yield f"It is unknown whether a rollback of step {number} ({step.version}) works."
+        elif step.migrates:
+            yield (
+                f"A rollback of step {number} ({step.version}) works: older servers also start on {step.revision}. The "
+                "migration itself cannot be undone."
+            )
+    yield from (f"Warning: {warning}." for warning in plan.warnings)
+
+
+def _head(plan: UpgradePlan, props: SpiceDBProps) -> str:
+    known = props.releases.engines.get(plan.engine)
+    return (known.heads.get(plan.target) if known else None) or "the revision that it has"
+
+
+def _migration(step: UpgradeStep, start: str | None, props: SpiceDBProps) -> Iterator[str]:
+    known = props.releases.engines.get(props.datastore.engine)
+    if step.revision is None or known is None:
+        yield f"{step.version} is an unknown release, so it is unknown whether it migrates the datastore."
+        return
+    revisions = known.between(start, step.revision)
+    path = f" ({len(revisions)} migrations: {', '.join(revisions)})" if len(revisions) > 1 else ""
+    subject = "The migration changes" if props.migrates else "Before you apply this, you must migrate"
+    yield f"{subject} the datastore from {start or 'its revision'} to {step.revision}{path}."
+
+
+def mode_meaning(props: SpiceDBProps, running: Running) -> Iterator[str]:
+    """How the schema mode and the datastore migration phase change."""
+    before, after = running.schema_mode, props.server.schema_mode
+    if before != after:
+        default = "SpiceDB's default"
+        yield f"The schema mode changes from {before or default} to {after or default}."
+        if _position(after) > _position(before) + 1:
+            yield "That skips a schema mode, and servers with these modes do not work together: take one at a time."
+        elif _position(after) < _position(before):
+            yield "That is a step back: go back one mode at a time."
+    one, two = running.migration_phase, props.server.datastore_migration_phase
+    if one != two:
+        yield f"The datastore migration phase changes from {one or 'none'} to {two or 'none'}."
+
+
+_DELIVERY = {Applier.HELM: Delivery.HELM, Applier.ARGOCD: Delivery.ARGOCD, Applier.KUBECTL: Delivery.KUBECTL}
+_TEMPLATE = "spec.template."
+_MOST_REASONS = 12
+
+
+@frozen(kw_only=True)
+class Change:
+    """What would change, for people who want to know what it means."""
+
+    running: Running | None
+    """What runs. None: nothing is installed."""
+    props: SpiceDBProps
+    """What is wanted."""
+    objects: Sequence[ObjectDiff]
+    """The objects of the release."""
+    deletes: Sequence[str]
+    """Objects that Helm deletes."""
+    leaves: Sequence[str]
+    """Objects that stay, although the release no longer has them."""
+    foreign: Sequence[str]
+    """Other objects of the same Helm release."""
+    values: Sequence[str] = ()
+    """Names of the values that somebody set for the Helm release."""
+    unknown: str
+    """Why it is unknown what was released before. Empty if it is known."""
+
+    @property
+    def deployment(self) -> ObjectDiff | None:
+        """The Deployment of the servers."""
+        return next((each for each in self.objects if each.kind == "Deployment"), None)
+
+    @property
+    def changes(self) -> bool:
+        """Whether any object changes."""
+        return any(each.change is not compare.Change.UNCHANGED for each in self.objects)
+
+
+def meaning(change: Change) -> Iterator[str]:
+    """What the changes mean: restarts, migrations, what cannot be undone, and what else to know."""
+    if change.running is None:
+        yield from _install(change.props)
+    else:
+        yield from _origin(change, change.running)
+        yield from _servers(change)
+        yield from datastore_meaning(change.props, change.running, changes=change.changes)
+        yield from mode_meaning(change.props, change.running)
+    yield from _jobs(change)
+    yield from _objects(change)
+
+
+def _install(props: SpiceDBProps) -> Iterator[str]:
+    count = props.replicas
+    servers = f"{count} server{'s' if count > 1 else ''}"
+    yield (
+        f"Nothing of {props.name} is installed: this installs SpiceDB {props.version} on {props.datastore.engine} "
+        f"with {servers}."
+    )
+    if props.migrates:
+        yield f"The migration first migrates the datastore to {_target(props)}. SpiceDB cannot undo a migration."
+    elif props.datastore.migrates:
+        yield "The release does not migrate. Migrate the datastore yourself before you install it."
+
+
+def _target(props: SpiceDBProps) -> str:
+    if props.migration.target_migration:
+        return props.migration.target_migration
+    known = props.releases.engines.get(props.datastore.engine)
+    head = known.heads.get(props.version) if known else None
+    return head or f"the newest revision of {props.version}"
+
+
+def _origin(change: Change, running: Running) -> Iterator[str]:
+    if not running.ours:
+        yield (
+            f"Another program or chart made the Deployment {running.name}. Do not apply this file over it: move to "
+            "this package as the documentation describes."
+        )
+    wanted = _DELIVERY.get(running.applier)
+    if wanted is not None and change.props.delivery is not wanted:
+        yield (
+            f"The release was applied with {running.applier.value}, but the file has the delivery "
+            f"{change.props.delivery.value}. Keep the delivery {wanted.value}."
+        )
+    if running.engine and running.engine != change.props.datastore.engine:
+        yield (
+            f"The datastore changes from {running.engine} to {change.props.datastore.engine}. No relationships are "
+            "copied: move the data yourself first."
+        )
+
+
+def _servers(change: Change) -> Iterator[str]:
+    deployment, props = change.deployment, change.props
+    fields = deployment.fields if deployment else ()
+    reasons = list(dict.fromkeys(_reason(field) for field in fields if field.path.startswith(_TEMPLATE)))
+    reasons = [reason for reason in reasons if reason]
+    if reasons:
+        rest = len(reasons) - _MOST_REASONS
+        more = f"; and {rest} more" if rest > 0 else ""
+        count = f"{props.replicas} servers are" if props.replicas > 1 else "The server is"
+        yield f"{count} replaced in a rolling update: {'; '.join(reasons[:_MOST_REASONS])}{more}."
+        if props.max_surge == 0 or props.replicas == 1:
+            yield (
+                f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
+                if props.max_surge == 0
+                else "With one server, clients reconnect to the new one."
+            )
+    else:
+        yield "No server restarts."
+    for field in fields:
+        if field.path == "spec.replicas":
+            yield f"The number of servers changes from {field.before} to {field.after}."
+
+
+def _reason(field: FieldDiff) -> str:
+    """Why a field of the pod template restarts the servers, in a few words."""
+    path = field.path[len(_TEMPLATE) :]
+    if CHECKSUM in path:
+        return "a setting of the migration changed (checksum/migration-config)"
+    if path == "metadata.labels[app.kubernetes.io/version]":
+        return ""
+    if path.endswith(".image"):
+        return f"image {_value(field.before)} to {_value(field.after)}"
+    if ".args[--" in path:
+        return _changed(path.rpartition(".args[")[2].rstrip("]"), field)
+    for part, words in ((".env[", "variable "), (".resources.", "resources.")):
+        if part in path:
+            name = path.rpartition(part)[2]
+            # The value of a variable is only in the list of fields.
+            return f"variable {name.partition(']')[0]}" if part == ".env[" else _changed(f"{words}{name}", field)
+    return _changed(path.removeprefix("spec.").removeprefix("containers[spicedb]."), field)
+
+
+def _changed(name: str, field: FieldDiff) -> str:
+    if field.before is None:
+        return f"{name}{_value(field.after, '=')} is new"
+    if field.after is None:
+        return f"{name}{_value(field.before, '=')} is gone"
+    return f"{name} changes from {_value(field.before)} to {_value(field.after)}"
+
+
+def _value(value: Any, before: str = "") -> str:
+    if value == "":
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    return f"{before}{text if len(text) <= 80 else f'{text[:77]}...'}"
+
+
+# ---------------------------------------------------------------- Jobs and other objects
+
+
+def _jobs(change: Change) -> Iterator[str]:
+    props = change.props
+    if not props.delivery.has_hooks:
+        jobs = [each for each in change.objects if each.kind == "Job"]
+        for job in jobs:
+            if job.change is compare.Change.CREATED:
+                yield f"The Job {job.name} runs."
+        return
+    if props.migrates and change.running is not None and change.running.version == props.version:
+        yield (
+            "The migration Job runs before the servers change, as in every release. It has nothing to do if the "
+            "datastore is already migrated."
+        )
+    if props.schema:
+        yield "The schema Job writes the SpiceDB schema when the servers are ready."
+
+
+def _objects(change: Change) -> Iterator[str]:
+    if change.deletes:
+        yield f"Helm deletes {', '.join(change.deletes)}."
+    if change.leaves:
+        yield (
+            f"{', '.join(change.leaves)} {'stay' if len(change.leaves) > 1 else 'stays'} in the cluster: your delivery "
+            "tool might not delete objects that are no longer in the file. If they remain, delete them yourself."
+        )
+    if change.foreign:
+        yield (
+            f"The Helm release also has {', '.join(change.foreign)}, which the file does not describe. Helm deletes "
+            "them if you upgrade the release with a chart of this file alone."
+        )
+    if change.values:
+        yield (
+            f"The Helm release has its own values ({', '.join(change.values)}), which are not in the file. If the next "
+            "`helm upgrade` keeps them, they take precedence over the file, and this comparison does not show that."
+        )
+    if change.unknown:
+        yield f"It is unknown what is removed: {change.unknown}."

@@ -1,1 +1,0 @@
-"""What runs of a release: its servers, migration, events and record, and whether a roll-out is done."""

@@ -1,0 +1,117 @@
+"""Upgrades where a commit is the act: writes the files of the next step, for Argo CD and Flux."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+
+from attrs import evolve, frozen
+
+from ...delivery import Delivery
+from ...errors import SpiceDBError
+from ...files.folder import write_manifests
+from ...helm import write_helm_chart
+from ...plans.plan import UpgradeStep
+from ...props import SpiceDBProps
+from ..cluster import Cluster
+from ..instance import Running, require_running
+from ..workload import settled
+from .lease import held
+from .record import Record, read_record, write_record
+from .schema import write_schema_again
+from .target import props_at, start_or_continue
+
+
+@frozen(kw_only=True)
+class NextStep:
+    """The step whose files were written."""
+
+    step: int | None
+    """Number of the step. None: the target is reached, and nothing was written."""
+    steps: int
+    """Number of steps."""
+    text: str
+    """What was written, and what to do next."""
+
+
+def write_next_step(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    folder: str | PathLike[str],
+    *,
+    notify: Callable[[str], None] = lambda _: None,
+) -> NextStep:
+    """Writes the files of the next step to a folder. You commit them, and run this again when the step is done.
+
+    Raises `SpiceDBError`, and writes nothing, if the step before is not done: its servers are not all ready, or an
+    older server is left.
+    """
+    with held(cluster, props.name, notify):
+        running = require_running(cluster, props.name)
+        earlier = read_record(cluster, props.name)
+        if earlier is not None and earlier.done and _is_reached(earlier, running, props):
+            return _reached(earlier)
+        record = start_or_continue(cluster, props, running, lambda: running.revision)
+        if record.running is not None:
+            record = _finish(cluster, running, record, record.running)
+        number = record.next_step
+        if number is None:
+            write_record(cluster, props.name, record)
+            return _reached(record)
+        step = record.step(number)
+        if record.rewrites_schema(number):
+            write_schema_again(cluster, props, notify)
+            record = evolve(record, schema_written=number)
+        _write(folder, props_at(props, record.plan, step), number)
+        write_record(cluster, props.name, record.begin(number))
+        return NextStep(step=number, steps=len(record.plan.steps), text=_next(folder, props, record, number))
+
+
+def _is_reached(record: Record, running: Running, props: SpiceDBProps) -> bool:
+    last = record.plan.steps[-1]
+    return record.plan.target == props.version == running.version and last.schema_mode == props.server.schema_mode
+
+
+def _finish(cluster: Cluster, running: Running, record: Record, number: int) -> Record:
+    waits = _not_in_place(running, record.step(number)) or settled(cluster, running)
+    if waits:
+        raise SpiceDBError(
+            f"step {number} of {len(record.plan.steps)} is not done: {waits}; commit its files, and wait with "
+            f"`cdk8s-spicedb status {running.name} --wait`"
+        )
+    return record.finish(running.revision)
+
+
+def _not_in_place(running: Running, step: UpgradeStep) -> str | None:
+    """Why the Deployment is not that of a step."""
+    settings = {
+        "version": (running.version, step.version),
+        "--experimental-schema-mode": (running.schema_mode, step.schema_mode or running.schema_mode),
+        "--datastore-migration-phase": (running.migration_phase, step.datastore_migration_phase),
+    }
+    for name, (now, wanted) in settings.items():
+        if now != wanted:
+            return f"{name} of the servers is {now or 'not set'}, but this step needs {wanted or 'none'}"
+    return None
+
+
+def _write(folder: str | PathLike[str], props: SpiceDBProps, number: int) -> None:
+    if props.delivery is Delivery.HELM:
+        write_helm_chart(folder, props, version=f"{number}.0.0")
+    else:
+        write_manifests(folder, props)
+
+
+def _reached(record: Record) -> NextStep:
+    steps = len(record.plan.steps)
+    return NextStep(step=None, steps=steps, text=f"All {steps} steps are done: SpiceDB {record.plan.target} serves.")
+
+
+def _next(folder: str | PathLike[str], props: SpiceDBProps, record: Record, number: int) -> str:
+    step, count = record.step(number), len(record.plan.steps)
+    last = number == count
+    then = "" if last else ", and run this command again for the next step"
+    return (
+        f"Wrote {folder}: step {number} of {count}, SpiceDB {step.version}: {step.why}.\n"
+        f"Commit it. Then wait with `cdk8s-spicedb status {props.name} --wait`{then}."
+    )

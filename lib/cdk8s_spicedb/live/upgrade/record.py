@@ -1,0 +1,186 @@
+"""Where an upgrade stands: a record in a ConfigMap of the cluster, so that any process can go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import attrs
+from attrs import evolve, field, frozen
+
+from ...plans.plan import UpgradePlan, UpgradeStep
+from ..cluster import CONFIG_MAP, Cluster
+from ..instance import Running
+
+_KEY = "record.json"
+
+
+@frozen(kw_only=True)
+class Sound:
+    """A state in which the servers worked, and to which a rollback can return."""
+
+    step: int
+    """Number of the step. 0: before the upgrade."""
+    version: str | None
+    """SpiceDB release of the servers."""
+    schema_mode: str | None
+    """Schema mode of the servers. None: SpiceDB's default."""
+    revision: str
+    """Revision of the Helm release or, with kubectl, of the Deployment."""
+
+
+@frozen(kw_only=True)
+class Figures:
+    """What clients saw of the servers during some time."""
+
+    requests: int
+    """Number of requests, without those of probes and between servers."""
+    error_ratio: float
+    """Part of the requests that failed because of the servers, from 0 to 1."""
+    p99_seconds: float | None
+    """99th percentile of the latency, in seconds. None: there were too few requests."""
+
+
+@frozen(kw_only=True)
+class Record:
+    """Where an upgrade stands."""
+
+    plan: UpgradePlan
+    """The steps. They do not change until the last one is done."""
+    started: str
+    """Time at which the upgrade began (ISO 8601)."""
+    sound: Sequence[Sound]
+    """The states that worked, oldest first. The first is the one before the upgrade."""
+    running: int | None = None
+    """Number of the step that has begun and is not done."""
+    process: str | None = None
+    """Process that applies the step, as ``host:process``, so that the next one knows whether it still runs."""
+    schema_written: int | None = None
+    """Number of the step before which the SpiceDB schema was written again."""
+    stopped: str | None = None
+    """Why the last attempt stopped."""
+    before: Figures | None = field(default=None)
+    """What clients saw before the upgrade."""
+
+    @classmethod
+    def start(cls, plan: UpgradePlan, running: Running, revision: str) -> Record:
+        """The record of an upgrade that has not changed anything yet."""
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        sound = Sound(step=0, version=running.version, schema_mode=running.schema_mode, revision=revision)
+        return cls(plan=plan, started=now, sound=(sound,))
+
+    @property
+    def done(self) -> bool:
+        """Whether the last step is done."""
+        return self.next_step is None
+
+    @property
+    def next_step(self) -> int | None:
+        """Number of the first step that is not done. None: all are."""
+        number = self.sound[-1].step + 1
+        return number if number <= len(self.plan.steps) else None
+
+    def step(self, number: int) -> UpgradeStep:
+        """A step by its number."""
+        return self.plan.steps[number - 1]
+
+    def rewrites_schema(self, number: int) -> bool:
+        """Whether the SpiceDB schema is still to be written again before a step."""
+        return self.step(number).rewrites_schema and self.schema_written != number
+
+    def begin(self, number: int) -> Record:
+        """The record when a step begins."""
+        return evolve(self, running=number, stopped=None)
+
+    def finish(self, revision: str) -> Record:
+        """The record when the running step is done and sound."""
+        number = self.running or 0
+        step = self.step(number)
+        sound = Sound(step=number, version=step.version, schema_mode=step.schema_mode, revision=revision)
+        return evolve(self, running=None, process=None, stopped=None, sound=(*self.sound, sound))
+
+    def stop(self, reason: str, *, running: int | None) -> Record:
+        """The record when a step failed. ``running`` is None if the step was rolled back."""
+        return evolve(self, running=running, process=None, stopped=reason)
+
+    def return_to(self, sound: Sound) -> Record:
+        """The record after a rollback to a sound state."""
+        kept = self.sound[: self.sound.index(sound) + 1]
+        written = self.schema_written if (self.schema_written or 0) <= sound.step else None
+        return evolve(self, running=None, process=None, sound=kept, schema_written=written)
+
+    def with_revision(self, revision: str) -> Record:
+        """The record with another revision of the last sound state: a rollback makes a new one."""
+        return evolve(self, sound=(*self.sound[:-1], evolve(self.sound[-1], revision=revision)))
+
+
+def record_name(name: str) -> str:
+    """The name of the ConfigMap."""
+    return f"{name}-upgrade"
+
+
+def read_record(cluster: Cluster, name: str) -> Record | None:
+    """The record of the last upgrade of a release. None if there is none."""
+    found = cluster.get(CONFIG_MAP, record_name(name))
+    return _load(json.loads(found["data"][_KEY])) if found and _KEY in found.get("data", {}) else None
+
+
+def write_record(cluster: Cluster, name: str, record: Record) -> None:
+    """Writes the record."""
+    plan, at = record.plan, record.sound[-1].step
+    data = {
+        _KEY: json.dumps(attrs.asdict(record), indent=2),
+        # For people who look at the ConfigMap.
+        "upgrade": f"{plan.current} to {plan.target}",
+        "steps-done": f"{at} of {len(plan.steps)}",
+        "stopped": record.stopped or "",
+    }
+    metadata = {"name": record_name(name), "labels": {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+
+def delete_record(cluster: Cluster, name: str) -> None:
+    """Deletes the record."""
+    cluster.delete(CONFIG_MAP, record_name(name))
+
+
+def _load(data: Mapping[str, Any]) -> Record:
+    plan = data["plan"]
+    steps = tuple(UpgradeStep(**_lists(step)) for step in plan["steps"])
+    return Record(
+        **{
+            **data,
+            "plan": UpgradePlan(**{**_lists(plan), "steps": steps}),
+            "sound": tuple(Sound(**sound) for sound in data["sound"]),
+            "before": Figures(**data["before"]) if data["before"] else None,
+        }
+    )
+
+
+def _lists(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+
+
+PATIENCE_SECONDS = 120
+"""How long an upgrade waits for an API server that is away."""
+LAST_MODE = "read-new-write-new"
+"""The schema mode in which servers no longer write the old tables."""
+
+
+@frozen(kw_only=True)
+class Progress:
+    """What an upgrade does at the moment."""
+
+    step: int
+    """Number of the step. 0: before the first."""
+    steps: int
+    """Number of steps."""
+    activity: str
+    """``prepare``, ``schema``, ``apply``, ``settle``, ``test``, ``observe``, ``roll back`` or ``done``."""
+    text: str
+    """Details, in one line."""
+
+
+Report = Callable[[Progress], None]

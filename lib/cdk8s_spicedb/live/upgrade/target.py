@@ -1,0 +1,125 @@
+"""What an upgrade leads to: the steps that are left, and the props of each one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from ...delivery import Delivery
+from ...errors import InvalidProps, Problem, SpiceDBError
+from ...plans.plan import UpgradePlan, UpgradeStep
+from ...plans.planner import plan_upgrade
+from ...props import SpiceDBProps
+from ..cluster import Cluster
+from ..instance import Applier, Running
+from ..released import foreign_objects
+from .deliver import Deliverer, Notify
+from .helm import HelmDeliverer
+from .kubectl import KubectlDeliverer
+from .record import Record, read_record
+
+_APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
+
+
+def deliverer_of(cluster: Cluster, running: Running, notify: Notify = lambda _: None) -> Deliverer:
+    """The deliverer of a release that runs. Raises `SpiceDBError` if a commit applies the release."""
+    kinds = {Applier.HELM: HelmDeliverer, Applier.KUBECTL: KubectlDeliverer}
+    if running.applier not in kinds:
+        raise SpiceDBError(
+            f"{running.applier.value} applies this release, so a commit changes it: write the files of the next step "
+            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+        )
+    return kinds[running.applier](cluster, running, notify)
+
+
+def require_same_delivery(props: SpiceDBProps, running: Running) -> None:
+    """Raises `SpiceDBError` if the file has another delivery than the release."""
+    if _APPLIERS.get(props.delivery) is not running.applier:
+        raise SpiceDBError(
+            f"the file has delivery: {props.delivery.value}, but the release was applied with {running.applier.value}; "
+            f"set delivery: {running.applier.value}"
+        )
+
+
+_SETTINGS = "apply the settings of the file"
+
+
+def start_or_continue(cluster: Cluster, props: SpiceDBProps, running: Running, revision: Callable[[], str]) -> Record:
+    """The record of the upgrade that is under way, or of a new one. Raises `SpiceDBError` if the file has another
+    target than the upgrade that is under way."""
+    record = read_record(cluster, props.name)
+    if record is not None and not record.done and (record.running is not None or record.sound[-1].step):
+        _require_same_target(record, props)
+        return record
+    return Record.start(plan_to(props, running), running, revision())
+
+
+def _require_same_target(record: Record, props: SpiceDBProps) -> None:
+    last = record.plan.steps[-1]
+    wanted = props.server.schema_mode
+    if (props.version, wanted or last.schema_mode) != (record.plan.target, last.schema_mode):
+        mode = f" in {last.schema_mode}" if last.schema_mode else ""
+        done = f"{record.sound[-1].step} of {len(record.plan.steps)} steps are done"
+        raise SpiceDBError(
+            f"an upgrade to {record.plan.target}{mode} is under way, and {done}; finish it with a file that has this "
+            "target, or go back with `cdk8s-spicedb rollback`, before you upgrade to another one"
+        )
+
+
+def plan_to(props: SpiceDBProps, running: Running) -> UpgradePlan:
+    """The steps from what runs to what the props say. If only settings differ, there is one step."""
+    if running.version is None:
+        problem = Problem(
+            "version",
+            "(unknown)",
+            "a Deployment whose image tag is a release",
+            "use an image with a tag such as v1.56.0",
+        )
+        raise InvalidProps(f"the Deployment {running.name}", [problem])
+    plan = plan_upgrade(
+        props.datastore,
+        running.version,
+        props.version,
+        schema_mode=props.server.schema_mode,
+        current_schema_mode=running.schema_mode,
+        releases=props.releases,
+    )
+    return plan if plan.steps else evolve(plan, steps=(_settings_step(props),))
+
+
+def _settings_step(props: SpiceDBProps) -> UpgradeStep:
+    known = props.releases.engines.get(props.datastore.engine)
+    return UpgradeStep(
+        version=props.version,
+        revision=known.head(props.version) if known else None,
+        target_migration=props.migration.target_migration,
+        migrates=False,
+        schema_mode=props.server.schema_mode,
+        datastore_migration_phase=props.server.datastore_migration_phase,
+        allowed_migrations=tuple(props.allowed_migrations),
+        rolls_back=True,
+        why=_SETTINGS,
+    )
+
+
+def props_at(props: SpiceDBProps, plan: UpgradePlan, step: UpgradeStep) -> SpiceDBProps:
+    """The props of a step. A step that changes only settings has the props as they are."""
+    if plan.current == plan.target and step.why == _SETTINGS:
+        return props
+    return props.at(step)
+
+
+def require_own(cluster: Cluster, running: Running) -> None:
+    """Raises `SpiceDBError` if this package did not make the release, or if an upgrade would delete other objects."""
+    if not running.ours:
+        raise SpiceDBError(
+            f"the Deployment {running.name} was not made by cdk8s-spicedb; move to this package first, as the "
+            "documentation describes"
+        )
+    others = foreign_objects(cluster, running)
+    if others:
+        raise SpiceDBError(
+            f"the Helm release {running.applied_as} also has {', '.join(others)}, which an upgrade with this file "
+            "alone would delete; upgrade it with the chart or app that has all its objects"
+        )

@@ -1,0 +1,235 @@
+"""Jobs that connect to the servers: one writes the schema, one tests permission checks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
+from ..labels import Component, object_name, selector_text
+from ..props import MigrationProps, SpiceDBProps
+from ..props.fields import camel, manifest_of
+from ..props.flags import EnvVar, argument, arguments, container_env, duration
+from ..props.jobs import ClientProps, PermissionTest, SchemaProps
+from ..props.secrets import SecretFiles
+from .network import network_policy
+from .objects import Manifest, Objects, api_rule
+from .pods import GRPC, NUMBERS, offline_settings, pod_template, termination_log
+
+_SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
+_PARALLEL_CHECKS = 4
+
+
+def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]:
+    """The ConfigMap with the schema, and the Job that writes it."""
+    objects = Objects(props, Component.SCHEMA)
+    job = _job(
+        objects,
+        schema,
+        SCHEMA,
+        ["zed", "schema", "write", f"{_SCHEMA_FOLDER}/{_SCHEMA_FILE}"],
+        mounts=[{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
+        volumes=[{"name": "schema", "configMap": {"name": objects.name}}],
+        # Without hooks, a hash of its spec names the Job: another schema must make another Job.
+        annotations={"checksum/schema": hashlib.sha256(schema.text.encode()).hexdigest()},
+        retries=6,
+    )
+    return [objects.make("v1", "ConfigMap", data={_SCHEMA_FILE: schema.text}), *network_policy(objects), job]
+
+
+def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:
+    """A Job that prints the schema to its log. It is not part of a release."""
+    objects = Objects(props, Component.SCHEMA)
+    job = _job(objects, client, SCHEMA, ["zed", "schema", "read"], retries=2)
+    return [*network_policy(objects), job]
+
+
+def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
+    """The Job that ``helm test`` runs. Each of its pods makes one check."""
+    objects = Objects(props, Component.TEST)
+    resource = f"{test.resource}:helm-test-$(JOB_COMPLETION_INDEX)"
+    # Pods of an indexed Job have this variable, but Kubernetes expands it in arguments only if it is declared as well.
+    index = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+    job = _job(
+        objects,
+        test,
+        TEST,
+        ["zed", "permission", "check", resource, test.permission, f"{test.subject}:helm-test", "--consistency-full"],
+        env=[{"name": "JOB_COMPLETION_INDEX", "valueFrom": index}],
+        retries=0,
+        completionMode="Indexed",
+        completions=test.checks,
+        parallelism=_PARALLEL_CHECKS,
+    )
+    return [*network_policy(objects), job]
+
+
+def _job(
+    objects: Objects,
+    client: ClientProps,
+    hook: Hook,
+    command: list[str],
+    *,
+    retries: int,
+    env: Sequence[Manifest] = (),
+    mounts: Sequence[Manifest] = (),
+    volumes: Sequence[Manifest] = (),
+    annotations: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Manifest:
+    """A Job that runs ``zed`` with the preshared key. ``spec`` are more fields of the Job's spec."""
+    props = objects.props
+    ca = [SecretFiles("ca", "/etc/spicedb/ca", {"ca.crt": client.ca})] if client.ca else []
+    container = {
+        "name": "zed",
+        "image": client.image,
+        "command": command,
+        "args": _zed_arguments(props, client, ca),
+        "env": [*env, *container_env([EnvVar("ZED_TOKEN", props.preshared_key)])],
+        "volumeMounts": mounts,
+    }
+    template = pod_template(
+        objects, client, container, files=ca, annotations=annotations, volumes=volumes, restartPolicy="Never"
+    )
+    # Without hooks, the Job starts together with the migration, so its time limit includes the migration's.
+    waits = 0 if props.delivery.has_hooks or not props.migrates else props.migration.active_deadline_seconds
+    deadline = client.active_deadline_seconds + waits
+    return objects.job(hook, template, retries, deadline, ttl=props.delivery.migration_ttl_seconds, **spec)
+
+
+def _zed_arguments(props: SpiceDBProps, client: ClientProps, ca: list[SecretFiles]) -> list[str]:
+    tls = [argument("certificate-path", folder.path("ca.crt")) for folder in ca]
+    if client.hostname:
+        tls.append(argument("hostname-override", client.hostname))
+    return [
+        argument("endpoint", f"{props.name}:{NUMBERS[GRPC]}"),
+        *(tls if props.server.grpc_tls else ["--insecure"]),
+        "--skip-version-check",
+        argument("log-format", "json"),
+    ]
+
+
+def migration_checksum(migration: MigrationProps) -> str:
+    """A digest of the migration's settings only.
+
+    Settings with their default value do not count. So a new setting in a later version of this package restarts no
+    servers. A chart computes the same digest from its values.
+    """
+    text = json.dumps(changed_settings(migration), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed_settings(migration: MigrationProps) -> dict[str, Any]:
+    """The settings that differ from their default, as plain values by their names in files."""
+    defaults = MigrationProps()
+    return {
+        camel(name): plain(value)
+        for name, value in attrs.asdict(migration, recurse=False).items()
+        if value != getattr(defaults, name)
+    }
+
+
+def plain(value: Any) -> Any:
+    """A prop as YAML and JSON hold it, with the names of Kubernetes."""
+    if attrs.has(type(value)):
+        value = manifest_of(value)
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return list(map(plain, value))
+    if isinstance(value, Enum):
+        return value.value
+    return duration(value) if isinstance(value, timedelta) else value
+
+
+def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
+    """The Job, and the right to list Jobs and to delete only this release's migration."""
+    objects, cleanup = Objects(props, Component.CLEANUP), props.cleanup
+    migration = object_name(props.name, Component.MIGRATION)
+    rules = (
+        api_rule("jobs", "list", group="batch"),
+        api_rule("jobs", "delete", group="batch", name=migration),
+    )
+    command = [
+        "kubectl",
+        "delete",
+        "jobs",
+        f"--selector={selector_text(props.name, Component.MIGRATION)}",
+        # A failed migration stays, with its log. So do Jobs with the same labels that kubectl applied before.
+        f"--field-selector=metadata.name={migration},status.successful=1",
+        # To wait for the deletion, the clean-up would need the right to watch Jobs.
+        "--wait=false",
+    ]
+    template = pod_template(
+        objects,
+        cleanup,
+        {"name": "kubectl", "image": cleanup.image, "command": command},
+        token=True,
+        restartPolicy="Never",
+        serviceAccountName=objects.name,
+    )
+    return [
+        objects.service_account(),
+        *objects.role(*rules),
+        *network_policy(objects),
+        objects.job(CLEANUP, template, retries=3, deadline=cleanup.active_deadline_seconds),
+    ]
+
+
+def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
+    """The Job, and its own ServiceAccount if it has one."""
+    objects, migration, files = Objects(props, Component.MIGRATION), props.migration, props.datastore.files()
+    own_env = [EnvVar(name, value) for name, value in migration.env.items()]
+    env = [*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own_env]
+    template = pod_template(
+        objects,
+        migration,
+        {
+            "name": "migrate",
+            "image": props.full_image,
+            "command": _command(props),
+            "args": _arguments(props),
+            "env": container_env(env),
+        },
+        files=files,
+        restartPolicy=migration.restart_policy,
+        serviceAccountName=props.migration_service_account,
+    )
+    job = objects.job(
+        MIGRATION,
+        template,
+        retries=migration.backoff_limit,
+        deadline=migration.active_deadline_seconds,
+        ttl=props.migration_ttl_seconds,
+    )
+    hook = props.delivery.annotations(MIGRATION_IDENTITY)
+    identity = props.migration_identity
+    account = [objects.service_account({**identity, **hook})] if identity else []
+    return [*network_policy(objects, hook), *account, job]
+
+
+def _command(props: SpiceDBProps) -> list[str]:
+    """The command in the form that every release has. ``datastore migrate`` exists only since 1.30."""
+    migration = props.migration
+    phase = [argument("phase", migration.target_phase.value)] if migration.target_phase else []
+    target = [migration.target] if migration.target_migration or not phase else []
+    return ["spicedb", "migrate", *target, *phase]
+
+
+def _arguments(props: SpiceDBProps) -> list[str]:
+    migration = props.migration
+    settings: dict[str, Any] = {
+        "log-level": migration.log_level or props.server.log_level,
+        "log-format": props.server.log_format,
+        "migration-timeout": migration.migration_timeout,
+        "migration-backfill-batch-size": migration.backfill_batch_size,
+        **offline_settings(props, "skip-release-check"),
+        "termination-log-path": termination_log(props),
+    }
+    return [*arguments(settings), *migration.extra_args]

@@ -1,0 +1,112 @@
+"""Pod templates. Every pod meets the ``restricted`` Pod Security Standard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..labels import VERSION
+from ..props import PodProps, SpiceDBProps
+from ..props.flags import Setting
+from ..props.secrets import SecretFiles
+from .objects import Manifest, Objects, omit_empty
+
+
+def offline_settings(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
+    """Values, by flag, that keep a program from calling services outside the cluster.
+
+    Only for flags that the release has. Empty if telemetry is enabled.
+    """
+    settings: dict[str, Setting] = {"telemetry-endpoint": "", "skip-release-check": True}
+    if props.server.telemetry_enabled:
+        return {}
+    return {flag: settings[flag] for flag in flags if props.releases.takes(flag, props.version)}
+
+
+_USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of its own
+
+
+def pod_template(
+    objects: Objects,
+    pod: PodProps,
+    container: Manifest,
+    *,
+    files: Sequence[SecretFiles] = (),
+    volumes: Sequence[Manifest] = (),
+    annotations: Mapping[str, str] | None = None,
+    token: bool = False,
+    **fields: Any,
+) -> Manifest:
+    """The template of a component's pods, which have one container.
+
+    ``container`` holds the container's own fields, and ``fields`` are those of the pod's spec. ``token`` mounts the
+    ServiceAccount's token, for pods that call the Kubernetes API.
+    """
+    props = objects.props
+    metadata = {
+        "labels": {**objects.selector, VERSION: props.version, **pod.pod_labels},
+        "annotations": {**pod.pod_annotations, **(annotations or {})},
+    }
+    program = {
+        **container,
+        "volumeMounts": [*container.get("volumeMounts", ()), *(folder.mount() for folder in files)],
+        "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        # If the program writes no message, the end of its log becomes the pod's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "imagePullPolicy": props.image_pull_policy,
+    }
+    spec = {
+        **fields,
+        "containers": [omit_empty(program)],
+        "volumes": [*volumes, *(folder.volume() for folder in files)],
+        "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
+        "nodeSelector": dict(pod.node_selector),
+        "tolerations": [toleration.manifest() for toleration in pod.tolerations],
+        "affinity": dict(pod.affinity),
+        "priorityClassName": pod.priority_class_name,
+        "automountServiceAccountToken": token,
+        # Otherwise Kubernetes adds SPICEDB_* variables to every pod if a Service is named spicedb.
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            # OpenShift assigns users to each namespace, and rejects all others.
+            **({} if props.openshift else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return {"metadata": omit_empty(metadata), "spec": omit_empty(spec)}
+
+
+def termination_log(props: SpiceDBProps) -> str | None:
+    """The file to which SpiceDB writes why it stopped, for the pod's status. None if the release cannot."""
+    return "/dev/termination-log" if props.releases.takes("termination-log-path", props.version) else None
+
+
+GRPC, HTTP, METRICS, DISPATCH, DISPATCH_TLS = "grpc", "http", "metrics", "dispatch", "dispatch-tls"
+NUMBERS = {GRPC: 50051, HTTP: 8443, METRICS: 9090, DISPATCH: 50053, DISPATCH_TLS: 50053}
+
+
+def dispatch_port(props: SpiceDBProps) -> str:
+    """The name of the port on which servers connect to each other."""
+    return DISPATCH_TLS if props.server.dispatch_tls else DISPATCH
+
+
+def dispatch_service(props: SpiceDBProps, port: str) -> str:
+    """The name of the Service by which servers with this dispatch port find each other."""
+    return f"{props.name}-{port}"
+
+
+def open_ports(props: SpiceDBProps) -> dict[str, int]:
+    """The ports on which the servers listen."""
+    is_open = {
+        GRPC: True,
+        HTTP: props.server.http_enabled,
+        METRICS: props.server.metrics_enabled,
+        dispatch_port(props): props.dispatches,
+    }
+    return {name: number for name, number in NUMBERS.items() if is_open.get(name)}

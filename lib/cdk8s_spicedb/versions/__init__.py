@@ -1,0 +1,35 @@
+"""Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
+
+from .engine import (
+    MILLION,
+    VERSION,
+    Cost,
+    EngineReleases,
+    Estimate,
+    Rollout,
+    Stop,
+    Waits,
+    Work,
+    is_version,
+    version_order,
+)
+from .known import known_releases, read_releases
+from .table import SCHEMA_MODES, ReleaseTable
+
+__all__ = [
+    "MILLION",
+    "SCHEMA_MODES",
+    "VERSION",
+    "Cost",
+    "EngineReleases",
+    "Estimate",
+    "ReleaseTable",
+    "Rollout",
+    "Stop",
+    "Waits",
+    "Work",
+    "is_version",
+    "known_releases",
+    "read_releases",
+    "version_order",
+]

@@ -1,0 +1,107 @@
+"""What the release table says about each release."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from .engine import EngineReleases, Stop, version_order
+from .table import ReleaseTable
+
+
+@frozen(kw_only=True)
+class Caution:
+    """What to know before migrations of one engine."""
+
+    engine: str
+    """Engine of the datastore."""
+    revisions: Sequence[str]
+    """Revisions of the migrations."""
+    text: str
+    """What to know or to do."""
+
+
+@frozen(kw_only=True)
+class RequiredStop:
+    """An upgrade from before the release must stop at it."""
+
+    engines: Sequence[str]
+    """Engines of the datastores."""
+    before: str
+    """First target of an upgrade that needs the stop."""
+    rollouts: int
+    """Number of roll-outs at the stop."""
+    why: str
+    """Reason for the stop."""
+
+
+@frozen(kw_only=True)
+class Release:
+    """A known release of SpiceDB."""
+
+    version: str
+    """The release."""
+    heads: Mapping[str, str]
+    """Last revision of the release, by engine."""
+    migrations: Mapping[str, Sequence[str]]
+    """Revisions between the known release before it and this one, by engine. Engines without any are left out."""
+    stops: Sequence[RequiredStop]
+    """Stops of upgrades at this release."""
+    cautions: Sequence[Caution]
+    """What to know before its migrations."""
+    withdrawn: str | None
+    """What to use instead, and why, if the SpiceDB maintainers withdrew the release."""
+
+
+def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequence[Release]:
+    """The releases of a table, newest first. ``engines`` limits them to those of some engines."""
+    chosen = {name: known for name, known in table.engines.items() if engines is None or name in engines}
+    versions = {version for known in chosen.values() for version in known.heads}
+    before = {name: _before(known) for name, known in chosen.items()}
+    return [_release(table, chosen, before, version) for version in sorted(versions, key=version_order, reverse=True)]
+
+
+def _before(known: EngineReleases) -> dict[str, str | None]:
+    """The head of the release before each release of an engine. None for the first."""
+    versions = sorted(known.heads, key=version_order)
+    return dict(zip(versions, [None, *(known.heads[version] for version in versions)], strict=False))
+
+
+def _release(
+    table: ReleaseTable,
+    engines: Mapping[str, EngineReleases],
+    before: Mapping[str, Mapping[str, str | None]],
+    version: str,
+) -> Release:
+    own = {name: known for name, known in engines.items() if version in known.heads}
+    added = {name: known.between(before[name][version], known.heads[version]) for name, known in own.items()}
+    return Release(
+        version=version,
+        heads={name: known.heads[version] for name, known in own.items()},
+        migrations={name: tuple(revisions) for name, revisions in added.items() if revisions},
+        stops=tuple(_stops(own, version)),
+        cautions=tuple(caution for name, known in own.items() for caution in _cautions(name, known, added[name])),
+        withdrawn=table.withdrawn.get(version),
+    )
+
+
+def _stops(engines: Mapping[str, EngineReleases], version: str) -> Iterator[RequiredStop]:
+    """The stops at a release. Engines with the same stop share it."""
+    found = {stop for known in engines.values() for stop in map(_key, known.stops) if stop[0] == version}
+    for key in sorted(found):
+        names = [name for name, known in engines.items() if key in map(_key, known.stops)]
+        _, before, why, rollouts = key
+        yield RequiredStop(engines=tuple(names), before=before, rollouts=rollouts, why=why)
+
+
+def _key(stop: Stop) -> tuple[str, str, str, int]:
+    return stop.version, stop.before, stop.why, len(stop.rollouts) or 1
+
+
+def _cautions(engine: str, known: EngineReleases, revisions: Sequence[str]) -> Iterator[Caution]:
+    """The cautions of migrations. Migrations with the same caution share it."""
+    for text in dict.fromkeys(known.cautions.values()):
+        about = tuple(revision for revision in revisions if known.cautions.get(revision) == text)
+        if about:
+            yield Caution(engine=engine, revisions=about, text=text)

@@ -1,0 +1,101 @@
+"""The table of SpiceDB's releases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve, field, frozen
+
+from ..errors import SpiceDBError
+from .engine import EngineReleases, is_version, version_order
+
+
+@frozen
+class ReleaseTable:
+    """Known releases of SpiceDB. Add newer releases with `with_release`."""
+
+    engines: Mapping[str, EngineReleases]
+    """Migrations and releases of each engine, by SpiceDB's name for the engine."""
+    flags: Mapping[str, str] = field(factory=dict)
+    """First release that has a flag, by flag. All releases have the flags that are not listed."""
+    withdrawn: Mapping[str, str] = field(factory=dict)
+    """What to use instead of a release that the SpiceDB maintainers withdrew, and why, by release."""
+
+    def __attrs_post_init__(self) -> None:
+        if not any(engine.heads for engine in self.engines.values()):
+            raise SpiceDBError("the table has no releases; extend known_releases()")
+        versions = {*self.flags.values(), *self.withdrawn}
+        invalid = sorted(str(version) for version in versions if not is_version(version))
+        if invalid:
+            raise SpiceDBError(f"flags or withdrawn releases with invalid SpiceDB versions: {', '.join(invalid)}")
+
+    @property
+    def newest(self) -> str:
+        """The newest release of any engine."""
+        return max((version for engine in self.engines.values() for version in engine.heads), key=version_order)
+
+    def knows(self, engine: str, version: str) -> bool:
+        """Whether a release of an engine is in the table."""
+        return engine in self.engines and version in self.engines[engine].heads
+
+    def revisions(self, engine: str, version: str) -> tuple[str, ...]:
+        """The revisions that a release can migrate to, oldest first. Empty for an unknown release."""
+        if not self.knows(engine, version):
+            return ()
+        known = self.engines[engine]
+        return tuple(known.revisions[: known.revisions.index(known.heads[version]) + 1])
+
+    def allowed_migrations(self, engine: str, version: str) -> tuple[str, ...]:
+        """The heads of known later releases, oldest first: revisions on which servers of a release should start.
+
+        A server that restarts during an upgrade, or after a rollback, then becomes ready on the newer schema. Empty for
+        an unknown release, and for one without ``--datastore-allowed-migrations``.
+        """
+        if not self.knows(engine, version) or not self.takes("datastore-allowed-migrations", version):
+            return ()
+        known = self.engines[engine]
+        heads, later = set(known.heads.values()), known.revisions[len(self.revisions(engine, version)) :]
+        return tuple(revision for revision in later if revision in heads)
+
+    def starts_on(self, engine: str, version: str, phase: str | None = None) -> set[str]:
+        """The revisions on which servers of a release become ready. Empty for an unknown release."""
+        if not self.knows(engine, version):
+            return set()
+        return self.engines[engine].starts_on(version, phase) | set(self.allowed_migrations(engine, version))
+
+    def takes(self, flag: str, version: str) -> bool:
+        """Whether a release has a flag."""
+        return flag not in self.flags or version_order(version) >= version_order(self.flags[flag])
+
+    def since(self, flag: str) -> str:
+        """The first release that has a flag of `flags`."""
+        return self.flags[flag]
+
+    def with_release(self, version: str, revisions: Mapping[str, Sequence[str]]) -> ReleaseTable:
+        """A copy of this table with one more release.
+
+        ``revisions`` are the revisions that the release adds after the last known one, in order, by engine. An engine
+        that you leave out keeps the head of the release before. Raises `SpiceDBError` if the version is invalid or
+        already known, if an engine is unknown, or if migrations would go backward.
+        """
+        unknown = sorted(set(revisions) - set(self.engines))
+        if unknown:
+            raise SpiceDBError(f"unknown engines: {', '.join(unknown)}; known: {', '.join(self.engines)}")
+        if not is_version(version):
+            raise SpiceDBError(f"invalid SpiceDB version: {version!r}; use its tag, such as v1.56.0")
+        strings = sorted(name for name, added in revisions.items() if isinstance(added, str))
+        if strings:
+            raise SpiceDBError(f"revisions must be a list, not a string: {', '.join(strings)}")
+        if any(version in engine.heads for engine in self.engines.values()):
+            raise SpiceDBError(f"{version} is already in the table")
+        engines = {name: engine.with_release(version, revisions.get(name, ())) for name, engine in self.engines.items()}
+        return evolve(self, engines=engines)
+
+
+SCHEMA_MODES = {
+    "read-legacy-write-legacy": "servers use only the old schema tables",
+    "read-legacy-write-both": "servers read the schema from the old tables, and also write it to the unified table",
+    "read-new-write-both": "servers read the schema from the unified table, and also write it to the old tables",
+    "read-new-write-new": "servers use only the unified schema table",
+}
+"""The modes of ``--experimental-schema-mode``, in their order, with what servers do in each."""

@@ -1,0 +1,359 @@
+"""The pod of the check, and connections that fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk8s_spicedb import (
+    CockroachDB,
+    Memory,
+    MigrationProps,
+    MySQL,
+    PostgreSQL,
+    SecretKey,
+    Spanner,
+    SpiceDBError,
+    SpiceDBProps,
+)
+from cdk8s_spicedb.live.check.database import check_database, estimate, pod, read_revision
+from cdk8s_spicedb.live.check.database.pod import script
+from cdk8s_spicedb.live.cluster import ClusterError
+from tests.live.store import Store
+from tests.synth import synth
+
+from .answers import ON_MYSQL, ON_POSTGRESQL, Answer, at, connections, failures, props, server, warnings
+
+Object = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod, "POLL_SECONDS", 0)
+
+
+def answering(*answers: Answer) -> Store:
+    """A cluster in which the pod of the check prints answers."""
+    store = Store()
+
+    def run(method: str, plural: str, found: Object) -> None:
+        if (method, plural) == ("POST", "pods"):
+            state = {"name": "check", "state": {"terminated": {"exitCode": 0}}}
+            found["status"] = {"phase": "Succeeded", "containerStatuses": [state]}
+            store.logs[found["metadata"]["name"]] = "\n".join(map(json.dumps, answers)) + "\nnot a fact\n[]\n"
+
+    store.on_change = run
+    return store
+
+
+def error(kind: str) -> tuple[Answer, Answer]:
+    return {"fact": "error", "kind": kind}, {"fact": "done"}
+
+
+def test_the_pod_is_like_the_migrations() -> None:
+    settings = props(datastore=PostgreSQL(uri=SecretKey("spicedb", "uri"), ca=SecretKey("ca", "ca.crt")))
+    made = pod.manifest(settings, pod.Client("psql:1", "postgres.sh", "SELECT '$(X)'"))
+    migration = synth(settings).one("Job", "migration")["spec"]["template"]
+    container, theirs = made["spec"]["containers"][0], migration["spec"]["containers"][0]
+    assert made["metadata"]["labels"] == migration["metadata"]["labels"]
+    assert made["metadata"]["name"].startswith("spicedb-check-")
+    assert container["env"][:-1] == theirs["env"]
+    assert container["env"][-1] == {"name": "CHECK_SQL", "value": "SELECT '$$(X)'"}
+    assert theirs["volumeMounts"][0] in container["volumeMounts"]
+    assert made["spec"]["securityContext"] == migration["spec"]["securityContext"]
+    assert container["securityContext"] == theirs["securityContext"]
+    assert made["spec"]["restartPolicy"] == "Never"
+    assert "serviceAccountName" not in made["spec"]
+
+
+def test_the_pod_connects_as_the_migration_does() -> None:
+    settings = props(migration=MigrationProps(datastore_uri=SecretKey("owner", "uri"), env={"X": "y"}))
+    env = pod.manifest(settings, pod.Client("psql:1", "postgres.sh", ""))["spec"]["containers"][0]["env"]
+    names = {each["name"]: each for each in env}
+    assert names["SPICEDB_DATASTORE_CONN_URI"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
+    assert names["X"]["value"] == "y"
+
+
+def test_a_check_leaves_no_pod() -> None:
+    store = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
+    report = check_database(store.cluster(), props())
+    assert failures(report) == []
+    assert report.pending == ("populate-schema-tables",)
+    assert store.of("pods") == []
+    assert read_revision(store.cluster(), props()) == "add-schema-tables"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("dns", "db:5432: the name of the host cannot be resolved; correct datastore.host"),
+        ("password", "rejects the user or the password; put the right ones into key password of Secret spicedb"),
+        ("tls-required", "the database requires TLS; set datastore.sslmode"),
+        ("full", "no connection is left; increase the database's max_connections"),
+        ("something new", "for a reason that this check does not know"),
+    ],
+)
+def test_connections_that_fail(kind: str, expected: str) -> None:
+    report = check_database(answering(*error(kind)).cluster(), props())
+    assert expected in failures(report)[0]
+    with pytest.raises(SpiceDBError):
+        read_revision(answering(*error(kind)).cluster(), props())
+
+
+def test_words_of_mysql_and_of_uris() -> None:
+    report = check_database(answering(*error("no-tls")).cluster(), props(datastore=ON_MYSQL))
+    assert "set datastore.tls" in failures(report)[0]
+    by_uri = props(datastore=MySQL(uri=SecretKey("db", "uri")))
+    report = check_database(answering(*error("dns")).cluster(), by_uri)
+    assert failures(report)[0] == (
+        "the database of key uri in Secret db: the name of the host cannot be resolved; correct the host of the URI in "
+        "key uri of Secret db"
+    )
+
+
+@pytest.mark.parametrize("kind", ["no-ca", "no-client", "parameter"])
+def test_what_the_client_cannot_do_is_a_warning(kind: str) -> None:
+    report = check_database(answering(*error(kind)).cluster(), props())
+    assert failures(report) == []
+    assert "not checked" in warnings(report)[0]
+
+
+def test_a_pod_that_was_interrupted() -> None:
+    assert "there is no answer" in failures(check_database(answering().cluster(), props()))[0]
+    report = check_database(answering(server(), connections(), *at("add-schema-tables")).cluster(), props())
+    assert "for a reason that this check does not know" in failures(report)[0]
+
+
+def test_engines_that_are_not_asked() -> None:
+    store = Store()
+    spanner = props(datastore=Spanner(project="p", instance="i", database="d"))
+    assert "Spanner" in warnings(check_database(store.cluster(), spanner))[0]
+    memory = SpiceDBProps(version="v1.56.0", datastore=Memory(), preshared_key=SecretKey("spicedb", "key"))
+    assert check_database(store.cluster(), memory).findings == ()
+    assert read_revision(store.cluster(), memory) is None
+    aws = props(datastore=PostgreSQL(host="db", database="d", user="u", credentials_provider="aws-iam"))
+    assert "its password comes from AWS" in warnings(check_database(store.cluster(), aws))[0]
+    assert store.requests == []
+
+
+def test_cockroachdb() -> None:
+    described = {"fact": "server", "version": "CockroachDB CCL v25.2.4 (x86_64)", "database": "d", "user": "u"}
+    answers = (described, {"fact": "revision", "revision": "add-caveats"}, {"fact": "create", "allowed": False})
+    settings = props(datastore=CockroachDB(host="db", database="d", user="u"))
+    report = check_database(answering(*answers, {"fact": "done"}).cluster(), settings)
+    assert failures(report) == [
+        "the migration's user has no permission to create tables; GRANT CREATE ON DATABASE d TO u"
+    ]
+    assert report.findings[1].text == "CockroachDB CCL v25.2.4"
+
+
+# ---------------------------------------------------------------- pods that do not run
+
+
+def waiting(reason: str, message: str = "") -> Store:
+    store = Store()
+
+    def run(method: str, plural: str, found: Object) -> None:
+        if (method, plural) == ("POST", "pods"):
+            state = {"name": "check", "state": {"waiting": {"reason": reason, "message": message}}}
+            found["status"] = {"phase": "Pending", "containerStatuses": [{"name": "sidecar", "state": {}}, state]}
+
+    store.on_change = run
+    return store
+
+
+def test_a_missing_secret_or_image() -> None:
+    store = waiting("CreateContainerConfigError", 'secret "spicedb" not found')
+    (failure,) = failures(check_database(store.cluster(), props()))
+    assert 'secret "spicedb" not found; create the Secret' in failure
+    assert store.of("pods") == []
+    # The migration has another image.
+    (warning,) = warnings(check_database(waiting("ErrImagePull").cluster(), props(), image="mirror/psql:1"))
+    assert "not checked: the pod of the check cannot pull mirror/psql:1: ErrImagePull" in warning
+
+
+def test_a_pod_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
+    store = waiting("ContainerCreating")
+    event = {"metadata": {"name": "e"}, "message": "MountVolume.SetUp failed"}
+    store.put("events", event)
+    (failure,) = failures(check_database(store.cluster(), props()))
+    assert "did not finish within 0 s: MountVolume.SetUp failed" in failure
+
+
+def test_a_refused_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ClusterError("pods is forbidden", 403)
+
+    monkeypatch.setattr("cdk8s_spicedb.live.cluster.Cluster.create", refuse)
+    (warning,) = warnings(check_database(Store().cluster(), props()))
+    assert "not checked: Kubernetes refused to start a pod: pods is forbidden; allow your user" in warning
+
+
+def test_a_pod_that_somebody_deletes() -> None:
+    store = Store()
+    store.on_change = lambda method, *_: store.objects.clear() if method == "POST" else None
+    assert "somebody deleted the pod" in warnings(check_database(store.cluster(), props()))[0]
+
+
+def test_a_pod_that_no_node_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
+    store = Store()
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
+
+    def run(method: str, _: str, found: Object) -> None:
+        if method == "POST":
+            found["status"] = {"phase": "Pending", "conditions": [condition]}
+
+    store.on_change = run
+    assert "0/1 nodes are available" in failures(check_database(store.cluster(), props()))[0]
+
+
+# ---------------------------------------------------------------- scripts
+
+
+FAKE = """#!/bin/sh
+cat > /dev/null
+[ "$1" = --version ] && echo "{version}" && exit
+for argument in "$@"; do printf '%s\\n' "$argument"; done > {folder}/arguments
+env > {folder}/environment
+{act}
+"""
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Any:
+    """Runs a script with a client that writes down its arguments and then acts."""
+
+    def run(
+        name: str, uri: str, act: str = "", version: str = "x MariaDB", **env: str
+    ) -> tuple[list[Answer], list[str], str]:
+        for program in ("psql", "mariadb"):
+            file = tmp_path / program
+            file.write_text(FAKE.format(folder=tmp_path, act=act, version=version))
+            file.chmod(0o755)
+        text = (script("common.sh") + script(name)).replace("/tmp/errors", f"{tmp_path}/errors")
+        text = text.replace("/usr/lib/postgresql/*", f"{tmp_path}/nowhere/*")
+        variables = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SPICEDB_DATASTORE_CONN_URI": uri, "CHECK_SQL": "x", **env}
+        shell = shutil.which("dash") or "sh"
+        result = subprocess.run([shell, "-c", text], env=variables, capture_output=True, text=True, timeout=20)
+        assert (result.returncode, result.stderr) == (0, "")
+        arguments, environment = tmp_path / "arguments", tmp_path / "environment"
+        facts = [json.loads(line) for line in result.stdout.splitlines()]
+        return (
+            facts,
+            arguments.read_text().splitlines() if arguments.exists() else [],
+            environment.read_text() if environment.exists() else "",
+        )
+
+    return run
+
+
+def test_parameters_that_only_the_driver_knows(client: Any) -> None:
+    uri = "postgres://u:p@h/d?pool_max_conns=3&sslmode=disable&search_path=a%20b&statement_cache_mode=describe"
+    facts, arguments, _ = client("postgres.sh", uri)
+    assert [fact["fact"] for fact in facts] == ["pool", "done"]
+    assert arguments[-1] == (
+        "postgres://u:p@h/d?application_name=cdk8s-spicedb-check&sslmode=disable&options=%20-c%20search_path%3Da%5C%20b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('FATAL:  password authentication failed for user "u"', "password"),
+        ('invalid integer value "SECRET" for connection option "port"', "unknown"),
+        ('could not translate host name "SECRET" to address', "dns"),
+        ('FATAL:  database "SECRET@h/d" does not exist', "no-database"),
+        ("FATAL:  sorry, too many clients already", "full"),
+        ('root certificate file "/root/.postgresql/root.crt" does not exist', "no-ca"),
+    ],
+)
+def test_errors_of_psql_stay_in_the_pod(client: Any, message: str, kind: str) -> None:
+    facts, _, _ = client("postgres.sh", "postgres://u:SECRET@h/d", f"echo '{message}' >&2; exit 2")
+    assert facts == [{"fact": "error", "kind": kind}, {"fact": "done"}]
+
+
+def test_errors_of_statements_are_not_errors_of_the_connection(client: Any) -> None:
+    act = """echo '{"fact":"server"}'; echo 'ERROR:  too many clients' >&2"""
+    facts, _, _ = client("postgres.sh", "postgres://u@h/d", act)
+    assert facts == [{"fact": "server"}, {"fact": "done"}]
+
+
+@pytest.mark.parametrize(
+    ("uri", "host", "port", "user", "password", "database"),
+    [
+        ("u:p@tcp(h:3307)/d?parseTime=true", "h", "3307", "u", "p", "d"),
+        ("u:p:/@)(x@tcp(h)/a%20b", "h", "3306", "u", "p:/@)(x", "a b"),
+        ("u@tcp([::1]:3308)/d", "::1", "3308", "u", "", "d"),
+        ("u:${DATASTORE_PASSWORD}@tcp(h:3306)/d", "h", "3306", "u", "from $a variable", "d"),
+    ],
+)
+def test_uris_of_mysql(client: Any, uri: str, host: str, port: str, user: str, password: str, database: str) -> None:
+    facts, arguments, environment = client("mysql.sh", uri, DATASTORE_PASSWORD="from $a variable")
+    assert facts == [{"fact": "done"}]
+    for argument in (f"--host={host}", f"--port={port}", f"--user={user}", f"--database={database}", "--skip-ssl"):
+        assert argument in arguments
+    assert f"MYSQL_PWD={password}\n" in environment
+    assert not password or not any(password in argument for argument in arguments if password != "p")
+
+
+def test_tls_of_mysql(client: Any) -> None:
+    _, arguments, _ = client("mysql.sh", "u@tcp(h)/d?a=b&tls=true", SSL_CERT_DIR="/certificates")
+    assert {"--ssl", "--ssl-verify-server-cert", "--ssl-ca=/certificates/ca.crt"} <= set(arguments)
+    _, arguments, _ = client("mysql.sh", "u@tcp(h)/d?tls=skip-verify", version="mysql Ver 8.4")
+    assert "--ssl-mode=REQUIRED" in arguments
+
+
+def test_hashes_of_passwords_stay_in_the_pod(client: Any) -> None:
+    grant = r"GRANT USAGE ON *.* TO \`u\`@\`%\` IDENTIFIED BY PASSWORD '*HASH'"
+    act = f"""printf '%s\\n' "{grant}" 'd\trelation_tuple\t1\t0'"""
+    facts, _, _ = client("mysql.sh", "u@tcp(h)/d", act)
+    assert [fact.get("text") for fact in facts] == ["GRANT USAGE ON *.* TO `u`@`%`", "d relation_tuple 1 0", None]
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("ERROR 1045 (28000): Access denied for user", "password-or-tls"),
+        ("ERROR 2005 (HY000): Unknown server host", "dns"),
+        ("ERROR 1049 (42000): Unknown database", "no-database"),
+        ("ERROR 2002 (HY000): Can't connect to server on 'h' (111)", "refused"),
+        ("ERROR 2002 (HY000): Can't connect to server on 'h' (115)", "timeout"),
+    ],
+)
+def test_errors_of_mysql(client: Any, message: str, kind: str) -> None:
+    facts, _, _ = client("mysql.sh", "u@tcp(h)/d", f'echo "{message}" >&2; exit 1')
+    assert facts == [{"fact": "error", "kind": kind}, {"fact": "done"}]
+
+
+def test_a_dollar_in_a_uri(client: Any) -> None:
+    assert client("postgres.sh", "postgres://u:a$b@h/d")[0][0] == {"fact": "dollar"}
+    assert client("mysql.sh", "u:a$b@tcp(h)/d")[0][0] == {"fact": "dollar"}
+    by_uri = props(datastore=PostgreSQL(uri=SecretKey("db", "uri")))
+    answers = (
+        {"fact": "dollar"},
+        {"fact": "pool"},
+        server(),
+        connections(),
+        *at("add-schema-tables"),
+        {"fact": "done"},
+    )
+    report = check_database(answering(*answers).cluster(), by_uri)
+    assert "write %24 instead of $ in the URI" in warnings(report)[0]
+    assert "with which `spicedb migrate` fails" in failures(report)[0]
+    # The URI of this package's own has a $ that the migration expands.
+    assert warnings(check_database(answering(*answers).cluster(), props())) == []
+
+
+def test_estimates_without_a_database() -> None:
+    found = estimate(props(datastore=ON_MYSQL), {"relation_tuple": 2_000_000}, "add_expiration_to_relation_tuple")
+    assert [(each.revision, each.seconds, each.waits.value) for each in found] == [
+        ("identifiers_case_sensitive", 12, "writes wait")
+    ]
+    assert estimate(props(datastore=ON_POSTGRESQL), {}) == ()
