@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import httpx2
@@ -14,6 +14,7 @@ from lightkube.core.exceptions import ConfigError
 
 from ..errors import SpiceDBError
 from ..manifests.objects import Manifest
+from .poll import CLOCK, Clock, Deadline
 
 MANAGER = "cdk8s-spicedb"
 """Field manager of the objects that this package applies."""
@@ -24,12 +25,34 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 
 
 class ClusterError(SpiceDBError):
-    """Kubernetes refused a request, or cannot be reached. ``status`` is the HTTP status; None if there was no
-    answer."""
+    """A request to Kubernetes failed. ``status`` is the HTTP status; None if there was no answer."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(text)
+
+
+class NotFound(ClusterError):  # noqa: N818 (the names of these say what Kubernetes answered)
+    """The cluster has no such object, or no such kind of object."""
+
+
+class Forbidden(ClusterError):  # noqa: N818
+    """You have no right to the request, or an admission policy refuses it."""
+
+
+class Conflict(ClusterError):  # noqa: N818
+    """The object exists already, or somebody changed it since it was read."""
+
+
+class Unreachable(ClusterError):  # noqa: N818
+    """The API server did not answer, or what answered was not the API server."""
+
+
+_BY_STATUS: Mapping[int, type[ClusterError]] = {
+    httpx2.codes.NOT_FOUND: NotFound,
+    httpx2.codes.FORBIDDEN: Forbidden,
+    httpx2.codes.CONFLICT: Conflict,
+}
 
 
 @frozen
@@ -71,6 +94,22 @@ class _Resource:
     namespaced: bool
 
 
+_BUILT_IN = {
+    CONFIG_MAP: _Resource("configmaps", True),
+    DEPLOYMENT: _Resource("deployments", True),
+    ENDPOINT_SLICE: _Resource("endpointslices", True),
+    EVENT: _Resource("events", True),
+    JOB: _Resource("jobs", True),
+    LEASE: _Resource("leases", True),
+    NAMESPACE: _Resource("namespaces", False),
+    POD: _Resource("pods", True),
+    REPLICA_SET: _Resource("replicasets", True),
+    RESOURCE_QUOTA: _Resource("resourcequotas", True),
+    SECRET: _Resource("secrets", True),
+}
+"""Kinds that every cluster has, so that nobody need ask for their names."""
+
+
 @frozen
 class Cluster:
     """One namespace of a Kubernetes cluster, used through an HTTP client that is passed in."""
@@ -83,6 +122,8 @@ class Cluster:
     """Context of the kubeconfig, for programs that this package runs."""
     patience_seconds: float = 0
     """Time for which requests are repeated while the API server cannot be reached. Defaults to 0."""
+    clock: Clock = field(default=CLOCK, repr=False, eq=False)
+    """The time for everything that waits."""
     _resources: dict[str, dict[str, _Resource]] = field(factory=dict, repr=False, eq=False)
 
     @classmethod
@@ -113,10 +154,8 @@ class Cluster:
         """One object. None if there is none of that name."""
         try:
             return cast(Manifest, self._json("GET", self._path(kind, name)))
-        except ClusterError as error:
-            if error.status == httpx2.codes.NOT_FOUND:
-                return None
-            raise
+        except NotFound:
+            return None
 
     def find(self, kind: Kind, *, labels: str = "", fields: str = "", everywhere: bool = False) -> list[Manifest]:
         """Objects of a kind that selectors match, in the namespace or everywhere. Each one has its kind."""
@@ -136,23 +175,20 @@ class Cluster:
         return cast(Manifest, self._json("PATCH", path, params=params, json=manifest, headers={"Content-Type": _APPLY}))
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Creates an object. Fails if it exists."""
+        """Creates an object. Raises `Conflict` if it exists."""
         params = {"fieldManager": MANAGER, **_dry(dry_run)}
         return cast(Manifest, self._json("POST", self._path(Kind.of(manifest)), params=params, json=manifest))
 
     def replace(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Replaces an object. Fails with status 409 if somebody changed it since it was read."""
+        """Replaces an object. Raises `Conflict` if somebody changed it since it was read."""
         path = self._path(Kind.of(manifest), manifest["metadata"]["name"])
         params = {"fieldManager": MANAGER, **_dry(dry_run)}
         return cast(Manifest, self._json("PUT", path, params=params, json=manifest))
 
     def delete(self, kind: Kind, name: str) -> None:
         """Deletes an object and what it owns. Does nothing if there is none."""
-        try:
+        with suppress(NotFound):
             self._json("DELETE", self._path(kind, name), params={"propagationPolicy": "Background"})
-        except ClusterError as error:
-            if error.status != httpx2.codes.NOT_FOUND:
-                raise
 
     # ------------------------------------------------------------ pods and rights
 
@@ -190,25 +226,24 @@ class Cluster:
 
     def has(self, kind: Kind) -> bool:
         """Whether the cluster has a kind of object."""
-        return kind.kind in self._resources_of(kind.api_version)
+        return kind in _BUILT_IN or kind.kind in self._resources_of(kind.api_version)
 
     # ------------------------------------------------------------ requests
 
     def resource(self, kind: Kind) -> _Resource:
-        """The name of a kind in paths, by the cluster's own list. Raises `ClusterError` if the cluster has none."""
-        found = self._resources_of(kind.api_version)
-        if kind.kind not in found:
-            raise ClusterError(f"the cluster has no {kind.kind} of {kind.api_version}", httpx2.codes.NOT_FOUND)
-        return found[kind.kind]
+        """The name of a kind in paths. Of kinds that not every cluster has, by the cluster's own list. Raises
+        `NotFound` if the cluster has none."""
+        found = _BUILT_IN.get(kind) or self._resources_of(kind.api_version).get(kind.kind)
+        if found is None:
+            raise NotFound(f"the cluster has no {kind.kind} of {kind.api_version}", httpx2.codes.NOT_FOUND)
+        return found
 
     def _resources_of(self, api_version: str) -> dict[str, _Resource]:
         if api_version not in self._resources:
             prefix = "apis" if "/" in api_version else "api"
             try:
                 items = self._json("GET", f"/{prefix}/{api_version}")["resources"]
-            except ClusterError as error:
-                if error.status != httpx2.codes.NOT_FOUND:
-                    raise
+            except NotFound:
                 items = []
             self._resources[api_version] = {
                 item["kind"]: _Resource(item["name"], item["namespaced"]) for item in items if "/" not in item["name"]
@@ -223,34 +258,36 @@ class Cluster:
         return "/" + "/".join([*parts, resource.plural, *([name] if name else [])])
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
-        return self._request(method, path, **options).json()
+        response = self._request(method, path, **options)
+        try:
+            return response.json()
+        except ValueError:
+            raise Unreachable(f"the answer of {self.client.base_url} to {method} {path} is not JSON") from None
 
     def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """The answer to a request. Repeats it while the API server is away, for as long as the patience lasts."""
         options["params"] = {name: value for name, value in options.get("params", {}).items() if value}
-
-        def attempt() -> httpx2.Response:
-            response = self.client.request(method, path, **options)
-            if response.is_error:
-                raise ClusterError(_message(response), response.status_code)
-            return response
-
-        return self._repeat(attempt)
-
-    def _repeat(self, attempt: Callable[[], httpx2.Response]) -> httpx2.Response:
-        end, pause = time.monotonic() + self.patience_seconds, _FIRST_PAUSE_SECONDS
+        deadline, pause = Deadline.after(self.clock, self.patience_seconds), _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return attempt()
-            except httpx2.TransportError as error:
-                problem = ClusterError(f"cannot reach the API server at {self.client.base_url}: {_text(error)}")
+                return self._attempt(method, path, options)
             except ClusterError as error:
-                if error.status not in _TEMPORARY:
+                if not isinstance(error, Unreachable) and error.status not in _TEMPORARY:
                     raise
-                problem = error
-            if time.monotonic() + pause > end:
-                raise problem
-            time.sleep(pause)
+                if deadline.left < pause:
+                    raise
+            self.clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _attempt(self, method: str, path: str, options: Mapping[str, Any]) -> httpx2.Response:
+        try:
+            response = self.client.request(method, path, **options)
+        except httpx2.TransportError as error:
+            raise Unreachable(f"cannot reach the API server at {self.client.base_url}: {_text(error)}") from None
+        if response.is_error:
+            kind = _BY_STATUS.get(response.status_code, ClusterError)
+            raise kind(_message(response), response.status_code)
+        return response
 
 
 _TEMPORARY = (httpx2.codes.TOO_MANY_REQUESTS, httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.GATEWAY_TIMEOUT)
@@ -272,7 +309,7 @@ def _message(response: httpx2.Response) -> str:
 
 
 def items_of(value: Any, *path: str) -> Iterator[Any]:
-    """The items of a list inside an object. None if a part of the path is missing."""
+    """The items of a list inside an object. No items if a part of the path is missing."""
     for name in path:
         value = (value or {}).get(name)
     yield from value or ()

@@ -11,7 +11,14 @@ from ..errors import SpiceDBError
 from ..manifests import release_manifests
 from ..manifests.objects import Manifest
 from ..props import SpiceDBProps, require
-from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind
+from .cluster import (
+    DEPLOYMENT,
+    MANAGER,
+    Cluster,
+    ClusterError,
+    Kind,
+    Unreachable,
+)
 from .compare import Change, ObjectDiff, by_key, compare
 from .instance import Applier, Running, describe
 from .meaning import Change as Meant
@@ -116,9 +123,9 @@ def _object(cluster: Cluster, manifest: Manifest, old: Manifest | None, manager:
             # Without the defaults of Kubernetes, which nobody wrote.
             return compare(None, manifest)
         return compare(live, _without_removed(cluster, after, old or last_applied(live), manifest))
+    except Unreachable:
+        raise
     except ClusterError as error:
-        if error.status is None:
-            raise
         return f"Kubernetes would refuse the {_title(manifest)}: {error}"
 
 

@@ -1,14 +1,74 @@
-"""Requests side by side: there are many, and each one mostly waits."""
+"""Waiting and asking side by side: the only place that sleeps, with a deadline on every loop."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from typing import TypeVar
+
+from attrs import frozen
 
 T = TypeVar("T")
 R = TypeVar("R")
 _THREADS = 8
+EVERY_SECONDS = 0.5
+"""Time between two questions."""
+
+
+class Clock:
+    """The time. Tests pass one that does not wait."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment. They never go backwards."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(seconds)
+
+    def now(self) -> datetime:
+        """The time of day, in UTC."""
+        return datetime.now(timezone.utc)
+
+
+CLOCK = Clock()
+
+
+@frozen
+class Deadline:
+    """A moment after which a loop gives up."""
+
+    clock: Clock
+    end: float
+
+    @classmethod
+    def after(cls, clock: Clock, seconds: float) -> Deadline:
+        """The moment so many seconds from now."""
+        return cls(clock, clock.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the moment. 0 when it is over."""
+        return max(self.end - self.clock.monotonic(), 0)
+
+
+def poll(
+    observe: Callable[[], T],
+    *,
+    until: Callable[[T], bool],
+    seconds: float,
+    clock: Clock = CLOCK,
+    every: float = EVERY_SECONDS,
+) -> T:
+    """Observes until the answer is the wanted one, at most for so many seconds. Returns the last answer."""
+    deadline = Deadline.after(clock, seconds)
+    while True:
+        seen = observe()
+        if until(seen) or not deadline.left:
+            return seen
+        clock.sleep(min(every, deadline.left))
 
 
 def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -11,7 +11,13 @@ from attrs import evolve, field, frozen
 from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
-from .cluster import DEPLOYMENT, JOB, Cluster, ClusterError
+from .cluster import (
+    DEPLOYMENT,
+    JOB,
+    Cluster,
+    ClusterError,
+    Unreachable,
+)
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings
 from .instance import Applier, describe, find_all, is_terminating, server_pods
@@ -200,9 +206,9 @@ def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bo
             def attempt() -> T:
                 try:
                     return question()
+                except Unreachable:
+                    raise
                 except ClusterError as error:
-                    if error.status is None:
-                        raise
                     unknown.append(f"{what}: {error}")
                     return cast(T, missing)
 

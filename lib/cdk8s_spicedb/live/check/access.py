@@ -6,7 +6,6 @@ import base64
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import httpx2
 from attrs import frozen
 
 from ...delivery import Delivery
@@ -24,7 +23,7 @@ from ..cluster import (
     REPLICA_SET,
     SECRET,
     Cluster,
-    ClusterError,
+    Forbidden,
     Kind,
 )
 from ..poll import parallel
@@ -138,9 +137,7 @@ def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[
     subject, listed = f"Secret {name}", ", ".join(keys)
     try:
         secret = cluster.get(SECRET, name)
-    except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
+    except Forbidden:
         yield Finding.warning(subject, f"not checked for the keys {listed}: you have no right to get it", _RIGHT)
         return
     if secret is None:
@@ -195,9 +192,7 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
     subject = f"Secret {name}"
     try:
         secret = cluster.get(SECRET, name)
-    except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
+    except Forbidden:
         return Finding.warning(subject, "not checked: you have no right to get this image pull Secret", _RIGHT)
     create = (
         f"create it: kubectl create secret docker-registry {name} --namespace {cluster.namespace} "
@@ -213,9 +208,7 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
 def _ingress_secret(cluster: Cluster, name: str) -> Iterator[Finding]:
     try:
         secret = cluster.get(SECRET, name)
-    except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
+    except Forbidden:
         return
     subject = f"Secret {name}"
     if secret is None:

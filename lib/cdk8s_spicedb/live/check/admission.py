@@ -6,14 +6,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import httpx2
 from attrs import frozen
 
 from ...delivery import Delivery
 from ...labels import COMPONENT, LONGEST_NAME, Component
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import RESOURCE_QUOTA, Cluster, ClusterError, Kind
+from ..cluster import (
+    RESOURCE_QUOTA,
+    Cluster,
+    ClusterError,
+    Forbidden,
+    Kind,
+    NotFound,
+    Unreachable,
+)
 from ..poll import parallel
 from .finding import Finding
 
@@ -47,10 +54,10 @@ def _dry_run(cluster: Cluster, manifest: Manifest) -> Finding | None:
         return Finding.failure(subject, f"the cluster has no {kind.kind} of {kind.api_version}", _missing_kind(kind))
     try:
         cluster.apply(_new(manifest), dry_run=True)
+    except Unreachable:
+        raise
     except ClusterError as error:
-        if error.status is None:
-            raise
-        if kind.kind == "RoleBinding" and error.status == httpx2.codes.NOT_FOUND:
+        if kind.kind == "RoleBinding" and isinstance(error, NotFound):
             return None  # Before an install there is no Role to bind. The dry run of the Role asks for the same rights.
         return _refused(subject, error)
     return None
@@ -72,7 +79,7 @@ def _missing_kind(kind: Kind) -> str:
 
 def _refused(subject: str, error: ClusterError) -> Finding:
     text = str(error)
-    if error.status == httpx2.codes.FORBIDDEN and _NO_RIGHT.search(text):
+    if isinstance(error, Forbidden) and _NO_RIGHT.search(text):
         return Finding.warning(subject, f"not tried: {text}", "see the findings about rights")
     if "does not support dry run" in text:
         return Finding.warning(subject, f"not tried: {text}", "ask the people who run this admission webhook")
@@ -192,9 +199,9 @@ def _pod(cluster: Cluster, template: PodTemplate, own: set[str]) -> Iterator[Fin
     metadata = {**template.template["metadata"], "generateName": "dry-run-"}
     try:
         cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, dry_run=True)
+    except Unreachable:
+        raise
     except ClusterError as error:
-        if error.status is None:
-            raise
         # The quotas have their own findings, which count all pods of a roll-out.
         if "exceeded quota" not in str(error) or not cluster.may("list", RESOURCE_QUOTA):
             yield _pod_refused(subject, template, error)
@@ -204,9 +211,7 @@ def has_account(cluster: Cluster, name: str) -> bool:
     """Whether a ServiceAccount exists. Without the right to ask, it is taken not to."""
     try:
         return cluster.get(SERVICE_ACCOUNT, name) is not None
-    except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
+    except Forbidden:
         return False
 
 
@@ -214,7 +219,7 @@ def _pod_refused(subject: str, template: PodTemplate, error: ClusterError) -> Fi
     text = str(error)
     # Kubernetes begins with the name, which is that of the dry run.
     text = re.sub(r'^pods "dry-run-[^"]*" is forbidden: ', "", text)
-    if error.status == httpx2.codes.FORBIDDEN and _NO_RIGHT_TO_CREATE.search(text):
+    if isinstance(error, Forbidden) and _NO_RIGHT_TO_CREATE.search(text):
         rule = '{apiGroups: [""], resources: ["pods"], verbs: ["create"]}'
         fix = f"to enable this check, add to your Role: {rule}. An upgrade does not need it"
         return Finding.warning(subject, "not tried: you have no right to create pods", fix)

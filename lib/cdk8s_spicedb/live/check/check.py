@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import httpx2
 from attrs import frozen
 
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan
 from ...props import SpiceDBProps
-from ..cluster import NAMESPACE, Cluster, ClusterError
+from ..cluster import (
+    NAMESPACE,
+    Cluster,
+    Forbidden,
+)
 from ..poll import parallel
 from .access import right_findings, secret_findings
 from .admission import object_findings, pod_findings
@@ -28,9 +31,7 @@ def namespace_finding(cluster: Cluster) -> Finding:
     subject = f"Namespace {cluster.namespace}"
     try:
         namespace = cluster.get(NAMESPACE, cluster.namespace)
-    except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
+    except Forbidden:
         return Finding.ok(subject, "not checked: you have no permission to get namespaces, and do not need it")
     if namespace is None:
         fix = f"create it with `kubectl create namespace {cluster.namespace}`, or set --namespace or --context"
@@ -85,7 +86,7 @@ def check(
     try:
         servers = find_servers(cluster, props.name)
         upgrade = planned(cluster, props, servers.running if servers else None)
-    except ClusterError as error:
+    except Forbidden as error:
         servers, upgrade = None, Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
     groups = _groups(cluster, props, manifests, servers, upgrade)
     found = _side_by_side(groups)
@@ -125,14 +126,12 @@ def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
     """The findings of a group, up to a request that is not allowed."""
     try:
         yield from group()
-    except ClusterError as error:
+    except Forbidden as error:
         yield _forbidden(subject, error)
 
 
-def _forbidden(subject: str, error: ClusterError) -> Finding:
-    """The finding for a request that is not allowed. Raises any other error."""
-    if error.status != httpx2.codes.FORBIDDEN:
-        raise error
+def _forbidden(subject: str, error: Forbidden) -> Finding:
+    """The finding for a request that is not allowed."""
     return Finding.warning(subject, f"not checked in full: {error}", "ask for the permission that the message names")
 
 

@@ -7,11 +7,16 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import httpx2
-
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import POD, Cluster, ClusterError, items_of
+from ..cluster import (
+    POD,
+    Cluster,
+    ClusterError,
+    Forbidden,
+    Unreachable,
+    items_of,
+)
 from ..poll import parallel
 from .admission import PodTemplate, has_account, pod_templates, restricted_container
 from .finding import Finding
@@ -101,16 +106,16 @@ def _create(cluster: Cluster, run: str, name: str, pod: Manifest) -> ClusterErro
     metadata = {"name": name, "labels": {_LABEL: run, "app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
     try:
         cluster.create({**pod, "metadata": metadata})
+    except Unreachable:
+        raise
     except ClusterError as error:
-        if error.status is None:
-            raise
         return error
     return None
 
 
 def _not_tried(image: str, error: ClusterError) -> Finding:
     fix = "allow small pods in the namespace, or check without --pull-images"
-    if error.status == httpx2.codes.FORBIDDEN and "cannot create resource" in str(error):
+    if isinstance(error, Forbidden) and "cannot create resource" in str(error):
         fix = 'add to your Role: {apiGroups: [""], resources: ["pods"], verbs: ["create", "delete"]}'
     return Finding.warning(f"Image {image}", f"not tried: the cluster refuses the pod that pulls it: {error}", fix)
 

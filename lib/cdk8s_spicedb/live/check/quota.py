@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-import httpx2
 from lightkube.utils.quantity import parse_quantity
 
 from ...labels import Component
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.spicedb import number_of
-from ..cluster import RESOURCE_QUOTA, Cluster, ClusterError, items_of
+from ..cluster import RESOURCE_QUOTA, Cluster, Forbidden, items_of
 from .admission import PodTemplate, pod_templates
 from .finding import Finding
 
@@ -33,9 +32,7 @@ def quota_findings(
     """
     try:
         quotas = cluster.find(RESOURCE_QUOTA)
-    except ClusterError as error:
-        if error.status != httpx2.codes.FORBIDDEN:
-            raise
+    except Forbidden:
         fix = 'add to your Role: {apiGroups: [""], resources: ["resourcequotas"], verbs: ["list"]}'
         yield Finding.warning("ResourceQuotas", "not checked: you have no right to list them", fix)
         return

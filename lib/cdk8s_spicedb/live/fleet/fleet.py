@@ -16,7 +16,11 @@ from ...plans.plan import UpgradeStep
 from ...props import SpiceDBProps
 from ..check.check import CheckReport, check
 from ..check.finding import Finding, Level
-from ..cluster import DEPLOYMENT, Cluster, ClusterError
+from ..cluster import (
+    DEPLOYMENT,
+    Cluster,
+    Unreachable,
+)
 from ..diff import diff
 from ..instance import Running, describe
 from ..poll import parallel
@@ -194,10 +198,8 @@ def _preview(member: Member, wave: int) -> MemberReport | _Problem:
         if deployment is None:
             return _Problem(member.title, "", missing=True)
         return _planned(member, deployment, wave)
-    except ClusterError as error:
-        if error.status is None:
-            raise
-        return _Problem(member.title, str(error))
+    except Unreachable:
+        raise
     except SpiceDBError as error:
         return _Problem(member.title, str(error))
 

@@ -12,7 +12,11 @@ from pathlib import Path
 from ...errors import SpiceDBError
 from ...helm import write_helm_chart
 from ...props import SpiceDBProps
-from ..cluster import SECRET, ClusterError
+from ..cluster import (
+    SECRET,
+    ClusterError,
+    Unreachable,
+)
 from ..released import HelmRelease, helm_releases
 from ..workload import drain_seconds
 from .deliver import Deliverer, Outcome, StepError, progress, run
@@ -116,8 +120,10 @@ class HelmDeliverer(Deliverer):
         try:
             self.cluster.patient(0).find_metadata(SECRET, labels="owner=helm,name=none")
             away = False
-        except ClusterError as error:
-            away = error.status is None
+        except Unreachable:
+            away = True
+        except ClusterError:
+            away = False
         if away:
             self.cluster.patient(_OUTAGE_SECONDS).find_metadata(SECRET, labels="owner=helm,name=none")
         return away or any(sign in outcome.error for sign in _OUTAGE)

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
-import httpx2
-
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
-from ..cluster import LEASE, Cluster, ClusterError
+from ..cluster import (
+    LEASE,
+    Cluster,
+    ClusterError,
+    Conflict,
+)
 
 DURATION_SECONDS = 30
 """Time after which the Lease of a process that is gone can be taken. Longer than a restart of the API server."""
@@ -70,13 +73,13 @@ class _Holder:
         seen: str | None = None
         while True:
             lease = self._cluster.get(LEASE, self._name)
-            with suppress(_ConflictError):
+            with suppress(Conflict):
                 if lease is None:
-                    _once(lambda: self._cluster.create(self._lease({"name": self._name})))
+                    self._cluster.create(self._lease({"name": self._name}))
                     return
                 if _is_free(lease):
                     metadata = {"name": self._name, "resourceVersion": lease["metadata"]["resourceVersion"]}
-                    _once(lambda: self._cluster.replace(self._lease(metadata)))  # noqa: B023 (called at once)
+                    self._cluster.replace(self._lease(metadata))
                     return
             spec = lease["spec"] if lease else {}
             if seen is not None and spec.get("renewTime") != seen:
@@ -117,19 +120,6 @@ class _Holder:
                 "renewTime": now,
             },
         }
-
-
-class _ConflictError(Exception):
-    """Somebody else was faster."""
-
-
-def _once(attempt: Callable[[], object]) -> None:
-    try:
-        attempt()
-    except ClusterError as error:
-        if error.status != httpx2.codes.CONFLICT:
-            raise
-        raise _ConflictError from None
 
 
 def _is_free(lease: Manifest) -> bool:
