@@ -26,17 +26,15 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Returns 0 when it is done, and 1 when it was refused; wrong usage exits with 2.
-
-    A command returns its output or, if it has written that itself, its exit code.
-    """
-    options = command_line().parse_args(arguments)
+    """Runs a command, which prints its output. Returns 0 when it is done, and 1 when it was refused; wrong usage exits
+    with 2."""
+    words = sys.argv[1:] if arguments is None else arguments
+    options = command_line().parse_args(words)
+    options.words = tuple(words)
     try:
-        result: str | int = options.run(options)
-        if isinstance(result, int):
-            return result
-        print(result)
+        code: int = options.run(options)
         sys.stdout.flush()
+        return code
     except SpiceDBError as error:
         print(error, file=sys.stderr)
         return 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,11 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import SpiceDBError
+from ..live.upgrade.outcome import Activity, Progress, State
 from .options import console
-
-if TYPE_CHECKING:
-    from ..live.upgrade.record import Progress
-
 
 _Self = TypeVar("_Self", bound="Screen")
 
@@ -78,9 +74,10 @@ class Screen(ABC):
             self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
 
 
-_NUMBER, _TIME_LEFT = re.compile(r"\d+"), re.compile(r"\d+ s (more|left)\b")
+EXIT_CODES = {State.DONE: 0, State.REFUSED: 1, State.ROLLED_BACK: 3, State.STOPPED: 4, State.INTERRUPTED: 130}
+"""The exit code of what became of an upgrade or a rollback. 2 is wrong usage."""
 _QUIET_SECONDS = 30
-_STYLES = {"roll back": "bold red", "done": "bold green", "observe": "cyan"}
+_STYLES = {Activity.ROLL_BACK: "bold red", Activity.DONE: "bold green", Activity.OBSERVE: "cyan"}
 
 
 class News:
@@ -101,9 +98,9 @@ class News:
     def _differs(self, last: Progress | None, progress: Progress) -> bool:
         if last is None or (last.step, last.activity) != (progress.step, progress.activity):
             return True
-        without_numbers = _NUMBER.sub("", last.text) == _NUMBER.sub("", progress.text)
-        only_time = bool(_TIME_LEFT.search(progress.text)) and without_numbers
-        return time.monotonic() - self._line_start >= _QUIET_SECONDS if only_time else last.text != progress.text
+        if progress.activity is not Activity.OBSERVE and progress.text != last.text:
+            return True
+        return progress.seconds_left is not None and time.monotonic() - self._line_start >= _QUIET_SECONDS
 
 
 class Display(Screen):
@@ -137,18 +134,25 @@ class Display(Screen):
             return Text("")
         table = Table.grid(padding=(0, 2))
         for progress, seconds in self._done:
-            table.add_row("✓", _place(progress).strip(" :"), progress.activity, f"{seconds:.0f} s", progress.text)
+            table.add_row(
+                "✓", _place(progress).strip(" :"), progress.activity.value, f"{seconds:.0f} s", _details(progress)
+            )
         used = time.monotonic() - self._activity_start
         style = _STYLES.get(self._last.activity, "bold")
-        mark = Text("✓", style) if self._last.activity == "done" else Spinner("dots")
+        mark = Text("✓", style) if self._last.activity is Activity.DONE else Spinner("dots")
         place = Text(_place(self._last).strip(" :"), style)
-        table.add_row(mark, place, Text(self._last.activity, style), f"{used:.0f} s", self._last.text)
+        table.add_row(mark, place, Text(self._last.activity.value, style), f"{used:.0f} s", _details(self._last))
         return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", "dim"))
 
 
 def sentence(progress: Progress) -> str:
     """The progress in one line."""
-    return f"{_place(progress)}{progress.activity}: {progress.text}"
+    return f"{_place(progress)}{progress.activity.value}: {_details(progress)}"
+
+
+def _details(progress: Progress) -> str:
+    left = progress.seconds_left
+    return progress.text if left is None else f"{progress.text} (at most {left} s left)"
 
 
 def _place(progress: Progress) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import glob
 import shlex
 import sys
@@ -17,54 +16,35 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import SpiceDBError, some_of
-from ..live.fleet.fleet import FleetOptions, FleetReport, MemberReport, MemberState
-from .display import News, Screen, sentence
-from .options import (
-    INTERRUPTED,
-    NOT_ROLLED_BACK,
-    OF_FLEETS,
-    ROLLED_BACK,
-    SHOWN,
-    STEM,
-    as_json,
-    connect,
-    option_of,
-    read_each,
-    warn,
-)
+from ..errors import some_of
+from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
+from ..live.upgrade.outcome import Progress, State
+from .display import EXIT_CODES, News, Screen, ask, sentence
+from .options import OF_FLEETS, SHOWN, STEM, as_json, connect, read_each, require_yes, warn
 
 if TYPE_CHECKING:
-    from ..live.fleet.fleet import FleetOptions, FleetReport, Member
-    from ..live.upgrade.record import Progress
+    from .upgrade import Options
 
 
-_VALUES = ("namespace", "context", *OF_FLEETS, "observe", "on_failure", "database_image", "releases")
-_SWITCHES = ("yes", "no_check", "no_database", "no_pull")
-_OBSERVE = 30
-
-
-def upgrade_each(options: argparse.Namespace) -> int:
+def upgrade_each(options: Options) -> int:
     """Upgrades all SpiceDBs of ``--each``, and returns the exit code."""
     found = read_each(options)
     warn(found)
     cluster = connect(options)
-    from ..live.fleet.fleet import Member, upgrade_fleet
-
-    quiet = options.output == "json"
-    if quiet and not options.yes:
-        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
+    require_yes(options)
     members = [
         Member(cluster=attrs.evolve(cluster, namespace=cluster.namespace.replace(STEM, name)), props=props)
         for name, props in found.items()
     ]
-    with FleetDisplay(quiet=quiet) as display:
+    given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
+    chosen = FleetOptions(**given, upgrade=options.upgrade)
+    with FleetDisplay(quiet=options.quiet) as display:
         display.line(f"Looking at {len(members)} SpiceDBs in the cluster.")
         try:
             report = upgrade_fleet(
                 members,
-                options=_fleet_options(options),
-                confirm=lambda plan: _confirm(options, plan, display),
+                options=chosen,
+                confirm=lambda plan: _confirm(plan, chosen, display, yes=options.yes),
                 report=display.report,
                 on_end=display.end,
                 on_interrupt=display.interrupt,
@@ -72,68 +52,30 @@ def upgrade_each(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             display.stop()
             print("Interrupted. Nothing was changed.", file=sys.stderr)
-            return INTERRUPTED
-    code = exit_code(report)
-    if quiet:
+            return EXIT_CODES[State.INTERRUPTED]
+    code = EXIT_CODES[report.state]
+    if options.quiet:
         print(as_json(report))
-    if code or not quiet:
+    if code or not options.quiet:
         print("\n".join(ending(report, command_again(options))), file=sys.stderr if code else sys.stdout)
     return code
 
 
-def _fleet_options(options: argparse.Namespace) -> FleetOptions:
-    from ..live.fleet.fleet import CheckOptions, FleetOptions
-    from ..live.upgrade.upgrade import UpgradeOptions
-
-    given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
-    checks = CheckOptions(
-        database=not options.no_database, database_image=options.database_image, pull_images=not options.no_pull
-    )
-    return FleetOptions(
-        **given,
-        upgrade=UpgradeOptions(observe_seconds=options.observe, on_failure=options.on_failure),
-        check=None if options.no_check else checks,
-    )
-
-
-def _confirm(options: argparse.Namespace, plan: FleetReport, display: FleetDisplay) -> bool:
-    from .display import ask
-
+def _confirm(plan: FleetReport, options: FleetOptions, display: FleetDisplay, *, yes: bool) -> bool:
     with display.paused():
-        for line in plan_lines(plan, _fleet_options(options)):
+        for line in plan_lines(plan, options):
             display.line(line)
-        return options.yes or plan.ok or ask("Continue?")
+        return yes or plan.ok or ask("Continue?")
 
 
-def exit_code(report: FleetReport) -> int:
-    """The exit code of an upgrade of many releases."""
-    from ..live.fleet.fleet import MemberState
-
-    if report.ok:
-        return 0
-    if report.interrupted:
-        return INTERRUPTED
-    if report.of(MemberState.FAILED):
-        return NOT_ROLLED_BACK
-    return ROLLED_BACK if report.of(MemberState.ROLLED_BACK, MemberState.UPGRADED) else 1
-
-
-def command_again(options: argparse.Namespace) -> str:
-    """The command with these options."""
-    return shlex.join(["cdk8s-spicedb", "upgrade", *_words(options)])
-
-
-def _words(options: argparse.Namespace) -> Iterator[str]:
-    for file in options.file or ():
-        yield from ("--file", file)
-    yield from ("--each", *_short(options.each))
-    for name in _VALUES:
-        value = getattr(options, name)
-        if value is not None and (name, value) != ("observe", _OBSERVE):
-            yield from (option_of(name), str(value))
-    yield from (option_of(name) for name in _SWITCHES if getattr(options, name))
-    if options.output != "text":
-        yield from ("--output", options.output)
+def command_again(options: Options) -> str:
+    """The command line, with one pattern in place of many files."""
+    words, paths = list(options.words), list(options.each or ())
+    for start in range(len(words)):
+        if paths and words[start : start + len(paths)] == paths:
+            words[start : start + len(paths)] = _short(paths)
+            break
+    return shlex.join(["cdk8s-spicedb", *words])
 
 
 def _short(paths: Sequence[str]) -> Sequence[str]:
@@ -164,7 +106,7 @@ def plan_lines(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
     waves = len({each.wave for each in left})
     yield (
         f"{_number(left)} in {waves} wave{'' if waves == 1 else 's'}, at most {options.parallel} at the same time."
-        + (" Each one is checked when its turn comes." if options.check else "")
+        + (" Each one is checked when its turn comes." if options.upgrade.check else "")
     )
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from ..errors import SpiceDBError
 from ..versions import known_releases
-from .options import FILE, Commands
+from .options import FILE, Commands, printing
 
 
 def add_to(commands: Commands) -> None:
@@ -17,11 +17,11 @@ def add_to(commands: Commands) -> None:
     description = "Writes a commented file with the settings of a SpiceDB."
     parser = commands.add_parser("init", help=text, description=description)
     parser.add_argument("-o", "--output", default=FILE, metavar="FILE", help=f"file to write; defaults to {FILE}")
-    parser.set_defaults(run=_init)
+    parser.set_defaults(run=printing(_init))
 
     text = f"Prints the JSON Schema of {FILE}, for editors."
     parser = commands.add_parser("schema", help=f"print the JSON Schema of {FILE}, for editors", description=text)
-    parser.set_defaults(run=_schema)
+    parser.set_defaults(run=printing(_schema))
 
 
 def _init(options: argparse.Namespace) -> str:

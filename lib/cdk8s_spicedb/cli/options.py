@@ -6,7 +6,7 @@ import argparse
 import glob
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import reduce
 from pathlib import Path
@@ -26,21 +26,24 @@ if TYPE_CHECKING:
     from ..files.read import Document
     from ..live.cluster import Cluster
 
-ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
-
-
-ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
-
-
-ROLLED_BACK, NOT_ROLLED_BACK, INTERRUPTED = 3, 4, 130
-
-
 STEM = "{}"
 """Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
 
 
 OF_FLEETS = ("canary", "wave_size", "parallel")
 """Options that belong to ``--each``."""
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number, and at least so many."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise ValueError
+        return value
+
+    return number
 
 
 def option_of(name: str) -> str:
@@ -60,7 +63,7 @@ def add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defaul
     parser.add_argument("-f", "--file", action="append", metavar="FILE", help=f"{text}. {more}")
 
 
-def read_file(options: argparse.Namespace, *, delivery: str | None = None) -> SpiceDBProps:
+def read_file(options: Any, *, delivery: str | None = None) -> SpiceDBProps:
     """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
     from ..files.read import props_of
 
@@ -109,7 +112,7 @@ def add_releases(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 
-def releases(options: argparse.Namespace) -> ReleaseTable:
+def releases(options: Any) -> ReleaseTable:
     """The known releases, with those of the file in ``--releases``."""
     table = known_releases()
     if options.releases is None:
@@ -164,7 +167,23 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", choices=("text", "json"), default="text", help=text)
 
 
-def connect(options: argparse.Namespace, patience_seconds: float = 0) -> Cluster:
+def printing(text: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:
+    """A command that prints a text, and succeeds."""
+
+    def run(options: argparse.Namespace) -> int:
+        print(text(options))
+        return 0
+
+    return run
+
+
+def require_yes(options: Any) -> None:
+    """Raises `SpiceDBError` if the options leave a question that nobody can answer."""
+    if options.output == "json" and not options.yes:
+        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
+
+
+def connect(options: Any, patience_seconds: float = 0) -> Cluster:
     """The cluster and namespace of the options. Raises `SpiceDBError` if the extra ``live`` is not installed."""
     try:
         from ..live.cluster import Cluster
@@ -199,7 +218,7 @@ SHOWN = 5
 """How many files with problems, or names of files, a command prints."""
 
 
-def read_each(options: argparse.Namespace, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
+def read_each(options: Any, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
     """The props of each file of ``--each``, merged with the files of ``--file``, by the name of the file.
 
     ``delivery`` takes precedence over that of the files. Raises one `SpiceDBError` about all files with problems.

@@ -15,7 +15,7 @@ from ..plans.planner import plan_upgrade
 from ..plans.tables import markdown, table
 from ..props.datastores import ENGINES
 from ..versions import SCHEMA_MODES, known_releases
-from .options import Commands, add_releases, by_option, releases
+from .options import Commands, add_releases, by_option, printing, releases
 
 _OPTIONS = {
     "current": "--from",
@@ -51,7 +51,7 @@ def add_to(commands: Commands) -> None:
     text = "output format; defaults to table. Use markdown for a comment on a pull request"
     parser.add_argument("--output", choices=("table", "json", "markdown"), default="table", help=text)
     add_releases(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=printing(_run))
 
 
 def _run(options: argparse.Namespace) -> str:

@@ -13,7 +13,7 @@ import attrs
 
 from ..versions import known_releases
 from ..versions.history import Release, history
-from .options import Commands, add_releases, releases
+from .options import Commands, add_releases, printing, releases
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
 
@@ -32,7 +32,7 @@ def add_to(commands: Commands) -> None:
     outputs = ("table", "json", "markdown")
     parser.add_argument("--output", choices=outputs, default="table", help="output format; defaults to table")
     add_releases(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=printing(_run))
 
 
 def _run(options: argparse.Namespace) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..errors import SpiceDBError
-from .options import INTERRUPTED, Commands, add_cluster, add_file, add_releases, as_json, connect, read_file
+from .options import Commands, add_cluster, add_file, add_releases, as_json, connect, read_file, require_yes
 
 if TYPE_CHECKING:
-    from ..live.upgrade.rollback import Return
+    from ..live.upgrade.outcome import Return
 
 
 def add_to(commands: Commands) -> None:
@@ -19,8 +18,8 @@ def add_to(commands: Commands) -> None:
         help="roll a live release back to the last step that worked",
         description="Rolls the servers back to the last step that worked, and waits until no newer server is left. "
         "First says what is not restored, and asks. The datastore schema stays as it is.",
-        epilog="Exit code: 0 if the servers are back, 1 if not (see stderr for the reason), 2 for wrong "
-        "usage, 130 if you interrupted it.",
+        epilog="Exit code: 0 if the servers are back, 1 if nothing was changed (see stderr for the reason), 2 for "
+        "wrong usage, 4 if the rollback failed, 130 if you interrupted it.",
     )
     parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
     add_cluster(parser)
@@ -32,13 +31,13 @@ def add_to(commands: Commands) -> None:
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> str | int:
+def _run(options: argparse.Namespace) -> int:
     cluster = connect(options)
+    require_yes(options)
+    from ..live.upgrade.outcome import State
     from ..live.upgrade.rollback import roll_back
-    from .display import Display, ask
+    from .display import EXIT_CODES, Display, ask
 
-    if not options.yes and options.output == "json":
-        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
     props = read_file(options) if options.file else None
     with Display(quiet=options.output == "json") as display:
 
@@ -48,17 +47,17 @@ def _run(options: argparse.Namespace) -> str | int:
                     display.line(line)
                 return options.yes or ask("Go back?")
 
-        try:
-            back = roll_back(
-                cluster, options.name, props=props, force=options.force, confirm=confirm, report=display.report
-            )
-        except KeyboardInterrupt:
-            display.stop()
+        outcome = roll_back(
+            cluster, options.name, props=props, force=options.force, confirm=confirm, report=display.report
+        )
+        display.stop()
+        if outcome.state is State.INTERRUPTED:
             display.error("Interrupted. Run the same command again to continue.")
-            return INTERRUPTED
-    if back is None:
-        return 1
-    return as_json(back) if options.output == "json" else 0
+        elif outcome.error is not None:
+            display.error(outcome.reason)
+    if outcome.state is State.DONE and options.output == "json":
+        print(as_json(outcome.back))
+    return EXIT_CODES[outcome.state]
 
 
 def _intention(back: Return) -> list[str]:

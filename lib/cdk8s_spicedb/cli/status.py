@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
-from .options import Commands, add_cluster, add_file, add_releases, as_json, connect, console, read_file
+from .options import Commands, add_cluster, add_file, add_releases, as_json, at_least, connect, console, read_file
 
 if TYPE_CHECKING:
     from ..live.cluster import Cluster
@@ -53,16 +53,9 @@ def add_to(commands: Commands) -> None:
         "first wait until the next change is safe: no migration runs, all servers are ready and none drains. Defaults "
         f"to at most {_WAIT_SECONDS} seconds"
     )
-    follow.add_argument("--wait", nargs="?", type=_seconds, const=_WAIT_SECONDS, metavar="SECONDS", help=text)
+    follow.add_argument("--wait", nargs="?", type=at_least(0), const=_WAIT_SECONDS, metavar="SECONDS", help=text)
     add_releases(parser)
     parser.set_defaults(run=_run, usage=parser.error)
-
-
-def _seconds(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -145,7 +138,7 @@ def _with_revision(options: argparse.Namespace, cluster: Cluster, found: Status)
 
 def _wait(options: argparse.Namespace, cluster: Cluster, name: str) -> None:
     """Waits until the next change is safe. Raises `SpiceDBError` with the reason if that takes too long."""
-    from ..live.status import wait_until_safe
+    from ..live.waiting import wait_until_safe
 
     def notify(reason: str) -> None:
         print(f"Waiting: {reason}", file=sys.stderr, flush=True)

@@ -20,6 +20,7 @@ from .options import (
     add_releases,
     by_option,
     needed_secrets,
+    printing,
     read_each,
     read_file,
     read_metadata,
@@ -49,7 +50,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--delivery", choices=deliveries, help=text)
     add_chart(parser)
     add_releases(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=printing(_run))
 
 
 def _run(options: argparse.Namespace) -> str:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-from ..errors import SpiceDBError
+from attrs import asdict, fields, frozen
+
 from .options import (
-    INTERRUPTED,
-    NOT_ROLLED_BACK,
     OF_FLEETS,
-    ROLLED_BACK,
     STEM,
     Commands,
     add_cluster,
     add_file,
     add_releases,
     as_json,
+    at_least,
     connect,
     option_of,
     read_file,
+    require_yes,
 )
 
 if TYPE_CHECKING:
+    from ..live.check.check import CheckOptions, CheckReport
     from ..live.cluster import Cluster
-    from ..live.instance import Running
-    from ..live.upgrade.record import Record
+    from ..live.upgrade.upgrade import Preflight, UpgradeOptions
     from ..props import SpiceDBProps
     from .display import Display
 
@@ -48,7 +49,7 @@ def add_to(commands: Commands) -> None:
     _add_fleet(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask before the first step")
     text = "time for which to observe the servers' metrics after each step, in seconds; defaults to 30. 0: not at all"
-    parser.add_argument("--observe", type=_number, default=30, metavar="SECONDS", help=text)
+    parser.add_argument("--observe", type=at_least(0), default=30, metavar="SECONDS", help=text)
     text = (
         "what to do if a step fails; defaults to rollback if the plan says that a rollback works, and otherwise to stop"
     )
@@ -77,11 +78,11 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
     text = "with --each: number of files in the first wave; defaults to 1"
-    parser.add_argument("--canary", type=_number, metavar="N", help=text)
+    parser.add_argument("--canary", type=at_least(0), metavar="N", help=text)
     text = "with --each: number of files in each later wave; defaults to 10"
-    parser.add_argument("--wave-size", type=_positive, metavar="N", help=text)
+    parser.add_argument("--wave-size", type=at_least(1), metavar="N", help=text)
     text = "with --each: number of upgrades that run at the same time; defaults to 4"
-    parser.add_argument("--parallel", type=_positive, metavar="N", help=text)
+    parser.add_argument("--parallel", type=at_least(1), metavar="N", help=text)
     parser.set_defaults(usage=parser.error)
 
 
@@ -97,100 +98,118 @@ def _require_fitting(options: argparse.Namespace) -> None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
 
 
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+@frozen(kw_only=True)
+class Options:
+    """The options of the command."""
+
+    file: Sequence[str] | None
+    releases: str | None
+    namespace: str | None
+    context: str | None
+    output: str
+    each: Sequence[str] | None
+    canary: int | None
+    wave_size: int | None
+    parallel: int | None
+    yes: bool
+    observe: int
+    on_failure: Literal["rollback", "stop"] | None
+    write: str | None
+    no_check: bool
+    no_database: bool
+    database_image: str | None
+    no_pull: bool
+    words: Sequence[str]
+    """The whole command line."""
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace) -> Options:
+        """The options that argparse has found."""
+        return cls(**{each.name: getattr(parsed, each.name) for each in fields(cls)})
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only JSON is printed."""
+        return self.output == "json"
+
+    @property
+    def check(self) -> CheckOptions:
+        """What is checked."""
+        from ..live.check.check import CheckOptions
+
+        return CheckOptions(
+            database=not self.no_database, database_image=self.database_image, pull_images=not self.no_pull
+        )
+
+    @property
+    def upgrade(self) -> UpgradeOptions:
+        """How an upgrade runs."""
+        from ..live.upgrade.upgrade import UpgradeOptions
+
+        check = None if self.no_check else self.check
+        return UpgradeOptions(observe_seconds=self.observe, on_failure=self.on_failure, check=check)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _run(options: argparse.Namespace) -> str | int:
-    _require_fitting(options)
+def _run(parsed: argparse.Namespace) -> int:
+    _require_fitting(parsed)
+    options = Options.of(parsed)
     if options.each is not None:
         from .fleet import upgrade_each
 
         return upgrade_each(options)
     cluster, props = connect(options), read_file(options)
-    from ..live.upgrade.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
-    from .display import Display
-
-    quiet = options.output == "json"
     if options.write is not None:
-        return _write(options, cluster, props, Display(quiet=quiet))
-    if not options.yes and quiet:
-        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
-    chosen = UpgradeOptions(observe_seconds=options.observe, on_failure=options.on_failure)
-    with Display(quiet=quiet) as display:
+        return _write(options, cluster, props)
+    require_yes(options)
+    from ..live.upgrade.outcome import CheckFailedError, State
+    from ..live.upgrade.upgrade import upgrade
+    from .display import EXIT_CODES, Display
 
-        def confirm(record: Record, running: Running) -> bool:
-            return _confirm(options, cluster, props, record, running, display)
-
-        try:
-            record = upgrade(cluster, props, options=chosen, confirm=confirm, report=display.report)
-        except UpgradeStoppedError as error:
-            display.stop()
-            display.error(str(error))
-            return ROLLED_BACK if error.rolled_back else NOT_ROLLED_BACK
-        except KeyboardInterrupt:
-            display.stop()
+    with Display(quiet=options.quiet) as display:
+        outcome = upgrade(
+            cluster,
+            props,
+            options=options.upgrade,
+            confirm=lambda preflight: _confirm(options, preflight, display),
+            report=display.report,
+        )
+        display.stop()
+        if isinstance(outcome.error, CheckFailedError):
+            _show(outcome.error.report, display)
+        elif outcome.state is State.INTERRUPTED:
             display.error("Interrupted. Run the same command again to continue.")
-            return INTERRUPTED
-    if record is None:
-        return 1
-    return as_json(record) if quiet else 0
+        elif outcome.error is not None:
+            display.error(outcome.reason)
+    if outcome.state is State.DONE and options.quiet:
+        print(as_json(outcome.record))
+    return EXIT_CODES[outcome.state]
 
 
-def _confirm(
-    options: argparse.Namespace,
-    cluster: Cluster,
-    props: SpiceDBProps,
-    record: Record,
-    running: Running,
-    display: Display,
-) -> bool:
-    from ..live.diff import diff
-    from ..live.upgrade.target import props_at
+def _confirm(options: Options, preflight: Preflight, display: Display) -> bool:
     from .display import ask
 
     with display.paused():
-        if not _check(options, cluster, props, display):
-            return False
-        display.line(_intention(record, running))
-        for sentence in diff(cluster, props_at(props, record.plan, record.step(record.next_step or 1))).meaning:
+        if preflight.check is not None:
+            _show(preflight.check, display)
+        display.line(_intention(preflight))
+        for sentence in preflight.meaning:
             display.line(f"  {sentence}")
         return options.yes or ask("Continue?")
 
 
-def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, display: Display) -> bool:
-    """Runs the check, shows what is not ok, and returns whether the upgrade can go on."""
-    if options.no_check:
-        return True
-    from ..live.check.check import check
+def _show(report: CheckReport, display: Display) -> None:
+    """Shows what a check found that is not ok."""
     from ..live.check.finding import Level
     from .check import lines
 
-    report = check(
-        cluster,
-        props,
-        database=not options.no_database,
-        database_image=options.database_image,
-        pull_images=not options.no_pull,
-    )
     for line in lines(report, but=Level.OK):
         display.line(line)
     if not report.ok:
         display.error("Nothing was changed. Fix the failures, then run the same command again.")
-    return report.ok
 
 
-def _intention(record: Record, running: Running) -> str:
+def _intention(preflight: Preflight) -> str:
+    running, record = preflight.running, preflight.record
     plan, done = record.plan, record.sound[-1].step
     text = f"{running.name} in {running.namespace}: SpiceDB {plan.current} to {plan.target}"
     steps = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
@@ -199,10 +218,22 @@ def _intention(record: Record, running: Running) -> str:
     return f"{text}, {steps}."
 
 
-def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, display: Display) -> str | int:
+def _write(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
+    from ..live.check.check import check
     from ..live.upgrade.commit import write_next_step
+    from ..live.upgrade.outcome import State, UpgradeStoppedError
+    from .display import EXIT_CODES, Display
 
-    if not _check(options, cluster, props, display):
-        return 1
-    written = write_next_step(cluster, props, options.write)
-    return as_json(written) if options.output == "json" else written.text
+    display = Display(quiet=options.quiet)
+    if not options.no_check:
+        report = check(cluster, props, **asdict(options.check))
+        _show(report, display)
+        if not report.ok:
+            return EXIT_CODES[State.REFUSED]
+    try:
+        written = write_next_step(cluster, props, options.write or "")
+    except UpgradeStoppedError as error:
+        display.error(str(error))
+        return EXIT_CODES[State.STOPPED]
+    print(as_json(written) if options.quiet else written.text)
+    return EXIT_CODES[State.DONE]

@@ -4,49 +4,62 @@ The commands of ``cdk8s-spicedb`` are made of these functions. Each one gets a `
 They need the extra ``live``: ``pip install 'cdk8s-spicedb[live]'``.
 """
 
-from .check.check import CheckReport, check
+from .check.check import CheckOptions, CheckReport, check
 from .check.finding import Finding, Level
-from .cluster import Cluster, ClusterError
+from .cluster import Cluster, ClusterError, Conflict, Forbidden, NotFound, Unreachable
 from .diff import Diff, diff
-from .fleet.fleet import CheckOptions, FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
-from .instance import Applier, Running, find_running
+from .fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
+from .instance import Applier, Observed, Running, find_running
+from .observe import observe
+from .record import Figures, Record, Sound, read_record
 from .status import Status, Summary, status, statuses
 from .upgrade.commit import NextStep, write_next_step
 from .upgrade.lease import BusyError
-from .upgrade.record import Figures, Progress, Record, Sound, read_record
-from .upgrade.rollback import Return, plan_rollback, roll_back
-from .upgrade.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
-from .workload import settled, wait_until_settled
+from .upgrade.outcome import Activity, CheckFailedError, Outcome, Progress, Return, State, UpgradeStoppedError
+from .upgrade.rollback import plan_rollback, roll_back
+from .upgrade.upgrade import Preflight, UpgradeOptions, upgrade
+from .waiting import settled, wait_until_safe, wait_until_settled
 
 __all__ = [
+    "Activity",
     "Applier",
     "BusyError",
+    "CheckFailedError",
     "CheckOptions",
     "CheckReport",
     "Cluster",
     "ClusterError",
+    "Conflict",
     "Diff",
     "Figures",
     "Finding",
     "FleetOptions",
     "FleetReport",
+    "Forbidden",
     "Level",
     "Member",
     "MemberReport",
     "MemberState",
     "NextStep",
+    "NotFound",
+    "Observed",
+    "Outcome",
+    "Preflight",
     "Progress",
     "Record",
     "Return",
     "Running",
     "Sound",
+    "State",
     "Status",
     "Summary",
+    "Unreachable",
     "UpgradeOptions",
     "UpgradeStoppedError",
     "check",
     "diff",
     "find_running",
+    "observe",
     "plan_rollback",
     "read_record",
     "roll_back",
@@ -55,6 +68,7 @@ __all__ = [
     "statuses",
     "upgrade",
     "upgrade_fleet",
+    "wait_until_safe",
     "wait_until_settled",
     "write_next_step",
 ]

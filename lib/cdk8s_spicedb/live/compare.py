@@ -11,10 +11,10 @@ from attrs import frozen
 
 from ..labels import VERSION
 from ..manifests.objects import Manifest
-from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind, items_of
+from .cluster import MANAGER, Cluster, ClusterError, Kind, items_of
 from .instance import Applier, Running
 from .poll import parallel
-from .released import apply_manager, find_released, helm_release_of
+from .released import apply_manager, find_released
 from .text import HIDDEN, shown
 
 
@@ -205,13 +205,14 @@ class Drift:
     """Objects that differ, each with the released value (before) and the one in the cluster (after) of its fields."""
 
 
-def find_drift(cluster: Cluster, running: Running) -> Drift:
-    """What differs from what was released, by a server-side dry run that changes nothing.
+def find_drift(cluster: Cluster, running: Running, release: str | None) -> Drift:
+    """What differs from what was released, by a server-side dry run that changes nothing. ``release`` is the
+    name of Helm's release.
 
     Fields that Kubernetes, an autoscaler or the release itself does not set count only if a person set them.
     """
     try:
-        released = find_released(cluster, running, helm_release_of(cluster.get(DEPLOYMENT, running.name)))
+        released = find_released(cluster, running, release)
         if released.objects is None:
             return Drift(known=False, reason=released.reason)
         found = parallel(lambda each: _object(cluster, each, running.applier), released.objects)

@@ -10,6 +10,7 @@ from attrs import frozen
 from ..errors import SpiceDBError
 from ..manifests import release_manifests
 from ..manifests.objects import Manifest
+from ..plans.plan import UpgradePlan
 from ..props import SpiceDBProps, require
 from .cluster import (
     DEPLOYMENT,
@@ -58,8 +59,10 @@ class Diff:
         return any(each.change is not Change.UNCHANGED for each in self.objects)
 
 
-def diff(cluster: Cluster, props: SpiceDBProps) -> Diff:
+def diff(cluster: Cluster, props: SpiceDBProps, *, plan: UpgradePlan | None = None) -> Diff:
     """What would change if these props were applied, by a server-side dry run that changes nothing.
+
+    ``plan`` is the plan that this is about, and defaults to one from what runs to the props.
 
     Raises `InvalidProps` if the props are invalid, and `SpiceDBError` if Kubernetes would refuse an object.
     """
@@ -86,6 +89,7 @@ def diff(cluster: Cluster, props: SpiceDBProps) -> Diff:
     meant = Meant(
         running=running,
         props=props,
+        plan=plan,
         objects=objects,
         deletes=[_title(each) for each in own] if helm else [],
         leaves=[_title(each) for each in left],

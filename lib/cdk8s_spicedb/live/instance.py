@@ -1,18 +1,20 @@
-"""What runs in a cluster: the servers of a release, with their settings, and the program that applied them."""
+"""An instance: what its Deployment says, and the picture of everything that runs of it at one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, VERSION, Component, selector_text
 from ..manifests.objects import Manifest
 from ..versions import is_version
-from .cluster import DEPLOYMENT, POD, Cluster, items_of
+from .cluster import DEPLOYMENT, Cluster, ClusterError, items_of
 
 HELM_RELEASE = "meta.helm.sh/release-name"
 _FLUX_HELM, _FLUX_KUSTOMIZE = "helm.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/name"
@@ -77,31 +79,92 @@ class Running:
         return tuple(part for part in value.split(",") if part)
 
 
+@frozen(kw_only=True)
+class HelmRelease:
+    """A revision of a Helm release."""
+
+    release: str
+    """Name of the release."""
+    revision: int
+    """Number of the revision."""
+    status: str
+    """Helm's word for its state, such as ``deployed``, ``failed`` or ``pending-upgrade``."""
+    created: str
+    """Time at which Helm began it (ISO 8601)."""
+    secret: str
+    """Name of the Secret in which Helm keeps it."""
+
+
+@define(slots=False, frozen=True, kw_only=True)
+class Observed:
+    """What the cluster says about one instance, at one moment. `workload` has all judgements about it."""
+
+    name: str
+    """Name of the instance."""
+    namespace: str
+    """Its namespace."""
+    at: datetime
+    """The moment, by the clock of this machine."""
+    second: float
+    """The moment, in seconds of a clock that never goes backwards."""
+    deployment: Manifest | None = None
+    """Its Deployment. None if no server was installed."""
+    pods: tuple[Manifest, ...] = ()
+    """Its pods: those of the servers and, if this package made the release, those of the migration."""
+    jobs: tuple[Manifest, ...] = ()
+    """Its migration Jobs, oldest first."""
+    log: tuple[str, ...] = ()
+    """The last lines of the log of the newest migration, if it has not succeeded."""
+    replica_sets: tuple[Manifest, ...] = ()
+    """The ReplicaSets of its servers. Only read to watch a roll-out."""
+    endpoints: tuple[Manifest, ...] = ()
+    """The EndpointSlices of its Service. Only read to watch a roll-out, while no migration runs."""
+    helm: tuple[HelmRelease, ...] = ()
+    """The revisions of its Helm release, oldest first. Only read on request."""
+    unknown: Mapping[str, ClusterError] = field(factory=dict)
+    """What could not be read, such as for lack of a right, and why, by the name of the field above."""
+
+    @cached_property
+    def running(self) -> Running | None:
+        """What the Deployment says. None if no server was installed."""
+        return describe(self.deployment) if self.deployment else None
+
+    @property
+    def servers(self) -> list[Manifest]:
+        """The pods of the servers, among them those that terminate."""
+        return [each for each in self.pods if _component(each) != Component.MIGRATION.value]
+
+    @property
+    def migration_pods(self) -> list[Manifest]:
+        """The pods of the migration."""
+        return [each for each in self.pods if _component(each) == Component.MIGRATION.value]
+
+    def need(self, *names: str) -> None:
+        """Raises the `ClusterError` of the first of these fields that could not be read."""
+        for name in names:
+            if name in self.unknown:
+                raise self.unknown[name]
+
+
+class MissingError(SpiceDBError):
+    """No SpiceDB in the namespace has this name."""
+
+    def __init__(self, name: str, namespace: str) -> None:
+        super().__init__(
+            f"there is no Deployment {name} in the namespace {namespace}; check --namespace and --context, or "
+            "install this SpiceDB first, as described by `cdk8s-spicedb synth`"
+        )
+
+
 def find_running(cluster: Cluster, name: str) -> Running | None:
     """The SpiceDB with this name in the namespace. None if there is none."""
     deployment = cluster.get(DEPLOYMENT, name)
     return describe(deployment) if deployment else None
 
 
-def require_running(cluster: Cluster, name: str) -> Running:
-    """What `find_running` returns. Raises `SpiceDBError` if there is none."""
-    running = find_running(cluster, name)
-    if running is None:
-        raise SpiceDBError(
-            f"there is no Deployment {name} in the namespace {cluster.namespace}; check --namespace and --context, or "
-            "install this SpiceDB first, as described by `cdk8s-spicedb synth`"
-        )
-    return running
-
-
 def find_all(cluster: Cluster, *, everywhere: bool = False) -> list[Manifest]:
     """The Deployments of all SpiceDBs in the namespace, or in all namespaces."""
-    return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _is_spicedb(each)]
-
-
-def server_pods(cluster: Cluster, running: Running) -> list[Manifest]:
-    """The pods of the servers, among them those that terminate."""
-    return cluster.find(POD, labels=selector_of(running))
+    return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _container(each) is not None]
 
 
 def selector_of(running: Running) -> str:
@@ -112,10 +175,6 @@ def selector_of(running: Running) -> str:
     return ",".join(
         f"{key}={value}" for key, value in labels.items() if key.startswith("app.kubernetes.io/")
     ) or ",".join(f"{key}={value}" for key, value in labels.items())
-
-
-def _is_spicedb(deployment: Manifest) -> bool:
-    return _container(deployment) is not None
 
 
 def _container(deployment: Manifest) -> Manifest | None:
@@ -202,14 +261,6 @@ def _env(container: Manifest) -> dict[str, Any]:
     return {item["name"]: item["value"] for item in container.get("env", ()) if "value" in item}
 
 
-def is_ready(pod: Manifest) -> bool:
-    """Whether a pod is ready."""
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for condition in items_of(pod, "status", "conditions")
-    )
-
-
-def is_terminating(pod: Manifest) -> bool:
-    """Whether a pod was told to stop."""
-    return "deletionTimestamp" in pod["metadata"]
+def _component(manifest: Manifest) -> str | None:
+    found: str | None = (manifest["metadata"].get("labels") or {}).get(COMPONENT)
+    return found

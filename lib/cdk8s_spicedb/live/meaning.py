@@ -22,14 +22,22 @@ _FLAG = "experimental-schema-mode"
 _MODES = list(SCHEMA_MODES)
 
 
-def datastore_meaning(props: SpiceDBProps, running: Running, *, changes: bool) -> Iterator[str]:
-    """What happens to the datastore: its migrations, the steps that they need, and what cannot be undone."""
+def datastore_meaning(
+    props: SpiceDBProps, running: Running, *, changes: bool, plan: UpgradePlan | None = None
+) -> Iterator[str]:
+    """What happens to the datastore: its migrations, the steps that they need, and what cannot be undone.
+
+    ``plan`` defaults to a new one, from what runs to the props.
+    """
     if not props.datastore.migrates:
         if changes:
             yield "The memory engine stores nothing: new servers start without schema and relationships."
         return
     if running.version is None:
         yield "The release that runs is unknown, so it is unknown whether the datastore is migrated."
+        return
+    if plan is not None:
+        yield from _migrations(plan, props)
         return
     try:
         plan = plan_upgrade(
@@ -138,6 +146,8 @@ class Change:
     """What runs. None: nothing is installed."""
     props: SpiceDBProps
     """What is wanted."""
+    plan: UpgradePlan | None
+    """The plan that this is about. None: a new one, from what runs to the props."""
     objects: Sequence[ObjectDiff]
     """The objects of the release."""
     deletes: Sequence[str]
@@ -169,7 +179,7 @@ def meaning(change: Change) -> Iterator[str]:
     else:
         yield from _origin(change, change.running)
         yield from _servers(change)
-        yield from datastore_meaning(change.props, change.running, changes=change.changes)
+        yield from datastore_meaning(change.props, change.running, changes=change.changes, plan=change.plan)
         yield from mode_meaning(change.props, change.running)
     yield from _jobs(change)
     yield from _objects(change)

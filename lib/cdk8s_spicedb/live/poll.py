@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from threading import Event
 from typing import TypeVar
 
 from attrs import frozen
@@ -34,6 +35,22 @@ class Clock:
 
 
 CLOCK = Clock()
+
+
+class Interrupted(BaseException):
+    """Somebody interrupted the work of this thread."""
+
+
+class InterruptibleClock(Clock):
+    """A clock that raises `Interrupted` while it waits, as soon as an event is set."""
+
+    def __init__(self, interrupted: Event) -> None:
+        self._interrupted = interrupted
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, or raises `Interrupted`."""
+        if self._interrupted.wait(seconds):
+            raise Interrupted
 
 
 @frozen

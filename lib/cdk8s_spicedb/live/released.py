@@ -16,27 +16,11 @@ from ..errors import SpiceDBError
 from ..labels import INSTANCE, NAME
 from ..manifests.objects import Manifest
 from .cluster import SECRET, Cluster, ClusterError, Kind, items_of
-from .instance import HELM_RELEASE, Applier, Running
+from .instance import HELM_RELEASE, Applier, HelmRelease, Running
 from .poll import parallel
 
 # Several times faster, but not in every build of PyYAML.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@frozen(kw_only=True)
-class HelmRelease:
-    """A revision of a Helm release."""
-
-    release: str
-    """Name of the release."""
-    revision: int
-    """Number of the revision."""
-    status: str
-    """Helm's word for its state, such as ``deployed``, ``failed`` or ``pending-upgrade``."""
-    created: str
-    """Time at which Helm began it (ISO 8601)."""
-    secret: str
-    """Name of the Secret in which Helm keeps it."""
 
 
 def helm_releases(cluster: Cluster, release: str) -> list[HelmRelease]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
 from .cluster import (
-    DEPLOYMENT,
     JOB,
     Cluster,
     ClusterError,
@@ -20,21 +19,20 @@ from .cluster import (
 )
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings
-from .instance import Applier, describe, find_all, is_terminating, server_pods
-from .released import HelmRelease, helm_release_of, helm_releases
-from .upgrade.record import Record, read_record
+from .instance import Applier, HelmRelease, Observed, describe, find_all
+from .observe import observe
+from .pods import Pod, pod_of
+from .record import Record, read_record
+from .released import helm_release_of
 from .workload import (
     Migration,
     MigrationState,
-    Pod,
     Rollout,
     RolloutState,
-    find_migration,
+    counts,
+    migration_of,
     migration_state,
-    pod_of,
     rollout_of,
-    settled,
-    wait_until_none,
 )
 
 
@@ -50,17 +48,17 @@ class Summary:
     """Whether all wanted servers are ready, no roll-out is stuck, and no migration failed."""
     state: str
     """What it does, in a few words."""
-    version: str | None
+    version: str | None = None
     """SpiceDB release of the servers that are wanted. None if it is not known."""
-    engine: str | None
+    engine: str | None = None
     """Engine of the datastore. None if it is not known."""
-    ready: int
+    ready: int = 0
     """Number of servers that are ready."""
-    replicas: int
+    replicas: int = 0
     """Number of servers that are wanted."""
-    applier: Applier | None
+    applier: Applier | None = None
     """Program that applied it. None if no server was installed yet."""
-    applied_as: str | None
+    applied_as: str | None = None
     """Name of the Helm release, Argo CD Application or Flux object."""
 
 
@@ -91,9 +89,8 @@ def _place(deployment: Manifest) -> tuple[str, str]:
 
 
 def _summary(deployment: Manifest, job: Manifest | None) -> Summary:
-    running, rollout = describe(deployment), rollout_of(deployment)
-    ready = deployment.get("status", {}).get("readyReplicas", 0)
-    migration = migration_state(job)[0] if job and running.ours else MigrationState.NONE
+    running, rollout, ready = describe(deployment), rollout_of(deployment), counts(deployment).ready
+    migration = migration_state(job) if job and running.ours else MigrationState.NONE
     # Whether a rollback made up for a failed migration, only the status of one SpiceDB says.
     failed = migration is MigrationState.FAILED
     if failed or migration is MigrationState.RUNNING:
@@ -117,23 +114,12 @@ def _summary(deployment: Manifest, job: Manifest | None) -> Summary:
 
 
 def _without_servers(namespace: str, name: str, job: Manifest) -> Summary:
-    return Summary(
-        name=name,
-        namespace=namespace,
-        healthy=False,
-        state=f"not installed; migration {migration_state(job)[0].value}",
-        version=None,
-        engine=None,
-        ready=0,
-        replicas=0,
-        applier=None,
-        applied_as=None,
-    )
+    state = f"not installed; migration {migration_state(job).value}"
+    return Summary(name=name, namespace=namespace, healthy=False, state=state)
 
 
 __all__ = ["Status", "Summary", "status", "statuses"]
 
-T = TypeVar("T")
 _PARALLEL = 6
 
 
@@ -149,37 +135,37 @@ class Status:
     """Whether nothing is wrong: ``problems`` is empty."""
     problems: Sequence[str]
     """What is wrong."""
-    ours: bool
+    ours: bool = True
     """Whether this package made the release. Of other releases, only part is known."""
-    applier: Applier | None
+    applier: Applier | None = None
     """Program that applied it. None if no server was installed yet."""
-    applied_as: str | None
+    applied_as: str | None = None
     """Name of the Helm release, Argo CD Application or Flux object."""
-    helm: HelmRelease | None
+    helm: HelmRelease | None = None
     """Newest revision of the Helm release. None without Helm, or if it is not known."""
-    version: str | None
+    version: str | None = None
     """SpiceDB release of the servers that are wanted. None if it is not known."""
-    engine: str | None
+    engine: str | None = None
     """Engine of the datastore. None if it is not known."""
-    ready: int
+    ready: int = 0
     """Number of servers that are ready, of any template."""
-    replicas: int
+    replicas: int = 0
     """Number of servers that are wanted."""
-    rollout: Rollout | None
+    rollout: Rollout | None = None
     """Roll-out of the servers. None if no server was installed yet."""
-    pods: Sequence[Pod]
+    pods: Sequence[Pod] = ()
     """All pods of the servers, also older ones and those that drain, oldest first."""
-    migration: Migration | None
+    migration: Migration | None = None
     """Newest migration. None for a SpiceDB of another program."""
-    schema_mode: str | None
+    schema_mode: str | None = None
     """Schema mode of the servers. None: SpiceDB's default."""
-    migration_phase: str | None
+    migration_phase: str | None = None
     """Datastore migration phase of the servers. None: no phase."""
-    allowed_migrations: Sequence[str]
+    allowed_migrations: Sequence[str] = ()
     """Revisions on which the servers start, in addition to their own head."""
-    upgrade: str | None
+    upgrade: str | None = None
     """Where an upgrade with several steps stands. None: none is under way."""
-    warnings: Sequence[EventWarning]
+    warnings: Sequence[EventWarning] = ()
     """What Kubernetes warned about in the last hour, newest first."""
     drift: Drift | None = None
     """What somebody changed since the release. None: it was not compared."""
@@ -187,7 +173,7 @@ class Status:
     """Certificates that the servers mount. None: they were not read."""
     revision: str | None = None
     """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
-    unknown: Sequence[str] = field(default=())
+    unknown: Sequence[str] = ()
     """What could not be read, and why."""
 
 
@@ -197,96 +183,82 @@ def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bo
     ``drift`` also compares with what was released, and ``certificates`` reads when certificates expire; both need the
     right to read Secrets.
     """
-    unknown: list[str] = []
     with ThreadPoolExecutor(_PARALLEL) as pool:
-
-        def ask(what: str, question: Callable[[], T], missing: Any) -> Future[T]:
-            """Asks a question at the same time as others. Without the right to it, the answer is unknown."""
-
-            def attempt() -> T:
-                try:
-                    return question()
-                except Unreachable:
-                    raise
-                except ClusterError as error:
-                    unknown.append(f"{what}: {error}")
-                    return cast(T, missing)
-
-            return pool.submit(attempt)
-
-        migration = ask("migration", lambda: find_migration(cluster, name), None)
-        warnings = ask("warnings", lambda: find_warnings(cluster, name), [])
-        record = ask("upgrade", lambda: read_record(cluster, name), None)
-        deployment = cluster.get(DEPLOYMENT, name)
-        if deployment is None:
-            return _not_installed(cluster, name, migration.result(), warnings.result())
-        running = describe(deployment)
-        release = helm_release_of(deployment)
-        pods = ask("pods", lambda: server_pods(cluster, running), [])
-        history = ask("Helm", lambda: helm_releases(cluster, release) if release else [], [])
-        compared = ask("drift", lambda: find_drift(cluster, running) if drift else None, None)
-        read = ask("certificates", lambda: find_certificates(cluster, running.template) if certificates else None, None)
-        found = Status(
-            name=name,
-            namespace=running.namespace,
-            healthy=True,
-            problems=(),
-            ours=running.ours,
-            applier=running.applier,
-            applied_as=running.applied_as,
-            helm=max(history.result(), key=lambda each: each.revision, default=None),
-            version=running.version,
-            engine=running.engine,
-            ready=deployment.get("status", {}).get("readyReplicas", 0),
-            replicas=running.replicas,
-            rollout=rollout_of(deployment),
-            pods=sorted(map(pod_of, pods.result()), key=lambda each: (each.started, each.name)),
-            migration=migration.result() if running.ours else None,
-            schema_mode=running.schema_mode,
-            migration_phase=running.migration_phase,
-            allowed_migrations=running.allowed_migrations,
-            upgrade=_upgrade(record.result()),
-            warnings=warnings.result(),
-            drift=compared.result(),
-            certificates=read.result(),
-        )
-    problems = tuple(_problems(found))
-    return evolve(found, problems=problems, healthy=not problems, unknown=tuple(sorted(unknown)))
+        asked: list[tuple[str, Future[Any]]] = [
+            ("warnings", pool.submit(find_warnings, cluster, name)),
+            ("upgrade", pool.submit(read_record, cluster, name)),
+        ]
+        seen = observe(cluster, name, helm=True)
+        running = seen.running
+        if running and drift:
+            asked.append(("drift", pool.submit(find_drift, cluster, running, helm_release_of(seen.deployment))))
+        if running and certificates:
+            asked.append(("certificates", pool.submit(find_certificates, cluster, running.template)))
+    unknown = {_TITLES.get(what, what): error for what, error in seen.unknown.items() if what != "log"}
+    answers: dict[str, Any] = {what: _answer(what, future, unknown) for what, future in asked}
+    answers["upgrade"] = _upgrade(answers["upgrade"])
+    answers["warnings"] = answers["warnings"] or ()
+    found = evolve(_servers(seen) if running else _not_installed(cluster, seen), **answers)
+    problems = (*found.problems, *_problems(found))
+    texts = sorted(f"{what}: {error}" for what, error in unknown.items())
+    return evolve(found, problems=problems, healthy=not problems, unknown=tuple(texts))
 
 
-def _not_installed(
-    cluster: Cluster, name: str, migration: Migration | None, warnings: Sequence[EventWarning]
-) -> Status:
+_TITLES = {"jobs": "migration", "helm": "Helm"}
+
+
+def _answer(what: str, future: Future[Any], unknown: dict[str, ClusterError]) -> Any:
+    """An answer. None if it is unknown, such as for lack of a right."""
+    try:
+        return future.result()
+    except Unreachable:
+        raise
+    except ClusterError as error:
+        unknown[what] = error
+        return None
+
+
+def _servers(seen: Observed) -> Status:
+    """What runs, without what is wrong with it."""
+    assert seen.running is not None
+    assert seen.deployment is not None
+    running = seen.running
+    return Status(
+        name=seen.name,
+        namespace=running.namespace,
+        healthy=True,
+        problems=(),
+        ours=running.ours,
+        applier=running.applier,
+        applied_as=running.applied_as,
+        helm=max(seen.helm, key=lambda each: each.revision, default=None),
+        version=running.version,
+        engine=running.engine,
+        ready=counts(seen.deployment).ready,
+        replicas=running.replicas,
+        rollout=rollout_of(seen.deployment),
+        pods=sorted(map(pod_of, seen.servers), key=lambda each: (each.started, each.name)),
+        migration=_migration(seen) if running.ours else None,
+        schema_mode=running.schema_mode,
+        migration_phase=running.migration_phase,
+        allowed_migrations=running.allowed_migrations,
+    )
+
+
+def _migration(seen: Observed) -> Migration | None:
+    """The newest migration. None if it is not known."""
+    return None if "jobs" in seen.unknown else migration_of(seen)
+
+
+def _not_installed(cluster: Cluster, seen: Observed) -> Status:
+    migration = _migration(seen)
     if migration is None or migration.state is MigrationState.NONE:
         raise SpiceDBError(
-            f"there is no Deployment {name} in the namespace {cluster.namespace}; check the name, --namespace and "
+            f"there is no Deployment {seen.name} in the namespace {cluster.namespace}; check the name, --namespace and "
             "--context. Without a name, `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
         )
-    problems = ["no server was installed yet"]
-    if migration.state is MigrationState.FAILED:
-        problems.append(f"the migration failed: {migration.reason}")
-    return Status(
-        name=name,
-        namespace=cluster.namespace,
-        healthy=False,
-        problems=problems,
-        ours=True,
-        applier=None,
-        applied_as=None,
-        helm=None,
-        version=None,
-        engine=None,
-        ready=0,
-        replicas=0,
-        rollout=None,
-        pods=(),
-        migration=migration,
-        schema_mode=None,
-        migration_phase=None,
-        allowed_migrations=(),
-        upgrade=None,
-        warnings=warnings,
-    )
+    problems = ("no server was installed yet",)
+    return Status(name=seen.name, namespace=seen.namespace, healthy=False, problems=problems, migration=migration)
 
 
 def _problems(found: Status) -> Iterator[str]:
@@ -318,41 +290,3 @@ def _upgrade(record: Record | None) -> str | None:
     doing = "runs" if record.running is not None and record.stopped is None else "is next"
     text = f"{plan.current} to {plan.target}: step {number} of {len(plan.steps)} ({step.version}) {doing}"
     return f"{text}; the last attempt stopped: {record.stopped}" if record.stopped else text
-
-
-def wait_until_safe(
-    cluster: Cluster, name: str, seconds: float, notify: Callable[[str], None] = lambda _: None
-) -> str | None:
-    """Waits until the next change of a release is safe. Returns why it is not after ``seconds``, or None when it is.
-
-    Returns at once if waiting does not help: the roll-out is stuck, or it waits for a migration that failed.
-    """
-    return wait_until_none(lambda: unsafe(cluster, name), seconds, notify)
-
-
-def unsafe(cluster: Cluster, name: str) -> tuple[str | None, bool]:
-    """Why the next change of a release is not safe (None: it is), and whether that stays so."""
-    migration = find_migration(cluster, name)
-    if migration.state is MigrationState.RUNNING:
-        return _runs(migration), False
-    deployment = cluster.get(DEPLOYMENT, name)
-    if deployment is None:
-        return f"there is no Deployment {name}", migration.state is MigrationState.FAILED
-    running, rollout = describe(deployment), rollout_of(deployment)
-    if rollout.state is RolloutState.STUCK:
-        return f"the roll-out is stuck: {rollout.message}", True
-    if running.ours:
-        reason = settled(cluster, running)
-    else:
-        # The name of its Service is not known.
-        reason = rollout.message if rollout.state is not RolloutState.DONE else None
-        if reason is None and any(map(is_terminating, server_pods(cluster, running))):
-            reason = "older servers drain"
-    if reason is not None and migration.state is MigrationState.FAILED:
-        return f"{reason}; the migration failed: {migration.reason}", True
-    return reason, False
-
-
-def _runs(migration: Migration) -> str:
-    why = f": {migration.reason}" if migration.reason else f": {migration.log[-1]}" if migration.log else ""
-    return f"the migration {migration.job} runs{why}"

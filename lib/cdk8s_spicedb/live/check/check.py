@@ -15,12 +15,14 @@ from ..cluster import (
     Cluster,
     Forbidden,
 )
+from ..instance import Observed
+from ..observe import observe
 from ..poll import parallel
 from .access import right_findings, secret_findings
 from .admission import object_findings, pod_findings
 from .finding import Finding, Level
 from .images import image_findings
-from .plan import Planned, Servers, find_servers, planned, server_findings, step_images, time_findings
+from .plan import Planned, planned, running_servers, server_findings, step_images, time_findings
 from .quota import quota_findings
 
 _ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -64,6 +66,18 @@ class CheckReport:
         return sum(finding.level is level for finding in self.findings)
 
 
+@frozen(kw_only=True)
+class CheckOptions:
+    """What is checked. The parameters of `check` have the same names."""
+
+    database: bool = True
+    """Whether to ask the database, with a pod that runs for a moment."""
+    database_image: str | None = None
+    """Image of that pod. Defaults to the official image of the engine."""
+    pull_images: bool = False
+    """Whether to pull each image, with pods that run for a moment."""
+
+
 def check(
     cluster: Cluster,
     props: SpiceDBProps,
@@ -71,42 +85,62 @@ def check(
     database: bool = True,
     database_image: str | None = None,
     pull_images: bool = False,
-    images: Sequence[str] = (),
 ) -> CheckReport:
     """Checks a release: its Secrets, rights, objects, pods, quotas, images, database, and the plan of its upgrade.
 
     Nothing changes in the cluster: the check asks, makes dry runs, and starts short-lived pods to ask the database and,
-    with ``pull_images``, to pull the images of the release, of the steps of the plan, and ``images``. Raises
-    `ClusterError` if the cluster cannot be reached.
+    with ``pull_images``, to pull the images of the release and of the steps of the plan. Raises `ClusterError` if the
+    cluster cannot be reached.
     """
-    manifests = release_manifests(props)
+    options = CheckOptions(database=database, database_image=database_image, pull_images=pull_images)
     namespace = namespace_finding(cluster)
     if namespace.level is Level.FAILURE:
         return CheckReport(findings=(namespace,), plan=None)
+    seen: Observed | None = None
     try:
-        servers = find_servers(cluster, props.name)
-        upgrade = planned(cluster, props, servers.running if servers else None)
+        seen = observe(cluster, props.name, helm=True)
+        upgrade = planned(cluster, props, seen.running)
     except Forbidden as error:
-        servers, upgrade = None, Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
-    groups = _groups(cluster, props, manifests, servers, upgrade)
-    found = _side_by_side(groups)
+        upgrade = Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
+    return _check(cluster, props, options, seen, upgrade, namespace)
+
+
+def check_planned(
+    cluster: Cluster, props: SpiceDBProps, options: CheckOptions, seen: Observed, upgrade: Planned
+) -> CheckReport:
+    """What `check` returns, for what was observed and planned already."""
+    return _check(cluster, props, options, seen, upgrade, namespace_finding(cluster))
+
+
+def _check(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    options: CheckOptions,
+    seen: Observed | None,
+    upgrade: Planned,
+    namespace: Finding,
+) -> CheckReport:
+    manifests = release_manifests(props)
+    found = _side_by_side(_groups(cluster, props, manifests, seen, upgrade))
     # Their pods count in quotas, so they start after these are read.
     pods: dict[str, _Group] = {
-        "Images": lambda: _images(cluster, props, manifests, upgrade, images, pull=pull_images),
-        "Database": lambda: _database(cluster, props, upgrade, servers, database_image, ask=database),
+        "Images": lambda: _images(cluster, props, manifests, upgrade, pull=options.pull_images),
+        "Database": lambda: _database(cluster, props, upgrade, running_servers(seen), options),
     }
-    found += _side_by_side(pods)
-    findings = [namespace, *found[0], *upgrade.findings, *(finding for each in found[1:] for finding in each)]
-    return CheckReport(findings=tuple(findings), plan=upgrade.plan)
+    found = {**found, **_side_by_side(pods)}
+    servers = found.pop("Servers")
+    rest = (finding for each in found.values() for finding in each)
+    return CheckReport(findings=(namespace, *servers, *upgrade.findings, *rest), plan=upgrade.plan)
 
 
 def _groups(
-    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], servers: Servers | None, upgrade: Planned
+    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], seen: Observed | None, upgrade: Planned
 ) -> dict[str, _Group]:
     """The groups of findings, by the subject of what is not allowed to be asked."""
-    template, count = (servers.running.template, servers.count) if servers else (None, 0)
+    template = seen.running.template if seen and seen.running else None
+    count = running_servers(seen)
     groups: dict[str, _Group] = {
-        "Servers": lambda: server_findings(cluster, props, servers, resumes=upgrade.interrupted),
+        "Servers": lambda: server_findings(cluster, props, seen, resumes=upgrade.interrupted),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
         "Rights": lambda: right_findings(cluster, props.delivery, manifests),
         "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),
@@ -117,9 +151,9 @@ def _groups(
     return groups
 
 
-def _side_by_side(groups: Mapping[str, _Group]) -> list[list[Finding]]:
+def _side_by_side(groups: Mapping[str, _Group]) -> dict[str, list[Finding]]:
     """The findings of each group, in the order of the groups."""
-    return parallel(lambda group: list(_guarded(*group)), groups.items())
+    return dict(zip(groups, parallel(lambda group: list(_guarded(*group)), groups.items()), strict=True))
 
 
 def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
@@ -136,36 +170,24 @@ def _forbidden(subject: str, error: Forbidden) -> Finding:
 
 
 def _images(
-    cluster: Cluster,
-    props: SpiceDBProps,
-    manifests: Sequence[Manifest],
-    upgrade: Planned,
-    more: Sequence[str],
-    *,
-    pull: bool,
+    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], upgrade: Planned, *, pull: bool
 ) -> Iterator[Finding]:
     of_steps, problems = step_images(props, upgrade)
     yield from problems
     if pull:
-        yield from image_findings(cluster, props, manifests, (*of_steps, *more))
+        yield from image_findings(cluster, props, manifests, of_steps)
     else:
         yield Finding.ok("Images", "not pulled; use --pull-images to try")
 
 
 def _database(
-    cluster: Cluster,
-    props: SpiceDBProps,
-    upgrade: Planned,
-    servers: Servers | None,
-    image: str | None,
-    *,
-    ask: bool,
+    cluster: Cluster, props: SpiceDBProps, upgrade: Planned, servers: int, options: CheckOptions
 ) -> Iterator[Finding]:
-    if not ask or not props.datastore.migrates:
+    if not options.database or not props.datastore.migrates:
         yield Finding.ok("Database", "not asked")
         yield from time_findings(upgrade)
         return
     from .database import check_database
 
-    count = servers.count if servers else 0
-    yield from check_database(cluster, props, running_servers=count, steps=upgrade.steps, image=image).findings
+    report = check_database(cluster, props, running_servers=servers, steps=upgrade.steps, image=options.database_image)
+    yield from report.findings

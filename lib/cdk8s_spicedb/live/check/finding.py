@@ -45,3 +45,8 @@ class Finding:
     def failure(cls, subject: str, text: str, fix: str) -> Finding:
         """A finding that must be fixed first."""
         return cls(Level.FAILURE, subject, text, fix)
+
+    def line(self) -> str:
+        """The finding and its fix in one line."""
+        fix = f"; fix: {self.fix}" if self.fix else ""
+        return " ".join(f"{self.level.value} {self.subject}: {self.text}{fix}".split())

@@ -8,16 +8,17 @@ from attrs import frozen
 
 from ...delivery import Delivery
 from ...errors import InvalidProps, SpiceDBError
-from ...labels import Component, selector_text
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan, UpgradeStep
 from ...plans.words import time_sentences
 from ...props import SpiceDBProps
-from ..cluster import DEPLOYMENT, JOB, Cluster, ClusterError, items_of
-from ..instance import Applier, Running, describe, is_terminating, server_pods
+from ..cluster import Cluster, ClusterError
+from ..instance import Applier, Observed, Running
+from ..pods import is_terminating, job_state
+from ..record import Record
 from ..released import foreign_objects, helm_releases
-from ..upgrade.record import Record
-from ..upgrade.target import props_at, start_or_continue
+from ..target import props_at, start_or_continue
+from ..workload import RolloutState, counts, rollout_of
 from .finding import Finding, Level
 
 _SUBJECT = "Plan"
@@ -61,6 +62,11 @@ def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> P
         return Planned(findings=tuple(_invalid(error)), plan=None)
     except SpiceDBError as error:
         return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),), plan=None)
+    return planned_as(record, running)
+
+
+def planned_as(record: Record, running: Running) -> Planned:
+    """The plan of an upgrade with this record."""
     done = record.sound[-1].step
     findings = [*_summary(record, running), *_steps(record.plan, done)]
     return Planned(findings=tuple(findings), plan=record.plan, done=done, interrupted=record.running is not None)
@@ -164,42 +170,27 @@ _NAMES = {
 }
 
 
-@frozen(kw_only=True)
-class Servers:
-    """The servers that run."""
-
-    deployment: Manifest
-    """The Deployment."""
-    running: Running
-    """What it says."""
-    count: int
-    """Number of servers, without those that terminate."""
-
-
-def find_servers(cluster: Cluster, name: str) -> Servers | None:
-    """The servers of the release. None if nothing runs."""
-    deployment = cluster.get(DEPLOYMENT, name)
-    if deployment is None:
-        return None
-    running = describe(deployment)
-    count = sum(not is_terminating(pod) for pod in server_pods(cluster, running))
-    return Servers(deployment=deployment, running=running, count=count)
+def running_servers(seen: Observed | None) -> int:
+    """Number of servers that run, without those that terminate."""
+    return sum(not is_terminating(pod) for pod in seen.servers) if seen and seen.deployment else 0
 
 
 def server_findings(
-    cluster: Cluster, props: SpiceDBProps, servers: Servers | None, *, resumes: bool = False
+    cluster: Cluster, props: SpiceDBProps, seen: Observed | None, *, resumes: bool = False
 ) -> Iterator[Finding]:
     """Findings about the servers, the program that applied them, and what is still under way.
 
-    If an interrupted upgrade ``resumes``, what it has left under way is no failure: it goes on from there.
+    If an interrupted upgrade ``resumes``, what it has left under way is no failure: it goes on from there. ``seen`` is
+    None if it may not be read what runs.
     """
-    if servers is not None:
-        yield from _applier(props, servers.running)
-        yield from _others(cluster, servers.running)
+    running = seen.running if seen else None
+    if running is not None:
+        yield from _applier(props, running)
+        yield from _others(cluster, running)
     under_way = [
-        *([_roll_out(servers)] if servers is not None else ()),
-        *_migration(cluster, props),
-        *_helm_release(cluster, props, servers),
+        *([_roll_out(seen.deployment, running)] if seen and seen.deployment and running else ()),
+        *(_migration(props, seen) if seen else ()),
+        *_helm_release(cluster, props, seen),
     ]
     for finding in under_way:
         if resumes and finding.level is Level.FAILURE:
@@ -208,30 +199,23 @@ def server_findings(
             yield finding
 
 
-def _roll_out(servers: Servers) -> Finding:
-    deployment, subject = servers.deployment, f"Deployment {servers.running.name}"
-    spec, status = deployment["spec"], deployment.get("status", {})
-    look = f"see `kubectl rollout status deployment/{servers.running.name} --namespace {servers.running.namespace}`"
-    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
-    if spec.get("paused"):
-        return Finding.failure(
-            subject, "is paused", look.replace("see", "run").replace("rollout status", "rollout resume")
-        )
-    conditions = {each["type"]: each for each in items_of(deployment, "status", "conditions")}
-    if conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded":
-        text = f"its last roll-out failed: {conditions['Progressing'].get('message', '')}".rstrip(": ")
+def _roll_out(deployment: Manifest, running: Running) -> Finding:
+    subject, place = f"Deployment {running.name}", f"deployment/{running.name} --namespace {running.namespace}"
+    look, rollout, servers = f"see `kubectl rollout status {place}`", rollout_of(deployment), counts(deployment)
+    if rollout.state is RolloutState.PAUSED:
+        return Finding.failure(subject, "is paused", f"run `kubectl rollout resume {place}`")
+    if rollout.state is RolloutState.STUCK:
+        text = f"its last roll-out failed: {rollout.message}".rstrip(": ")
         return Finding.failure(subject, text, f"roll back first, or repair it; {look}")
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    if not seen or updated < wanted or status.get("replicas", 0) > updated:
-        text = f"a roll-out is under way: {updated} of {wanted} servers are updated"
+    if not servers.replaced:
+        text = f"a roll-out is under way: {servers.updated} of {servers.wanted} servers are updated"
         return Finding.failure(subject, text, f"wait until it is done; {look}")
-    available = status.get("availableReplicas", 0)
-    if available < wanted:
-        text = f"{available} of {wanted} servers are ready"
-        fix = f"find out why with `kubectl describe pods --namespace {servers.running.namespace}`"
+    if servers.available < servers.wanted:
+        text = f"{servers.available} of {servers.wanted} servers are ready"
+        fix = f"find out why with `kubectl describe pods --namespace {running.namespace}`"
         return Finding.warning(subject, text, f"{fix}; an upgrade does not repair a server by itself")
-    version = servers.running.version or "an unknown release"
-    return Finding.ok(subject, f"{wanted} of {wanted} servers are ready, and run {version}")
+    version = running.version or "an unknown release"
+    return Finding.ok(subject, f"{servers.wanted} of {servers.wanted} servers are ready, and run {version}")
 
 
 def _others(cluster: Cluster, running: Running) -> Iterator[Finding]:
@@ -260,16 +244,16 @@ def _applier(props: SpiceDBProps, running: Running) -> Iterator[Finding]:
         yield Finding.failure(subject, f"{name}, and the file says {props.delivery.value}", fix)
 
 
-def _migration(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
+def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
     """Whether a migration runs, or has failed."""
     if not props.migrates:
         return
-    place = f"--namespace {cluster.namespace}"
-    for job in cluster.find(JOB, labels=selector_text(props.name, Component.MIGRATION)):
-        name = job["metadata"]["name"]
-        failed = [each for each in items_of(job, "status", "conditions") if each["type"] == "Failed"]
-        if any(each["status"] == "True" for each in failed):
-            text = f"the last migration failed: {failed[0].get('message', '')}".rstrip(": ")
+    seen.need("jobs")
+    place = f"--namespace {seen.namespace}"
+    for job in seen.jobs:
+        name, state = job["metadata"]["name"], job_state(job)
+        if state.failed:
+            text = f"the last migration failed: {state.message}".rstrip(": ")
             fix = f"read its log with `kubectl logs job/{name} {place}`"
             if props.delivery is Delivery.KUBECTL:
                 fix += f", then delete it so that it can run again: `kubectl delete job {name} {place}`"
@@ -279,12 +263,15 @@ def _migration(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
             yield Finding.failure(f"Job {name}", "a migration runs", fix)
 
 
-def _helm_release(cluster: Cluster, props: SpiceDBProps, servers: Servers | None) -> Iterator[Finding]:
+def _helm_release(cluster: Cluster, props: SpiceDBProps, seen: Observed | None) -> Iterator[Finding]:
     """Whether Helm could change its release. Helm keeps the status of each revision in a label."""
-    if props.delivery is not Delivery.HELM or (servers and servers.running.applier is not Applier.HELM):
+    running = seen.running if seen else None
+    if props.delivery is not Delivery.HELM or (running and running.applier is not Applier.HELM):
         return
-    name = (servers.running.applied_as if servers else None) or props.name
-    revisions = helm_releases(cluster, name)
+    name = (running.applied_as if running else None) or props.name
+    if seen and running:
+        seen.need("helm")
+    revisions = seen.helm if seen and running else helm_releases(cluster, name)
     if not revisions:
         return
     number, status = revisions[-1].revision, revisions[-1].status

@@ -11,22 +11,16 @@ from threading import Event, Lock
 from attrs import evolve, field, frozen
 
 from ...errors import SpiceDBError, some_of
-from ...manifests.objects import Manifest
 from ...plans.plan import UpgradeStep
 from ...props import SpiceDBProps
-from ..check.check import CheckReport, check
-from ..check.finding import Finding, Level
-from ..cluster import (
-    DEPLOYMENT,
-    Cluster,
-    Unreachable,
-)
+from ..check.finding import Level
+from ..cluster import DEPLOYMENT, Cluster, Unreachable
 from ..diff import diff
-from ..instance import Running, describe
-from ..poll import parallel
-from ..upgrade.record import Progress, Record
-from ..upgrade.target import deliverer_of, require_own, require_same_delivery, start_or_continue
-from ..upgrade.upgrade import UpgradeOptions, UpgradeStoppedError, upgrade
+from ..instance import MissingError
+from ..poll import InterruptibleClock, parallel
+from ..upgrade.outcome import Activity, Progress, State
+from ..upgrade.prepare import Prepared, prepare
+from ..upgrade.upgrade import Preflight, UpgradeOptions, upgrade
 from ..workload import RolloutState, rollout_of
 from .waves import Crew, Schedule, waves_of
 
@@ -47,18 +41,6 @@ class Member:
 
 
 @frozen(kw_only=True)
-class CheckOptions:
-    """What is checked before an upgrade. The parameters of `check` have the same names."""
-
-    database: bool = True
-    """Whether to ask the database, with a pod that runs for a moment."""
-    database_image: str | None = None
-    """Image of that pod. Defaults to the official image of the engine."""
-    pull_images: bool = False
-    """Whether to pull each image, with pods that run for a moment."""
-
-
-@frozen(kw_only=True)
 class FleetOptions:
     """How many releases are upgraded."""
 
@@ -69,9 +51,7 @@ class FleetOptions:
     parallel: int = 4
     """Number of upgrades that run at the same time."""
     upgrade: UpgradeOptions = field(factory=UpgradeOptions)
-    """How each upgrade runs."""
-    check: CheckOptions | None = field(factory=CheckOptions)
-    """What is checked before each upgrade, when its turn comes. None: nothing."""
+    """How each upgrade runs, and what is checked before it, when its turn comes."""
 
     def __attrs_post_init__(self) -> None:
         for name, least in (("canary", 0), ("wave_size", 1), ("parallel", 1)):
@@ -96,8 +76,13 @@ class MemberState(Enum):
     NOT_BEGUN = "not begun"
 
 
-PROBLEMS = (MemberState.UNCHANGED, MemberState.ROLLED_BACK, MemberState.FAILED)
-"""What stops the waves."""
+_STATES = {
+    State.DONE: MemberState.UPGRADED,
+    State.REFUSED: MemberState.UNCHANGED,
+    State.ROLLED_BACK: MemberState.ROLLED_BACK,
+    State.STOPPED: MemberState.FAILED,
+    State.INTERRUPTED: MemberState.INTERRUPTED,
+}
 
 
 @frozen(kw_only=True)
@@ -147,6 +132,19 @@ class FleetReport:
         """Whether all members are at the target."""
         return len(self.of(MemberState.UPGRADED, MemberState.SKIPPED)) == len(self.members)
 
+    @property
+    def state(self) -> State:
+        """What became of all together: the worst of what became of one, or `State.ROLLED_BACK` if some are upgraded and
+        others are not."""
+        if self.ok:
+            return State.DONE
+        if self.interrupted:
+            return State.INTERRUPTED
+        if self.of(MemberState.FAILED):
+            return State.STOPPED
+        changed = self.of(MemberState.ROLLED_BACK, MemberState.UPGRADED)
+        return State.ROLLED_BACK if changed else State.REFUSED
+
     def of(self, *states: MemberState) -> Sequence[MemberReport]:
         """The members with one of these states."""
         return [each for each in self.members if each.state in states]
@@ -175,7 +173,7 @@ def preview(members: Sequence[Member], options: FleetOptions) -> FleetReport:
     numbers = {member: wave for wave, numbers in enumerate(waves, 1) for member in numbers}
     for member in members[:1]:
         # Members that share a client share what the first request costs, such as a program that gets a token.
-        member.cluster.resource(DEPLOYMENT)
+        member.cluster.get(DEPLOYMENT, member.props.name)
     found = parallel(lambda number: _preview(members[number], numbers[number]), range(len(members)))
     problems = [each for each in found if isinstance(each, _Problem)]
     if problems:
@@ -194,44 +192,40 @@ def _require_different(members: Sequence[Member]) -> None:
 
 def _preview(member: Member, wave: int) -> MemberReport | _Problem:
     try:
-        deployment = member.cluster.get(DEPLOYMENT, member.props.name)
-        if deployment is None:
-            return _Problem(member.title, "", missing=True)
-        return _planned(member, deployment, wave)
+        return _planned(member, prepare(member.cluster, member.props), wave)
     except Unreachable:
         raise
+    except MissingError:
+        return _Problem(member.title, "", missing=True)
     except SpiceDBError as error:
         return _Problem(member.title, str(error))
 
 
-def _planned(member: Member, deployment: Manifest, wave: int) -> MemberReport:
-    cluster, props, running = member.cluster, member.props, describe(deployment)
-    applies = deliverer_of(cluster, running)
-    require_same_delivery(props, running)
-    require_own(cluster, running)
-    record = start_or_continue(cluster, props, running, applies.revision)
-    done = _is_done(member, record, deployment)
+def _planned(member: Member, prepared: Prepared, wave: int) -> MemberReport:
+    running, record = prepared.running, prepared.record
+    done = _is_done(prepared)
     left = () if done else record.plan.steps[record.sound[-1].step :]
     return MemberReport(
-        name=props.name,
+        name=running.name,
         namespace=running.namespace,
         wave=wave,
         current=running.version,
-        target=props.version,
+        target=member.props.version,
         steps=len(left),
         rolls_back=_rolls_back(left),
         state=MemberState.SKIPPED if done else MemberState.NOT_BEGUN,
     )
 
 
-def _is_done(member: Member, record: Record, deployment: Manifest) -> bool:
+def _is_done(prepared: Prepared) -> bool:
     """Whether a release is at its target: no upgrade is under way, its servers are ready, and no object differs."""
-    plan = record.plan
+    plan, deployment = prepared.record.plan, prepared.seen.deployment
     return (
         plan.current == plan.target
-        and record.running is None
+        and prepared.record.running is None
+        and deployment is not None
         and rollout_of(deployment).state is RolloutState.DONE
-        and not diff(member.cluster, member.props).changes
+        and not diff(prepared.cluster, prepared.props).changes
     )
 
 
@@ -316,84 +310,28 @@ class _Work:
         start, before = time.monotonic(), self._reports[number]
         # What is known if the program ends before the upgrade does.
         self._reports[number] = evolve(before, state=MemberState.INTERRUPTED)
-        state, reason = self._upgrade(_Turn(self._members[number], self._options, self._tell))
+        state, reason = self._upgrade(self._members[number])
         seconds = round(time.monotonic() - start, 1)
         self._reports[number] = ended = evolve(before, state=state, reason=reason, seconds=seconds)
         with self._lock:
             self._on_end(ended)
         return state is MemberState.UPGRADED
 
-    def _upgrade(self, turn: _Turn) -> tuple[MemberState, str | None]:
+    def _upgrade(self, member: Member) -> tuple[MemberState, str | None]:
+        def report(progress: Progress) -> None:
+            with self._lock:
+                self._report(member, progress)
+
+        def confirm(preflight: Preflight) -> bool:
+            for finding in preflight.check.findings if preflight.check else ():
+                if finding.level is Level.WARNING:
+                    report(Progress(step=0, steps=0, activity=Activity.PREPARE, text=finding.line()))
+            return True
+
+        # What waits ends as soon as somebody interrupts.
+        cluster = evolve(member.cluster, clock=InterruptibleClock(self.interrupted))
         try:
-            turn.run()
-        except UpgradeStoppedError as error:
-            return (MemberState.ROLLED_BACK if error.rolled_back else MemberState.FAILED), str(error)
-        except SpiceDBError as error:
-            return (MemberState.FAILED if turn.began else MemberState.UNCHANGED), str(error)
-        except _InterruptedError:
-            return MemberState.INTERRUPTED, None
+            outcome = upgrade(cluster, member.props, options=self._options.upgrade, confirm=confirm, report=report)
         except Exception as error:  # What became of the others must not be lost.
-            return (MemberState.FAILED if turn.began else MemberState.UNCHANGED), f"{type(error).__name__}: {error}"
-        return MemberState.UPGRADED, None
-
-    def _tell(self, member: Member, progress: Progress) -> None:
-        if self.interrupted.is_set():
-            raise _InterruptedError
-        with self._lock:
-            self._report(member, progress)
-
-
-class _InterruptedError(BaseException):
-    """Ends the upgrade of a member where it is, as Ctrl-C ends that of a single one."""
-
-
-class _Turn:
-    """The turn of one member."""
-
-    def __init__(self, member: Member, options: FleetOptions, tell: FleetProgress) -> None:
-        self._member, self._options, self._tell = member, options, tell
-        self.began = False
-        """Whether a step began."""
-
-    def run(self) -> None:
-        member = self._member
-        upgrade(
-            member.cluster, member.props, options=self._options.upgrade, confirm=self._confirm, report=self._progress
-        )
-
-    def _progress(self, progress: Progress) -> None:
-        self.began = self.began or progress.step > 0
-        self._tell(self._member, progress)
-
-    def _confirm(self, _: Record, __: Running) -> bool:
-        if self._options.check is not None:
-            self._prepare("checking")
-            self._check(self._options.check)
-            self._prepare("the check found no failure")
-        return True
-
-    def _check(self, options: CheckOptions) -> None:
-        """Raises `SpiceDBError` if a check fails."""
-        found = check(
-            self._member.cluster,
-            self._member.props,
-            database=options.database,
-            database_image=options.database_image,
-            pull_images=options.pull_images,
-        )
-        if not found.ok:
-            raise SpiceDBError("\n".join(["the check failed, and nothing was changed:", *_lines(found, Level.FAILURE)]))
-        for line in _lines(found, Level.WARNING):
-            self._prepare(line.strip())
-
-    def _prepare(self, text: str) -> None:
-        self._tell(self._member, Progress(step=0, steps=0, activity="prepare", text=text))
-
-
-def _lines(found: CheckReport, level: Level) -> list[str]:
-    return [_line(each) for each in found.findings if each.level is level]
-
-
-def _line(finding: Finding) -> str:
-    fix = f"; fix: {finding.fix}" if finding.fix else ""
-    return " ".join(f"{finding.level.value} {finding.subject}: {finding.text}{fix}".split())
+            return MemberState.UNCHANGED, f"{type(error).__name__}: {error}"
+        return _STATES[outcome.state], outcome.reason or None

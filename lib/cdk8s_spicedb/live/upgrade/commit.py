@@ -14,12 +14,14 @@ from ...helm import write_helm_chart
 from ...plans.plan import UpgradeStep
 from ...props import SpiceDBProps
 from ..cluster import Cluster
-from ..instance import Running, require_running
-from ..workload import settled
+from ..instance import Observed, Running
+from ..observe import require
+from ..record import Record, read_record, write_record
+from ..target import props_at, start_or_continue
+from ..workload import unsettled
 from .lease import held
-from .record import Record, read_record, write_record
+from .outcome import unknown
 from .schema import write_schema_again
-from .target import props_at, start_or_continue
 
 
 @frozen(kw_only=True)
@@ -44,27 +46,42 @@ def write_next_step(
     """Writes the files of the next step to a folder. You commit them, and run this again when the step is done.
 
     Raises `SpiceDBError`, and writes nothing, if the step before is not done: its servers are not all ready, or an
-    older server is left.
+    older server is left. Raises `UpgradeStoppedError` if it fails later, when something may have been written.
     """
     with held(cluster, props.name, notify):
-        running = require_running(cluster, props.name)
+        seen = require(cluster, props.name, rollout=True)
+        assert seen.running is not None
+        running = seen.running
         earlier = read_record(cluster, props.name)
         if earlier is not None and earlier.done and _is_reached(earlier, running, props):
             return _reached(earlier)
         record = start_or_continue(cluster, props, running, lambda: running.revision)
         if record.running is not None:
-            record = _finish(cluster, running, record, record.running)
+            record = _finish(seen, running, record, record.running)
         number = record.next_step
         if number is None:
             write_record(cluster, props.name, record)
             return _reached(record)
-        step = record.step(number)
-        if record.rewrites_schema(number):
-            write_schema_again(cluster, props, notify)
-            record = evolve(record, schema_written=number)
-        _write(folder, props_at(props, record.plan, step), number)
-        write_record(cluster, props.name, record.begin(number))
+        try:
+            _write_step(cluster, props, record, number, folder, notify)
+        except Exception as error:
+            raise unknown(number, error) from None
         return NextStep(step=number, steps=len(record.plan.steps), text=_next(folder, props, record, number))
+
+
+def _write_step(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    record: Record,
+    number: int,
+    folder: str | PathLike[str],
+    notify: Callable[[str], None],
+) -> None:
+    if record.rewrites_schema(number):
+        write_schema_again(cluster, props, notify)
+        record = evolve(record, schema_written=number)
+    _write(folder, props_at(props, record.plan, record.step(number)), number)
+    write_record(cluster, props.name, record.begin(number))
 
 
 def _is_reached(record: Record, running: Running, props: SpiceDBProps) -> bool:
@@ -72,8 +89,8 @@ def _is_reached(record: Record, running: Running, props: SpiceDBProps) -> bool:
     return record.plan.target == props.version == running.version and last.schema_mode == props.server.schema_mode
 
 
-def _finish(cluster: Cluster, running: Running, record: Record, number: int) -> Record:
-    waits = _not_in_place(running, record.step(number)) or settled(cluster, running)
+def _finish(seen: Observed, running: Running, record: Record, number: int) -> Record:
+    waits = _not_in_place(running, record.step(number)) or unsettled(seen)
     if waits:
         raise SpiceDBError(
             f"step {number} of {len(record.plan.steps)} is not done: {waits}; commit its files, and wait with "

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import SpiceDBError
@@ -17,15 +14,20 @@ from ..cluster import (
     ClusterError,
     Unreachable,
 )
-from ..released import HelmRelease, helm_releases
-from ..workload import drain_seconds
-from .deliver import Deliverer, Outcome, StepError, progress, run
-from .lease import is_alive
+from ..instance import HelmRelease
+from ..observe import observe
+from ..poll import Deadline, poll
+from ..released import helm_releases
+from ..workload import MigrationState, drain_seconds, migration_of, progress_of
+from .deliver import Deliverer, Ended, StepError, run
 
 _ATTEMPTS = 3
 _OUTAGE = ("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout")
 _OUTAGE_SECONDS = 300
 _UNKNOWN_PROCESS_SECONDS = 60
+_LONGEST_SECONDS = 3600
+"""How long to wait for a Helm that was left behind, as long as something changes."""
+_PENDING_SECONDS = 2
 
 
 class HelmDeliverer(Deliverer):
@@ -47,18 +49,16 @@ class HelmDeliverer(Deliverer):
             raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
         return str(deployed[-1].revision)
 
-    def recover(self, process: str | None) -> None:
+    def earlier(self) -> tuple[str, str | None] | None:
+        """See `Deliverer.earlier`."""
+        older = [str(each.revision) for each in self.revisions() if each.status == "superseded"]
+        return (older[-1], self.version_of(older[-1])) if older else None
+
+    def recover(self) -> None:
         """See `Deliverer.recover`. Helm refuses to work on a release while one of its revisions is pending."""
-        if self._pending() is None:
-            return
-        host, _, pid = (process or "").rpartition(":")
-        if host == socket.gethostname():
-            while self._pending() and is_alive(int(pid)):
-                self.notify("Helm is still running; waiting for it to finish")
-                time.sleep(1)
-        else:
+        if self._pending() is not None:
             self._wait_for_unknown_process()
-        self._unlock()
+            self._unlock()
 
     def _unlock(self) -> None:
         revision = self._pending()
@@ -72,22 +72,30 @@ class HelmDeliverer(Deliverer):
         return revisions[-1] if revisions and revisions[-1].status.startswith("pending-") else None
 
     def _wait_for_unknown_process(self) -> None:
-        """A Helm on another machine may still run. It has ended if nothing changes for a while."""
-        last, since = None, time.monotonic()
-        while self._pending() and time.monotonic() - since < _UNKNOWN_PROCESS_SECONDS:
-            state = progress(self.cluster, self.running)
-            if state != last:
-                last, since = state, time.monotonic()
-            self.notify("Helm may still be running on another machine; waiting to see whether anything changes")
-            time.sleep(2)
+        """A Helm that was left behind may still run. It has ended if no migration runs and nothing changes for a
+        while. Raises `StepError` if it never ends."""
+        last, since = "", Deadline.after(self.cluster.clock, _UNKNOWN_PROCESS_SECONDS)
 
-    def apply(self, props: SpiceDBProps, label: str, number: int, on_start: Callable[[int], None]) -> None:
+        def is_over() -> bool:
+            nonlocal last, since
+            seen = observe(self.cluster, self.running.name, rollout=True)
+            state, _ = progress_of(seen)
+            if state != last or migration_of(seen).state is MigrationState.RUNNING:
+                last, since = state, Deadline.after(self.cluster.clock, _UNKNOWN_PROCESS_SECONDS)
+            self.notify("Helm may still be running; waiting to see whether anything changes")
+            return not since.left or self._pending() is None
+
+        clock = self.cluster.clock
+        if not poll(is_over, until=bool, seconds=_LONGEST_SECONDS, clock=clock, every=_PENDING_SECONDS):
+            raise StepError(f"another Helm has worked on the release for more than {_LONGEST_SECONDS // 60} min")
+
+    def apply(self, props: SpiceDBProps, label: str, number: int) -> None:
         """See `Deliverer.apply`."""
         with tempfile.TemporaryDirectory() as folder:
             chart = Path(folder) / "chart"
             write_helm_chart(chart, props, version=f"{number}.0.0")
             command = ["upgrade", self.release, str(chart), "--description", label, *self._values()]
-            self._run([*command, *_wait(self._timeout(props))], on_start, label)
+            self._run([*command, *_wait(self._timeout(props))], label)
 
     def _timeout(self, props: SpiceDBProps) -> int:
         """Seconds after which Helm gives up: the time of the migration, or that of all servers one after the other."""
@@ -103,9 +111,9 @@ class HelmDeliverer(Deliverer):
         self.notify(f"the release keeps its own values: {', '.join(sorted(values))}")
         return ["--reset-then-reuse-values"]
 
-    def _run(self, command: list[str], on_start: Callable[[int], None], label: str) -> None:
+    def _run(self, command: list[str], label: str) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
-            outcome = self._helm(command, watched=True, on_start=on_start)
+            outcome = self._helm(command, watched=True)
             if outcome.ok or self.is_applied(label):
                 return
             if attempt == _ATTEMPTS or not self._lost_connection(outcome):
@@ -115,7 +123,7 @@ class HelmDeliverer(Deliverer):
             self.notify("Helm lost the connection to the API server; running it again")
             self._unlock()
 
-    def _lost_connection(self, outcome: Outcome) -> bool:
+    def _lost_connection(self, outcome: Ended) -> bool:
         """Whether the API server was away. Waits until it is back."""
         try:
             self.cluster.patient(0).find_metadata(SECRET, labels="owner=helm,name=none")
@@ -162,12 +170,10 @@ class HelmDeliverer(Deliverer):
         """See `Deliverer.roll_back_command`."""
         return f"helm rollback {self.release} {revision} --namespace {self.cluster.namespace} --wait"
 
-    def _helm(
-        self, arguments: list[str], *, watched: bool = False, on_start: Callable[[int], None] = lambda _: None
-    ) -> Outcome:
+    def _helm(self, arguments: list[str], *, watched: bool = False) -> Ended:
         context = ["--kube-context", self.cluster.context] if self.cluster.context else []
         command = ["helm", *arguments, "--namespace", self.cluster.namespace, *context]
-        return run(command, watch=self.watcher() if watched else lambda: None, on_start=on_start)
+        return run(command, self.cluster.clock, watch=self.watcher() if watched else lambda: None)
 
 
 def _wait(seconds: int) -> list[str]:

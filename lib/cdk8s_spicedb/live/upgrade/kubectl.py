@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import SpiceDBError
@@ -13,13 +11,18 @@ from ...labels import COMPONENT, Component
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import DEPLOYMENT, JOB, Cluster
-from ..instance import revision_of
-from ..workload import drain_seconds, settled
-from .deliver import Deliverer, StepError, finished, job_log, progress, run
+from ..cluster import DEPLOYMENT, JOB
+from ..instance import revision_of, version_of
+from ..observe import observe
+from ..pods import Broken, container_of, job_state
+from ..poll import poll
+from ..workload import drain_seconds, newest_servers, progress_of, unsettled
+from .deliver import Deliverer, StepError, run
+from .schema import job_log
 
 _LOG_LINES = 20
-_POLL_SECONDS = 0.5
+_LATE_SECONDS = 120
+"""How long the end of a Job may come after its own deadline: Kubernetes first stops its pods."""
 
 
 class KubectlDeliverer(Deliverer):
@@ -30,25 +33,35 @@ class KubectlDeliverer(Deliverer):
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
         return revision_of(deployment) if deployment else ""
 
-    def recover(self, process: str | None) -> None:
+    def earlier(self) -> tuple[str, str | None] | None:
+        """See `Deliverer.earlier`."""
+        seen = observe(self.cluster, self.running.name, rollout=True)
+        seen.need("replica_sets")
+        older = [each for each in seen.replica_sets if revision_of(each) != self.running.revision]
+        newest = max(older, key=lambda each: int(revision_of(each)), default=None)
+        if newest is None:
+            return None
+        template = newest["spec"]["template"]
+        return revision_of(newest), version_of(template, container_of(template)["image"])
+
+    def recover(self) -> None:
         """See `Deliverer.recover`. There is nothing to do: what is applied again does not change."""
 
-    def apply(self, props: SpiceDBProps, label: str, number: int, on_start: Callable[[int], None]) -> None:
+    def apply(self, props: SpiceDBProps, label: str, number: int) -> None:
         """See `Deliverer.apply`."""
         manifests = release_manifests(props)
         first = [each for each in manifests if _component(each) is Component.MIGRATION]
         self._apply(first)
-        self._wait_for_jobs(first)
-        watch = self.watcher()
+        self._wait_for_jobs(props, first)
         rest = [each for each in manifests if _component(each) is not Component.MIGRATION]
         self._apply(rest)
-        self._wait_for_servers(props, watch)
-        self._wait_for_jobs(rest)
+        self._wait_for_servers(props)
+        self._wait_for_jobs(props, rest)
 
     def _apply(self, manifests: list[Manifest]) -> None:
         for job in (each for each in manifests if each["kind"] == "Job"):
             existing = self.cluster.get(JOB, job["metadata"]["name"])
-            if existing and finished(existing) == "Failed":
+            if existing and job_state(existing).failed:
                 # A Job does not run again by itself.
                 self.cluster.delete(JOB, job["metadata"]["name"])
         if not manifests:
@@ -57,40 +70,56 @@ class KubectlDeliverer(Deliverer):
             file = Path(folder) / "manifests.yaml"
             file.write_text(dump(*manifests), encoding="utf-8")
             # Takes over fields of an earlier `kubectl apply` without --server-side.
-            _kubectl(self.cluster, "apply", "--server-side", "--force-conflicts", f"--filename={file}")
+            self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={file}")
 
-    def _wait_for_jobs(self, manifests: list[Manifest]) -> None:
-        for job in (each for each in manifests if each["kind"] == "Job"):
-            while True:
-                found = self.cluster.get(JOB, job["metadata"]["name"])
-                state = finished(found) if found else None
-                if found and state == "Failed":
-                    log = job_log(self.cluster, found, _LOG_LINES)
-                    raise StepError(f"the Job {job['metadata']['name']} failed", log)
-                if state == "Complete":
-                    break
-                self.notify(progress(self.cluster, self.running))
-                time.sleep(_POLL_SECONDS)
+    def _wait_for_jobs(self, props: SpiceDBProps, manifests: list[Manifest]) -> None:
+        """Waits until each Job has succeeded. Raises `StepError` if one fails, is deleted, or never ends."""
+        seconds, clock = props.migration.active_deadline_seconds + _LATE_SECONDS, self.cluster.clock
+        for name in (each["metadata"]["name"] for each in manifests if each["kind"] == "Job"):
 
-    def _wait_for_servers(self, props: SpiceDBProps, watch: Callable[[], str | None]) -> None:
-        end = time.monotonic() + (drain_seconds(self.running) + 120) * max(props.max_replicas, 1)
-        while True:
-            broken, waits = watch(), settled(self.cluster, self.running)
-            if waits is None:
-                return
-            if broken is not None or time.monotonic() > end:
-                raise StepError(broken or f"the servers did not become ready: {waits}", self.explanation())
-            time.sleep(_POLL_SECONDS)
+            def look(name: str = name) -> Manifest | None:
+                self.notify(*progress_of(observe(self.cluster, self.running.name, rollout=True)))
+                return self.cluster.get(JOB, name)
+
+            job = poll(look, until=lambda job: job is None or not job_state(job).runs, seconds=seconds, clock=clock)
+            if job is None:
+                raise StepError(f"somebody deleted the Job {name} before it ended")
+            if not job_state(job).succeeded:
+                why = "failed" if job_state(job).failed else f"has not ended after {seconds} s"
+                raise StepError(f"the Job {name} {why}", job_log(self.cluster, job, _LOG_LINES))
+
+    def _wait_for_servers(self, props: SpiceDBProps) -> None:
+        """Waits until the roll-out is done. Raises `StepError` if a server can never run, or if it takes too long."""
+        broken, seconds = Broken(), (drain_seconds(self.running) + 120) * max(props.max_replicas, 1)
+
+        def look() -> tuple[str | None, str | None]:
+            seen = observe(self.cluster, self.running.name, rollout=True)
+            self.notify(*progress_of(seen))
+            servers = newest_servers(seen) if self._changed(seen) else ()
+            return unsettled(seen), broken.reason(servers, seen.second)
+
+        waits, never = poll(
+            look, until=lambda each: not each[0] or bool(each[1]), seconds=seconds, clock=self.cluster.clock
+        )
+        if waits is not None:
+            raise StepError(never or f"the servers did not become ready: {waits}", self.explanation())
 
     def roll_back(self, revision: str) -> None:
         """See `Deliverer.roll_back`. Only the servers return: other objects stay as they are."""
         name = f"deployment/{self.running.name}"
-        _kubectl(self.cluster, "rollout", "undo", name, f"--to-revision={revision}")
-        _kubectl(self.cluster, "rollout", "status", name, "--timeout=10m")
+        self._kubectl("rollout", "undo", name, f"--to-revision={revision}")
+        self._kubectl("rollout", "status", name, "--timeout=10m")
 
     def test(self) -> None:
         """See `Deliverer.test`."""
         raise SpiceDBError("only Helm runs permission tests")
+
+    def _kubectl(self, *arguments: str) -> None:
+        context = ["--context", self.cluster.context] if self.cluster.context else []
+        command = ["kubectl", *arguments, "--namespace", self.cluster.namespace, *context]
+        ended = run(command, self.cluster.clock)
+        if not ended.ok:
+            raise StepError(f"kubectl {arguments[0]}: {ended.error}", ended.output)
 
     def roll_back_command(self, revision: str) -> str:
         """See `Deliverer.roll_back_command`."""
@@ -100,10 +129,3 @@ class KubectlDeliverer(Deliverer):
 
 def _component(manifest: Manifest) -> Component:
     return Component(manifest["metadata"]["labels"][COMPONENT])
-
-
-def _kubectl(cluster: Cluster, *arguments: str) -> None:
-    context = ["--context", cluster.context] if cluster.context else []
-    outcome = run(["kubectl", *arguments, "--namespace", cluster.namespace, *context])
-    if not outcome.ok:
-        raise StepError(f"kubectl {arguments[0]}: {outcome.error}", outcome.output)

@@ -10,8 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from ...manifests.alerts import HANDLED, SECONDS, SERVER_ERRORS
 from ...manifests.pods import METRICS, NUMBERS
 from ..cluster import Cluster, ClusterError
-from ..instance import Running, is_ready, server_pods
-from .record import Figures
+from ..instance import Running
+from ..observe import observe
+from ..pods import is_ready
+from ..record import Figures
 
 _CLIENTS = "authzed.api."
 FEWEST_REQUESTS = 50
@@ -72,7 +74,9 @@ def sample(cluster: Cluster, running: Running) -> Sample:
     if running.arguments.get("metrics-enabled") == "false":
         raise ClusterError("the servers have no metrics: metrics_enabled is off")
     tls = "metrics-tls-cert-path" in running.arguments
-    pods = [pod["metadata"]["name"] for pod in server_pods(cluster, running) if is_ready(pod)]
+    seen = observe(cluster, running.name)
+    seen.need("pods")
+    pods = [pod["metadata"]["name"] for pod in seen.servers if is_ready(pod)]
     return {pod: counts(cluster.ask_pod(pod, NUMBERS[METRICS], "metrics", tls=tls)) for pod in pods}
 
 

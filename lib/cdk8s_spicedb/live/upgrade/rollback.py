@@ -5,34 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from attrs import frozen
+from attrs import define
 
 from ...errors import SpiceDBError
 from ...props import SpiceDBProps
-from ..cluster import REPLICA_SET, Cluster
-from ..instance import Running, require_running, revision_of, selector_of, version_of
-from .deliver import Deliverer, StepError, require_settled
-from .helm import HelmDeliverer
+from ..cluster import Cluster
+from ..instance import Observed
+from ..observe import require
+from ..poll import Interrupted
+from ..record import Record, Sound, read_record, write_record
+from .deliver import Deliverer, Notify, StepError, require_settled
 from .lease import held
-from .record import LAST_MODE, PATIENCE_SECONDS, Progress, Record, Report, Sound, read_record, write_record
+from .outcome import Activity, Outcome, Progress, Report, Return, State
+from .prepare import deliverer_of
 from .schema import write_schema_again
-from .target import deliverer_of
 
-
-@frozen(kw_only=True)
-class Return:
-    """A rollback, before it happens."""
-
-    running: Running
-    """What runs now."""
-    target: Sound
-    """The state to return to."""
-    cautions: tuple[str, ...]
-    """What is not restored, and what else to know."""
-    blocked: str | None
-    """Why the older servers would not become ready. None: they would, as far as it is known."""
-    rewrites_schema: bool
-    """Whether the SpiceDB schema is written again afterwards, which needs the props."""
+PATIENCE_SECONDS = 120
+"""How long an upgrade waits for an API server that is away."""
+LAST_MODE = "read-new-write-new"
+"""The schema mode in which servers no longer write the old tables."""
 
 
 class _Choice(NamedTuple):
@@ -42,11 +33,15 @@ class _Choice(NamedTuple):
 
 def plan_rollback(cluster: Cluster, name: str) -> Return:
     """What a rollback would do. Raises `SpiceDBError` if there is nothing to return to."""
-    running = require_running(cluster, name)
-    target, record = _choose(cluster, running, deliverer_of(cluster, running))
-    rewrites = leaves_last_mode(running.schema_mode, target.schema_mode)
+    return _plan(cluster, require(cluster, name, rollout=True))
+
+
+def _plan(cluster: Cluster, seen: Observed) -> Return:
+    assert seen.running is not None
+    target, record = _choose(cluster, seen, deliverer_of(cluster, seen))
+    rewrites = leaves_last_mode(seen.running.schema_mode, target.schema_mode)
     return Return(
-        running=running,
+        running=seen.running,
         target=target,
         cautions=tuple(_cautions(record, target, rewrites)),
         blocked=_blocked(record, target),
@@ -62,59 +57,99 @@ def roll_back(
     force: bool = False,
     confirm: Callable[[Return], bool] = lambda _: True,
     report: Report = lambda _: None,
-) -> Return | None:
-    """Rolls the servers back to the last state that worked. Returns what it did, or None if ``confirm`` said no.
+) -> Outcome:
+    """Rolls the servers back to the last state that worked. An `Outcome` says what became of it.
 
     The datastore schema stays as it is. ``props`` are only needed to return from the schema mode read-new-write-new,
     because the SpiceDB schema must then be written again. ``force`` rolls back although the older servers do not start
-    on the datastore schema, such as after a restore of the backup. Raises `SpiceDBError` if the rollback is not
-    possible or fails.
+    on the datastore schema, such as after a restore of the backup. `Outcome.require_done` raises `SpiceDBError` if the
+    rollback is not possible or fails.
     """
-    cluster = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
+    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
+    return _Rollback(cluster=patient, name=name, props=props, force=force, confirm=confirm, report=report).run()
 
-    def notify(text: str) -> None:
-        report(Progress(step=1, steps=1, activity="roll back", text=text))
 
-    with held(cluster, name, notify):
-        back = plan_rollback(cluster, name)
-        if back.blocked and not force:
+@define(kw_only=True)
+class _Rollback:
+    """A rollback, and where it stands."""
+
+    cluster: Cluster
+    name: str
+    props: SpiceDBProps | None
+    force: bool
+    confirm: Callable[[Return], bool]
+    report: Report
+    back: Return | None = None
+    changed: bool = False
+    """Whether anything may have changed."""
+
+    def run(self) -> Outcome:
+        """Rolls back, and says what became of it."""
+        error: SpiceDBError | None = None
+        try:
+            with held(self.cluster, self.name, self._notify) as still_held:
+                state = self._run(still_held)
+        except (KeyboardInterrupt, Interrupted):
+            state = State.INTERRUPTED
+        except SpiceDBError as failure:
+            state, error = State.STOPPED if self.changed else State.REFUSED, failure
+        except Exception as failure:
+            if not self.changed:
+                raise
+            state, error = State.STOPPED, _failed(f"{type(failure).__name__}: {failure}")
+        return Outcome(state=state, back=self.back, error=error)
+
+    def _notify(self, text: str, seconds_left: int | None = None) -> None:
+        self._report(Activity.ROLL_BACK, text, seconds_left)
+
+    def _report(self, activity: Activity, text: str, seconds_left: int | None = None) -> None:
+        self.report(Progress(step=1, steps=1, activity=activity, text=text, seconds_left=seconds_left))
+
+    def _run(self, still_held: Callable[[], None]) -> State:
+        seen = require(self.cluster, self.name, rollout=True)
+        back = _plan(self.cluster, seen)
+        if back.blocked and not self.force:
             raise SpiceDBError(f"{back.blocked}. Restore the backup of the datastore, then add --force")
-        if back.rewrites_schema and props is None:
+        if back.rewrites_schema and self.props is None:
             raise SpiceDBError(
                 f"from {LAST_MODE}, the SpiceDB schema must be written again after the rollback: add --file with the "
                 "file of this SpiceDB"
             )
-        if not confirm(back):
-            return None
-        applies = deliverer_of(cluster, back.running, notify)
-        record = read_record(cluster, name)
+        self.back = back
+        if not self.confirm(back):
+            return State.REFUSED
+        still_held()
+        applies, record = deliverer_of(self.cluster, seen, self._notify), read_record(self.cluster, self.name)
+        self.changed = True
         if record is not None and record.running is not None:
-            applies.recover(record.process)
-        _return(cluster, applies, back, props, notify)
+            applies.recover()
+        self._return(applies, back)
         if record is not None and back.target in record.sound:
-            kept = record.return_to(back.target).with_revision(applies.revision())
-            write_record(cluster, name, kept)
-        report(Progress(step=1, steps=1, activity="done", text=f"SpiceDB {back.target.version} serves"))
-        return back
+            still_held()
+            write_record(self.cluster, self.name, record.return_to(back.target).with_revision(applies.revision()))
+        self._report(Activity.DONE, f"SpiceDB {back.target.version} serves")
+        return State.DONE
+
+    def _return(self, applies: Deliverer, back: Return) -> None:
+        try:
+            return_servers(self.cluster, applies, back.target, self._notify)
+            if back.rewrites_schema and self.props is not None:
+                write_schema_again(self.cluster, self.props, self._notify)
+        except StepError as error:
+            raise _failed(f"{error.reason}\n{error.details}".rstrip()) from None
 
 
-def _return(
-    cluster: Cluster, applies: Deliverer, back: Return, props: SpiceDBProps | None, notify: Callable[[str], None]
-) -> None:
-    try:
-        return_servers(cluster, applies, back.target, notify)
-        if back.rewrites_schema and props is not None:
-            write_schema_again(cluster, props, notify)
-    except StepError as error:
-        details = f"\n{error.details}" if error.details else ""
-        raise SpiceDBError(f"the rollback failed: {error.reason}{details}") from None
+def _failed(reason: str) -> SpiceDBError:
+    return SpiceDBError(f"the rollback failed: {reason}")
 
 
-def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: Callable[[str], None]) -> None:
+def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: Notify) -> None:
     """Returns the servers to a sound state, and waits until they are ready and no newer server is left. Raises
     `StepError`."""
     applies.roll_back(sound.revision)
-    require_settled(cluster, applies.running.name, notify)
+    seen = require(cluster, applies.running.name)
+    assert seen.running is not None
+    require_settled(cluster, seen.running, notify)
 
 
 def leaves_last_mode(before: str | None, after: str | None) -> bool:
@@ -122,31 +157,18 @@ def leaves_last_mode(before: str | None, after: str | None) -> bool:
     return before == LAST_MODE and after != LAST_MODE
 
 
-def _choose(cluster: Cluster, running: Running, applies: Deliverer) -> _Choice:
+def _choose(cluster: Cluster, seen: Observed, applies: Deliverer) -> _Choice:
     """The state to return to: from the record of the upgrade, or else from the history of the release."""
-    record = read_record(cluster, running.name)
+    record = read_record(cluster, seen.name)
     if record is not None and record.running is not None:
         return _Choice(record.sound[-1], record)
     if record is not None and record.sound[1:] and applies.revision() == record.sound[-1].revision:
         return _Choice(record.sound[-2], record)
-    revision, version = _earlier(cluster, running, applies)
+    earlier = applies.earlier()
+    if earlier is None:
+        raise SpiceDBError(f"{seen.name} has no earlier revision to return to")
+    revision, version = earlier
     return _Choice(Sound(step=0, version=version, schema_mode=None, revision=revision), None)
-
-
-def _earlier(cluster: Cluster, running: Running, applies: Deliverer) -> tuple[str, str | None]:
-    """The revision before the current one that was deployed, and its release."""
-    if isinstance(applies, HelmDeliverer):
-        earlier = [each for each in applies.revisions() if each.status == "superseded"]
-        if earlier:
-            number = str(earlier[-1].revision)
-            return number, applies.version_of(number)
-    else:
-        sets = {int(revision_of(each)): each for each in cluster.find(REPLICA_SET, labels=selector_of(running))}
-        older = [number for number in sets if str(number) != running.revision]
-        if older:
-            template = sets[max(older)]["spec"]["template"]
-            return str(max(older)), version_of(template, template["spec"]["containers"][0]["image"])
-    raise SpiceDBError(f"{running.name} has no earlier revision to return to")
 
 
 def _blocked(record: Record | None, target: Sound) -> str | None:

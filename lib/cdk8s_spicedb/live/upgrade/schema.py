@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,12 @@ from ...manifests.jobs import schema_manifests, schema_read_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.jobs import ClientProps, SchemaProps
-from ..cluster import JOB, Cluster, Kind
-from .deliver import StepError, finished, job_log
+from ..cluster import JOB, POD, Cluster, Kind
+from ..pods import container_of, created, job_state
+from ..poll import poll
+from .deliver import StepError
 
 _SECONDS = 120
-_POLL_SECONDS = 0.5
 
 
 def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[str], None]) -> None:
@@ -77,24 +77,29 @@ def _run(cluster: Cluster, manifests: list[Manifest], *, allow_failure: bool = F
     try:
         for manifest in manifests:
             cluster.apply(manifest)
-        state = _wait(cluster, name)
-        found = cluster.get(JOB, name)
-        log = job_log(cluster, found, 100_000) if found else ""
-        if state != "Complete" and not allow_failure:
-            raise StepError(f"the Job {name} {'failed' if state else 'took too long'}", log)
+        seen = _wait(cluster, name)
+        log = job_log(cluster, seen, 100_000) if seen else ""
+        if not allow_failure and (seen is None or not job_state(seen).succeeded):
+            ended = seen is not None and (job_state(seen).failed or seen["status"].get("failed"))
+            raise StepError(f"the Job {name} {'failed' if ended else 'took too long'}", log)
         return log
     finally:
         for manifest in (each for each in manifests if each["kind"] in ("Job", "ConfigMap")):
             cluster.delete(Kind.of(manifest), manifest["metadata"]["name"])
 
 
-def _wait(cluster: Cluster, name: str) -> str | None:
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end:
-        job = cluster.get(JOB, name)
-        # A Job that fails is retried. One failed pod says enough.
-        state = finished(job) if job else None
-        if state is not None or (job and job["status"].get("failed")):
-            return state or "Failed"
-        time.sleep(_POLL_SECONDS)
-    return None
+def _wait(cluster: Cluster, name: str) -> Manifest | None:
+    # A Job that fails is retried. One failed pod says enough.
+    def is_over(job: Manifest | None) -> bool:
+        return job is not None and (not job_state(job).runs or bool(job.get("status", {}).get("failed")))
+
+    return poll(lambda: cluster.get(JOB, name), until=is_over, seconds=_SECONDS, clock=cluster.clock)
+
+
+def job_log(cluster: Cluster, job: Manifest, lines: int) -> str:
+    """The last lines of the log of a Job's newest pod."""
+    pods = cluster.find(POD, labels=f"batch.kubernetes.io/job-name={job['metadata']['name']}")
+    if not pods:
+        return ""
+    pod = max(pods, key=created)
+    return cluster.log(pod["metadata"]["name"], container_of(pod)["name"], tail=lines).strip()

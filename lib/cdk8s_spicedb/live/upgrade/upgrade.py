@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from ...errors import SpiceDBError
 from ...manifests import release_manifests
 from ...plans.plan import UpgradeStep
 from ...props import SpiceDBProps
+from ..check.check import CheckOptions, CheckReport
 from ..cluster import Cluster, ClusterError
-from ..instance import Running, is_terminating, require_running, server_pods
-from ..workload import drain_seconds, wait_until_none
-from .deliver import Deliverer, StepError, require_settled
+from ..instance import Observed, Running
+from ..observe import require
+from ..pods import is_terminating
+from ..poll import Deadline, Interrupted
+from ..record import Figures, Record, Sound, write_record
+from ..target import props_at
+from ..waiting import wait_until
+from ..workload import drain_seconds
+from .deliver import Deliverer, Notify, StepError, require_settled
 from .lease import held
 from .metrics import Sample, between, sample, worse
-from .record import PATIENCE_SECONDS, Figures, Progress, Record, Report, Sound, write_record
-from .rollback import leaves_last_mode, return_servers
+from .outcome import Activity, CheckFailedError, Outcome, Progress, Report, State, UpgradeStoppedError, unknown
+from .prepare import Prepared, deliverer_of, prepare
+from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
-from .target import deliverer_of, props_at, require_own, require_same_delivery, start_or_continue
 
 _SAMPLE_SECONDS = 2
 _DRAINS = "waiting for the older servers to stop"
 _ENOUGH_REQUESTS = 200
-_DETAIL_LINES = 25
 
 
 @frozen(kw_only=True)
@@ -41,16 +45,22 @@ class UpgradeOptions:
     on_failure: Literal["rollback", "stop"] | None = None
     """What to do when a step fails. Defaults to a rollback of the step if the plan says that the servers of the step
     before become ready, and otherwise to a stop."""
+    check: CheckOptions | None = field(factory=CheckOptions)
+    """What is checked before the first step. None: nothing."""
 
 
-class UpgradeStoppedError(SpiceDBError):
-    """An upgrade stopped at a step."""
+@frozen(kw_only=True)
+class Preflight:
+    """An upgrade, before it changes anything."""
 
-    def __init__(self, step: int, reason: str, details: str, outcome: str, *, rolled_back: bool) -> None:
-        self.step, self.reason, self.details, self.rolled_back = step, reason, details, rolled_back
-        lines = "\n".join(f"    {line}" for line in details.strip().splitlines()[-_DETAIL_LINES:])
-        parts = [f"step {step} stopped: {reason}", lines, outcome]
-        super().__init__("\n".join(part for part in parts if part))
+    running: Running
+    """What runs."""
+    record: Record
+    """The steps, and where they stand."""
+    check: CheckReport | None
+    """What the check found. None: nothing was checked."""
+    meaning: tuple[str, ...]
+    """What the next step means, in sentences."""
 
 
 def upgrade(
@@ -58,38 +68,230 @@ def upgrade(
     props: SpiceDBProps,
     *,
     options: UpgradeOptions | None = None,
-    confirm: Callable[[Record, Running], bool] = lambda _, __: True,
+    confirm: Callable[[Preflight], bool] = lambda _: True,
     report: Report = lambda _: None,
-) -> Record | None:
-    """Upgrades the SpiceDB that runs to what the props say. Returns the record, or None if ``confirm`` said no.
+) -> Outcome:
+    """Upgrades the SpiceDB that runs to what the props say: plans, checks, asks, and does each step.
 
-    ``confirm`` gets the steps that are left, before anything changes. If an upgrade is under way, this goes on where it
-    stands. Raises `UpgradeStoppedError` if a step fails, `BusyError` if another process works on the release, and
-    `SpiceDBError` if there is nothing to upgrade.
+    ``confirm`` gets the steps that are left, what the check found and what the next step means, before anything
+    changes. If an upgrade is under way, this goes on where it stands. An `Outcome` says what became of the upgrade; its
+    ``require_done`` raises `UpgradeStoppedError` if a step failed, `BusyError` if another process works on the release,
+    `CheckFailedError` if the check failed, and another `SpiceDBError` if there is nothing to upgrade.
     """
-    cluster = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
+    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
+    return _Upgrade(
+        cluster=patient, props=props, options=options or UpgradeOptions(), confirm=confirm, report=report
+    ).run()
 
-    def prepare(text: str) -> None:
-        report(Progress(step=0, steps=0, activity="prepare", text=text))
 
-    with held(cluster, props.name, prepare) as still_held:
-        running = require_running(cluster, props.name)
-        first = _sample(cluster, running)
-        applies = deliverer_of(cluster, running, prepare)
-        require_same_delivery(props, running)
-        require_own(cluster, running)
-        record = start_or_continue(cluster, props, running, applies.revision)
-        if not confirm(record, running):
-            return None
-        if record.before is None:
-            record = evolve(record, before=_before(cluster, running, first))
-        work = _Work(cluster=cluster, props=props, options=options or UpgradeOptions(), report=report)
-        while record.next_step is not None:
-            still_held()
-            record = work.run(record, record.next_step)
-        count = len(record.plan.steps)
-        report(Progress(step=count, steps=count, activity="done", text=f"SpiceDB {props.version} serves"))
+@define(kw_only=True)
+class _Upgrade:
+    """An upgrade, and where it stands."""
+
+    cluster: Cluster
+    props: SpiceDBProps
+    options: UpgradeOptions
+    confirm: Callable[[Preflight], bool]
+    report: Report
+    record: Record | None = None
+    step: int | None = None
+    """Number of the step that is at work."""
+    changed: bool = False
+    """Whether anything may have changed."""
+    still_held: Callable[[], None] = lambda: None
+    """Raises `BusyError` if another process has taken the lock."""
+
+    def run(self) -> Outcome:
+        """Upgrades, and says what became of it. From the first change on, no error means that nothing was changed."""
+        try:
+            with held(self.cluster, self.props.name, self._tell(Activity.PREPARE)) as self.still_held:
+                state = self._run()
+            return Outcome(state=state, record=self.record)
+        except (KeyboardInterrupt, Interrupted):
+            return Outcome(state=State.INTERRUPTED, record=self.record)
+        except UpgradeStoppedError as error:
+            state = State.ROLLED_BACK if error.rolled_back else State.STOPPED
+            return Outcome(state=state, record=self.record, error=error)
+        except Exception as error:
+            if self.changed:
+                return Outcome(state=State.STOPPED, record=self.record, error=unknown(self.step or 0, error))
+            if not isinstance(error, SpiceDBError):
+                raise
+            return Outcome(state=State.REFUSED, record=self.record, error=error)
+
+    def _run(self) -> State:
+        prepared = prepare(self.cluster, self.props, self._tell(Activity.PREPARE))
+        first, self.record = _sample(self.cluster, prepared.running), prepared.record
+        if not self.confirm(self._preflight(prepared)):
+            return State.REFUSED
+        if self.record.before is None:
+            self.record = evolve(self.record, before=_before(self.cluster, prepared.running, first))
+        while (number := self.record.next_step) is not None:
+            self.still_held()
+            self.step = number
+            self._run_step(self.record, number)
+        self._tell(Activity.DONE)(f"SpiceDB {self.props.version} serves")
+        return State.DONE
+
+    def _preflight(self, prepared: Prepared) -> Preflight:
+        """Checks, and says what the next step means. Raises `CheckFailedError`."""
+        found = None
+        if self.options.check is not None:
+            self._tell(Activity.PREPARE)("checking")
+            found = prepared.check(self.options.check)
+            if not found.ok:
+                raise CheckFailedError(found)
+        running, record = prepared.running, prepared.record
+        return Preflight(running=running, record=record, check=found, meaning=prepared.meaning())
+
+    def _tell(self, activity: Activity) -> Notify:
+        """What reports an activity of the present step."""
+        steps = len(self.record.plan.steps) if self.record else 0
+        number = steps if activity is Activity.DONE else self.step or 0
+
+        def notify(text: str, seconds_left: int | None = None) -> None:
+            self.report(
+                Progress(
+                    step=number,
+                    steps=steps if number else 0,
+                    activity=activity,
+                    text=text,
+                    seconds_left=seconds_left,
+                )
+            )
+
+        return notify
+
+    def _run_step(self, record: Record, number: int) -> None:
+        """Does one step, from where it stands. Raises `UpgradeStoppedError` if it fails."""
+        step, props = record.step(number), props_at(self.props, record.plan, record.step(number))
+        seen = require(self.cluster, self.props.name)
+        applies = deliverer_of(self.cluster, seen, self._tell(Activity.APPLY))
+        if record.running == number:
+            self.changed = True
+            applies.recover()
+        try:
+            record = self._rewrite_schema(record, number, props)
+            self._write(record.begin(number))
+            self._apply(applies, step, props, number)
+            self._check(applies, props)
+            self._write(self._sound().finish(applies.revision()))
+        except StepError as error:
+            raise self._fail(step, error, applies) from None
+
+    def _sound(self) -> Record:
+        assert self.record is not None
+        return self.record
+
+    def _write(self, record: Record) -> None:
+        self.still_held()
+        self.changed = True
+        write_record(self.cluster, self.props.name, record)
+        self.record = record
+
+    def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
+        if not record.rewrites_schema(number):
+            return record
+        self.changed = True
+        write_schema_again(self.cluster, props, self._tell(Activity.SCHEMA))
+        record = evolve(record, schema_written=number)
+        self._write(record)
         return record
+
+    def _apply(self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps, number: int) -> None:
+        label, notify = _label(self._sound(), number, props), self._tell(Activity.APPLY)
+        notify(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
+        if not applies.is_applied(label):
+            self._wait_for_draining(applies.running, notify)
+            applies.apply(props, label, number)
+
+    def _wait_for_draining(self, running: Running, notify: Notify) -> None:
+        """Servers that drain still have connections to the database, and new ones need more."""
+
+        def draining(seen: Observed) -> tuple[str | None, bool]:
+            seen.need("pods")
+            return _DRAINS if any(map(is_terminating, seen.servers)) else None, False
+
+        wait_until(self.cluster, running.name, draining, drain_seconds(running), notify)
+
+    def _check(self, applies: Deliverer, props: SpiceDBProps) -> None:
+        """Waits, tests and observes. Raises `StepError` if the servers do not work as before."""
+        self._tell(Activity.SETTLE)(_DRAINS)
+        seen = require(self.cluster, self.props.name)
+        assert seen.running is not None
+        require_settled(self.cluster, seen.running, self._tell(Activity.SETTLE))
+        if props.test is not None:
+            self._tell(Activity.TEST)("running the permission test")
+            applies.test()
+        if self.options.observe_seconds:
+            self._observe(seen.running, self._tell(Activity.OBSERVE))
+
+    def _observe(self, running: Running, notify: Notify) -> None:
+        before, clock = self._sound().before, self.cluster.clock
+        first, deadline = _sample(self.cluster, running), Deadline.after(clock, self.options.observe_seconds)
+        if isinstance(first, ClusterError):
+            notify(f"the servers' metrics cannot be read, so they are not observed: {first}")
+            return
+        figures = between(first, first)
+        while deadline.left:
+            clock.sleep(min(_SAMPLE_SECONDS, deadline.left))
+            last = _sample(self.cluster, running)
+            if isinstance(last, ClusterError):
+                continue
+            figures = between(first, last)
+            notify(_figures(figures, before), round(deadline.left))
+            errors = evolve(figures, p99_seconds=None)
+            if figures.requests >= _ENOUGH_REQUESTS and worse(before, errors):
+                break
+        reason = worse(before, figures)
+        if reason is not None:
+            raise StepError(f"the servers are worse than before: {reason}")
+
+    def _fail(self, step: UpgradeStep, error: StepError, applies: Deliverer) -> UpgradeStoppedError:
+        """Rolls the step back, or stops. Returns the error that says which."""
+        record = self._sound()
+        number, sound = record.sound[-1].step + 1, record.sound[-1]
+
+        def stopped(outcome: str, *, rolled_back: bool = False) -> UpgradeStoppedError:
+            return UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=rolled_back)
+
+        act = self.options.on_failure or ("rollback" if step.rolls_back else "stop")
+        if act == "stop":
+            self._note(record.stop(error.reason, running=record.running))
+            return stopped("\n".join(_stopped(step, sound, applies)))
+        notify = self._tell(Activity.ROLL_BACK)
+        notify(f"{error.reason}; rolling back to {sound.version}")
+        try:
+            self.still_held()
+            return_servers(self.cluster, applies, sound, notify)
+            if leaves_last_mode(step.schema_mode, sound.schema_mode):
+                # The old tables lack what was written in that mode.
+                write_schema_again(self.cluster, self.props, notify)
+            revision = applies.revision()
+        except Exception as second:  # Whatever it is, it must not hide why the step failed.
+            self._note(record.stop(error.reason, running=record.running))
+            command = applies.roll_back_command(sound.revision)
+            return stopped(f"The rollback failed too: {_details(second)}\nTo try again, run: {command}")
+        back = record.stop(error.reason, running=None).with_revision(revision)
+        written = self._note(evolve(back, schema_written=None))
+        mode = f" in {sound.schema_mode}" if sound.schema_mode else ""
+        text = (
+            f"The servers are back at {sound.version}{mode}, and ready. The datastore schema stays as it "
+            "is. Fix the cause, then run the same command again."
+        )
+        return stopped(f"{text}{written}", rolled_back=True)
+
+    def _note(self, record: Record) -> str:
+        """Writes the record when a step has failed. Returns a sentence if that is not possible."""
+        try:
+            self._write(record)
+        except Exception as error:  # Why the step failed matters more.
+            return f" The record of the upgrade could not be written: {error}"
+        return ""
+
+
+def _details(error: Exception) -> str:
+    return f"{error.reason}\n{error.details}" if isinstance(error, StepError) else str(error)
 
 
 def _sample(cluster: Cluster, running: Running) -> Sample | ClusterError:
@@ -106,137 +308,6 @@ def _before(cluster: Cluster, running: Running, first: Sample | ClusterError) ->
         return None
     lately = between(first, last)
     return lately if lately.requests >= _ENOUGH_REQUESTS else between({}, last)
-
-
-@frozen(kw_only=True)
-class _Work:
-    """The work on each step."""
-
-    cluster: Cluster
-    props: SpiceDBProps
-    options: UpgradeOptions
-    report: Report
-
-    @property
-    def _name(self) -> str:
-        return self.props.name
-
-    def run(self, record: Record, number: int) -> Record:
-        """Does one step, from where it stands, and returns the record after it."""
-        step, props = record.step(number), props_at(self.props, record.plan, record.step(number))
-
-        def notify(activity: str) -> Callable[[str], None]:
-            steps = len(record.plan.steps)
-            return lambda text: self.report(Progress(step=number, steps=steps, activity=activity, text=text))
-
-        running = require_running(self.cluster, self._name)
-        applies = deliverer_of(self.cluster, running, notify("apply"))
-        label = _label(record, number, props)
-        if record.running == number:
-            applies.recover(record.process)
-        try:
-            record = self._rewrite_schema(record, number, props, notify("schema"))
-            record = self._write(record.begin(number))
-            notify("apply")(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
-            if not applies.is_applied(label):
-                self._wait_for_draining(notify("apply"))
-                applies.apply(props, label, number, lambda pid: self._started(record, pid))
-            self._check(record, props, applies, notify)
-        except StepError as error:
-            self._fail(record, step, error, applies, notify("roll back"))
-        except ClusterError as error:
-            outcome = (
-                "It is not known how much of the step was applied. Run the same command again to continue from there."
-            )
-            raise UpgradeStoppedError(number, str(error), "", outcome, rolled_back=False) from None
-        return self._write(record.finish(applies.revision()))
-
-    def _write(self, record: Record) -> Record:
-        write_record(self.cluster, self._name, record)
-        return record
-
-    def _started(self, record: Record, pid: int) -> None:
-        self._write(evolve(record, process=f"{socket.gethostname()}:{pid}"))
-
-    def _rewrite_schema(
-        self, record: Record, number: int, props: SpiceDBProps, notify: Callable[[str], None]
-    ) -> Record:
-        if not record.rewrites_schema(number):
-            return record
-        write_schema_again(self.cluster, props, notify)
-        return self._write(evolve(record, schema_written=number))
-
-    def _check(
-        self, record: Record, props: SpiceDBProps, applies: Deliverer, notify: Callable[[str], Callable[[str], None]]
-    ) -> None:
-        """Waits, tests and observes. Raises `StepError` if the servers do not work as before."""
-        notify("settle")(_DRAINS)
-        require_settled(self.cluster, self._name, notify("settle"))
-        if props.test is not None:
-            notify("test")("running the permission test")
-            applies.test()
-        if self.options.observe_seconds:
-            self._observe(record.before, notify("observe"))
-
-    def _wait_for_draining(self, notify: Callable[[str], None]) -> None:
-        """Servers that drain still have connections to the database, and new ones need more."""
-        running = require_running(self.cluster, self._name)
-
-        def draining() -> tuple[str | None, bool]:
-            return _DRAINS if any(map(is_terminating, server_pods(self.cluster, running))) else None, False
-
-        wait_until_none(draining, drain_seconds(running), notify)
-
-    def _observe(self, before: Figures | None, notify: Callable[[str], None]) -> None:
-        running = require_running(self.cluster, self._name)
-        first, end = _sample(self.cluster, running), time.monotonic() + self.options.observe_seconds
-        if isinstance(first, ClusterError):
-            notify(f"the servers' metrics cannot be read, so they are not observed: {first}")
-            return
-        figures = between(first, first)
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(_SAMPLE_SECONDS, left))
-            last = _sample(self.cluster, running)
-            if isinstance(last, ClusterError):
-                continue
-            figures = between(first, last)
-            notify(f"{_figures(figures, before)}; {max(end - time.monotonic(), 0):.0f} s left")
-            errors = evolve(figures, p99_seconds=None)
-            if figures.requests >= _ENOUGH_REQUESTS and worse(before, errors):
-                break
-        reason = worse(before, figures)
-        if reason is not None:
-            raise StepError(f"the servers are worse than before: {reason}")
-
-    def _fail(
-        self, record: Record, step: UpgradeStep, error: StepError, applies: Deliverer, notify: Callable[[str], None]
-    ) -> None:
-        """Rolls the step back, or stops. Raises `UpgradeStoppedError` in every case."""
-        number, sound = record.sound[-1].step + 1, record.sound[-1]
-        act = self.options.on_failure or ("rollback" if step.rolls_back else "stop")
-        if act == "stop":
-            self._write(record.stop(error.reason, running=record.running))
-            outcome = "\n".join(_stopped(step, sound, applies))
-            raise UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=False) from None
-        notify(f"{error.reason}; rolling back to {sound.version}")
-        try:
-            return_servers(self.cluster, applies, sound, notify)
-            if leaves_last_mode(step.schema_mode, sound.schema_mode):
-                # The old tables lack what was written in that mode.
-                write_schema_again(self.cluster, self.props, notify)
-        except StepError as second:
-            self._write(record.stop(error.reason, running=record.running))
-            command = applies.roll_back_command(sound.revision)
-            outcome = f"The rollback failed too: {second.reason}\n{second.details}\nTo try again, run: {command}"
-            raise UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=False) from None
-        stopped = record.stop(error.reason, running=None).with_revision(applies.revision())
-        self._write(evolve(stopped, schema_written=None))
-        outcome = (
-            f"The servers are back at {sound.version}"
-            f"{f' in {sound.schema_mode}' if sound.schema_mode else ''}, and ready. The datastore schema stays as it "
-            "is. Fix the cause, then run the same command again."
-        )
-        raise UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=True) from None
 
 
 def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer) -> Iterator[str]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 import attrs
 from attrs import evolve, field, frozen
 
-from ...plans.plan import UpgradePlan, UpgradeStep
-from ..cluster import CONFIG_MAP, Cluster
-from ..instance import Running
+from ..plans.plan import UpgradePlan, UpgradeStep
+from .cluster import CONFIG_MAP, Cluster
+from .instance import Running
 
 _KEY = "record.json"
 
@@ -167,20 +167,3 @@ PATIENCE_SECONDS = 120
 """How long an upgrade waits for an API server that is away."""
 LAST_MODE = "read-new-write-new"
 """The schema mode in which servers no longer write the old tables."""
-
-
-@frozen(kw_only=True)
-class Progress:
-    """What an upgrade does at the moment."""
-
-    step: int
-    """Number of the step. 0: before the first."""
-    steps: int
-    """Number of steps."""
-    activity: str
-    """``prepare``, ``schema``, ``apply``, ``settle``, ``test``, ``observe``, ``roll back`` or ``done``."""
-    text: str
-    """Details, in one line."""
-
-
-Report = Callable[[Progress], None]

@@ -6,31 +6,17 @@ from collections.abc import Callable
 
 from attrs import evolve
 
-from ...delivery import Delivery
-from ...errors import InvalidProps, Problem, SpiceDBError
-from ...plans.plan import UpgradePlan, UpgradeStep
-from ...plans.planner import plan_upgrade
-from ...props import SpiceDBProps
-from ..cluster import Cluster
-from ..instance import Applier, Running
-from ..released import foreign_objects
-from .deliver import Deliverer, Notify
-from .helm import HelmDeliverer
-from .kubectl import KubectlDeliverer
+from ..delivery import Delivery
+from ..errors import InvalidProps, Problem, SpiceDBError
+from ..plans.plan import UpgradePlan, UpgradeStep
+from ..plans.planner import plan_upgrade
+from ..props import SpiceDBProps
+from .cluster import Cluster
+from .instance import Applier, Running
 from .record import Record, read_record
+from .released import foreign_objects
 
 _APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
-
-
-def deliverer_of(cluster: Cluster, running: Running, notify: Notify = lambda _: None) -> Deliverer:
-    """The deliverer of a release that runs. Raises `SpiceDBError` if a commit applies the release."""
-    kinds = {Applier.HELM: HelmDeliverer, Applier.KUBECTL: KubectlDeliverer}
-    if running.applier not in kinds:
-        raise SpiceDBError(
-            f"{running.applier.value} applies this release, so a commit changes it: write the files of the next step "
-            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
-        )
-    return kinds[running.applier](cluster, running, notify)
 
 
 def require_same_delivery(props: SpiceDBProps, running: Running) -> None:

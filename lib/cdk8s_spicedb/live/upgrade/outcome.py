@@ -1,0 +1,138 @@
+"""What became of an upgrade or a rollback, and what one does at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from attrs import frozen
+
+from ...errors import SpiceDBError
+from ..check.check import CheckReport
+from ..check.finding import Level
+from ..instance import Running
+from ..record import Record, Sound
+
+_DETAIL_LINES = 25
+UNKNOWN = "It is not known how much of the step was applied. Run the same command again to continue from there."
+
+
+class State(Enum):
+    """What became of an upgrade or a rollback."""
+
+    DONE = "done"
+    """It reached its target."""
+    REFUSED = "refused"
+    """It was refused, and changed nothing."""
+    ROLLED_BACK = "rolled back"
+    """A step failed and was rolled back. Steps before it stay."""
+    STOPPED = "stopped"
+    """It stopped in a step, which was not rolled back."""
+    INTERRUPTED = "interrupted"
+    """Somebody interrupted it. If you run it again, it goes on where it stood."""
+
+
+class UpgradeStoppedError(SpiceDBError):
+    """An upgrade stopped at a step."""
+
+    def __init__(self, step: int, reason: str, details: str, outcome: str, *, rolled_back: bool) -> None:
+        self.step, self.reason, self.details, self.rolled_back = step, reason, details, rolled_back
+        lines = "\n".join(f"    {line}" for line in details.strip().splitlines()[-_DETAIL_LINES:])
+        parts = [f"step {step} stopped: {reason}", lines, outcome]
+        super().__init__("\n".join(part for part in parts if part))
+
+
+class CheckFailedError(SpiceDBError):
+    """The check before an upgrade found a failure, so nothing was changed. ``report`` has all findings."""
+
+    def __init__(self, report: CheckReport) -> None:
+        self.report = report
+        failures = (each.line() for each in report.findings if each.level is Level.FAILURE)
+        super().__init__("\n".join(["the check failed, and nothing was changed:", *failures]))
+
+
+def unknown(step: int, error: Exception) -> UpgradeStoppedError:
+    """The error that an upgrade ended in a step, and that it is not known how far it came."""
+    reason = str(error) if isinstance(error, SpiceDBError) else f"{type(error).__name__}: {error}"
+    return UpgradeStoppedError(step, reason, "", UNKNOWN, rolled_back=False)
+
+
+@frozen(kw_only=True)
+class Return:
+    """A rollback, before it happens."""
+
+    running: Running
+    """What runs now."""
+    target: Sound
+    """The state to return to."""
+    cautions: tuple[str, ...]
+    """What is not restored, and what else to know."""
+    blocked: str | None
+    """Why the older servers would not become ready. None: they would, as far as it is known."""
+    rewrites_schema: bool
+    """Whether the SpiceDB schema is written again afterwards, which needs the props."""
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of an upgrade or a rollback."""
+
+    state: State
+    """What became of it."""
+    record: Record | None = None
+    """Where an upgrade stands. None: it was refused before it was planned, or it is a rollback without a record."""
+    back: Return | None = None
+    """What a rollback returned to. None: it is an upgrade, or it was refused."""
+    error: SpiceDBError | None = None
+    """Why it did not reach its target. None if it did, if it was interrupted, or if ``confirm`` said no."""
+
+    @property
+    def reason(self) -> str:
+        """Why it did not reach its target, as text. Empty if there is no error."""
+        return str(self.error) if self.error else ""
+
+    def require_done(self) -> Outcome:
+        """Returns this outcome if the target is reached. Raises its error otherwise."""
+        if self.state is State.DONE:
+            return self
+        raise self.error or SpiceDBError(f"it did not reach its target: {self.state.value}")
+
+
+class Activity(str, Enum):
+    """What an upgrade does at the moment."""
+
+    PREPARE = "prepare"
+    """It takes the lock, plans and checks."""
+    SCHEMA = "schema"
+    """It writes the SpiceDB schema again."""
+    APPLY = "apply"
+    """Helm or kubectl applies a step."""
+    SETTLE = "settle"
+    """It waits until all servers are ready and no other one is left."""
+    TEST = "test"
+    """It runs the permission test."""
+    OBSERVE = "observe"
+    """It observes the metrics of the servers."""
+    ROLL_BACK = "roll back"
+    """It rolls the step back."""
+    DONE = "done"
+    """The target is reached."""
+
+
+@frozen(kw_only=True)
+class Progress:
+    """What an upgrade does at the moment."""
+
+    step: int
+    """Number of the step. 0: before the first."""
+    steps: int
+    """Number of steps."""
+    activity: Activity
+    """What it does."""
+    text: str
+    """Details, in one line."""
+    seconds_left: int | None = None
+    """Seconds that this takes at most. None: there is no limit, or it is not known."""
+
+
+Report = Callable[[Progress], None]
