@@ -97,6 +97,7 @@ PROMETHEUS_RULE = Resource("monitoring.coreos.com/v1", "PrometheusRule", "promet
 
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 _SET_BY_THE_SERVER = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "managedFields")
+_REVIEWS = "selfsubjectaccessreviews"
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _IMMUTABLE = {
     "deployments": (("spec", "selector"),),
@@ -153,7 +154,7 @@ Answer = int | tuple[int, str] | Exception | type[Exception] | httpx2.Response |
 def matches(verb: str = "", resource: str = "", name: str = "", *, dry_run: bool | None = None) -> Match:
     """Requests with this verb for this resource, such as ``pods`` or ``pods/log``, and object. Empty: any.
 
-    ``verb`` may be ``change`` for any of create, update, patch and delete.
+    ``verb`` may be ``change``: create, update, patch or delete an object. A question about rights is no change.
     """
     verbs = ("create", "update", "patch", "delete") if verb == "change" else (verb,)
 
@@ -161,6 +162,7 @@ def matches(verb: str = "", resource: str = "", name: str = "", *, dry_run: bool
         full = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
         return (
             (not verb or request.verb in verbs)
+            and not (verb == "change" and request.resource == _REVIEWS)
             and resource in ("", full)
             and name in ("", request.name)
             and dry_run in (None, request.dry_run)
@@ -424,7 +426,7 @@ class ApiServer:
         version = "/".join(request.path.strip("/").split("/")[1:][: 1 if request.path.startswith("/api/") else 2])
         if not request.resource:
             return self._discovery(version)
-        if request.resource == "selfsubjectaccessreviews":
+        if request.resource == _REVIEWS:
             return self._review(request.body)
         kinds = [each for each in self.resources if (each.group_version, each.plural) == (version, request.resource)]
         if not kinds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,21 @@ _BY_HELM = {"meta.helm.sh/release-name": "release", "meta.helm.sh/release-namesp
 def props(version: str = "v1.56.0", **fields: Any) -> SpiceDBProps:
     """SpiceDB on PostgreSQL, with two keys of one Secret."""
     return SpiceDBProps(version=version, datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")), **fields)
+
+
+def installable(*denied: tuple[str, str]) -> ApiServer:
+    """A cluster in which the release of `props` can be installed: with its Secret, without these rights."""
+    api = ApiServer()
+    secret(api, "spicedb", {"preshared-key": "key", "datastore-uri": "postgresql://u:hidden@h/d"})
+    for verb, resource in denied:
+        api.deny(resource, verb)
+    return api
+
+
+def secret(api: ApiServer, name: str, values: Mapping[str, str], kind: str = "Opaque") -> None:
+    """Adds a Secret."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    api.put("secrets", {"metadata": {"name": name}, "data": data, "type": kind})
 
 
 def objects_of(settings: SpiceDBProps, annotations: Mapping[str, str] = {}) -> list[Object]:
