@@ -36,7 +36,7 @@ def secret(api: ApiServer, name: str, values: Mapping[str, str], kind: str = "Op
 
 
 def objects_of(settings: SpiceDBProps, annotations: Mapping[str, str] = {}) -> list[Object]:
-    """The objects that stay in the cluster, with more annotations: all but the hooks and Jobs."""
+    """The objects that stay in the cluster, with more annotations: all but the hooks."""
     found = [each for each in release_manifests(settings) if not _is_hook(each)]
     for each in found:
         if annotations:
@@ -45,14 +45,16 @@ def objects_of(settings: SpiceDBProps, annotations: Mapping[str, str] = {}) -> l
 
 
 def _is_hook(manifest: Object) -> bool:
-    return manifest["kind"] == "Job" or "helm.sh/hook" in manifest["metadata"].get("annotations", {})
+    return "helm.sh/hook" in manifest["metadata"].get("annotations", {})
 
 
 def deploy(api: ApiServer, settings: SpiceDBProps, *, helm: bool = True, namespace: str = NAMESPACE) -> Object:
-    """Makes the servers of the props run, ready, with their endpoints. Returns the Deployment."""
+    """Makes the servers of the props run, ready, with their endpoints. Returns the Deployment. The Jobs are over."""
     before = api.find("deployments", settings.name, namespace)
     by_helm = {**_BY_HELM, "meta.helm.sh/release-namespace": namespace}
     for each in objects_of(settings, by_helm if helm else {}):
+        if each["kind"] == "Job":
+            continue
         if each["kind"] == "Deployment":
             each["metadata"]["generation"] = (before["metadata"]["generation"] if before else 0) + 1
         api.load(each, namespace=namespace)
