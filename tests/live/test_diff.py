@@ -16,16 +16,15 @@ from cdk8s_spicedb import Delivery, Memory, MigrationProps, PostgreSQL, SecretKe
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.diff import lines
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff, _added, compare, differences, find_drift
 from cdk8s_spicedb.live.diff import Diff, _removed, diff
 from cdk8s_spicedb.live.instance import Applier, Running, describe
 from cdk8s_spicedb.live.meaning import Change as Meant
 from cdk8s_spicedb.live.meaning import meaning
-from cdk8s_spicedb.live.released import KINDS, HelmRelease, deployed, is_hook, read_stored
+from cdk8s_spicedb.live.released import HelmRelease, deployed, read_stored
 from cdk8s_spicedb.manifests import release_manifests
-
-from .fake import Object, cluster_of, plural_of
+from tests.apiserver import ApiServer, Object
+from tests.live.installed import helm_revision, objects_of
 
 PROPS = SpiceDBProps(version="v1.52.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 
@@ -188,15 +187,17 @@ def test_manifests_in_helms_secret(compressed: bool) -> None:
     text = json.dumps({"manifest": manifest, "config": {"server": {"replicas": 3}}}).encode()
     content = base64.b64encode(gzip.compress(text) if compressed else text)
     data = {"release": base64.b64encode(content).decode()}
-    stored = read_stored(_secrets(data), _release(1, "deployed"))
+    stored = read_stored(_kept(data).cluster(), _release(1, "deployed"))
     assert [each["kind"] for each in stored.manifests] == ["Service", "Role"]
     assert stored.values == ("server",)
     with pytest.raises(SpiceDBError, match="cannot read the manifests in Helm's Secret v1"):
-        read_stored(_secrets({"release": "YWJj"}), _release(1, "deployed"))
+        read_stored(_kept({"release": "YWJj"}).cluster(), _release(1, "deployed"))
 
 
-def _secrets(data: Object) -> Cluster:
-    return cluster_of(secrets=[{"metadata": {"name": "v1"}, "data": data}])
+def _kept(data: Object) -> ApiServer:
+    api = ApiServer()
+    api.put("secrets", {"metadata": {"name": "v1"}, "data": data})
+    return api
 
 
 # ---------------------------------------------------------------- meaning
@@ -302,23 +303,18 @@ def test_objects_that_go_or_stay() -> None:
 # ---------------------------------------------------------------- the whole
 
 
-def applied(wanted: SpiceDBProps, **annotations: str) -> dict[str, list[Object]]:
-    """The objects of a release as they are after it was applied, by plural name. Other kinds have none."""
-    found: dict[str, list[Object]] = {plural_of(kind.kind): [] for kind in KINDS}
-    for each in release_manifests(wanted):
-        if not is_hook(each):
-            each["metadata"]["annotations"] = {**each["metadata"].get("annotations", {}), **annotations}
-            each["metadata"]["namespace"] = "authz"
-            found.setdefault(plural_of(each["kind"]), []).append(each)
-    return {"secrets": [], "jobs": [], **found}
+def applied(wanted: SpiceDBProps, **annotations: str) -> ApiServer:
+    """A cluster with the objects of a release as they are after it was applied."""
+    api = ApiServer()
+    api.load(*objects_of(wanted, annotations))
+    return api
 
 
-def helm_secret(*manifests: Object) -> Object:
-    """The Secret in which Helm keeps a revision with these objects."""
+def helm_keeps(api: ApiServer, *manifests: Object) -> None:
+    """Adds the Secret in which Helm keeps a revision with these objects."""
     content = json.dumps({"manifest": yaml.safe_dump_all(manifests)}).encode()
     data = base64.b64encode(base64.b64encode(gzip.compress(content))).decode()
-    labels = {"version": "1", "status": "deployed"}
-    return {"metadata": {"name": "v1", "labels": labels, "creationTimestamp": ""}, "data": {"release": data}}
+    helm_revision(api, 1, data={"release": data})
 
 
 _BY_HELM = {"meta.helm.sh/release-name": "release"}
@@ -330,19 +326,17 @@ def _changed(found: Diff) -> dict[str, str]:
 
 
 def test_diff_of_an_install() -> None:
-    empty: dict[str, list[Object]] = {plural: [] for plural in applied(props())}
-    found = diff(cluster_of(**empty), props())
+    found = diff(ApiServer().cluster(), props())
     assert {each.change for each in found.objects} == {Change.CREATED}
 
 
 def test_diff_of_a_helm_release() -> None:
     before, after = props(server=_RICH), props(server=ServerProps(dispatch_enabled=False))
-    objects = applied(before, **_BY_HELM)
-    stored = [each for each in release_manifests(before) if not is_hook(each)]
+    api = applied(before, **_BY_HELM)
     other = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}}
-    objects["secrets"] = [helm_secret(*stored, other)]
-    assert _changed(diff(cluster_of(**objects), before)) == {}
-    found = diff(cluster_of(**objects), after)
+    helm_keeps(api, *objects_of(before), other)
+    assert _changed(diff(api.cluster(), before)) == {}
+    found = diff(api.cluster(), after)
     assert _changed(found) == {
         "Deployment spicedb": "changed",
         "Role spicedb": "deleted",
@@ -355,69 +349,66 @@ def test_diff_of_a_helm_release() -> None:
     text = " ".join(found.meaning)
     assert "Helm deletes Role spicedb, RoleBinding spicedb." in text
     assert "The Helm release also has Service other" in text
-    del objects["secrets"]
-    text = " ".join(diff(cluster_of(**objects), after).meaning)
+    api.deny("secrets")
+    text = " ".join(diff(api.cluster(), after).meaning)
     assert "It is unknown what is removed: secrets is forbidden" in text
 
 
 def test_diff_of_objects_that_kubectl_applied() -> None:
     before = props(server=_RICH, delivery=Delivery.KUBECTL)
-    objects = applied(before)
-    for found_objects in objects.values():
-        for each in found_objects:
-            last = json.dumps(each)
-            each["metadata"]["annotations"] = {
-                **each["metadata"]["annotations"],
-                "kubectl.kubernetes.io/last-applied-configuration": last,
-            }
-    assert _changed(diff(cluster_of(**objects), before)) == {}
-    drift = find_drift(cluster_of(**objects), running(before, other="a"))
+    api = applied(before)
+    for each in objects_of(before):
+        last = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(each)}
+        each["metadata"]["annotations"] = {**each["metadata"].get("annotations", {}), **last}
+        api.load(each)
+    assert _changed(diff(api.cluster(), before)) == {}
+    drift = find_drift(api.cluster(), running(before, other="a"))
     assert (drift.known, drift.objects) == (True, ())
     after = props(server=ServerProps(dispatch_enabled=False), delivery=Delivery.KUBECTL)
-    found = diff(cluster_of(**objects), after)
+    found = diff(api.cluster(), after)
     assert _changed(found) == {"Deployment spicedb": "changed"}
     assert any(each.startswith("Role spicedb, RoleBinding spicedb stay in the cluster") for each in found.meaning)
 
 
 def test_refused_objects() -> None:
-    objects = applied(props(), **_BY_HELM)
-    del objects["services"]
-    with pytest.raises(SpiceDBError, match="Kubernetes would refuse the Service spicedb: services is forbidden"):
-        diff(cluster_of(**objects), props())
+    api = applied(props(), **_BY_HELM)
+    api.deny("services")
+    with pytest.raises(SpiceDBError, match='would refuse the Service spicedb: services "spicedb" is forbidden'):
+        diff(api.cluster(), props())
 
 
 def test_drift_of_a_helm_release() -> None:
-    objects = applied(props(), **_BY_HELM)
-    stored = [each for each in release_manifests(props()) if not is_hook(each)]
-    objects["secrets"] = [helm_secret(*stored)]
-    objects["deployments"][0]["spec"]["replicas"] = 5
-    objects["roles"].clear()
-    drift = find_drift(cluster_of(**objects), running(props()))
+    api = applied(props(), **_BY_HELM)
+    helm_keeps(api, *objects_of(props()))
+    api.get("deployments", "spicedb")["spec"]["replicas"] = 5
+    api.remove("roles")
+    drift = find_drift(api.cluster(), running(props()))
     assert {each.kind: each.change.value for each in drift.objects} == {"Deployment": "changed", "Role": "deleted"}
     ((field,),) = [each.fields for each in drift.objects if each.kind == "Deployment"]
     assert (field.path, field.before, field.after) == ("spec.replicas", 2, 5)
-    services = objects.pop("services")
-    assert "needs the right to get and patch" in find_drift(cluster_of(**objects), running(props())).reason
-    objects.update(services=services, secrets=[])
-    assert "no Secret of Helm's release" in find_drift(cluster_of(**objects), running(props())).reason
+    api.deny("services")
+    assert "needs the right to get and patch" in find_drift(api.cluster(), running(props())).reason
+    api.allow("services")
+    api.remove("secrets")
+    assert "no Secret of Helm's release" in find_drift(api.cluster(), running(props())).reason
 
 
 def test_drift_of_other_programs_is_unknown() -> None:
-    objects = applied(props())
-    assert "server-side apply keeps no copy" in find_drift(cluster_of(**objects), running(props(), other="a")).reason
+    api = applied(props())
+    assert "server-side apply keeps no copy" in find_drift(api.cluster(), running(props(), other="a")).reason
     operated = attrs.evolve(running(props()), applier=Applier.OPERATOR)
-    assert "the operator corrects its own objects" in find_drift(cluster_of(**objects), operated).reason
+    assert "the operator corrects its own objects" in find_drift(api.cluster(), operated).reason
 
 
 def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "spicedb.yaml"
     file.write_text("version: v1.52.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n")
-    objects = applied(props(), **_BY_HELM)
-    objects["secrets"] = [helm_secret()]
-    monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda _: cluster_of(**objects))
+    api = applied(props(), **_BY_HELM)
+    helm_keeps(api)
+    monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda _: api.cluster())
     assert main(["diff", "-f", str(file), "--exit-code"]) == 0
     assert capsys.readouterr().out.startswith("No changes in namespace authz: ")
-    objects["deployments"][0]["spec"]["replicas"] = 5
+    api.get("deployments", "spicedb")["spec"]["replicas"] = 5
     assert main(["diff", "-f", str(file)]) == 0
     assert "- spec.replicas: 5\n+ spec.replicas: 2\n" in capsys.readouterr().out
     assert main(["diff", "-f", str(file), "--exit-code", "--output=json"]) == 3

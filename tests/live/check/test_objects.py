@@ -8,44 +8,45 @@ from cdk8s_spicedb import Delivery, Monitoring, PodMonitor, ServerProps, SpiceDB
 from cdk8s_spicedb.live.check.admission import object_findings, pod_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
+from tests.apiserver import ApiServer, matches
+from tests.live.installed import installable, props
 
-from .api import Api, Object, api, props
 
-
-def objects(cluster: Api, settings: SpiceDBProps | None = None, *, installs: bool = True) -> list[Finding]:
+def objects(cluster: ApiServer, settings: SpiceDBProps | None = None, *, installs: bool = True) -> list[Finding]:
     manifests = release_manifests(settings or props())
     return list(object_findings(cluster.cluster(), Delivery.HELM, manifests, installs=installs))
 
 
-def pods(cluster: Api, settings: SpiceDBProps | None = None) -> list[Finding]:
+def pods(cluster: ApiServer, settings: SpiceDBProps | None = None) -> list[Finding]:
     return list(pod_findings(cluster.cluster(), release_manifests(settings or props())))
 
 
-def refusing(kind: str, status: int, message: str) -> Api:
+def refusing(resource: str, status: int, message: str) -> ApiServer:
     """A cluster that refuses objects of one kind."""
-    return api(refuse=lambda _, body: (status, message) if body["kind"] == kind else None)
+    cluster = installable()
+    cluster.fail(matches("change", resource), (status, message), times=None)
+    return cluster
 
 
 def test_the_cluster_takes_all_objects_and_none_is_created() -> None:
-    cluster = api()
+    cluster = installable()
     (finding,) = objects(cluster)
     assert finding.level is Level.OK
-    assert cluster.created == []
+    assert cluster.count("change", dry_run=True)
+    assert not cluster.count("change", dry_run=False)
 
 
 def test_jobs_have_another_name_in_the_dry_run() -> None:
-    names: list[str] = []
-
-    def note(_: str, body: Object) -> None:
-        if body["kind"] == "Job":
-            names.append(body["metadata"]["name"])
-
-    objects(api(refuse=note))
-    assert sorted(names) == ["spicedb-migration-cleanup-dry-run", "spicedb-migration-dry-run"]
+    cluster = installable()
+    objects(cluster)
+    assert sorted(request.name for request in cluster.asked("patch", "jobs")) == [
+        "spicedb-migration-cleanup-dry-run",
+        "spicedb-migration-dry-run",
+    ]
 
 
 def test_a_missing_kind_names_its_setting() -> None:
-    (finding,) = objects(api(), props(monitoring=Monitoring(pod_monitor=PodMonitor())))
+    (finding,) = objects(installable(), props(monitoring=Monitoring(pod_monitor=PodMonitor())))
     assert (finding.subject, finding.level) == ("PodMonitor spicedb", Level.FAILURE)
     assert "remove monitoring.podMonitor from the file" in finding.fix
 
@@ -61,7 +62,7 @@ def test_a_missing_kind_names_its_setting() -> None:
     ],
 )
 def test_a_refused_object_says_what_to_do(status: int, message: str, fix: str) -> None:
-    (finding,) = objects(refusing("Role", status, message))[:1]
+    (finding,) = objects(refusing("roles", status, message))[:1]
     assert (finding.subject, finding.level) == ("Role spicedb", Level.FAILURE)
     assert message in finding.text
     assert fix in finding.fix
@@ -75,43 +76,43 @@ def test_a_refused_object_says_what_to_do(status: int, message: str, fix: str) -
     ],
 )
 def test_what_could_not_be_tried_is_a_warning(status: int, message: str) -> None:
-    assert {finding.level for finding in objects(refusing("Role", status, message))} == {Level.WARNING}
+    assert {finding.level for finding in objects(refusing("roles", status, message))} == {Level.WARNING}
 
 
 def test_a_role_that_is_not_there_yet_can_be_bound_later() -> None:
-    (finding,) = objects(refusing("RoleBinding", 404, 'roles "spicedb" not found'))
+    (finding,) = objects(refusing("rolebindings", 404, 'roles "spicedb" not found'))
     assert finding.level is Level.OK
 
 
 def test_helm_does_not_install_over_objects_of_others() -> None:
-    cluster = api()
-    cluster.add("services", "spicedb")
+    cluster = installable()
+    cluster.put("services", {"metadata": {"name": "spicedb"}, "spec": {}})
     (finding,) = objects(cluster)
     assert (finding.subject, finding.level) == ("Service spicedb", Level.FAILURE)
-    cluster.add("services", "spicedb", metadata={"annotations": {"meta.helm.sh/release-name": "spicedb"}})
+    by_helm = {"meta.helm.sh/release-name": "spicedb"}
+    cluster.put("services", {"metadata": {"name": "spicedb", "annotations": by_helm}, "spec": {}})
     assert objects(cluster)[0].level is Level.OK
-    cluster.add("services", "spicedb")
+    cluster.put("services", {"metadata": {"name": "spicedb"}, "spec": {}})
     assert objects(cluster, installs=False)[0].level is Level.OK
 
 
 def test_the_cluster_takes_all_pods() -> None:
-    (finding,) = pods(api())
+    (finding,) = pods(installable())
     assert finding == Finding.ok("Pods", "the cluster accepts the pods of migration, server, cleanup (dry run)")
 
 
 def test_the_service_account_of_the_release_may_be_missing() -> None:
-    accounts: list[str | None] = []
+    cluster = installable()
 
-    def note(_: str, body: Object) -> None:
-        accounts.append(body["spec"].get("serviceAccountName"))
+    def accounts() -> set[str | None]:
+        return {request.body["spec"].get("serviceAccountName") for request in cluster.asked("create", "pods")}
 
-    pods(api(refuse=note))
-    assert set(accounts) == {None}
-    cluster = api(refuse=note)
-    cluster.add("serviceaccounts", "spicedb")
     pods(cluster)
-    assert "spicedb" in accounts
-    (finding,) = pods(api(), props(server=ServerProps(service_account="own")))
+    assert accounts() == {None}
+    cluster.put("serviceaccounts", {"metadata": {"name": "spicedb"}})
+    pods(cluster)
+    assert "spicedb" in accounts()
+    (finding,) = pods(installable(), props(server=ServerProps(service_account="own")))
     assert "kubectl create serviceaccount own" in finding.fix
 
 
@@ -127,7 +128,7 @@ def test_the_service_account_of_the_release_may_be_missing() -> None:
     ],
 )
 def test_a_refused_pod_says_what_to_do(message: str, fix: str) -> None:
-    findings = pods(refusing("Pod", 403, f'pods "dry-run-x7" is forbidden: {message}'))
+    findings = pods(refusing("pods", 403, f'pods "dry-run-x7" is forbidden: {message}'))
     assert [finding.subject for finding in findings] == [
         "Pod of Job spicedb-migration",
         "Pod of Deployment spicedb",
@@ -139,11 +140,11 @@ def test_a_refused_pod_says_what_to_do(message: str, fix: str) -> None:
 
 def test_exceeded_quotas_are_left_to_the_finding_that_counts() -> None:
     message = 'pods "dry-run-x7" is forbidden: exceeded quota: compute'
-    assert pods(refusing("Pod", 403, message))[0].level is Level.OK
-    cluster = refusing("Pod", 403, message)
-    cluster.denied.add(("list", "resourcequotas"))
+    assert pods(refusing("pods", 403, message))[0].level is Level.OK
+    cluster = refusing("pods", 403, message)
+    cluster.deny("resourcequotas", "list")
     assert "raise the ResourceQuota" in pods(cluster)[0].fix
 
 
 def test_pods_that_you_may_not_create_are_not_tried() -> None:
-    assert {finding.level for finding in pods(api(denied={("create", "pods")}))} == {Level.WARNING}
+    assert {finding.level for finding in pods(installable(("create", "pods")))} == {Level.WARNING}

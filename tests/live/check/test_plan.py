@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from cdk8s_spicedb import MySQL, SecretKey, SpiceDBProps, plan_upgrade
@@ -11,19 +9,20 @@ from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.plan import Planned, planned, step_images, time_findings
 from cdk8s_spicedb.live.instance import find_running
 from cdk8s_spicedb.live.upgrade.record import Record, write_record
+from tests.apiserver import ApiServer
+from tests.live.installed import deploy, installable, props
 
-from .api import Api, api, props, texts
-from .deployed import deploy
+from .findings import texts
 
 
-def found(cluster: Api, settings: SpiceDBProps | None = None) -> Planned:
+def found(cluster: ApiServer, settings: SpiceDBProps | None = None) -> Planned:
     live = cluster.cluster()
     return planned(live, settings or props(), find_running(live, "spicedb"))
 
 
-def upgrading(version: str = "v1.52.0", **fields: Any) -> Api:
-    cluster = api()
-    deploy(cluster, version, **fields)
+def upgrading(version: str = "v1.52.0") -> ApiServer:
+    cluster = installable()
+    deploy(cluster, props(version))
     return cluster
 
 
@@ -34,7 +33,7 @@ def only(result: Planned) -> Finding:
 
 
 def test_nothing_runs_yet() -> None:
-    assert only(found(api())) == Finding.ok("Plan", "install v1.56.0: nothing runs yet")
+    assert only(found(installable())) == Finding.ok("Plan", "install v1.56.0: nothing runs yet")
 
 
 def test_each_step_is_a_line() -> None:
@@ -55,7 +54,7 @@ def test_without_the_database_the_times_are_for_each_million_rows() -> None:
     text = next(finding.text for finding in findings if "backfill-xid-add-indices" in finding.text)
     assert text.startswith("v1.14.0: migration backfill-xid-add-indices fills relation_tuple, about ")
     assert "for each million relationships (measured in batches of 1000 rows); nobody waits" in text
-    assert not list(time_findings(found(api())))
+    assert not list(time_findings(found(installable())))
 
 
 def test_a_step_without_a_way_back_is_a_warning() -> None:
@@ -87,7 +86,7 @@ def test_another_engine_is_a_failure() -> None:
 
 def test_an_unknown_release_has_no_plan() -> None:
     cluster = upgrading()
-    template = cluster.objects["deployments", "spicedb"]["spec"]["template"]
+    template = cluster.get("deployments", "spicedb")["spec"]["template"]
     template["spec"]["containers"][0]["image"] = "registry.example.com/spicedb:latest"
     template["metadata"]["labels"].pop("app.kubernetes.io/version")
     assert only(found(cluster)).level is Level.WARNING
@@ -101,7 +100,6 @@ def test_an_upgrade_that_is_under_way_goes_on() -> None:
     plan = plan_upgrade(props().datastore, "v1.13.0", "v1.56.0")
     record = Record.start(plan, running, "1").begin(1).finish("2").stop("no quota", running=None)
     write_record(live, "spicedb", record)
-    cluster.add("configmaps", "spicedb-upgrade", data=cluster.created[-1]["data"])
     result = found(cluster)
     assert (result.plan, result.done, result.interrupted) == (plan, 1, False)
     assert result.findings[0].level is Level.WARNING

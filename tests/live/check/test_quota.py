@@ -11,16 +11,16 @@ from cdk8s_spicedb import Delivery, ServerProps, SpiceDBProps
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.quota import pod_amounts, quota_findings
 from cdk8s_spicedb.manifests import release_manifests
-
-from .api import api, props
+from tests.live.installed import installable, props
 
 
 def found(
     hard: dict[str, str], used: dict[str, str], *, settings: SpiceDBProps | None = None, servers: int = 0, **spec: Any
 ) -> list[Finding]:
     """Findings for one quota. With servers, these are the ones of the same settings."""
-    wanted, cluster = settings or props(), api()
-    cluster.add("resourcequotas", "compute", spec={"hard": hard, **spec}, status={"hard": hard, "used": used})
+    wanted, cluster = settings or props(), installable()
+    quota = {"spec": {"hard": hard, **spec}, "status": {"hard": hard, "used": used}}
+    cluster.put("resourcequotas", {"metadata": {"name": "compute"}, **quota})
     manifests = release_manifests(wanted)
     template = next(each for each in manifests if each["kind"] == "Deployment")["spec"]["template"]
     return list(quota_findings(cluster.cluster(), wanted, manifests, template if servers else None, servers))
@@ -97,9 +97,9 @@ def test_quotas_of_other_objects_are_none_of_this() -> None:
 
 def test_without_quotas_and_without_the_right() -> None:
     arguments = (props(), release_manifests(props()), None, 0)
-    (finding,) = quota_findings(api().cluster(), *arguments)
+    (finding,) = quota_findings(installable().cluster(), *arguments)
     assert finding == Finding.ok("ResourceQuotas", "the namespace has none")
-    (finding,) = quota_findings(api(denied={("list", "resourcequotas")}).cluster(), *arguments)
+    (finding,) = quota_findings(installable(("list", "resourcequotas")).cluster(), *arguments)
     assert finding.level is Level.WARNING
 
 

@@ -9,23 +9,23 @@ from cdk8s_spicedb.live.check.access import needs, right_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.cluster import JOB, SECRET
 from cdk8s_spicedb.manifests import release_manifests
-
-from .api import Api, api, props
+from tests.apiserver import ApiServer
+from tests.live.installed import installable, props
 
 MANIFESTS = release_manifests(props())
 
 
-def found(cluster: Api) -> list[Finding]:
+def found(cluster: ApiServer) -> list[Finding]:
     return list(right_findings(cluster.cluster(), Delivery.HELM, MANIFESTS))
 
 
 def test_all_rights_are_one_line() -> None:
-    (finding,) = found(api())
+    (finding,) = found(installable())
     assert finding.level is Level.OK
 
 
 def test_a_missing_right_comes_with_its_rule() -> None:
-    first, second = found(api(denied={("create", "deployments"), ("patch", "deployments"), ("get", "pods/log")}))
+    first, second = found(installable(("create", "deployments"), ("patch", "deployments"), ("get", "pods/log")))
     assert first.level is second.level is Level.FAILURE
     assert first.text == "you have no right to create, patch deployments.apps"
     rule = yaml.safe_load(first.fix.partition(": ")[2])
@@ -34,7 +34,7 @@ def test_a_missing_right_comes_with_its_rule() -> None:
 
 
 def test_without_metrics_an_upgrade_still_works() -> None:
-    ok, warning = found(api(denied={("get", "pods/proxy")}))
+    ok, warning = found(installable(("get", "pods/proxy")))
     assert (ok.level, warning.level) == (Level.OK, Level.WARNING)
 
 

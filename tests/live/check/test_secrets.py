@@ -7,27 +7,27 @@ from cdk8s_spicedb.live.check.access import secret_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.props.network import Ingress
+from tests.apiserver import ApiServer
+from tests.live.installed import installable, props, secret
 
-from .api import Api, api, props
 
-
-def found(cluster: Api, settings: SpiceDBProps | None = None) -> list[Finding]:
+def found(cluster: ApiServer, settings: SpiceDBProps | None = None) -> list[Finding]:
     wanted = settings or props()
     return list(secret_findings(cluster.cluster(), wanted, release_manifests(wanted)))
 
 
-def only(cluster: Api, settings: SpiceDBProps | None = None) -> Finding:
+def only(cluster: ApiServer, settings: SpiceDBProps | None = None) -> Finding:
     (finding,) = found(cluster, settings)
     return finding
 
 
 def test_a_secret_with_all_its_keys_is_one_line() -> None:
-    assert only(api()) == Finding.ok("Secret spicedb", "has a value for preshared-key, datastore-uri")
+    assert only(installable()) == Finding.ok("Secret spicedb", "has a value for preshared-key, datastore-uri")
 
 
 def test_a_missing_secret_is_created_with_the_command_in_the_fix() -> None:
-    cluster = api()
-    del cluster.objects["secrets", "spicedb"]
+    cluster = installable()
+    cluster.remove("secrets", "spicedb")
     finding = only(cluster)
     assert finding.level is Level.FAILURE
     assert "kubectl create secret generic spicedb --namespace authz" in finding.fix
@@ -35,15 +35,15 @@ def test_a_missing_secret_is_created_with_the_command_in_the_fix() -> None:
 
 
 def test_a_missing_key_says_which_keys_there_are() -> None:
-    cluster = api()
-    cluster.secret("spicedb", {"preshared-key": "key", "uri": "postgresql://u:hidden@h/d"})
+    cluster = installable()
+    secret(cluster, "spicedb", {"preshared-key": "key", "uri": "postgresql://u:hidden@h/d"})
     finding = only(cluster)
     assert (finding.level, finding.text) == (Level.FAILURE, "has no key datastore-uri; it has preshared-key, uri")
 
 
 def test_an_empty_value_is_a_failure_and_a_line_break_a_warning() -> None:
-    cluster = api()
-    cluster.secret("spicedb", {"preshared-key": "key\n", "datastore-uri": ""})
+    cluster = installable()
+    secret(cluster, "spicedb", {"preshared-key": "key\n", "datastore-uri": ""})
     line_break, empty = found(cluster)
     assert (line_break.level, empty.level) == (Level.WARNING, Level.FAILURE)
     assert "ends in a line break" in line_break.text
@@ -51,28 +51,28 @@ def test_an_empty_value_is_a_failure_and_a_line_break_a_warning() -> None:
 
 
 def test_files_may_end_in_a_line_break() -> None:
-    cluster = api()
-    cluster.secret("tls", {"tls.crt": "certificate\n", "tls.key": "key\n"})
+    cluster = installable()
+    secret(cluster, "tls", {"tls.crt": "certificate\n", "tls.key": "key\n"})
     findings = found(cluster, props(server=ServerProps(grpc_tls=TLS.from_secret("tls"))))
     assert [finding.level for finding in findings] == [Level.OK, Level.OK]
 
 
 def test_no_value_is_in_a_finding() -> None:
-    cluster = api()
-    cluster.secret("spicedb", {"preshared-key": "hidden\n", "datastore-uri": "postgresql://u:hidden@h/d"})
+    cluster = installable()
+    secret(cluster, "spicedb", {"preshared-key": "hidden\n", "datastore-uri": "postgresql://u:hidden@h/d"})
     assert "hidden" not in str(found(cluster))
 
 
 def test_without_the_right_to_get_it_a_secret_is_not_checked() -> None:
-    finding = only(api(denied={("get", "secrets")}))
+    finding = only(installable(("get", "secrets")))
     assert finding.level is Level.WARNING
     assert 'resources: ["secrets"]' in finding.fix
 
 
 def test_image_pull_secrets_exist_and_have_their_type() -> None:
-    cluster = api()
-    cluster.secret("right", {".dockerconfigjson": "{}"}, "kubernetes.io/dockerconfigjson")
-    cluster.secret("wrong", {"password": "hidden"})
+    cluster = installable()
+    secret(cluster, "right", {".dockerconfigjson": "{}"}, "kubernetes.io/dockerconfigjson")
+    secret(cluster, "wrong", {"password": "hidden"})
     _, *pull = found(cluster, props(image_pull_secrets=("right", "wrong", "missing")))
     assert [finding.level for finding in pull] == [Level.OK, Level.FAILURE, Level.FAILURE]
     assert all("docker-registry" in finding.fix for finding in pull[1:])
@@ -80,15 +80,15 @@ def test_image_pull_secrets_exist_and_have_their_type() -> None:
 
 def test_the_secret_of_an_ingress_may_come_later() -> None:
     server = ServerProps(ingress=Ingress(host="authz.example.com", tls_secret="public"))
-    _, finding = found(api(), props(server=server))
+    _, finding = found(installable(), props(server=server))
     assert finding.level is Level.WARNING
-    cluster = api()
-    cluster.secret("public", {"tls.crt": "certificate"})
+    cluster = installable()
+    secret(cluster, "public", {"tls.crt": "certificate"})
     assert found(cluster, props(server=server))[1].level is Level.OK
 
 
 def test_a_second_secret_is_a_second_line() -> None:
-    cluster = api()
-    cluster.secret("other", {"key": "key"})
+    cluster = installable()
+    secret(cluster, "other", {"key": "key"})
     findings = found(cluster, props(other_preshared_keys=(SecretKey("other", "key"),)))
     assert [finding.subject for finding in findings] == ["Secret spicedb", "Secret other"]

@@ -10,12 +10,11 @@ from cdk8s_spicedb import Delivery, SpiceDBProps
 from cdk8s_spicedb.labels import Component, selector_labels
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.plan import find_servers, server_findings
+from tests.apiserver import ApiServer
+from tests.live.installed import deploy, helm_revision, installable, props, servers
 
-from .api import Api, api, props
-from .deployed import deploy, helm_revision
 
-
-def found(cluster: Api, settings: SpiceDBProps | None = None, *, resumes: bool = False) -> list[Finding]:
+def found(cluster: ApiServer, settings: SpiceDBProps | None = None, *, resumes: bool = False) -> list[Finding]:
     live = cluster.cluster()
     return list(server_findings(live, settings or props(), find_servers(live, "spicedb"), resumes=resumes))
 
@@ -26,12 +25,12 @@ def about(subject: str, *arguments: Any, **options: Any) -> Finding:
 
 
 def test_before_an_install_there_is_nothing_to_say() -> None:
-    assert found(api()) == []
+    assert found(installable()) == []
 
 
 def test_servers_that_are_ready() -> None:
-    cluster = api()
-    deploy(cluster)
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))
     helm_revision(cluster, 9, "superseded")
     helm_revision(cluster, 10, "deployed")
     assert [(finding.level, finding.text) for finding in found(cluster)] == [
@@ -42,12 +41,12 @@ def test_servers_that_are_ready() -> None:
 
 
 def test_servers_are_counted_without_those_that_stop() -> None:
-    cluster = api()
-    deploy(cluster)
-    cluster.objects["pods", "spicedb-0"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    servers = find_servers(cluster.cluster(), "spicedb")
-    assert servers is not None
-    assert servers.count == 1
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))
+    servers(cluster)[0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    running = find_servers(cluster.cluster(), "spicedb")
+    assert running is not None
+    assert running.count == 1
 
 
 @pytest.mark.parametrize(
@@ -65,17 +64,17 @@ def test_servers_are_counted_without_those_that_stop() -> None:
     ],
 )
 def test_servers_that_are_not(status: dict[str, Any], level: Level, text: str) -> None:
-    cluster = api()
-    deploy(cluster, **status)
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))["status"].update(status)
     finding = about("Deployment spicedb", cluster)
     assert (finding.level, finding.text) == (level, text)
     assert "--namespace authz" in finding.fix
 
 
 def test_a_paused_deployment_is_resumed_first() -> None:
-    cluster = api()
-    deploy(cluster)
-    cluster.objects["deployments", "spicedb"]["spec"]["paused"] = True
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))
+    cluster.get("deployments", "spicedb")["spec"]["paused"] = True
     finding = about("Deployment spicedb", cluster)
     assert finding.fix == "run `kubectl rollout resume deployment/spicedb --namespace authz`"
 
@@ -94,17 +93,17 @@ def test_a_paused_deployment_is_resumed_first() -> None:
 def test_the_delivery_of_the_file_is_the_one_of_the_release(
     helm: bool, delivery: Delivery, level: Level, fix: str
 ) -> None:
-    cluster = api()
-    deploy(cluster, helm=helm)
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"), helm=helm)
     finding = about("Delivery", cluster, props(delivery=delivery))
     assert finding.level is level
     assert finding.fix.startswith(fix)
 
 
 def test_a_release_of_another_program_is_not_ours_to_change() -> None:
-    cluster = api()
-    deploy(cluster)
-    cluster.objects["deployments", "spicedb"]["metadata"]["labels"] = {"authzed.com/cluster": "dev"}
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))
+    cluster.get("deployments", "spicedb")["metadata"]["labels"] = {"authzed.com/cluster": "dev"}
     finding = about("Delivery", cluster)
     assert (finding.level, finding.text.partition(",")[0]) == (
         Level.FAILURE,
@@ -120,8 +119,8 @@ def test_a_release_of_another_program_is_not_ours_to_change() -> None:
     ],
 )
 def test_a_helm_release_that_is_not_deployed(status: str, level: Level, fix: str) -> None:
-    cluster = api()
-    deploy(cluster)
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))
     helm_revision(cluster, 1, "deployed")
     helm_revision(cluster, 2, status)
     finding = about("Helm release release", cluster)
@@ -130,7 +129,7 @@ def test_a_helm_release_that_is_not_deployed(status: str, level: Level, fix: str
 
 
 def test_an_install_that_was_stopped_is_uninstalled() -> None:
-    cluster = api()
+    cluster = installable()
     helm_revision(cluster, 1, "pending-install", "spicedb")
     assert "`helm uninstall spicedb --namespace authz`" in about("Helm release spicedb", cluster).fix
 
@@ -143,26 +142,28 @@ def test_an_install_that_was_stopped_is_uninstalled() -> None:
     ],
 )
 def test_a_migration_that_runs_or_failed(status: dict[str, Any], level: Level) -> None:
-    cluster = api()
+    cluster = installable()
     labels = selector_labels("spicedb", Component.MIGRATION)
-    cluster.add("jobs", "spicedb-migration", metadata={"labels": labels}, status=status)
+    cluster.put("jobs", {"metadata": {"name": "spicedb-migration", "labels": labels}, "spec": {}, "status": status})
     assert about("Job spicedb-migration", cluster).level is level
-    cluster.add("jobs", "spicedb-migration", metadata={"labels": labels}, status={"succeeded": 1})
+    cluster.get("jobs", "spicedb-migration")["status"] = {"succeeded": 1}
     assert found(cluster) == []
 
 
 def test_a_failed_migration_of_kubectl_is_deleted_to_run_again() -> None:
-    cluster = api()
+    cluster = installable()
     labels = selector_labels("spicedb", Component.MIGRATION)
     status = {"conditions": [{"type": "Failed", "status": "True"}]}
-    cluster.add("jobs", "spicedb-migration-1234567", metadata={"labels": labels}, status=status)
+    cluster.put(
+        "jobs", {"metadata": {"name": "spicedb-migration-1234567", "labels": labels}, "spec": {}, "status": status}
+    )
     fix = about("Job spicedb-migration-1234567", cluster, props(delivery=Delivery.KUBECTL)).fix
     assert "`kubectl delete job spicedb-migration-1234567 --namespace authz`" in fix
 
 
 def test_what_an_interrupted_upgrade_left_is_no_failure_for_it() -> None:
-    cluster = api()
-    deploy(cluster, updatedReplicas=1)
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))["status"]["updatedReplicas"] = 1
     helm_revision(cluster, 1, "deployed")
     helm_revision(cluster, 2, "pending-upgrade")
     assert [finding.level for finding in found(cluster, resumes=True)] == [Level.OK, Level.WARNING, Level.WARNING]

@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from cdk8s_spicedb.cli import main
@@ -14,15 +13,16 @@ from cdk8s_spicedb.cli.check import lines
 from cdk8s_spicedb.live.check.check import CheckReport, check
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.cluster import Cluster, ClusterError
+from tests.apiserver import NAMESPACE
+from tests.live.installed import deploy, installable, props
 
-from .check.api import NAMESPACE, api, props, texts
-from .check.deployed import deploy
+from .findings import texts
 
 FILE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
 
 
 def test_a_release_that_can_be_installed() -> None:
-    cluster = api()
+    cluster = installable()
     report = check(cluster.cluster(), props(), database=False)
     assert report.ok
     assert report.plan is None
@@ -37,12 +37,12 @@ def test_a_release_that_can_be_installed() -> None:
         "Images",
         "Database",
     ]
-    assert (cluster.created, cluster.deleted) == ([], [])
+    assert not cluster.count("change", dry_run=False)
 
 
 def test_a_release_that_can_be_upgraded() -> None:
-    cluster = api()
-    deploy(cluster)
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"))
     report = check(cluster.cluster(), props(), database=False)
     assert report.ok
     assert report.plan is not None
@@ -52,30 +52,27 @@ def test_a_release_that_can_be_upgraded() -> None:
 
 
 def test_without_the_namespace_nothing_else_is_asked() -> None:
-    cluster = api()
-    del cluster.objects["namespaces", NAMESPACE]
+    cluster = installable()
+    cluster.remove("namespaces", NAMESPACE)
     (finding,) = check(cluster.cluster(), props()).findings
     assert finding.fix.startswith(f"create it with `kubectl create namespace {NAMESPACE}`")
-    cluster.add("namespaces", NAMESPACE, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    cluster.put("namespaces", {"metadata": {"name": NAMESPACE, "deletionTimestamp": "2026-01-01T00:00:00Z"}})
     (finding,) = check(cluster.cluster(), props()).findings
     assert finding.text == "is being deleted"
 
 
 def test_a_question_that_is_not_allowed_is_a_warning() -> None:
-    cluster = api(denied={("list", "jobs"), ("get", "namespaces")})
+    cluster = installable(("list", "jobs"), ("get", "namespaces"))
     report = check(cluster.cluster(), props(), database=False)
     assert texts(report.findings)[0].startswith(f"Namespace {NAMESPACE}: not checked")
-    assert texts(report.findings, Level.WARNING)[0].startswith("Servers: not checked in full: jobs is forbidden")
+    assert texts(report.findings, Level.WARNING)[0].startswith("Servers: not checked in full: jobs.batch is forbidden")
     assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]
 
 
 def test_a_cluster_that_cannot_be_reached_is_an_error() -> None:
-    def refuse(_: httpx2.Request) -> httpx2.Response:
-        raise httpx2.ConnectError("refused")
-
-    client = httpx2.Client(transport=httpx2.MockTransport(refuse), base_url="https://cluster")
-    with pytest.raises(ClusterError, match="cannot reach the API server"):
-        check(Cluster(client, NAMESPACE), props())
+    cluster = installable()
+    with cluster.unreachable(), pytest.raises(ClusterError, match="cannot reach the API server"):
+        check(cluster.cluster(), props())
 
 
 def test_a_report_has_aligned_lines_and_a_summary() -> None:
@@ -104,12 +101,12 @@ def file(tmp_path: Path) -> Path:
 def test_the_command_prints_the_report(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = api()
+    cluster = installable()
     monkeypatch.setattr(Cluster, "connect", lambda **_: cluster.cluster())
     arguments = ["check", "--file", str(file), "--no-database", "-n", NAMESPACE]
     assert main(arguments) == 0
     assert re.fullmatch(r"0 failures, \d+ warnings?, \d+ ok", capsys.readouterr().out.splitlines()[-1])
-    del cluster.objects["secrets", "spicedb"]
+    cluster.remove("secrets", "spicedb")
     assert main([*arguments, "--output", "json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert set(report) == {"findings", "plan"}
@@ -118,8 +115,8 @@ def test_the_command_prints_the_report(
 
 
 def test_without_the_right_to_see_what_runs_the_rest_is_checked() -> None:
-    cluster = api(denied={("get", "deployments")})
-    cluster.add("services", "spicedb")
+    cluster = installable(("get", "deployments"))
+    cluster.put("services", {"metadata": {"name": "spicedb"}, "spec": {}})
     report = check(cluster.cluster(), props(), database=False)
     assert [finding.subject for finding in report.findings if finding.level is Level.WARNING] == ["Plan"]
     assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]
