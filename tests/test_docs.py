@@ -104,6 +104,12 @@ def test_linked_files_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_each_page_has_a_name_of_its_own() -> None:
+    """Names that differ only in their folder or an s at the end are easy to confuse."""
+    names = [page.stem.removesuffix("s") for page in ROOT.glob("docs/**/*.md")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_policy_exception_has_a_reason() -> None:
     settings = yaml.safe_load((ROOT / ".checkov.yaml").read_text())
     exceptions = [*settings["skip-check"], *re.findall(r"--ignore-test ([a-z-]+)", (ROOT / "Makefile").read_text())]

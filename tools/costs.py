@@ -1,4 +1,4 @@
-"""Generates ``docs/reference/migrations.md``, how long migrations take: ``make reference``"""
+"""Generates ``docs/reference/durations.md``, how long migrations take: ``make reference``"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "migrations.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "durations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
 _OPENING = """\
 # How long migrations take
