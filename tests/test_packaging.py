@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from email.message import Message
 from email.parser import Parser
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +28,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    return Parser().parsestr(wheel.read(name).decode())
+
+
+def required(wheel: zipfile.ZipFile) -> tuple[set[str], set[str]]:
+    """The packages that the wheel requires: always, and with the extra `live`."""
+    lines = metadata(wheel).get_all("Requires-Dist", [])
+    names = {line: re.split("[<>=; ]", line)[0] for line in lines}
+    extra = {name for line, name in names.items() if "extra == 'live'" in line}
+    return set(names.values()) - extra, extra
+
+
 def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
     modules = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("*.py")}
     data = {f"cdk8s_spicedb/{name}" for name in ("files/init.yaml", "py.typed", "versions/releases.json")}
@@ -31,15 +49,52 @@ def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_requires_only_the_runtime_dependencies(wheel: zipfile.ZipFile) -> None:
-    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
-    metadata = Parser().parsestr(wheel.read(name).decode())
-    assert metadata["Requires-Python"] == ">=3.10"
-    required = metadata.get_all("Requires-Dist", [])
-    names = {line.split("<")[0].split(">")[0] for line in required if "extra ==" not in line}
-    assert names == {"attrs", "annotated-types", "cdk8s", "cdk8s-plus-27", "constructs", "jsonpatch", "pyyaml"}
-    extra = {line.split("<")[0].split(">")[0] for line in required if "extra == 'live'" in line}
-    assert extra == {"cryptography", "lightkube", "prometheus-client", "rich"}
-    assert metadata["License-Expression"] == "Apache-2.0"
+    core, extra = required(wheel)
+    assert metadata(wheel)["Requires-Python"] == ">=3.10"
+    assert core == {
+        *("attrs", "annotated-types", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs"),
+        *("jsonpatch", "jsonpointer", "pyyaml"),
+    }
+    assert extra == {"cryptography", "httpx2", "lightkube", "prometheus-client", "rich"}
+    assert metadata(wheel)["License-Expression"] == "Apache-2.0"
+
+
+def imports(text: str) -> Iterator[str]:
+    """The packages that a module imports, at any place, also for types only."""
+    for node in ast.walk(ast.parse(text)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        yield from (name.split(".")[0] for name in names)
+
+
+def undeclared(text: str, declared: set[str]) -> set[str]:
+    """Imported packages, except Python's own, that no declared requirement brings by itself."""
+    known = packages_distributions()
+    others = set(imports(text)) - sys.stdlib_module_names
+    return {name for name in others if not declared & {found.lower().replace("_", "-") for found in known[name]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("import yaml, re\nfrom attrs import frozen\nfrom . import rich", set()),
+        ("def f():\n    from rich.table import Table\n    import lightkube.core", {"rich", "lightkube"}),
+    ],
+)
+def test_undeclared_imports_are_found(text: str, missing: set[str]) -> None:
+    assert undeclared(text, {"attrs", "pyyaml"}) == missing
+
+
+def test_what_a_module_imports_is_declared(wheel: zipfile.ZipFile) -> None:
+    core, extra = required(wheel)
+    package = ROOT / "lib" / "cdk8s_spicedb"
+    found: dict[Path, set[str]] = {}
+    for path in package.rglob("*.py"):
+        with_extra = path.relative_to(package).parts[0] in ("cli", "live")
+        if missing := undeclared(path.read_text(), core | extra if with_extra else core):
+            found[path.relative_to(package)] = missing
+    assert found == {}
 
 
 def test_every_development_dependency_is_pinned() -> None:
@@ -57,9 +112,7 @@ def test_version_is_ready_to_be_tagged() -> None:
 
 
 def test_metadata_names_every_supported_python_and_the_addresses(wheel: zipfile.ZipFile) -> None:
-    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
-    metadata = Parser().parsestr(wheel.read(name).decode())
-    classifiers = metadata.get_all("Classifier", [])
+    classifiers = metadata(wheel).get_all("Classifier", [])
     assert {f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)} <= set(classifiers)
-    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", []))
+    urls = dict(line.split(", ") for line in metadata(wheel).get_all("Project-URL", []))
     assert {"Source", "Documentation", "Changelog", "Issues"} <= urls.keys()

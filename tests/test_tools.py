@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from bench import figures as measured
 from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.versions import read_releases
 from tests.programs import ROOT
-from tools import configuration, costs, objects, output, plans, reference, release
+from tools import configuration, costs, figures, objects, output, plans, reference, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
@@ -252,3 +253,37 @@ def test_objects_page_contains_every_object() -> None:
 
 def test_upgrades_page_has_ten_plans() -> None:
     assert len(plans.PLANS) == 10
+
+
+@pytest.mark.parametrize("page", figures.PAGES, ids=lambda page: page.stem)
+def test_tables_have_the_figures_of_the_last_measurement(page: Path) -> None:
+    text = page.read_text()
+    assert text == figures.filled(text, measured.read()), "run: make reference"
+    assert not re.search(r"^\|", figures.TABLE.sub("", text), re.MULTILINE), "each table comes from bench/figures.json"
+
+
+def test_every_figure_is_on_a_page() -> None:
+    names = [name for page in figures.PAGES for _, name, _ in figures.TABLE.findall(page.read_text())]
+    assert sorted([*names, "estimates"]) == sorted(measured.read())
+
+
+def test_a_measurement_replaces_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "figures.json"
+    data.write_text(measured.DATA.read_text())
+    monkeypatch.setattr(measured, "DATA", data)
+    measured.keep("commands", ("", "seconds"), [("`diff`", "0.9 s"), ("`status`", "")])
+    assert measured.read() == {**before(), "commands": [["", "seconds"], ["`diff`", "0.9 s"], ["`status`", ""]]}
+    page = "text\n<!-- figures: commands -->\nold\n<!-- end -->\nend\n"
+    table = "| | seconds |\n| --- | --- |\n| `diff` | 0.9 s |\n| `status` | |\n"
+    assert figures.filled(page, measured.read()) == f"text\n<!-- figures: commands -->\n\n{table}\n<!-- end -->\nend\n"
+    with pytest.raises(ValueError, match="commands: each row needs 2 cells"):
+        measured.keep("commands", ("", "seconds"), [("`diff`",)])
+
+
+def before() -> dict[str, Any]:
+    tables: dict[str, Any] = json.loads((ROOT / "bench" / "figures.json").read_text())
+    return tables
+
+
+def test_figures_have_the_format_of_the_writer() -> None:
+    assert measured.text(measured.read()) == measured.DATA.read_text()

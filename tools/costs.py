@@ -1,4 +1,4 @@
-"""Generates ``docs/reference/migrations.md``, how long migrations take: ``make reference``"""
+"""Generates ``docs/reference/durations.md``, how long migrations take: ``make reference``"""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.figures import read
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
+from tools.figures import markdown
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "migrations.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "durations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
 _OPENING = """\
 # How long migrations take
@@ -20,7 +22,7 @@ this page. `plan` takes the number of relationships from you, and supposes that 
 `active_deadline_seconds`. To know what to do, see
 [migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
 
-`make reference` generates this page from `versions/releases.json`.
+`make reference` generates this page from `versions/releases.json` and `bench/figures.json`.
 
 ## How the rates were found
 
@@ -32,15 +34,7 @@ it runs each migration with the real SpiceDB program, on PostgreSQL 15 and Maria
 
 With 2,000,000 relationships, the estimates compare with the measured times like this:
 
-| Engine | Migration | Estimated | Measured |
-| --- | --- | --- | --- |
-| PostgreSQL | `add-watch-api-index-to-relation-tuple-table` | 2.0 s | 1.2 s |
-| PostgreSQL | `add-expiration-cleanup-index` | 0.6 s | 0.3 s |
-| PostgreSQL | `add-index-for-transaction-gc` | 0.2 s | 0.2 s |
-| MariaDB | `extend_object_id` | 20 s | 17 s |
-| MariaDB | `add_expiration_to_relation_tuple` | 1.9 s | 2.2 s |
-| MariaDB | `identifiers_case_sensitive` | 11.6 s | 18.8 s |
-
+{estimates}
 On your database, the times differ with its disks, its memory and its load. While other programs used the disks of the
 test machine, `add-watch-api-index-to-relation-tuple-table` took 7.8 s, and `identifiers_case_sensitive` took 33.9 s. So
 set the time limit to at least 3 times the estimate.
@@ -83,7 +77,8 @@ The locks follow from the SQL statements in SpiceDB's source code and the docume
 def page() -> str:
     """The page, Markdown."""
     engines = known_releases().engines
-    return "\n".join([_OPENING, *(line for name, title in _TITLES.items() for line in _engine(title, engines[name]))])
+    opening = _OPENING.replace("{estimates}\n", f"{markdown(read()['estimates'])}\n")
+    return "\n".join([opening, *(line for name, title in _TITLES.items() for line in _engine(title, engines[name]))])
 
 
 def _engine(title: str, engine: EngineReleases) -> Iterator[str]:

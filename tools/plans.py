@@ -1,4 +1,4 @@
-"""Generates ``docs/reference/upgrades.md``, ten planned upgrades: ``make reference``"""
+"""Generates ``docs/reference/paths.md``, ten planned upgrades: ``make reference``"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cdk8s_spicedb.cli import main as cdk8s_spicedb
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "upgrades.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "paths.md"
 _OPENING = """\
 # Ten planned upgrades
 

@@ -24,7 +24,7 @@ from .test_examples import connect
 
 _TUTORIAL = ROOT / "docs" / "get-started" / "first.md"
 _GUIDE = ROOT / "docs" / "upgrade" / "migrations.md"
-_UPGRADE = ROOT / "docs" / "upgrade" / "phases.md"
+_UPGRADE = ROOT / "docs" / "upgrade" / "unified.md"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import cdk8s
 import cdk8s_plus_27 as kplus
+import cdk8s_plus_35 as newer
 import pytest
 
 from cdk8s_spicedb import (
@@ -197,3 +198,85 @@ def test_the_pods_are_a_peer_of_network_policies() -> None:
     assert spicedb.pods is spicedb.pods
     (rule,) = manifests(target).one("NetworkPolicy")["spec"]["egress"]
     assert rule["to"] == [{"podSelector": {"matchLabels": spicedb.labels}}]
+
+
+# ---------------------------------------------------------------- with another version of cdk8s-plus
+
+
+def newer_application(target: cdk8s.Chart, env: dict[str, newer.EnvValue]) -> newer.Deployment:
+    container = newer.ContainerProps(name="web", image="busybox", env_variables=env)
+    return newer.Deployment(target, "web", containers=[container])
+
+
+@pytest.mark.parametrize("plus", [kplus, newer])
+def test_props_accept_the_objects_of_every_version(plus: Any) -> None:
+    target = chart()
+    account = plus.ServiceAccount.from_service_account_name(target, "account", "theirs")
+    secret = plus.Secret.from_secret_name(target, "secret", "database")
+    uri, key = (plus.SecretValue(secret=secret, key=name) for name in ("uri", "key"))
+    props = props_of(
+        PostgreSQL(uri=uri, read_replicas=[uri]),
+        preshared_key=key,
+        other_preshared_keys=[key],
+        server=ServerProps(service_account=account, env={"KEY": key}),
+        migration=MigrationProps(service_account=account, datastore_uri=uri),
+    )
+    assert props.datastore == PostgreSQL(uri=SecretKey("database", "uri"), read_replicas=[SecretKey("database", "uri")])
+    assert props.other_preshared_keys == (SecretKey("database", "key"),)
+    SpiceDB(target, "spicedb", props)
+    found = manifests(target)
+    assert [found.pod("Deployment")["serviceAccountName"], found.pod("Job", "migration")["serviceAccountName"]] == [
+        "theirs",
+        "theirs",
+    ]
+    assert environment(found.container("Deployment"))["KEY"] == ("database", "key")
+
+
+@pytest.mark.parametrize("plus", [kplus, newer])
+def test_the_objects_that_the_app_creates_are_known_in_every_version(plus: Any) -> None:
+    target = chart()
+    account = plus.ServiceAccount(target, "account", metadata=cdk8s.ApiObjectMetadata(name="mine"))
+    with pytest.raises(InvalidProps, match=r"migration\.service_account = 'mine'"):
+        SpiceDB(target, "spicedb", props_of(migration=MigrationProps(service_account=account)))
+
+
+def test_types_accept_the_objects_of_a_newer_version() -> None:
+    """The type checker checks this: the parameters of the other tests are untyped."""
+    target = chart()
+    secret = newer.Secret.from_secret_name(target, "secret", "database")
+    account = newer.ServiceAccount.from_service_account_name(target, "account", "theirs")
+    value = newer.SecretValue(secret=secret, key="uri")
+    props = SpiceDBProps(datastore=PostgreSQL(uri=value), server=ServerProps(service_account=account, env={"A": value}))
+    assert props.server.env == {"A": SecretKey("database", "uri")}
+
+
+def test_clients_get_objects_of_their_own_version() -> None:
+    target = chart("authz")
+    spicedb = SpiceDB(target, "spicedb", props_of(preshared_key=SecretKey("api", "token")))
+    policy = newer.NetworkPolicy(
+        target, "policy", selector=newer_application(target, spicedb.client_env(token="KEY", plus=newer))
+    )
+    policy.add_egress_rule(spicedb.select_pods(newer), [newer.NetworkPolicyPort.tcp(50051)])
+    assert environment(web(target)) == {"SPICEDB_ENDPOINT": "spicedb.authz:50051", "KEY": ("api", "token")}
+    (rule,) = manifests(target).one("NetworkPolicy")["spec"]["egress"]
+    assert rule["to"] == [{"podSelector": {"matchLabels": spicedb.labels}}]
+
+
+def test_the_values_of_one_version_do_not_fit_another() -> None:
+    """That is why an app passes its own. mypy says it too."""
+    target = chart()
+    spicedb = SpiceDB(target, "spicedb", props_of())
+    with pytest.raises(RuntimeError, match=r"'cdk8s-plus-27\.EnvValue' is not convertible to cdk8s-plus-35\.EnvValue"):
+        newer_application(target, spicedb.client_env())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("first", [kplus, newer])
+def test_one_app_can_use_two_versions(first: Any) -> None:
+    spicedb = SpiceDB(chart(), "spicedb", props_of())
+    spicedb.client_env(plus=first)
+    peer = spicedb.select_pods(first)
+    assert peer.node.path.endswith("/spicedb/pods"), "names of objects that cdk8s-plus makes from it do not change"
+    for plus in (kplus, newer, kplus):
+        assert isinstance(spicedb.client_env(plus=plus)["SPICEDB_TOKEN"], plus.EnvValue)
+        assert isinstance(spicedb.select_pods(plus), plus.Pods)
+    assert spicedb.select_pods(first) is peer

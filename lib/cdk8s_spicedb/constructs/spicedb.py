@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from cdk8s import Chart
@@ -19,7 +18,27 @@ from ..props.fieldtypes import show
 from .parts import Cleanup, Migration, Server, add, require_once
 
 if TYPE_CHECKING:
-    from cdk8s_plus_27 import EnvValue, Pods, SecretValue
+    from cdk8s_plus_27 import EnvValue, Pods
+
+_T = TypeVar("_T")
+_EnvValue = TypeVar("_EnvValue", covariant=True)
+_Pods = TypeVar("_Pods", covariant=True)
+
+
+class Plus(Protocol[_EnvValue, _Pods]):
+    """The module of any version of cdk8s-plus, such as ``cdk8s_plus_27``. Its classes differ from those of others."""
+
+    @property
+    def EnvValue(self) -> type[_EnvValue]: ...  # noqa: N802
+
+    @property
+    def Pods(self) -> type[_Pods]: ...  # noqa: N802
+
+    @property
+    def Secret(self) -> type[Any]: ...  # noqa: N802
+
+    @property
+    def SecretValue(self) -> type[Any]: ...  # noqa: N802
 
 
 _NAMES: WeakKeyDictionary[Chart, dict[str, SpiceDB]] = WeakKeyDictionary()
@@ -48,6 +67,7 @@ class SpiceDB(Construct):
             release_manifests(props)  # Raises if a patch does not fit.
         super().__init__(scope, id)
         names[props.name] = self
+        self._made: dict[tuple[str, str], Any] = {}
         self._checked = self.props = props
         """Its props."""
         self.migration = Migration(self, "migration", props) if props.migrates else None
@@ -81,38 +101,61 @@ class SpiceDB(Construct):
         """Labels that select the servers' pods, for objects of your app."""
         return selector_labels(self.props.name, Component.SERVER)
 
-    @cached_property
+    @property
     def pods(self) -> Pods:
-        """The servers' pods as a cdk8s-plus ``Pods``, a peer for NetworkPolicies.
+        """The servers' pods as a ``Pods`` of cdk8s-plus-27, a peer for NetworkPolicies.
+
+        Use `select_pods` if your app uses another version of cdk8s-plus.
 
         An ingress policy for these pods denies every client that it does not name. Name these pods too, at port 50053,
         where they dispatch to each other, and the clients of the metrics. An egress policy of a client needs neither.
         """
-        from cdk8s_plus_27 import Pods
+        import cdk8s_plus_27
 
-        return Pods.select(self, "pods", labels=self.labels)
+        return self.select_pods(cdk8s_plus_27)
+
+    def select_pods(self, plus: Plus[Any, _T]) -> _T:
+        """The same as `pods`, from the version of cdk8s-plus that you pass: its module, such as ``cdk8s_plus_33``."""
+        kind: Any = plus.Pods
+        pods: _T = self._once(plus, "pods", lambda path: kind.select(self, path, labels=self.labels))
+        return pods
 
     @property
     def client_ports(self) -> list[int]:
         """Ports of the servers for clients: gRPC, and HTTP if it is enabled."""
         return [NUMBERS[name] for name in (GRPC, HTTP) if name in open_ports(self.props)]
 
-    def client_env(self, *, endpoint: str = "SPICEDB_ENDPOINT", token: str = "SPICEDB_TOKEN") -> dict[str, EnvValue]:
+    @overload
+    def client_env(self, *, endpoint: str = ..., token: str = ...) -> dict[str, EnvValue]: ...
+
+    @overload
+    def client_env(self, *, endpoint: str = ..., token: str = ..., plus: Plus[_T, Any]) -> dict[str, _T]: ...
+
+    def client_env(
+        self, *, endpoint: str = "SPICEDB_ENDPOINT", token: str = "SPICEDB_TOKEN", plus: Any = None
+    ) -> dict[str, Any]:
         """Environment variables with which a client connects, for cdk8s-plus' ``env_variables``.
 
         The variable ``endpoint`` holds the address of gRPC, and ``token`` the preshared key from its Secret, which must
         be in the client's namespace. The default names are this package's own: clients share no convention.
+
+        ``plus`` is the module of the cdk8s-plus that your app uses, such as ``cdk8s_plus_33``. It defaults to
+        ``cdk8s_plus_27``. Another version of cdk8s-plus does not accept the values.
         """
-        from cdk8s_plus_27 import EnvValue
+        if plus is None:
+            import cdk8s_plus_27 as plus
+        name, key = str(self.props.preshared_key.name), self.props.preshared_key.key
+        secret = self._once(plus, "preshared-key", lambda path: plus.Secret.from_secret_name(self, path, name))
+        value = plus.EnvValue.from_secret_value(plus.SecretValue(secret=secret, key=key))
+        return {endpoint: plus.EnvValue.from_value(self.grpc_address), token: value}
 
-        return {endpoint: EnvValue.from_value(self.grpc_address), token: EnvValue.from_secret_value(self._token)}
-
-    @cached_property
-    def _token(self) -> SecretValue:
-        from cdk8s_plus_27 import Secret, SecretValue
-
-        key = self.props.preshared_key
-        return SecretValue(secret=Secret.from_secret_name(self, "preshared-key", str(key.name)), key=key.key)
+    def _once(self, plus: Plus[Any, Any], id: str, make: Callable[[str], Any]) -> Any:
+        """Makes a construct of a cdk8s-plus at the first call. With only one version of it, ids do not change."""
+        module = plus.Pods.__module__
+        if (module, id) not in self._made:
+            taken = any(other == id for _, other in self._made)
+            self._made[module, id] = make(f"{id}-{module}" if taken else id)
+        return self._made[module, id]
 
     def _address(self, port: str) -> str:
         namespace = Chart.of(self).namespace

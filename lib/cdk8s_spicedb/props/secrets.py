@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Protocol, cast
 
 from attrs import frozen
 
 from .fields import Message
 from .types import ObjectName, SecretItem, SecretName
 
-if TYPE_CHECKING:
-    from cdk8s_plus_27 import IServiceAccount, SecretValue
+
+class PlusObject(Protocol):
+    """A ServiceAccount or a Secret of any version of cdk8s-plus."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class SecretValue(Protocol):
+    """A ``SecretValue`` of any version of cdk8s-plus."""
+
+    @property
+    def secret(self) -> PlusObject: ...
+
+    @property
+    def key(self) -> str: ...
 
 
 class MadeName(str):
@@ -33,7 +47,7 @@ ServiceAccountName = Annotated[
 ]
 
 
-def account_name(account: str | IServiceAccount | None) -> str | None:
+def account_name(account: str | PlusObject | None) -> str | None:
     """The name of a ServiceAccount that is given by its name or as a cdk8s-plus object."""
     name: str | None = name_of(account)
     return name
@@ -80,7 +94,7 @@ EnvValue = Annotated[
 def as_secret_key(value: SecretKey | SecretValue | None) -> SecretKey | None:
     """Converts a cdk8s-plus ``SecretValue``. Any other value stays, for the field's check."""
     is_value = hasattr(type(value), "secret") and hasattr(type(value), "key")
-    return SecretKey.of(cast("SecretValue", value)) if is_value else cast("SecretKey | None", value)
+    return SecretKey.of(cast(SecretValue, value)) if is_value else cast(SecretKey | None, value)
 
 
 def required_secret_key(value: SecretKey | SecretValue) -> SecretKey:

@@ -1,0 +1,33 @@
+"""Writes the tables of measured figures into ``speed.md`` and ``large.md``: ``make reference``
+
+The figures are in ``bench/figures.json``. In the pages, each table is between two comments, and the first one names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.figures import Table, read
+
+_REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+PAGES = [_REFERENCE / "speed.md", _REFERENCE / "large.md"]
+TABLE = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown."""
+    headings, *rows = table
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n" for cells in lines)
+
+
+def filled(page: str, tables: Mapping[str, Table]) -> str:
+    """A page with these figures in its tables."""
+    return TABLE.sub(lambda found: f"{found[1]}\n{markdown(tables[found[2]])}\n{found[3]}", page)
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8"), read()), "utf-8")
