@@ -262,12 +262,14 @@ class ApiServer:
     def load(self, *manifests: Object, namespace: str = NAMESPACE) -> None:
         """Stores objects by their ``apiVersion`` and ``kind``."""
         for manifest in manifests:
-            found = [
-                each
-                for each in self.resources
-                if (each.group_version, each.kind) == (manifest["apiVersion"], manifest["kind"])
-            ]
-            self.put(found[0].plural, manifest, namespace)
+            self.put(self._by_kind(manifest).plural, manifest, namespace)
+
+    def path_of(self, manifest: Object, namespace: str = NAMESPACE) -> str:
+        """The path of an object."""
+        kind = self._by_kind(manifest)
+        where = f"/namespaces/{manifest['metadata'].get('namespace', namespace)}" if kind.namespaced else ""
+        prefix = "apis" if kind.group else "api"
+        return f"/{prefix}/{kind.group_version}{where}/{kind.plural}/{manifest['metadata']['name']}"
 
     def find(self, resource: str, name: str, namespace: str = NAMESPACE) -> Object | None:
         """The stored object. None if there is none."""
@@ -713,6 +715,8 @@ class ApiServer:
         if kind.has_generation:
             same = before is not None and _meant(content) == _meant(before)
             metadata["generation"] = was.get("generation", 0) + (not same)
+        if "status" in kind.subresources and not kind.custom:
+            content.setdefault("status", {})
         metadata["resourceVersion"] = was.get("resourceVersion", "")
         if before is None or content != before:
             self._version += 1

@@ -1,0 +1,66 @@
+"""The program kubectl, as far as the package uses it: it works on the fake API server."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from attrs import define, field
+
+from cdk8s_spicedb.live.upgrade.deliver import Outcome
+from tests.apiserver import ApiServer
+from tests.controllers import roll_out
+
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+@define
+class Kubectl:
+    """Takes the place of the function that runs programs. What it does not know is an error, as in kubectl."""
+
+    api: ApiServer
+    commands: list[list[str]] = field(factory=list)
+
+    def run(self, command: Sequence[str], **_: Any) -> Outcome:
+        """Runs ``kubectl apply --server-side`` and ``kubectl rollout undo | status``."""
+        self.commands.append([*command])
+        options = dict(each.partition("=")[::2] for each in command if each.startswith("--"))
+        words = [each for each in command[1:] if not each.startswith("-")]
+        if words[0] == "apply" and "--server-side" in options:
+            return self._apply(options)
+        if words[:2] == ["rollout", "undo"]:
+            return self._undo(words[2].rpartition("/")[2], options["--to-revision"])
+        if words[:2] == ["rollout", "status"]:
+            return Outcome(True, "")
+        return Outcome(False, f"error: unknown command {shlex.join(command)}")
+
+    def _apply(self, options: dict[str, str]) -> Outcome:
+        force = {"force": "true"} if "--force-conflicts" in options else {}
+        client = self.api.client()
+        for manifest in yaml.safe_load_all(Path(options["--filename"]).read_text(encoding="utf-8")):
+            response = client.patch(
+                self.api.path_of(manifest),
+                params={"fieldManager": "kubectl", **force},
+                json=manifest,
+                headers={"Content-Type": "application/apply-patch+yaml"},
+            )
+            if response.is_error:
+                return Outcome(False, f"Error from server: {response.json()['message']}")
+        return Outcome(True, "")
+
+    def _undo(self, name: str, revision: str) -> Outcome:
+        deployment = self.api.get("deployments", name)
+        for each in self.api.of("replicasets"):
+            if each["metadata"]["annotations"].get(_REVISION) == revision:
+                labels = dict(each["spec"]["template"]["metadata"]["labels"])
+                labels.pop("pod-template-hash")
+                template = {**each["spec"]["template"]}
+                template["metadata"] = {**template["metadata"], "labels": labels}
+                deployment["spec"]["template"] = template
+                deployment["metadata"]["generation"] += 1
+                roll_out(self.api, name)
+                return Outcome(True, "")
+        return Outcome(False, f"error: unable to find specified revision {revision} in history")
