@@ -15,6 +15,8 @@ from typing import Any
 
 import attrs
 import pytest
+from cdk8s_spicedb.live.upgrade.record import Figures
+from cdk8s_spicedb.live.upgrade.target import deliverer_of, require_own, require_same_delivery
 
 from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.files.yaml import dump
@@ -29,9 +31,7 @@ from cdk8s_spicedb.live.upgrade.commit import write_next_step
 from cdk8s_spicedb.live.upgrade.deliver import Outcome, StepError, progress, run
 from cdk8s_spicedb.live.upgrade.lease import BusyError, held
 from cdk8s_spicedb.live.upgrade.metrics import Counts, counts, sample, worse
-from cdk8s_spicedb.live.upgrade.record import Figures
 from cdk8s_spicedb.live.upgrade.schema import schema_in, write_schema_again
-from cdk8s_spicedb.live.upgrade.target import deliverer_of, require_own, require_same_delivery
 from cdk8s_spicedb.live.workload import Broken, settled, wait_until_settled
 from tests.apiserver import ApiServer, Object, matches
 from tests.controllers import finish_job, run_controllers

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 import pytest
 import trustme
+from cdk8s_spicedb.live.upgrade.record import Record
 
 from cdk8s_spicedb import TLS, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import main
@@ -26,7 +27,6 @@ from cdk8s_spicedb.live.evidence import certificate_keys, find_certificates, war
 from cdk8s_spicedb.live.instance import describe
 from cdk8s_spicedb.live.status import Status, _upgrade, status, statuses, unsafe, wait_until_safe
 from cdk8s_spicedb.live.text import in_words, last_error, redacted, shown
-from cdk8s_spicedb.live.upgrade.record import Record
 from cdk8s_spicedb.live.workload import (
     MigrationState,
     RolloutState,
