@@ -5,12 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
-import socket
-import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import attrs
@@ -24,10 +20,9 @@ from cdk8s_spicedb.live.cluster import JOB, POD, Cluster, ClusterError
 from cdk8s_spicedb.live.instance import Running, find_running
 from cdk8s_spicedb.live.text import first_error
 from cdk8s_spicedb.live.upgrade import deliver as program
-from cdk8s_spicedb.live.upgrade import helm, kubectl, lease, schema
+from cdk8s_spicedb.live.upgrade import helm, kubectl, schema
 from cdk8s_spicedb.live.upgrade.commit import write_next_step
 from cdk8s_spicedb.live.upgrade.deliver import Outcome, StepError, progress, run
-from cdk8s_spicedb.live.upgrade.lease import BusyError, held
 from cdk8s_spicedb.live.upgrade.metrics import Counts, counts, sample, worse
 from cdk8s_spicedb.live.upgrade.record import Figures
 from cdk8s_spicedb.live.upgrade.schema import schema_in, write_schema_again
@@ -111,79 +106,6 @@ def test_server_without_image_is_broken_after_a_while(monkeypatch: pytest.Monkey
     assert broken.reason(pods) == "pod a: ErrImagePull: why"
     pods[0]["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
     assert broken.reason(pods) is None
-
-
-# ---------------------------------------------------------------- the lock
-
-
-def held_by(store: Store, identity: str, renewed: str = "2999-01-01T00:00:00.000000Z") -> Object:
-    spec = {"holderIdentity": identity, "leaseDurationSeconds": 30, "acquireTime": renewed, "renewTime": renewed}
-    return store.put("leases", {"metadata": {"name": "spicedb-upgrade"}, "spec": spec})
-
-
-def gone() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
-
-
-def test_lock_of_a_process_that_is_gone_is_taken(store: Store) -> None:
-    for identity, renewed in (
-        (f"u@{socket.gethostname()}:{gone()}:abc", "2999-01-01T00:00:00.000000Z"),
-        ("u@elsewhere:1:abc", "2020-01-01T00:00:00.000000Z"),
-    ):
-        held_by(store, identity, renewed)
-        with held(store.cluster(), "spicedb") as require:
-            require()
-            holder = store.get("leases", "spicedb-upgrade")["spec"]["holderIdentity"]
-            assert f":{os.getpid()}:" in holder
-        assert ("leases", "spicedb-upgrade") not in store.objects
-
-
-def test_lock_that_is_renewed_is_refused(store: Store) -> None:
-    taken = held_by(store, "somebody@elsewhere:42:abc")
-    seen: list[str] = []
-
-    def renew() -> None:
-        time.sleep(0.3)
-        taken["spec"]["renewTime"] = "2999-01-01T00:00:09.000000Z"
-
-    thread = threading.Thread(target=renew)
-    thread.start()
-    with (
-        pytest.raises(BusyError, match=r"somebody@elsewhere:42 \(user@host:process\)"),
-        held(store.cluster(), "spicedb", seen.append),
-    ):
-        pass
-    thread.join()
-    assert seen[0].startswith("somebody@elsewhere:42:abc holds the lock")
-
-
-def test_lock_is_renewed_through_an_outage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.01)
-    with held(store.cluster(), "spicedb") as require:
-        first = store.get("leases", "spicedb-upgrade")["spec"]["renewTime"]
-        with unreachable(store):
-            time.sleep(0.1)
-        time.sleep(0.1)
-        assert store.get("leases", "spicedb-upgrade")["spec"]["renewTime"] > first
-        require()
-
-
-def test_only_one_of_two_processes_gets_a_free_lock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other one sees the conflict, and then the Lease of the first."""
-    create, first = Cluster.create, [True]
-
-    def faster(self: Cluster, manifest: Object, **options: Any) -> Object:
-        if first.pop():
-            first.append(False)
-            held_by(store, "u@elsewhere:1:abc", "2020-01-01T00:00:00.000000Z")
-        return create(self, manifest, **options)
-
-    monkeypatch.setattr(Cluster, "create", faster)
-    with held(store.cluster(), "spicedb") as require:
-        require()
 
 
 # ---------------------------------------------------------------- programs
@@ -294,10 +216,9 @@ def test_step_that_helm_finished_in_spite_of_an_error_is_done(store: Store, a_he
 
 def test_killed_helm_is_recovered(store: Store, a_helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helm, "_UNKNOWN_PROCESS_SECONDS", 0)
-    for process in (f"{socket.gethostname()}:{gone()}", "elsewhere:1", None):
-        helm_revision(store, 2, "pending-upgrade")
-        of_helm(store).recover(process)
-        assert [each.status for each in of_helm(store).revisions()] == ["deployed"]
+    helm_revision(store, 2, "pending-upgrade")
+    of_helm(store).recover(None)
+    assert [each.status for each in of_helm(store).revisions()] == ["deployed"]
     of_helm(store).recover(None)
 
 
@@ -305,7 +226,7 @@ def test_helm_that_still_runs_is_waited_for(store: Store, a_helm: Helm) -> None:
     helm_revision(store, 2, "pending-upgrade")
     timer = threading.Timer(0.3, lambda: helm_revision(store, 2))
     timer.start()
-    of_helm(store).recover(f"{socket.gethostname()}:{os.getpid()}")
+    of_helm(store).recover(None)
     assert [each.status for each in of_helm(store).revisions()] == ["superseded", "deployed"]
 
 

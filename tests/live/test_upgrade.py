@@ -165,7 +165,7 @@ def test_killed_upgrade_goes_on_where_it_stood(cluster: Cluster, point: str) -> 
     for number in range(1, 5):
         assert cluster.calls.count(f"applied {number}") == 1, "a step that was applied is not applied again"
     if point.startswith("appl"):
-        assert any(call.startswith("recover") and call.endswith(":4711") for call in cluster.calls)
+        assert "recover None" in cluster.calls
 
 
 def test_step_is_applied_again_if_the_file_changed_meanwhile(cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from threading import Event
 from typing import TypeVar
 
 from attrs import frozen
@@ -27,6 +28,10 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Waits."""
         time.sleep(seconds)
+
+    def wait(self, event: Event, seconds: float) -> bool:
+        """Waits for an event of another thread, at most for so many seconds. Returns whether it happened."""
+        return event.wait(seconds)
 
     def now(self) -> datetime:
         """The time of day, in UTC."""
@@ -57,12 +62,12 @@ class Deadline:
 def poll(
     observe: Callable[[], T],
     *,
-    until: Callable[[T], bool],
+    until: Callable[[T], object],
     seconds: float,
     clock: Clock = CLOCK,
     every: float = EVERY_SECONDS,
 ) -> T:
-    """Observes until the answer is the wanted one, at most for so many seconds. Returns the last answer."""
+    """Observes until ``until`` finds the answer it wants, at most for so many seconds. Returns the last answer."""
     deadline = Deadline.after(clock, seconds)
     while True:
         seen = observe()

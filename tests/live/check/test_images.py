@@ -31,10 +31,10 @@ def answering(status: Callable[[str], Object]) -> Api:
 
 
 def waiting(reason: str, message: str = "") -> Object:
-    return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
+    return {"containerStatuses": [{"name": "pull", "state": {"waiting": {"reason": reason, "message": message}}}]}
 
 
-STARTED = {"containerStatuses": [{"state": {"terminated": {"reason": "StartError"}}}]}
+STARTED = {"containerStatuses": [{"name": "pull", "state": {"terminated": {"reason": "StartError"}}}]}
 
 
 def found(cluster: Api, *more: str) -> list[Finding]:
@@ -55,7 +55,8 @@ def test_pods_meet_the_restricted_standard_and_use_the_secrets_of_the_release() 
     for pod in cluster.created:
         spec: Any = pod["spec"]
         assert spec["imagePullSecrets"] == [{"name": "pull"}]
-        assert spec["containers"][0]["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
         assert spec["automountServiceAccountToken"] is False
 
 

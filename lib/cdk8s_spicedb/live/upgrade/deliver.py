@@ -130,22 +130,6 @@ def require_settled(cluster: Cluster, name: str, notify: Notify) -> None:
         raise StepError(f"the roll-out did not finish: {reason}")
 
 
-def finished(job: Manifest) -> str | None:
-    """``Complete`` or ``Failed``. None while the Job runs."""
-    conditions = items_of(job, "status", "conditions")
-    return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
-
-
-def job_log(cluster: Cluster, job: Manifest, lines: int) -> str:
-    """The last lines of the log of a Job's newest pod."""
-    pods = cluster.find(POD, labels=f"batch.kubernetes.io/job-name={job['metadata']['name']}")
-    if not pods:
-        return ""
-    pod = max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
-    container = pod["spec"]["containers"][0]["name"]
-    return cluster.log(pod["metadata"]["name"], container, tail=lines).strip()
-
-
 _POLL_SECONDS = 1.0
 _END_SECONDS = 20
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from ..cluster import (
 from ..released import HelmRelease, helm_releases
 from ..workload import drain_seconds
 from .deliver import Deliverer, Outcome, StepError, progress, run
-from .lease import is_alive
 
 _ATTEMPTS = 3
 _OUTAGE = ("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout")
@@ -51,13 +49,7 @@ class HelmDeliverer(Deliverer):
         """See `Deliverer.recover`. Helm refuses to work on a release while one of its revisions is pending."""
         if self._pending() is None:
             return
-        host, _, pid = (process or "").rpartition(":")
-        if host == socket.gethostname():
-            while self._pending() and is_alive(int(pid)):
-                self.notify("Helm is still running; waiting for it to finish")
-                time.sleep(1)
-        else:
-            self._wait_for_unknown_process()
+        self._wait_for_unknown_process()
         self._unlock()
 
     def _unlock(self) -> None:

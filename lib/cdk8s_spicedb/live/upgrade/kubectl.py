@@ -15,8 +15,9 @@ from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB, Cluster
 from ..instance import revision_of
+from ..runs import job_ended, job_log
 from ..workload import drain_seconds, settled
-from .deliver import Deliverer, StepError, finished, job_log, progress, run
+from .deliver import Deliverer, StepError, progress, run
 
 _LOG_LINES = 20
 _POLL_SECONDS = 0.5
@@ -48,7 +49,7 @@ class KubectlDeliverer(Deliverer):
     def _apply(self, manifests: list[Manifest]) -> None:
         for job in (each for each in manifests if each["kind"] == "Job"):
             existing = self.cluster.get(JOB, job["metadata"]["name"])
-            if existing and finished(existing) == "Failed":
+            if existing and job_ended(existing) == "Failed":
                 # A Job does not run again by itself.
                 self.cluster.delete(JOB, job["metadata"]["name"])
         if not manifests:
@@ -63,7 +64,7 @@ class KubectlDeliverer(Deliverer):
         for job in (each for each in manifests if each["kind"] == "Job"):
             while True:
                 found = self.cluster.get(JOB, job["metadata"]["name"])
-                state = finished(found) if found else None
+                state = job_ended(found) if found else None
                 if found and state == "Failed":
                     log = job_log(self.cluster, found, _LOG_LINES)
                     raise StepError(f"the Job {job['metadata']['name']} failed", log)

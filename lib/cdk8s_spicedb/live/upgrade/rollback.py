@@ -89,7 +89,7 @@ def roll_back(
         applies = deliverer_of(cluster, back.running, notify)
         record = read_record(cluster, name)
         if record is not None and record.running is not None:
-            applies.recover(record.process)
+            applies.recover(None)
         _return(cluster, applies, back, props, notify)
         if record is not None and back.target in record.sound:
             kept = record.return_to(back.target).with_revision(applies.revision())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,11 @@ from ...manifests.jobs import schema_manifests, schema_read_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.jobs import ClientProps, SchemaProps
-from ..cluster import JOB, Cluster, Kind
-from .deliver import StepError, finished, job_log
+from ..cluster import Cluster
+from ..runs import run_job
+from .deliver import StepError
 
 _SECONDS = 120
-_POLL_SECONDS = 0.5
 
 
 def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[str], None]) -> None:
@@ -69,32 +68,9 @@ def _replaced(value: Any, name: str) -> Any:
 
 
 def _run(cluster: Cluster, manifests: list[Manifest], *, allow_failure: bool = False) -> str:
-    """Runs a Job to its end and returns its log. Deletes everything afterwards, except a NetworkPolicy of the
-    release."""
-    (job,) = (each for each in manifests if each["kind"] == "Job")
-    name = job["metadata"]["name"]
-    cluster.delete(JOB, name)
-    try:
-        for manifest in manifests:
-            cluster.apply(manifest)
-        state = _wait(cluster, name)
-        found = cluster.get(JOB, name)
-        log = job_log(cluster, found, 100_000) if found else ""
-        if state != "Complete" and not allow_failure:
-            raise StepError(f"the Job {name} {'failed' if state else 'took too long'}", log)
-        return log
-    finally:
-        for manifest in (each for each in manifests if each["kind"] in ("Job", "ConfigMap")):
-            cluster.delete(Kind.of(manifest), manifest["metadata"]["name"])
-
-
-def _wait(cluster: Cluster, name: str) -> str | None:
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end:
-        job = cluster.get(JOB, name)
-        # A Job that fails is retried. One failed pod says enough.
-        state = finished(job) if job else None
-        if state is not None or (job and job["status"].get("failed")):
-            return state or "Failed"
-        time.sleep(_POLL_SECONDS)
-    return None
+    """Runs a Job to its end and returns its log."""
+    (name,) = (each["metadata"]["name"] for each in manifests if each["kind"] == "Job")
+    ended, log = run_job(cluster, manifests, seconds=_SECONDS)
+    if ended != "Complete" and not allow_failure:
+        raise StepError(f"the Job {name} {'failed' if ended else 'took too long'}", log)
+    return log

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -133,14 +132,14 @@ class _Work:
         applies = deliverer_of(self.cluster, running, notify("apply"))
         label = _label(record, number, props)
         if record.running == number:
-            applies.recover(record.process)
+            applies.recover(None)
         try:
             record = self._rewrite_schema(record, number, props, notify("schema"))
             record = self._write(record.begin(number))
             notify("apply")(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
             if not applies.is_applied(label):
                 self._wait_for_draining(notify("apply"))
-                applies.apply(props, label, number, lambda pid: self._started(record, pid))
+                applies.apply(props, label, number, lambda _: None)
             self._check(record, props, applies, notify)
         except StepError as error:
             self._fail(record, step, error, applies, notify("roll back"))
@@ -154,9 +153,6 @@ class _Work:
     def _write(self, record: Record) -> Record:
         write_record(self.cluster, self._name, record)
         return record
-
-    def _started(self, record: Record, pid: int) -> None:
-        self._write(evolve(record, process=f"{socket.gethostname()}:{pid}"))
 
     def _rewrite_schema(
         self, record: Record, number: int, props: SpiceDBProps, notify: Callable[[str], None]

@@ -21,20 +21,15 @@ from cdk8s_spicedb import (
     SpiceDBError,
     SpiceDBProps,
 )
-from cdk8s_spicedb.live.check.database import check_database, estimate, pod, read_revision
-from cdk8s_spicedb.live.check.database.pod import script
+from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
+from cdk8s_spicedb.live.check.database.engine import client_pod, script
 from cdk8s_spicedb.live.cluster import ClusterError
 from tests.live.store import Store
 from tests.synth import synth
 
-from .answers import ON_MYSQL, ON_POSTGRESQL, Answer, at, connections, failures, props, server, warnings
+from .answers import ON_MYSQL, Answer, at, connections, failures, props, server, warnings
 
 Object = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "POLL_SECONDS", 0)
 
 
 def answering(*answers: Answer) -> Store:
@@ -57,7 +52,7 @@ def error(kind: str) -> tuple[Answer, Answer]:
 
 def test_the_pod_is_like_the_migrations() -> None:
     settings = props(datastore=PostgreSQL(uri=SecretKey("spicedb", "uri"), ca=SecretKey("ca", "ca.crt")))
-    made = pod.manifest(settings, pod.Client("psql:1", "postgres.sh", "SELECT '$(X)'"))
+    made = client_pod(settings, "psql:1", "postgres.sh", "SELECT '$(X)'")
     migration = synth(settings).one("Job", "migration")["spec"]["template"]
     container, theirs = made["spec"]["containers"][0], migration["spec"]["containers"][0]
     assert made["metadata"]["labels"] == migration["metadata"]["labels"]
@@ -73,7 +68,7 @@ def test_the_pod_is_like_the_migrations() -> None:
 
 def test_the_pod_connects_as_the_migration_does() -> None:
     settings = props(migration=MigrationProps(datastore_uri=SecretKey("owner", "uri"), env={"X": "y"}))
-    env = pod.manifest(settings, pod.Client("psql:1", "postgres.sh", ""))["spec"]["containers"][0]["env"]
+    env = client_pod(settings, "psql:1", "postgres.sh", "")["spec"]["containers"][0]["env"]
     names = {each["name"]: each for each in env}
     assert names["SPICEDB_DATASTORE_CONN_URI"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
     assert names["X"]["value"] == "y"
@@ -178,7 +173,7 @@ def test_a_missing_secret_or_image() -> None:
 
 
 def test_a_pod_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
+    monkeypatch.setattr(engine, "LONGEST_SECONDS", 0)
     store = waiting("ContainerCreating")
     event = {"metadata": {"name": "e"}, "message": "MountVolume.SetUp failed"}
     store.put("events", event)
@@ -202,7 +197,7 @@ def test_a_pod_that_somebody_deletes() -> None:
 
 
 def test_a_pod_that_no_node_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
+    monkeypatch.setattr(engine, "LONGEST_SECONDS", 0)
     store = Store()
     condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
 
@@ -349,11 +344,3 @@ def test_a_dollar_in_a_uri(client: Any) -> None:
     assert "with which `spicedb migrate` fails" in failures(report)[0]
     # The URI of this package's own has a $ that the migration expands.
     assert warnings(check_database(answering(*answers).cluster(), props())) == []
-
-
-def test_estimates_without_a_database() -> None:
-    found = estimate(props(datastore=ON_MYSQL), {"relation_tuple": 2_000_000}, "add_expiration_to_relation_tuple")
-    assert [(each.revision, each.seconds, each.waits.value) for each in found] == [
-        ("identifiers_case_sensitive", 12, "writes wait")
-    ]
-    assert estimate(props(datastore=ON_POSTGRESQL), {}) == ()
