@@ -100,6 +100,12 @@ def test_lock_that_is_renewed_is_refused_at_once(store: Store, clock: FakeClock)
     assert clock.seconds <= 6
 
 
+def test_lock_that_is_renewed_at_the_last_moment_is_refused(store: Store, clock: FakeClock) -> None:
+    taken = held_by(store)
+    clock.on_sleep = lambda seconds: taken["spec"].update({"renewTime": "late"} if seconds >= 30 else {})
+    is_refused(store, clock)
+
+
 def test_lock_without_times_is_refused_without_a_traceback(store: Store, clock: FakeClock) -> None:
     taken = store.put("leases", {"metadata": {"name": LEASE[1]}, "spec": {"holderIdentity": "me"}})
     clock.on_sleep = lambda _: taken["spec"].update(renewTime=NOW)

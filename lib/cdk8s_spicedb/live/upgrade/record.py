@@ -10,8 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import evolve, field, frozen
-from attrs.validators import min_len
+from attrs import evolve, frozen
 
 from ...errors import SpiceDBError
 from ...plans.plan import UpgradePlan, UpgradeStep
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 _KEY = "record.json"
 _FORMAT = 1
-"""Format of the records that this version writes. A change that older versions would misread raises it."""
+"""Format of the records, which are 1 if they do not say it. A change that older versions would misread raises it."""
 
 
 @frozen(kw_only=True)
@@ -60,7 +59,7 @@ class Record:
     """The steps. They do not change until the last one is done."""
     started: str
     """Time at which the upgrade began (ISO 8601)."""
-    sound: Sequence[Sound] = field(validator=min_len(1))
+    sound: Sequence[Sound]
     """The states that worked, oldest first. The first is the one before the upgrade."""
     running: int | None = None
     """Number of the step that has begun and is not done."""
@@ -153,24 +152,21 @@ def _load(text: str, place: str) -> Record:
     # Imported only here, because it takes 13 ms.
     from cattrs import BaseValidationError, transform_error
 
-    converter = _converter()
     try:
         data = json.loads(text)
-        if converter.structure(data, _Format).format > _FORMAT:
+        if not isinstance(data, dict):
+            raise SpiceDBError(f"{place} is not a JSON object; correct it")
+        if data.get("format", _FORMAT) != _FORMAT:
             raise SpiceDBError(f"a newer version of cdk8s-spicedb wrote {place}; use that version, or a newer one")
-        return converter.structure(data, Record)
+        record = _converter().structure(data, Record)
+        if not record.sound:
+            raise SpiceDBError(f"{place} is not valid: sound is empty; correct it")
+        return record
     except json.JSONDecodeError as error:
         raise SpiceDBError(f"{place} is not JSON: {error}; correct it") from None
     except BaseValidationError as error:
-        problems = "; ".join(problem.replace("@ $.", "at ") for problem in transform_error(error))
+        problems = "; ".join(problem.replace(" @ $.", " at ") for problem in transform_error(error))
         raise SpiceDBError(f"{place} is not valid: {problems}; correct it") from None
-
-
-@frozen
-class _Format:
-    """The format of a record, which says which fields it has. Old records do not name it."""
-
-    format: int = 1
 
 
 @cache

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from cdk8s_spicedb import (
@@ -23,7 +24,8 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
 from cdk8s_spicedb.live.check.database.engine import client_pod, script
-from cdk8s_spicedb.live.cluster import ClusterError
+from cdk8s_spicedb.live.cluster import Cluster, ClusterError
+from tests.live.clock import FakeClock
 from tests.live.store import Store
 from tests.synth import synth
 
@@ -40,10 +42,20 @@ def answering(*answers: Answer) -> Store:
         if (method, plural) == ("POST", "pods"):
             state = {"name": "check", "state": {"terminated": {"exitCode": 0}}}
             found["status"] = {"phase": "Succeeded", "containerStatuses": [state]}
-            store.logs[found["metadata"]["name"]] = "\n".join(map(json.dumps, answers)) + "\nnot a fact\n[]\n"
+            store.logs[found["metadata"]["name"]] = "\n".join([*map(printed, answers), "not a fact", "[]"])
 
     store.on_change = run
     return store
+
+
+def quickly(store: Store) -> Cluster:
+    """The cluster, with a clock that does not wait."""
+    return attrs.evolve(store.cluster(), clock=FakeClock())
+
+
+def printed(answer: Answer) -> str:
+    """An answer, as the scripts print it."""
+    return json.dumps(answer, separators=(",", ":"))
 
 
 def error(kind: str) -> tuple[Answer, Answer]:
@@ -119,9 +131,23 @@ def test_what_the_client_cannot_do_is_a_warning(kind: str) -> None:
 
 
 def test_a_pod_that_was_interrupted() -> None:
-    assert "there is no answer" in failures(check_database(answering().cluster(), props()))[0]
-    report = check_database(answering(server(), connections(), *at("add-schema-tables")).cluster(), props())
+    silent, cut_off = answering(), answering(server(), connections(), *at("add-schema-tables"))
+    assert "there is no answer" in failures(check_database(quickly(silent), props()))[0]
+    report = check_database(quickly(cut_off), props())
     assert "for a reason that this check does not know" in failures(report)[0]
+
+
+def test_last_lines_that_the_node_writes_late() -> None:
+    store = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
+    whole: dict[str, str] = {}
+
+    class Late(dict[str, str]):
+        def get(self, name: str, *_: Any) -> str:
+            return whole.setdefault(name, "") and super().__getitem__(name)
+
+    store.logs = Late()
+    clock = FakeClock(on_sleep=lambda _: whole.update(dict.fromkeys(whole, "written")))
+    assert check_database(attrs.evolve(store.cluster(), clock=clock), props()).revision == "add-schema-tables"
 
 
 def test_engines_that_are_not_asked() -> None:
