@@ -70,6 +70,11 @@ class Waiting:
         return self.reason in _BROKEN
 
     @property
+    def hopeless(self) -> bool:
+        """Whether the container does not start within the time of a check."""
+        return self.reason == "CreateContainerConfigError" or self.not_pulled
+
+    @property
     def not_pulled(self) -> bool:
         """Whether it waits for an image that cannot be pulled."""
         return any(part in self.reason for part in _NOT_PULLED)
@@ -97,6 +102,11 @@ def container_of(pod: Manifest) -> Manifest:
 def statuses(pod: Manifest) -> list[Manifest]:
     """The status of each container of a pod, without those that run before."""
     return list(items_of(pod, "status", "containerStatuses"))
+
+
+def status_of(pod: Manifest, container: str) -> Manifest:
+    """The status of a container; others may be those of a service mesh. Empty before the node has seen the pod."""
+    return next((status for status in statuses(pod) if status["name"] == container), {})
 
 
 def waiting(status: Manifest) -> Waiting | None:

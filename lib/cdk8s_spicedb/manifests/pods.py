@@ -26,6 +26,25 @@ def offline_settings(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
 _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of its own
 
 
+def restricted_container() -> Manifest:
+    """The security settings of every container."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def restricted_pod(props: SpiceDBProps) -> Manifest:
+    """The security settings of every pod."""
+    return {
+        "runAsNonRoot": True,
+        # OpenShift assigns users to each namespace, and rejects all others.
+        **({} if props.openshift else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def pod_template(
     objects: Objects,
     pod: PodProps,
@@ -51,11 +70,7 @@ def pod_template(
         **container,
         "volumeMounts": [*container.get("volumeMounts", ()), *(folder.mount() for folder in files)],
         "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": restricted_container(),
         # If the program writes no message, the end of its log becomes the pod's status.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "imagePullPolicy": props.image_pull_policy,
@@ -72,12 +87,7 @@ def pod_template(
         "automountServiceAccountToken": token,
         # Otherwise Kubernetes adds SPICEDB_* variables to every pod if a Service is named spicedb.
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            # OpenShift assigns users to each namespace, and rejects all others.
-            **({} if props.openshift else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted_pod(props),
     }
     return {"metadata": omit_empty(metadata), "spec": omit_empty(spec)}
 

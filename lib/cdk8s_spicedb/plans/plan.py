@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ..versions import Estimate
-
-
-def _as_estimates(values: Iterable[Estimate | Mapping[str, Any]]) -> tuple[Estimate, ...]:
-    """Converts estimates that were read from JSON."""
-    return tuple(value if isinstance(value, Estimate) else Estimate(**value) for value in values)
 
 
 @frozen(kw_only=True)
@@ -43,7 +37,7 @@ class UpgradeStep:
     """What to know or to do before the step."""
     rewrites_schema: bool = False
     """Whether to read the SpiceDB schema and write it again, unchanged, before the step. `cautions` says why."""
-    estimates: Sequence[Estimate] = field(default=(), converter=_as_estimates)
+    estimates: Sequence[Estimate] = ()
     """What the migrations of the step do to large tables, how long that takes, and who waits: for as many rows as the
     plan has relationships, or else for one million rows. Migrations that are not listed take no time worth
     mentioning."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
 from ...delivery import Delivery
 from ...labels import COMPONENT, LONGEST_NAME, Component
 from ...manifests.objects import Manifest
-from ...props import SpiceDBProps
 from ..cluster import (
     RESOURCE_QUOTA,
     Cluster,
@@ -157,18 +155,6 @@ def pod_templates(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
             metadata = manifest["metadata"]
             component = Component(metadata["labels"][COMPONENT])
             yield PodTemplate(component, f"{manifest['kind']} {metadata['name']}", manifest["spec"]["template"])
-
-
-def restricted_container(props: SpiceDBProps) -> Mapping[str, Any]:
-    """The security settings of a container of a short-lived pod: those of the ``restricted`` Pod Security Standard."""
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
-        **({} if props.openshift else {"runAsUser": 65532}),
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
 
 
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount")

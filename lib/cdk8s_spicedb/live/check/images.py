@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...manifests.objects import Manifest
+from ...manifests.pods import restricted_container, restricted_pod
 from ...props import SpiceDBProps
-from ..cluster import (
-    POD,
-    Cluster,
-    ClusterError,
-    Forbidden,
-    Unreachable,
-    items_of,
-)
-from ..poll import parallel
-from .admission import PodTemplate, has_account, pod_templates, restricted_container
+from ..cluster import Cluster, ClusterError, Forbidden
+from ..pods import status_of, unscheduled, waiting
+from ..runs import run_pods
+from .admission import PodTemplate, has_account, pod_templates
 from .finding import Finding
 
-_KEPT = ("imagePullSecrets", "nodeSelector", "tolerations", "affinity")
-_SECONDS, _POLL_SECONDS = 60.0, 0.3
-_LABEL = "cdk8s-spicedb/check"
+_SECONDS = 60.0
+_CONTAINER = "pull"
 _NO_PROGRAM = "/there-is-no-such-program"
-_BEFORE_PULL = ("", "ContainerCreating", "PodInitializing")
-_NOT_PULLED = ("Image", "Registry", "Signature")
-"""Parts of the reasons for which a container waits, if its image cannot be pulled."""
+_KEPT = ("imagePullSecrets", "nodeSelector", "tolerations", "affinity")
+"""What decides on which node a pod runs, and with which Secrets the node pulls."""
 
 
 def all_images(manifests: Sequence[Manifest], more: Iterable[str] = ()) -> list[str]:
@@ -40,58 +31,37 @@ def image_findings(
     cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], more: Iterable[str] = ()
 ) -> Iterator[Finding]:
     """One finding for each image. Creates pods, and deletes them."""
-    run = uuid.uuid4().hex[:8]
-    templates = list(pod_templates(manifests))
-    pods = {
-        f"{props.name[:40]}-pull-{run}-{number}": _pod(cluster, props, image, templates)
-        for number, image in enumerate(all_images(manifests, more))
-    }
-    images = {name: pod["spec"]["containers"][0]["image"] for name, pod in pods.items()}
-    found: dict[str, Finding] = {}
-    try:
-        for name, refused in zip(pods, parallel(lambda n: _create(cluster, run, n, pods[n]), pods), strict=True):
-            if refused:
-                found[name] = _not_tried(images[name], refused)
-        _wait(cluster, run, images, found)
-    finally:
-        parallel(lambda name: cluster.delete(POD, name), pods)
-    yield from (found[name] for name in pods)
-
-
-def _wait(cluster: Cluster, run: str, images: Mapping[str, str], found: dict[str, Finding]) -> None:
-    end = time.monotonic() + _SECONDS
-    while len(found) < len(images):
-        pods = {pod["metadata"]["name"]: pod for pod in cluster.find(POD, labels=f"{_LABEL}={run}")}
-        late = time.monotonic() > end
-        for name in images.keys() - found.keys():
-            finding = _finding(images[name], pods.get(name, {}), late=late)
-            if finding:
-                found[name] = finding
-        if len(found) < len(images):
-            time.sleep(_POLL_SECONDS)
-
-
-def _finding(image: str, pod: Manifest, *, late: bool) -> Finding | None:
-    """What a pod tells about its image. None: nothing yet."""
-    subject = f"Image {image}"
-    for status in items_of(pod, "status", "containerStatuses"):
-        waiting = status.get("state", {}).get("waiting")
-        reason = waiting.get("reason", "") if waiting else "started"
-        if waiting and any(part in reason for part in _NOT_PULLED):
-            text = f"cannot be pulled: {reason}: {waiting.get('message', '')}".rstrip(": ")
-            return Finding.failure(subject, text, _FIX)
-        if reason not in _BEFORE_PULL:
-            return Finding.ok(subject, "can be pulled")
-    if not late:
-        return None
-    unscheduled = [
-        condition.get("message", "")
-        for condition in items_of(pod, "status", "conditions")
-        if condition["type"] == "PodScheduled" and condition["status"] == "False"
+    run, templates, images = uuid.uuid4().hex[:8], list(pod_templates(manifests)), all_images(manifests, more)
+    pods = [
+        _pod(cluster, props, image, templates, name=f"{props.name[:40]}-pull-{run}-{number}")
+        for number, image in enumerate(images)
     ]
-    if unscheduled:
+    with run_pods(cluster, pods, done=_is_tried, seconds=_SECONDS) as seen:
+        found = [_finding(image, pod) for image, pod in zip(images, seen, strict=True)]
+    yield from found
+
+
+def _is_tried(pod: Manifest) -> bool:
+    """Whether the node has pulled the image, or failed to. The container waits for other reasons afterwards."""
+    status = status_of(pod, _CONTAINER)
+    waits = waiting(status)
+    return bool(status.get("state")) and not (waits and waits.starts)
+
+
+def _finding(image: str, pod: Manifest | ClusterError | None) -> Finding:
+    """What a pod tells about its image."""
+    subject = f"Image {image}"
+    if isinstance(pod, ClusterError):
+        return _not_tried(subject, pod)
+    waits = waiting(status_of(pod or {}, _CONTAINER))
+    if waits and waits.not_pulled:
+        return Finding.failure(subject, f"cannot be pulled: {waits}", _FIX)
+    if pod and _is_tried(pod):
+        return Finding.ok(subject, "can be pulled")
+    place = unscheduled(pod or {})
+    if place is not None:
         fix = "make room on a node, or change server.nodeSelector or server.tolerations in the file"
-        return Finding.warning(subject, f"not tried: the pod cannot be scheduled: {unscheduled[0]}", fix)
+        return Finding.warning(subject, f"not tried: the pod cannot be scheduled: {place.message}", fix)
     fix = "the registry is slow or the image large: pull it to the nodes first, or check again"
     return Finding.warning(subject, f"was not pulled within {_SECONDS:.0f} s", fix)
 
@@ -102,41 +72,27 @@ _FIX = (
 )
 
 
-def _create(cluster: Cluster, run: str, name: str, pod: Manifest) -> ClusterError | None:
-    metadata = {"name": name, "labels": {_LABEL: run, "app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
-    try:
-        cluster.create({**pod, "metadata": metadata})
-    except Unreachable:
-        raise
-    except ClusterError as error:
-        return error
-    return None
-
-
-def _not_tried(image: str, error: ClusterError) -> Finding:
+def _not_tried(subject: str, error: ClusterError) -> Finding:
     fix = "allow small pods in the namespace, or check without --pull-images"
     if isinstance(error, Forbidden) and "cannot create resource" in str(error):
         fix = 'add to your Role: {apiGroups: [""], resources: ["pods"], verbs: ["create", "delete"]}'
-    return Finding.warning(f"Image {image}", f"not tried: the cluster refuses the pod that pulls it: {error}", fix)
+    return Finding.warning(subject, f"not tried: the cluster refuses the pod that pulls it: {error}", fix)
 
 
-def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[PodTemplate]) -> Manifest:
+def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[PodTemplate], *, name: str) -> Manifest:
     """A pod that pulls an image as the release does: on the same nodes, with the same Secrets."""
     # Images of other steps of an upgrade are those of servers.
     template = next((each for each in templates if image in each.images), templates[0])
-    spec = template.spec
-    kept: dict[str, Any] = {
-        name: spec[name] for name in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity") if name in spec
-    }
-    account = spec.get("serviceAccountName")
+    kept = {field: template.spec[field] for field in _KEPT if field in template.spec}
+    account = template.spec.get("serviceAccountName")
     if account and has_account(cluster, account):
         kept["serviceAccountName"] = account
     small = {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"}
     container = {
-        "name": "pull",
+        "name": _CONTAINER,
         "image": image,
         "command": [_NO_PROGRAM],
-        "securityContext": restricted_container(props),
+        "securityContext": restricted_container(),
         "resources": {"requests": small, "limits": small},
         **({"imagePullPolicy": props.image_pull_policy} if props.image_pull_policy else {}),
     }
@@ -147,6 +103,8 @@ def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[
         "activeDeadlineSeconds": 2 * int(_SECONDS),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        "securityContext": restricted_pod(props),
         "containers": [container],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "spec": spec}
+    metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

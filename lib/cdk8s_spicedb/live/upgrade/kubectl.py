@@ -16,9 +16,9 @@ from ..instance import revision_of, version_of
 from ..observe import observe
 from ..pods import Broken, container_of, job_state
 from ..poll import poll
+from ..runs import job_log
 from ..workload import drain_seconds, newest_servers, progress_of, unsettled
 from .deliver import Deliverer, StepError, run
-from .schema import job_log
 
 _LOG_LINES = 20
 _LATE_SECONDS = 120

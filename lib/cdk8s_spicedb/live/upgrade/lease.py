@@ -6,24 +6,22 @@ import getpass
 import os
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
-from ..cluster import (
-    LEASE,
-    Cluster,
-    ClusterError,
-    Conflict,
-)
+from ..cluster import LEASE, Cluster, ClusterError, Conflict, NotFound
+from ..poll import Deadline
 
 DURATION_SECONDS = 30
 """Time after which the Lease of a process that is gone can be taken. Longer than a restart of the API server."""
 RENEW_SECONDS = 5
+_LONGEST_SECONDS = 60
+"""Longest duration of a Lease that counts, whatever somebody wrote into it."""
+_WAIT_SECONDS = _LONGEST_SECONDS + RENEW_SECONDS
 
 
 class BusyError(SpiceDBError):
@@ -36,19 +34,20 @@ def held(cluster: Cluster, name: str, notify: Callable[[str], None] = lambda _: 
 
     Yields a function that raises `BusyError` if this process has lost the Lease.
 
-    The Lease of a process that was killed is taken: at once if it ran on this machine, and otherwise when it has not
-    been renewed for `DURATION_SECONDS`.
+    A Lease that another process released is taken at once, and that of a process that was killed when nobody has
+    renewed it for its duration. This process measures that time itself, because the clocks of two machines can differ.
     """
     holder = _Holder(cluster, lease_name(name))
-    holder.take(notify)
     stop = threading.Event()
     renewal = threading.Thread(target=holder.renew_until, args=(stop,), daemon=True)
-    renewal.start()
     try:
+        holder.take(notify)
+        renewal.start()
         yield holder.require
     finally:
         stop.set()
-        renewal.join()
+        if renewal.ident is not None:
+            renewal.join()
         holder.release()
 
 
@@ -61,96 +60,106 @@ class _Holder:
     """This process as the holder of a Lease."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
-        self._cluster, self._name = cluster, name
+        self._cluster, self._name, self._clock = cluster, name, cluster.clock
+        # Renewals and the release are not repeated: the next renewal comes soon, and a Lease that stays expires.
+        self._once = cluster.patient(0)
         self._identity = f"{_user()}@{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-        self._lost: Manifest | None = None
+        self._since = _text(self._clock.now())
+        self._expires = Deadline.after(self._clock, 0)
+        self._taken_by: Manifest | None = None
+        self._renewing = threading.Lock()
 
     def require(self) -> None:
-        if self._lost is not None:
-            raise BusyError(f"lost the Lease {self._name}: {_busy(self._lost)}")
+        if not self._expires.left:
+            self._renew()
+        if self._taken_by is not None:
+            raise BusyError(f"lost the Lease {self._name}: {_busy(self._taken_by)}")
+        if not self._expires.left:
+            text = f"it could not be renewed for {DURATION_SECONDS} s; run the same command again"
+            raise BusyError(f"lost the Lease {self._name}: {text}")
 
     def take(self, notify: Callable[[str], None]) -> None:
-        seen: str | None = None
+        """Takes the Lease if nobody holds it, or when it did not change for its duration."""
+        deadline = Deadline.after(self._clock, _WAIT_SECONDS)
+        seen, expires = None, None
         while True:
+            in_time = Deadline.after(self._clock, RENEW_SECONDS)
             lease = self._cluster.get(LEASE, self._name)
-            with suppress(Conflict):
-                if lease is None:
-                    self._cluster.create(self._lease({"name": self._name}))
+            if not in_time.left:
+                expires = None  # The API server was away, so the holder could not renew either.
+            spec = _spec(lease)
+            holder, now = spec.get("holderIdentity"), (spec.get("holderIdentity"), spec.get("renewTime"))
+            is_expired = expires is not None and now == seen and not expires.left
+            # It is our own if the answer to the request that took it was lost.
+            if not holder or holder == self._identity or is_expired:
+                if self._write(self._cluster, lease):
                     return
-                if _is_free(lease):
-                    metadata = {"name": self._name, "resourceVersion": lease["metadata"]["resourceVersion"]}
-                    self._cluster.replace(self._lease(metadata))
-                    return
-            spec = lease["spec"] if lease else {}
-            if seen is not None and spec.get("renewTime") != seen:
+            elif expires is None:
+                seen, expires = now, Deadline.after(self._clock, _duration(spec))
+                notify(f"{holder} holds the lock; checking whether that process is still running")
+            elif now != seen:
                 raise BusyError(_busy(spec))
-            if seen is None:
-                seen = spec.get("renewTime", "")
-                notify(f"{spec.get('holderIdentity')} holds the lock; checking whether that process is still running")
-            time.sleep(1)
+            if not deadline.left:
+                raise BusyError(_busy(spec))
+            self._clock.sleep(1)
 
     def renew_until(self, stop: threading.Event) -> None:
-        while not stop.wait(RENEW_SECONDS):
-            # After an outage of the API server, the next renewal succeeds. Nobody could take the Lease meanwhile.
-            with suppress(ClusterError):
-                lease = self._cluster.get(LEASE, self._name)
-                if lease and lease["spec"].get("holderIdentity") == self._identity:
-                    lease["spec"]["renewTime"] = _text(_now())
-                    self._cluster.replace(lease)
-                elif lease:
-                    self._lost = lease["spec"]
-                    return
+        while self._taken_by is None and not self._clock.wait(stop, RENEW_SECONDS):
+            self._renew()
 
     def release(self) -> None:
         with suppress(ClusterError):
-            lease = self._cluster.get(LEASE, self._name)
-            if lease and lease["spec"].get("holderIdentity") == self._identity:
-                self._cluster.delete(LEASE, self._name)
+            if _spec(self._once.get(LEASE, self._name)).get("holderIdentity") == self._identity:
+                self._once.delete(LEASE, self._name)
 
-    def _lease(self, metadata: Manifest) -> Manifest:
-        now = _text(_now())
-        return {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {**metadata, "labels": {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}},
-            "spec": {
-                "holderIdentity": self._identity,
-                "leaseDurationSeconds": DURATION_SECONDS,
-                "acquireTime": now,
-                "renewTime": now,
-            },
+    def _renew(self) -> None:
+        # Whatever goes wrong, it was not renewed. Nobody takes it before it expires, so the next attempt may succeed.
+        with self._renewing, suppress(Exception):
+            lease = self._once.get(LEASE, self._name)
+            if _spec(lease).get("holderIdentity") == self._identity:
+                self._write(self._once, lease)
+            elif lease is not None:
+                self._taken_by = _spec(lease)
+
+    def _write(self, cluster: Cluster, lease: Manifest | None) -> bool:
+        """Writes the Lease as this process's own. Returns False if somebody else was faster."""
+        expires, metadata = Deadline.after(self._clock, DURATION_SECONDS), {"name": self._name}
+        change = cluster.create
+        if lease is not None:
+            change, metadata["resourceVersion"] = cluster.replace, lease["metadata"]["resourceVersion"]
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": DURATION_SECONDS,
+            "acquireTime": self._since,
+            "renewTime": _text(self._clock.now()),
         }
-
-
-def _is_free(lease: Manifest) -> bool:
-    spec = lease["spec"]
-    renewed = datetime.fromisoformat(spec["renewTime"].replace("Z", "+00:00"))
-    return _now() > renewed + timedelta(seconds=spec["leaseDurationSeconds"]) or _is_gone(spec["holderIdentity"])
-
-
-def _is_gone(identity: str) -> bool:
-    """Whether a process ran on this machine and has ended."""
-    _, _, place = identity.partition("@")
-    host, pid, *_ = (*place.split(":"), "")
-    return host == socket.gethostname() and pid.isdigit() and not is_alive(int(pid))
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        labels = {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}
+        kind = {"apiVersion": LEASE.api_version, "kind": LEASE.kind}
+        try:
+            change({**kind, "metadata": {**metadata, "labels": labels}, "spec": spec})
+        except (Conflict, NotFound):
+            return False
+        self._expires = expires
         return True
-    return True
+
+
+def _spec(lease: Manifest | None) -> Manifest:
+    return (lease or {}).get("spec") or {}
+
+
+def _duration(spec: Manifest) -> int:
+    """Seconds after which a Lease that does not change has expired."""
+    seconds = spec.get("leaseDurationSeconds")
+    return min(seconds, _LONGEST_SECONDS) if isinstance(seconds, int) and seconds > 0 else DURATION_SECONDS
 
 
 def _busy(spec: Manifest) -> str:
-    who, _, _ = spec["holderIdentity"].rpartition(":")
+    identity = str(spec.get("holderIdentity") or "somebody")
+    who = identity.rpartition(":")[0] or identity
+    since = f" since {spec['acquireTime']}" if spec.get("acquireTime") else ""
     return (
-        f"{who} (user@host:process) upgrades or rolls back this release since {spec['acquireTime']}; wait until that "
-        "is done; `cdk8s-spicedb status` shows the progress"
+        f"{who} (user@host:process) upgrades or rolls back this release{since}; wait until that is done; "
+        "`cdk8s-spicedb status` shows the progress"
     )
 
 
@@ -159,10 +168,6 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return str(os.getuid())
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _text(moment: datetime) -> str:

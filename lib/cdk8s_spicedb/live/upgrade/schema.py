@@ -12,9 +12,8 @@ from ...manifests.jobs import schema_manifests, schema_read_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.jobs import ClientProps, SchemaProps
-from ..cluster import JOB, POD, Cluster, Kind
-from ..pods import container_of, created, job_state
-from ..poll import poll
+from ..cluster import Cluster
+from ..runs import run_job
 from .deliver import StepError
 
 _SECONDS = 120
@@ -69,37 +68,9 @@ def _replaced(value: Any, name: str) -> Any:
 
 
 def _run(cluster: Cluster, manifests: list[Manifest], *, allow_failure: bool = False) -> str:
-    """Runs a Job to its end and returns its log. Deletes everything afterwards, except a NetworkPolicy of the
-    release."""
-    (job,) = (each for each in manifests if each["kind"] == "Job")
-    name = job["metadata"]["name"]
-    cluster.delete(JOB, name)
-    try:
-        for manifest in manifests:
-            cluster.apply(manifest)
-        seen = _wait(cluster, name)
-        log = job_log(cluster, seen, 100_000) if seen else ""
-        if not allow_failure and (seen is None or not job_state(seen).succeeded):
-            ended = seen is not None and (job_state(seen).failed or seen["status"].get("failed"))
-            raise StepError(f"the Job {name} {'failed' if ended else 'took too long'}", log)
-        return log
-    finally:
-        for manifest in (each for each in manifests if each["kind"] in ("Job", "ConfigMap")):
-            cluster.delete(Kind.of(manifest), manifest["metadata"]["name"])
-
-
-def _wait(cluster: Cluster, name: str) -> Manifest | None:
-    # A Job that fails is retried. One failed pod says enough.
-    def is_over(job: Manifest | None) -> bool:
-        return job is not None and (not job_state(job).runs or bool(job.get("status", {}).get("failed")))
-
-    return poll(lambda: cluster.get(JOB, name), until=is_over, seconds=_SECONDS, clock=cluster.clock)
-
-
-def job_log(cluster: Cluster, job: Manifest, lines: int) -> str:
-    """The last lines of the log of a Job's newest pod."""
-    pods = cluster.find(POD, labels=f"batch.kubernetes.io/job-name={job['metadata']['name']}")
-    if not pods:
-        return ""
-    pod = max(pods, key=created)
-    return cluster.log(pod["metadata"]["name"], container_of(pod)["name"], tail=lines).strip()
+    """Runs a Job to its end and returns its log."""
+    (name,) = (each["metadata"]["name"] for each in manifests if each["kind"] == "Job")
+    ended, log = run_job(cluster, manifests, seconds=_SECONDS)
+    if not ended.succeeded and not allow_failure:
+        raise StepError(f"the Job {name} {'failed' if ended.failed else 'took too long'}", log)
+    return log

@@ -8,9 +8,8 @@ import attrs
 import pytest
 
 from cdk8s_spicedb.live.check.database.mysql import granted
-from cdk8s_spicedb.live.check.database.question import Facts
 
-from .answers import ON_MYSQL, failures, mysql, warnings
+from .answers import ON_MYSQL, facts_of, failures, mysql, warnings
 
 SEES = {"fact": "sees_transactions", "count": 0}
 BEFORE_REBUILD, HEAD = "add_expiration_to_relation_tuple", "identifiers_case_sensitive"
@@ -51,7 +50,7 @@ def test_missing_grants_without_anything_to_migrate() -> None:
 
 
 def test_grants_of_other_databases_do_not_count() -> None:
-    assert granted(Facts.of(grants("SELECT ON `spicedb`.*")), "spicedb2") == set()
+    assert granted(facts_of(grants("SELECT ON `spicedb`.*")), "spicedb2") == set()
 
 
 def test_versions() -> None:

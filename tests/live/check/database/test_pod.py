@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from cdk8s_spicedb import (
@@ -22,37 +22,40 @@ from cdk8s_spicedb import (
     SpiceDBError,
     SpiceDBProps,
 )
-from cdk8s_spicedb.live.check.database import check_database, estimate, pod, read_revision
-from cdk8s_spicedb.live.check.database.pod import script
-from tests.apiserver import ApiServer, Object, matches
-from tests.live.installed import waiting as container_waiting
+from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
+from cdk8s_spicedb.live.check.database.engine import client_pod, script
+from cdk8s_spicedb.live.cluster import Cluster, ClusterError
+from tests.live.clock import FakeClock
+from tests.live.store import Store
 from tests.synth import synth
 
-from .answers import ON_MYSQL, ON_POSTGRESQL, Answer, at, connections, failures, props, server, warnings
+from .answers import ON_MYSQL, Answer, at, connections, failures, props, server, warnings
+
+Object = dict[str, Any]
 
 
-@pytest.fixture(autouse=True)
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "POLL_SECONDS", 0)
-
-
-def running(start: Callable[[Object], None]) -> ApiServer:
-    """A cluster in which something becomes of the pod of the check as soon as it is created."""
-    api = ApiServer()
-    api.on(matches("create", "pods"), lambda _, found: start(found))
-    return api
-
-
-def answering(*answers: Answer) -> ApiServer:
+def answering(*answers: Answer) -> Store:
     """A cluster in which the pod of the check prints answers."""
+    store = Store()
 
-    def end(found: Object) -> None:
-        state = {"name": "check", "state": {"terminated": {"exitCode": 0}}}
-        found["status"] = {"phase": "Succeeded", "containerStatuses": [state]}
-        api.logs[found["metadata"]["name"]] = "\n".join(map(json.dumps, answers)) + "\nnot a fact\n[]\n"
+    def run(method: str, plural: str, found: Object) -> None:
+        if (method, plural) == ("POST", "pods"):
+            state = {"name": "check", "state": {"terminated": {"exitCode": 0}}}
+            found["status"] = {"phase": "Succeeded", "containerStatuses": [state]}
+            store.logs[found["metadata"]["name"]] = "\n".join([*map(printed, answers), "not a fact", "[]"])
 
-    api = running(end)
-    return api
+    store.on_change = run
+    return store
+
+
+def quickly(store: Store) -> Cluster:
+    """The cluster, with a clock that does not wait."""
+    return attrs.evolve(store.cluster(), clock=FakeClock())
+
+
+def printed(answer: Answer) -> str:
+    """An answer, as the scripts print it."""
+    return json.dumps(answer, separators=(",", ":"))
 
 
 def error(kind: str) -> tuple[Answer, Answer]:
@@ -61,7 +64,7 @@ def error(kind: str) -> tuple[Answer, Answer]:
 
 def test_the_pod_is_like_the_migrations() -> None:
     settings = props(datastore=PostgreSQL(uri=SecretKey("spicedb", "uri"), ca=SecretKey("ca", "ca.crt")))
-    made = pod.manifest(settings, pod.Client("psql:1", "postgres.sh", "SELECT '$(X)'"))
+    made = client_pod(settings, "psql:1", "postgres.sh", "SELECT '$(X)'")
     migration = synth(settings).one("Job", "migration")["spec"]["template"]
     container, theirs = made["spec"]["containers"][0], migration["spec"]["containers"][0]
     assert made["metadata"]["labels"] == migration["metadata"]["labels"]
@@ -77,19 +80,19 @@ def test_the_pod_is_like_the_migrations() -> None:
 
 def test_the_pod_connects_as_the_migration_does() -> None:
     settings = props(migration=MigrationProps(datastore_uri=SecretKey("owner", "uri"), env={"X": "y"}))
-    env = pod.manifest(settings, pod.Client("psql:1", "postgres.sh", ""))["spec"]["containers"][0]["env"]
+    env = client_pod(settings, "psql:1", "postgres.sh", "")["spec"]["containers"][0]["env"]
     names = {each["name"]: each for each in env}
     assert names["SPICEDB_DATASTORE_CONN_URI"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
     assert names["X"]["value"] == "y"
 
 
 def test_a_check_leaves_no_pod() -> None:
-    api = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
-    report = check_database(api.cluster(), props())
+    store = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
+    report = check_database(store.cluster(), props())
     assert failures(report) == []
     assert report.pending == ("populate-schema-tables",)
-    assert api.of("pods") == []
-    assert read_revision(api.cluster(), props()) == "add-schema-tables"
+    assert store.of("pods") == []
+    assert read_revision(store.cluster(), props()) == "add-schema-tables"
 
 
 @pytest.mark.parametrize(
@@ -128,21 +131,35 @@ def test_what_the_client_cannot_do_is_a_warning(kind: str) -> None:
 
 
 def test_a_pod_that_was_interrupted() -> None:
-    assert "there is no answer" in failures(check_database(answering().cluster(), props()))[0]
-    report = check_database(answering(server(), connections(), *at("add-schema-tables")).cluster(), props())
+    silent, cut_off = answering(), answering(server(), connections(), *at("add-schema-tables"))
+    assert "there is no answer" in failures(check_database(quickly(silent), props()))[0]
+    report = check_database(quickly(cut_off), props())
     assert "for a reason that this check does not know" in failures(report)[0]
 
 
+def test_last_lines_that_the_node_writes_late() -> None:
+    store = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
+    whole: dict[str, str] = {}
+
+    class Late(dict[str, str]):
+        def get(self, name: str, *_: Any) -> str:
+            return whole.setdefault(name, "") and super().__getitem__(name)
+
+    store.logs = Late()
+    clock = FakeClock(on_sleep=lambda _: whole.update(dict.fromkeys(whole, "written")))
+    assert check_database(attrs.evolve(store.cluster(), clock=clock), props()).revision == "add-schema-tables"
+
+
 def test_engines_that_are_not_asked() -> None:
-    api = ApiServer()
+    store = Store()
     spanner = props(datastore=Spanner(project="p", instance="i", database="d"))
-    assert "Spanner" in warnings(check_database(api.cluster(), spanner))[0]
+    assert "Spanner" in warnings(check_database(store.cluster(), spanner))[0]
     memory = SpiceDBProps(version="v1.56.0", datastore=Memory(), preshared_key=SecretKey("spicedb", "key"))
-    assert check_database(api.cluster(), memory).findings == ()
-    assert read_revision(api.cluster(), memory) is None
+    assert check_database(store.cluster(), memory).findings == ()
+    assert read_revision(store.cluster(), memory) is None
     aws = props(datastore=PostgreSQL(host="db", database="d", user="u", credentials_provider="aws-iam"))
-    assert "its password comes from AWS" in warnings(check_database(api.cluster(), aws))[0]
-    assert api.requests == []
+    assert "its password comes from AWS" in warnings(check_database(store.cluster(), aws))[0]
+    assert store.requests == []
 
 
 def test_cockroachdb() -> None:
@@ -159,54 +176,63 @@ def test_cockroachdb() -> None:
 # ---------------------------------------------------------------- pods that do not run
 
 
-def waiting(reason: str, message: str = "") -> ApiServer:
-    def start(found: Object) -> None:
-        (state,) = container_waiting(reason, message, name="check")["containerStatuses"]
-        found["status"] = {"phase": "Pending", "containerStatuses": [{"name": "sidecar", "state": {}}, state]}
+def waiting(reason: str, message: str = "") -> Store:
+    store = Store()
 
-    return running(start)
+    def run(method: str, plural: str, found: Object) -> None:
+        if (method, plural) == ("POST", "pods"):
+            state = {"name": "check", "state": {"waiting": {"reason": reason, "message": message}}}
+            found["status"] = {"phase": "Pending", "containerStatuses": [{"name": "sidecar", "state": {}}, state]}
+
+    store.on_change = run
+    return store
 
 
 def test_a_missing_secret_or_image() -> None:
-    api = waiting("CreateContainerConfigError", 'secret "spicedb" not found')
-    (failure,) = failures(check_database(api.cluster(), props()))
+    store = waiting("CreateContainerConfigError", 'secret "spicedb" not found')
+    (failure,) = failures(check_database(store.cluster(), props()))
     assert 'secret "spicedb" not found; create the Secret' in failure
-    assert api.of("pods") == []
+    assert store.of("pods") == []
     # The migration has another image.
     (warning,) = warnings(check_database(waiting("ErrImagePull").cluster(), props(), image="mirror/psql:1"))
     assert "not checked: the pod of the check cannot pull mirror/psql:1: ErrImagePull" in warning
 
 
 def test_a_pod_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
-    api = waiting("ContainerCreating")
-    warning = {"type": "Warning", "message": "MountVolume.SetUp failed"}
-    api.on(
-        matches("create", "pods"),
-        lambda _, pod: api.put("events", {"metadata": {"name": "e"}, "involvedObject": pod["metadata"], **warning}),
-    )
-    (failure,) = failures(check_database(api.cluster(), props()))
+    monkeypatch.setattr(engine, "LONGEST_SECONDS", 0)
+    store = waiting("ContainerCreating")
+    event = {"metadata": {"name": "e"}, "message": "MountVolume.SetUp failed"}
+    store.put("events", event)
+    (failure,) = failures(check_database(store.cluster(), props()))
     assert "did not finish within 0 s: MountVolume.SetUp failed" in failure
 
 
-def test_a_refused_pod() -> None:
-    api = ApiServer()
-    api.deny("pods", "create")
-    (warning,) = warnings(check_database(api.cluster(), props()))
-    assert "not checked: Kubernetes refused to start a pod: pods is forbidden: User " in warning
-    assert "; allow your user to create pods" in warning
+def test_a_refused_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ClusterError("pods is forbidden", 403)
+
+    monkeypatch.setattr("cdk8s_spicedb.live.cluster.Cluster.create", refuse)
+    (warning,) = warnings(check_database(Store().cluster(), props()))
+    assert "not checked: Kubernetes refused to start a pod: pods is forbidden; allow your user" in warning
 
 
 def test_a_pod_that_somebody_deletes() -> None:
-    api = running(lambda _: api.remove("pods"))
-    assert "somebody deleted the pod" in warnings(check_database(api.cluster(), props()))[0]
+    store = Store()
+    store.on_change = lambda method, *_: store.objects.clear() if method == "POST" else None
+    assert "somebody deleted the pod" in warnings(check_database(store.cluster(), props()))[0]
 
 
 def test_a_pod_that_no_node_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "LONGEST_SECONDS", 0)
+    monkeypatch.setattr(engine, "LONGEST_SECONDS", 0)
+    store = Store()
     condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
-    api = running(lambda pod: pod.update(status={"phase": "Pending", "conditions": [condition]}))
-    assert "0/1 nodes are available" in failures(check_database(api.cluster(), props()))[0]
+
+    def run(method: str, _: str, found: Object) -> None:
+        if method == "POST":
+            found["status"] = {"phase": "Pending", "conditions": [condition]}
+
+    store.on_change = run
+    assert "0/1 nodes are available" in failures(check_database(store.cluster(), props()))[0]
 
 
 # ---------------------------------------------------------------- scripts
@@ -344,11 +370,3 @@ def test_a_dollar_in_a_uri(client: Any) -> None:
     assert "with which `spicedb migrate` fails" in failures(report)[0]
     # The URI of this package's own has a $ that the migration expands.
     assert warnings(check_database(answering(*answers).cluster(), props())) == []
-
-
-def test_estimates_without_a_database() -> None:
-    found = estimate(props(datastore=ON_MYSQL), {"relation_tuple": 2_000_000}, "add_expiration_to_relation_tuple")
-    assert [(each.revision, each.seconds, each.waits.value) for each in found] == [
-        ("identifiers_case_sensitive", 12, "writes wait")
-    ]
-    assert estimate(props(datastore=ON_POSTGRESQL), {}) == ()

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from ....errors import SpiceDBError
 from ....plans.plan import UpgradeStep
 from ....props import SpiceDBProps
+from ....props.datastores import MySQL, PostgreSQL
 from ....versions import Estimate
 from ...cluster import Cluster
-from ..finding import Level
-from .engine import EngineCheck
+from ..finding import Finding, Level
+from .engine import EngineCheck, answer
 from .mysql import CLOUD_CREDENTIALS, SPANNER, CockroachDBCheck, MySQLCheck
-from .pod import PodError, run
 from .postgresql import PostgreSQLCheck
 from .question import DatabaseReport, Facts, Question
 
-__all__ = ["DatabaseReport", "Estimate", "check_database", "estimate", "read_revision"]
+__all__ = ["DatabaseReport", "Estimate", "check_database", "read_revision"]
 
 _CHECKS: Mapping[str, EngineCheck] = {
     "postgres": PostgreSQLCheck(),
@@ -40,17 +40,16 @@ def check_database(
     ``running_servers`` hold connections already. ``steps`` default to the migration of ``props``. ``image`` defaults to
     the client of the engine from Docker Hub.
     """
-    question = Question(props=props, steps=steps, running_servers=running_servers)
-    check = _CHECKS.get(props.datastore.engine)
+    datastore = props.datastore
+    check = _CHECKS.get(datastore.engine)
     if check is None:
-        return _UNCHECKED[props.datastore.engine]
-    if getattr(props.datastore, "credentials_provider", None):
+        return _UNCHECKED[datastore.engine]
+    if isinstance(datastore, PostgreSQL | MySQL) and datastore.credentials_provider:
         return CLOUD_CREDENTIALS
-    try:
-        log = run(cluster, props, check.client(props, image))
-    except PodError as error:
-        return DatabaseReport(findings=(error.finding,))
-    return check.report(Facts.read(log), question)
+    log = answer(cluster, check.pod(props, image))
+    if isinstance(log, Finding):
+        return DatabaseReport(findings=(log,))
+    return check.report(Facts.read(log), Question(props=props, steps=steps, running_servers=running_servers))
 
 
 def read_revision(cluster: Cluster, props: SpiceDBProps, image: str | None = None) -> str | None:
@@ -63,14 +62,3 @@ def read_revision(cluster: Cluster, props: SpiceDBProps, image: str | None = Non
     if report.server_version is None and problems:
         raise SpiceDBError(f"{problems[0].text}; {problems[0].fix}")
     return report.revision
-
-
-def estimate(
-    props: SpiceDBProps, rows: Mapping[str, int], start: str | None = None, end: str | None = None
-) -> Sequence[Estimate]:
-    """How long each migration from one revision to another should take, with a number of rows in each table.
-
-    ``start`` defaults to an empty database, and ``end`` to the last revision of the release of ``props``.
-    """
-    question = Question(props=props)
-    return question.releases.estimate(start, end or question.target, rows)

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.resources import files
 from typing import ClassVar
 
+from ....labels import Component
+from ....manifests.objects import Manifest, Objects
+from ....manifests.pods import pod_template
 from ....props import SpiceDBProps
+from ....props.datastores.base import Datastore
+from ....props.flags import EnvVar, container_env
 from ....versions import Estimate
+from ...cluster import EVENT, Cluster, ClusterError
+from ...pods import Waiting, ended, status_of, unscheduled, waiting
+from ...poll import poll
+from ...runs import run_pods
 from ..finding import Finding
 from .findings import DATABASE, Words, connection_findings, estimate_findings, estimates, uri_findings
-from .pod import Client, script
 from .question import DatabaseReport, Facts, Question
 
 PATIENCE_SECONDS = 10
 """Age from which an open transaction is worth a finding."""
+LONGEST_SECONDS = 60
+"""Time for the whole pod. Most of it is for the node to pull the image."""
+_CONTAINER = "check"
+_LOG_SECONDS, _LOG_EVERY_SECONDS = 0.6, 0.3
+_LAST_FACT = '"fact":"done"'
+_LETTERS = string.ascii_lowercase + string.digits
 
 
 class EngineCheck(ABC):
@@ -31,9 +49,9 @@ class EngineCheck(ABC):
     tables: ClassVar[Sequence[str]] = ()
     """Tables of SpiceDB, without prefix."""
 
-    def client(self, props: SpiceDBProps, image: str | None) -> Client:
-        """The client that the pod runs."""
-        prefix = self.prefix(props)
+    def pod(self, props: SpiceDBProps, image: str | None) -> Manifest:
+        """The pod with its client."""
+        prefix = self.prefix(props.datastore)
         values = {
             "{tables}": ", ".join(f"'{prefix}{table}'" for table in self.tables),
             "{prefix}": prefix,
@@ -42,9 +60,9 @@ class EngineCheck(ABC):
         sql = script(self.sql)
         for name, value in values.items():
             sql = sql.replace(name, value)
-        return Client(image or self.image, self.script, sql)
+        return client_pod(props, image or self.image, self.script, sql)
 
-    def prefix(self, props: SpiceDBProps) -> str:
+    def prefix(self, datastore: Datastore) -> str:
         """The prefix of the tables."""
         return ""
 
@@ -101,3 +119,99 @@ def _nothing(question: Question) -> Finding:
         f"{question.place} answers, but not to the queries of this check",
         "try another client image with --database-image",
     )
+
+
+def script(name: str) -> str:
+    """The text of a file in ``scripts/``."""
+    return files(__package__).joinpath("scripts").joinpath(name).read_text("utf-8")
+
+
+def client_pod(props: SpiceDBProps, image: str, connect: str, sql: str) -> Manifest:
+    """A pod with a client of the database: it runs the file ``connect`` of ``scripts/``, which asks the SQL.
+
+    It has the Secrets and files of the migration, and its labels, so that network policies treat it in the same way.
+    """
+    migration = props.migration
+    env = [
+        *props.datastore.env(uri=migration.datastore_uri, migrate=True),
+        *(EnvVar(name, value) for name, value in migration.env.items()),
+        EnvVar("CHECK_SQL", _literal(sql)),
+    ]
+    container = {
+        "name": _CONTAINER,
+        "image": image,
+        "command": ["sh", "-c", _literal(script("common.sh") + script(connect))],
+        "env": container_env(env),
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    template = pod_template(
+        Objects(props, Component.MIGRATION),
+        migration,
+        container,
+        files=props.datastore.files(),
+        volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
+        restartPolicy="Never",
+        activeDeadlineSeconds=LONGEST_SECONDS,
+        terminationGracePeriodSeconds=1,
+    )
+    name = f"{props.name}-check-{''.join(secrets.choice(_LETTERS) for _ in range(5))}"
+    return {**template, "apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": name}}
+
+
+def _literal(text: str) -> str:
+    """A text in which Kubernetes expands nothing."""
+    return text.replace("$$", "$$$$").replace("$(", "$$(")
+
+
+def answer(cluster: Cluster, pod: Manifest) -> str | Finding:
+    """The log of a client's pod, which runs for some seconds.
+
+    If the pod does not run, a finding says why: a failure if the migration's pod would not run either.
+    """
+    name = pod["metadata"]["name"]
+    with run_pods(cluster, [pod], done=_is_done, seconds=LONGEST_SECONDS) as (seen,):
+        if isinstance(seen, dict) and ended(status_of(seen, _CONTAINER)):
+            # The node may write the last lines a moment after the end.
+            return poll(
+                lambda: cluster.log(name, _CONTAINER),
+                until=lambda log: _LAST_FACT in log,
+                seconds=_LOG_SECONDS,
+                clock=cluster.clock,
+                every=_LOG_EVERY_SECONDS,
+            )
+        return _why_not(cluster, name, seen)
+
+
+def _is_done(pod: Manifest) -> bool:
+    status = status_of(pod, _CONTAINER)
+    waits = waiting(status)
+    hopeless = waits is not None and waits.hopeless
+    return hopeless or ended(status) is not None or pod.get("status", {}).get("phase") == "Failed"
+
+
+def _why_not(cluster: Cluster, name: str, pod: Manifest | ClusterError | None) -> Finding:
+    if isinstance(pod, ClusterError):
+        fix = f"allow your user to create pods and to read their logs in the namespace {cluster.namespace}"
+        return Finding.warning(DATABASE, f"not checked: Kubernetes refused to start a pod: {pod}", fix)
+    if pod is None:
+        text = f"not checked: somebody deleted the pod {name} of the check"
+        return Finding.warning(DATABASE, text, "check the database again")
+    waits = waiting(status_of(pod, _CONTAINER)) or Waiting("")
+    if waits.reason == "CreateContainerConfigError":
+        text = f"the pod of the check does not start: {waits.message}"
+        fix = "create the Secret and the key that it names; the migration needs them too"
+        return Finding.failure(DATABASE, text, fix)
+    if waits.hopeless:
+        image = pod["spec"]["containers"][0]["image"]
+        text = f"not checked: the pod of the check cannot pull {image}: {waits.reason}"
+        return Finding.warning(DATABASE, text, "choose an image of the database's client that your nodes can pull")
+    place = unscheduled(pod)
+    reasons = [*([place.message or place.reason] if place else ()), *_events(cluster, name)]
+    text = f"the pod of the check did not finish within {LONGEST_SECONDS} s: {'; '.join(reasons) or 'no reason'}"
+    return Finding.failure(DATABASE, text, "make sure that the namespace can run one more pod like the migration's")
+
+
+def _events(cluster: Cluster, name: str) -> Iterator[str]:
+    with suppress(ClusterError):
+        for event in cluster.find(EVENT, fields=f"involvedObject.name={name},type=Warning")[-1:]:
+            yield event.get("message", "")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 
 from ....plans.words import duration, in_words, short_limit
-from ....props.datastores.sql import SQLDatastore
 from ....props.fields import camel
 from ....props.spicedb import number_of
 from ....versions import Estimate, Waits
@@ -154,8 +153,7 @@ def needed(question: Question) -> tuple[int, int]:
 
     A roll-out needs the most while the old servers drain. With fewer connections, new servers wait for them.
     """
-    props, datastore = question.props, question.props.datastore
-    each = datastore.connections() if isinstance(datastore, SQLDatastore) else 0
+    props, each = question.props, question.datastore.connections()
     running, migration = question.running_servers, MIGRATION_CONNECTIONS if props.migration.enabled else 0
     surge = 1 if running and props.max_surge not in (0, "0%") else 0
     first, most = props.max_replicas + surge, props.roll_out_replicas if running else props.max_replicas

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ....plans.words import duration
-from ....props import SpiceDBProps
+from ....props.datastores import MySQL
+from ....props.datastores.base import Datastore
 from ..finding import Finding
 from .engine import EngineCheck
 from .findings import Limit, Words, revision_findings, room_findings
@@ -37,9 +38,9 @@ class MySQLCheck(EngineCheck):
         "stored_schema_revision",
     )
 
-    def prefix(self, props: SpiceDBProps) -> str:
+    def prefix(self, datastore: Datastore) -> str:
         """See `EngineCheck.prefix`."""
-        return getattr(props.datastore, "table_prefix", None) or ""
+        return datastore.table_prefix or "" if isinstance(datastore, MySQL) else ""
 
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
         """See `EngineCheck.findings`."""
@@ -47,9 +48,9 @@ class MySQLCheck(EngineCheck):
         yield from revision_findings(question, revision)
         yield from _rights(facts, question, revision)
         yield from room_findings(question, _limits(facts, question))
-        changes = {self.prefix(question.props) + table for table in question.changes(revision)}
+        changes = {self.prefix(question.datastore) + table for table in question.changes(revision)}
         yield from self._locks(facts, question, changes)
-        if getattr(question.props.datastore, "read_replicas", ()):
+        if isinstance(question.datastore, MySQL) and question.datastore.read_replicas:
             text = "the primary does not know how far its replicas are behind"
             yield Finding.warning("Database replicas", text, "look at SHOW REPLICA STATUS on each replica")
 
@@ -65,13 +66,13 @@ class MySQLCheck(EngineCheck):
         }
 
     def _tables(self, facts: Facts, question: Question) -> Iterator[tuple[str, Fact]]:
-        prefix = self.prefix(question.props)
+        prefix = self.prefix(question.datastore)
         for fact in facts.each("table"):
             yield fact["name"][len(prefix) :], fact
 
     def _locks(self, facts: Facts, question: Question, changes: set[str]) -> Iterator[Finding]:
         found = [*_blocking(facts), *_transactions(facts, changes)]
-        relationships = f"{self.prefix(question.props)}relation_tuple"
+        relationships = f"{self.prefix(question.datastore)}relation_tuple"
         exists = any(fact["name"] == relationships for fact in facts.each("table"))
         if exists and "readable" not in facts and not found:
             text = f"{relationships} cannot be read: a session has locked it (LOCK TABLES), or changes it"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from attrs import field, frozen
 
 from ....plans.plan import UpgradeStep
 from ....props import SpiceDBProps
+from ....props.datastores.sql import SQLDatastore
 from ....props.secrets import SecretKey
 from ....versions import EngineReleases, Estimate
 from ..finding import Finding, Level
@@ -50,6 +51,11 @@ class Question:
     """Steps of the upgrade. None: the migration of ``props``."""
     running_servers: int = 0
     """Number of servers that hold connections already."""
+
+    @property
+    def datastore(self) -> SQLDatastore:
+        """The database. Only SQL databases are asked."""
+        return cast(SQLDatastore, self.props.datastore)
 
     @property
     def releases(self) -> EngineReleases:
@@ -98,23 +104,20 @@ class Question:
     @property
     def credentials(self) -> SecretKey | None:
         """The Secret and key that hold the URI or the password of the migration."""
-        datastore = self.props.datastore
-        uri = self.props.migration.datastore_uri or getattr(datastore, "uri", None)
-        return uri or getattr(datastore, "password", None)
+        return self.props.migration.datastore_uri or self.datastore.uri or self.datastore.password
 
     @property
     def by_uri(self) -> bool:
         """Whether the migration connects with a URI from a Secret."""
-        return bool(self.props.migration.datastore_uri or getattr(self.props.datastore, "uri", None))
+        return bool(self.props.migration.datastore_uri or self.datastore.uri)
 
     @property
     def place(self) -> str:
         """Where the database is, in words."""
-        datastore = self.props.datastore
         key = self.credentials
         if self.by_uri and key is not None:
             return f"the database of key {key.key} in Secret {key.name}"
-        return f"{getattr(datastore, 'host', None)}:{datastore.network_port}"
+        return f"{self.datastore.host}:{self.datastore.network_port}"
 
 
 Fact = Mapping[str, Any]
@@ -138,11 +141,6 @@ class Facts:
             if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
                 found[fact["fact"]] = (*found.get(fact["fact"], ()), fact)
         return cls(found)
-
-    @classmethod
-    def of(cls, facts: Iterable[Fact]) -> Facts:
-        """Facts that are known already."""
-        return cls.read("\n".join(json.dumps(fact) for fact in facts))
 
     def each(self, name: str) -> tuple[Fact, ...]:
         """All facts of a name."""
