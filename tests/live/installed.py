@@ -109,15 +109,16 @@ def helm_revision(
     *,
     data: Object | None = None,
     created: str = "2030-01-01T00:00:00Z",
+    namespace: str = NAMESPACE,
 ) -> Object:
     """Adds a revision of a Helm release, and makes the one before it an older one."""
-    for secret in api.of("secrets"):
+    for secret in api.of("secrets", namespace):
         labels = secret["metadata"].get("labels", {})
         if status == "deployed" and (labels.get("name"), labels.get("status")) == (release, "deployed"):
             labels["status"] = "superseded"
     labels = {"owner": "helm", "name": release, "version": str(number), "status": status}
     metadata = {"name": f"sh.helm.release.v1.{release}.v{number}", "labels": labels, "creationTimestamp": created}
-    return api.put("secrets", {"metadata": metadata, "type": "helm.sh/release.v1", "data": data or {}})
+    return api.put("secrets", {"metadata": metadata, "type": "helm.sh/release.v1", "data": data or {}}, namespace)
 
 
 def helm_keeps(api: ApiServer, *manifests: Object) -> None:
