@@ -18,7 +18,8 @@ from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.fleet import FleetDisplay
 from cdk8s_spicedb.live import FleetOptions, FleetReport, Member, MemberState, Progress
 from cdk8s_spicedb.live.fleet.fleet import preview
-from tests.live.store import Store, deploy, helm_revision, props
+from tests.apiserver import ApiServer
+from tests.live.installed import deploy, helm_revision, props
 
 BASE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
 NAMES = ("acme", "globex", "initech")
@@ -28,8 +29,8 @@ COMMAND = ("upgrade", "-f", "base.yaml", "--each", "tenants/*.yaml")
 class Live:
     """What `upgrade_fleet` does in a test."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, api: ApiServer) -> None:
+        self.api = api
         self.states: Sequence[MemberState] = [MemberState.UPGRADED] * 3
         self.interrupted = False
         self.error: BaseException | None = None
@@ -61,17 +62,17 @@ class Live:
 
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
-    made = Live(Store())
-    helm_revision(made.store, 1)
+    made = Live(ApiServer())
+    helm_revision(made.api, 1)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text(BASE)
     (tmp_path / "tenants").mkdir()
     for name in NAMES:
-        deploy(made.store, props("v1.52.0", name=name))
+        deploy(made.api, props("v1.52.0", name=name))
         (tmp_path / "tenants" / f"{name}.yaml").write_text(f"name: {name}\n")
 
     def connect(options: Any) -> Any:
-        return attrs.evolve(made.store.cluster(), namespace=options.namespace or "authz")
+        return attrs.evolve(made.api.cluster(), namespace=options.namespace or "authz")
 
     monkeypatch.setattr(import_module("cdk8s_spicedb.cli.fleet"), "connect", connect)
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.fleet"), "upgrade_fleet", made.upgrade_fleet)
@@ -106,6 +107,11 @@ def test_the_plan_the_progress_and_the_end_are_shown(live: Live, capsys: pytest.
 
 def test_options_are_passed_on(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     waves = ("--canary", "2", "--wave-size=5", "--parallel=3", "--observe=7", "--on-failure=stop", "--no-database")
+    for name in NAMES:
+        namespace = f"tenant-{name}"
+        live.api.put("namespaces", {"metadata": {"name": namespace}})
+        helm_revision(live.api, 1, namespace=namespace)
+        deploy(live.api, props("v1.52.0", name=name), namespace=namespace)
     assert run(capsys, *waves, "--yes", "--namespace", "tenant-{}")[0] == 0
     assert live.namespaces == ["tenant-acme", "tenant-globex", "tenant-initech"]
     options = live.options
@@ -119,7 +125,7 @@ def test_options_are_passed_on(live: Live, capsys: pytest.CaptureFixture[str]) -
 
 def test_those_at_the_target_are_named_and_need_no_question(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     for name in NAMES:
-        deploy(live.store, props("v1.56.0", name=name))
+        deploy(live.api, props("v1.56.0", name=name))
     live.states = [MemberState.SKIPPED] * 3
     _, out, _ = run(capsys)
     assert out[1] == "Already at the target: 3 SpiceDBs: authz/acme, authz/globex, authz/initech."
@@ -233,7 +239,7 @@ def test_options_that_do_not_fit(capsys: pytest.CaptureFixture[str], arguments: 
 
 def test_display_on_a_terminal(live: Live) -> None:
     console = Console(force_terminal=True, width=100, record=True, quiet=True)
-    one, two = (Member(cluster=live.store.cluster(), props=props(name=name)) for name in NAMES[:2])
+    one, two = (Member(cluster=live.api.cluster(), props=props(name=name)) for name in NAMES[:2])
 
     def shown(render: Callable[[], Any]) -> str:
         plain = Console(width=100, record=True, file=io.StringIO())

@@ -20,7 +20,8 @@ from cdk8s_spicedb.live import CheckReport, Diff, Finding, Progress, Record, Upg
 from cdk8s_spicedb.live.instance import require_running
 from cdk8s_spicedb.live.upgrade.rollback import Return
 from cdk8s_spicedb.live.upgrade.target import plan_to
-from tests.live.store import Store, deploy, props
+from tests.apiserver import ApiServer
+from tests.live.installed import deploy, props
 
 FILE = """
 version: v1.56.0
@@ -32,8 +33,8 @@ BAD = Finding.failure("Secret spicedb", "does not exist", "create it")
 class Live:
     """What the functions of a live release do in a test."""
 
-    def __init__(self, store: Store) -> None:
-        self.store, self.findings, self.error = store, [Finding.ok("Plan", "1 step")], None
+    def __init__(self, api: ApiServer) -> None:
+        self.api, self.findings, self.error = api, [Finding.ok("Plan", "1 step")], None
         self.options: Any = None
         self.checked: dict[str, Any] = {}
 
@@ -66,14 +67,14 @@ class Live:
 
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
-    store = Store()
-    deploy(store, props("v1.52.0"))
-    made = Live(store)
+    api = ApiServer()
+    deploy(api, props("v1.52.0"))
+    made = Live(api)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spicedb.yaml").write_text(FILE)
     for command in ("upgrade", "rollback"):
         module = import_module(f"cdk8s_spicedb.cli.{command}")
-        monkeypatch.setattr(module, "connect", lambda _: store.cluster())
+        monkeypatch.setattr(module, "connect", lambda _: api.cluster())
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.upgrade"), "upgrade", made.upgrade)
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.rollback"), "roll_back", made.roll_back)
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.check.check"), "check", made.check)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBProps
 from cdk8s_spicedb.labels import Component, selector_labels
+from cdk8s_spicedb.live.instance import Running, find_running
 from cdk8s_spicedb.manifests import release_manifests
 from tests.apiserver import NAMESPACE, ApiServer, Object
 from tests.controllers import roll_out
 
-_BY_HELM = {"meta.helm.sh/release-name": "release", "meta.helm.sh/release-namespace": NAMESPACE}
+OLD, NEW = "v1.52.0", "v1.56.0"
+BY_HELM = {"meta.helm.sh/release-name": "release", "meta.helm.sh/release-namespace": NAMESPACE}
 
 
 def props(version: str = "v1.56.0", **fields: Any) -> SpiceDBProps:
@@ -48,10 +54,24 @@ def _is_hook(manifest: Object) -> bool:
     return "helm.sh/hook" in manifest["metadata"].get("annotations", {})
 
 
+def applied(wanted: SpiceDBProps, **annotations: str) -> ApiServer:
+    """A cluster with the objects of a release as they are after it was applied, with more annotations."""
+    api = ApiServer()
+    api.load(*objects_of(wanted, annotations))
+    return api
+
+
+def running_in(api: ApiServer) -> Running:
+    """The servers that run."""
+    found = find_running(api.cluster(), "spicedb")
+    assert found is not None
+    return found
+
+
 def deploy(api: ApiServer, settings: SpiceDBProps, *, helm: bool = True, namespace: str = NAMESPACE) -> Object:
     """Makes the servers of the props run, ready, with their endpoints. Returns the Deployment. The Jobs are over."""
     before = api.find("deployments", settings.name, namespace)
-    by_helm = {**_BY_HELM, "meta.helm.sh/release-namespace": namespace}
+    by_helm = {**BY_HELM, "meta.helm.sh/release-namespace": namespace}
     for each in objects_of(settings, by_helm if helm else {}):
         if each["kind"] == "Job":
             continue
@@ -89,15 +109,23 @@ def helm_revision(
     *,
     data: Object | None = None,
     created: str = "2030-01-01T00:00:00Z",
+    namespace: str = NAMESPACE,
 ) -> Object:
     """Adds a revision of a Helm release, and makes the one before it an older one."""
-    for secret in api.of("secrets"):
+    for secret in api.of("secrets", namespace):
         labels = secret["metadata"].get("labels", {})
         if status == "deployed" and (labels.get("name"), labels.get("status")) == (release, "deployed"):
             labels["status"] = "superseded"
     labels = {"owner": "helm", "name": release, "version": str(number), "status": status}
     metadata = {"name": f"sh.helm.release.v1.{release}.v{number}", "labels": labels, "creationTimestamp": created}
-    return api.put("secrets", {"metadata": metadata, "type": "helm.sh/release.v1", "data": data or {}})
+    return api.put("secrets", {"metadata": metadata, "type": "helm.sh/release.v1", "data": data or {}}, namespace)
+
+
+def helm_keeps(api: ApiServer, *manifests: Object) -> None:
+    """Adds the Secret in which Helm keeps revision 1 with these objects."""
+    content = json.dumps({"manifest": yaml.safe_dump_all(manifests)}).encode()
+    data = base64.b64encode(base64.b64encode(gzip.compress(content))).decode()
+    helm_revision(api, 1, data={"release": data})
 
 
 def migration_job(api: ApiServer, *conditions: Object, **status: Any) -> Object:

@@ -1,0 +1,172 @@
+"""Releases of Helm."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.live import workload as settle
+from cdk8s_spicedb.live.upgrade import helm
+from cdk8s_spicedb.live.upgrade.deliver import Outcome, StepError
+from cdk8s_spicedb.live.upgrade.target import deliverer_of
+from tests.apiserver import ApiServer
+from tests.live.installed import (
+    NEW,
+    OLD,
+    deploy,
+    helm_revision,
+    migration_job,
+    props,
+    running_in,
+    servers,
+    waiting,
+)
+from tests.programs import ended_process
+
+
+class Helm:
+    """A Helm that does what a test says."""
+
+    def __init__(self, api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.api, self.commands = api, list[list[str]]()
+        self.outcomes: dict[str, list[Outcome]] = {}
+        monkeypatch.setattr(helm, "run", self.run)
+
+    def run(self, command: list[str], *, watch: Any, on_start: Any) -> Outcome:
+        self.commands.append(command[1:])
+        on_start(1)
+        assert watch() is None
+        waiting = self.outcomes.get(command[1], [])
+        empty = {"get": "{}", "history": '[{"description": "Install complete"}]'}
+        return waiting.pop(0) if waiting else Outcome(True, empty.get(command[1], ""))
+
+    def called(self, name: str) -> list[list[str]]:
+        return [command for command in self.commands if command[0] == name]
+
+
+@pytest.fixture
+def a_helm(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Helm:
+    return Helm(api, monkeypatch)
+
+
+def of_helm(api: ApiServer, notes: list[str] | None = None) -> helm.HelmDeliverer:
+    found = deliverer_of(api.cluster(), running_in(api), (notes if notes is not None else []).append)
+    assert isinstance(found, helm.HelmDeliverer)
+    return found
+
+
+def test_helm_upgrades_with_a_chart_of_the_step(api: ApiServer, a_helm: Helm) -> None:
+    of_helm(api).apply(props(NEW), "the label", 3, lambda _: None)
+    (command,) = a_helm.called("upgrade")
+    assert command[1] == "release"
+    assert command[3:7] == ["--description", "the label", "--wait", "--timeout"]
+    assert command[-2:] == ["--namespace", "authz"]
+
+
+def test_helm_keeps_the_values_of_the_release(api: ApiServer, a_helm: Helm) -> None:
+    a_helm.outcomes["get"] = [Outcome(True, '{"replicas": 3}')]
+    notes: list[str] = []
+    of_helm(api, notes).apply(props(NEW), "the label", 1, lambda _: None)
+    assert "--reset-then-reuse-values" in a_helm.called("upgrade")[0]
+    assert "the release keeps its own values: replicas" in notes
+
+
+def test_failed_helm_says_why(api: ApiServer, a_helm: Helm) -> None:
+    a_helm.outcomes["upgrade"] = [Outcome(False, "log line\nError: UPGRADE FAILED: job failed")]
+    with pytest.raises(StepError, match="helm upgrade: Error: UPGRADE FAILED: job failed") as error:
+        of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    assert error.value.details.startswith("log line")
+
+
+def test_passwords_in_the_output_of_helm_are_hidden(api: ApiServer, a_helm: Helm) -> None:
+    a_helm.outcomes["upgrade"] = [Outcome(False, "postgres://spicedb:hidden@db/x\nError: postgres://u:hidden@db")]
+    with pytest.raises(StepError) as error:
+        of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    assert "hidden@" not in f"{error.value} {error.value.details}"
+    assert "(hidden)@db" in error.value.details
+
+
+def test_helm_runs_again_after_an_outage(api: ApiServer, a_helm: Helm) -> None:
+    helm_revision(api, 2, "pending-upgrade")
+    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: dial tcp 10.0.0.1:443: connect: connection refused")]
+    of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    assert len(a_helm.called("upgrade")) == 2
+    assert not api.has("secrets", "sh.helm.release.v1.release.v2"), "Helm refuses a pending release"
+
+
+def test_step_that_helm_finished_in_spite_of_an_error_is_done(api: ApiServer, a_helm: Helm) -> None:
+    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: EOF")]
+    a_helm.outcomes["history"] = [Outcome(True, '[{"description": "label"}]')]
+    of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    assert len(a_helm.called("upgrade")) == 1
+
+
+def test_killed_helm_is_recovered(api: ApiServer, a_helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helm, "_UNKNOWN_PROCESS_SECONDS", 0)
+    for process in (f"{socket.gethostname()}:{ended_process()}", "elsewhere:1", None):
+        helm_revision(api, 2, "pending-upgrade")
+        of_helm(api).recover(process)
+        assert [each.status for each in of_helm(api).revisions()] == ["deployed"]
+    of_helm(api).recover(None)
+
+
+def test_helm_that_still_runs_is_waited_for(api: ApiServer, a_helm: Helm) -> None:
+    helm_revision(api, 2, "pending-upgrade")
+    timer = threading.Timer(0.3, lambda: helm_revision(api, 2))
+    timer.start()
+    of_helm(api).recover(f"{socket.gethostname()}:{os.getpid()}")
+    assert [each.status for each in of_helm(api).revisions()] == ["superseded", "deployed"]
+
+
+def test_helm_rolls_back_and_tests(api: ApiServer, a_helm: Helm) -> None:
+    of_helm(api).roll_back("1")
+    assert a_helm.called("rollback")[0][:3] == ["rollback", "release", "1"]
+    of_helm(api).test()
+    a_helm.outcomes = {"rollback": [Outcome(False, "Error: x")], "test": [Outcome(False, "Error: y")]}
+    with pytest.raises(StepError, match="helm rollback: Error: x"):
+        of_helm(api).roll_back("1")
+    with pytest.raises(StepError, match="the permission test failed: Error: y"):
+        of_helm(api).test()
+    assert of_helm(api).roll_back_command("1") == "helm rollback release 1 --namespace authz --wait"
+
+
+def test_helm_release_without_a_deployed_revision_is_an_error(api: ApiServer) -> None:
+    api.remove("secrets")
+    with pytest.raises(SpiceDBError, match="the Helm release release has no deployed revision"):
+        of_helm(api).revision()
+
+
+def test_release_of_an_old_revision(api: ApiServer, a_helm: Helm) -> None:
+    a_helm.outcomes["history"] = [Outcome(True, '[{"revision": 1, "app_version": "v1.52.0"}]')]
+    assert of_helm(api).version_of("1") == OLD
+
+
+def test_broken_server_ends_the_wait_for_helm(api: ApiServer) -> None:
+    watch = of_helm(api).watcher()
+    assert watch() is None
+    deploy(api, props(NEW))
+    for pod in servers(api):
+        last = {"terminated": {"exitCode": 2}}
+        pod["status"] = waiting("CrashLoopBackOff", restartCount=4, lastState=last)
+    assert watch() == f"pod {servers(api)[0]['metadata']['name']}: it stopped 5 times: exit code 2"
+    with api.unreachable():
+        assert watch() is None
+
+
+def test_migration_without_its_image_ends_the_wait(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "_BROKEN_SECONDS", -1)
+    migration_job(api, **waiting("ErrImagePull", "why"))
+    assert of_helm(api).watcher()() == "pod migrate-0: ErrImagePull: why"
+
+
+def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:
+    migration_job(api, {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"})
+    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: UPGRADE FAILED: job failed")]
+    with pytest.raises(StepError) as error:
+        of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    assert error.value.details.splitlines()[1:] == ["Job spicedb-migration: DeadlineExceeded", "migrating"]

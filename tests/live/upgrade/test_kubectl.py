@@ -1,0 +1,81 @@
+"""Releases that kubectl applies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError, SpiceDBProps
+from cdk8s_spicedb.live.upgrade import kubectl
+from cdk8s_spicedb.live.upgrade.deliver import StepError
+from cdk8s_spicedb.live.upgrade.target import deliverer_of
+from tests.apiserver import ApiServer, matches
+from tests.controllers import run_controllers
+from tests.live.installed import (
+    NEW,
+    OLD,
+    deploy,
+    props,
+    running_in,
+)
+from tests.live.kubectl import Kubectl
+
+
+@pytest.fixture
+def kubectl_program(monkeypatch: pytest.MonkeyPatch) -> Kubectl:
+    api = ApiServer()
+    deploy(api, props(OLD), helm=False)
+    program = Kubectl(api)
+    monkeypatch.setattr(kubectl, "run", program.run)
+    return program
+
+
+def by_kubectl(version: str = NEW, **fields: Any) -> SpiceDBProps:
+    return attrs.evolve(props(version), delivery=Delivery.KUBECTL, **fields)
+
+
+def test_kubectl_applies_the_migration_first(kubectl_program: Kubectl) -> None:
+    api, commands = kubectl_program.api, kubectl_program.commands
+    run_controllers(api)
+    applies = deliverer_of(api.cluster(), running_in(api))
+    applies.recover(None)
+    assert not applies.is_applied("label")
+    applies.apply(by_kubectl(schema=SchemaProps(text="definition user {}")), "label", 1, lambda _: None)
+    assert [command[1] for command in commands] == ["apply", "apply"]
+    assert "--server-side" in commands[0]
+    first, later = (
+        min(number for number, each in enumerate(api.requests) if matches("patch", resource)(each))
+        for resource in ("jobs", "deployments")
+    )
+    assert first < later
+    assert running_in(api).version == NEW
+    assert applies.revision() == "2"
+    applies.roll_back("1")
+    assert running_in(api).version == OLD
+    with pytest.raises(StepError, match="kubectl rollout: error: unable to find specified revision 7 in history"):
+        applies.roll_back("7")
+    with pytest.raises(SpiceDBError, match="only Helm"):
+        applies.test()
+    assert applies.roll_back_command("1").startswith("kubectl rollout undo deployment/spicedb --to-revision=1")
+
+
+def test_failed_migration_of_kubectl_stops(kubectl_program: Kubectl) -> None:
+    api = kubectl_program.api
+    run_controllers(api, fails=lambda _: "BackoffLimitExceeded", log=lambda _: "it cannot connect")
+    with pytest.raises(StepError, match=r"the Job spicedb-migration-\w+ failed") as error:
+        deliverer_of(api.cluster(), running_in(api)).apply(by_kubectl(), "label", 1, lambda _: None)
+    assert "it cannot connect" in error.value.details
+    assert not api.count("patch", "deployments"), "the servers are not touched"
+
+
+def test_failed_job_runs_again(kubectl_program: Kubectl) -> None:
+    """A Job does not run again by itself."""
+    api, ends = kubectl_program.api, iter(["BackoffLimitExceeded", "", ""])
+    run_controllers(api, fails=lambda _: next(ends))
+    applies = deliverer_of(api.cluster(), running_in(api))
+    with pytest.raises(StepError, match="failed"):
+        applies.apply(by_kubectl(), "label", 1, lambda _: None)
+    applies.apply(by_kubectl(), "label", 1, lambda _: None)
+    assert running_in(api).version == NEW
