@@ -330,6 +330,10 @@ def test_helm_release_without_a_deployed_revision_is_an_error(store: Store) -> N
 def test_release_of_an_old_revision(store: Store, a_helm: Helm) -> None:
     a_helm.outcomes["history"] = [Outcome(True, '[{"revision": 1, "app_version": "v1.52.0"}]')]
     assert of_helm(store).version_of("1") == OLD
+    assert of_helm(store).earlier() is None
+    helm_revision(store, 2)
+    a_helm.outcomes["history"] = [Outcome(True, '[{"revision": 1, "app_version": "v1.52.0"}]')]
+    assert of_helm(store).earlier() == ("1", OLD)
 
 
 def test_broken_server_ends_the_wait_for_helm(store: Store) -> None:
@@ -388,6 +392,18 @@ def test_kubectl_applies_the_migration_first(by_kubectl: tuple[Store, list[list[
     assert applies.roll_back_command("1").startswith("kubectl rollout undo deployment/spicedb --to-revision=1")
 
 
+def test_kubectl_finds_the_revision_before_the_current_one() -> None:
+    store = Store()
+    deploy(store, props("v1.51.1"), helm=False)
+    deploy(store, props(OLD), helm=False)
+    assert deliverer_of(store.cluster(), running(store)).earlier() == ("1", "v1.51.1")
+    deploy(store, props(NEW), helm=False)
+    assert deliverer_of(store.cluster(), running(store)).earlier() == ("2", OLD)
+    one = Store()
+    deploy(one, props(NEW), helm=False)
+    assert deliverer_of(one.cluster(), running(one)).earlier() is None
+
+
 def test_failed_migration_of_kubectl_stops(by_kubectl: tuple[Store, list[list[str]]]) -> None:
     store, commands = by_kubectl
     store.metrics[0] = "Failed"  # type: ignore[index]
@@ -415,7 +431,7 @@ def test_release_with_other_objects_or_of_another_chart_is_refused(store: Store)
 def test_delivery_of_the_file_must_be_that_of_the_release(store: Store) -> None:
     require_same_delivery(props(NEW), running(store))
     store.get("deployments", "spicedb")["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] = "app:x"
-    with pytest.raises(SpiceDBError, match="argocd applies this release, so a commit changes it"):
+    with pytest.raises(SpiceDBError, match="Argo CD applies this release, so a commit changes it"):
         deliverer_of(store.cluster(), running(store))
 
 

@@ -68,6 +68,11 @@ class Program:
     def revision(self) -> str:
         return str(self.cluster.number - 1)
 
+    def earlier(self) -> tuple[str, str | None] | None:
+        number = str(self.cluster.number - 2)
+        before = self.cluster.history.get(number)
+        return (number, before.version) if before else None
+
     def recover(self, process: str | None) -> None:
         self.cluster.call(f"recover {process}")
 
@@ -278,7 +283,7 @@ def test_process_that_lost_its_lease_stops(cluster: Cluster, monkeypatch: pytest
 
 
 def test_release_of_another_delivery_or_without_version_is_refused(cluster: Cluster) -> None:
-    with pytest.raises(SpiceDBError, match="the file has delivery: kubectl, but the release was applied with helm"):
+    with pytest.raises(SpiceDBError, match="the file has delivery: kubectl, but the release was applied with Helm"):
         run(cluster, attrs.evolve(props(NEW), delivery=Delivery.KUBECTL))
     deployment = cluster.store.get("deployments", "spicedb")
     template = deployment["spec"]["template"]

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import SpiceDBError
+from ..plans.words import step_of
 from .options import console
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def sentence(progress: Progress) -> str:
 
 
 def _place(progress: Progress) -> str:
-    return f"step {progress.step} of {progress.steps}: " if progress.step else ""
+    return f"{step_of(progress.step, progress.steps)}: " if progress.step else ""
 
 
 def ask(question: str) -> bool:

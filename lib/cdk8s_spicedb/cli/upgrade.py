@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import SpiceDBError
+from ..text import count
 from .options import (
     INTERRUPTED,
     NOT_ROLLED_BACK,
@@ -193,7 +194,7 @@ def _check(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, d
 def _intention(record: Record, running: Running) -> str:
     plan, done = record.plan, record.sound[-1].step
     text = f"{running.name} in {running.namespace}: SpiceDB {plan.current} to {plan.target}"
-    steps = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
+    steps = count(len(plan.steps), "step")
     if done or record.running:
         return f"{text}, {steps}. Continues with step {record.next_step}."
     return f"{text}, {steps}."

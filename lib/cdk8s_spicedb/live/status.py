@@ -8,9 +8,11 @@ from typing import Any, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
+from ..delivery import Applier
 from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
+from ..plans.words import step_of
 from .cluster import (
     DEPLOYMENT,
     JOB,
@@ -20,7 +22,7 @@ from .cluster import (
 )
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings
-from .instance import Applier, describe, find_all, is_terminating, server_pods
+from .instance import describe, find_all, is_terminating, server_pods
 from .released import HelmRelease, helm_release_of, helm_releases
 from .upgrade.record import Record, read_record
 from .workload import (
@@ -316,7 +318,7 @@ def _upgrade(record: Record | None) -> str | None:
     number, plan = record.running or record.next_step, record.plan
     step = record.step(number)
     doing = "runs" if record.running is not None and record.stopped is None else "is next"
-    text = f"{plan.current} to {plan.target}: step {number} of {len(plan.steps)} ({step.version}) {doing}"
+    text = f"{plan.current} to {plan.target}: {step_of(number, len(plan.steps))} ({step.version}) {doing}"
     return f"{text}; the last attempt stopped: {record.stopped}" if record.stopped else text
 
 

@@ -10,8 +10,9 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from ..labels import Component, selector_text
+from ..labels import JOB_NAME, POD_TEMPLATE_HASH, SERVICE_NAME, Component, selector_text
 from ..manifests.objects import Manifest
+from ..text import count
 from .cluster import DEPLOYMENT, ENDPOINT_SLICE, JOB, POD, Cluster, ClusterError, items_of
 from .instance import Running, is_ready, is_terminating, server_pods, version_of
 from .text import first_error, in_words, last_error, redacted
@@ -54,7 +55,7 @@ def pod_of(manifest: Manifest) -> Pod:
         terminating=terminating,
         restarts=sum(status.get("restartCount", 0) for status in statuses),
         started=metadata["creationTimestamp"],
-        template=metadata.get("labels", {}).get("pod-template-hash", ""),
+        template=metadata.get("labels", {}).get(POD_TEMPLATE_HASH, ""),
         reason=redacted("; ".join(_reasons(manifest, ready=ready, terminating=terminating))),
     )
 
@@ -145,7 +146,7 @@ def find_migration(cluster: Cluster, name: str) -> Migration:
     if not jobs:
         return Migration(state=MigrationState.NONE)
     job = max(jobs, key=_created)
-    pods = cluster.find(POD, labels=f"{labels},batch.kubernetes.io/job-name={job['metadata']['name']}")
+    pods = cluster.find(POD, labels=f"{labels},{JOB_NAME}={job['metadata']['name']}")
     pod = max(pods, key=_created, default=None)
     state, why = migration_state(job)
     spec, metadata = job["spec"]["template"]["spec"]["containers"][0], job["metadata"]
@@ -306,7 +307,7 @@ def settled(cluster: Cluster, running: Running) -> str | None:
     pods = server_pods(cluster, running)
     draining = [pod["metadata"]["name"] for pod in pods if is_terminating(pod)]
     if draining:
-        return f"{len(draining)} older server{'s' if len(draining) > 1 else ''} draining"
+        return f"{count(len(draining), 'older server')} draining"
     return _endpoints(cluster, running.name, {pod["status"].get("podIP") for pod in pods if is_ready(pod)})
 
 
@@ -324,7 +325,7 @@ def _rolls_out(deployment: Manifest) -> str | None:
 def _endpoints(cluster: Cluster, service: str, ready: set[str]) -> str | None:
     """Why the endpoints of a Service are not the ready servers."""
     found = set()
-    for endpoints in cluster.find(ENDPOINT_SLICE, labels=f"kubernetes.io/service-name={service}"):
+    for endpoints in cluster.find(ENDPOINT_SLICE, labels=f"{SERVICE_NAME}={service}"):
         for endpoint in items_of(endpoints, "endpoints"):
             if endpoint.get("conditions", {}).get("ready"):
                 found.update(endpoint["addresses"])

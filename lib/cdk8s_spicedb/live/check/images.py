@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...labels import OWN
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..cluster import (
@@ -103,7 +104,7 @@ _FIX = (
 
 
 def _create(cluster: Cluster, run: str, name: str, pod: Manifest) -> ClusterError | None:
-    metadata = {"name": name, "labels": {_LABEL: run, "app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
+    metadata = {"name": name, "labels": {_LABEL: run, **OWN}}
     try:
         cluster.create({**pod, "metadata": metadata})
     except Unreachable:

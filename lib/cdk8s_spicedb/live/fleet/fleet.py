@@ -10,10 +10,11 @@ from threading import Event, Lock
 
 from attrs import evolve, field, frozen
 
-from ...errors import SpiceDBError, some_of
+from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
-from ...plans.plan import UpgradeStep
+from ...plans.words import rolls_back
 from ...props import SpiceDBProps
+from ...text import some_of
 from ..check.check import CheckReport, check
 from ..check.finding import Finding, Level
 from ..cluster import (
@@ -219,7 +220,7 @@ def _planned(member: Member, deployment: Manifest, wave: int) -> MemberReport:
         current=running.version,
         target=props.version,
         steps=len(left),
-        rolls_back=_rolls_back(left),
+        rolls_back=rolls_back(left),
         state=MemberState.SKIPPED if done else MemberState.NOT_BEGUN,
     )
 
@@ -233,11 +234,6 @@ def _is_done(member: Member, record: Record, deployment: Manifest) -> bool:
         and rollout_of(deployment).state is RolloutState.DONE
         and not diff(member.cluster, member.props).changes
     )
-
-
-def _rolls_back(steps: Sequence[UpgradeStep]) -> bool | None:
-    answers = [step.rolls_back for step in steps]
-    return False if False in answers else None if None in answers else True
 
 
 def _text(problems: Sequence[_Problem]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from attrs import field, frozen
 
 from ...errors import SpiceDBError
-from ...labels import Component, selector_text
+from ...labels import JOB_NAME, POD_TEMPLATE_HASH, Component, selector_text
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, POD, REPLICA_SET, Cluster, ClusterError, items_of
@@ -44,6 +44,11 @@ class Deliverer(ABC):
     @abstractmethod
     def revision(self) -> str:
         """The revision to which a rollback can return."""
+
+    @abstractmethod
+    def earlier(self) -> tuple[str, str | None] | None:
+        """The revision before the current one that was deployed, and its SpiceDB release, if that is known. None if
+        there is no such revision."""
 
     @abstractmethod
     def recover(self, process: str | None) -> None:
@@ -108,8 +113,8 @@ class Deliverer(ABC):
         labels = selector_text(self.running.name, Component.SERVER)
         sets = self.cluster.find(REPLICA_SET, labels=labels)
         newest = max(sets, key=lambda each: int(revision_of(each)))
-        template = newest["metadata"]["labels"]["pod-template-hash"]
-        return self.cluster.find(POD, labels=f"{labels},pod-template-hash={template}")
+        template = newest["metadata"]["labels"][POD_TEMPLATE_HASH]
+        return self.cluster.find(POD, labels=f"{labels},{POD_TEMPLATE_HASH}={template}")
 
 
 def progress(cluster: Cluster, running: Running) -> str:
@@ -138,7 +143,7 @@ def finished(job: Manifest) -> str | None:
 
 def job_log(cluster: Cluster, job: Manifest, lines: int) -> str:
     """The last lines of the log of a Job's newest pod."""
-    pods = cluster.find(POD, labels=f"batch.kubernetes.io/job-name={job['metadata']['name']}")
+    pods = cluster.find(POD, labels=f"{JOB_NAME}={job['metadata']['name']}")
     if not pods:
         return ""
     pod = max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))

@@ -47,6 +47,14 @@ class HelmDeliverer(Deliverer):
             raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
         return str(deployed[-1].revision)
 
+    def earlier(self) -> tuple[str, str | None] | None:
+        """See `Deliverer.earlier`."""
+        earlier = [revision for revision in self.revisions() if revision.status == "superseded"]
+        if not earlier:
+            return None
+        number = str(earlier[-1].revision)
+        return number, self.version_of(number)
+
     def recover(self, process: str | None) -> None:
         """See `Deliverer.recover`. Helm refuses to work on a release while one of its revisions is pending."""
         if self._pending() is None:

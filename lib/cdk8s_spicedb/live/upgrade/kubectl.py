@@ -13,8 +13,8 @@ from ...labels import COMPONENT, Component
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import DEPLOYMENT, JOB, Cluster
-from ..instance import revision_of
+from ..cluster import DEPLOYMENT, JOB, REPLICA_SET, Cluster
+from ..instance import revision_of, selector_of, version_of
 from ..workload import drain_seconds, settled
 from .deliver import Deliverer, StepError, finished, job_log, progress, run
 
@@ -29,6 +29,16 @@ class KubectlDeliverer(Deliverer):
         """See `Deliverer.revision`."""
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
         return revision_of(deployment) if deployment else ""
+
+    def earlier(self) -> tuple[str, str | None] | None:
+        """See `Deliverer.earlier`."""
+        sets = self.cluster.find(REPLICA_SET, labels=selector_of(self.running))
+        older = {int(revision_of(each)): each for each in sets if revision_of(each) != self.running.revision}
+        if not older:
+            return None
+        number = max(older)
+        template = older[number]["spec"]["template"]
+        return str(number), version_of(template, template["spec"]["containers"][0]["image"])
 
     def recover(self, process: str | None) -> None:
         """See `Deliverer.recover`. There is nothing to do: what is applied again does not change."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
 from ...errors import SpiceDBError
+from ...labels import OWN
 from ...manifests.objects import Manifest
 from ..cluster import (
     LEASE,
@@ -112,7 +113,7 @@ class _Holder:
         return {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
-            "metadata": {**metadata, "labels": {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}},
+            "metadata": {**metadata, "labels": OWN},
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": DURATION_SECONDS,

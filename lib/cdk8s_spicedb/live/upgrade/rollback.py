@@ -8,11 +8,11 @@ from typing import NamedTuple
 from attrs import frozen
 
 from ...errors import SpiceDBError
+from ...plans.words import old_servers
 from ...props import SpiceDBProps
-from ..cluster import REPLICA_SET, Cluster
-from ..instance import Running, require_running, revision_of, selector_of, version_of
+from ..cluster import Cluster
+from ..instance import Running, require_running
 from .deliver import Deliverer, StepError, require_settled
-from .helm import HelmDeliverer
 from .lease import held
 from .record import LAST_MODE, PATIENCE_SECONDS, Progress, Record, Report, Sound, read_record, write_record
 from .schema import write_schema_again
@@ -129,30 +129,17 @@ def _choose(cluster: Cluster, running: Running, applies: Deliverer) -> _Choice:
         return _Choice(record.sound[-1], record)
     if record is not None and record.sound[1:] and applies.revision() == record.sound[-1].revision:
         return _Choice(record.sound[-2], record)
-    revision, version = _earlier(cluster, running, applies)
+    earlier = applies.earlier()
+    if earlier is None:
+        raise SpiceDBError(f"{running.name} has no earlier revision to return to")
+    revision, version = earlier
     return _Choice(Sound(step=0, version=version, schema_mode=None, revision=revision), None)
-
-
-def _earlier(cluster: Cluster, running: Running, applies: Deliverer) -> tuple[str, str | None]:
-    """The revision before the current one that was deployed, and its release."""
-    if isinstance(applies, HelmDeliverer):
-        earlier = [each for each in applies.revisions() if each.status == "superseded"]
-        if earlier:
-            number = str(earlier[-1].revision)
-            return number, applies.version_of(number)
-    else:
-        sets = {int(revision_of(each)): each for each in cluster.find(REPLICA_SET, labels=selector_of(running))}
-        older = [number for number in sets if str(number) != running.revision]
-        if older:
-            template = sets[max(older)]["spec"]["template"]
-            return str(max(older)), version_of(template, template["spec"]["containers"][0]["image"])
-    raise SpiceDBError(f"{running.name} has no earlier revision to return to")
 
 
 def _blocked(record: Record | None, target: Sound) -> str | None:
     for step in record.plan.steps[target.step : _last(record)] if record else ():
         if step.rolls_back is False:
-            return f"servers of {target.version} do not start on the datastore schema {step.revision}"
+            return old_servers(step, target.version)
     return None
 
 
@@ -166,6 +153,6 @@ def _cautions(record: Record | None, target: Sound, rewrites: bool) -> Iterator[
         yield "no record of the upgrade: it is not known whether the older servers start on the datastore schema"
     for step in record.plan.steps[target.step : _last(record)] if record else ():
         if step.rolls_back is None:
-            yield f"it is not known whether servers of {target.version} start on {step.revision or 'the newer schema'}"
+            yield old_servers(step, target.version)
     if rewrites:
         yield f"what was written in {LAST_MODE} is not in the old tables until the SpiceDB schema is written again"

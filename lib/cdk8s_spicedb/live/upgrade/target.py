@@ -6,40 +6,40 @@ from collections.abc import Callable
 
 from attrs import evolve
 
-from ...delivery import Delivery
+from ...delivery import Applier, misfit
 from ...errors import InvalidProps, Problem, SpiceDBError
 from ...plans.plan import UpgradePlan, UpgradeStep
 from ...plans.planner import plan_upgrade
 from ...props import SpiceDBProps
 from ..cluster import Cluster
-from ..instance import Applier, Running
+from ..instance import Running
 from ..released import foreign_objects
 from .deliver import Deliverer, Notify
 from .helm import HelmDeliverer
 from .kubectl import KubectlDeliverer
 from .record import Record, read_record
 
-_APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
-
 
 def deliverer_of(cluster: Cluster, running: Running, notify: Notify = lambda _: None) -> Deliverer:
-    """The deliverer of a release that runs. Raises `SpiceDBError` if a commit applies the release."""
+    """The deliverer of a release that runs. Raises `SpiceDBError` if a commit or the operator applies the release."""
     kinds = {Applier.HELM: HelmDeliverer, Applier.KUBECTL: KubectlDeliverer}
+    if running.applier.applies_commits:
+        raise SpiceDBError(
+            f"{running.applier.title} applies this release, so a commit changes it: write the files of the next step "
+            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+        )
     if running.applier not in kinds:
         raise SpiceDBError(
-            f"{running.applier.value} applies this release, so a commit changes it: write the files of the next step "
-            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+            f"{running.applier.title} applies this release; move to this package first, as the documentation describes"
         )
     return kinds[running.applier](cluster, running, notify)
 
 
 def require_same_delivery(props: SpiceDBProps, running: Running) -> None:
     """Raises `SpiceDBError` if the file has another delivery than the release."""
-    if _APPLIERS.get(props.delivery) is not running.applier:
-        raise SpiceDBError(
-            f"the file has delivery: {props.delivery.value}, but the release was applied with {running.applier.value}; "
-            f"set delivery: {running.applier.value}"
-        )
+    wrong = misfit(props.delivery, running.applier)
+    if wrong is not None:
+        raise SpiceDBError(f"{wrong.text}; {wrong.fix}")
 
 
 _SETTINGS = "apply the settings of the file"

@@ -10,6 +10,7 @@ from ....plans.words import duration, in_words, short_limit
 from ....props.datastores.sql import SQLDatastore
 from ....props.fields import camel
 from ....props.spicedb import number_of
+from ....text import count
 from ....versions import Estimate, Waits
 from ..finding import Finding
 from .question import Facts, Question
@@ -211,7 +212,7 @@ def revision_findings(question: Question, revision: str | None) -> Iterator[Find
         yield _ahead(question, revision, target)
     else:
         pending = len(question.pending(revision))
-        yield Finding.ok(REVISION, f"{revision}; {pending} migrations to {target}" if pending else revision)
+        yield Finding.ok(REVISION, f"{revision}; {count(pending, 'migration')} to {target}" if pending else revision)
 
 
 def _ahead(question: Question, revision: str, target: str) -> Finding:
