@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from ..props import MigrationProps
+from ..props.fields import camel
 from ..versions import MILLION, Estimate, Waits, Work
 from .plan import UpgradePlan, UpgradeStep
 
@@ -141,8 +142,11 @@ class ShortLimit:
         """What is wrong."""
         return f"takes about {duration(self.seconds)} in all, and its time limit is {duration(self.limit)}"
 
-    def fix(self, deadline: str = "active_deadline_seconds", timeout: str = "migration_timeout") -> str:
-        """What to do. The settings have these names."""
+    def fix(self, *, in_file: bool = False) -> str:
+        """What to do. The settings have their names in Python, or those in a file."""
+        deadline, timeout = "active_deadline_seconds", "migration_timeout"
+        if in_file:
+            deadline, timeout = (f"migration.{camel(name)}" for name in (deadline, timeout))
         fix = f"set {deadline} to {self.enough}"
         if self.enough > self.own:
             fix += f", and {timeout} to slightly less than that (it is now {duration(self.own)})"

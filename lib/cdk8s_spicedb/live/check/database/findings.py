@@ -264,8 +264,7 @@ def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding
     short = short_limit(seconds, question.props.migration)
     if short:
         make = Finding.failure if short.exceeded else Finding.warning
-        fix = short.fix("migration.activeDeadlineSeconds", "migration.migrationTimeout")
-        yield make(f"Migration to {revision}", short.text, fix)
+        yield make(f"Migration to {revision}", short.text, short.fix(in_file=True))
 
 
 def bytes_text(size: float) -> str:
