@@ -89,7 +89,7 @@ class Delivery(Enum):
 
     @property
     def is_chart(self) -> bool:
-        """Whether the release is a Helm chart. Only Helm has tests and a history. Without a chart, it is manifests."""
+        """Whether the release is a Helm chart, which can have tests. Otherwise it is manifests."""
         return self is Delivery.HELM
 
     @property
@@ -154,8 +154,8 @@ class Applier(Enum):
         return self in (Applier.ARGOCD, Applier.FLUX)
 
     @property
-    def keeps_revisions(self) -> bool:
-        """Whether it keeps each revision under the name of its release, so that a rollback finds all objects."""
+    def keeps_history(self) -> bool:
+        """Whether it keeps each revision of the release, in Secrets with the name that it knows the release by."""
         return self is Applier.HELM
 
     @property

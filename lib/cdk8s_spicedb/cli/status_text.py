@@ -106,7 +106,7 @@ def _short(text: str) -> str:
 def _applied_by(found: Status) -> str:
     text = _applier(found.applier, found.applied_as)
     if found.helm:
-        release = "" if found.applier and found.applier.keeps_revisions else f", Helm release {found.helm.release}"
+        release = "" if found.applier and found.applier.keeps_history else f", Helm release {found.helm.release}"
         text += f"{release}, revision {found.helm.revision} ({found.helm.status})"
     return text if found.ours else f"{text}; this package did not make it, so only part is known"
 

@@ -61,11 +61,9 @@ def _run(options: argparse.Namespace) -> str:
     props = read_file(options, delivery=options.delivery)
     for warning in all_warnings(props):
         print(f"Warning: {warning}", file=sys.stderr)
-    metadata = read_metadata(options) if props.delivery.is_chart else None
-    try:
-        write_release(options.output, props, version=options.chart_version, metadata=metadata)
-    except InvalidProps as error:
-        raise by_option(error, "synth", {"version": "--chart-version"}) from None
+    metadata = read_metadata(options)
+    _check(options.chart_version, metadata)
+    write_release(options.output, props, version=options.chart_version, metadata=metadata)
     return "\n".join(_next(options.output, props))
 
 

@@ -112,24 +112,17 @@ def write_helm_chart(
 
 
 def write_release(
-    folder: str | PathLike[str],
-    props: SpiceDBProps,
-    *,
-    version: str = "0.1.0",
-    metadata: ChartMetadata | None = None,
+    folder: str | PathLike[str], props: SpiceDBProps, *, version: str, metadata: ChartMetadata | None = None
 ) -> None:
-    """Writes one SpiceDB by its delivery: a Helm chart, as `write_helm_chart` does, or manifests."""
+    """Writes one SpiceDB by its delivery: a Helm chart, with a version and metadata that `require_chart` accepts, or
+    manifests. Either the whole folder is written or nothing changes."""
     require(props)
-    if props.delivery.is_chart:
-        require_chart(props.name, version, metadata or ChartMetadata())
     write_files(Path(folder), release_files(props, version, metadata).items())
 
 
 def release_files(props: SpiceDBProps, version: str, metadata: ChartMetadata | None = None) -> Mapping[str, str]:
     """The files of one SpiceDB by its delivery: those of a Helm chart, or manifests."""
-    if props.delivery.is_chart:
-        return chart_files(props, props.name, version, metadata)
-    return manifest_files(props)
+    return chart_files(props, props.name, version, metadata) if props.delivery.is_chart else manifest_files(props)
 
 
 def require_chart(name: str, version: str, metadata: ChartMetadata) -> None:

@@ -158,7 +158,7 @@ def is_of(manifest: Manifest, name: str) -> bool:
 def foreign_objects(cluster: Cluster, running: Running) -> list[str]:
     """The other objects of the Helm release, which an upgrade with a chart of this SpiceDB alone would delete. None are
     known without the right to read Helm's Secrets."""
-    if not running.applier.keeps_revisions or running.applied_as is None:
+    if not running.applier.keeps_history or running.applied_as is None:
         return []
     objects = _from_helm(cluster, running.applied_as).objects or ()
     return [f"{each['kind']} {each['metadata']['name']}" for each in objects if not is_of(each, running.name)]

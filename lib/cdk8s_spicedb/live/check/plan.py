@@ -260,7 +260,7 @@ def _migration(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
 
 def _helm_release(cluster: Cluster, props: SpiceDBProps, servers: Servers | None) -> Iterator[Finding]:
     """Whether Helm could change its release. Helm keeps the status of each revision in a label."""
-    if not props.delivery.is_chart or (servers and not servers.running.applier.keeps_revisions):
+    if not props.delivery.is_chart or (servers and not servers.running.applier.keeps_history):
         return
     name = (servers.running.applied_as if servers else None) or props.name
     revisions = helm_releases(cluster, name)
