@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import Cleanup, CleanupProps, Delivery, InvalidProps, MigrationProps, SpiceDBProps
-from cdk8s_spicedb.delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, Hook
+from cdk8s_spicedb.delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, Applier, Hook, misfit
 from cdk8s_spicedb.labels import LONGEST_NAME
 from cdk8s_spicedb.manifests import release_manifests
 from tests.synth import POSTGRES, Manifests, chart
@@ -176,3 +176,46 @@ def test_changing_the_delivery_does_not_restart_servers() -> None:
     templates = [rendered(delivery).one("Deployment")["spec"]["template"] for delivery in Delivery]
     assert templates[0] == templates[1] == templates[2]
     assert attrs.evolve(of(Delivery.HELM), delivery=Delivery.KUBECTL).cleans_up is False
+
+
+FITS = {
+    Applier.HELM: {Delivery.HELM},
+    Applier.ARGOCD: {Delivery.ARGOCD},
+    Applier.FLUX: {Delivery.HELM, Delivery.KUBECTL},
+    Applier.KUBECTL: {Delivery.KUBECTL},
+    Applier.OPERATOR: set[Delivery](),
+}
+
+
+@pytest.mark.parametrize("applier", Applier)
+@pytest.mark.parametrize("delivery", Delivery)
+def test_which_delivery_fits_which_program(delivery: Delivery, applier: Applier) -> None:
+    wrong = misfit(delivery, applier)
+    assert (wrong is None) is (delivery in FITS[applier])
+    if wrong is not None:
+        assert (
+            wrong.text == f"the file has delivery: {delivery.value}, but the release was applied with {applier.title}"
+        )
+        assert wrong.certain is ((delivery, applier) != (Delivery.ARGOCD, Applier.KUBECTL))
+
+
+def test_a_delivery_that_does_not_fit_has_a_fix() -> None:
+    fixes = {applier: getattr(misfit(Delivery.ARGOCD, applier), "fix", "") for applier in Applier}
+    assert fixes == {
+        Applier.HELM: "set delivery: helm in the file",
+        Applier.ARGOCD: "",
+        Applier.FLUX: "set delivery: helm or kubectl in the file",
+        Applier.KUBECTL: "go on if Argo CD tracks objects by label; otherwise set delivery: kubectl in the file",
+        Applier.OPERATOR: "move the release to this package first, as the documentation describes",
+    }
+
+
+def test_programs_have_one_name() -> None:
+    assert [applier.of("authz") for applier in Applier] == [
+        "Helm release authz",
+        "Argo CD authz",
+        "Flux authz",
+        "kubectl authz",
+        "the SpiceDB operator, SpiceDBCluster authz",
+    ]
+    assert [applier.of(None) for applier in Applier] == ["Helm", "Argo CD", "Flux", "kubectl", "the SpiceDB operator"]

@@ -16,7 +16,7 @@ _OPENING = """\
 This is the output of `cdk8s-spicedb plan` for ten upgrades that need more than a plain `helm upgrade`, or that show a
 common case. To plan your own, see [plan an upgrade](../upgrade/plan.md).
 
-The column `ROLLBACK` says whether a `helm rollback` from the step works. It is `ready` if servers of the step before
+The column `ROLLBACK` says whether a `helm rollback` from the step works. It says `works` if servers of the step before
 become ready on the schema that the step leaves. [Phases](../why/phases.md) explains the phases and modes.
 
 `make reference` generates this page.

@@ -1,17 +1,25 @@
-"""The programs that apply the manifests, and all differences between them."""
+"""The programs that apply the manifests: what they are called, what they can do, and all differences between them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal
 
 from attrs import frozen
 
-HOOK_LOGS = "helm.sh/hook-output-log-policy"
-"""Annotation that says at which events Helm prints the log of a hook's pods."""
+from .labels import (
+    ARGOCD_HOOK,
+    ARGOCD_HOOK_DELETE,
+    ARGOCD_SYNC_WAVE,
+    FLUX_PRUNE,
+    HELM_HOOK,
+    HELM_HOOK_DELETE,
+    HELM_HOOK_LOGS,
+    HELM_HOOK_WEIGHT,
+)
 
 
 class When(Enum):
@@ -80,6 +88,16 @@ class Delivery(Enum):
         return self is not Delivery.KUBECTL
 
     @property
+    def is_chart(self) -> bool:
+        """Whether the release is a Helm chart, which can have tests. Otherwise it is manifests."""
+        return self is Delivery.HELM
+
+    @property
+    def uses_your_rights(self) -> bool:
+        """Whether the objects are applied with the rights of the person who runs the program."""
+        return self is not Delivery.ARGOCD
+
+    @property
     def migration_ttl_seconds(self) -> int | None:
         """Time after which Kubernetes deletes a finished migration, if there is no clean-up."""
         return None if self.has_hooks else _DAY_SECONDS
@@ -94,7 +112,7 @@ class Delivery(Enum):
     def job_annotations(self) -> Mapping[str, str]:
         """The annotations of every Job. Without hooks, a release with a new Job no longer has the one before, and Flux
         would delete that one, even if it runs."""
-        return {} if self.has_hooks else {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+        return {} if self.has_hooks else {FLUX_PRUNE: "disabled"}
 
     def job_name(self, name: str, spec: Mapping[str, Any]) -> str:
         """The name of a Job. It changes with the spec if there are no hooks, because the spec of a Job is immutable."""
@@ -109,6 +127,89 @@ class Delivery(Enum):
         return None if self.has_hooks else migration_seconds + _DEFAULT_PROGRESS_DEADLINE_SECONDS
 
 
+class Applier(Enum):
+    """The program that applied a release."""
+
+    HELM = "helm"
+    ARGOCD = "argocd"
+    FLUX = "flux"
+    KUBECTL = "kubectl"
+    """kubectl, or any other program that leaves no trace of its own."""
+    OPERATOR = "operator"
+    """The SpiceDB operator."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return _TITLES[self]
+
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """The deliveries that it applies. None for the operator, which makes its own objects."""
+        return _DELIVERIES[self]
+
+    @property
+    def applies_commits(self) -> bool:
+        """Whether a commit changes the release. A command that changed it would be undone."""
+        return self in (Applier.ARGOCD, Applier.FLUX)
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether it keeps each revision of the release, in Secrets with the name that it knows the release by."""
+        return self is Applier.HELM
+
+    @property
+    def field_manager(self) -> str | None:
+        """The field manager of what it applies. None if that is not known."""
+        return "helm" if self is Applier.HELM else None
+
+    def of(self, name: str | None) -> str:
+        """The program, and the name by which it knows the release."""
+        return f"{_OBJECTS.get(self, self.title)} {name}" if name else self.title
+
+
+_TITLES = {
+    Applier.HELM: "Helm",
+    Applier.ARGOCD: "Argo CD",
+    Applier.FLUX: "Flux",
+    Applier.KUBECTL: "kubectl",
+    Applier.OPERATOR: "the SpiceDB operator",
+}
+_OBJECTS = {Applier.HELM: "Helm release", Applier.OPERATOR: "the SpiceDB operator, SpiceDBCluster"}
+_DELIVERIES = {
+    Applier.HELM: (Delivery.HELM,),
+    Applier.ARGOCD: (Delivery.ARGOCD,),
+    Applier.FLUX: (Delivery.HELM, Delivery.KUBECTL),
+    Applier.KUBECTL: (Delivery.KUBECTL,),
+    Applier.OPERATOR: (),
+}
+
+
+@frozen
+class Misfit:
+    """Why the delivery of a file does not fit the program that applied the release."""
+
+    text: str
+    """What is wrong."""
+    fix: str
+    """What to do."""
+    certain: bool = True
+    """Whether it is wrong in any case. Argo CD can track objects so that it leaves no trace in them."""
+
+
+def misfit(delivery: Delivery, applier: Applier) -> Misfit | None:
+    """Why the delivery of a file does not fit the program that applied the release. None if it fits."""
+    if delivery in applier.deliveries:
+        return None
+    text = f"the file has delivery: {delivery.value}, but the release was applied with {applier.title}"
+    fix = f"set delivery: {' or '.join(each.value for each in applier.deliveries)} in the file"
+    if not applier.deliveries:
+        return Misfit(text, "move the release to this package first, as the documentation describes")
+    if (delivery, applier) == (Delivery.ARGOCD, Applier.KUBECTL):
+        return Misfit(text, f"go on if Argo CD tracks objects by label; otherwise {fix}", certain=False)
+    return Misfit(text, fix)
+
+
 _HELM = {
     When.BEFORE: "pre-install,pre-upgrade",
     When.AFTER: "post-install,post-upgrade",
@@ -118,18 +219,18 @@ _HELM = {
 
 def _helm(hook: Hook) -> dict[str, str]:
     annotations = {
-        "helm.sh/hook": _HELM[hook.when],
-        "helm.sh/hook-weight": str(hook.order),
-        "helm.sh/hook-delete-policy": _delete_policy("before-hook-creation", "hook-succeeded", hook),
+        HELM_HOOK: _HELM[hook.when],
+        HELM_HOOK_WEIGHT: str(hook.order),
+        HELM_HOOK_DELETE: _delete_policy("before-hook-creation", "hook-succeeded", hook),
     }
-    return {**annotations, HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
+    return {**annotations, HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
 
 
 def _argocd(hook: Hook) -> dict[str, str]:
     return {
-        "argocd.argoproj.io/hook": {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
-        "argocd.argoproj.io/sync-wave": str(hook.order),
-        "argocd.argoproj.io/hook-delete-policy": _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
+        ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
+        ARGOCD_SYNC_WAVE: str(hook.order),
+        ARGOCD_HOOK_DELETE: _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
     }
 
 

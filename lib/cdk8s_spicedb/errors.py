@@ -13,11 +13,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-
-def some_of(names: Sequence[str], shown: int) -> str:
-    """The first of many names, and how many more there are."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+from .text import count
 
 
 @frozen
@@ -51,8 +47,8 @@ class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (the name says what 
     def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         self.subject = subject
-        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-        super().__init__("\n".join([f"{count} in {subject}:", *(f"  {p}" for p in self.problems)]))
+        heading = f"{count(len(self.problems), 'problem')} in {subject}:"
+        super().__init__("\n".join([heading, *(f"  {problem}" for problem in self.problems)]))
 
     def __reduce__(self) -> tuple[type[InvalidProps], tuple[str, tuple[Problem, ...]]]:
         return type(self), (self.subject, self.problems)

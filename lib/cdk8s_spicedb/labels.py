@@ -1,4 +1,4 @@
-"""Names and labels of all rendered objects. Clusters depend on them, so they never change.
+"""Names, labels and annotations of objects. Clusters depend on those of rendered objects, so they never change.
 
 Every selector includes the component: without it, the Service would also select the migration's pods. The labels of a
 selector are fixed. User labels are added to objects and never to a selector.
@@ -12,8 +12,55 @@ NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 VERSION = "app.kubernetes.io/version"
-CHECKSUM = "checksum/migration-config"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+RECOMMENDED = "app.kubernetes.io/"
+"""Prefix of the labels that Kubernetes recommends."""
 RESERVED = (NAME, INSTANCE, COMPONENT, VERSION)
+OWN = {MANAGED_BY: "cdk8s-spicedb"}
+"""Labels of what the commands themselves create in a cluster."""
+CHECKSUM = "checksum/migration-config"
+SCHEMA_CHECKSUM = "checksum/schema"
+
+HELM_CHART = "helm.sh/chart"
+HELM_HOOK = "helm.sh/hook"
+HELM_HOOK_WEIGHT = "helm.sh/hook-weight"
+HELM_HOOK_DELETE = "helm.sh/hook-delete-policy"
+HELM_HOOK_LOGS = "helm.sh/hook-output-log-policy"
+"""At which events Helm prints the log of a hook's pods."""
+HELM_RELEASE = "meta.helm.sh/release-name"
+"""The Helm release that an object belongs to."""
+ARGOCD_HOOK = "argocd.argoproj.io/hook"
+ARGOCD_HOOK_DELETE = "argocd.argoproj.io/hook-delete-policy"
+ARGOCD_SYNC_WAVE = "argocd.argoproj.io/sync-wave"
+ARGOCD_TRACKING = "argocd.argoproj.io/tracking-id"
+"""The Argo CD Application that an object belongs to."""
+FLUX_HELM = "helm.toolkit.fluxcd.io/name"
+"""The HelmRelease that an object belongs to."""
+FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/name"
+"""The Kustomization that an object belongs to."""
+FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
+OPERATOR_CLUSTER = "authzed.com/cluster"
+"""The SpiceDBCluster that an object belongs to."""
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+REVISION = "deployment.kubernetes.io/revision"
+"""The revision of a Deployment or a ReplicaSet."""
+HOOKS = (HELM_HOOK, ARGOCD_HOOK)
+"""Each makes an object a hook."""
+MARKS = (
+    MANAGED_BY,
+    REVISION,
+    HELM_CHART,
+    *(f"{key.partition('/')[0]}/" for key in (ARGOCD_HOOK, FLUX_HELM, FLUX_KUSTOMIZE, HELM_RELEASE, LAST_APPLIED)),
+)
+"""Labels and annotations, or their prefixes, with which programs mark what they applied."""
+
+JOB_NAME = "batch.kubernetes.io/job-name"
+JOB_INDEX = "batch.kubernetes.io/job-completion-index"
+POD_TEMPLATE_HASH = "pod-template-hash"
+POD_SECURITY = "pod-security.kubernetes.io/enforce"
+"""The Pod Security Standard of a namespace."""
+SERVICE_NAME = "kubernetes.io/service-name"
+"""The Service of an EndpointSlice."""
 
 
 class Component(Enum):

@@ -93,7 +93,7 @@ def test_the_table_with_a_number_of_relationships() -> None:
         "",
         "#  VERSION  MIGRATES TO  SERVERS RUN WITH  ROLLBACK",
         "",
-        "1  v1.2.0   last         -                 ready",
+        "1  v1.2.0   last         -                 works",
         "   Upgrade directly from v1.1.0 to the target.",
         "   Migration add-index indexes relation_tuple, about 10 s for 10 million relationships; nobody",
         "   waits.",

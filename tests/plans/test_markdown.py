@@ -18,11 +18,11 @@ def test_one_step() -> None:
         "",
         "One step. [Release notes of v1.56.0](https://github.com/authzed/spicedb/releases/tag/v1.56.0).",
         "",
-        "| Step | SpiceDB | Migrates the database to | Servers run with | Rollback |",
+        "| Step | SpiceDB | Migrates the datastore to | Servers run with | Rollback |",
         "| --- | --- | --- | --- | --- |",
         "| 1 | v1.56.0 | `populate-schema-tables` | - | works |",
         "",
-        "A rollback changes the servers. The database schema stays as it is, because it only goes forward.",
+        "A rollback changes the servers. The datastore schema stays as it is, because it only goes forward.",
         "",
         "<details><summary>Why each step</summary>",
         "",
@@ -40,24 +40,30 @@ def test_nothing_to_do() -> None:
 def test_what_cannot_be_rolled_back_is_said_above_the_details() -> None:
     text = markdown(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0"))
     assert "7 steps, in this order." in text
-    assert "**Steps 1, 5 and 7 cannot be rolled back:**" in text
+    assert [line for line in text.splitlines() if line.startswith("- **")] == [
+        "- **A rollback of step 1 does not work:** servers of v1.13.0 do not start on `add-xid-columns`.",
+        "- **A rollback of step 5 does not work:** servers of v1.14.0 do not start on "
+        "`create-relationships-counters-table`.",
+        "- **A rollback of step 7 does not work:** servers of v1.37.1 do not start on `populate-schema-tables`.",
+    ]
+    assert "**Make a backup of the datastore first.**" in text
     assert "| 1 | v1.14.0 | `add-xid-columns` | `--datastore-migration-phase=write-both-read-old` | does not" in text
     assert "- Step 2: add-xid-constraints: locks tables" in text
     assert "increase `active_deadline_seconds`." in text
     assert "> [!WARNING]\n> Servers of v1.13.0" in text
-    assert text.index("cannot be rolled back") < text.index("Before you begin") < text.index("<details>")
+    assert text.index("Make a backup") < text.index("Before you begin") < text.index("<details>")
 
 
 def test_an_unknown_release_has_an_unknown_rollback() -> None:
     text = markdown(plan_upgrade(MySQL, "v1.56.0", "v1.99.0"))
-    assert "**Whether step 1 can be rolled back is unknown.**" in text
+    assert "- **A rollback of step 1 may not work:** it is not known whether servers of v1.56.0 start on the" in text
     assert "| 1 | v1.99.0 | its head | - | unknown |" in text
     assert "> v1.99.0 is not among the releases" in text
 
 
 def test_without_a_migration_the_schema_stays() -> None:
-    assert "The database schema does not change." in markdown(plan_upgrade(Memory, "v1.52.0", "v1.56.0"))
-    assert "The database schema does not change." in markdown(plan_upgrade(PostgreSQL, "v1.51.1", "v1.52.0"))
+    assert "The datastore schema does not change." in markdown(plan_upgrade(Memory, "v1.52.0", "v1.56.0"))
+    assert "The datastore schema does not change." in markdown(plan_upgrade(PostgreSQL, "v1.51.1", "v1.52.0"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -12,7 +12,7 @@ def test_table_of_one_step() -> None:
         "",
         "#  VERSION  MIGRATES TO  SERVERS RUN WITH  ROLLBACK",
         "",
-        "1  v1.52.0  -            -                 ready",
+        "1  v1.52.0  -            -                 works",
         "   Upgrade directly from v1.51.1 to the target; the datastore schema does not change.",
         "   Servers also start on populate-schema-tables, for a rollback to this step.",
     ]
@@ -33,7 +33,7 @@ def test_table_contains_settings_cautions_and_warnings() -> None:
     text = table(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0", schema_mode="read-legacy-write-both"))
     assert "--datastore-migration-phase=write-both-read-old" in text
     assert "--experimental-schema-mode=read-legacy-write-both" in text
-    assert "not ready" in text
+    assert "does not work" in text
     assert "Before this step: backfill-xid-add-indices: fills" in text
     assert "Warning: servers of v1.13.0" in text
 

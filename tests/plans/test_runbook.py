@@ -96,7 +96,7 @@ def test_each_step_says_what_to_run_and_check_and_how_to_roll_back() -> None:
 
 def test_a_step_that_helm_cannot_undo_has_no_rollback_command() -> None:
     first, *others = list(sections(runbook(plan_of("v1.13.0", "v1.14.0"), PROPS)).values())[1:5]
-    assert "**Helm cannot undo this step.** Servers of v1.13.0 do not start on `add-xid-columns`" in first
+    assert "**A rollback of this step does not work.**\nServers of v1.13.0 do not start on `add-xid-columns`" in first
     assert "helm rollback" not in first
     assert all("helm rollback" in text for text in others)
 
@@ -104,7 +104,7 @@ def test_a_step_that_helm_cannot_undo_has_no_rollback_command() -> None:
 def test_a_rollback_to_an_unknown_schema_is_unknown() -> None:
     text = runbook(plan_of("v1.52.0", "v1.99.0"), PROPS)
     assert "Migrates to `head`." in text
-    assert "It is not known whether servers of v1.52.0 start on the newer schema" in text
+    assert "It is not known whether servers of v1.52.0 start on the newer datastore schema" in text
     assert "**Warning**: v1.99.0 is not among the releases" in text
 
 
@@ -163,8 +163,8 @@ def test_rollbacks_follow_the_allowed_migrations_of_the_props() -> None:
     none_allowed = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, server=ServerProps(allowed_migrations=()))
     assert "Servers also start on" in runbook(plan_of("v1.51.1", "v1.52.0"), PROPS)
     assert "Servers also start on" not in runbook(plan_of("v1.51.1", "v1.52.0"), none_allowed)
-    assert "Helm cannot undo this step" not in runbook(plan_of("v1.52.0", "v1.56.0"), PROPS)
-    assert "Helm cannot undo this step" in runbook(plan_of("v1.52.0", "v1.56.0"), none_allowed)
+    assert "A rollback of this step does not work" not in runbook(plan_of("v1.52.0", "v1.56.0"), PROPS)
+    assert "A rollback of this step does not work" in runbook(plan_of("v1.52.0", "v1.56.0"), none_allowed)
 
 
 def test_readme_of_charts_that_do_not_migrate() -> None:

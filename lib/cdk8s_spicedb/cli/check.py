@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..text import count
 from .options import Commands, add_cluster, add_file, add_releases, as_json, connect, console, read_file
 
 if TYPE_CHECKING:
@@ -83,12 +84,7 @@ def summary(findings: Sequence[Finding]) -> str:
     """The numbers of findings in one line."""
     counts = {level: sum(finding.level.value == level for finding in findings) for level in _STYLES}
     failures, warnings = counts["failure"], counts["warning"]
-    parts = [f"{failures} failure{_s(failures)}", f"{warnings} warning{_s(warnings)}", f"{counts['ok']} ok"]
-    return ", ".join(parts)
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
+    return f"{count(failures, 'failure')}, {count(warnings, 'warning')}, {counts['ok']} ok"
 
 
 def _one_line(text: str) -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ..errors import SpiceDBError
 from ..live.upgrade.outcome import Activity, Progress, State
+from ..plans.words import step_of
 from .options import console
 
 _Self = TypeVar("_Self", bound="Screen")
@@ -156,7 +157,7 @@ def _details(progress: Progress) -> str:
 
 
 def _place(progress: Progress) -> str:
-    return f"step {progress.step} of {progress.steps}: " if progress.step else ""
+    return f"{step_of(progress.step, progress.steps)}: " if progress.step else ""
 
 
 def ask(question: str) -> bool:

@@ -16,9 +16,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import some_of
 from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from ..live.upgrade.outcome import Progress, State
+from ..plans.words import ROLLBACK
+from ..text import columns, count, some_of
 from .display import EXIT_CODES, News, Screen, ask, sentence
 from .options import OF_FLEETS, SHOWN, STEM, as_json, connect, read_each, require_yes, warn
 
@@ -86,7 +87,6 @@ def _short(paths: Sequence[str]) -> Sequence[str]:
 
 
 _HEADINGS = ("WAVE", "UPGRADE", "ROLLBACK", "SPICEDBS")
-_ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
 _INTERRUPTED = (
     "Interrupted: no new upgrade begins. Waiting for those that run to stop where they are; press Ctrl-C again to "
     "leave at once."
@@ -105,24 +105,21 @@ def plan_lines(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
     yield from _table(left)
     waves = len({each.wave for each in left})
     yield (
-        f"{_number(left)} in {waves} wave{'' if waves == 1 else 's'}, at most {options.parallel} at the same time."
+        f"{_number(left)} in {count(waves, 'wave')}, at most {options.parallel} at the same time."
         + (" Each one is checked when its turn comes." if options.upgrade.check else "")
     )
 
 
-def _table(left: Sequence[MemberReport]) -> Iterator[str]:
+def _table(left: Sequence[MemberReport]) -> Sequence[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for each in left:
-        key = (str(each.wave), _change(each), _ROLLBACK[each.rolls_back])
+        key = (str(each.wave), _change(each), ROLLBACK[each.rolls_back])
         groups.setdefault(key, []).append(each.title)
-    rows = [_HEADINGS, *((*key, ", ".join(titles)) for key, titles in groups.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
-    for row in rows:
-        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]])
+    return columns([_HEADINGS, *((*key, ", ".join(titles)) for key, titles in groups.items())])
 
 
 def _change(each: MemberReport) -> str:
-    steps = f"{each.steps} step{'' if each.steps == 1 else 's'}"
+    steps = count(each.steps, "step")
     if each.current == each.target:
         return f"settings of {each.target}, {steps}"
     return f"{each.current} to {each.target}, {steps}"
@@ -164,7 +161,7 @@ def _those(heading: str, found: Sequence[MemberReport]) -> Iterator[str]:
 
 
 def _number(found: Sequence[MemberReport]) -> str:
-    return f"{len(found)} SpiceDB{'' if len(found) == 1 else 's'}"
+    return count(len(found), "SpiceDB")
 
 
 # ---------------------------------------------------------------- the progress

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import InvalidProps, SpiceDBError, some_of
+from ..errors import InvalidProps, SpiceDBError
 from ..props import SpiceDBProps, secret_keys
 from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
+from ..text import some_of
 from ..versions import ReleaseTable, known_releases
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from ..text import columns
 from ..versions import known_releases
 from ..versions.history import Release, history
 from .options import Commands, add_releases, printing, releases
@@ -60,11 +61,10 @@ def _cells(release: Release, engine: str | None) -> Sequence[str]:
 def _table(found: Sequence[Release], engine: str | None, width: int) -> Iterator[str]:
     """A line for each release, and below it what to know."""
     rows = [_headings(engine), *(_cells(each, engine) for each in found)]
-    columns = [max(map(len, cells)) + 2 for cells in zip(*rows, strict=True)][:-1]
-    margin = " " * columns[0]
-    for number, row in enumerate(rows):
-        head = "".join(cell.ljust(column) for cell, column in zip(row, columns, strict=False))
-        yield from _wrapped(row[-1], width, head, " " * len(head))
+    lines = columns(rows)
+    margin, last = (" " * lines[0].index(heading) for heading in (rows[0][1], rows[0][-1]))
+    for number, line in enumerate(lines):
+        yield from _wrapped(line[len(last) :], width, line[: len(last)], last)
         for note in _notes(found[number - 1]) if number else ():
             yield from _wrapped(note, width, margin, margin)
 

@@ -10,15 +10,15 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from ..live.instance import Applier
+from ..delivery import Applier
 from ..live.status import Status, Summary
 from ..live.workload import Migration, MigrationState, RolloutState
+from ..text import columns, count
 
 _GOOD, _BAD, _BUSY, _FAINT = "green", "bold red", "yellow", "dim"
 _COLUMN = 15
 _MOST_WARNINGS = 5
 _LONGEST = 400
-_WORDS = {Applier.HELM: "Helm", Applier.ARGOCD: "Argo CD", Applier.FLUX: "Flux", Applier.KUBECTL: "kubectl"}
 _DAYS = 30
 
 Line = tuple[str, str, str]
@@ -28,13 +28,9 @@ Line = tuple[str, str, str]
 def table(found: Sequence[Summary]) -> Text:
     """Several SpiceDBs, one in each line."""
     headings = ("NAMESPACE", "NAME", "VERSION", "ENGINE", "READY", "STATE", "APPLIED BY")
-    rows = [headings, *(_row(each) for each in found)]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = columns([headings, *(_row(each) for each in found)])
     styles = ["bold", *("" if each.healthy else _BAD for each in found)]
-    text = Text("\n", no_wrap=True).join(
-        Text("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), style)
-        for row, style in zip(rows, styles, strict=True)
-    )
+    text = Text("\n", no_wrap=True).join(Text(line, style) for line, style in zip(lines, styles, strict=True))
     text.no_wrap, text.overflow = True, "ignore"
     return text
 
@@ -110,16 +106,13 @@ def _short(text: str) -> str:
 def _applied_by(found: Status) -> str:
     text = _applier(found.applier, found.applied_as)
     if found.helm:
-        release = "" if found.applier is Applier.HELM else f", Helm release {found.helm.release}"
+        release = "" if found.applier and found.applier.keeps_history else f", Helm release {found.helm.release}"
         text += f"{release}, revision {found.helm.revision} ({found.helm.status})"
     return text if found.ours else f"{text}; this package did not make it, so only part is known"
 
 
 def _applier(applier: Applier | None, name: str | None) -> str:
-    if applier is None:
-        return "nothing yet"
-    kind = {Applier.HELM: "Helm release", Applier.OPERATOR: "the SpiceDB operator, SpiceDBCluster"}
-    return f"{kind.get(applier, _WORDS.get(applier, ''))} {name}" if name else _WORDS.get(applier, "the operator")
+    return applier.of(name) if applier else "nothing yet"
 
 
 def _servers(found: Status) -> Iterator[Line]:
@@ -133,7 +126,7 @@ def _servers(found: Status) -> Iterator[Line]:
     yield "Roll-out", f"{state.value}{_short(message)}", style
     for number, pod in enumerate(found.pods):
         word = "draining" if pod.terminating else "ready" if pod.ready else "not ready"
-        restarts = f", {pod.restarts} restart{'s' if pod.restarts > 1 else ''}" if pod.restarts else ""
+        restarts = f", {count(pod.restarts, 'restart')}" if pod.restarts else ""
         reason = f": {_short(pod.reason)}" if pod.reason and not pod.terminating else ""
         text = f"{pod.name}  {pod.version or '?'}  {word}{restarts}, {age(pod.started)} old{reason}"
         yield "" if number else "Pods", text, "" if pod.ready else _BUSY if pod.terminating else _BAD

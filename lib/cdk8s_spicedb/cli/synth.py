@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from ..delivery import Delivery
-from ..errors import InvalidProps, some_of
+from ..errors import InvalidProps
 from ..props import SpiceDBProps
 from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
+from ..text import count, some_of
 from .options import (
     FILE,
     SHOWN,
@@ -54,22 +55,16 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> str:
-    from ..files.folder import write_manifests
-    from ..helm import write_helm_chart
+    from ..helm import write_release
 
     if options.each is not None:
         return write_each(options)
     props = read_file(options, delivery=options.delivery)
     for warning in all_warnings(props):
         print(f"Warning: {warning}", file=sys.stderr)
-    if props.delivery is Delivery.HELM:
-        metadata = read_metadata(options)
-        try:
-            write_helm_chart(options.output, props, version=options.chart_version, metadata=metadata)
-        except InvalidProps as error:
-            raise by_option(error, "synth", {"version": "--chart-version"}) from None
-    else:
-        write_manifests(options.output, props)
+    metadata = read_metadata(options)
+    _check(options.chart_version, metadata)
+    write_release(options.output, props, version=options.chart_version, metadata=metadata)
     return "\n".join(_next(options.output, props))
 
 
@@ -105,10 +100,9 @@ def _check(version: str, metadata: ChartMetadata) -> None:
 
 def _summary(folder: str, found: Mapping[str, SpiceDBProps], changed: frozenset[str]) -> Iterator[str]:
     """What was written, and what to do next."""
-    count, removed = len(found), sorted(changed - found.keys())
-    folders = f"{count} folder{'s' if count > 1 else ''}"
+    removed = sorted(changed - found.keys())
     what = f"{some_of(sorted(changed & found.keys()), SHOWN)} changed" if changed & found.keys() else "nothing changed"
-    yield f"Wrote {folder}: {folders}; {what}."
+    yield f"Wrote {folder}: {count(len(found), 'folder')}; {what}."
     if removed:
         yield f"Removed {some_of(removed, SHOWN)}, which no file describes any longer."
     name, props = next(iter(found.items()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import asdict, fields, frozen
 
+from ..text import count
 from .options import (
     OF_FLEETS,
     STEM,
@@ -212,7 +213,7 @@ def _intention(preflight: Preflight) -> str:
     running, record = preflight.running, preflight.record
     plan, done = record.plan, record.sound[-1].step
     text = f"{running.name} in {running.namespace}: SpiceDB {plan.current} to {plan.target}"
-    steps = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
+    steps = count(len(plan.steps), "step")
     if done or record.running:
         return f"{text}, {steps}. Continues with step {record.next_step}."
     return f"{text}, {steps}."

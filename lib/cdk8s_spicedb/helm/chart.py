@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from attrs import evolve, frozen
 
-from ..delivery import Delivery
 from ..errors import InvalidProps, Problem
 from ..files.folder import MARK, manifest_files, write_files
 from ..files.yaml import dump
@@ -112,6 +111,20 @@ def write_helm_chart(
     write_files(Path(folder), chart_files(props, name, version, metadata).items())
 
 
+def write_release(
+    folder: str | PathLike[str], props: SpiceDBProps, *, version: str, metadata: ChartMetadata | None = None
+) -> None:
+    """Writes one SpiceDB by its delivery: a Helm chart, with a version and metadata that `require_chart` accepts, or
+    manifests. Either the whole folder is written or nothing changes."""
+    require(props)
+    write_files(Path(folder), release_files(props, version, metadata).items())
+
+
+def release_files(props: SpiceDBProps, version: str, metadata: ChartMetadata | None = None) -> Mapping[str, str]:
+    """The files of one SpiceDB by its delivery: those of a Helm chart, or manifests."""
+    return chart_files(props, props.name, version, metadata) if props.delivery.is_chart else manifest_files(props)
+
+
 def require_chart(name: str, version: str, metadata: ChartMetadata) -> None:
     """Raises `InvalidProps` unless Helm accepts the name and the version of a chart, and its metadata is valid."""
     found = [*problems(_Chart(name=name, version=version)), *problems(metadata)]
@@ -122,7 +135,7 @@ def require_chart(name: str, version: str, metadata: ChartMetadata) -> None:
 def require_helm(props: SpiceDBProps) -> None:
     """Raises `InvalidProps` unless props are valid and for Helm."""
     require(props)
-    if props.delivery is not Delivery.HELM:
+    if not props.delivery.is_chart:
         fix = "remove delivery; Argo CD and Flux install Helm charts too, and run their hooks"
         problem = Problem("delivery", show(props.delivery), "helm: a chart is for Helm", fix)
         raise InvalidProps(type(props).__name__, [problem])
@@ -186,9 +199,7 @@ def _named(name: str, found: Iterator[Problem]) -> Iterator[Problem]:
 def _files(name: str, props: SpiceDBProps, version: str, metadata: ChartMetadata) -> Mapping[str, str]:
     """The files of the folder of one SpiceDB."""
     try:
-        if props.delivery is Delivery.HELM:
-            return chart_files(props, props.name, version, metadata)
-        return manifest_files(props)
+        return release_files(props, version, metadata)
     except InvalidProps as error:
         # A patch that fits no object.
         raise InvalidProps(error.subject, list(_named(name, iter(error.problems)))) from None

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..files.folder import MARK
-from ..labels import VERSION, Component, selector_labels
+from ..labels import HELM_CHART, MANAGED_BY, POD_TEMPLATE_HASH, VERSION, Component, selector_labels
 from ..manifests.jobs import changed_settings, plain
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
@@ -48,8 +48,8 @@ def _labels(chart: str) -> Iterator[str]:
         names = {FULLNAME: f'{{{{ include "{chart}.fullname" $root }}}}', component.value: "{{ index . 1 }}"}
         yield f"{name}: {names.get(value, value)}"
     yield '{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}'
-    yield 'helm.sh/chart: {{ $chart | trunc 63 | trimSuffix "-" }}'
-    yield "app.kubernetes.io/managed-by: {{ $root.Release.Service }}"
+    yield f'{HELM_CHART}: {{{{ $chart | trunc 63 | trimSuffix "-" }}}}'
+    yield f"{MANAGED_BY}: {{{{ $root.Release.Service }}}}"
     yield f'{VERSION}: {{{{ include "{chart}.version" $root | quote }}}}'
     yield "{{- with $root.Values.commonLabels }}"
     yield "{{ toYaml . }}"
@@ -107,7 +107,7 @@ def _spread(chart: str) -> Iterator[str]:
         for name, value in selector.items()
     )
     yield f'{{{{- $selector := dict "matchLabels" (dict {labels}) -}}}}'
-    yield '{{- $defaults := dict "labelSelector" $selector "matchLabelKeys" (list "pod-template-hash") -}}'
+    yield f'{{{{- $defaults := dict "labelSelector" $selector "matchLabelKeys" (list "{POD_TEMPLATE_HASH}") -}}}}'
     yield "{{- range .Values.topologySpreadConstraints }}"
     yield '- {{ ternary . (merge (dict) . $defaults) (hasKey . "labelSelector") | toYaml | nindent 2 | trim }}'
     yield "{{ end -}}"

@@ -11,10 +11,9 @@ from typing import Any
 
 import attrs
 
-from ..delivery import HOOK_LOGS
 from ..files.folder import MARK
 from ..files.yaml import dump
-from ..labels import CHECKSUM, COMPONENT, VERSION, Component, selector_labels
+from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
 from ..manifests import Manifest
 from ..manifests.objects import Objects, require_matches
 from ..manifests.release import objects_of
@@ -204,8 +203,8 @@ class _Template:
 
     def _logs(self, annotations: dict[str, Any]) -> None:
         """The annotation by which Helm prints the log of a hook, if Helm installs the chart."""
-        if HOOK_LOGS in annotations:
-            line = f"{HOOK_LOGS}: {annotations.pop(HOOK_LOGS)}"
+        if HELM_HOOK_LOGS in annotations:
+            line = f"{HELM_HOOK_LOGS}: {annotations.pop(HELM_HOOK_LOGS)}"
             annotations[self._mark(f"{{{{- if {self._include('hookLogs')} }}}}\n{line}\n{{{{- end }}}}")] = None
 
     def _program(self, template: Manifest) -> None:

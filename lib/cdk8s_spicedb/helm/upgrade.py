@@ -13,7 +13,7 @@ from ..errors import InvalidProps, Problem
 from ..files.folder import MARK, write_files
 from ..labels import Component, selector_text
 from ..plans.plan import UpgradePlan, UpgradeStep
-from ..plans.words import assumption, limit_sentence, sentence, time_sentences
+from ..plans.words import allowed, assumption, limit_sentence, old_servers, rollback, sentence, time_sentences
 from ..props import SpiceDBProps
 from ..versions import SCHEMA_MODES
 from . import chart_files, require_helm
@@ -74,7 +74,6 @@ def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
 
 
 def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
-    before = plan.current
     for number, (name, step) in enumerate(zip(step_names(plan), plan.steps, strict=True), 1):
         yield f"## {number}. {name.split('-', 1)[1]}\n"
         yield f"{sentence(step.why)}\n"
@@ -85,8 +84,7 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         yield "\n### Run\n" if notes else "### Run\n"
         yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {_wait(props)}\n'
         yield from _check(props)
-        yield from _roll_back(step, before, props, number)
-        before = step.version
+        yield from _roll_back(step, plan.before(number), props, number)
 
 
 def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
@@ -103,7 +101,7 @@ def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
     if step.schema_mode is not None:
         yield f"Servers run with `--experimental-schema-mode={step.schema_mode}`."
     if step.allowed_migrations:
-        yield f"Servers also start on `{'`, `'.join(step.allowed_migrations)}`, for a rollback to this step."
+        yield sentence(allowed(step, code=True))
 
 
 def _check(props: SpiceDBProps) -> Iterator[str]:
@@ -127,8 +125,9 @@ def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int)
         revision = f"the last deployed revision of the chart {props.name}-{number - 1}.0.0"
     yield "### Roll back\n"
     if step.rolls_back is False:
-        yield f"**Helm cannot undo this step.** Servers of {before} do not start on `{step.revision}`, and SpiceDB"
-        yield "cannot migrate back. If you must go back, restore the backup of the datastore. Then roll back to"
+        yield f"**{sentence(rollback(step, 'this step'))}**"
+        yield sentence(old_servers(step, before, code=True))
+        yield "SpiceDB cannot migrate back. If you must go back, restore the backup of the datastore. Then roll back to"
         yield f"{revision}.\n"
         return
     yield f"In the history, find {revision}, and roll back to it."
@@ -140,16 +139,16 @@ def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int)
         yield "The servers of that revision become ready on the newer schema if they run with"
         yield f"`--datastore-allowed-migrations={step.revision}`. cdk8s-spicedb renders that argument by default.\n"
     if step.rolls_back is None:
-        yield f"It is not known whether servers of {before} start on the newer schema. Try the rollback in a test"
-        yield "environment first.\n"
+        yield sentence(old_servers(step, before, code=True))
+        yield "Try the rollback in a test environment first.\n"
 
 
 def _roll_back_further(plan: UpgradePlan) -> Iterator[str]:
     if len(plan.steps) == 1:
         return
     yield "## Roll back further\n"
-    yield "Roll back one step at a time, as described for each step, and stop at a step that Helm cannot undo. In the"
-    yield "history, the version of a chart begins with the number of its step.\n"
+    yield "Roll back one step at a time, as described for each step, and stop at a step whose rollback does not work."
+    yield "In the history, the version of a chart begins with the number of its step.\n"
     if any(step.schema_mode == "read-new-write-new" for step in plan.steps):
         yield "From `read-new-write-new`, first roll back to `read-new-write-both`, and wait until no server in"
         yield "`read-new-write-new` is left. Then write the schema again, because the old tables do not contain the"

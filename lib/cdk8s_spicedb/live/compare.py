@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from ..labels import VERSION
+from ..delivery import Applier
+from ..labels import MARKS, VERSION
 from ..manifests.objects import Manifest
 from .cluster import MANAGER, Cluster, ClusterError, Kind, items_of
-from .instance import Applier, Running
+from .instance import Running
 from .poll import parallel
 from .released import apply_manager, find_released
 from .text import HIDDEN, shown
@@ -54,17 +55,6 @@ class ObjectDiff:
 
 
 _SERVER_FIELDS = {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "namespace"}
-_FOREIGN = (
-    "app.kubernetes.io/managed-by",
-    "argocd.argoproj.io/",
-    "deployment.kubernetes.io/revision",
-    "helm.sh/chart",
-    "helm.toolkit.fluxcd.io/",
-    "kubectl.kubernetes.io/",
-    "kustomize.toolkit.fluxcd.io/",
-    "meta.helm.sh/",
-)
-"""Labels and annotations with which programs mark what they applied."""
 _KEYS = ("name", "containerPort", "mountPath", "port", "topologyKey", "key", "path", "ip", "kind")
 _ABSENT: Any = object()
 
@@ -83,7 +73,7 @@ def cleaned(manifest: Manifest) -> Manifest:
 
 
 def _without_marks(metadata: Manifest, *more: str) -> Manifest:
-    cleaned, marks = dict(metadata), (*_FOREIGN, *more)
+    cleaned, marks = dict(metadata), (*MARKS, *more)
     for part in ("labels", "annotations"):
         kept = {key: value for key, value in (metadata.get(part) or {}).items() if not key.startswith(marks)}
         cleaned[part] = kept
@@ -229,7 +219,7 @@ def _object(cluster: Cluster, released: Manifest, applier: Applier) -> ObjectDif
     live = cluster.get(Kind.of(released), released["metadata"]["name"])
     if live is None:
         return compare(released, None)
-    manager = apply_manager(live, "helm" if applier is Applier.HELM else MANAGER)
+    manager = apply_manager(live, applier.field_manager or MANAGER)
     diff = compare(cluster.apply(released, manager=manager, dry_run=True), live)
     seen = [field.path for field in diff.fields]
     added = [each for each in _added(live, released, manager) if each.path not in seen]

@@ -21,7 +21,7 @@ from .cluster import (
     Unreachable,
 )
 from .compare import Change, ObjectDiff, by_key, compare
-from .instance import Applier, Running, describe
+from .instance import Running, describe
 from .meaning import Change as Meant
 from .meaning import meaning
 from .poll import parallel
@@ -72,7 +72,7 @@ def diff(cluster: Cluster, props: SpiceDBProps, *, plan: UpgradePlan | None = No
     running = describe(deployment) if deployment else None
     released = _released(cluster, running, deployment)
     old = {identity(each): each for each in released.objects or ()}
-    manager = "helm" if running and running.applier is Applier.HELM else MANAGER
+    manager = (running.applier.field_manager if running else None) or MANAGER
     results = parallel(lambda each: _object(cluster, each, old.get(identity(each)), manager), manifests)
     refused = [each for each in results if isinstance(each, str)]
     if refused:

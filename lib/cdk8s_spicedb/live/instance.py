@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from attrs import define, field, frozen
 
+from ..delivery import Applier as Applier
 from ..errors import SpiceDBError
-from ..labels import COMPONENT, INSTANCE, NAME, VERSION, Component, selector_text
+from ..labels import (
+    ARGOCD_TRACKING,
+    COMPONENT,
+    FLUX_HELM,
+    FLUX_KUSTOMIZE,
+    HELM_RELEASE,
+    INSTANCE,
+    NAME,
+    OPERATOR_CLUSTER,
+    RECOMMENDED,
+    REVISION,
+    VERSION,
+    Component,
+    selector_text,
+)
 from ..manifests.objects import Manifest
 from ..versions import is_version
 from .cluster import DEPLOYMENT, Cluster, ClusterError, items_of
 
-HELM_RELEASE = "meta.helm.sh/release-name"
-_FLUX_HELM, _FLUX_KUSTOMIZE = "helm.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/name"
-_ARGOCD = "argocd.argoproj.io/tracking-id"
 _IMAGE = "spicedb"
-_REVISION = "deployment.kubernetes.io/revision"
-
-
-class Applier(Enum):
-    """The program that applied a release."""
-
-    HELM = "helm"
-    ARGOCD = "argocd"
-    FLUX = "flux"
-    KUBECTL = "kubectl"
-    """kubectl, or any other program that leaves no trace of its own."""
-    OPERATOR = "operator"
-    """The SpiceDB operator."""
 
 
 @frozen(kw_only=True)
@@ -172,9 +170,9 @@ def selector_of(running: Running) -> str:
     if running.ours:
         return selector_text(running.name, Component.SERVER)
     labels = running.template["metadata"].get("labels", {})
-    return ",".join(
-        f"{key}={value}" for key, value in labels.items() if key.startswith("app.kubernetes.io/")
-    ) or ",".join(f"{key}={value}" for key, value in labels.items())
+    return ",".join(f"{key}={value}" for key, value in labels.items() if key.startswith(RECOMMENDED)) or ",".join(
+        f"{key}={value}" for key, value in labels.items()
+    )
 
 
 def _container(deployment: Manifest) -> Manifest | None:
@@ -218,7 +216,7 @@ def describe(deployment: Manifest) -> Running:
 
 def revision_of(manifest: Manifest) -> str:
     """The revision of a Deployment or a ReplicaSet. Empty before Kubernetes has numbered it."""
-    return str(manifest["metadata"].get("annotations", {}).get(_REVISION, ""))
+    return str(manifest["metadata"].get("annotations", {}).get(REVISION, ""))
 
 
 def version_of(template: Manifest, image: str) -> str | None:
@@ -234,14 +232,14 @@ def version_of(template: Manifest, image: str) -> str | None:
 def _applier(metadata: Manifest) -> tuple[Applier, str | None]:
     labels, annotations = metadata.get("labels", {}), metadata.get("annotations", {})
     owners = {owner["kind"]: owner["name"] for owner in metadata.get("ownerReferences", ())}
-    if "SpiceDBCluster" in owners or "authzed.com/cluster" in labels:
-        return Applier.OPERATOR, owners.get("SpiceDBCluster") or labels.get("authzed.com/cluster")
-    if _FLUX_HELM in labels:
-        return Applier.FLUX, labels[_FLUX_HELM]
-    if _FLUX_KUSTOMIZE in labels:
-        return Applier.FLUX, labels[_FLUX_KUSTOMIZE]
-    if _ARGOCD in annotations:
-        return Applier.ARGOCD, annotations[_ARGOCD].partition(":")[0]
+    if "SpiceDBCluster" in owners or OPERATOR_CLUSTER in labels:
+        return Applier.OPERATOR, owners.get("SpiceDBCluster") or labels.get(OPERATOR_CLUSTER)
+    if FLUX_HELM in labels:
+        return Applier.FLUX, labels[FLUX_HELM]
+    if FLUX_KUSTOMIZE in labels:
+        return Applier.FLUX, labels[FLUX_KUSTOMIZE]
+    if ARGOCD_TRACKING in annotations:
+        return Applier.ARGOCD, annotations[ARGOCD_TRACKING].partition(":")[0]
     if HELM_RELEASE in annotations:
         return Applier.HELM, annotations[HELM_RELEASE]
     return Applier.KUBECTL, None

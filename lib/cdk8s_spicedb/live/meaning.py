@@ -7,16 +7,18 @@ from typing import Any
 
 from attrs import frozen
 
-from ..delivery import Delivery
+from ..delivery import misfit
 from ..errors import InvalidProps
-from ..labels import CHECKSUM
+from ..labels import CHECKSUM, VERSION
 from ..plans.plan import UpgradePlan, UpgradeStep
 from ..plans.planner import plan_upgrade
+from ..plans.words import BACKUP, old_servers, rollback, sentence
 from ..props import SpiceDBProps
+from ..text import count
 from ..versions import SCHEMA_MODES
 from . import compare
 from .compare import FieldDiff, ObjectDiff
-from .instance import Applier, Running
+from .instance import Running
 
 _FLAG = "experimental-schema-mode"
 _MODES = list(SCHEMA_MODES)
@@ -87,18 +89,10 @@ def _migrations(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         )
     for number, step in enumerate(plan.steps, 1):
         yield from (f"Before step {number}: {caution}." for caution in step.cautions)
-        if step.rolls_back is False:
-            yield (
-                f"Step {number} ({step.version}) has no rollback: older servers do not start on {step.revision}. Make "
-                "a backup of the datastore first."
-            )
-        elif step.rolls_back is None:
-            yield f"It is unknown whether a rollback of step {number} ({step.version}) works."
-        elif step.migrates:
-            yield (
-                f"A rollback of step {number} ({step.version}) works: older servers also start on {step.revision}. The "
-                "migration itself cannot be undone."
-            )
+        if step.migrates or not step.rolls_back:
+            verdict = rollback(step, f"step {number} ({step.version})")
+            then = "the migration itself cannot be undone" if step.rolls_back else BACKUP
+            yield f"{sentence(f'{verdict}: {old_servers(step, plan.before(number))}')} {sentence(then)}"
     yield from (f"Warning: {warning}." for warning in plan.warnings)
 
 
@@ -133,7 +127,6 @@ def mode_meaning(props: SpiceDBProps, running: Running) -> Iterator[str]:
         yield f"The datastore migration phase changes from {one or 'none'} to {two or 'none'}."
 
 
-_DELIVERY = {Applier.HELM: Delivery.HELM, Applier.ARGOCD: Delivery.ARGOCD, Applier.KUBECTL: Delivery.KUBECTL}
 _TEMPLATE = "spec.template."
 _MOST_REASONS = 12
 
@@ -186,11 +179,9 @@ def meaning(change: Change) -> Iterator[str]:
 
 
 def _install(props: SpiceDBProps) -> Iterator[str]:
-    count = props.replicas
-    servers = f"{count} server{'s' if count > 1 else ''}"
     yield (
         f"Nothing of {props.name} is installed: this installs SpiceDB {props.version} on {props.datastore.engine} "
-        f"with {servers}."
+        f"with {count(props.replicas, 'server')}."
     )
     if props.migrates:
         yield f"The migration first migrates the datastore to {_target(props)}. SpiceDB cannot undo a migration."
@@ -212,12 +203,9 @@ def _origin(change: Change, running: Running) -> Iterator[str]:
             f"Another program or chart made the Deployment {running.name}. Do not apply this file over it: move to "
             "this package as the documentation describes."
         )
-    wanted = _DELIVERY.get(running.applier)
-    if wanted is not None and change.props.delivery is not wanted:
-        yield (
-            f"The release was applied with {running.applier.value}, but the file has the delivery "
-            f"{change.props.delivery.value}. Keep the delivery {wanted.value}."
-        )
+    wrong = misfit(change.props.delivery, running.applier)
+    if wrong is not None and running.ours:
+        yield f"{sentence(wrong.text)} To fix this: {wrong.fix}."
     if running.engine and running.engine != change.props.datastore.engine:
         yield (
             f"The datastore changes from {running.engine} to {change.props.datastore.engine}. No relationships are "
@@ -233,8 +221,8 @@ def _servers(change: Change) -> Iterator[str]:
     if reasons:
         rest = len(reasons) - _MOST_REASONS
         more = f"; and {rest} more" if rest > 0 else ""
-        count = f"{props.replicas} servers are" if props.replicas > 1 else "The server is"
-        yield f"{count} replaced in a rolling update: {'; '.join(reasons[:_MOST_REASONS])}{more}."
+        servers = f"{props.replicas} servers are" if props.replicas > 1 else "The server is"
+        yield f"{servers} replaced in a rolling update: {'; '.join(reasons[:_MOST_REASONS])}{more}."
         if props.max_surge == 0 or props.replicas == 1:
             yield (
                 f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
@@ -252,8 +240,8 @@ def _reason(field: FieldDiff) -> str:
     """Why a field of the pod template restarts the servers, in a few words."""
     path = field.path[len(_TEMPLATE) :]
     if CHECKSUM in path:
-        return "a setting of the migration changed (checksum/migration-config)"
-    if path == "metadata.labels[app.kubernetes.io/version]":
+        return f"a setting of the migration changed ({CHECKSUM})"
+    if path == f"metadata.labels[{VERSION}]":
         return ""
     if path.endswith(".image"):
         return f"image {_value(field.before)} to {_value(field.after)}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..labels import INSTANCE, NAME, Component, selector_text
+from ..labels import INSTANCE, JOB_NAME, NAME, SERVICE_NAME, Component, selector_text
 from ..manifests.objects import Manifest
 from .cluster import DEPLOYMENT, ENDPOINT_SLICE, JOB, POD, REPLICA_SET, Cluster, ClusterError, Unreachable
 from .instance import MissingError, Observed, describe, selector_of
-from .pods import JOB_NAME, container_of, created, job_state
+from .pods import container_of, created, job_state
 from .poll import parallel
 from .released import helm_release_of, helm_releases
-from .workload import SERVICE
 
 _LOG_LINES = 3
 
@@ -43,7 +42,7 @@ def observe(cluster: Cluster, name: str, *, rollout: bool = False, helm: bool = 
     if job and (job.runs or (job.failed and not rollout)):
         found |= _ask({"log": lambda: _log(cluster, found["jobs"][-1], found["pods"])}, unknown)
     elif rollout:
-        slices = f"{SERVICE}={name}"
+        slices = f"{SERVICE_NAME}={name}"
         found |= _ask({"endpoints": lambda: cluster.find(ENDPOINT_SLICE, labels=slices)}, unknown)
     return Observed(
         name=name, namespace=cluster.namespace, at=at, second=second, deployment=deployment, unknown=unknown, **found

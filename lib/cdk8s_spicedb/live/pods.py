@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+from ..labels import POD_TEMPLATE_HASH
 from ..manifests.objects import Manifest
 from .cluster import items_of
 from .instance import version_of
 from .text import first_error, last_error, redacted
 
-JOB_NAME, TEMPLATE_HASH = "batch.kubernetes.io/job-name", "pod-template-hash"
 _PROGRAM = "spicedb"
 
 # ---------------------------------------------------------------- objects
@@ -173,7 +173,7 @@ def pod_of(manifest: Manifest) -> Pod:
         terminating=is_terminating(manifest),
         restarts=restarts(manifest),
         started=created(manifest),
-        template=metadata.get("labels", {}).get(TEMPLATE_HASH, ""),
+        template=metadata.get("labels", {}).get(POD_TEMPLATE_HASH, ""),
         reason=redacted("; ".join(_reasons(manifest))),
     )
 

@@ -13,6 +13,7 @@ import attrs
 from attrs import evolve, frozen
 
 from ..errors import SpiceDBError
+from ..labels import OWN
 from ..plans.plan import UpgradePlan, UpgradeStep
 from .cluster import CONFIG_MAP, Cluster
 from .instance import Running
@@ -144,7 +145,7 @@ def write_record(cluster: Cluster, name: str, record: Record) -> None:
         "steps-done": f"{at} of {len(plan.steps)}",
         "stopped": record.stopped or "",
     }
-    metadata = {"name": record_name(name), "labels": {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
+    metadata = {"name": record_name(name), "labels": OWN}
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
 

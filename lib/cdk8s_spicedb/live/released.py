@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 from attrs import frozen
 
+from ..delivery import Applier
 from ..errors import SpiceDBError
-from ..labels import INSTANCE, NAME
+from ..labels import HELM_RELEASE, HOOKS, INSTANCE, LAST_APPLIED, NAME
 from ..manifests.objects import Manifest
 from .cluster import SECRET, Cluster, ClusterError, Kind, items_of
-from .instance import HELM_RELEASE, Applier, HelmRelease, Running
+from .instance import HelmRelease, Running
 from .poll import parallel
 
 # Several times faster, but not in every build of PyYAML.
@@ -70,7 +71,6 @@ def read_stored(cluster: Cluster, release: HelmRelease) -> Stored:
     return Stored(tuple(each for each in found if each), tuple(sorted(stored.get("config") or ())))
 
 
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _RBAC = "rbac.authorization.k8s.io/v1"
 KINDS = (
     Kind("apps/v1", "Deployment"),
@@ -142,7 +142,7 @@ def is_of(manifest: Manifest, name: str) -> bool:
 def foreign_objects(cluster: Cluster, running: Running) -> list[str]:
     """The other objects of the Helm release, which an upgrade with a chart of this SpiceDB alone would delete. None are
     known without the right to read Helm's Secrets."""
-    if running.applier is not Applier.HELM or running.applied_as is None:
+    if not running.applier.keeps_history or running.applied_as is None:
         return []
     objects = _from_helm(cluster, running.applied_as).objects or ()
     return [f"{each['kind']} {each['metadata']['name']}" for each in objects if not is_of(each, running.name)]
@@ -150,7 +150,7 @@ def foreign_objects(cluster: Cluster, running: Running) -> list[str]:
 
 def last_applied(live: Manifest) -> Manifest | None:
     """The manifest that client-side apply keeps in an annotation. None if there is none."""
-    text = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     try:
         found = json.loads(text) if text else None
     except ValueError:
@@ -192,4 +192,4 @@ def helm_release_of(live: Manifest | None) -> str | None:
 def is_hook(manifest: Manifest) -> bool:
     """Whether Helm or Argo CD runs an object before or after the release."""
     annotations = manifest["metadata"].get("annotations") or {}
-    return any(key in annotations for key in ("helm.sh/hook", "argocd.argoproj.io/hook"))
+    return any(key in annotations for key in HOOKS)

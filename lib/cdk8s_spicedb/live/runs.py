@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from ..labels import JOB_NAME
 from ..manifests.objects import Manifest
 from .cluster import JOB, POD, Cluster, ClusterError, Kind, Unreachable
-from .pods import JOB_NAME, JobState, container_of, created, job_state
+from .pods import JobState, container_of, created, job_state
 from .poll import parallel, poll
 
 RUN = "cdk8s-spicedb/run"

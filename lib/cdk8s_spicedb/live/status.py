@@ -8,9 +8,11 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from ..delivery import Applier
 from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
+from ..plans.words import step_of
 from .cluster import (
     JOB,
     Cluster,
@@ -19,7 +21,7 @@ from .cluster import (
 )
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings
-from .instance import Applier, HelmRelease, Observed, describe, find_all
+from .instance import HelmRelease, Observed, describe, find_all
 from .observe import observe
 from .pods import Pod, pod_of
 from .record import Record, read_record
@@ -288,5 +290,5 @@ def _upgrade(record: Record | None) -> str | None:
     number, plan = record.running or record.next_step, record.plan
     step = record.step(number)
     doing = "runs" if record.running is not None and record.stopped is None else "is next"
-    text = f"{plan.current} to {plan.target}: step {number} of {len(plan.steps)} ({step.version}) {doing}"
+    text = f"{plan.current} to {plan.target}: {step_of(number, len(plan.steps))} ({step.version}) {doing}"
     return f"{text}; the last attempt stopped: {record.stopped}" if record.stopped else text

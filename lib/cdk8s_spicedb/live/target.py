@@ -6,26 +6,22 @@ from collections.abc import Callable
 
 from attrs import evolve
 
-from ..delivery import Delivery
+from ..delivery import misfit
 from ..errors import InvalidProps, Problem, SpiceDBError
 from ..plans.plan import UpgradePlan, UpgradeStep
 from ..plans.planner import plan_upgrade
 from ..props import SpiceDBProps
 from .cluster import Cluster
-from .instance import Applier, Running
+from .instance import Running
 from .record import Record, read_record
 from .released import foreign_objects
-
-_APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
 
 
 def require_same_delivery(props: SpiceDBProps, running: Running) -> None:
     """Raises `SpiceDBError` if the file has another delivery than the release."""
-    if _APPLIERS.get(props.delivery) is not running.applier:
-        raise SpiceDBError(
-            f"the file has delivery: {props.delivery.value}, but the release was applied with {running.applier.value}; "
-            f"set delivery: {running.applier.value}"
-        )
+    wrong = misfit(props.delivery, running.applier)
+    if wrong is not None:
+        raise SpiceDBError(f"{wrong.text}; {wrong.fix}")
 
 
 _SETTINGS = "apply the settings of the file"

@@ -12,12 +12,11 @@ from itertools import chain
 
 from attrs import frozen
 
+from ..labels import JOB_NAME, POD_TEMPLATE_HASH
 from ..manifests.objects import Manifest
 from .cluster import items_of
 from .instance import Observed, Running, revision_of, version_of
 from .pods import (
-    JOB_NAME,
-    TEMPLATE_HASH,
     conditions,
     container_of,
     created,
@@ -33,7 +32,6 @@ from .pods import (
 )
 from .text import in_words, redacted
 
-SERVICE = "kubernetes.io/service-name"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 # ---------------------------------------------------------------- the migration
@@ -306,5 +304,5 @@ def newest_servers(seen: Observed) -> list[Manifest]:
     """The servers on the newest pod template. None are known before Kubernetes has made a ReplicaSet."""
     seen.need("pods", "replica_sets")
     newest = max(seen.replica_sets, key=lambda each: int(revision_of(each) or 0), default=None)
-    template = newest["metadata"]["labels"].get(TEMPLATE_HASH) if newest else None
-    return [pod for pod in seen.servers if template and pod["metadata"]["labels"].get(TEMPLATE_HASH) == template]
+    template = newest["metadata"]["labels"].get(POD_TEMPLATE_HASH) if newest else None
+    return [pod for pod in seen.servers if template and pod["metadata"]["labels"].get(POD_TEMPLATE_HASH) == template]

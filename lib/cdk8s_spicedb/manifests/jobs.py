@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
-from ..labels import Component, object_name, selector_text
+from ..labels import JOB_INDEX, SCHEMA_CHECKSUM, Component, object_name, selector_text
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
 from ..props.flags import EnvVar, argument, arguments, container_env, duration
@@ -37,7 +37,7 @@ def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]
         mounts=[{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
         volumes=[{"name": "schema", "configMap": {"name": objects.name}}],
         # Without hooks, a hash of its spec names the Job: another schema must make another Job.
-        annotations={"checksum/schema": hashlib.sha256(schema.text.encode()).hexdigest()},
+        annotations={SCHEMA_CHECKSUM: hashlib.sha256(schema.text.encode()).hexdigest()},
         retries=6,
     )
     return [objects.make("v1", "ConfigMap", data={_SCHEMA_FILE: schema.text}), *network_policy(objects), job]
@@ -55,7 +55,7 @@ def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
     objects = Objects(props, Component.TEST)
     resource = f"{test.resource}:helm-test-$(JOB_COMPLETION_INDEX)"
     # Pods of an indexed Job have this variable, but Kubernetes expands it in arguments only if it is declared as well.
-    index = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+    index = {"fieldRef": {"fieldPath": f"metadata.annotations['{JOB_INDEX}']"}}
     job = _job(
         objects,
         test,

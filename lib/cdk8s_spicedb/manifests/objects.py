@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import frozen
 
-from ..delivery import HOOK_LOGS, Hook
+from ..delivery import Hook
 from ..errors import InvalidProps, Problem
-from ..labels import Component, object_name, selector_labels
+from ..labels import HELM_HOOK_LOGS, Component, object_name, selector_labels
 from ..props import SpiceDBProps
 
 Manifest = dict[str, Any]
@@ -114,7 +114,7 @@ class Objects:
         spec = omit_empty({**limits, "template": template, **spec})
         annotations = {**delivery.annotations(hook), **delivery.job_annotations}
         if self.props.hook_logs is False:
-            annotations.pop(HOOK_LOGS, None)
+            annotations.pop(HELM_HOOK_LOGS, None)
         job = self.make("batch/v1", "Job", spec=spec, annotations=annotations)
         job["metadata"]["name"] = delivery.job_name(job["metadata"]["name"], job["spec"])
         return job

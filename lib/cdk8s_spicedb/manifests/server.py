@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..labels import CHECKSUM, Component
+from ..labels import CHECKSUM, POD_TEMPLATE_HASH, Component
 from ..props import Autoscaling, ServerProps, SpiceDBProps
 from ..props.flags import EnvVar, Setting, arguments, container_env, variable
 from ..props.secrets import SecretFiles, SecretKey
@@ -72,7 +72,7 @@ def topology_spread(objects: Objects) -> list[Manifest]:
             "whenUnsatisfiable": spread.when_unsatisfiable,
             "labelSelector": {"matchLabels": objects.selector},
             # Otherwise the old servers of a roll-out count too, and the new servers end up unevenly spread.
-            "matchLabelKeys": ["pod-template-hash"],
+            "matchLabelKeys": [POD_TEMPLATE_HASH],
         }
         for spread in (props.server.topology_spread if props.max_replicas > 1 else ())
     ]

@@ -64,3 +64,7 @@ class UpgradePlan:
     """What is unknown, or not recommended, about the plan as a whole."""
     relationships: int | None = None
     """Number of relationships that the estimates are for. None: they are for one million rows of each table."""
+
+    def before(self, number: int) -> str:
+        """Release of the servers before a step. The first step has the number 1."""
+        return self.steps[number - 2].version if number > 1 else self.current

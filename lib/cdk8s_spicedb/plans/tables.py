@@ -6,11 +6,22 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from ..text import columns, count
 from .plan import UpgradePlan, UpgradeStep
-from .words import ASK, assumption, limit_sentence, sentence, time_sentences
+from .words import (
+    ASK,
+    BACKUP,
+    ROLLBACK,
+    allowed,
+    assumption,
+    limit_sentence,
+    old_servers,
+    rollback,
+    sentence,
+    time_sentences,
+)
 
 _HEADINGS = ("#", "VERSION", "MIGRATES TO", "SERVERS RUN WITH", "ROLLBACK")
-_ROLLBACK = {True: "ready", False: "not ready", None: "unknown"}
 
 
 def table(plan: UpgradePlan, width: int = 100) -> str:
@@ -19,16 +30,14 @@ def table(plan: UpgradePlan, width: int = 100) -> str:
 
 
 def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
-    count = len(plan.steps)
-    steps = f"{count} step{'s' if count > 1 else ''}" if count else "nothing to do"
+    steps = count(len(plan.steps), "step") if plan.steps else "nothing to do"
     yield f"{plan.engine} {plan.current} to {plan.target}: {steps}"
-    rows = [_HEADINGS, *(_row(number, step) for number, step in enumerate(plan.steps, 1))]
-    columns = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    for number, row in enumerate(rows if count else []):
+    lines = columns([_HEADINGS, *(_row(number, step) for number, step in enumerate(plan.steps, 1))])
+    for number, line in enumerate(lines if plan.steps else []):
         yield ""
-        yield "  ".join(cell.ljust(column) for cell, column in zip(row, columns, strict=True)).rstrip()
+        yield line
         if number:
-            yield from _notes(plan.steps[number - 1], width, indent=columns[0] + 2)
+            yield from _notes(plan.steps[number - 1], width, indent=lines[0].index(_HEADINGS[1]))
     for warning in plan.warnings:
         yield ""
         yield from textwrap.wrap(f"Warning: {warning}.", width, subsequent_indent="  ", break_on_hyphens=False)
@@ -49,14 +58,14 @@ def settings(step: UpgradeStep) -> list[str]:
 
 def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
     revision = (step.revision or "head") if step.migrates else "-"
-    return str(number), step.version, revision, " ".join(settings(step)) or "-", _ROLLBACK[step.rolls_back]
+    return str(number), step.version, revision, " ".join(settings(step)) or "-", ROLLBACK[step.rolls_back]
 
 
 def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
     notes = [step.why, *time_sentences(step), *limit_sentence(step)]
     notes += [f"Before this step: {caution}" for caution in step.cautions]
     if step.allowed_migrations:
-        notes.append(f"Servers also start on {', '.join(step.allowed_migrations)}, for a rollback to this step")
+        notes.append(allowed(step))
     margin = " " * indent
     for note in notes:
         yield from textwrap.wrap(
@@ -64,8 +73,7 @@ def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
         )
 
 
-_MARKDOWN_HEADINGS = ("Step", "SpiceDB", "Migrates the database to", "Servers run with", "Rollback")
-_MARKDOWN_ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
+_MARKDOWN_HEADINGS = ("Step", "SpiceDB", "Migrates the datastore to", "Servers run with", "Rollback")
 _RELEASE = "https://github.com/authzed/spicedb/releases/tag/"
 
 
@@ -86,7 +94,7 @@ def _markdown_lines(plan: UpgradePlan) -> Iterator[str]:
         yield _markdown_row(["---"] * len(_MARKDOWN_HEADINGS))
         yield from (_markdown_row(_cells(number, step)) for number, step in enumerate(plan.steps, 1))
         yield ""
-        yield from _rollback(plan.steps)
+        yield from _rollback(plan)
         yield from _times(plan)
         yield from _before(plan.steps)
     for warning in plan.warnings:
@@ -115,33 +123,23 @@ def _markdown_row(cells: Sequence[str]) -> str:
 def _cells(number: int, step: UpgradeStep) -> tuple[str, ...]:
     revision = (f"`{step.revision}`" if step.revision else "its head") if step.migrates else "-"
     flags = "<br>".join(f"`{flag}`" for flag in settings(step))
-    return str(number), step.version, revision, flags or "-", _MARKDOWN_ROLLBACK[step.rolls_back]
+    return str(number), step.version, revision, flags or "-", ROLLBACK[step.rolls_back]
 
 
-def _rollback(steps: Sequence[UpgradeStep]) -> Iterator[str]:
+def _rollback(plan: UpgradePlan) -> Iterator[str]:
     """What cannot be undone."""
-    never = [str(number) for number, step in enumerate(steps, 1) if step.rolls_back is False]
-    unknown = [str(number) for number, step in enumerate(steps, 1) if step.rolls_back is None]
-    if never:
-        yield (
-            f"**{_steps(never)} cannot be rolled back:** the servers before do not start on the new database schema. "
-            "Make a backup of the database first."
-        )
-    if unknown:
-        yield (
-            f"**Whether {_steps(unknown).lower()} can be rolled back is unknown.** Make a backup of the database first."
-        )
-    if never or unknown:
+    risky = [(number, step) for number, step in enumerate(plan.steps, 1) if not step.rolls_back]
+    for number, step in risky:
+        verdict, reason = rollback(step, f"step {number}"), old_servers(step, plan.before(number), code=True)
+        yield f"- **{sentence(verdict)[:-1]}:** {reason}."
+    if risky:
         yield ""
-    if any(step.migrates for step in steps):
-        yield "A rollback changes the servers. The database schema stays as it is, because it only goes forward."
+        yield f"**{sentence(BACKUP)}**"
+        yield ""
+    if any(step.migrates for step in plan.steps):
+        yield "A rollback changes the servers. The datastore schema stays as it is, because it only goes forward."
     else:
-        yield "The database schema does not change."
-
-
-def _steps(numbers: Sequence[str]) -> str:
-    *most, last = numbers
-    return f"Steps {', '.join(most)} and {last}" if most else f"Step {last}"
+        yield "The datastore schema does not change."
 
 
 def _times(plan: UpgradePlan) -> Iterator[str]:

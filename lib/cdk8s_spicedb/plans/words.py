@@ -1,14 +1,54 @@
-"""How long the migrations of a step take, in sentences."""
+"""What a step means, in words: its number, its rollback, and how long its migrations take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
 from ..props import MigrationProps
+from ..props.fields import camel
 from ..versions import MILLION, Estimate, Waits, Work
 from .plan import UpgradePlan, UpgradeStep
+
+ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
+"""Whether a rollback of a step works (`UpgradeStep.rolls_back`), for the column of a table."""
+BACKUP = "make a backup of the datastore first"
+
+
+def step_of(number: int, steps: int) -> str:
+    """The place of a step in its plan, such as "step 2 of 3"."""
+    return f"step {number} of {steps}"
+
+
+def rollback(step: UpgradeStep, name: str = "") -> str:
+    """Whether a rollback of a step works, such as "a rollback of step 1 works". `old_servers` says why."""
+    works = "may not work" if step.rolls_back is None else ROLLBACK[step.rolls_back]
+    return f"a rollback{f' of {name}' if name else ''} {works}"
+
+
+def old_servers(step: UpgradeStep, before: str | None, *, code: bool = False) -> str:
+    """Whether servers of the release ``before`` start on the datastore schema of a step, which a rollback needs. With
+    ``code``, the revision is code in Markdown."""
+    revision = step.revision or "the newer datastore schema"
+    servers = f"servers of {before or 'the release before'}"
+    schema = f"`{revision}`" if code and step.revision else revision
+    if step.rolls_back is None:
+        return f"it is not known whether {servers} start on {schema}"
+    return f"{servers} {'also start' if step.rolls_back else 'do not start'} on {schema}"
+
+
+def allowed(step: UpgradeStep, *, code: bool = False) -> str:
+    """On which older revisions servers of a step also start. With ``code``, they are code in Markdown."""
+    revisions = (f"`{revision}`" if code else revision for revision in step.allowed_migrations)
+    return f"servers also start on {', '.join(revisions)}, for a rollback to this step"
+
+
+def rolls_back(steps: Sequence[UpgradeStep]) -> bool | None:
+    """Whether a rollback of all steps works. None if that is not known."""
+    answers = [step.rolls_back for step in steps]
+    return False if False in answers else None if None in answers else True
+
 
 _ROWS = {"relation_tuple": "relationships", "relation_tuple_transaction": "transactions"}
 """What the rows of a table are."""
@@ -102,8 +142,11 @@ class ShortLimit:
         """What is wrong."""
         return f"takes about {duration(self.seconds)} in all, and its time limit is {duration(self.limit)}"
 
-    def fix(self, deadline: str = "active_deadline_seconds", timeout: str = "migration_timeout") -> str:
-        """What to do. The settings have these names."""
+    def fix(self, *, in_file: bool = False) -> str:
+        """What to do. The settings have their names in Python, or those in a file."""
+        deadline, timeout = "active_deadline_seconds", "migration_timeout"
+        if in_file:
+            deadline, timeout = (f"migration.{camel(name)}" for name in (deadline, timeout))
         fix = f"set {deadline} to {self.enough}"
         if self.enough > self.own:
             fix += f", and {timeout} to slightly less than that (it is now {duration(self.own)})"

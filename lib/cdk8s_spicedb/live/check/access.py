@@ -27,10 +27,10 @@ from ..cluster import (
     Kind,
 )
 from ..poll import parallel
+from ..released import is_hook
 from .finding import Finding
 
 _SUBJECT = "Rights"
-_HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 
 
 @frozen
@@ -52,16 +52,15 @@ def needs(delivery: Delivery, manifests: Sequence[Manifest]) -> list[Need]:
 
 def _to_apply(delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Need]:
     # Argo CD applies the objects by its own rights.
-    applies = delivery is not Delivery.ARGOCD
+    applies = delivery.uses_your_rights
     for manifest in manifests:
         kind = Kind.of(manifest)
         yield Need(kind, ("get", "list", "create", "patch") if applies else ("get", "list"))
-        is_hook = any(name in manifest["metadata"].get("annotations", {}) for name in _HOOKS)
-        if applies and (is_hook or kind == JOB):
+        if applies and (is_hook(manifest) or kind == JOB):
             yield Need(kind, ("delete",))
-        if delivery is Delivery.HELM:
+        if delivery.is_chart:
             yield Need(kind, ("watch",))  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
-    if delivery is Delivery.HELM:
+    if delivery.is_chart:
         yield Need(REPLICA_SET, ("watch",))
         yield Need(POD, ("watch",))
         yield Need(SECRET, ("get", "list", "create", "update", "delete"))  # Helm keeps its releases in Secrets.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import frozen
 
 from ...delivery import Delivery
-from ...labels import COMPONENT, LONGEST_NAME, Component
+from ...labels import COMPONENT, HELM_HOOK, HELM_RELEASE, LONGEST_NAME, POD_SECURITY, Component
 from ...manifests.objects import Manifest
 from ..cluster import (
     RESOURCE_QUOTA,
@@ -39,7 +39,7 @@ def object_findings(
     ``installs`` is whether nothing of the release runs yet, so that Helm must find none of its objects.
     """
     found = [finding for finding in parallel(lambda each: _dry_run(cluster, each), manifests) if finding]
-    if installs and delivery is Delivery.HELM:
+    if installs and delivery.is_chart:
         found += [finding for finding in parallel(lambda each: _belongs_to_helm(cluster, each), manifests) if finding]
     yield from found
     if not found:
@@ -102,10 +102,10 @@ def _fix(text: str) -> str:
 def _belongs_to_helm(cluster: Cluster, manifest: Manifest) -> Finding | None:
     """Whether an object is there that is not Helm's, so that Helm would refuse to install."""
     metadata, kind = manifest["metadata"], Kind.of(manifest)
-    if not cluster.has(kind) or "helm.sh/hook" in metadata.get("annotations", {}):
+    if not cluster.has(kind) or HELM_HOOK in metadata.get("annotations", {}):
         return None
     found = cluster.get(kind, metadata["name"])
-    if found is None or "meta.helm.sh/release-name" in found["metadata"].get("annotations", {}):
+    if found is None or HELM_RELEASE in found["metadata"].get("annotations", {}):
         return None
     subject = f"{kind.kind} {metadata['name']}"
     text = "already exists, and is not part of a Helm release: Helm refuses to install over it"
@@ -217,7 +217,7 @@ def _pod_fix(text: str, settings: str) -> str:
     if "violates PodSecurity" in text:
         return (
             "remove the patches that change security settings: without patches, all pods meet the `restricted` Pod "
-            "Security Standard. Or change the label pod-security.kubernetes.io/enforce of the namespace"
+            f"Security Standard. Or change the label {POD_SECURITY} of the namespace"
         )
     if "security context constraint" in text:
         return "set openshift: true in the file"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from ...labels import POD_SECURITY
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan
@@ -25,8 +26,6 @@ from .images import image_findings
 from .plan import Planned, planned, running_servers, server_findings, step_images, time_findings
 from .quota import quota_findings
 
-_ENFORCE = "pod-security.kubernetes.io/enforce"
-
 
 def namespace_finding(cluster: Cluster) -> Finding:
     """Whether the namespace exists. Without the right to ask, it is taken to exist."""
@@ -40,7 +39,7 @@ def namespace_finding(cluster: Cluster) -> Finding:
         return Finding.failure(subject, "does not exist", fix)
     if "deletionTimestamp" in namespace["metadata"]:
         return Finding.failure(subject, "is being deleted", "wait until it is gone, then create it again")
-    level = namespace["metadata"].get("labels", {}).get(_ENFORCE)
+    level = namespace["metadata"].get("labels", {}).get(POD_SECURITY)
     return Finding.ok(subject, f"exists, and enforces the Pod Security Standard {level}" if level else "exists")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
+from ...labels import OWN
 from ...manifests.objects import Manifest
 from ...manifests.pods import restricted_container, restricted_pod
 from ...props import SpiceDBProps
@@ -106,5 +107,5 @@ def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[
         "securityContext": restricted_pod(props),
         "containers": [container],
     }
-    metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}}
+    metadata = {"name": name, "labels": OWN}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from ...delivery import Delivery
+from ...delivery import misfit
 from ...errors import InvalidProps, SpiceDBError
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan, UpgradeStep
-from ...plans.words import time_sentences
+from ...plans.words import BACKUP, old_servers, rollback, step_of, time_sentences
 from ...props import SpiceDBProps
+from ...text import count
 from ..cluster import Cluster, ClusterError
-from ..instance import Applier, Observed, Running
+from ..instance import Observed, Running
 from ..pods import is_terminating, job_state
 from ..record import Record
 from ..released import foreign_objects, helm_releases
@@ -108,15 +109,15 @@ def _not_planned(props: SpiceDBProps, running: Running) -> Finding | None:
 
 def _summary(record: Record, running: Running) -> Iterator[Finding]:
     plan, done = record.plan, record.sound[-1].step
-    count = f"{len(plan.steps)} step{'s' if len(plan.steps) > 1 else ''}"
+    steps = count(len(plan.steps), "step")
     if done or record.running is not None:
-        text = f"the upgrade from {plan.current} to {plan.target} is not finished: {done} of {count} done"
+        text = f"the upgrade from {plan.current} to {plan.target} is not finished: {done} of {steps} done"
         fix = "go on with `cdk8s-spicedb upgrade`, or go back with `cdk8s-spicedb rollback`"
         yield Finding.warning(_SUBJECT, text + (f". It stopped: {record.stopped}" if record.stopped else ""), fix)
     elif plan.current == plan.target:
-        yield Finding.ok(_SUBJECT, f"{plan.current} runs already: an upgrade changes only settings, in {count}")
+        yield Finding.ok(_SUBJECT, f"{plan.current} runs already: an upgrade changes only settings, in {steps}")
     else:
-        yield Finding.ok(_SUBJECT, f"{plan.current} to {plan.target} in {count}")
+        yield Finding.ok(_SUBJECT, f"{plan.current} to {plan.target} in {steps}")
     if running.migration_phase and not done:
         text = f"the servers run in the migration phase {running.migration_phase}, in the middle of another plan"
         yield Finding.warning(_SUBJECT, text, "finish that plan first: see `cdk8s-spicedb plan`")
@@ -126,24 +127,21 @@ def _summary(record: Record, running: Running) -> Iterator[Finding]:
 
 def _steps(plan: UpgradePlan, done: int) -> Iterator[Finding]:
     """Findings about each step that is left."""
-    last = plan.steps[done - 1].version if done else plan.current
     for number, step in enumerate(plan.steps[done:], done + 1):
-        yield from _step(f"Step {number} of {len(plan.steps)}", step, last)
-        last = step.version
+        yield from _step(step_of(number, len(plan.steps)).capitalize(), step, plan.before(number))
 
 
-def _step(subject: str, step: UpgradeStep, last: str) -> Iterator[Finding]:
+def _step(subject: str, step: UpgradeStep, before: str) -> Iterator[Finding]:
     what = f"{step.version}, " + (f"migrates to {step.revision or 'head'}" if step.migrates else "no migration")
     if step.schema_mode:
         what += f", schema mode {step.schema_mode}"
+    what += f"; {rollback(step)}"
     if step.rolls_back:
-        yield Finding.ok(subject, f"{what}; you can roll back")
-    elif step.rolls_back is None:
-        text = f"{what}; it is unknown whether servers of {last} start after it, which a rollback needs"
-        yield Finding.warning(subject, text, f"read the release notes of {step.version}, and make a backup first")
+        yield Finding.ok(subject, what)
     else:
-        text = f"{what}; servers of {last} do not start after it, so you cannot roll back"
-        yield Finding.warning(subject, text, "make a backup of the datastore first: only a restore leads back")
+        known = f"{BACKUP}: only a restore leads back"
+        fix = f"read the release notes of {step.version}, and {BACKUP}" if step.rolls_back is None else known
+        yield Finding.warning(subject, f"{what}: {old_servers(step, before)}", fix)
     for caution in step.cautions:
         yield Finding.warning(subject, caution)
 
@@ -153,21 +151,6 @@ def _invalid(error: InvalidProps) -> Iterator[Finding]:
     for problem in error.problems:
         field = words.get(problem.field, problem.field)
         yield Finding.failure(_SUBJECT, f"{field} is {problem.value}; allowed: {problem.allowed}", problem.fix)
-
-
-_APPLIERS = {
-    Delivery.HELM: (Applier.HELM, Applier.FLUX),
-    Delivery.ARGOCD: (Applier.ARGOCD,),
-    Delivery.KUBECTL: (Applier.KUBECTL, Applier.FLUX),
-}
-_DELIVERIES = {Applier.HELM: "helm", Applier.ARGOCD: "argocd", Applier.KUBECTL: "kubectl"}
-_NAMES = {
-    Applier.HELM: "Helm",
-    Applier.ARGOCD: "Argo CD",
-    Applier.FLUX: "Flux",
-    Applier.KUBECTL: "kubectl, or a program that leaves no trace,",
-    Applier.OPERATOR: "the SpiceDB operator",
-}
 
 
 def running_servers(seen: Observed | None) -> int:
@@ -228,20 +211,16 @@ def _others(cluster: Cluster, running: Running) -> Iterator[Finding]:
 
 def _applier(props: SpiceDBProps, running: Running) -> Iterator[Finding]:
     """Whether the program that applied the release is the one of the file."""
-    subject, applier = "Delivery", running.applier
-    name = f"{_NAMES[applier]} applied the release"
-    if applier is Applier.OPERATOR or not running.ours:
+    subject, name = "Delivery", f"{running.applier.title} applied the release"
+    wrong = misfit(props.delivery, running.applier)
+    if not running.ours:
         fix = "either set another name in the file and move your clients to it, or delete the other release first"
         yield Finding.failure(subject, f"{name}, and the release was not made by cdk8s-spicedb", fix)
-    elif applier in _APPLIERS[props.delivery]:
+    elif wrong is None:
         yield Finding.ok(subject, f"{name}, as the file says")
-    elif applier is Applier.KUBECTL and props.delivery is Delivery.ARGOCD:
-        fix = "go on if Argo CD tracks objects by label; otherwise set delivery: kubectl in the file"
-        yield Finding.warning(subject, f"{name}, and the file says argocd", fix)
     else:
-        wanted = _DELIVERIES.get(applier, "helm or kubectl")
-        fix = f"set delivery: {wanted} in the file"
-        yield Finding.failure(subject, f"{name}, and the file says {props.delivery.value}", fix)
+        make = Finding.failure if wrong.certain else Finding.warning
+        yield make(subject, wrong.text, wrong.fix)
 
 
 def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
@@ -255,7 +234,7 @@ def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
         if state.failed:
             text = f"the last migration failed: {state.message}".rstrip(": ")
             fix = f"read its log with `kubectl logs job/{name} {place}`"
-            if props.delivery is Delivery.KUBECTL:
+            if not props.delivery.has_hooks:
                 fix += f", then delete it so that it can run again: `kubectl delete job {name} {place}`"
             yield Finding.warning(f"Job {name}", text, fix)
         elif job.get("status", {}).get("active"):
@@ -266,7 +245,7 @@ def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
 def _helm_release(cluster: Cluster, props: SpiceDBProps, seen: Observed | None) -> Iterator[Finding]:
     """Whether Helm could change its release. Helm keeps the status of each revision in a label."""
     running = seen.running if seen else None
-    if props.delivery is not Delivery.HELM or (running and running.applier is not Applier.HELM):
+    if not props.delivery.is_chart or (running and not running.applier.keeps_history):
         return
     name = (running.applied_as if running else None) or props.name
     if seen and running:

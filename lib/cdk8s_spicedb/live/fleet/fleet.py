@@ -10,9 +10,10 @@ from threading import Event, Lock
 
 from attrs import evolve, field, frozen
 
-from ...errors import SpiceDBError, some_of
-from ...plans.plan import UpgradeStep
+from ...errors import SpiceDBError
+from ...plans.words import rolls_back
 from ...props import SpiceDBProps
+from ...text import some_of
 from ..check.finding import Level
 from ..cluster import DEPLOYMENT, Cluster, Unreachable
 from ..diff import diff
@@ -212,7 +213,7 @@ def _planned(member: Member, prepared: Prepared, wave: int) -> MemberReport:
         current=running.version,
         target=member.props.version,
         steps=len(left),
-        rolls_back=_rolls_back(left),
+        rolls_back=rolls_back(left),
         state=MemberState.SKIPPED if done else MemberState.NOT_BEGUN,
     )
 
@@ -227,11 +228,6 @@ def _is_done(prepared: Prepared) -> bool:
         and rollout_of(deployment).state is RolloutState.DONE
         and not diff(prepared.cluster, prepared.props).changes
     )
-
-
-def _rolls_back(steps: Sequence[UpgradeStep]) -> bool | None:
-    answers = [step.rolls_back for step in steps]
-    return False if False in answers else None if None in answers else True
 
 
 def _text(problems: Sequence[_Problem]) -> list[str]:

@@ -7,11 +7,10 @@ from os import PathLike
 
 from attrs import evolve, frozen
 
-from ...delivery import Delivery
 from ...errors import SpiceDBError
-from ...files.folder import write_manifests
-from ...helm import write_helm_chart
+from ...helm import write_release
 from ...plans.plan import UpgradeStep
+from ...plans.words import step_of
 from ...props import SpiceDBProps
 from ..cluster import Cluster
 from ..instance import Observed, Running
@@ -80,7 +79,7 @@ def _write_step(
     if record.rewrites_schema(number):
         write_schema_again(cluster, props, notify)
         record = evolve(record, schema_written=number)
-    _write(folder, props_at(props, record.plan, record.step(number)), number)
+    write_release(folder, props_at(props, record.plan, record.step(number)), version=f"{number}.0.0")
     write_record(cluster, props.name, record.begin(number))
 
 
@@ -93,7 +92,7 @@ def _finish(seen: Observed, running: Running, record: Record, number: int) -> Re
     waits = _not_in_place(running, record.step(number)) or unsettled(seen)
     if waits:
         raise SpiceDBError(
-            f"step {number} of {len(record.plan.steps)} is not done: {waits}; commit its files, and wait with "
+            f"{step_of(number, len(record.plan.steps))} is not done: {waits}; commit its files, and wait with "
             f"`cdk8s-spicedb status {running.name} --wait`"
         )
     return record.finish(running.revision)
@@ -112,23 +111,15 @@ def _not_in_place(running: Running, step: UpgradeStep) -> str | None:
     return None
 
 
-def _write(folder: str | PathLike[str], props: SpiceDBProps, number: int) -> None:
-    if props.delivery is Delivery.HELM:
-        write_helm_chart(folder, props, version=f"{number}.0.0")
-    else:
-        write_manifests(folder, props)
-
-
 def _reached(record: Record) -> NextStep:
     steps = len(record.plan.steps)
     return NextStep(step=None, steps=steps, text=f"All {steps} steps are done: SpiceDB {record.plan.target} serves.")
 
 
 def _next(folder: str | PathLike[str], props: SpiceDBProps, record: Record, number: int) -> str:
-    step, count = record.step(number), len(record.plan.steps)
-    last = number == count
-    then = "" if last else ", and run this command again for the next step"
+    step, steps = record.step(number), len(record.plan.steps)
+    then = "" if number == steps else ", and run this command again for the next step"
     return (
-        f"Wrote {folder}: step {number} of {count}, SpiceDB {step.version}: {step.why}.\n"
+        f"Wrote {folder}: {step_of(number, steps)}, SpiceDB {step.version}: {step.why}.\n"
         f"Commit it. Then wait with `cdk8s-spicedb status {props.name} --wait`{then}."
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from ...errors import SpiceDBError
+from ...labels import OWN
 from ...manifests.objects import Manifest
 from ..cluster import LEASE, Cluster, ClusterError, Conflict, NotFound
 from ..poll import Deadline
@@ -133,10 +134,9 @@ class _Holder:
             "acquireTime": self._since,
             "renewTime": _text(self._clock.now()),
         }
-        labels = {"app.kubernetes.io/managed-by": "cdk8s-spicedb"}
         kind = {"apiVersion": LEASE.api_version, "kind": LEASE.kind}
         try:
-            change({**kind, "metadata": {**metadata, "labels": labels}, "spec": spec})
+            change({**kind, "metadata": {**metadata, "labels": OWN}, "spec": spec})
         except (Conflict, NotFound):
             return False
         self._expires = expires

@@ -23,13 +23,18 @@ _DELIVERERS: dict[Applier, type[Deliverer]] = {Applier.HELM: HelmDeliverer, Appl
 
 
 def deliverer_of(cluster: Cluster, seen: Observed, notify: Notify = silent) -> Deliverer:
-    """The deliverer of an instance that runs. Raises `SpiceDBError` if a commit applies its release."""
+    """The deliverer of an instance that runs. Raises `SpiceDBError` if a commit or the operator
+    applies its release."""
     assert seen.running is not None
     applier = seen.running.applier
+    if applier.applies_commits:
+        raise SpiceDBError(
+            f"{applier.title} applies this release, so a commit changes it: write the files of the next step "
+            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+        )
     if applier not in _DELIVERERS:
         raise SpiceDBError(
-            f"{applier.value} applies this release, so a commit changes it: write the files of the next step "
-            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+            f"{applier.title} applies this release; move to this package first, as the documentation describes"
         )
     return _DELIVERERS[applier](cluster, seen, notify)
 

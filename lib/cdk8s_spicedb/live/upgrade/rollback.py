@@ -8,6 +8,7 @@ from typing import NamedTuple
 from attrs import define
 
 from ...errors import SpiceDBError
+from ...plans.words import old_servers
 from ...props import SpiceDBProps
 from ..cluster import Cluster
 from ..instance import Observed
@@ -174,7 +175,7 @@ def _choose(cluster: Cluster, seen: Observed, applies: Deliverer) -> _Choice:
 def _blocked(record: Record | None, target: Sound) -> str | None:
     for step in record.plan.steps[target.step : _last(record)] if record else ():
         if step.rolls_back is False:
-            return f"servers of {target.version} do not start on the datastore schema {step.revision}"
+            return old_servers(step, target.version)
     return None
 
 
@@ -188,6 +189,6 @@ def _cautions(record: Record | None, target: Sound, rewrites: bool) -> Iterator[
         yield "no record of the upgrade: it is not known whether the older servers start on the datastore schema"
     for step in record.plan.steps[target.step : _last(record)] if record else ():
         if step.rolls_back is None:
-            yield f"it is not known whether servers of {target.version} start on {step.revision or 'the newer schema'}"
+            yield old_servers(step, target.version)
     if rewrites:
         yield f"what was written in {LAST_MODE} is not in the old tables until the SpiceDB schema is written again"

@@ -12,6 +12,7 @@ from attrs import define, evolve, field, frozen
 from ...errors import SpiceDBError
 from ...manifests import release_manifests
 from ...plans.plan import UpgradeStep
+from ...plans.words import old_servers, sentence, step_of
 from ...props import SpiceDBProps
 from ..check.check import CheckOptions, CheckReport
 from ..cluster import Cluster, ClusterError
@@ -316,14 +317,11 @@ def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer) -> Iterator[st
     if step.rolls_back:
         yield f"To go back to {sound.version} instead, run: {command}"
     elif step.rolls_back is None:
-        yield (
-            f"It is not known whether servers of {sound.version} start on the newer datastore schema. To try, run: "
-            f"{command}"
-        )
+        yield f"{sentence(old_servers(step, sound.version))} To try, run: {command}"
     else:
         yield (
-            f"If the migration has run, servers of {sound.version} do not start on the newer datastore schema: to go "
-            f"back, restore the backup of the datastore, then run: {command}"
+            f"If the migration has run, {old_servers(step, sound.version)}: to go back, restore the backup of the "
+            f"datastore, then run: {command}"
         )
 
 
@@ -331,8 +329,8 @@ def _label(record: Record, number: int, props: SpiceDBProps) -> str:
     """The description of a step in Helm's history. It differs between upgrades, and between files."""
     plan, text = record.plan, json.dumps(release_manifests(props), sort_keys=True, default=str)
     settings = hashlib.sha256(text.encode()).hexdigest()[:7]
-    steps = f"step {number} of {len(plan.steps)}"
-    return f"cdk8s-spicedb {plan.current} to {plan.target}, {steps}, since {record.started}, settings {settings}"
+    place = step_of(number, len(plan.steps))
+    return f"cdk8s-spicedb {plan.current} to {plan.target}, {place}, since {record.started}, settings {settings}"
 
 
 def _figures(now: Figures, before: Figures | None) -> str:

@@ -38,7 +38,7 @@ def hooks_have_no_ttl(delivery: Delivery, migration: MigrationProps) -> Problems
 
 @rule(SpiceDBProps)
 def only_helm_has_tests(delivery: Delivery, test: PermissionTest | None) -> Problems:
-    if delivery is not Delivery.HELM:
+    if not delivery.is_chart:
         yield from unset("test", test, f"with delivery {delivery.value}: only Helm has tests", shown="(set)")
 
 

@@ -9,6 +9,7 @@ from attrs import frozen
 from ....plans.words import duration, in_words, short_limit
 from ....props.fields import camel
 from ....props.spicedb import number_of
+from ....text import count
 from ....versions import Estimate, Waits
 from ..finding import Finding
 from .question import Facts, Question
@@ -209,7 +210,7 @@ def revision_findings(question: Question, revision: str | None) -> Iterator[Find
         yield _ahead(question, revision, target)
     else:
         pending = len(question.pending(revision))
-        yield Finding.ok(REVISION, f"{revision}; {pending} migrations to {target}" if pending else revision)
+        yield Finding.ok(REVISION, f"{revision}; {count(pending, 'migration')} to {target}" if pending else revision)
 
 
 def _ahead(question: Question, revision: str, target: str) -> Finding:
@@ -261,8 +262,7 @@ def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding
     short = short_limit(seconds, question.props.migration)
     if short:
         make = Finding.failure if short.exceeded else Finding.warning
-        fix = short.fix("migration.activeDeadlineSeconds", "migration.migrationTimeout")
-        yield make(f"Migration to {revision}", short.text, fix)
+        yield make(f"Migration to {revision}", short.text, short.fix(in_file=True))
 
 
 def bytes_text(size: float) -> str:

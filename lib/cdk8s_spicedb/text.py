@@ -1,0 +1,22 @@
+"""Text in columns, and numbers and lists in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, such as "1 step" or "3 steps"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def some_of(names: Sequence[str], shown: int) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row of a table. Each column is as wide as its longest cell."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

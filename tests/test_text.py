@@ -1,0 +1,26 @@
+"""Text in columns, and numbers and lists in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk8s_spicedb.text import columns, count, some_of
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 steps"), (1, "1 step"), (2, "2 steps")])
+def test_only_one_is_singular(number: int, text: str) -> None:
+    assert count(number, "step") == text
+
+
+def test_long_lists_are_cut() -> None:
+    assert some_of(["a", "b"], 2) == "a, b"
+    assert some_of(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+
+
+def test_columns_are_as_wide_as_their_longest_cell() -> None:
+    assert columns([("A", "LONG", "B"), ("longer", "x", ""), ("y", "", "z")]) == [
+        "A       LONG  B",
+        "longer  x",
+        "y             z",
+    ]
+    assert columns([]) == []
