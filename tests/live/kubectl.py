@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from attrs import define, field
 
-from cdk8s_spicedb.live.upgrade.deliver import Outcome
+from cdk8s_spicedb.live.upgrade.deliver import Ended
 from tests.apiserver import ApiServer
 from tests.controllers import roll_out
 
@@ -24,7 +24,7 @@ class Kubectl:
     api: ApiServer
     commands: list[list[str]] = field(factory=list)
 
-    def run(self, command: Sequence[str], **_: Any) -> Outcome:
+    def run(self, command: Sequence[str], **_: Any) -> Ended:
         """Runs ``kubectl apply --server-side`` and ``kubectl rollout undo | status``."""
         self.commands.append([*command])
         options = dict(each.partition("=")[::2] for each in command if each.startswith("--"))
@@ -34,10 +34,10 @@ class Kubectl:
         if words[:2] == ["rollout", "undo"]:
             return self._undo(words[2].rpartition("/")[2], options["--to-revision"])
         if words[:2] == ["rollout", "status"]:
-            return Outcome(True, "")
-        return Outcome(False, f"error: unknown command {shlex.join(command)}")
+            return Ended(True, "")
+        return Ended(False, f"error: unknown command {shlex.join(command)}")
 
-    def _apply(self, options: dict[str, str]) -> Outcome:
+    def _apply(self, options: dict[str, str]) -> Ended:
         force = {"force": "true"} if "--force-conflicts" in options else {}
         client = self.api.client()
         for manifest in yaml.safe_load_all(Path(options["--filename"]).read_text(encoding="utf-8")):
@@ -48,10 +48,10 @@ class Kubectl:
                 headers={"Content-Type": "application/apply-patch+yaml"},
             )
             if response.is_error:
-                return Outcome(False, f"Error from server: {response.json()['message']}")
-        return Outcome(True, "")
+                return Ended(False, f"Error from server: {response.json()['message']}")
+        return Ended(True, "")
 
-    def _undo(self, name: str, revision: str) -> Outcome:
+    def _undo(self, name: str, revision: str) -> Ended:
         deployment = self.api.get("deployments", name)
         for each in self.api.of("replicasets"):
             if each["metadata"]["annotations"].get(_REVISION) == revision:
@@ -62,5 +62,5 @@ class Kubectl:
                 deployment["spec"]["template"] = template
                 deployment["metadata"]["generation"] += 1
                 roll_out(self.api, name)
-                return Outcome(True, "")
-        return Outcome(False, f"error: unable to find specified revision {revision} in history")
+                return Ended(True, "")
+        return Ended(False, f"error: unable to find specified revision {revision} in history")

@@ -9,7 +9,8 @@ import json
 import pytest
 
 from cdk8s_spicedb.errors import SpiceDBError
-from cdk8s_spicedb.live.released import HelmRelease, deployed, read_stored
+from cdk8s_spicedb.live.instance import HelmRelease
+from cdk8s_spicedb.live.released import deployed, read_stored
 from tests.apiserver import ApiServer, Object
 
 

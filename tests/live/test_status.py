@@ -8,8 +8,11 @@ from cdk8s_spicedb import PostgreSQL
 from cdk8s_spicedb.cli.status_text import line, table
 from cdk8s_spicedb.errors import SpiceDBError
 from cdk8s_spicedb.live.instance import describe
-from cdk8s_spicedb.live.status import _upgrade, status, statuses, unsafe, wait_until_safe
-from cdk8s_spicedb.live.upgrade.record import Record
+from cdk8s_spicedb.live.status import _upgrade, status, statuses
+from cdk8s_spicedb.live.waiting import wait_until_safe
+from cdk8s_spicedb.live.workload import unsafe
+from cdk8s_spicedb.live.observe import observe
+from cdk8s_spicedb.live.record import Record
 from cdk8s_spicedb.plans.planner import plan_upgrade
 from tests.apiserver import ApiServer, Object
 from tests.live.installed import (
@@ -143,7 +146,7 @@ def test_many_spicedbs_need_no_more_requests(count: int) -> None:
 )
 def test_what_makes_a_change_unsafe(objects: dict[str, list[Object]], reason: str, is_final: bool) -> None:
     usual = {**NOTHING, "deployments": [deployment()], "pods": [server_pod(podIP="10.0.0.1")], "endpointslices": []}
-    assert unsafe(cluster_of(**{**usual, **objects}), "spicedb") == (reason, is_final)
+    assert unsafe(observe(cluster_of(**{**usual, **objects}), "spicedb", rollout=True)) == (reason, is_final)
 
 
 def test_waiting_tells_each_reason_once() -> None:

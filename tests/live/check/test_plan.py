@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import attrs
-from cdk8s_spicedb.live.upgrade.record import Record, write_record
+from cdk8s_spicedb.live.record import Record, write_record
 
 from cdk8s_spicedb import MySQL, SecretKey, SpiceDBProps, plan_upgrade
 from cdk8s_spicedb.live.check.finding import Finding, Level

@@ -8,7 +8,7 @@ import pytest
 
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.live.upgrade import deliver as program
-from cdk8s_spicedb.live.upgrade.deliver import Outcome, progress, run
+from cdk8s_spicedb.live.upgrade.deliver import Ended, progress, run
 from tests.apiserver import ApiServer
 from tests.live.installed import (
     migration_job,
@@ -22,7 +22,7 @@ def test_program_ends_with_its_output() -> None:
     assert (outcome.ok, outcome.error) == (False, "Error: b")
     assert len(pids) == 1
     assert run(["true"]).ok
-    assert Outcome(False, "").error == "it failed without a message"
+    assert Ended(False, "").error == "it failed without a message"
 
 
 def test_program_is_stopped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

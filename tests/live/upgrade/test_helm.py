@@ -12,8 +12,8 @@ import pytest
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.live import workload as settle
 from cdk8s_spicedb.live.upgrade import helm
-from cdk8s_spicedb.live.upgrade.deliver import Outcome, StepError
-from cdk8s_spicedb.live.upgrade.target import deliverer_of
+from cdk8s_spicedb.live.upgrade.deliver import Ended, StepError
+from cdk8s_spicedb.live.upgrade.prepare import deliverer_of
 from tests.apiserver import ApiServer
 from tests.live.installed import (
     NEW,
@@ -22,7 +22,7 @@ from tests.live.installed import (
     helm_revision,
     migration_job,
     props,
-    running_in,
+    seen_in,
     servers,
     waiting,
 )
@@ -34,16 +34,15 @@ class Helm:
 
     def __init__(self, api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
         self.api, self.commands = api, list[list[str]]()
-        self.outcomes: dict[str, list[Outcome]] = {}
+        self.outcomes: dict[str, list[Ended]] = {}
         monkeypatch.setattr(helm, "run", self.run)
 
-    def run(self, command: list[str], *, watch: Any, on_start: Any) -> Outcome:
+    def run(self, command: list[str], clock: Clock, *, watch: Any) -> Ended:
         self.commands.append(command[1:])
-        on_start(1)
         assert watch() is None
         waiting = self.outcomes.get(command[1], [])
         empty = {"get": "{}", "history": '[{"description": "Install complete"}]'}
-        return waiting.pop(0) if waiting else Outcome(True, empty.get(command[1], ""))
+        return waiting.pop(0) if waiting else Ended(True, empty.get(command[1], ""))
 
     def called(self, name: str) -> list[list[str]]:
         return [command for command in self.commands if command[0] == name]
@@ -55,13 +54,13 @@ def a_helm(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Helm:
 
 
 def of_helm(api: ApiServer, notes: list[str] | None = None) -> helm.HelmDeliverer:
-    found = deliverer_of(api.cluster(), running_in(api), (notes if notes is not None else []).append)
+    found = deliverer_of(api.cluster(), seen_in(api), (notes if notes is not None else []).append)
     assert isinstance(found, helm.HelmDeliverer)
     return found
 
 
 def test_helm_upgrades_with_a_chart_of_the_step(api: ApiServer, a_helm: Helm) -> None:
-    of_helm(api).apply(props(NEW), "the label", 3, lambda _: None)
+    of_helm(api).apply(props(NEW), "the label", 3)
     (command,) = a_helm.called("upgrade")
     assert command[1] == "release"
     assert command[3:7] == ["--description", "the label", "--wait", "--timeout"]
@@ -69,40 +68,40 @@ def test_helm_upgrades_with_a_chart_of_the_step(api: ApiServer, a_helm: Helm) ->
 
 
 def test_helm_keeps_the_values_of_the_release(api: ApiServer, a_helm: Helm) -> None:
-    a_helm.outcomes["get"] = [Outcome(True, '{"replicas": 3}')]
+    a_helm.outcomes["get"] = [Ended(True, '{"replicas": 3}')]
     notes: list[str] = []
-    of_helm(api, notes).apply(props(NEW), "the label", 1, lambda _: None)
+    of_helm(api, notes).apply(props(NEW), "the label", 1)
     assert "--reset-then-reuse-values" in a_helm.called("upgrade")[0]
     assert "the release keeps its own values: replicas" in notes
 
 
 def test_failed_helm_says_why(api: ApiServer, a_helm: Helm) -> None:
-    a_helm.outcomes["upgrade"] = [Outcome(False, "log line\nError: UPGRADE FAILED: job failed")]
+    a_helm.outcomes["upgrade"] = [Ended(False, "log line\nError: UPGRADE FAILED: job failed")]
     with pytest.raises(StepError, match="helm upgrade: Error: UPGRADE FAILED: job failed") as error:
-        of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+        of_helm(api).apply(props(NEW), "label", 1)
     assert error.value.details.startswith("log line")
 
 
 def test_passwords_in_the_output_of_helm_are_hidden(api: ApiServer, a_helm: Helm) -> None:
-    a_helm.outcomes["upgrade"] = [Outcome(False, "postgres://spicedb:hidden@db/x\nError: postgres://u:hidden@db")]
+    a_helm.outcomes["upgrade"] = [Ended(False, "postgres://spicedb:hidden@db/x\nError: postgres://u:hidden@db")]
     with pytest.raises(StepError) as error:
-        of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+        of_helm(api).apply(props(NEW), "label", 1)
     assert "hidden@" not in f"{error.value} {error.value.details}"
     assert "(hidden)@db" in error.value.details
 
 
 def test_helm_runs_again_after_an_outage(api: ApiServer, a_helm: Helm) -> None:
     helm_revision(api, 2, "pending-upgrade")
-    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: dial tcp 10.0.0.1:443: connect: connection refused")]
-    of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    a_helm.outcomes["upgrade"] = [Ended(False, "Error: dial tcp 10.0.0.1:443: connect: connection refused")]
+    of_helm(api).apply(props(NEW), "label", 1)
     assert len(a_helm.called("upgrade")) == 2
     assert not api.has("secrets", "sh.helm.release.v1.release.v2"), "Helm refuses a pending release"
 
 
 def test_step_that_helm_finished_in_spite_of_an_error_is_done(api: ApiServer, a_helm: Helm) -> None:
-    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: EOF")]
-    a_helm.outcomes["history"] = [Outcome(True, '[{"description": "label"}]')]
-    of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+    a_helm.outcomes["upgrade"] = [Ended(False, "Error: EOF")]
+    a_helm.outcomes["history"] = [Ended(True, '[{"description": "label"}]')]
+    of_helm(api).apply(props(NEW), "label", 1)
     assert len(a_helm.called("upgrade")) == 1
 
 
@@ -110,16 +109,16 @@ def test_killed_helm_is_recovered(api: ApiServer, a_helm: Helm, monkeypatch: pyt
     monkeypatch.setattr(helm, "_UNKNOWN_PROCESS_SECONDS", 0)
     for process in (f"{socket.gethostname()}:{ended_process()}", "elsewhere:1", None):
         helm_revision(api, 2, "pending-upgrade")
-        of_helm(api).recover(process)
+        of_helm(api).recover()
         assert [each.status for each in of_helm(api).revisions()] == ["deployed"]
-    of_helm(api).recover(None)
+    of_helm(api).recover()
 
 
 def test_helm_that_still_runs_is_waited_for(api: ApiServer, a_helm: Helm) -> None:
     helm_revision(api, 2, "pending-upgrade")
     timer = threading.Timer(0.3, lambda: helm_revision(api, 2))
     timer.start()
-    of_helm(api).recover(f"{socket.gethostname()}:{os.getpid()}")
+    of_helm(api).recover()}:{os.getpid()}")
     assert [each.status for each in of_helm(api).revisions()] == ["superseded", "deployed"]
 
 
@@ -127,7 +126,7 @@ def test_helm_rolls_back_and_tests(api: ApiServer, a_helm: Helm) -> None:
     of_helm(api).roll_back("1")
     assert a_helm.called("rollback")[0][:3] == ["rollback", "release", "1"]
     of_helm(api).test()
-    a_helm.outcomes = {"rollback": [Outcome(False, "Error: x")], "test": [Outcome(False, "Error: y")]}
+    a_helm.outcomes = {"rollback": [Ended(False, "Error: x")], "test": [Ended(False, "Error: y")]}
     with pytest.raises(StepError, match="helm rollback: Error: x"):
         of_helm(api).roll_back("1")
     with pytest.raises(StepError, match="the permission test failed: Error: y"):
@@ -142,7 +141,7 @@ def test_helm_release_without_a_deployed_revision_is_an_error(api: ApiServer) ->
 
 
 def test_release_of_an_old_revision(api: ApiServer, a_helm: Helm) -> None:
-    a_helm.outcomes["history"] = [Outcome(True, '[{"revision": 1, "app_version": "v1.52.0"}]')]
+    a_helm.outcomes["history"] = [Ended(True, '[{"revision": 1, "app_version": "v1.52.0"}]')]
     assert of_helm(api).version_of("1") == OLD
 
 
@@ -166,7 +165,7 @@ def test_migration_without_its_image_ends_the_wait(api: ApiServer, monkeypatch: 
 
 def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:
     migration_job(api, {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"})
-    a_helm.outcomes["upgrade"] = [Outcome(False, "Error: UPGRADE FAILED: job failed")]
+    a_helm.outcomes["upgrade"] = [Ended(False, "Error: UPGRADE FAILED: job failed")]
     with pytest.raises(StepError) as error:
-        of_helm(api).apply(props(NEW), "label", 1, lambda _: None)
+        of_helm(api).apply(props(NEW), "label", 1)
     assert error.value.details.splitlines()[1:] == ["Job spicedb-migration: DeadlineExceeded", "migrating"]

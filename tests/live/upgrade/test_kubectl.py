@@ -10,7 +10,7 @@ import pytest
 from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.live.upgrade import kubectl
 from cdk8s_spicedb.live.upgrade.deliver import StepError
-from cdk8s_spicedb.live.upgrade.target import deliverer_of
+from cdk8s_spicedb.live.upgrade.prepare import deliverer_of
 from tests.apiserver import ApiServer, matches
 from tests.controllers import run_controllers
 from tests.live.installed import (

@@ -10,7 +10,7 @@ import pytest
 
 from cdk8s_spicedb import PostgreSQL, SpiceDBError, plan_upgrade
 from cdk8s_spicedb.live.cluster import Cluster
-from cdk8s_spicedb.live.upgrade.record import Figures, Record, Sound, read_record, write_record
+from cdk8s_spicedb.live.record import Figures, Record, Sound, read_record, write_record
 from tests.live.store import Object, Store
 
 RECORD = Record(

@@ -11,7 +11,7 @@ import pytest
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.files.yaml import dump
 from cdk8s_spicedb.labels import Component, selector_labels
-from cdk8s_spicedb.live.upgrade.target import deliverer_of, require_own, require_same_delivery
+from cdk8s_spicedb.live.upgrade.prepare import deliverer_of, require_own, require_same_delivery
 from tests.apiserver import ApiServer
 from tests.live.installed import (
     NEW,
