@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -303,11 +302,12 @@ class _Work:
 
     def run(self, number: int) -> bool:
         """Upgrades a member, and returns whether that succeeded."""
-        start, before = time.monotonic(), self._reports[number]
+        member, before = self._members[number], self._reports[number]
+        start = member.cluster.clock.monotonic()
         # What is known if the program ends before the upgrade does.
         self._reports[number] = evolve(before, state=MemberState.INTERRUPTED)
-        state, reason = self._upgrade(self._members[number])
-        seconds = round(time.monotonic() - start, 1)
+        state, reason = self._upgrade(member)
+        seconds = round(member.cluster.clock.monotonic() - start, 1)
         self._reports[number] = ended = evolve(before, state=state, reason=reason, seconds=seconds)
         with self._lock:
             self._on_end(ended)
