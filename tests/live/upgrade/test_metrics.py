@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from cdk8s_spicedb.live.cluster import ClusterError
-from cdk8s_spicedb.live.upgrade.metrics import Counts, counts, sample, worse
 from cdk8s_spicedb.live.record import Figures
+from cdk8s_spicedb.live.upgrade.metrics import Counts, counts, sample, worse
 from tests.apiserver import ApiServer
 from tests.live.installed import (
     running_in,
