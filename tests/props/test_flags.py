@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from cdk8s_spicedb import SecretKey
-from cdk8s_spicedb.props.flags import EnvVar, argument, container_env, variable
+from cdk8s_spicedb.props.flags import argument
+from cdk8s_spicedb.props.secrets import EnvVar, container_env, variable
 
 
 @pytest.mark.parametrize(

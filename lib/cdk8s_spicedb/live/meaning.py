@@ -13,12 +13,12 @@ from ..labels import CHECKSUM
 from ..plans.plan import UpgradePlan, UpgradeStep
 from ..plans.planner import plan_upgrade
 from ..props import SpiceDBProps
+from ..props.server import SCHEMA_MODE
 from ..versions import SCHEMA_MODES
 from . import compare
 from .compare import FieldDiff, ObjectDiff
 from .instance import Applier, Running
 
-_FLAG = "experimental-schema-mode"
 _MODES = list(SCHEMA_MODES)
 
 
@@ -37,7 +37,7 @@ def datastore_meaning(props: SpiceDBProps, running: Running, *, changes: bool) -
             running.version,
             props.version,
             schema_mode=_wanted_mode(props, running),
-            current_schema_mode=running.schema_mode if props.releases.takes(_FLAG, running.version) else None,
+            current_schema_mode=running.schema_mode if props.releases.takes(SCHEMA_MODE, running.version) else None,
             releases=props.releases,
         )
     except InvalidProps as error:

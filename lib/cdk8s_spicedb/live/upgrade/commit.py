@@ -13,6 +13,7 @@ from ...files.folder import write_manifests
 from ...helm import write_helm_chart
 from ...plans.plan import UpgradeStep
 from ...props import SpiceDBProps
+from ...props.server import MIGRATION_PHASE, SCHEMA_MODE
 from ..cluster import Cluster
 from ..instance import Running, require_running
 from ..workload import settled
@@ -86,8 +87,8 @@ def _not_in_place(running: Running, step: UpgradeStep) -> str | None:
     """Why the Deployment is not that of a step."""
     settings = {
         "version": (running.version, step.version),
-        "--experimental-schema-mode": (running.schema_mode, step.schema_mode or running.schema_mode),
-        "--datastore-migration-phase": (running.migration_phase, step.datastore_migration_phase),
+        f"--{SCHEMA_MODE}": (running.schema_mode, step.schema_mode or running.schema_mode),
+        f"--{MIGRATION_PHASE}": (running.migration_phase, step.datastore_migration_phase),
     }
     for name, (now, wanted) in settings.items():
         if now != wanted:

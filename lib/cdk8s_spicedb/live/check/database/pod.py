@@ -15,7 +15,7 @@ from ....labels import Component
 from ....manifests.objects import Manifest, Objects
 from ....manifests.pods import pod_template
 from ....props import SpiceDBProps
-from ....props.flags import EnvVar, container_env
+from ....props.secrets import EnvVar, container_env
 from ...cluster import EVENT, POD, Cluster, ClusterError, items_of
 from ..finding import Finding
 from .findings import DATABASE
