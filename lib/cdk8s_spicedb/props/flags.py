@@ -88,7 +88,8 @@ def flag_of(kind: Any, path: str) -> str:
 
 def flagged(props: Any) -> Iterator[tuple[str, Flag, Any]]:
     """The path, the flag and the value of each prop with a flag. A switch with its default is left to SpiceDB: None."""
-    for path, flags in flags_of(type(props)).items():
+    kind: Any = type(props)
+    for path, flags in flags_of(kind).items():
         *parts, name = path.split(".")
         owner = reduce(lambda each, part: getattr(each, part, None), parts, props)
         for flag in flags if owner is not None else ():
