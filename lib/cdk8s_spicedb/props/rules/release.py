@@ -115,8 +115,11 @@ def version_has_the_flags(
     for part, props in parts.items():
         for path, flag, value in flagged(props):
             if not flag.inverse and not releases.takes(flag.name, version):
-                when = f"at version {version}: --{flag.name} exists since {releases.since(flag.name)}"
-                yield from unset(f"{part}.{path}", value or None, when, "remove it, or use a later version")
+                default = not value if isinstance(value, bool) else None
+                allowed = f"{default} at version {version}: --{flag.name} exists since {releases.since(flag.name)}"
+                if value not in (None, (), []):
+                    fix = "remove it, or use a later version"
+                    yield Problem(f"{part}.{path}", show(value), allowed, fix)
 
 
 @rule(SpiceDBProps)
