@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial, reduce
 from typing import Any, cast, get_args
 
 from attrs import frozen
@@ -15,7 +16,6 @@ from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel, kind_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
-from ..props.pod import PodProps
 from ..props.secrets import SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
@@ -102,20 +102,19 @@ def _lists(path: str, whose: str, component: Component, pod: Any) -> Iterator[Va
     text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
     place = items(component, f"{_CONTAINER}.args", len(pod.extra_args))
     yield Value(f"{path}extraArgs", list(pod.extra_args), {"type": "array", "items": _TEXT}, text, (place,))
-    lists = {
-        "extraEnv": ("env", "More environment variables of the {}, as in a container's env."),
-        "extraVolumeMounts": ("volumeMounts", "More volume mounts of the {}, as in a container's volumeMounts."),
+    mounts = "More volume mounts of the {}, as in a container's volumeMounts."
+    more = {
+        "extraEnv": (f"{_CONTAINER}.env", "More environment variables of the {}, as in a container's env."),
+        "extraVolumeMounts": (f"{_CONTAINER}.volumeMounts", mounts),
+        "extraVolumes": (f"{_POD}.volumes", "More volumes of the {}, as in a pod's volumes."),
     }
-    for name, (field_name, text) in lists.items():
-        place = items(component, f"{_CONTAINER}.{field_name}")
-        yield Value(f"{path}{name}", [], _LIST, text.format(whose), (place,))
-    text = f"More volumes of the {whose}, as in a pod's volumes."
-    yield Value(f"{path}extraVolumes", [], _LIST, text, (items(component, f"{_POD}.volumes"),))
     if component is _SERVER:
         text = "More containers of the servers' pods, as in a pod's containers."
-        yield Value("extraContainers", [], _LIST, text, (items(component, f"{_POD}.containers"),))
+        more["extraContainers"] = f"{_POD}.containers", text
         text = "Containers that run before the servers start, as in a pod's initContainers."
-        yield Value("initContainers", [], _LIST, text, (items(component, f"{_POD}.initContainers"),))
+        more["initContainers"] = f"{_POD}.initContainers", text
+    for name, (where, text) in more.items():
+        yield Value(f"{path}{name}", [], _LIST, text.format(whose), (items(component, where),))
 
 
 def _objects(props: SpiceDBProps) -> Iterator[Value]:
@@ -176,120 +175,118 @@ def has_default_identity(props: SpiceDBProps) -> bool:
     return shared and props.datastore.migrates
 
 
-@frozen
-class _Row:
-    """A value that stands for a prop, which gives its default, schema and documentation."""
-
-    path: str
-    prop: str
-    place: Place | None = None
-    schema: Schema | None = None
-    """Its schema, if charts need another one than the prop's."""
-    default: Any = None
-    """Its default, if the prop's own is None."""
-    note: str = ""
-    """A sentence after the prop's documentation."""
-
-
-def _servers(props: SpiceDBProps) -> Iterator[_Row]:
+def _servers(props: SpiceDBProps) -> Iterator[Value]:
+    value = partial(_value, props)
     if props.server.autoscaling:
         prop, kind = "server.autoscaling", "HorizontalPodAutoscaler"
-        yield _Row("autoscaling.minReplicas", f"{prop}.min_replicas", field(_SERVER, "spec.minReplicas", kind))
-        yield _Row("autoscaling.maxReplicas", f"{prop}.max_replicas", field(_SERVER, "spec.maxReplicas", kind))
+        yield value("autoscaling.minReplicas", f"{prop}.min_replicas", field(_SERVER, "spec.minReplicas", kind))
+        yield value("autoscaling.maxReplicas", f"{prop}.max_replicas", field(_SERVER, "spec.maxReplicas", kind))
     else:
         maximum = props.datastore.max_replicas
         schema = {"type": "integer", "minimum": 1, **({"maximum": maximum} if maximum else {})}
-        yield _Row("replicas", "server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
+        yield value("replicas", "server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
     if props.datastore.max_replicas != 1:
-        update = "spec.strategy.rollingUpdate"
-        surge, share = field(_SERVER, f"{update}.maxSurge"), field_schema(ServerProps, "max_unavailable")
-        yield _Row("rollingUpdate.maxSurge", "server.max_surge", surge, share, props.max_surge)
-        yield _Row("rollingUpdate.maxUnavailable", "server.max_unavailable", field(_SERVER, f"{update}.maxUnavailable"))
+        share, update = field_schema(ServerProps, "max_unavailable"), "spec.strategy.rollingUpdate"
+        surge, unavailable = (field(_SERVER, f"{update}.{name}") for name in ("maxSurge", "maxUnavailable"))
+        yield value("rollingUpdate.maxSurge", "server.max_surge", surge, share, props.max_surge)
+        yield value("rollingUpdate.maxUnavailable", "server.max_unavailable", unavailable)
         budget = field(_SERVER, "spec.maxUnavailable", "PodDisruptionBudget")
         schema = {"type": "integer", "minimum": 1}
-        yield _Row("podDisruptionBudget.maxUnavailable", "server.disruption_budget", budget, schema, 1)
-    yield _Row("logLevel", "server.log_level", argument(_SERVER, LOG_LEVEL))
+        yield value("podDisruptionBudget.maxUnavailable", "server.disruption_budget", budget, schema, 1)
+    yield value("logLevel", "server.log_level", argument(_SERVER, LOG_LEVEL))
     if props.datastore.migrates:
         yield from _argument(props, "schemaMode", "server.schema_mode")
         yield from _argument(props, "datastoreMigrationPhase", "server.datastore_migration_phase")
         schema, prop = {"type": "array", "items": _schema_of(Revision)}, "server.allowed_migrations"
         default = list(props.allowed_migrations)
-        yield from _argument(props, "allowedMigrations", prop, "range", schema=schema, default=default)
+        yield from _argument(props, "allowedMigrations", prop, "range", schema=schema, empty=default)
     seconds = {"type": "integer", "minimum": 1}
     grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
     prop = "server.termination_grace_period_seconds"
-    yield _Row("terminationGracePeriodSeconds", prop, grace, seconds, props.server.termination_seconds)
-    yield from _pods("", "server", _SERVER, props.server)
+    yield value("terminationGracePeriodSeconds", prop, grace, seconds, props.server.termination_seconds)
+    yield from _pods(props, "", "server", _SERVER)
 
 
-def _argument(props: SpiceDBProps, path: str, prop: str, loop: str = "with", **row: Any) -> Iterator[_Row]:
+def _argument(props: SpiceDBProps, path: str, prop: str, loop: str = "with", **given: Any) -> Iterator[Value]:
     """The value of a prop that sets an argument, if the release has its flag."""
     part, name = prop.split(".")
     flag = flag_of(type(getattr(props, part)), name)
     if props.releases.takes(flag, props.version):
-        yield _Row(path, prop, optional_argument(prop, flag, loop), **row)
+        yield _value(props, path, prop, optional_argument(prop, flag, loop), **given)
 
 
-def _migrations(props: SpiceDBProps) -> Iterator[_Row]:
+def _migrations(props: SpiceDBProps) -> Iterator[Value]:
+    value = partial(_value, props)
     path, prop = "migrations", "migration"
-    yield _Row(f"{path}.enabled", f"{prop}.enabled")
-    yield _Row(f"{path}.logLevel", f"{prop}.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
+    yield value(f"{path}.enabled", f"{prop}.enabled")
+    yield value(f"{path}.logLevel", f"{prop}.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
     known = props.releases.revisions(props.datastore.engine, props.version)
     choice = {"enum": ["", "head", *known]} if known and not props.migration.allow_unknown_target else None
-    yield _Row(f"{path}.targetMigration", f"{prop}.target_migration", schema=choice)
-    yield _Row(f"{path}.targetPhase", f"{prop}.target_phase")
+    yield value(f"{path}.targetMigration", f"{prop}.target_migration", schema=choice)
+    yield value(f"{path}.targetPhase", f"{prop}.target_phase")
     yield from _argument(props, f"{path}.migrationTimeout", f"{prop}.migration_timeout")
     yield from _argument(props, f"{path}.backfillBatchSize", f"{prop}.backfill_batch_size")
-    yield _Row(f"{path}.restartPolicy", f"{prop}.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
-    yield _Row(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
+    yield value(f"{path}.restartPolicy", f"{prop}.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
+    yield value(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
     deadline = field(_MIGRATION, "spec.activeDeadlineSeconds")
-    yield _Row(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
-    yield from _pods("migrations.", "migration", _MIGRATION, props.migration)
+    yield value(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
+    yield from _pods(props, "migrations.", "migration", _MIGRATION)
 
 
-def _cleanup(props: SpiceDBProps) -> Iterator[_Row]:
+def _cleanup(props: SpiceDBProps) -> Iterator[Value]:
+    value = partial(_value, props)
     path = "migrations.cleanup"
-    yield _Row(f"{path}.enabled", "cleanup.enabled", schema={"type": "boolean"}, default=True)
-    yield _Row(f"{path}.image", "cleanup.image")
+    yield value(f"{path}.enabled", "cleanup.enabled", schema={"type": "boolean"}, empty=True)
+    yield value(f"{path}.image", "cleanup.image")
     deadline = field(_CLEANUP, "spec.activeDeadlineSeconds")
-    yield _Row(f"{path}.activeDeadlineSeconds", "cleanup.active_deadline_seconds", deadline)
-    yield from _pods(f"{path}.", "cleanup", _CLEANUP, props.cleanup)
+    yield value(f"{path}.activeDeadlineSeconds", "cleanup.active_deadline_seconds", deadline)
+    yield from _pods(props, f"{path}.", "cleanup", _CLEANUP)
 
 
-def _pods(path: str, prop: str, component: Component, pod: PodProps) -> Iterator[_Row]:
+def _pods(props: SpiceDBProps, path: str, prop: str, component: Component) -> Iterator[Value]:
     """The values of a component's pods."""
+    value, pod = partial(_value, props), getattr(props, prop)
     resources = optional_field((component,), f"{_CONTAINER}.resources")
     note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
-    yield _Row(f"{path}resources", f"{prop}.resources", resources, _OBJECT, note=note)
+    yield value(f"{path}resources", f"{prop}.resources", resources, _OBJECT, note=note)
     metadata = "spec.template.metadata"
     labels = entries((component,), f"{metadata}.labels", pod.pod_labels)
-    yield _Row(f"{path}podLabels", f"{prop}.pod_labels", labels)
+    yield value(f"{path}podLabels", f"{prop}.pod_labels", labels)
     annotations = entries((component,), f"{metadata}.annotations", pod.pod_annotations)
-    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", annotations)
+    yield value(f"{path}podAnnotations", f"{prop}.pod_annotations", annotations)
     for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
         place = optional_field((component,), f"{_POD}.{camel(name)}")
-        yield _Row(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
+        yield value(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
 
 
-def _value(props: SpiceDBProps, row: _Row) -> Value:
-    *parts, name = row.prop.split(".")
-    owner: Any = props
-    for part in parts:
-        owner = getattr(owner, part)
+def _value(
+    props: SpiceDBProps,
+    path: str,
+    prop: str,
+    place: Place | None = None,
+    schema: Schema | None = None,
+    empty: Any = "",
+    note: str = "",
+) -> Value:
+    """A value that stands for a prop, which gives its default, schema and documentation.
+
+    ``schema`` is for a value that needs another one. ``empty`` is the default if the prop is None. ``note`` is a
+    sentence after the prop's documentation.
+    """
+    *parts, name = prop.split(".")
+    owner: Any = reduce(getattr, parts, props)
     kind, default = cast(Any, type(owner)), plain(getattr(owner, name))
-    schema = row.schema or field_schema(kind, name)
+    schema = schema or field_schema(kind, name)
     text, _, meaning = for_files(field_texts(kind).get(name, "")).partition(" Defaults")
     if {"type": "null"} in schema.get("anyOf", ()):
         # A chart's value is never null: to Helm, null removes the key.
         options = [option for option in schema["anyOf"] if option != {"type": "null"}]
         default, schema = default or "", {"anyOf": [*options, {"const": ""}]}
-    default = row.default if default is None else default
-    if default is None:
-        default = ""
+    default = empty if default is None else default
     if default == "" and meaning:
         # An empty value means the default of the prop.
         text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
-    return Value(row.path, default, schema, f"{text} {row.note}".rstrip(), (row.place,) if row.place else ())
+    return Value(path, default, schema, f"{text} {note}".rstrip(), (place,) if place else ())
 
 
 def chart_values(props: SpiceDBProps) -> list[Value]:
@@ -297,15 +294,15 @@ def chart_values(props: SpiceDBProps) -> list[Value]:
     found = [
         *_names(props),
         *_image(props),
-        *(_value(props, row) for row in _servers(props)),
+        *_servers(props),
         *_lists("", "servers", _SERVER, props.server),
         *_objects(props),
         *_secrets(props),
     ]
     if props.datastore.migrates:
-        found += [_value(props, row) for row in _migrations(props)]
+        found += _migrations(props)
         found += _lists("migrations.", "migration", _MIGRATION, props.migration)
-        found += [_value(props, row) for row in _cleanup(props)]
+        found += _cleanup(props)
     return found
 
 

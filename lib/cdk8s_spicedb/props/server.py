@@ -291,12 +291,6 @@ class ServerProps(PodProps):
     CPUs, 1Gi memory and 1Gi disk, which is enough to start with. SpiceDB sizes its caches by the memory limit."""
 
     @property
-    def tls(self) -> Mapping[str, TLS]:
-        """The TLS of each port that has it, by the port's name."""
-        ports = ("grpc", "http", "metrics", "dispatch")
-        return {port: tls for port in ports if (tls := getattr(self, f"{port}_tls")) is not None}
-
-    @property
     def drain_seconds(self) -> int:
         """Time that a server needs to stop: the sleep and twice the grace period, rounded up."""
         return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
