@@ -175,13 +175,13 @@ class Datastore(ABC):
         """Settings of the servers by flag, apart from the connection. None is left to SpiceDB."""
         return settings_of(self)
 
-    def keys(self) -> Mapping[str, SecretKey | None]:
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
         """The Secret key of each file that is mounted in servers and migration."""
         return {}
 
     def files(self) -> tuple[SecretFiles, ...]:
         """The files that its variables refer to."""
-        found = {file: key for file, key in self.keys().items() if key}
+        found = {file: key for file, key in self.file_keys().items() if key}
         return (SecretFiles("datastore", FOLDER, found),) if found else ()
 
     def settings_files(self) -> tuple[SecretFiles, ...]:

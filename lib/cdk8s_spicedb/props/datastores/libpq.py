@@ -54,9 +54,9 @@ class LibpqDatastore(SQLDatastore):
         reads, writes = self.read_pool and self.read_pool.max_open, self.write_pool and self.write_pool.max_open
         return (reads or 20) + (writes or 10)
 
-    def keys(self) -> Mapping[str, SecretKey | None]:
-        """See `Datastore.keys`."""
-        return {**super().keys(), "tls.crt": self.client_certificate, "tls.key": self.client_key}
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """See `Datastore.file_keys`."""
+        return {**super().file_keys(), "tls.crt": self.client_certificate, "tls.key": self.client_key}
 
     def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
         """See `SQLDatastore.parts`."""

@@ -69,8 +69,8 @@ class Spanner(Datastore):
         """See `Datastore.network_port`."""
         return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
 
-    def keys(self) -> Mapping[str, SecretKey | None]:
-        """See `Datastore.keys`."""
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """See `Datastore.file_keys`."""
         return {"credentials.json": self.credentials}
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:

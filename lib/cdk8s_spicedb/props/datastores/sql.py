@@ -134,8 +134,8 @@ class SQLDatastore(Datastore):
         uri = uri or self.uri
         return (variable(DATASTORE_URI, uri),) if uri else self.parts(migrate)
 
-    def keys(self) -> Mapping[str, SecretKey | None]:
-        """See `Datastore.keys`."""
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """See `Datastore.file_keys`."""
         return {"ca.crt": self.ca}
 
 
