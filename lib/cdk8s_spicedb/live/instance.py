@@ -27,7 +27,9 @@ from ..labels import (
     selector_text,
 )
 from ..manifests.objects import Manifest
-from ..versions import is_version
+from ..props.flags import ENGINE, variable_name
+from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
+from ..versions import ALLOWED_MIGRATIONS, is_version
 from .cluster import DEPLOYMENT, Cluster, ClusterError, items_of
 
 _IMAGE = "spicedb"
@@ -63,17 +65,17 @@ class Running:
     @property
     def schema_mode(self) -> str | None:
         """Schema mode of the servers. None: SpiceDB's default."""
-        return self.arguments.get("experimental-schema-mode")
+        return self.arguments.get(SCHEMA_MODE)
 
     @property
     def migration_phase(self) -> str | None:
         """Datastore migration phase of the servers. None: no phase."""
-        return self.arguments.get("datastore-migration-phase")
+        return self.arguments.get(MIGRATION_PHASE)
 
     @property
     def allowed_migrations(self) -> Sequence[str]:
         """Revisions on which the servers start, in addition to their own head."""
-        value = self.arguments.get("datastore-allowed-migrations", "")
+        value = self.arguments.get(ALLOWED_MIGRATIONS, "")
         return tuple(part for part in value.split(",") if part)
 
 
@@ -206,7 +208,7 @@ def describe(deployment: Manifest) -> Running:
         applier=applier,
         applied_as=applied_as,
         version=version_of(template, container["image"]),
-        engine=arguments.get("datastore-engine") or env.get("SPICEDB_DATASTORE_ENGINE"),
+        engine=arguments.get(ENGINE) or env.get(variable_name(ENGINE)),
         replicas=deployment["spec"].get("replicas", 1),
         arguments=arguments,
         template=template,

@@ -13,7 +13,8 @@ from ..props import MigrationProps
 from ..props.datastores import Datastore
 from ..props.fields import Message, Opaque, problems, rule
 from ..props.fieldtypes import show
-from ..props.types import Release, SchemaMode
+from ..props.server import SCHEMA_MODE
+from ..props.types import Release
 from ..versions import (
     MILLION,
     SCHEMA_MODES,
@@ -21,6 +22,7 @@ from ..versions import (
     Estimate,
     ReleaseTable,
     Rollout,
+    SchemaMode,
     Stop,
     known_releases,
     version_order,
@@ -29,7 +31,6 @@ from .plan import UpgradePlan, UpgradeStep
 from .words import short_limit
 
 _MODES = list(SCHEMA_MODES)
-_MODE_FLAG = "experimental-schema-mode"
 _FIRST_MODE_THAT_READS = "read-new-write-both"
 _WRITE_SCHEMA_AGAIN = (
     "when all servers run in read-legacy-write-both and no older server is left, write the schema again, unchanged "
@@ -154,7 +155,7 @@ class _Upgrade:
             revision=revision,
             target_migration=None if revision == self._engine.heads.get(version) else revision,
             migrates=False,
-            schema_mode=mode if self.releases.takes(_MODE_FLAG, version) else None,
+            schema_mode=mode if self.releases.takes(SCHEMA_MODE, version) else None,
             datastore_migration_phase=phase,
             allowed_migrations=self.releases.allowed_migrations(self.datastore.engine, version),
             rolls_back=True,
@@ -266,8 +267,8 @@ def releases_have_the_modes(
             continue
         if not datastore.migrates:
             yield Problem(name, show(mode), f"None with the {datastore.engine} engine", "remove it")
-        elif not releases.takes(_MODE_FLAG, version):
-            allowed = f"None at {version}: --{_MODE_FLAG} exists since {releases.since(_MODE_FLAG)}"
+        elif not releases.takes(SCHEMA_MODE, version):
+            allowed = f"None at {version}: --{SCHEMA_MODE} exists since {releases.since(SCHEMA_MODE)}"
             yield Problem(name, show(mode), allowed, "remove it, or use a later release")
 
 

@@ -13,6 +13,7 @@ from ...versions import ReleaseTable, is_version
 from ..datastores import Datastore
 from ..fields import Problems, rule, unset
 from ..fieldtypes import redact, show
+from ..flags import PRESHARED_KEY, flagged, variable_name
 from ..jobs import CleanupProps, MigrationProps, PermissionTest
 from ..secrets import MadeName, SecretKey
 from ..server import ServerProps
@@ -89,24 +90,12 @@ def timeout_before_deadline(migration_timeout: timedelta | None, active_deadline
 
 @rule(SpiceDBProps)
 def env_is_not_set_twice(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
-    own = {"SPICEDB_GRPC_PRESHARED_KEY", *(variable.name for variable in datastore.env())}
+    own = {variable_name(PRESHARED_KEY), *(variable.name for variable in datastore.env())}
     for part, env in {"server": server.env, "migration": migration.env}.items():
         for name in sorted(own & set(env)):
             allowed = "variables other than those of preshared_key and datastore"
             fix = "remove it, and set it with preshared_key or datastore"
             yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
-
-
-_FLAGS = {
-    "server.schema_mode": "experimental-schema-mode",
-    "server.datastore_migration_phase": "datastore-migration-phase",
-    "server.allowed_migrations": "datastore-allowed-migrations",
-    "migration.migration_timeout": "migration-timeout",
-    "migration.backfill_batch_size": "migration-backfill-batch-size",
-    "datastore.credentials_provider": "datastore-credentials-provider-name",
-    "datastore.read_replicas": "datastore-read-replica-conn-uri",
-}
-"""The props whose flag SpiceDB did not always have."""
 
 
 @rule(SpiceDBProps)
@@ -123,11 +112,14 @@ def version_has_the_flags(
     version: str, releases: ReleaseTable, server: ServerProps, migration: MigrationProps, datastore: Datastore
 ) -> Problems:
     parts = {"server": server, "migration": migration, "datastore": datastore}
-    for path, flag in _FLAGS.items():
-        part, name = path.split(".")
-        if not releases.takes(flag, version):
-            when = f"at version {version}: --{flag} exists since {releases.since(flag)}"
-            yield from unset(path, getattr(parts[part], name, None) or None, when, "remove it, or use a later version")
+    for part, props in parts.items():
+        for path, flag, value in flagged(props):
+            if not flag.inverse and not releases.takes(flag.name, version):
+                default = not value if isinstance(value, bool) else None
+                allowed = f"{default} at version {version}: --{flag.name} exists since {releases.since(flag.name)}"
+                if value not in (None, (), []):
+                    fix = "remove it, or use a later version"
+                    yield Problem(f"{part}.{path}", show(value), allowed, fix)
 
 
 @rule(SpiceDBProps)
