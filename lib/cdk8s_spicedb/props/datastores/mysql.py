@@ -13,13 +13,16 @@ from ..flags import EnvVar, Setting, variable
 from ..secrets import as_secret_keys
 from ..types import Day
 from .base import FOLDER, Pool
-from .sql import CredentialsProvider, ReadReplica, SQLDatastore
+from .sql import SET_URI, CredentialsProvider, ReadReplica, SQLDatastore
 
 _PASSWORD = "DATASTORE_PASSWORD"
 _User = Annotated[
     str,
     Pattern(r"[^\x00-\x1f:$]+", "the database user, without ':' and '$', which a MySQL URI cannot contain"),
-    Message(fix="use a user with another name, or uri=SecretKey(…) with the whole connection URI", redacted=True),
+    Message(
+        fix=f"use a user with another name, or {SET_URI} with the whole connection URI",
+        redacted=True,
+    ),
 ]
 _Prefix = Annotated[
     str,

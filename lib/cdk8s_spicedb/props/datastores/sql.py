@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from ..fields import Message, Pattern
 from ..flags import EnvVar, Setting, variable
-from ..secrets import SecretKey, as_secret_key
+from ..secrets import SECRET_KEY, SecretKey, as_secret_key
 from ..types import Fraction, Host, Port, is_host
 from .base import Datastore, settings_of
 
@@ -34,11 +34,13 @@ ReadDelay = Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(minutes=
 ReadReplica = Annotated[
     Annotated[str, Predicate(is_host)] | SecretKey,
     Message(
-        "a host that is reached like the primary, or a SecretKey(name, key) with a whole URI",
+        f"a host that is reached like the primary, or a {SECRET_KEY} with a whole URI",
         "use hosts such as 'replica-1.db' if you set the primary by its parts",
         redacted=True,
     ),
 ]
+SET_URI = "{uri=}{SecretKey(…)|{name: …, key: …}}"
+"""How to set the URI, in messages."""
 _REPLICA = "datastore-read-replica-conn-uri"
 _REPLICA_POOLS = {"read_replica_pool": "datastore-read-replica-conn-pool-read", "pool": "datastore-conn-pool-read"}
 _CONNECTIONS = {"read_pool": 20, "write_pool": 10, "pool": 20}
