@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import attrs
 import pytest
@@ -39,7 +40,7 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.files.read import in_yaml
 from cdk8s_spicedb.plans import planner
 from cdk8s_spicedb.props import fields, rules
-from cdk8s_spicedb.props.fields import Rule, fields_of, parameters, problems
+from cdk8s_spicedb.props.fields import Problems, Rule, fields_of, parameters, problems
 from cdk8s_spicedb.props.fieldtypes import in_python
 from cdk8s_spicedb.props.secrets import MadeName
 from tests.props.test_rules import BAD, KEY, Make, cleanup, datastore, migration, server, spicedb
@@ -130,11 +131,9 @@ _MODULES: Sequence[ModuleType] = [
 @pytest.mark.parametrize("module", _MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_function_that_is_a_rule_is_registered(module: ModuleType) -> None:
     registered = {*_every_rule(), *planner._RULES}
-    functions = [found for found in vars(module).values() if getattr(found, "__module__", "") == module.__name__]
-    public = [found for found in functions if callable(found) and not found.__name__.startswith("_")]
-    assert [found for found in public if found.__annotations__.get("return") == "Problems"] == [
-        found for found in functions if found in registered
-    ]
+    functions = [each for each in vars(module).values() if isfunction(each) and each.__module__ == module.__name__]
+    public = [each for each in functions if not each.__name__.startswith("_")]
+    assert [each for each in public if get_type_hints(each)["return"] == Problems and each not in registered] == []
 
 
 @pytest.mark.parametrize(
