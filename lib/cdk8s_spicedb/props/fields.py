@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from enum import Enum
 from functools import cache, reduce
 from types import UnionType
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import attrs
 from annotated_types import Interval, Predicate, Unit
@@ -26,6 +26,7 @@ from attrs import evolve
 from ..errors import InvalidProps, Problem
 from .fieldtypes import (
     PLAIN,
+    AnyOf,
     Choice,
     FieldType,
     Invalid,
@@ -35,7 +36,6 @@ from .fieldtypes import (
     Refer,
     Schema,
     SequenceOf,
-    Union,
     in_python,
     redact,
     show,
@@ -65,6 +65,10 @@ class Pattern:
     numbers: bool = False
     """Whether files may also give a number, which becomes a text."""
 
+    def matches(self, text: str) -> bool:
+        """Whether the whole text matches."""
+        return len(text) <= self.max_length and re.fullmatch(self.regex, text, re.ASCII) is not None
+
 
 @attrs.frozen
 class OneOf:
@@ -89,12 +93,8 @@ class Matching(Limited):
 
     def __init__(self, base: FieldType, pattern: Pattern) -> None:
         schema = {"pattern": f"^(?:{pattern.regex})$", "maxLength": pattern.max_length}
-        super().__init__(base, self._matches, schema)
+        super().__init__(base, pattern.matches, schema)
         self.pattern = pattern
-
-    def _matches(self, value: str) -> bool:
-        pattern = self.pattern
-        return len(value) <= pattern.max_length and re.fullmatch(pattern.regex, value, re.ASCII) is not None
 
     def schema(self, refer: Refer) -> Schema:
         text = super().schema(refer)
@@ -115,9 +115,9 @@ def type_of(annotation: Any) -> FieldType:
         type_, *limits = arguments
         base = Limited(PLAIN[Any], lambda value: isinstance(value, type_)) if Opaque in limits else type_of(type_)
         return reduce(_limited, limits, base)
-    if origin in (typing.Union, UnionType):
+    if origin in (Union, UnionType):
         options = [type_of(argument) for argument in arguments if argument is not type(None)]
-        found = options[0] if len(options) == 1 else Union(options)
+        found = options[0] if len(options) == 1 else AnyOf(options)
         return Nullable(found) if type(None) in arguments else found
     if origin is Literal:
         return Choice(arguments)

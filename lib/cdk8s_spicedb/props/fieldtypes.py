@@ -63,7 +63,7 @@ class Invalid:
     def problem(self, path: str) -> Problem:
         """The problem of the field at a path; ``{field}`` in the fix stands for the field's name."""
         name = re.sub(r"\[.*?\]", "", path).rpartition(".")[2]
-        return Problem(path, self.value, self.allowed, re.sub(r"\{field(=?)\}", rf"{{{name}\1}}", self.fix))
+        return Problem(path, self.value, self.allowed, self.fix.replace("{field", f"{{{name}"))
 
 
 # ---------------------------------------------------------------- the base class
@@ -269,7 +269,7 @@ class Nullable(FieldType):
         return () if value is None else self.item.inside(value, path)
 
 
-class Union(FieldType):
+class AnyOf(FieldType):
     """A value of one of several types, of which the last may be props."""
 
     def __init__(self, options: Sequence[FieldType]) -> None:
