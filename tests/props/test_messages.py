@@ -130,7 +130,7 @@ _MODULES: Sequence[ModuleType] = [
 
 @pytest.mark.parametrize("module", _MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_function_that_is_a_rule_is_registered(module: ModuleType) -> None:
-    registered = {*_every_rule(), *planner._RULES}
+    registered: set[Any] = {*_every_rule(), *planner._RULES}
     functions = [each for each in vars(module).values() if isfunction(each) and each.__module__ == module.__name__]
     public = [each for each in functions if not each.__name__.startswith("_")]
     assert [each for each in public if get_type_hints(each)["return"] == Problems and each not in registered] == []
@@ -139,10 +139,8 @@ def test_every_function_that_is_a_rule_is_registered(module: ModuleType) -> None
 @pytest.mark.parametrize(
     ("kind", "rule"),
     [
-        (kind, rule)
-        for table in (*rules.RULES, {planner._Upgrade: planner._RULES})
-        for kind, of_class in table.items()
-        for rule in of_class
+        *((kind, rule) for table in rules.RULES for kind, of_class in table.items() for rule in of_class),
+        *((planner._Upgrade, rule) for rule in planner._RULES),
     ],
     ids=lambda value: value.__name__,
 )
