@@ -8,12 +8,11 @@ from typing import Any, cast, get_args
 
 from attrs import frozen
 
-from ..files.read import for_files
-from ..files.schema import field_schema, field_texts
+from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
 from ..manifests.jobs import plain
 from ..props import SpiceDBProps, secret_keys
-from ..props.fields import camel, kind_of
+from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
 from ..props.secrets import SecretKey
@@ -61,8 +60,7 @@ class Value:
 
 def _schema_of(annotation: Any) -> Schema:
     """The JSON Schema of a plain type."""
-    found: Schema = kind_of(annotation).schema(lambda _: {})
-    return found
+    return type_of(annotation).schema(lambda _: {})
 
 
 def _names(props: SpiceDBProps) -> Iterator[Value]:

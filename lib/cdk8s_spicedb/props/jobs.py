@@ -142,7 +142,7 @@ _SchemaName = Annotated[
 _SchemaText = Annotated[
     str,
     Pattern(r"[\s\S]*\S[\s\S]*", "the schema, not empty", max_length=900_000),
-    Message(fix="use its text, such as Path('schema.zed').read_text()"),
+    Message(fix="use its text{, such as Path('schema.zed').read_text()|, as a block of YAML}"),
 ]
 
 

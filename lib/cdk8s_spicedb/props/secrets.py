@@ -54,6 +54,10 @@ def account_name(account: str | PlusObject | None) -> str | None:
     return name
 
 
+SECRET_KEY = "{SecretKey(name, key)|{name: …, key: …}}"
+"""A key of a Secret, in messages."""
+
+
 @frozen
 class SecretKey:
     """One key of a Kubernetes Secret that exists before you install the release.
@@ -63,8 +67,9 @@ class SecretKey:
     """
 
     message: ClassVar[Message] = Message(
-        "a SecretKey(name, key)",
-        "put the value into a Secret, and name its key: {field}=SecretKey('my-secret', 'my-key')",
+        f"a {SECRET_KEY}",
+        "put the value into a Secret, and name its key: "
+        "{field=}{SecretKey('my-secret', 'my-key')|{name: my-secret, key: my-key}}",
         redacted=True,
     )
 
@@ -86,7 +91,9 @@ class SecretKey:
 EnvValue = Annotated[
     str | SecretKey,
     Message(
-        "a str or a SecretKey(name, key)", "quote values; for a secret value, name its Secret and key", redacted=True
+        f"{{a str|a text}} or a {SECRET_KEY}",
+        "quote values; for a secret value, name its Secret and key",
+        redacted=True,
     ),
 ]
 """Value of an environment variable."""

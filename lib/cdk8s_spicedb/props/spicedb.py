@@ -13,7 +13,7 @@ from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
 from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
 from .datastores.base import Datastore
-from .fields import Message, Opaque, as_member, kind_of, problems
+from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
 from .flags import PRESHARED_KEY, Flag
 from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
@@ -97,7 +97,7 @@ def _as_delivery(delivery: Delivery | DeliveryName) -> Delivery:
 
 def _own_secret(props: SpiceDBProps) -> SecretKey:
     # An invalid name must not make the key invalid as well.
-    return SecretKey(props.name if kind_of(ReleaseName).accepts(props.name) else "spicedb", "preshared-key")
+    return SecretKey(props.name if type_of(ReleaseName).accepts(props.name) else "spicedb", "preshared-key")
 
 
 class Step(Protocol):

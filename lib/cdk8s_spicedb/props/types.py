@@ -125,7 +125,7 @@ Argument = Annotated[
         "an argument such as '--dispatch-max-depth=100', which contains no secret",
         max_length=100_000,
     ),
-    Message(fix="use '--flag=value'; put secrets into preshared_key, datastore and env", redacted=True),
+    Message(fix="use '--flag=value'; put secrets into {preshared_key}, datastore and env", redacted=True),
 ]
 Release = Annotated[
     str, Pattern(VERSION, "a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'")

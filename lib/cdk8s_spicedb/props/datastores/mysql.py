@@ -12,13 +12,16 @@ from ..fields import Message, Pattern
 from ..flags import DATASTORE_URI, Flag, Setting
 from ..secrets import EnvVar, variable
 from .base import FOLDER, ReadPool
-from .sql import ReplicatedDatastore
+from .sql import SET_URI, ReplicatedDatastore
 
 _PASSWORD = "DATASTORE_PASSWORD"
 _User = Annotated[
     str,
     Pattern(r"[^\x00-\x1f:$]+", "the database user, without ':' and '$', which a MySQL URI cannot contain"),
-    Message(fix="use a user with another name, or uri=SecretKey(…) with the whole connection URI", redacted=True),
+    Message(
+        fix=f"use a user with another name, or {SET_URI} with the whole connection URI",
+        redacted=True,
+    ),
 ]
 _Prefix = Annotated[
     str,

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from ..fields import Message, Pattern
 from ..flags import DATASTORE_URI, REPLICA_URI, Flag, Setting
-from ..secrets import EnvVar, SecretKey, as_secret_key, as_secret_keys, variable
+from ..secrets import SECRET_KEY, EnvVar, SecretKey, as_secret_key, as_secret_keys, variable
 from ..types import Day, Fraction, Host, Port, is_host
 from .base import Datastore, Pool
 
@@ -45,11 +45,15 @@ ReadDelay = Annotated[
 ReadReplica = Annotated[
     Annotated[str, Predicate(is_host)] | SecretKey,
     Message(
-        "a host that is reached like the primary, or a SecretKey(name, key) with a whole URI",
+        f"a host that is reached like the primary, or a {SECRET_KEY} with a whole URI",
         "use hosts such as 'replica-1.db' if you set the primary by its parts",
         redacted=True,
     ),
 ]
+
+
+SET_URI = "{uri=}{SecretKey(…)|{name: …, key: …}}"
+"""How to set the URI, in messages."""
 
 
 @frozen(kw_only=True)

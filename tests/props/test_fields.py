@@ -12,7 +12,18 @@ from annotated_types import Interval, Predicate, Unit
 
 import cdk8s_spicedb
 from cdk8s_spicedb import Delivery, Problem, Resources, SecretKey
-from cdk8s_spicedb.props.fields import Excluding, Message, OneOf, Pattern, fields_of, kind_of, problems, rule
+from cdk8s_spicedb.props.fields import (
+    Draft,
+    Excluding,
+    Message,
+    OneOf,
+    Pattern,
+    fields_of,
+    problems,
+    raw_problems,
+    type_of,
+)
+from cdk8s_spicedb.props.fieldtypes import in_python
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +35,6 @@ class Toy:
     other: bool = True
 
 
-@rule(Toy)
 def minimum_at_most_maximum(minimum: int, maximum: int) -> Iterator[Problem]:
     if minimum > maximum:
         yield Problem("minimum", str(minimum), f"at most {maximum}", "lower it")
@@ -42,7 +52,7 @@ def minimum_at_most_maximum(minimum: int, maximum: int) -> Iterator[Problem]:
     ],
 )
 def test_a_rule_runs_only_if_its_fields_are_valid(toy: dict[str, Any], fields: list[str]) -> None:
-    assert [problem.field for problem in problems(Toy(**toy))] == fields
+    assert [problem.field for problem in problems(Toy(**toy), rules=[minimum_at_most_maximum])] == fields
 
 
 _CODE = Annotated[str, Pattern("[a-z]+", "a code", "use 'abc'", max_length=3)]
@@ -137,39 +147,83 @@ _CODE = Annotated[str, Pattern("[a-z]+", "a code", "use 'abc'", max_length=3)]
 def test_an_annotation_gives_the_check_the_message_and_the_schema(
     annotation: Any, good: list[Any], bad: list[Any], allowed: str, schema: dict[str, Any]
 ) -> None:
-    kind = kind_of(annotation)
-    assert [value for value in good if list(kind.problems(value, "field"))] == []
-    found = [list(kind.problems(value, "field")) for value in bad]
+    type_ = type_of(annotation)
+    assert [value for value in good if list(type_.check(value, "field"))] == []
+    found = [list(map(in_python, type_.check(value, "field"))) for value in bad]
     assert [len(each) for each in found] == [1] * len(bad)
     assert {each[0].allowed for each in found} == {allowed}
-    assert kind.schema(lambda _: {}) == schema
+    assert type_.schema(lambda _: {}) == schema
 
 
 def test_a_message_takes_precedence_over_the_texts_of_the_type() -> None:
-    kind = kind_of(Annotated[_CODE, Message("a short code")])
-    assert (kind.allowed, kind.fix) == ("a short code", "use 'abc'")
+    type_ = type_of(Annotated[_CODE, Message("a short code")])
+    assert (type_.allowed, type_.fix) == ("a short code", "use 'abc'")
 
 
 def test_all_limits_of_an_annotation_apply() -> None:
-    kind = kind_of(Annotated[_CODE, Pattern("a.*"), Predicate(str.islower), Excluding(("ab",))])
-    assert [value for value in ("a", "ab", "abc", "abcd", "b", "") if kind.accepts(value)] == ["a", "abc"]
+    type_ = type_of(Annotated[_CODE, Pattern("a.*"), Predicate(str.islower), Excluding(("ab",))])
+    assert [value for value in ("a", "ab", "abc", "abcd", "b", "") if type_.accepts(value)] == ["a", "abc"]
+
+
+def test_other_metadata_of_an_annotation_does_not_count() -> None:
+    type_ = type_of(Annotated[_CODE, object(), "--flag"])
+    assert (type_.allowed, type_.fix) == ("a code", "use 'abc'")
+    assert [value for value in ("abc", "abcd") if type_.accepts(value)] == ["abc"]
 
 
 def test_invalid_values_of_a_file_do_not_cause_problems_in_valid_ones() -> None:
-    kind = kind_of(Resources)
-    found = kind.convert({"requests": {"cpu": 0.5}, "limits": {"memory": "1Gi", "cpu": 1}, "limit": {}})
-    assert [problem.field for problem in kind.problems(found, "resources")] == ["resources.limit"]
+    type_ = type_of(Resources)
+    draft = type_.read({"requests": {"cpu": 0.5}, "limits": {"memory": "1Gi", "cpu": 1}, "limit": {}})
+    assert [problem.field for problem in type_.check(draft, "resources")] == ["resources.limit"]
+
+
+@attrs.frozen(kw_only=True)
+class Sound:
+    """Props that cannot be made of invalid values."""
+
+    number: Annotated[int, Interval(ge=0)]
+    inner: Toy = attrs.field(factory=Toy)
+    items: Sequence[Toy] = ()
+
+    def __attrs_post_init__(self) -> None:
+        assert list(raw_problems(self)) == []
+
+
+def test_a_draft_becomes_props_when_it_is_valid() -> None:
+    draft = type_of(Sound).read({"number": 1, "items": [{"minimum": 0}], "inner": {"maximum": 5}})
+    assert list(draft.problems()) == []
+    assert draft.build() == Sound(number=1, items=(Toy(minimum=0),), inner=Toy(maximum=5))
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        ({}, ["number"]),
+        (
+            {"number": "1", "inner": {"minimum": -1}, "items": [{"other": 3}]},
+            ["number", "inner.minimum", "items[0].other"],
+        ),
+        ({"number": 1, "items": [5]}, ["items[0]"]),
+        ({"number": 1, "items": 5, "inner": []}, ["inner", "items"]),
+        ({"number": 1, "inner": {"minmum": 0}, "more": 1}, ["inner.minmum", "more"]),
+    ],
+    ids=str,
+)
+def test_a_draft_has_all_problems_at_once_and_makes_no_props(data: dict[str, Any], fields: list[str]) -> None:
+    draft = type_of(Sound).read(data)
+    assert isinstance(draft, Draft)
+    assert [problem.field for problem in draft.problems()] == fields
 
 
 def test_a_message_names_the_field() -> None:
-    [found] = kind_of(SecretKey).problems("hunter2", "server.env[TOKEN].password")
+    [found] = map(in_python, type_of(SecretKey).check("hunter2", "server.env[TOKEN].password"))
     assert found.fix.endswith("password=SecretKey('my-secret', 'my-key')")
     assert found.value == "(a str, not shown)"
 
 
 def test_a_mapping_of_secrets_stays_hidden() -> None:
-    kind = kind_of(Mapping[str, Annotated[bool, Message(redacted=True)]])
-    [found] = kind.problems({"a": "hunter2!"}, "field")
+    type_ = type_of(Mapping[str, Annotated[bool, Message(redacted=True)]])
+    [found] = type_.check({"a": "hunter2!"}, "field")
     assert "hunter2!" not in found.value
 
 
