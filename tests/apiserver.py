@@ -216,7 +216,7 @@ class ApiServer:
     logs: dict[str, str] = field(factory=dict)
     """Logs by the name of the pod, or by pod/container, or by pod/container/previous."""
     pages: dict[str, str | Callable[[Request], str]] = field(factory=dict)
-    """What a pod answers through the proxy, on each path: a text, or a function that makes one."""
+    """What a pod answers through the proxy, on each path: a text, or a function that makes one. ``*`` is every pod."""
     user: str = "me"
     away: bool = False
     """Whether the server cannot be reached."""
@@ -526,7 +526,7 @@ class ApiServer:
             raise _not_found(self._resource("pods"), name)
         if request.subresource == "log":
             return httpx2.Response(200, text=self._log(request, pod))
-        page = self.pages.get(name)
+        page = self.pages.get(name, self.pages.get("*"))
         if page is None:
             address = f"{pod.get('status', {}).get('podIP', '10.0.0.1')}:{request.name.rpartition(':')[2]}"
             raise ApiError(503, f"error trying to reach service: dial tcp {address}: connect: connection refused")

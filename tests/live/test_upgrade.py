@@ -22,8 +22,8 @@ from cdk8s_spicedb.live.upgrade.record import Figures, Progress, Record, read_re
 from cdk8s_spicedb.live.upgrade.rollback import plan_rollback, roll_back
 from cdk8s_spicedb.live.upgrade.upgrade import UpgradeOptions, UpgradeStoppedError
 from cdk8s_spicedb.versions import SCHEMA_MODES
-
-from .store import Store, deploy, props, unreachable
+from tests.apiserver import ApiServer
+from tests.live.installed import deploy, props
 
 OLD, NEW = "v1.52.0", "v1.56.0"
 MODES = list(SCHEMA_MODES)
@@ -38,7 +38,7 @@ class Killed(BaseException):
 class Cluster:
     """A cluster whose program applies everything at once, and what it was told."""
 
-    store: Store
+    store: ApiServer
     calls: list[str] = field(factory=list)
     fails: dict[str, Exception | type[BaseException]] = field(factory=dict)
     """What a call raises, by its name."""
@@ -94,7 +94,8 @@ class Program:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    made = Cluster(Store())
+    made = Cluster(ApiServer())
+    made.store.deny("pods/proxy")
 
     def program(_: object, running: Running, __: object = None) -> Program:
         return Program(made, running)
@@ -135,7 +136,7 @@ def test_all_steps_run_in_order_and_the_schema_is_written_again(cluster: Cluster
     assert [sound.schema_mode for sound in record.sound] == [None, *MODES]
     assert [sound.revision for sound in record.sound] == ["1", "2", "3", "4", "5"]
     assert record_of(cluster) == record
-    assert ("leases", "spicedb-upgrade") not in cluster.store.objects
+    assert not cluster.store.has("leases", "spicedb-upgrade")
     assert events[-1].activity == "done"
 
 
@@ -149,8 +150,8 @@ def test_new_settings_are_one_step(cluster: Cluster) -> None:
 def test_nothing_changes_if_you_say_no(cluster: Cluster) -> None:
     assert run(cluster, wanted(), confirm=lambda *_: False) is None
     assert cluster.calls == []
-    assert ("configmaps", "spicedb-upgrade") not in cluster.store.objects
-    assert ("leases", "spicedb-upgrade") not in cluster.store.objects
+    assert not cluster.store.has("configmaps", "spicedb-upgrade")
+    assert not cluster.store.has("leases", "spicedb-upgrade")
 
 
 @pytest.mark.parametrize("point", ["apply 1", "applied 1", "applied 2", "schema in read-new-write-both", "apply 4"])
@@ -274,7 +275,7 @@ def test_process_that_lost_its_lease_stops(cluster: Cluster, monkeypatch: pytest
     with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: somebody@elsewhere:1 "):
         run(cluster, wanted(), confirm=taken)
     assert cluster.calls == []
-    assert ("leases", "spicedb-upgrade") in cluster.store.objects
+    assert cluster.store.has("leases", "spicedb-upgrade")
 
 
 def test_release_of_another_delivery_or_without_version_is_refused(cluster: Cluster) -> None:
@@ -290,7 +291,7 @@ def test_release_of_another_delivery_or_without_version_is_refused(cluster: Clus
 
 def test_nothing_to_upgrade_is_an_error() -> None:
     with pytest.raises(SpiceDBError, match="there is no Deployment spicedb in the namespace authz"):
-        upgrade(Store().cluster(), props(NEW))
+        upgrade(ApiServer().cluster(), props(NEW))
 
 
 # ---------------------------------------------------------------- observing
@@ -315,11 +316,8 @@ def test_servers_that_fail_requests_are_rolled_back(cluster: Cluster, monkeypatc
         served["requests"] += 1000
         served["errors"] += 50 if "applied 1" in cluster.calls else 0
 
-    class Served(dict[str, str]):
-        def get(self, *_: Any) -> str:
-            return metrics(served["requests"] // 2, served["errors"] // 2)
-
-    cluster.store.metrics = Served()
+    cluster.store.allow("pods/proxy")
+    cluster.store.pages["*"] = lambda _: metrics(served["requests"] // 2, served["errors"] // 2)
     monkeypatch.setattr(time, "sleep", pause)
     events: list[Progress] = []
     with pytest.raises(UpgradeStoppedError, match=r"worse than before: 5\.0% of 1000 requests failed, 0\.0% before"):
@@ -400,5 +398,5 @@ def test_rollback_without_a_record_uses_the_history(cluster: Cluster) -> None:
 
 
 def test_api_server_that_never_returns_is_an_error(cluster: Cluster) -> None:
-    with unreachable(cluster.store), pytest.raises(SpiceDBError, match="cannot reach the API server"):
+    with cluster.store.unreachable(), pytest.raises(SpiceDBError, match="cannot reach the API server"):
         plan_rollback(cluster.store.cluster(), "spicedb")
