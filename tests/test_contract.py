@@ -371,8 +371,12 @@ def test_tests_mirror_the_package() -> None:
     folder, tests = Path(cdk8s_spicedb.__file__).parent, Path(__file__).parent
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
     assert modules <= {path.stem.removeprefix("test_") for path in tests.glob("test_*.py")}
-    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert packages == {path.parent.name for path in tests.glob("*/test_*.py")} - {"cluster"}
+    # A package has a folder of its name, or one file of its name in the folder above: at every level.
+    packages = {path.parent.relative_to(folder) for path in folder.rglob("*/__init__.py")} - {Path()}
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("*/test_*.py")} - {Path()}
+    files = {path.relative_to(tests).with_name(path.stem.removeprefix("test_")) for path in tests.rglob("test_*.py")}
+    assert packages <= folders | files
+    assert {each for each in folders if each.parts[0] != "cluster"} <= packages
 
 
 @pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)

@@ -29,8 +29,8 @@ from cdk8s_spicedb.live import (
     upgrade_fleet,
 )
 from cdk8s_spicedb.live.fleet.waves import Schedule, waves_of
-
-from .store import Store, deploy, helm_revision, props, unreachable
+from tests.apiserver import ApiServer
+from tests.live.installed import deploy, helm_revision, props
 
 OLD, NEW = "v1.52.0", "v1.56.0"
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
@@ -101,7 +101,7 @@ class Fleet:
     """Releases in a cluster, and a program that upgrades them at once."""
 
     def __init__(self, names: Sequence[str] = NAMES) -> None:
-        self.store = Store()
+        self.store = ApiServer()
         helm_revision(self.store, 1)
         for name in names:
             deploy(self.store, props(OLD, name=name))
@@ -317,7 +317,8 @@ def test_a_second_interruption_leaves_at_once(fleet: Fleet) -> None:
 
 
 def test_one_error_names_all_that_are_missing_or_refused(fleet: Fleet) -> None:
-    del fleet.store.objects["deployments", "c"], fleet.store.objects["deployments", "e"]
+    fleet.store.remove("deployments", "c")
+    fleet.store.remove("deployments", "e")
     deploy(fleet.store, props(NEW, name="b"), helm=False)
     fleet.members[3] = attrs.evolve(fleet.members[3], props=props("v1.30.0", name="d"))
     with pytest.raises(SpiceDBError) as error:
@@ -337,7 +338,7 @@ def test_two_files_cannot_describe_one_release(fleet: Fleet) -> None:
 
 
 def test_an_api_server_that_is_away_is_one_error(fleet: Fleet) -> None:
-    with unreachable(fleet.store), pytest.raises(ClusterError, match="cannot reach the API server"):
+    with fleet.store.unreachable(), pytest.raises(ClusterError, match="cannot reach the API server"):
         fleet.run()
 
 
