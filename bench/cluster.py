@@ -19,9 +19,9 @@ from operator import truediv
 from pathlib import Path
 
 from cdk8s_spicedb import CleanupProps, write_helm_chart
-from tests.cluster.cluster import Namespace, run
-from tests.cluster.databases import PASSWORD, POSTGRES, Database, postgres_revision
-from tests.cluster.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
+from tests.lab.cluster import Namespace, run
+from tests.lab.databases import PASSWORD, POSTGRES, Database, postgres_revision
+from tests.lab.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
 MINIMAL = Path(__file__).parent / "minimal"
 CHARTS = ("this package", "hand-written", "this package, no clean-up", "hand-written, no clean-up")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import evolve, frozen
 
 from cdk8s_spicedb import Datastore
-from tests.cluster.cluster import Namespace
-from tests.cluster.databases import DATABASE, MARIADB, POSTGRES, USER, Database
-from tests.cluster.props import ON_MARIADB, ON_POSTGRES
-from tests.cluster.relationships import MARIADB_SESSION, POSTGRES_SESSION, load_mariadb, load_postgres, mariadb
+from tests.lab.cluster import Namespace
+from tests.lab.databases import DATABASE, MARIADB, POSTGRES, USER, Database
+from tests.lab.props import ON_MARIADB, ON_POSTGRES
+from tests.lab.relationships import MARIADB_SESSION, POSTGRES_SESSION, load_mariadb, load_postgres, mariadb
 
 PASSWORD = "measured"
 POSTGRES_SETTINGS = (

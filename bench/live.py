@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bench.cluster import helm, namespace
 from cdk8s_spicedb import write_helm_chart
-from tests.cluster.cluster import Namespace
-from tests.cluster.command import Command
-from tests.cluster.props import NEW, OLD, on_postgres
+from tests.lab.cluster import Namespace
+from tests.lab.command import Command
+from tests.lab.props import NEW, OLD, on_postgres
 
 ROWS = {
     "upgrade with Helm alone": "upgrade by Helm",

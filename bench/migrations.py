@@ -28,10 +28,10 @@ from bench.polls import PAUSE, Poll
 from bench.program import Migration, migrate
 from cdk8s_spicedb.live.check.database import check_database
 from cdk8s_spicedb.live.cluster import Cluster
-from tests.cluster.client import Client, relay
-from tests.cluster.cluster import Namespace, run
-from tests.cluster.helm import Helm
-from tests.cluster.props import on_postgres
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace, run
+from tests.lab.helm import Helm
+from tests.lab.props import on_postgres
 
 KEY = "a key"
 BEFORE_SECONDS = 10

@@ -13,8 +13,8 @@ import grpc
 from attrs import define, field, frozen
 
 from bench.background import Background
-from tests.cluster.client import Client
-from tests.cluster.relationships import document
+from tests.lab.client import Client
+from tests.lab.relationships import document
 
 CONNECTIONS = 8
 THREADS = 200

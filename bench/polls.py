@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from attrs import define, field, frozen
 
 from bench.background import Background
-from tests.cluster.cluster import Namespace
+from tests.lab.cluster import Namespace
 
 PAUSE = 0.05
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from attrs import frozen
 
 from bench.engines import ENGINES
-from tests.cluster.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, wait
+from tests.lab.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, wait
 
 IMAGE = "docker.io/authzed/spicedb:v1.56.0"
 LONGEST_SECONDS = 3600

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .cluster import RUN_LABEL, Namespace, run
-from .command import Command
-from .databases import MARIADB, PASSWORD, POSTGRES
-from .helm import Helm
-
-KEY = "a preshared key"
+from tests.lab.cluster import RUN_LABEL, Namespace, run
+from tests.lab.command import Command
+from tests.lab.databases import MARIADB, PASSWORD, POSTGRES
+from tests.lab.helm import Helm
+from tests.lab.props import KEY
 
 
 @pytest.fixture(scope="session", autouse=True)

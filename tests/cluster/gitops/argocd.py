@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 from attrs import frozen
 
+from tests.lab.cluster import Namespace, Object, run, wait
 from tests.programs import ROOT
 
-from ..cluster import Namespace, Object, run, wait
 from .definitions import FREE, definition
 from .git import Repository
 from .processes import free_port, require_programs, running

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from ..cluster import Namespace, Object, run, wait
+from tests.lab.cluster import Namespace, Object, run, wait
+
 from .definitions import FREE, definition
 from .processes import free_port, require_programs, running
 

@@ -10,12 +10,11 @@ import attrs
 
 from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, plan_upgrade
 from cdk8s_spicedb.versions import SCHEMA_MODES
+from tests.lab.client import Load
+from tests.lab.cluster import Namespace, wait
+from tests.lab.databases import POSTGRES
+from tests.lab.props import KEY, NEW, OLD
 
-from ..client import Load
-from ..cluster import Namespace, wait
-from ..conftest import KEY
-from ..databases import POSTGRES
-from ..props import NEW, OLD
 from .sources import NAME
 
 PHASES = plan_upgrade(PostgreSQL, OLD, NEW, schema_mode=list(SCHEMA_MODES)[-1]).steps[1:3]

@@ -11,12 +11,11 @@ from pathlib import Path
 import yaml
 
 from cdk8s_spicedb import ServerProps
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace, wait
+from tests.lab.props import KEY, on_postgres, small
 from tests.programs import ROOT
 
-from ..client import Client, relay
-from ..cluster import Namespace, wait
-from ..conftest import KEY
-from ..props import on_postgres, small
 from .flux import HELM_RELEASE, KUSTOMIZATION, flux
 from .git import git_server
 from .processes import require_programs
