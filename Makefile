@@ -58,13 +58,12 @@ docs: setup ## build the documentation as a site in build/site/
 	@rm build/pages/docs/index.md build/pages/README.md
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
-bench-cluster: setup ## measure Helm on the cluster that KUBECONFIG names, beside a minimal hand-written chart
-	python bench/cluster.py
-	python bench/live.py
+bench-cluster: setup ## measure Helm and the commands on the cluster that KUBECONFIG names
+	python bench/commands.py
 	python bench/rollouts.py docs/reference/latency.svg
 
 bench: setup ## measure rendering, beside plain cdk8s objects
-	python bench/measure.py
+	python bench/rendering.py
 
 # In a separate environment, because checkov pins other versions of shared dependencies. kube-score needs Go to install.
 .policies/ready: tools/policies.txt

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from bench.cluster import MINIMAL, helm, namespace
+from bench.commands import MINIMAL, helm, namespace
 from bench.latency import Check, draw, percentile
 from bench.load import DOCUMENTS
 from cdk8s_spicedb import Pool, Resources, ServerProps, write_helm_chart

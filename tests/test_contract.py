@@ -372,7 +372,7 @@ def test_tests_mirror_the_package() -> None:
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
     assert modules <= {path.stem.removeprefix("test_") for path in tests.glob("test_*.py")}
     packages = {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert packages == {path.parent.name for path in tests.glob("*/test_*.py")} - {"cluster"}
+    assert packages == {path.parent.name for path in tests.glob("*/test_*.py")}
 
 
 @pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)

@@ -1,8 +1,8 @@
-"""Measures whole processes and prints a table.
+"""Measures rendering by whole processes, and prints a table.
 
 The two processes of a pair run in turns, because a machine's speed changes over time. Compare the ratios.
 
-Usage: python bench/measure.py [RUNS]
+Usage: python bench/rendering.py [RUNS]
 """
 
 from __future__ import annotations

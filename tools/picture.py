@@ -1,4 +1,4 @@
-"""Draws the progress of a real upgrade as a picture: ``python bench/picture.py FILE NAMESPACE OUTPUT.svg``
+"""Draws the progress of a real upgrade as a picture: ``python tools/picture.py FILE NAMESPACE OUTPUT.svg``
 
 The picture shows the moment at which the second of the new servers starts in the last step.
 """
