@@ -83,9 +83,7 @@ policies: .policies/ready ## check the manifests with checkov and kube-score; ne
 	$(KUBE_SCORE) $(PRODUCTION)
 
 snapshots: setup ## regenerate the examples' manifests in tests/snapshots/; review the difference
-	for example in examples/*/; do \
-		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
-	done
+	python -m tests.snapshot_files
 
 imports: setup ## regenerate the bindings in imports/ from the schemas there
 	@rm -rf .imports
