@@ -37,7 +37,7 @@ definition document {
 }
 """
 CONNECTIONS = 8
-_PAUSE = 0.03
+PAUSE = 0.03
 """Seconds between two pairs of checks on a connection: often enough to see every gap, and several tests run at once."""
 _ALICE = SubjectReference(object=ObjectReference(object_type="user", object_id="alice"))
 _DOCUMENT = ObjectReference(object_type="document", object_id="readme")
@@ -113,6 +113,8 @@ class Load:
     ca: bytes | None = None
     hostname: str = ""
     writes: bool = False
+    pause: float = PAUSE
+    """Seconds between two pairs of checks on a connection. Pause longer if there is no change that could cause gaps."""
     checks: int = 0
     failures: list[str] = field(factory=list)
     longest_gap: float = 0
@@ -161,7 +163,7 @@ class Load:
                 self.longest_gap, last = max(self.longest_gap, now - last), now
             else:
                 self.failures.append(failure)
-            time.sleep(_PAUSE)
+            time.sleep(self.pause)
 
 
 # The last `cat` reads unread data. Without it, closing the connection resets it, and a reset ends the port-forward.

@@ -1,4 +1,4 @@
-"""Databases in the test's namespace."""
+"""Databases: servers in a namespace, and a PostgreSQL that tests use one after another."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ MARIADB = Database(
 def postgres_query(namespace: Namespace, query: str) -> str:
     """The result of a query as text. Empty if the query fails."""
     psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
-    return namespace.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
+    return namespace.databases.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
 
 
 def postgres_revision(namespace: Namespace) -> str:
@@ -119,9 +119,47 @@ def postgres_locked(namespace: Namespace, table: str, seconds: int) -> Iterator[
     sql = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
     held = f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
     psql = ("psql", "--host=/run/postgresql", f"--username={USER}", f"--command={sql}")
-    with namespace.background("exec", POSTGRES.name, "--", *psql) as holder:
+    with namespace.databases.background("exec", POSTGRES.name, "--", *psql) as holder:
         wait("the lock", lambda: postgres_query(namespace, held) or None)
         yield holder
+
+
+# Only roles that tests created have so large an oid.
+_RESET = rf"""
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
+WHERE datname <> 'postgres' AND NOT datistemplate \gexec
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE oid >= 16384 \gexec
+ALTER ROLE {USER} CONNECTION LIMIT -1;
+CREATE DATABASE {DATABASE};
+"""
+
+
+@contextmanager
+def borrowed_postgres(lender: Namespace, namespace: Namespace) -> Iterator[None]:
+    """Gives a namespace the PostgreSQL of another one, under the usual name, with one empty database.
+
+    Starting a server takes some seconds, which this saves. At the end, what is left in the namespace can no longer
+    connect, so the next namespace that borrows the server has it for itself.
+    """
+    psql = ("psql", "--host=/run/postgresql", f"--username={USER}", "--dbname=postgres", "-qAt", "-vON_ERROR_STOP=1")
+    lender.kubectl("exec", "-i", POSTGRES.name, "--", *psql, text=_RESET)
+    metadata: Object = {"name": POSTGRES.name, "labels": {"kubernetes.io/service-name": POSTGRES.name}}
+    ports = [{"port": POSTGRES.port}]
+    address = (lender.get("pod", POSTGRES.name) or {})["status"]["podIP"]
+    namespace.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": metadata,
+            "addressType": "IPv4",
+            "ports": ports,
+            "endpoints": [{"addresses": [address]}],
+        },
+    )
+    namespace.databases = lender
+    yield
+    namespace.kubectl("delete", f"service/{POSTGRES.name}", f"endpointslice/{POSTGRES.name}", "--wait=false")
 
 
 COCKROACHDB = Database(

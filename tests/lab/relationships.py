@@ -66,7 +66,7 @@ MARIADB_SESSION = (
 
 def psql(where: Namespace, sql: str) -> str:
     """The answer of PostgreSQL to statements. Raises an error if one of them fails."""
-    return where.kubectl("exec", "-i", *POSTGRES_SESSION, "-v", "ON_ERROR_STOP=1", text=sql).strip()
+    return where.databases.kubectl("exec", "-i", *POSTGRES_SESSION, "-v", "ON_ERROR_STOP=1", text=sql).strip()
 
 
 def mariadb(where: Namespace, sql: str) -> str:

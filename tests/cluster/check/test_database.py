@@ -151,7 +151,7 @@ def transaction(namespace: Namespace, *statements: str) -> Iterator[None]:
     """A transaction that stays open."""
     sql = "; ".join(("BEGIN", "SET LOCAL application_name = 'someone'", *statements, "SELECT 'secret', pg_sleep(60)"))
     psql = ("psql", "--host=/run/postgresql", f"--username={USER}", f"--command={sql}")
-    with namespace.background("exec", POSTGRES.name, "--", *psql):
+    with namespace.databases.background("exec", POSTGRES.name, "--", *psql):
         count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'someone' AND wait_event = 'PgSleep'"
         wait("the transaction", lambda: postgres_query(namespace, count) == "1" or None)
         yield

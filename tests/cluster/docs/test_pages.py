@@ -68,7 +68,7 @@ def test_tutorial_checks_a_permission_with_zed(
     assert output.splitlines()[-1] == block.splitlines()[-1] == "true"
 
 
-def test_migration_guide_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def test_migration_guide_commands_work(namespace: Namespace, own_postgres: None, tmp_path: Path) -> None:
     shell = Shell(namespace, tmp_path)
     _prepare_by_hand(namespace, tmp_path)
     migration, cleanup = MigrationProps(restart_policy="Never"), CleanupProps(enabled=False)

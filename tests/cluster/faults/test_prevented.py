@@ -32,7 +32,7 @@ def lock(namespace: Namespace) -> Iterator[None]:
     sql = "BEGIN; LOCK TABLE relation_tuple IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(60)"
     psql = ("exec", POSTGRES.name, "--", "psql", "--host=/run/postgresql", f"--username={USER}", f"--command={sql}")
     asleep = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    with namespace.background(*psql):
+    with namespace.databases.background(*psql):
         wait("the lock", lambda: postgres_query(namespace, f"SELECT 1 {asleep}") or None)
         yield
         postgres_query(namespace, f"SELECT pg_terminate_backend(pid) {asleep}")

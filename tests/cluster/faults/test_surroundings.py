@@ -55,7 +55,7 @@ def _check_succeeds(address: str) -> bool:
         return False
 
 
-def test_install_waits_for_the_database(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_install_waits_for_the_database(helm: Helm, namespace: Namespace, own_postgres: None) -> None:
     chart = helm.chart(on_postgres(migration=_RETRYING))
     arguments = ("install", "release", chart, "--wait", "--timeout=150s")
     with namespace.background(*arguments, program=helm.program) as install:
@@ -71,7 +71,7 @@ def _migration_failed(namespace: Namespace) -> bool:
     return bool(job and job["status"].get("failed"))
 
 
-def test_servers_recover_after_a_database_outage(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_servers_recover_after_a_database_outage(helm: Helm, namespace: Namespace, own_postgres: None) -> None:
     assert helm.install(on_postgres(OLD)).ok
     with relay(namespace) as address:
         Client(address, KEY).write()

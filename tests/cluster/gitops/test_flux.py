@@ -58,7 +58,7 @@ def test_nothing_changes_without_a_change(namespace: Namespace, postgres: None, 
         before, log = _state(namespace), tmp_path / "flux" / "kustomize-controller.log"
         with relay(namespace) as address:
             Client(address, KEY).write()
-            with step("no change", address):
+            with step("no change", address, pause=1):
                 _watch(namespace, SECONDS)
         assert _state(namespace) == before
         count = log.read_text().count("Reconciliation finished")

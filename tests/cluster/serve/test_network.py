@@ -60,7 +60,7 @@ def _props(version: str = NEW) -> SpiceDBProps:
     return on_postgres(version, network_policies=_POLICIES, migration=MigrationProps(restart_policy="Never"))
 
 
-def test_policies_allow_only_the_required_connections(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_policies_allow_only_the_required_connections(helm: Helm, namespace: Namespace, own_postgres: None) -> None:
     installed = helm.install(_props(OLD))
     assert installed.ok, installed.output
     with relay(namespace) as address:
@@ -80,7 +80,7 @@ def test_policies_allow_only_the_required_connections(helm: Helm, namespace: Nam
         assert not _can_connect(namespace, "cleanup-of-data", cleanup, "postgres 5432")
 
 
-def test_servers_fail_without_connections_to_each_other(helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_servers_fail_without_connections_to_each_other(helm: Helm, namespace: Namespace, own_postgres: None) -> None:
     assert helm.install(_props()).ok
     policy = namespace.get("networkpolicy", "spicedb")
     assert policy
