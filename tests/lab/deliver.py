@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
-import yaml
 
 from cdk8s_spicedb import Delivery, SpiceDBProps, write_helm_chart
 from cdk8s_spicedb.files.folder import write_manifests
+from tests import fast_yaml
 
 from .cluster import Namespace, Object, run, wait
 from .helm import Outcome
@@ -39,7 +39,7 @@ class Deliverer(ABC):
     def _deliver(self, props: SpiceDBProps, folder: Path) -> tuple[bool, str]: ...
 
     def _apply(self, manifests: Sequence[Object]) -> None:
-        self.namespace.kubectl("apply", "--filename=-", text=yaml.safe_dump_all(manifests))
+        self.namespace.kubectl("apply", "--filename=-", text=fast_yaml.dump_all(manifests))
 
     def _job_succeeds(self, job: str, seconds: int = 90) -> bool:
         """Waits for the end of a Job, and returns whether it succeeded."""
@@ -88,7 +88,7 @@ class KubectlDeliverer(Deliverer):
 
     def _deliver(self, props: SpiceDBProps, folder: Path) -> tuple[bool, str]:
         write_manifests(folder, props)
-        manifests = list(yaml.safe_load_all((folder / f"{props.name}.k8s.yaml").read_text()))
+        manifests = list(fast_yaml.load_all((folder / f"{props.name}.k8s.yaml").read_text()))
         self._apply(manifests)
         for job in [manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "Job"]:
             if not self._job_succeeds(job):
@@ -106,7 +106,7 @@ class ArgoCDDeliverer(Deliverer):
 
     def _deliver(self, props: SpiceDBProps, folder: Path) -> tuple[bool, str]:
         write_manifests(folder, props)
-        manifests = list(yaml.safe_load_all((folder / f"{props.name}.k8s.yaml").read_text()))
+        manifests = list(fast_yaml.load_all((folder / f"{props.name}.k8s.yaml").read_text()))
         for phase in ("PreSync", "Sync", "PostSync"):
             of_phase = [manifest for manifest in manifests if self._annotation(manifest, "hook", "Sync") == phase]
             for wave in sorted({int(self._annotation(manifest, "sync-wave", "0")) for manifest in of_phase}):

@@ -10,7 +10,6 @@ from typing import Any
 
 import attrs
 import pytest
-import yaml
 
 from cdk8s_spicedb import Delivery, Memory, MigrationProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import main
@@ -24,6 +23,7 @@ from cdk8s_spicedb.live.meaning import Change as Meant
 from cdk8s_spicedb.live.meaning import meaning
 from cdk8s_spicedb.live.released import KINDS, HelmRelease, deployed, is_hook, read_stored
 from cdk8s_spicedb.manifests import release_manifests
+from tests import fast_yaml
 
 from .fake import Object, cluster_of, plural_of
 
@@ -315,7 +315,7 @@ def applied(wanted: SpiceDBProps, **annotations: str) -> dict[str, list[Object]]
 
 def helm_secret(*manifests: Object) -> Object:
     """The Secret in which Helm keeps a revision with these objects."""
-    content = json.dumps({"manifest": yaml.safe_dump_all(manifests)}).encode()
+    content = json.dumps({"manifest": fast_yaml.dump_all(manifests)}).encode()
     data = base64.b64encode(base64.b64encode(gzip.compress(content))).decode()
     labels = {"version": "1", "status": "deployed"}
     return {"metadata": {"name": "v1", "labels": labels, "creationTimestamp": ""}, "data": {"release": data}}
