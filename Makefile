@@ -7,7 +7,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
+.PHONY: help setup synth test coverage unit check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,8 +43,15 @@ format: setup ## format the code and apply the linter's fixes
 	ruff format .
 	ruff check --fix .
 
-test: check ## run the checks and all tests that need no cluster, with coverage
-	pytest tests --ignore tests/cluster --numprocesses auto --cov --cov-report term-missing:skip-covered
+# Both at a time: the type checker has one process.
+test: setup ## run the checks and all tests that need no cluster
+	@$(MAKE) --no-print-directory --jobs=2 check unit
+
+coverage: setup ## the same as test, and fail if too little of the code was run; takes half as long again
+	@$(MAKE) --no-print-directory --jobs=2 check unit MEASURE="--cov --cov-report term-missing:skip-covered"
+
+unit: setup ## run all tests that need no cluster, without the checks
+	pytest tests --ignore tests/cluster --numprocesses auto $(MEASURE)
 
 # Cluster tests mostly wait, so there can be more of them than processors.
 WORKERS ?= 6

@@ -72,11 +72,17 @@ SPECIAL = {
 }
 
 
-@pytest.fixture
-def chart(tmp_path: Path) -> Callable[[SpiceDBProps], Path]:
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Callable[[SpiceDBProps], Path]:
+    """Writes the chart of props, for all tests that only read it."""
+    written: dict[str, Path] = {}
+
     def write(props: SpiceDBProps) -> Path:
-        write_helm_chart(tmp_path / "chart", props)
-        return tmp_path / "chart"
+        key = repr(props)
+        if key not in written:
+            written[key] = tmp_path_factory.mktemp("charts") / "chart"
+            write_helm_chart(written[key], props)
+        return written[key]
 
     return write
 
