@@ -21,8 +21,21 @@ Object = dict[str, Any]
 RUN_LABEL = "cdk8s-spicedb/run"
 """Label of all namespaces of one test run."""
 
-_KINDS = {"pod": ("v1", "Pod"), "job": ("batch/v1", "Job"), "deployment": ("apps/v1", "Deployment")}
+_VERSIONS = {"pods": "v1", "serviceaccounts": "v1", "jobs": "batch/v1", "deployments": "apps/v1"}
 """The kinds that tests look at all the time, with their API versions."""
+_GROUPS = {
+    "argoproj.io": "v1alpha1",
+    "helm.toolkit.fluxcd.io": "v2",
+    "kustomize.toolkit.fluxcd.io": "v1",
+    "source.toolkit.fluxcd.io": "v1",
+}
+"""The groups of GitOps tools, with their versions. Kinds of them have the form ``applications.argoproj.io``."""
+
+
+def _version(kind: str) -> str | None:
+    """The API version of a kind that is read without kubectl."""
+    _, _, group = kind.partition(".")
+    return f"{group}/{_GROUPS[group]}" if group in _GROUPS else _VERSIONS.get(kind)
 
 
 def run(*command: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -85,8 +98,7 @@ class Namespace:
     def create(self, run_label: str) -> None:
         labels = {"pod-security.kubernetes.io/enforce": "restricted", RUN_LABEL: run_label}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}})
-        account = "serviceaccount/default"
-        wait("the default ServiceAccount", lambda: self.kubectl("get", account, "--ignore-not-found") or None)
+        wait("the default ServiceAccount", lambda: self.get("serviceaccount", "default"))
 
     def delete(self) -> None:
         self.kubectl("delete", "namespace", self.name, "--wait=false", "--ignore-not-found")
@@ -101,27 +113,29 @@ class Namespace:
     def list(self, kinds: str, **labels: str) -> Sequence[Object]:
         """The objects of kinds, with labels of this package."""
         selector = ",".join(f"app.kubernetes.io/{key}={value}" for key, value in labels.items())
-        if all(kind.removesuffix("s") in _KINDS for kind in kinds.split(",")):
-            return [found for kind in kinds.split(",") for found in self._find(kind.removesuffix("s"), selector)]
+        if all(map(_version, kinds.split(","))):
+            return [found for kind in kinds.split(",") for found in self._find(kind, selector)]
         items: list[Object] = json.loads(self.kubectl("get", kinds, f"--selector={selector}", "--output=json"))["items"]
         return items
 
     def get(self, kind: str, name: str) -> Object | None:
         """One object, if there is one of that name."""
-        if kind in _KINDS:
-            return self._read(kind, f"/{name}")
+        plural = kind if "." in kind else f"{kind}s"
+        if _version(plural):
+            return self._read(plural, f"/{name}")
         found = self.kubectl("get", kind, name, "--ignore-not-found", "--output=json")
         return json.loads(found) if found else None
 
     def _find(self, kind: str, selector: str) -> Sequence[Object]:
-        version, name = _KINDS[kind]
-        found = self._read(kind, "", labelSelector=selector)
-        assert found is not None
-        return [{"apiVersion": version, "kind": name, **item} for item in found["items"]]
+        found = self._read(kind, labelSelector=selector)
+        assert found is not None, f"no {kind} in this cluster"
+        # Items do not repeat what the list says of all of them.
+        common = {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
+        return [{**common, **item} for item in found["items"]]
 
-    def _read(self, kind: str, name: str, **parameters: str) -> Object | None:
-        version = _KINDS[kind][0]
-        path = f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{self.name}/{kind}s{name}"
+    def _read(self, kind: str, name: str = "", **parameters: str) -> Object | None:
+        version, plural = _version(kind) or "", kind.partition(".")[0]
+        path = f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{self.name}/{plural}{name}"
         response = _api(os.environ["KUBECONFIG"]).get(path, params=parameters)
         if response.status_code == httpx2.codes.NOT_FOUND:
             return None
@@ -156,7 +170,7 @@ class Namespace:
         """Waits until there are pods, and all of them are ready. Terminating pods do not count."""
 
         def all_are_ready() -> bool:
-            pods = [pod for pod in self._find("pod", selector) if "deletionTimestamp" not in pod["metadata"]]
+            pods = [pod for pod in self._find("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
             return bool(pods) and all(map(is_ready, pods))
 
         wait(f"pods {selector} to be ready", all_are_ready, seconds)

@@ -156,7 +156,7 @@ class ArgoCD:
 
     def states(self) -> Mapping[str, State]:
         """All Applications as they are now, by name."""
-        found = json.loads(self.namespace.kubectl("get", _APPLICATIONS, "--output=json"))["items"]
+        found = self.namespace.list(_APPLICATIONS)
         return {application["metadata"]["name"]: State(application) for application in found}
 
     def application(

@@ -71,8 +71,11 @@ class Flux:
         token = uuid.uuid4().hex
         values = [f"reconcile.fluxcd.io/{annotation}={token}" for annotation in ("requestedAt", *annotations)]
         self.namespace.kubectl("annotate", "--overwrite", kind, name, *values)
-        handled = ("get", kind, name, "--output=jsonpath={.status.lastHandledReconcileAt}")
-        wait(f"{kind}/{name} to be reconciled", lambda: self.namespace.kubectl(*handled) == token, 180)
+
+        def handled() -> bool:
+            return bool(self.get(kind, name).get("status", {}).get("lastHandledReconcileAt") == token)
+
+        wait(f"{kind}/{name} to be reconciled", handled, 180)
 
     def status(self, kind: str, name: str) -> Status:
         """The condition ``Ready`` of an object."""
