@@ -56,13 +56,13 @@ _LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts the modules with the longest tests first, so that no worker is left alone with one at the end.
 
-    Each worker starts with its own part of the list, from the first part to the last. So the tests are dealt out like
-    cards.
+    Each worker starts with its own part of the list. So the tests are dealt out like cards. If some parts are one test
+    longer, they are the last ones.
     """
     rank = {name: number for number, name in enumerate(_LONGEST)}
     ordered = sorted(items, key=lambda item: rank.get(f"{item.path.parent.name}/{item.path.stem}", len(rank)))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = [item for part in range(workers) for item in ordered[part::workers]]
+    items[:] = [item for part in reversed(range(workers)) for item in ordered[part::workers]]
 
 
 @pytest.hookimpl(wrapper=True)
