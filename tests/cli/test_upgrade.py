@@ -18,8 +18,8 @@ from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.display import Display
 from cdk8s_spicedb.live import CheckReport, Diff, Finding, Progress, Record, UpgradeStoppedError
 from cdk8s_spicedb.live.instance import require_running
-from cdk8s_spicedb.live.upgrade.rollback import Return
 from cdk8s_spicedb.live.target import plan_to
+from cdk8s_spicedb.live.upgrade.rollback import Return
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, props
 
