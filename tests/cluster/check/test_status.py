@@ -18,7 +18,8 @@ from cdk8s_spicedb import TLS, MigrationProps, PostgreSQL, ServerProps
 from cdk8s_spicedb.errors import SpiceDBError
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.instance import Applier
-from cdk8s_spicedb.live.status import Status, status, statuses, wait_until_safe
+from cdk8s_spicedb.live.status import Status, status, statuses
+from cdk8s_spicedb.live.waiting import wait_until_safe
 from cdk8s_spicedb.live.workload import MigrationState, RolloutState
 from tests.lab.certificates import certificate
 from tests.lab.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
