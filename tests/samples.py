@@ -1,9 +1,17 @@
-"""For each prop a value that differs from its default, with the other props that the value needs."""
+"""For each prop a value that differs from its default, with the other props that the value needs.
+
+The type of the prop chooses the value: it is the first of `VALUES` that is valid.
+"""
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterator
 from datetime import timedelta
+from enum import Enum
 from typing import Any
+
+import attrs
 
 from cdk8s_spicedb import (
     TLS,
@@ -12,12 +20,10 @@ from cdk8s_spicedb import (
     CleanupProps,
     CockroachDB,
     Datastore,
-    Delivery,
     DispatchTLS,
     ExternalService,
     GRPCRoute,
     Ingress,
-    MigrationPhase,
     MigrationProps,
     Monitoring,
     MySQL,
@@ -38,165 +44,60 @@ from cdk8s_spicedb import (
     Toleration,
     Tracing,
 )
+from cdk8s_spicedb.props import problems
 
 _OTHER = SecretKey("other", "key")
-_PATCH = Patch(kind="Service", operations=[PatchOperation(op="add", path="/spec/sessionAffinity", value="None")])
-_POD_SAMPLES: dict[str, Any] = {
-    "resources": Resources(requests={"cpu": "1m"}, limits={"memory": "2Gi"}),
-    "pod_labels": {"team": "identity"},
-    "pod_annotations": {"team": "identity"},
-    "node_selector": {"disk": "fast"},
-    "tolerations": [Toleration(key="dedicated", operator="Exists")],
-    "affinity": {"nodeAffinity": {}},
-    "priority_class_name": "high",
-}
-_TUNED_SAMPLES: dict[str, Any] = {
-    "read_only": True,
-    "revision_quantization_interval": timedelta(seconds=7),
-    "revision_quantization_max_staleness": 0.7,
-    "follower_read_delay": timedelta(seconds=7),
-}
-_PARTS_SAMPLES: dict[str, Any] = {
-    **_TUNED_SAMPLES,
-    "gc_window": timedelta(hours=7),
-    "max_connections": 1000,
-    "uri": {"uri": _OTHER, "host": None, "database": None, "user": None, "password": None},
-    "host": "other",
-    "port": 1,
-    "database": "other",
-    "user": "other",
-    "password": _OTHER,
-    "ca": _OTHER,
-}
-_LIBPQ_SAMPLES: dict[str, Any] = {
-    **_PARTS_SAMPLES,
-    "sslmode": "require",
-    "client_certificate": {"client_certificate": _OTHER, "client_key": _OTHER},
-    "client_key": {"client_certificate": _OTHER, "client_key": SecretKey("third", "key")},
-    "read_pool": Pool(max_open=7),
-    "write_pool": Pool(max_open=7),
-}
-_PRIMARY_SAMPLES: dict[str, Any] = {
-    "credentials_provider": {"credentials_provider": "aws-iam", "password": None},
-    "gc_interval": timedelta(minutes=7),
-    "gc_max_operation_time": timedelta(minutes=7),
-    "read_replicas": ["replica"],
-    "read_replica_pool": {"read_replicas": ["replica"], "read_replica_pool": Pool(max_open=7)},
-}
-SAMPLES: dict[type, dict[str, Any]] = {
-    SpiceDBProps: {
-        "name": "other",
-        "version": "v1.54.0",
-        "image": "registry.example.com/spicedb",
-        "image_pull_secrets": ["registry"],
-        "datastore": CockroachDB(uri=_OTHER),
-        "preshared_key": _OTHER,
-        "image_pull_policy": "Always",
-        "monitoring": Monitoring(alerts=Alerts()),
-        "schema": SchemaProps(text="definition user {}"),
-        "test": PermissionTest(resource="document", permission="read", subject="user"),
-        "openshift": True,
-        "hook_logs": False,
-        "patches": [_PATCH],
-        "network_policies": NetworkPolicies(),
-        "other_preshared_keys": [_OTHER],
-        "delivery": Delivery.KUBECTL,
-        "server": ServerProps(replicas=7),
-        "migration": MigrationProps(backoff_limit=7),
-        "cleanup": CleanupProps(active_deadline_seconds=7),
-        "service_account_annotations": {"role": "spicedb"},
-        "labels": {"team": "identity"},
-        "annotations": {"team": "identity"},
-    },
-    ServerProps: {
-        **_POD_SAMPLES,
-        "tracing": Tracing(endpoint="collector:4317"),
-        "telemetry_enabled": True,
-        "service_annotations": {"team": "identity"},
-        "app_protocol": "grpc",
-        "external_service": ExternalService(),
-        "ingress": Ingress(host="spicedb.example.com"),
-        "grpc_route": GRPCRoute(gateway="public"),
-        "replicas": 7,
-        "autoscaling": Autoscaling(max_replicas=7),
-        "disruption_budget": None,
-        "max_surge": "25%",
-        "max_unavailable": 1,
-        "topology_spread": [],
-        "readiness_probe": Probe(period_seconds=7),
-        "liveness_probe": Probe(timeout_seconds=7),
-        "startup_probe": Probe(),
-        "grpc_tls": TLS.from_secret("tls"),
-        "http_tls": {"http_enabled": True, "http_tls": TLS.from_secret("tls")},
-        "metrics_tls": TLS.from_secret("tls"),
-        "dispatch_tls": DispatchTLS.from_secret("tls"),
-        "log_level": "warn",
-        "log_format": "console",
-        "http_enabled": True,
-        "metrics_enabled": False,
-        "dispatch_enabled": False,
-        "shutdown_grace_period": timedelta(seconds=30),
-        "pre_stop_sleep_seconds": 0,
-        "termination_grace_period_seconds": 300,
-        "allowed_migrations": ["add-caveats"],
-        "schema_mode": "read-legacy-write-both",
-        "datastore_migration_phase": "write-both-read-old",
-        "restart_on_secret_change": True,
-        "service_account": "other",
-        "extra_args": ["--dispatch-max-depth=100"],
-        "env": {"env": {"GOMAXPROCS": "2"}},
-    },
-    MigrationProps: {
-        **_POD_SAMPLES,
-        "enabled": False,
-        "target_migration": "add-caveats",
-        "allow_unknown_target": True,
-        "target_phase": MigrationPhase.WRITE,
-        "log_level": "debug",
-        "migration_timeout": timedelta(seconds=30),
-        "backfill_batch_size": 7,
-        "datastore_uri": _OTHER,
-        "service_account_annotations": {"role": "owner"},
-        "service_account": "other",
-        "backoff_limit": 0,
-        "active_deadline_seconds": 7,
-        "ttl_seconds_after_finished": 7,
-        "restart_policy": "Never",
-        "extra_args": ["--pprof-block-profile-rate=1"],
-        "env": {"env": {"GOMAXPROCS": "2"}},
-    },
-    CleanupProps: {
-        **_POD_SAMPLES,
-        "enabled": False,
-        "image": "registry.example.com/kubectl:v1",
-        "active_deadline_seconds": 7,
-    },
+VALUES: list[Any] = [
+    *(False, True, 7, 300, 0.7, timedelta(seconds=7), timedelta(hours=7)),
+    *("other", "v1.54.0", "emulator:9010", "registry.example.com/kubectl:v1"),
+    *({"team": "identity"}, {"nodeAffinity": {}}),
+    _OTHER,
+    Resources(requests={"cpu": "1m"}, limits={"memory": "2Gi"}),
+    Probe(period_seconds=7),
+    TLS.from_secret("tls"),
+    DispatchTLS.from_secret("tls"),
+    Autoscaling(max_replicas=7),
+    Tracing(endpoint="collector:4317"),
+    ExternalService(),
+    Ingress(host="spicedb.example.com"),
+    GRPCRoute(gateway="public"),
+    Pool(max_open=7),
+    RelationshipIntegrity(key_id="one", key=_OTHER),
+    CockroachDB(uri=_OTHER),
+    ServerProps(replicas=7),
+    MigrationProps(backoff_limit=7),
+    CleanupProps(active_deadline_seconds=7),
+    Monitoring(alerts=Alerts()),
+    NetworkPolicies(),
+    SchemaProps(text="definition user {}"),
+    PermissionTest(resource="document", permission="read", subject="user"),
+    [Toleration(key="dedicated", operator="Exists")],
+    [Patch(kind="Service", operations=[PatchOperation(op="add", path="/spec/sessionAffinity", value="None")])],
+    *(["other"], [_OTHER], ["--dispatch-max-depth=100"], []),
+]
+_URI = {"uri": _OTHER, "host": None, "database": None, "user": None, "password": None}
+_CERTIFICATE = {"client_certificate": _OTHER, "client_key": _OTHER}
+_PROVIDER = {"credentials_provider": "aws-iam", "password": None}
+_REPLICA_POOL = {"read_replicas": ["replica"], "read_replica_pool": Pool(max_open=7)}
+_CHOSEN: dict[type, dict[str, dict[str, Any]]] = {
+    ServerProps: {"http_tls": {"http_enabled": True, "http_tls": TLS.from_secret("tls")}},
+    MigrationProps: {"target_migration": {"target_migration": "add-caveats"}},
     PostgreSQL: {
-        **_LIBPQ_SAMPLES,
-        **_PRIMARY_SAMPLES,
+        "uri": _URI,
+        **dict.fromkeys(("client_certificate", "client_key"), _CERTIFICATE),
+        "credentials_provider": _PROVIDER,
+        "read_replica_pool": _REPLICA_POOL,
     },
-    CockroachDB: {
-        **_LIBPQ_SAMPLES,
-        "connection_balancing": False,
-        "relationship_integrity": RelationshipIntegrity(key_id="one", key=_OTHER),
-    },
+    CockroachDB: {"uri": _URI, **dict.fromkeys(("client_certificate", "client_key"), _CERTIFICATE)},
     MySQL: {
-        **_PARTS_SAMPLES,
-        **_PRIMARY_SAMPLES,
-        "tls": "preferred",
-        "table_prefix": "other_",
-        "pool": Pool(max_open=7),
+        "uri": _URI,
+        "tls": {"tls": "preferred"},
+        "credentials_provider": _PROVIDER,
+        "read_replica_pool": _REPLICA_POOL,
     },
-    Spanner: {
-        **_TUNED_SAMPLES,
-        "uri": {"uri": _OTHER, "project": None, "instance": None, "database": None},
-        "project": "other",
-        "instance": "other",
-        "database": "other",
-        "credentials": _OTHER,
-        "emulator_host": "emulator:9010",
-    },
+    Spanner: {"uri": {"uri": _OTHER, "project": None, "instance": None, "database": None}},
 }
+"""Values that need other props, or that do not follow from the type."""
 _SECRET = SecretKey("database", "value")
 BASES: dict[type, Datastore] = {
     PostgreSQL: PostgreSQL(host="db", database="d", user="u", password=_SECRET),
@@ -206,7 +107,26 @@ BASES: dict[type, Datastore] = {
 }
 
 
-def sample(kind: type, name: str) -> dict[str, Any]:
+def sample(kind: Any, name: str) -> dict[str, Any]:
     """The sample of a prop, with the other props that it needs, by name."""
-    found = SAMPLES[kind][name]
-    return found if isinstance(found, dict) and name in found else {name: found}
+    if name in _CHOSEN.get(kind, {}):
+        return _CHOSEN[kind][name]
+    base: Any = BASES.get(kind) or (SpiceDBProps(datastore=BASES[PostgreSQL]) if kind is SpiceDBProps else kind())
+    default = getattr(base, name)
+    for value in [*_choices(typing.get_type_hints(kind, include_extras=True)[name]), *VALUES]:
+        # A list is the same as a tuple with the same items.
+        differs = value != (list(default) if isinstance(default, tuple) else default)
+        if differs and not list(problems(attrs.evolve(base, **{name: value}))):
+            return {name: value}
+    raise AssertionError(f"no value is valid for {kind.__name__}.{name}: add one to VALUES")
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """The values that a type lists."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        yield from annotation
+    for part in typing.get_args(annotation):
+        if typing.get_origin(annotation) is typing.Literal:
+            yield part
+        else:
+            yield from _choices(part)

@@ -48,7 +48,8 @@ from cdk8s_spicedb import (
     Tracing,
     known_releases,
 )
-from cdk8s_spicedb.props.types import SchemaMode
+from cdk8s_spicedb.props.server import SCHEMA_MODE
+from cdk8s_spicedb.versions import SchemaMode
 
 Object = dict[str, Any]
 COMPONENT = "app.kubernetes.io/component"
@@ -244,7 +245,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
     ``delivery``, which tests set themselves.
     """
     releases = known_releases()
-    has_modes = releases.takes("experimental-schema-mode", version)
+    has_modes = releases.takes(SCHEMA_MODE, version)
     schema_mode: SchemaMode | None = "read-legacy-write-both" if has_modes else None
     return SpiceDBProps(
         name="permissions",

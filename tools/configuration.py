@@ -9,6 +9,7 @@ from pathlib import Path
 from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.helm.values import chart_values
 from cdk8s_spicedb.props.fields import settings
+from cdk8s_spicedb.props.flags import flags_of
 from tools.objects import PLAIN
 from tools.reference import classes, in_cell
 
@@ -32,23 +33,29 @@ defaults below are those of a SpiceDB that sets only its datastore: PostgreSQL, 
 | Value | Default | Meaning |
 | --- | --- | --- |
 """
-_BECOMES = re.compile(r"``(--[a-z0-9…-]+)``|\(``([a-z][A-Za-z.]+)``\)")
+_FIELD = re.compile(r"\(``([a-z][A-Za-z.]+)``\)")
 
 
 def page() -> str:
     """The page, Markdown."""
-    found = list(_found())
-    flags = _table("Flag of SpiceDB or zed", [each for each in found if each[0].startswith("--")])
-    fields = _table("Field of Kubernetes", [each for each in found if not each[0].startswith("--")])
+    flags, fields = _table("Flag of SpiceDB or zed", list(_flags())), _table("Field of Kubernetes", list(_fields()))
     return "\n".join([_OPENING, flags, fields, _CHART]) + "\n".join(_values()) + "\n"
 
 
-def _found() -> Iterator[tuple[str, str, str]]:
-    """Each flag or field, with the prop that sets it and the class of that prop."""
+def _flags() -> Iterator[tuple[str, str, str]]:
+    """Each flag, with the prop that sets it and the class of that prop."""
+    for kind in classes():
+        for path, flags in flags_of(kind).items():
+            # A class that others hold has only the rest of its flags.
+            yield from ((f"--{flag.name}", path, kind.__name__) for flag in flags if "…" not in flag.name)
+
+
+def _fields() -> Iterator[tuple[str, str, str]]:
+    """Each field of Kubernetes, with the prop that sets it and the class of that prop."""
     for kind in classes():
         for setting in settings(kind):
-            for flag, field in _BECOMES.findall(field_texts(kind)[setting.name]):
-                yield flag or field, setting.name, kind.__name__
+            for field in _FIELD.findall(field_texts(kind)[setting.name]):
+                yield field, setting.name, kind.__name__
 
 
 def _table(what: str, found: list[tuple[str, str, str]]) -> str:

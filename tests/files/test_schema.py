@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 import yaml
 
-from cdk8s_spicedb import InvalidProps, Memory, MigrationProps, SecretKey, ServerProps, SpiceDBProps
-from cdk8s_spicedb.files.read import for_files, read_props
-from cdk8s_spicedb.files.schema import field_schema, field_texts, props_schema
+from cdk8s_spicedb import InvalidProps, Memory, MigrationProps, Problem, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb.files.read import in_yaml, read_props
+from cdk8s_spicedb.files.schema import field_schema, field_texts, for_files, props_schema
 from cdk8s_spicedb.props.fields import camel
+from cdk8s_spicedb.props.fieldtypes import in_python
 
 SCHEMA = props_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -112,17 +113,26 @@ def test_one_field_by_itself_is_complete() -> None:
 
 
 @pytest.mark.parametrize(
-    ("python", "file"),
+    ("text", "python", "file"),
     [
-        ("less than active_deadline_seconds, 600 s", "less than activeDeadlineSeconds, 600 s"),
-        ("write True or False", "write true or false"),
-        ("a datetime.timedelta from 1 s", "a duration from 1 s"),
-        ("give it as timedelta(minutes=30)", "give it as 30m"),
-        ("password=SecretKey('my-secret', 'password')", "password: {name: my-secret, key: password}"),
-        ("or uri=SecretKey(…) with", "or uri: {name: …, key: …} with"),
-        ("set allow_unknown_target=True if", "set allowUnknownTarget: true if"),
-        ("a number, or None", "a number, or null"),
+        ("less than {active_deadline_seconds}, 600 s", "active_deadline_seconds, 600", "activeDeadlineSeconds, 600"),
+        ("write {True} or {False}", "write True or False", "write true or false"),
+        ("{a datetime.timedelta|a duration} from 1 s", "a datetime.timedelta from", "a duration from"),
+        (
+            "or {uri=}{SecretKey(…)|{name: …, key: …}} with",
+            "or uri=SecretKey(…) with",
+            "or uri: {name: …, key: …} with",
+        ),
+        ("set {allow_unknown_target=}{True} if", "set allow_unknown_target=True if", "set allowUnknownTarget: true if"),
+        ("a number, or {None}", "a number, or None", "a number, or null"),
+        ("such as {'memory': '1Gi'}", "such as {'memory': '1Gi'}", "such as {'memory': '1Gi'}"),
     ],
 )
-def test_texts_about_props_are_put_in_the_words_of_a_file(python: str, file: str) -> None:
-    assert for_files(python) == file
+def test_messages_are_in_the_words_of_python_or_of_files(text: str, python: str, file: str) -> None:
+    assert python in in_python(Problem("", "", text, "")).allowed
+    assert file in in_yaml(text)
+
+
+def test_docstrings_are_put_in_the_words_of_files() -> None:
+    text = "Time of ``max_lifetime``, True or False. Defaults to None: Nonetheless, ``extra_args`` counts."
+    assert for_files(text) == "Time of `maxLifetime`, true or false. Defaults to null: Nonetheless, `extraArgs` counts."

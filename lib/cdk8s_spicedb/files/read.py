@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, cast
 
 import attrs
@@ -13,8 +12,8 @@ from attrs import frozen
 from ..errors import InvalidProps, Problem
 from ..props import SpiceDBProps
 from ..props.chart import ChartMetadata
-from ..props.fields import UNKNOWN, Partial, camel, kind_of
-from ..props.fieldtypes import Invalid, Kind
+from ..props.fields import Draft, camel, type_of
+from ..props.fieldtypes import PLACEHOLDER, FieldType
 from ..versions import ReleaseTable
 from .yaml import load
 
@@ -112,34 +111,19 @@ def _other_datastore(path: tuple[str, ...], before: Mapping[Any, Any], after: Ma
     return path == (_DATASTORE,) and both and before[_ENGINE] != after[_ENGINE]
 
 
-_PYTHON = {
-    "``": "`",
-    r"\bTrue\b": "true",
-    r"\bFalse\b": "false",
-    r"\bNone\b": "null",
-    r"a tuple or list\b": "a list",
-    r"a datetime\.timedelta\b": "a duration",
-    r"\ba str\b": "a text",
-    r"timedelta\(hours=(\d+)\)": r"\1h",
-    r"timedelta\(minutes=(\d+)\)": r"\1m",
-    r"timedelta\(seconds=(\d+)\)": r"\1s",
-    r"SecretKey\('([^']+)', '([^']+)'\)": r"{name: \1, key: \2}",
-    r"SecretKey\([^)]*\)": "{name: …, key: …}",
-    r"\b[A-Z]\w+\(([^)]*)\)": r"{\1}",
-    r"(?<=[a-zA-Z])=(?=\{|\[|true|false|null|'|…)": ": ",
-}
-"""By pattern in Python's words, what files have instead."""
+_YAML = {"None": "null", "True": "true", "False": "false"}
 
 
-@lru_cache(maxsize=4096)
-def for_files(text: str) -> str:
-    """A text about props in the words of files."""
-    for pattern, words in _PYTHON.items():
-        text = re.sub(pattern, words, text)
-    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda match: camel(match[0]), text)
+def in_yaml(text: str) -> str:
+    """A text of a message with its placeholders in the words of files."""
+    return PLACEHOLDER.sub(_yaml_word, text)
 
 
-_WORDS = {"None": "null", "True": "true", "False": "false"}
+def _yaml_word(found: re.Match[str]) -> str:
+    if found["yaml"]:
+        return found["yaml"]
+    name = found["name"]
+    return _YAML.get(name, camel(name)) + (": " if found["equals"] else "")
 
 
 def read_props(
@@ -160,41 +144,31 @@ def props_of(found: Document, *, delivery: str | None = None, releases: ReleaseT
     data = found.data
     if delivery is not None and isinstance(data, dict):
         data = {**data, "delivery": delivery}
-    kind = kind_of(SpiceDBProps)
-    props = kind.convert(data)
-    if releases is not None and not isinstance(props, Invalid):
-        if isinstance(props, Partial):
-            props = attrs.evolve(props, values={**props.values, "releases": releases})
-        else:
-            props = attrs.evolve(props, releases=releases)
-    return cast(SpiceDBProps, _checked(kind, props, found))
+    type_ = type_of(SpiceDBProps)
+    draft = type_.read(data)
+    if releases is not None and isinstance(draft, Draft):
+        draft = attrs.evolve(draft, values={**draft.values, "releases": releases})
+    return cast(SpiceDBProps, _built(type_, draft, found))
 
 
 def metadata_of(found: Document) -> ChartMetadata:
     """Who distributes a chart, from a document. Raises `InvalidProps` with every problem."""
-    kind = kind_of(ChartMetadata)
-    return cast(ChartMetadata, _checked(kind, kind.convert(found.data), found))
+    type_ = type_of(ChartMetadata)
+    return cast(ChartMetadata, _built(type_, type_.read(found.data), found))
 
 
-def _checked(kind: Kind, value: Any, found: Document) -> Any:
-    """A value of a document. Raises `InvalidProps` with every problem."""
-    problems = [_in_file(problem) for problem in kind.problems(value, "")]
+def _built(type_: FieldType, draft: Any, found: Document) -> Any:
+    """The props of a document. Raises `InvalidProps` with every problem."""
+    problems = [_in_yaml(problem) for problem in type_.check(draft, "")]
     if problems:
         problems.sort(key=lambda problem: _order(_place(problem.field, found), found))
         raise InvalidProps(_subject(found), [_located(each, found) for each in problems])
-    return value
+    return draft.build()
 
 
-def _in_file(problem: Problem) -> Problem:
-    field, end = problem.field, ""
-    if problem.value == UNKNOWN:
-        field, *rest = problem.field.rpartition(".")
-        end = "".join(rest)
-    # The parts in brackets, and an unknown key, are the user's own.
-    parts = re.split(r"(\[.*?\])", field)
-    field = "".join(part if part.startswith("[") else for_files(part) for part in parts) + end
-    value = _WORDS.get(problem.value, problem.value)
-    return Problem(field, value, for_files(problem.allowed), for_files(problem.fix))
+def _in_yaml(problem: Problem) -> Problem:
+    value = _YAML.get(problem.value, problem.value)
+    return Problem(problem.field, value, in_yaml(problem.allowed), in_yaml(problem.fix))
 
 
 def _subject(found: Document) -> str:

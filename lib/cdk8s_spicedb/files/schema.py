@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -16,7 +17,6 @@ from ..props import SpiceDBProps
 from ..props.datastores import ENGINES, Datastore
 from ..props.fields import camel, fields_of, settings
 from ..props.fieldtypes import Refer, Schema
-from .read import for_files
 
 
 def props_schema() -> Schema:
@@ -64,6 +64,15 @@ def _of_engine(name: str, kind: type, refer: Refer) -> Schema:
     schema = _of_class(kind, refer)
     properties = {"engine": {"const": name}, **schema["properties"]}
     return {**schema, "title": kind.__name__, "properties": properties, "required": ["engine"]}
+
+
+def for_files(docstring: str) -> str:
+    """A docstring of a field in the words of files."""
+    return re.sub(r"``|\b(?:None|True|False|[a-z]+(?:_[a-z]+)+)\b", lambda found: _file_word(found[0]), docstring)
+
+
+def _file_word(word: str) -> str:
+    return {"``": "`", "None": "null", "True": "true", "False": "false"}.get(word) or camel(word)
 
 
 @cache

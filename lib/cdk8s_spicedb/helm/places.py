@@ -14,6 +14,8 @@ OPEN, CLOSE = "\ue000", "\ue001"
 """Around the number of a mark, which the finished template replaces by an expression."""
 MERGED = "\ue002"
 """Before the name of a map that gets entries from several values; `merge` makes one expression of them."""
+SETTING: Any = "\ue003"
+"""Stands for any setting of an argument."""
 Mark = Callable[[str], str]
 """Makes the mark of an expression."""
 
@@ -27,6 +29,8 @@ class Place:
     """Puts the expression of a value, such as ``.Values.replicas``, into a manifest if it has the place."""
     optional: bool = False
     """Whether the manifest has nothing there if the value is empty or null."""
+    prop: str = ""
+    """The prop that must be `SETTING`, so that the manifest has the place, such as ``server.schema_mode``."""
 
 
 def field(component: Component, path: str, kind: str | None = None, name: str | None = None) -> Place:
@@ -109,27 +113,23 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
         container, _ = _parent(manifest, "spec.template.spec.containers.0.args")
         expression = f"{value} | default {default}" if default else value
         for number, text in enumerate(container.get("args", ())):
-            if text.startswith(f"{flag}="):
-                container["args"][number] = f"{flag}={mark(expression)}"
+            if text.startswith(f"--{flag}="):
+                container["args"][number] = f"--{flag}={mark(expression)}"
 
     return Place((component,), put)
 
 
-def optional_argument(component: Component, flag: str, loop: str = "with") -> Place:
-    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own.
-
-    The manifest must have the flag, so that the place is known.
-    """
+def optional_argument(prop: str, flag: str, loop: str = "with") -> Place:
+    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         container, _ = _parent(manifest, "spec.template.spec.containers.0.args")
-        found = [text for text in container.get("args", ()) if text.startswith(f"{flag}=")]
-        if found:
-            args: list[str] = container["args"]
-            args[args.index(found[0])] = mark(f"{{{{- {loop} {value} }}}}\n- {flag}={{{{ . }}}}\n{{{{- end }}}}")
-            container["args"] = [text for text in args if text not in found]
+        args = container.get("args", [])
+        if f"--{flag}={SETTING}" in args:
+            block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ . }}}}\n{{{{- end }}}}"
+            args[args.index(f"--{flag}={SETTING}")] = mark(block)
 
-    return Place((component,), put, optional=True)
+    return Place((Component(prop.split(".")[0]),), put, optional=True, prop=prop)
 
 
 def _parent(manifest: Manifest, path: str) -> tuple[dict[str, Any], str]:

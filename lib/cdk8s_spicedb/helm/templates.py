@@ -6,8 +6,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from copy import deepcopy
-from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -20,18 +19,25 @@ from ..manifests.release import objects_of
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
 from ..props.patch import Patch
 from .helpers import helpers
-from .places import CLOSE, OPEN, merge
+from .places import CLOSE, OPEN, SETTING, merge
 from .values import ACCOUNT, FULLNAME, IDENTITY, Value, has_default_identity, secrets
 
+Part = TypeVar("Part", ServerProps, MigrationProps)
 
-def whole_manifests(props: SpiceDBProps) -> dict[Component, list[Manifest]]:
-    """The manifests of each component."""
+
+def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component, list[Manifest]]:
+    """The manifests of each component, with every place of a value."""
+    needed = [place.prop.split(".") for value in values for place in value.places if place.prop]
+
+    def with_settings(part: Part, component: Component) -> Part:
+        return attrs.evolve(part, **{name: SETTING for owner, name in needed if owner == component.value})
+
     whole = attrs.evolve(
         props,
         name=FULLNAME,
         hook_logs=True,
-        server=_server(props),
-        migration=_migration(props) if props.datastore.migrates else props.migration,
+        server=with_settings(_server(props), Component.SERVER),
+        migration=with_settings(attrs.evolve(props.migration, enabled=True), Component.MIGRATION),
         cleanup=attrs.evolve(props.cleanup, enabled=None),
         service_account_annotations={IDENTITY: ""},
         patches=[_patch(patch, props.name) for patch in props.patches],
@@ -50,34 +56,14 @@ def _named(manifest: Manifest, name: str) -> Manifest:
 
 
 def _server(props: SpiceDBProps) -> ServerProps:
-    server = attrs.evolve(
-        props.server,
-        service_account=ACCOUNT,
-        disruption_budget=props.server.disruption_budget or 1,
-        schema_mode=_if_taken(props, "experimental-schema-mode", "read-legacy-write-legacy"),
-        datastore_migration_phase=_if_taken(props, "datastore-migration-phase", "phase"),
-        allowed_migrations=_if_taken(props, "datastore-allowed-migrations", ("revision",)),
-    )
+    budget = props.server.disruption_budget or 1
+    server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget)
     if props.datastore.max_replicas == 1:
         return server
     autoscaling = server.autoscaling
     if autoscaling is None:
         return attrs.evolve(server, replicas=2)
     return attrs.evolve(server, autoscaling=attrs.evolve(autoscaling, min_replicas=2, max_replicas=3))
-
-
-def _migration(props: SpiceDBProps) -> MigrationProps:
-    return attrs.evolve(
-        props.migration,
-        enabled=True,
-        migration_timeout=_if_taken(props, "migration-timeout", timedelta(seconds=1)),
-        backfill_batch_size=_if_taken(props, "migration-backfill-batch-size", 1),
-    )
-
-
-def _if_taken(props: SpiceDBProps, flag: str, value: Any) -> Any:
-    """A value for a flag, if the datastore migrates and the release has the flag."""
-    return value if props.datastore.migrates and props.releases.takes(flag, props.version) else None
 
 
 def _patch(patch: Patch, name: str) -> Patch:
@@ -96,7 +82,7 @@ _CONDITIONS = {
 def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str, str]:
     """The files of ``templates/`` that make objects, by their names."""
     keys, files = secrets(props), {}
-    for component, manifests in whole_manifests(props).items():
+    for component, manifests in _whole_manifests(props, values).items():
         texts = [_Template(props, values, keys, chart, component).text(manifest) for manifest in manifests]
         files[f"{component.value}.yaml"] = _file(component, texts)
     return {

@@ -13,6 +13,7 @@ from ..manifests.pods import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
+from ..versions import ALLOWED_MIGRATIONS
 from .values import FULLNAME, Value, secrets
 
 _GUIDE = "docs/upgrade/migrations.md in the documentation of cdk8s-spicedb"
@@ -141,10 +142,10 @@ To roll back, look in the history for the last revision that worked before this 
   helm history {{{{ .Release.Name }}}} {_IN}
   helm rollback {{{{ .Release.Name }}}} REVISION {_IN} --wait"""
     if props.datastore.migrates:
-        text += """
+        text += f"""
 
 A rollback does not migrate, so the datastore keeps the newer schema. Servers of an older SpiceDB release start on
-it only if they allow it (--datastore-allowed-migrations)."""
+it only if they allow it (--{ALLOWED_MIGRATIONS})."""
     return text
 
 
@@ -175,7 +176,7 @@ WARNING: {phase}
 def _target(props: SpiceDBProps) -> str:
     """The warning about a target on which the servers do not start."""
     own = props.releases.starts_on(props.datastore.engine, props.version, props.server.datastore_migration_phase)
-    if not own or not props.releases.takes("datastore-allowed-migrations", props.version):
+    if not own or not props.releases.takes(ALLOWED_MIGRATIONS, props.version):
         return ""
     starts_on = " ".join(json.dumps(revision) for revision in ("head", *sorted(own)))
     return f"""

@@ -13,9 +13,10 @@ from ..errors import InvalidProps, Problem
 from ..files.folder import MARK, write_files
 from ..labels import Component, selector_text
 from ..plans.plan import UpgradePlan, UpgradeStep
+from ..plans.tables import settings
 from ..plans.words import allowed, assumption, limit_sentence, old_servers, rollback, sentence, time_sentences
 from ..props import SpiceDBProps
-from ..versions import SCHEMA_MODES
+from ..versions import ALLOWED_MIGRATIONS, SCHEMA_MODES
 from . import chart_files, require_helm
 
 
@@ -96,10 +97,7 @@ def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
     elif props.migrates:
         stays = f"stays at {revision}" if step.revision else "does not change"
         yield f"The datastore schema {stays}. The migration runs, but has nothing to do."
-    if step.datastore_migration_phase is not None:
-        yield f"Servers run with `--datastore-migration-phase={step.datastore_migration_phase}`."
-    if step.schema_mode is not None:
-        yield f"Servers run with `--experimental-schema-mode={step.schema_mode}`."
+    yield from (f"Servers run with `{setting}`." for setting in settings(step))
     if step.allowed_migrations:
         yield sentence(allowed(step, code=True))
 
@@ -137,7 +135,7 @@ def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int)
     yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" {_wait(props)}\n'
     if number == 1 and step.migrates and step.rolls_back:
         yield "The servers of that revision become ready on the newer schema if they run with"
-        yield f"`--datastore-allowed-migrations={step.revision}`. cdk8s-spicedb renders that argument by default.\n"
+        yield f"`--{ALLOWED_MIGRATIONS}={step.revision}`. cdk8s-spicedb renders that argument by default.\n"
     if step.rolls_back is None:
         yield sentence(old_servers(step, before, code=True))
         yield "Try the rollback in a test environment first.\n"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial, reduce
 from typing import Any, cast, get_args
 
 from attrs import frozen
 
-from ..files.read import for_files
-from ..files.schema import field_schema, field_texts
+from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
 from ..manifests.jobs import plain
 from ..props import SpiceDBProps, secret_keys
-from ..props.fields import camel, kind_of
+from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
-from ..props.pod import PodProps
+from ..props.flags import flag_of
 from ..props.secrets import SecretKey
-from ..props.server import ServerProps
+from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
 from ..props.types import PullPolicy, ReleaseName, Revision
 from .places import Place, argument, entries, field, items, optional_argument, optional_field
@@ -29,12 +29,12 @@ IDENTITY = "cdk8s-spicedb-identity"
 """An annotation of the ServiceAccounts, which the value ``serviceAccount.annotations`` replaces."""
 
 
-TEXT: Schema = {"type": "string"}
-OBJECT: Schema = {"type": "object"}
-LIST: Schema = {"type": "array", "items": OBJECT}
-POD = "spec.template.spec"
-CONTAINER = f"{POD}.containers.0"
-SERVER, MIGRATION, CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
+_TEXT: Schema = {"type": "string"}
+_OBJECT: Schema = {"type": "object"}
+_LIST: Schema = {"type": "array", "items": _OBJECT}
+_POD = "spec.template.spec"
+_CONTAINER = f"{_POD}.containers.0"
+_SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
 
 
 @frozen
@@ -58,15 +58,14 @@ class Value:
         return self.nullable or (bool(self.places) and all(place.optional for place in self.places))
 
 
-def schema_of(annotation: Any) -> Schema:
+def _schema_of(annotation: Any) -> Schema:
     """The JSON Schema of a plain type."""
-    found: Schema = kind_of(annotation).schema(lambda _: {})
-    return found
+    return type_of(annotation).schema(lambda _: {})
 
 
-def names(props: SpiceDBProps) -> Iterator[Value]:
+def _names(props: SpiceDBProps) -> Iterator[Value]:
     """The value that changes the names of all objects."""
-    schema = {"anyOf": [schema_of(ReleaseName), {"const": ""}]}
+    schema = {"anyOf": [_schema_of(ReleaseName), {"const": ""}]}
     text = (
         "Name of the Deployment and the Service. The names of all other objects begin with it. Set a different name "
         f"for each release in a namespace, and never change it later. Defaults to {props.name}."
@@ -74,50 +73,49 @@ def names(props: SpiceDBProps) -> Iterator[Value]:
     yield Value("fullnameOverride", "", schema, text, nullable=True)
 
 
-def image(props: SpiceDBProps) -> Iterator[Value]:
+def _image(props: SpiceDBProps) -> Iterator[Value]:
     """The values of the images."""
     repository, tag, digest = image_parts(props.full_image)
     text = "Image of the servers and the migration, without the tag."
-    yield Value("image.repository", repository, {**TEXT, "minLength": 1}, text)
+    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text)
     text = (
         f"Image tag. The flags and the allowed revisions of the database in this chart are for {props.version}. For "
         "another SpiceDB release, write the chart again."
     )
-    yield Value("image.tag", tag or "", TEXT, text)
-    pattern = {**TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
+    yield Value("image.tag", tag or "", _TEXT, text)
+    pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
     yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
     policies = {"enum": ["", *get_args(PullPolicy)]}
-    place = optional_field(tuple(Component), f"{CONTAINER}.imagePullPolicy")
+    place = optional_field(tuple(Component), f"{_CONTAINER}.imagePullPolicy")
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
     yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,))
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
-    place = optional_field(tuple(Component), f"{POD}.imagePullSecrets")
+    place = optional_field(tuple(Component), f"{_POD}.imagePullSecrets")
     text = "Secrets for all pods to pull images: [{name: …}]."
-    yield Value("imagePullSecrets", pull_secrets, LIST, text, (place,))
+    yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,))
 
 
-def pods(path: str, whose: str, component: Component, pod: Any) -> Iterator[Value]:
+def _lists(path: str, whose: str, component: Component, pod: Any) -> Iterator[Value]:
     """What a component's pods get in addition."""
     text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
-    place = items(component, f"{CONTAINER}.args", len(pod.extra_args))
-    yield Value(f"{path}extraArgs", list(pod.extra_args), {"type": "array", "items": TEXT}, text, (place,))
-    lists = {
-        "extraEnv": ("env", "More environment variables of the {}, as in a container's env."),
-        "extraVolumeMounts": ("volumeMounts", "More volume mounts of the {}, as in a container's volumeMounts."),
+    place = items(component, f"{_CONTAINER}.args", len(pod.extra_args))
+    yield Value(f"{path}extraArgs", list(pod.extra_args), {"type": "array", "items": _TEXT}, text, (place,))
+    mounts = "More volume mounts of the {}, as in a container's volumeMounts."
+    more = {
+        "extraEnv": (f"{_CONTAINER}.env", "More environment variables of the {}, as in a container's env."),
+        "extraVolumeMounts": (f"{_CONTAINER}.volumeMounts", mounts),
+        "extraVolumes": (f"{_POD}.volumes", "More volumes of the {}, as in a pod's volumes."),
     }
-    for name, (field_name, text) in lists.items():
-        place = items(component, f"{CONTAINER}.{field_name}")
-        yield Value(f"{path}{name}", [], LIST, text.format(whose), (place,))
-    text = f"More volumes of the {whose}, as in a pod's volumes."
-    yield Value(f"{path}extraVolumes", [], LIST, text, (items(component, f"{POD}.volumes"),))
-    if component is SERVER:
+    if component is _SERVER:
         text = "More containers of the servers' pods, as in a pod's containers."
-        yield Value("extraContainers", [], LIST, text, (items(component, f"{POD}.containers"),))
+        more["extraContainers"] = f"{_POD}.containers", text
         text = "Containers that run before the servers start, as in a pod's initContainers."
-        yield Value("initContainers", [], LIST, text, (items(component, f"{POD}.initContainers"),))
+        more["initContainers"] = f"{_POD}.initContainers", text
+    for name, (where, text) in more.items():
+        yield Value(f"{path}{name}", [], _LIST, text.format(whose), (items(component, where),))
 
 
-def objects(props: SpiceDBProps) -> Iterator[Value]:
+def _objects(props: SpiceDBProps) -> Iterator[Value]:
     """Values of the objects around the pods."""
     if props.datastore.max_replicas != 1:
         text = "Creates a PodDisruptionBudget if there is more than one server."
@@ -131,21 +129,21 @@ def objects(props: SpiceDBProps) -> Iterator[Value]:
             "How servers are spread over nodes, if there is more than one. An item without a labelSelector gets the "
             "servers' labelSelector and matchLabelKeys."
         )
-        yield Value("topologySpreadConstraints", spread, LIST, text, nullable=True)
+        yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
     text = "Existing ServiceAccount for the servers. Defaults to a new one with the name of the Deployment."
-    yield Value("serviceAccount.name", str(props.server.service_account or ""), TEXT, text, nullable=True)
+    yield Value("serviceAccount.name", str(props.server.service_account or ""), _TEXT, text, nullable=True)
     text = "Annotations of the ServiceAccounts of the servers and the migration, for workload identity."
     places = tuple(
         entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
-        for component in (SERVER, MIGRATION)
-        if component is SERVER or has_default_identity(props)
+        for component in (_SERVER, _MIGRATION)
+        if component is _SERVER or has_default_identity(props)
     )
     annotations = field_schema(SpiceDBProps, "annotations")
     yield Value("serviceAccount.annotations", dict(props.service_account_annotations), annotations, text, places)
-    types, service = ["ClusterIP", "NodePort", "LoadBalancer"], field(SERVER, "spec.type", "Service", FULLNAME)
+    types, service = ["ClusterIP", "NodePort", "LoadBalancer"], field(_SERVER, "spec.type", "Service", FULLNAME)
     yield Value("service.type", "ClusterIP", {"enum": types}, "Type of the Service for clients.", (service,))
     default = dict(props.server.service_annotations)
-    place = entries((SERVER,), "metadata.annotations", default, "Service", FULLNAME)
+    place = entries((_SERVER,), "metadata.annotations", default, "Service", FULLNAME)
     yield Value("service.annotations", default, annotations, "Annotations of the Service for clients.", (place,))
     text, labels = "Labels of every object except pods. For pods, use podLabels.", field_schema(SpiceDBProps, "labels")
     yield Value("commonLabels", dict(props.labels), labels, text, nullable=True)
@@ -160,7 +158,7 @@ def objects(props: SpiceDBProps) -> Iterator[Value]:
         )
         yield Value("hookLogs", "" if props.hook_logs is None else props.hook_logs, logs, text, nullable=True)
     text = "More objects for the release. Their strings may contain templates."
-    yield Value("extraObjects", [], LIST, text, nullable=True)
+    yield Value("extraObjects", [], _LIST, text, nullable=True)
 
 
 def has_jobs(props: SpiceDBProps) -> bool:
@@ -175,162 +173,134 @@ def has_default_identity(props: SpiceDBProps) -> bool:
     return shared and props.datastore.migrates
 
 
-@frozen
-class _Row:
-    """A value that stands for a prop, which gives its default, schema and documentation."""
-
-    path: str
-    prop: str
-    place: Place | None = None
-    schema: Schema | None = None
-    """Its schema, if charts need another one than the prop's."""
-    default: Any = None
-    """Its default, if the prop's own is None."""
-    note: str = ""
-    """A sentence after the prop's documentation."""
-
-
-def servers(props: SpiceDBProps) -> Iterator[Value]:
-    """The values of the servers."""
-    return _values(props, _servers(props))
-
-
-def migrations(props: SpiceDBProps) -> Iterator[Value]:
-    """The values of the migration."""
-    return _values(props, _migrations(props))
-
-
-def cleanup(props: SpiceDBProps) -> Iterator[Value]:
-    """The values of the clean-up."""
-    return _values(props, _cleanup(props))
-
-
-def _servers(props: SpiceDBProps) -> Iterator[_Row]:
+def _servers(props: SpiceDBProps) -> Iterator[Value]:
+    value = partial(_value, props)
     if props.server.autoscaling:
         prop, kind = "server.autoscaling", "HorizontalPodAutoscaler"
-        yield _Row("autoscaling.minReplicas", f"{prop}.min_replicas", field(SERVER, "spec.minReplicas", kind))
-        yield _Row("autoscaling.maxReplicas", f"{prop}.max_replicas", field(SERVER, "spec.maxReplicas", kind))
+        yield value("autoscaling.minReplicas", f"{prop}.min_replicas", field(_SERVER, "spec.minReplicas", kind))
+        yield value("autoscaling.maxReplicas", f"{prop}.max_replicas", field(_SERVER, "spec.maxReplicas", kind))
     else:
         maximum = props.datastore.max_replicas
         schema = {"type": "integer", "minimum": 1, **({"maximum": maximum} if maximum else {})}
-        yield _Row("replicas", "server.replicas", field(SERVER, "spec.replicas"), schema, props.replicas)
+        yield value("replicas", "server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
     if props.datastore.max_replicas != 1:
-        update = "spec.strategy.rollingUpdate"
-        surge, share = field(SERVER, f"{update}.maxSurge"), field_schema(ServerProps, "max_unavailable")
-        yield _Row("rollingUpdate.maxSurge", "server.max_surge", surge, share, props.max_surge)
-        yield _Row("rollingUpdate.maxUnavailable", "server.max_unavailable", field(SERVER, f"{update}.maxUnavailable"))
-        budget = field(SERVER, "spec.maxUnavailable", "PodDisruptionBudget")
+        share, update = field_schema(ServerProps, "max_unavailable"), "spec.strategy.rollingUpdate"
+        surge, unavailable = (field(_SERVER, f"{update}.{name}") for name in ("maxSurge", "maxUnavailable"))
+        yield value("rollingUpdate.maxSurge", "server.max_surge", surge, share, props.max_surge)
+        yield value("rollingUpdate.maxUnavailable", "server.max_unavailable", unavailable)
+        budget = field(_SERVER, "spec.maxUnavailable", "PodDisruptionBudget")
         schema = {"type": "integer", "minimum": 1}
-        yield _Row("podDisruptionBudget.maxUnavailable", "server.disruption_budget", budget, schema, 1)
-    yield _Row("logLevel", "server.log_level", argument(SERVER, "--log-level"))
-    yield from _phases(props)
+        yield value("podDisruptionBudget.maxUnavailable", "server.disruption_budget", budget, schema, 1)
+    yield value("logLevel", "server.log_level", argument(_SERVER, LOG_LEVEL))
+    if props.datastore.migrates:
+        yield from _argument(props, "schemaMode", "server.schema_mode")
+        yield from _argument(props, "datastoreMigrationPhase", "server.datastore_migration_phase")
+        schema, prop = {"type": "array", "items": _schema_of(Revision)}, "server.allowed_migrations"
+        default = list(props.allowed_migrations)
+        yield from _argument(props, "allowedMigrations", prop, "range", schema=schema, empty=default)
     seconds = {"type": "integer", "minimum": 1}
-    grace = field(SERVER, f"{POD}.terminationGracePeriodSeconds")
-    prop, default = "server.termination_grace_period_seconds", props.server.termination_seconds
-    yield _Row("terminationGracePeriodSeconds", prop, grace, seconds, default)
-    yield from _pods("", "server", SERVER, props.server)
+    grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
+    prop = "server.termination_grace_period_seconds"
+    yield value("terminationGracePeriodSeconds", prop, grace, seconds, props.server.termination_seconds)
+    yield from _pods(props, "", "server", _SERVER)
 
 
-def _phases(props: SpiceDBProps) -> Iterator[_Row]:
-    """The servers' settings for phases of a migration, as far as the release has their flags."""
-    if not props.datastore.migrates:
-        return
-    flags = {
-        "schema_mode": "experimental-schema-mode",
-        "datastore_migration_phase": "datastore-migration-phase",
-    }
-    for name, flag in flags.items():
-        if props.releases.takes(flag, props.version):
-            yield _Row(camel(name), f"server.{name}", optional_argument(SERVER, f"--{flag}"))
-    flag = "datastore-allowed-migrations"
+def _argument(props: SpiceDBProps, path: str, prop: str, loop: str = "with", **given: Any) -> Iterator[Value]:
+    """The value of a prop that sets an argument, if the release has its flag."""
+    part, name = prop.split(".")
+    flag = flag_of(type(getattr(props, part)), name)
     if props.releases.takes(flag, props.version):
-        schema = {"type": "array", "items": schema_of(Revision)}
-        place, default = optional_argument(SERVER, f"--{flag}", "range"), list(props.allowed_migrations)
-        yield _Row("allowedMigrations", "server.allowed_migrations", place, schema, default)
+        yield _value(props, path, prop, optional_argument(prop, flag, loop), **given)
 
 
-def _migrations(props: SpiceDBProps) -> Iterator[_Row]:
+def _migrations(props: SpiceDBProps) -> Iterator[Value]:
+    value = partial(_value, props)
     path, prop = "migrations", "migration"
-    yield _Row(f"{path}.enabled", f"{prop}.enabled")
-    yield _Row(f"{path}.logLevel", f"{prop}.log_level", argument(MIGRATION, "--log-level", ".Values.logLevel"))
+    yield value(f"{path}.enabled", f"{prop}.enabled")
+    yield value(f"{path}.logLevel", f"{prop}.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
     known = props.releases.revisions(props.datastore.engine, props.version)
     choice = {"enum": ["", "head", *known]} if known and not props.migration.allow_unknown_target else None
-    yield _Row(f"{path}.targetMigration", f"{prop}.target_migration", schema=choice)
-    yield _Row(f"{path}.targetPhase", f"{prop}.target_phase")
-    flags = {"migration_timeout": "migration-timeout", "backfill_batch_size": "migration-backfill-batch-size"}
-    for name, flag in flags.items():
-        if props.releases.takes(flag, props.version):
-            yield _Row(f"{path}.{camel(name)}", f"{prop}.{name}", optional_argument(MIGRATION, f"--{flag}"))
-    yield _Row(f"{path}.restartPolicy", f"{prop}.restart_policy", field(MIGRATION, f"{POD}.restartPolicy"))
-    yield _Row(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(MIGRATION, "spec.backoffLimit"))
-    deadline = field(MIGRATION, "spec.activeDeadlineSeconds")
-    yield _Row(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
-    yield from _pods("migrations.", "migration", MIGRATION, props.migration)
+    yield value(f"{path}.targetMigration", f"{prop}.target_migration", schema=choice)
+    yield value(f"{path}.targetPhase", f"{prop}.target_phase")
+    yield from _argument(props, f"{path}.migrationTimeout", f"{prop}.migration_timeout")
+    yield from _argument(props, f"{path}.backfillBatchSize", f"{prop}.backfill_batch_size")
+    yield value(f"{path}.restartPolicy", f"{prop}.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
+    yield value(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
+    deadline = field(_MIGRATION, "spec.activeDeadlineSeconds")
+    yield value(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
+    yield from _pods(props, "migrations.", "migration", _MIGRATION)
 
 
-def _cleanup(props: SpiceDBProps) -> Iterator[_Row]:
+def _cleanup(props: SpiceDBProps) -> Iterator[Value]:
+    value = partial(_value, props)
     path = "migrations.cleanup"
-    yield _Row(f"{path}.enabled", "cleanup.enabled", schema={"type": "boolean"}, default=True)
-    yield _Row(f"{path}.image", "cleanup.image")
-    deadline = field(CLEANUP, "spec.activeDeadlineSeconds")
-    yield _Row(f"{path}.activeDeadlineSeconds", "cleanup.active_deadline_seconds", deadline)
-    yield from _pods(f"{path}.", "cleanup", CLEANUP, props.cleanup)
+    yield value(f"{path}.enabled", "cleanup.enabled", schema={"type": "boolean"}, empty=True)
+    yield value(f"{path}.image", "cleanup.image")
+    deadline = field(_CLEANUP, "spec.activeDeadlineSeconds")
+    yield value(f"{path}.activeDeadlineSeconds", "cleanup.active_deadline_seconds", deadline)
+    yield from _pods(props, f"{path}.", "cleanup", _CLEANUP)
 
 
-def _pods(path: str, prop: str, component: Component, pod: PodProps) -> Iterator[_Row]:
+def _pods(props: SpiceDBProps, path: str, prop: str, component: Component) -> Iterator[Value]:
     """The values of a component's pods."""
-    resources = optional_field((component,), f"{CONTAINER}.resources")
+    value, pod = partial(_value, props), getattr(props, prop)
+    resources = optional_field((component,), f"{_CONTAINER}.resources")
     note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
-    yield _Row(f"{path}resources", f"{prop}.resources", resources, OBJECT, note=note)
+    yield value(f"{path}resources", f"{prop}.resources", resources, _OBJECT, note=note)
     metadata = "spec.template.metadata"
     labels = entries((component,), f"{metadata}.labels", pod.pod_labels)
-    yield _Row(f"{path}podLabels", f"{prop}.pod_labels", labels)
+    yield value(f"{path}podLabels", f"{prop}.pod_labels", labels)
     annotations = entries((component,), f"{metadata}.annotations", pod.pod_annotations)
-    yield _Row(f"{path}podAnnotations", f"{prop}.pod_annotations", annotations)
+    yield value(f"{path}podAnnotations", f"{prop}.pod_annotations", annotations)
     for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
-        place = optional_field((component,), f"{POD}.{camel(name)}")
-        yield _Row(f"{path}{camel(name)}", f"{prop}.{name}", place, LIST if name == "tolerations" else None)
+        place = optional_field((component,), f"{_POD}.{camel(name)}")
+        yield value(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
 
 
-def _values(props: SpiceDBProps, rows: Iterator[_Row]) -> Iterator[Value]:
-    return (_value(props, row) for row in rows)
+def _value(
+    props: SpiceDBProps,
+    path: str,
+    prop: str,
+    place: Place | None = None,
+    schema: Schema | None = None,
+    empty: Any = "",
+    note: str = "",
+) -> Value:
+    """A value that stands for a prop, which gives its default, schema and documentation.
 
-
-def _value(props: SpiceDBProps, row: _Row) -> Value:
-    *parts, name = row.prop.split(".")
-    owner: Any = props
-    for part in parts:
-        owner = getattr(owner, part)
+    ``schema`` is for a value that needs another one. ``empty`` is the default if the prop is None. ``note`` is a
+    sentence after the prop's documentation.
+    """
+    *parts, name = prop.split(".")
+    owner: Any = reduce(getattr, parts, props)
     kind, default = cast(Any, type(owner)), plain(getattr(owner, name))
-    schema = row.schema or field_schema(kind, name)
+    schema = schema or field_schema(kind, name)
     text, _, meaning = for_files(field_texts(kind).get(name, "")).partition(" Defaults")
     if {"type": "null"} in schema.get("anyOf", ()):
         # A chart's value is never null: to Helm, null removes the key.
         options = [option for option in schema["anyOf"] if option != {"type": "null"}]
         default, schema = default or "", {"anyOf": [*options, {"const": ""}]}
-    default = row.default if default is None else default
-    if default is None:
-        default = ""
+    default = empty if default is None else default
     if default == "" and meaning:
         # An empty value means the default of the prop.
         text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
-    return Value(row.path, default, schema, f"{text} {row.note}".rstrip(), (row.place,) if row.place else ())
+    return Value(path, default, schema, f"{text} {note}".rstrip(), (place,) if place else ())
 
 
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
     found = [
-        *names(props),
-        *image(props),
-        *servers(props),
-        *pods("", "servers", SERVER, props.server),
-        *objects(props),
+        *_names(props),
+        *_image(props),
+        *_servers(props),
+        *_lists("", "servers", _SERVER, props.server),
+        *_objects(props),
         *_secrets(props),
     ]
     if props.datastore.migrates:
-        found += migrations(props)
-        found += pods("migrations.", "migration", MIGRATION, props.migration)
-        found += cleanup(props)
+        found += _migrations(props)
+        found += _lists("migrations.", "migration", _MIGRATION, props.migration)
+        found += _cleanup(props)
     return found
 
 

@@ -203,9 +203,9 @@ class Cluster:
             raise
 
     def ask_pod(self, pod: str, port: int, path: str, *, tls: bool = False) -> str:
-        """The answer of a pod's HTTP port, through the API server."""
+        """The answer of a pod's HTTP port, through the API server. Asks once: an error can be the pod's own."""
         name = f"{'https:' if tls else ''}{pod}:{port}"
-        return self._request("GET", f"{self._path(POD, name)}/proxy/{path}").text
+        return self.patient(0)._request("GET", f"{self._path(POD, name)}/proxy/{path}").text
 
     def may(self, verb: str, kind: Kind, *, subresource: str = "") -> bool:
         """Whether the user of this client has a right in the namespace."""

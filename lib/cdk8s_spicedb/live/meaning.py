@@ -14,13 +14,13 @@ from ..plans.plan import UpgradePlan, UpgradeStep
 from ..plans.planner import plan_upgrade
 from ..plans.words import BACKUP, old_servers, rollback, sentence
 from ..props import SpiceDBProps
+from ..props.server import SCHEMA_MODE
 from ..text import count
 from ..versions import SCHEMA_MODES
 from . import compare
 from .compare import FieldDiff, ObjectDiff
 from .instance import Running
 
-_FLAG = "experimental-schema-mode"
 _MODES = list(SCHEMA_MODES)
 
 
@@ -47,7 +47,7 @@ def datastore_meaning(
             running.version,
             props.version,
             schema_mode=_wanted_mode(props, running),
-            current_schema_mode=running.schema_mode if props.releases.takes(_FLAG, running.version) else None,
+            current_schema_mode=running.schema_mode if props.releases.takes(SCHEMA_MODE, running.version) else None,
             releases=props.releases,
         )
     except InvalidProps as error:

@@ -15,12 +15,13 @@ from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Hoo
 from ..labels import JOB_INDEX, SCHEMA_CHECKSUM, Component, object_name, selector_text
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
-from ..props.flags import EnvVar, argument, arguments, container_env, duration
+from ..props.flags import TERMINATION_LOG, Setting, argument, arguments, duration, flag_of, settings_of
 from ..props.jobs import ClientProps, PermissionTest, SchemaProps
-from ..props.secrets import SecretFiles
+from ..props.secrets import EnvVar, SecretFiles, container_env
+from ..props.server import LOG_FORMAT, LOG_LEVEL
 from .network import network_policy
 from .objects import Manifest, Objects, api_rule
-from .pods import GRPC, NUMBERS, offline_settings, pod_template, termination_log
+from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
 
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 _PARALLEL_CHECKS = 4
@@ -104,14 +105,15 @@ def _job(
 
 
 def _zed_arguments(props: SpiceDBProps, client: ClientProps, ca: list[SecretFiles]) -> list[str]:
-    tls = [argument("certificate-path", folder.path("ca.crt")) for folder in ca]
+    tls = [argument(flag_of(ClientProps, "ca"), folder.path("ca.crt")) for folder in ca]
     if client.hostname:
-        tls.append(argument("hostname-override", client.hostname))
+        tls.append(argument(flag_of(ClientProps, "hostname"), client.hostname))
     return [
         argument("endpoint", f"{props.name}:{NUMBERS[GRPC]}"),
         *(tls if props.server.grpc_tls else ["--insecure"]),
         "--skip-version-check",
-        argument("log-format", "json"),
+        # zed's flag has the same name as SpiceDB's.
+        argument(LOG_FORMAT, "json"),
     ]
 
 
@@ -217,19 +219,23 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
 def _command(props: SpiceDBProps) -> list[str]:
     """The command in the form that every release has. ``datastore migrate`` exists only since 1.30."""
     migration = props.migration
-    phase = [argument("phase", migration.target_phase.value)] if migration.target_phase else []
+    phase = (
+        [argument(flag_of(MigrationProps, "target_phase"), migration.target_phase.value)]
+        if migration.target_phase
+        else []
+    )
     target = [migration.target] if migration.target_migration or not phase else []
     return ["spicedb", "migrate", *target, *phase]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:
-    migration = props.migration
-    settings: dict[str, Any] = {
-        "log-level": migration.log_level or props.server.log_level,
-        "log-format": props.server.log_format,
-        "migration-timeout": migration.migration_timeout,
-        "migration-backfill-batch-size": migration.backfill_batch_size,
-        **offline_settings(props, "skip-release-check"),
-        "termination-log-path": termination_log(props),
+    migration, server = props.migration, props.server
+    own = {flag: setting for flag, setting in settings_of(migration).items() if setting is not None}
+    settings: dict[str, Setting] = {
+        LOG_LEVEL: server.log_level,
+        LOG_FORMAT: server.log_format,
+        **own,
+        RELEASE_CHECK: offline_settings(props).get(RELEASE_CHECK),
+        TERMINATION_LOG: termination_log(props),
     }
     return [*arguments(settings), *migration.extra_args]

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..labels import VERSION
-from ..props import PodProps, SpiceDBProps
-from ..props.flags import Setting
+from ..props import PodProps, ServerProps, SpiceDBProps
+from ..props.flags import TERMINATION_LOG, Setting, flags_of
 from ..props.secrets import SecretFiles
 from .objects import Manifest, Objects, omit_empty
 
+_TELEMETRY, RELEASE_CHECK = (flag.name for flag in flags_of(ServerProps)["telemetry_enabled"])
 
-def offline_settings(props: SpiceDBProps, *flags: str) -> dict[str, Setting]:
-    """Values, by flag, that keep a program from calling services outside the cluster.
+
+def offline_settings(props: SpiceDBProps) -> dict[str, Setting]:
+    """Values, by flag, that keep the servers from calling services outside the cluster.
 
     Only for flags that the release has. Empty if telemetry is enabled.
     """
-    settings: dict[str, Setting] = {"telemetry-endpoint": "", "skip-release-check": True}
-    if props.server.telemetry_enabled:
-        return {}
-    return {flag: settings[flag] for flag in flags if props.releases.takes(flag, props.version)}
+    settings: dict[str, Setting] = {} if props.server.telemetry_enabled else {_TELEMETRY: "", RELEASE_CHECK: True}
+    return {flag: value for flag, value in settings.items() if props.releases.takes(flag, props.version)}
 
 
 _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of its own
@@ -94,7 +94,7 @@ def pod_template(
 
 def termination_log(props: SpiceDBProps) -> str | None:
     """The file to which SpiceDB writes why it stopped, for the pod's status. None if the release cannot."""
-    return "/dev/termination-log" if props.releases.takes("termination-log-path", props.version) else None
+    return "/dev/termination-log" if props.releases.takes(TERMINATION_LOG, props.version) else None
 
 
 GRPC, HTTP, METRICS, DISPATCH, DISPATCH_TLS = "grpc", "http", "metrics", "dispatch", "dispatch-tls"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..labels import CHECKSUM, POD_TEMPLATE_HASH, Component
 from ..props import Autoscaling, ServerProps, SpiceDBProps
-from ..props.flags import EnvVar, Setting, arguments, container_env, variable
-from ..props.secrets import SecretFiles, SecretKey
+from ..props.flags import PRESHARED_KEY, TERMINATION_LOG, Setting, arguments, flagged, flags_of, settings_of
+from ..props.secrets import EnvVar, SecretFiles, SecretKey, container_env, variable
+from ..versions import ALLOWED_MIGRATIONS
 from .jobs import migration_checksum
 from .monitoring import monitoring_manifests
 from .network import exposure_manifests, network_policy
@@ -17,8 +17,6 @@ from .pods import (
     DISPATCH,
     DISPATCH_TLS,
     GRPC,
-    HTTP,
-    METRICS,
     NUMBERS,
     dispatch_port,
     dispatch_service,
@@ -96,32 +94,13 @@ def dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
         yield objects.make("v1", "Service", spec=spec, name=dispatch_service(props, port))
 
 
-def dispatch_settings(props: SpiceDBProps) -> dict[str, Setting]:
-    """Dispatch settings of the servers, by flag."""
+def _dispatch_settings(props: SpiceDBProps) -> dict[str, Setting]:
     if not props.dispatches:
         return {}
+    enabled, address = (flag.name for flag in flags_of(ServerProps)["dispatch_enabled"])
     port = dispatch_port(props)
-    return {
-        "dispatch-cluster-enabled": True,
-        # Without a namespace, SpiceDB uses the pod's own.
-        "dispatch-upstream-addr": f"kubernetes:///{dispatch_service(props, port)}:{port}",
-    }
-
-
-def telemetry_settings(props: SpiceDBProps) -> dict[str, Setting]:
-    """Telemetry and tracing settings of the servers, by flag."""
-    settings, tracing = offline_settings(props, "telemetry-endpoint", "skip-release-check"), props.server.tracing
-    if tracing is None:
-        return settings
-    return {
-        **settings,
-        "otel-provider": tracing.provider,
-        "otel-endpoint": tracing.endpoint,
-        "otel-sample-ratio": tracing.sample_ratio,
-        "otel-insecure": tracing.insecure or None,
-        "otel-service-name": tracing.service_name,
-        "otel-trace-propagator": tracing.trace_propagator,
-    }
+    # Without a namespace, SpiceDB uses the pod's own.
+    return {enabled: True, address: f"kubernetes:///{dispatch_service(props, port)}:{port}"}
 
 
 def telemetry_env(props: SpiceDBProps) -> list[EnvVar]:
@@ -129,19 +108,17 @@ def telemetry_env(props: SpiceDBProps) -> list[EnvVar]:
     return [EnvVar("USER", "spicedb")] if props.server.tracing and "USER" not in props.server.env else []
 
 
-_FLAGS = {GRPC: "grpc", HTTP: "http", METRICS: "metrics", DISPATCH: "dispatch-cluster"}
-"""The prefix of each port's flags."""
 _FOLDER = "/etc/spicedb/tls"
+_SUFFIXES = {"certificate": ".crt", "key": ".key", "ca": "-ca.crt"}
 
 
 def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
     """The name of each file and the Secret key that holds it, by flag."""
     files = {}
-    for port, tls in server.tls.items():
-        files[f"{_FLAGS[port]}-tls-cert-path"] = (f"{port}.crt", tls.certificate)
-        files[f"{_FLAGS[port]}-tls-key-path"] = (f"{port}.key", tls.key)
-    if server.dispatch_tls:
-        files["dispatch-upstream-ca-path"] = ("dispatch-ca.crt", server.dispatch_tls.ca)
+    for path, flag, key in flagged(server):
+        if isinstance(key, SecretKey):
+            prop, part = path.split(".")
+            files[flag.name] = (f"{prop.removesuffix('_tls')}{_SUFFIXES[part]}", key)
     return files
 
 
@@ -152,8 +129,7 @@ def tls_files(server: ServerProps) -> tuple[SecretFiles, ...]:
     return (SecretFiles("tls", _FOLDER, files),) if files else ()
 
 
-def tls_settings(server: ServerProps) -> dict[str, str]:
-    """The paths of the files, by flag."""
+def _tls_settings(server: ServerProps) -> dict[str, Setting]:
     return {flag: f"{_FOLDER}/{file}" for flag, (file, _) in _files(server).items()}
 
 
@@ -229,32 +205,26 @@ def _env(props: SpiceDBProps) -> list[EnvVar]:
 
 
 def _preshared_keys(props: SpiceDBProps) -> list[EnvVar]:
-    flag = "grpc-preshared-key"
     if not props.other_preshared_keys:
-        return [variable(flag, props.preshared_key)]
+        return [variable(PRESHARED_KEY, props.preshared_key)]
     # Servers use the first key among themselves.
     keys = [
         EnvVar(f"PRESHARED_KEY_{number}", key)
         for number, key in enumerate((props.preshared_key, *props.other_preshared_keys), 1)
     ]
-    return [*keys, variable(flag, ",".join(f"$({key.name})" for key in keys))]
+    return [*keys, variable(PRESHARED_KEY, ",".join(f"$({key.name})" for key in keys))]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:
     server = props.server
-    settings: dict[str, Any] = {
-        "log-level": server.log_level,
-        "log-format": server.log_format,
-        "grpc-shutdown-grace-period": server.shutdown_grace_period,
-        "http-enabled": server.http_enabled or None,
-        "metrics-enabled": None if server.metrics_enabled else False,
-        **tls_settings(server),
-        **telemetry_settings(props),
-        **dispatch_settings(props),
-        "datastore-migration-phase": server.datastore_migration_phase,
-        "experimental-schema-mode": server.schema_mode,
-        "termination-log-path": termination_log(props),
+    settings = {
+        **settings_of(server),
+        # A flag keeps the place that it has among the settings of the servers.
+        **_tls_settings(server),
+        **offline_settings(props),
+        **_dispatch_settings(props),
+        TERMINATION_LOG: termination_log(props),
         **props.datastore.settings(),
-        "datastore-allowed-migrations": props.allowed_migrations,
     }
-    return [*arguments(settings), *server.extra_args]
+    revisions = {ALLOWED_MIGRATIONS: props.allowed_migrations}
+    return [*arguments(settings), *arguments(revisions), *server.extra_args]

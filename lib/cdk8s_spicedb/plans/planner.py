@@ -11,9 +11,10 @@ from attrs import evolve, frozen
 from ..errors import InvalidProps, Problem
 from ..props import MigrationProps
 from ..props.datastores import Datastore
-from ..props.fields import Message, Opaque, problems, rule
+from ..props.fields import Message, Opaque, Problems, problems
 from ..props.fieldtypes import show
-from ..props.types import Release, SchemaMode
+from ..props.server import SCHEMA_MODE
+from ..props.types import Release
 from ..versions import (
     MILLION,
     SCHEMA_MODES,
@@ -21,6 +22,7 @@ from ..versions import (
     Estimate,
     ReleaseTable,
     Rollout,
+    SchemaMode,
     Stop,
     known_releases,
     version_order,
@@ -29,7 +31,6 @@ from .plan import UpgradePlan, UpgradeStep
 from .words import short_limit
 
 _MODES = list(SCHEMA_MODES)
-_MODE_FLAG = "experimental-schema-mode"
 _FIRST_MODE_THAT_READS = "read-new-write-both"
 _WRITE_SCHEMA_AGAIN = (
     "when all servers run in read-legacy-write-both and no older server is left, write the schema again, unchanged "
@@ -72,7 +73,7 @@ def plan_upgrade(
         releases=known_releases() if releases is None else releases,
         relationships=relationships,
     )
-    found = list(problems(upgrade))
+    found = list(problems(upgrade, rules=_RULES))
     if found:
         raise InvalidProps("plan_upgrade", found)
     steps = (*upgrade.release_steps(), *upgrade.mode_steps())
@@ -154,7 +155,7 @@ class _Upgrade:
             revision=revision,
             target_migration=None if revision == self._engine.heads.get(version) else revision,
             migrates=False,
-            schema_mode=mode if self.releases.takes(_MODE_FLAG, version) else None,
+            schema_mode=mode if self.releases.takes(SCHEMA_MODE, version) else None,
             datastore_migration_phase=phase,
             allowed_migrations=self.releases.allowed_migrations(self.datastore.engine, version),
             rolls_back=True,
@@ -236,8 +237,7 @@ def _mode_number(mode: str | None) -> int:
 # ---------------------------------------------------------------- rules
 
 
-@rule(_Upgrade)
-def target_is_not_older(datastore: Datastore, current: str, target: str) -> Iterator[Problem]:
+def target_is_not_older(datastore: Datastore, current: str, target: str) -> Problems:
     if version_order(target) >= version_order(current):
         return
     allowed = f"{current} or later: migrations only go forward"
@@ -251,7 +251,6 @@ def target_is_not_older(datastore: Datastore, current: str, target: str) -> Iter
     yield Problem("target", show(target), allowed, fix)
 
 
-@rule(_Upgrade)
 def releases_have_the_modes(
     datastore: Datastore,
     current: str,
@@ -259,20 +258,19 @@ def releases_have_the_modes(
     schema_mode: str | None,
     current_schema_mode: str | None,
     releases: ReleaseTable,
-) -> Iterator[Problem]:
+) -> Problems:
     modes = {"current_schema_mode": (current_schema_mode, current), "schema_mode": (schema_mode, target)}
     for name, (mode, version) in modes.items():
         if mode is None:
             continue
         if not datastore.migrates:
             yield Problem(name, show(mode), f"None with the {datastore.engine} engine", "remove it")
-        elif not releases.takes(_MODE_FLAG, version):
-            allowed = f"None at {version}: --{_MODE_FLAG} exists since {releases.since(_MODE_FLAG)}"
+        elif not releases.takes(SCHEMA_MODE, version):
+            allowed = f"None at {version}: --{SCHEMA_MODE} exists since {releases.since(SCHEMA_MODE)}"
             yield Problem(name, show(mode), allowed, "remove it, or use a later release")
 
 
-@rule(_Upgrade)
-def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -> Iterator[Problem]:
+def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -> Problems:
     allowed = _MODES[_mode_number(current_schema_mode) :]
     if schema_mode is not None and schema_mode not in allowed:
         yield Problem(
@@ -282,3 +280,6 @@ def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -
             "go back with `helm rollback`, one mode at a time; after read-new-write-new, write the schema again in "
             "read-new-write-both: the old tables do not contain what was written since",
         )
+
+
+_RULES = (target_is_not_older, releases_have_the_modes, modes_go_forward)

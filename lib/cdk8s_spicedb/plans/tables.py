@@ -6,6 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from ..props.flags import arguments
+from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
 from ..text import columns, count
 from .plan import UpgradePlan, UpgradeStep
 from .words import (
@@ -49,11 +51,7 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
 
 def settings(step: UpgradeStep) -> list[str]:
     """The arguments that servers need in a step."""
-    flags = {
-        "datastore-migration-phase": step.datastore_migration_phase,
-        "experimental-schema-mode": step.schema_mode,
-    }
-    return [f"--{flag}={value}" for flag, value in flags.items() if value is not None]
+    return arguments({MIGRATION_PHASE: step.datastore_migration_phase, SCHEMA_MODE: step.schema_mode})
 
 
 def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:

@@ -12,19 +12,34 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache, reduce
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import attrs
 from annotated_types import Interval, Predicate, Unit
 from attrs import evolve
 
 from ..errors import InvalidProps, Problem
-from .fieldtypes import PLAIN, Invalid, Kind, any_of, choice, mapping_of, nullable, redact, sequence_of, show, tested
+from .fieldtypes import (
+    PLAIN,
+    AnyOf,
+    Choice,
+    FieldType,
+    Invalid,
+    Limited,
+    MappingOf,
+    Nullable,
+    Refer,
+    Schema,
+    SequenceOf,
+    in_python,
+    redact,
+    show,
+)
 
 # ---------------------------------------------------------------- limits
 
@@ -50,6 +65,10 @@ class Pattern:
     numbers: bool = False
     """Whether files may also give a number, which becomes a text."""
 
+    def matches(self, text: str) -> bool:
+        """Whether the whole text matches."""
+        return len(text) <= self.max_length and re.fullmatch(self.regex, text, re.ASCII) is not None
+
 
 @attrs.frozen
 class OneOf:
@@ -69,83 +88,83 @@ class Opaque:
     """A value of the class is taken as it is. Files cannot give one."""
 
 
-# ---------------------------------------------------------------- annotations to kinds
+class Matching(Limited):
+    """Texts that match a pattern."""
+
+    def __init__(self, base: FieldType, pattern: Pattern) -> None:
+        schema = {"pattern": f"^(?:{pattern.regex})$", "maxLength": pattern.max_length}
+        super().__init__(base, pattern.matches, schema)
+        self.pattern = pattern
+
+    def schema(self, refer: Refer) -> Schema:
+        text = super().schema(refer)
+        return {"anyOf": [text, {"type": "number", "minimum": 0}]} if self.pattern.numbers else text
+
+    def read(self, value: Any) -> Any:
+        return str(value) if self.pattern.numbers and type(value) in (int, float) else super().read(value)
+
+
+# ---------------------------------------------------------------- annotations to types
 
 
 @cache
-def kind_of(annotation: Any) -> Kind:
+def type_of(annotation: Any) -> FieldType:
     """What a field with an annotation takes."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         type_, *limits = arguments
-        kind = tested(lambda value: isinstance(value, type_)) if Opaque in limits else kind_of(type_)
-        return reduce(_limited, limits, kind)
-    if origin in (Union, types.UnionType):
-        options = [kind_of(argument) for argument in arguments if argument is not type(None)]
-        kind = options[0] if len(options) == 1 else any_of(options)
-        return nullable(kind) if type(None) in arguments else kind
+        base = Limited(PLAIN[Any], lambda value: isinstance(value, type_)) if Opaque in limits else type_of(type_)
+        return reduce(_limited, limits, base)
+    if origin in (Union, UnionType):
+        options = [type_of(argument) for argument in arguments if argument is not type(None)]
+        found = options[0] if len(options) == 1 else AnyOf(options)
+        return Nullable(found) if type(None) in arguments else found
     if origin is Literal:
-        return choice(arguments)
+        return Choice(arguments)
     if origin is Sequence:
-        return sequence_of(kind_of(arguments[0]))
+        return SequenceOf(type_of(arguments[0]))
     if origin is Mapping:
-        return mapping_of(kind_of(arguments[0]), kind_of(arguments[1]))
+        return MappingOf(type_of(arguments[0]), type_of(arguments[1]))
     if origin is type:
-        return tested(lambda value: _is_subclass(value, arguments[0]))
+        return Limited(PLAIN[Any], lambda value: _is_subclass(value, arguments[0]))
     if annotation in PLAIN:
         return PLAIN[annotation]
-    return choice(annotation) if issubclass(annotation, Enum) else _props(annotation)
+    if issubclass(annotation, Enum):
+        return Choice(annotation)
+    return MemberOf(annotation) if hasattr(annotation, "members") else PropsOf(annotation)
 
 
 def _is_subclass(value: object, kind: type) -> bool:
     return isinstance(value, type) and issubclass(value, kind) and not inspect.isabstract(value)
 
 
-def _limited(kind: Kind, limit: Any) -> Kind:
-    """A kind with one more limit."""
+def _limited(base: FieldType, limit: Any) -> FieldType:
+    """A type with one more limit. What is no limit of this module or annotated-types does not count."""
     match limit:
         case Interval(ge=minimum, le=maximum):
-            return kind.between(minimum, maximum)
+            return base.between(minimum, maximum)
         case Unit(unit=unit):
-            return evolve(kind, allowed=f"{kind.allowed} of {unit}")
+            return base.described(f"{base.allowed} of {unit}")
         case Predicate(func=test):
-            return kind.limited(test)
+            return Limited(base, test)
         case OneOf(texts=texts):
-            return choice(texts)
+            return Choice(texts)
         case Excluding(texts=texts):
-            kind = kind.limited(lambda value: value not in texts, **{"not": {"enum": list(texts)}})
-            allowed = f"{kind.allowed} other than {', '.join(texts)}, which this package sets"
-            return evolve(kind, allowed=allowed, fix=f"{kind.fix}, and leave out those that this package sets")
-        case Pattern():
-            return _described(_matching(kind, limit), Message(limit.allowed, limit.fix))
-        case Message():
-            return _described(kind, limit)
-    return kind
-
-
-def _matching(kind: Kind, pattern: Pattern) -> Kind:
-    def matches(value: str) -> bool:
-        return len(value) <= pattern.max_length and re.fullmatch(pattern.regex, value, re.ASCII) is not None
-
-    text = kind.limited(matches, pattern=f"^(?:{pattern.regex})$", maxLength=pattern.max_length)
-    number = {"type": "number", "minimum": 0}
-    return evolve(text, schema=lambda refer: {"anyOf": [text.schema(refer), number]}) if pattern.numbers else text
-
-
-def _described(kind: Kind, message: Message) -> Kind:
-    return evolve(
-        kind,
-        allowed=message.allowed or kind.allowed,
-        fix=message.fix or kind.fix,
-        redacted=kind.redacted or message.redacted,
-    )
+            found = Limited(base, lambda value: value not in texts, {"not": {"enum": list(texts)}})
+            allowed = f"{base.allowed} other than {', '.join(texts)}, which this package sets"
+            return found.described(allowed, f"{base.fix}, and leave out those that this package sets")
+        case Pattern(allowed=allowed, fix=fix):
+            return Matching(base, limit).described(allowed, fix)
+        case Message(allowed=allowed, fix=fix, redacted=redacted):
+            return base.described(allowed, fix, redacted)
+    return base
 
 
 @cache
-def fields_of(kind: Any) -> Mapping[str, Kind]:
+def fields_of(kind: Any) -> Mapping[str, FieldType]:
     """What each field of a class of props takes, by its name."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return {field.name: kind_of(hints[field.name]) for field in attrs.fields(kind)}
+    return {field.name: type_of(hints[field.name]) for field in attrs.fields(kind)}
 
 
 @cache
@@ -174,138 +193,183 @@ def manifest_of(props: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- classes of props
 
 
-UNKNOWN = "(unknown key)"
-"""What errors show as the value of a key that is no field."""
+class PropsOf(FieldType):
+    """Props of a class, which files give as a mapping."""
+
+    def __init__(self, kind: Any) -> None:
+        fields = attrs.fields(kind)
+        names = [field.name for field in fields if field.default is attrs.NOTHING]
+        if not names and len(fields) < 10:
+            names = [field.name for field in fields[:2]]
+        python = ", ".join(f"{name}=…" for name in names) or "…"
+        yaml = ", ".join(f"{camel(name)}: …" for name in names) or "…"
+        example = f"{{{kind.__name__}({python})|{{{yaml}}}}}"
+        message = getattr(kind, "message", Message())
+        super().__init__(message.allowed or example, message.fix or f"use {{field=}}{example}", message.redacted)
+        self.kind, self.message = kind, message
+
+    def accepts(self, value: Any) -> bool:
+        return issubclass(value.kind if isinstance(value, Draft) else type(value), self.kind)
+
+    def schema(self, refer: Refer) -> Schema:
+        return refer(self.kind)
+
+    def read(self, value: Any) -> Draft | Invalid:
+        if isinstance(value, Mapping):
+            return _draft(self.kind, value)
+        keys = ", ".join(camel(field.name) for field in settings(self.kind))
+        fix = self.message.fix or "write its keys on the lines below, indented, or remove it"
+        return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
+
+    def inside(self, value: Any, path: str) -> Problems:
+        prefix = f"{path}." if path else ""
+        return value.problems(prefix) if isinstance(value, Draft) else raw_problems(value, prefix)
+
+
+class MemberOf(PropsOf):
+    """Props of one of the members of a class, which files name by ``engine``."""
+
+    def read(self, value: Any) -> Draft:
+        members: Mapping[str, type] = self.kind.members()
+        engine = value.get("engine") if isinstance(value, Mapping) else None
+        if not isinstance(engine, str) or engine not in members:
+            fix = "choose one; memory is for trying SpiceDB out"
+            return Draft(self.kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
+        rest = {key: item for key, item in value.items() if key != "engine"}
+        return _draft(members[engine], rest, tags=("engine",))
 
 
 @attrs.frozen
-class Partial:
-    """Props from a file that cannot be made, because some of their values are invalid."""
+class Draft:
+    """Props as a file gives them. They become an object of their class when nothing is wrong with them."""
 
     kind: type
     values: Mapping[str, Any]
-    """The values of the fields, valid or not."""
+    """What the file gives, by field: values, drafts of the props inside, and `Invalid`."""
     unknown: Mapping[str, Invalid]
     """The keys that are no fields."""
 
+    def problems(self, path: str = "") -> Problems:
+        """All problems, with their paths as in files. Their texts have placeholders."""
+        valid = yield from _problems_of_fields(self.kind, self.values, path, _in_file)
+        yield from (invalid.problem(f"{path}{key}") for key, invalid in self.unknown.items())
+        # A misspelled key leaves its field empty, and rules would only report that again.
+        if not self.unknown:
+            defaults = {name: value for name, value in _defaults(self.kind) if name not in self.values}
+            yield from _problems_of_rules(self.kind, {**defaults, **_built(valid)}, path, _in_file)
 
-def _props(kind: Any) -> Kind:
-    """Props of a class, or of one of several classes, which files name by ``engine``."""
-    fields = attrs.fields(kind)
-    names = [field.name for field in fields if field.default is attrs.NOTHING]
-    if not names and len(fields) < 10:
-        names = [field.name for field in fields[:2]]
-    example = f"{kind.__name__}({', '.join(f'{name}=…' for name in names) or '…'})"
-
-    def accepts(value: Any) -> bool:
-        return isinstance(value, kind) or (isinstance(value, Partial) and issubclass(value.kind, kind))
-
-    def inner(value: Any, path: str) -> Iterator[Problem]:
-        prefix = f"{path}." if path else ""
-        if isinstance(value, Partial):
-            # A misspelled key leaves its field empty, and rules would only report that again.
-            yield from _problems(value.kind, value.values, prefix, rules=not value.unknown)
-            yield from (invalid.problem(f"{prefix}{key}") for key, invalid in value.unknown.items())
-        else:
-            yield from problems(value, prefix)
-
-    plain = Kind(
-        example, f"use {{field}}={example}", accepts, lambda refer: refer(kind), lambda value: _read(value, kind), inner
-    )
-    return _described(plain, getattr(kind, "message", Message()))
+    def build(self) -> Any:
+        """The props. The draft must not have problems."""
+        return self.kind(**_built(self.values))
 
 
-def _read(value: Any, kind: Any) -> Any:
-    """Props from a value of a file."""
-    if hasattr(kind, "members"):
-        return _read_member(value, kind)
-    if isinstance(value, Mapping):
-        return _read_fields(value, kind)
-    keys = ", ".join(camel(field.name) for field in settings(kind))
-    fix = getattr(kind, "message", Message()).fix or "write its keys on the lines below, indented, or remove it"
-    return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
-
-
-def _read_member(value: Any, kind: Any) -> Any:
-    members: Mapping[str, type] = kind.members()
-    engine = value.get("engine") if isinstance(value, Mapping) else None
-    if not isinstance(engine, str) or engine not in members:
-        fix = "choose one; memory is for trying SpiceDB out"
-        return Partial(kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
-    rest = {key: item for key, item in value.items() if key != "engine"}
-    return _read_fields(rest, members[engine], tags=("engine",))
-
-
-def _read_fields(data: Mapping[Any, Any], kind: Any, *, tags: Sequence[str] = ()) -> Any:
+def _draft(kind: type, data: Mapping[Any, Any], *, tags: Sequence[str] = ()) -> Draft:
     missing = Invalid("(missing)", "required", "add it; `cdk8s-spicedb schema` shows what it takes")
-    fields, values = {camel(field.name): field for field in settings(kind)}, {}
-    for key, field in fields.items():
-        if key in data:
-            values[field.name] = fields_of(kind)[field.name].convert(data[key])
-        elif field.default is attrs.NOTHING:
-            values[field.name] = missing
+    fields = {camel(field.name): field for field in settings(kind)}
+    values = {
+        field.name: fields_of(kind)[field.name].read(data[key]) if key in data else missing
+        for key, field in fields.items()
+        if key in data or field.default is attrs.NOTHING
+    }
     known = [*tags, *fields]
-    unknown = {str(key): _unknown(str(key), known) for key in data if key not in known}
-    # The class checks nothing, so invalid values can stay in their fields until all problems are reported.
-    props = kind(**values)
-    invalid = unknown or any(isinstance(value, Invalid) for value in values.values())
-    return Partial(kind, _values(props), unknown) if invalid else props
+    return Draft(kind, values, {str(key): _unknown(str(key), known) for key in data if key not in known})
 
 
 def _unknown(key: str, known: Sequence[str]) -> Invalid:
     near = difflib.get_close_matches(camel(key), known, 1, 0.5)
-    return Invalid(UNKNOWN, ", ".join(known), f"did you mean {near[0]}?" if near else "remove it")
+    return Invalid("(unknown key)", ", ".join(known), f"did you mean {near[0]}?" if near else "remove it")
+
+
+def _built(value: Any) -> Any:
+    """A valid value of a draft, with props in place of the drafts in it."""
+    if isinstance(value, Draft):
+        return value.build()
+    if isinstance(value, dict):
+        return {key: _built(item) for key, item in value.items()}
+    return tuple(map(_built, value)) if isinstance(value, tuple) else value
+
+
+def _defaults(kind: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a class with defaults that do not depend on other fields."""
+    for field in attrs.fields(kind):
+        default: Any = field.default
+        if not isinstance(default, cast(Any, attrs.Factory)):
+            yield field.name, default
+        elif not default.takes_self:
+            yield field.name, default.factory()
 
 
 # ---------------------------------------------------------------- checks
 
 Problems = Iterator[Problem]
 Rule = Callable[..., Problems]
-R = TypeVar("R", bound=Rule)
-_RULES: dict[type, list[tuple[Rule, Sequence[str]]]] = {}
-"""The rules of each class, with the names of the fields that they read."""
-
-
-def rule(*kinds: type) -> Callable[[R], R]:
-    """Registers a function that finds problems between fields of a class.
-
-    Its parameters have the names of the fields that it reads; it runs only when each of them is valid by itself.
-    """
-
-    def register(function: R) -> R:
-        names = function.__code__.co_varnames[: function.__code__.co_argcount]
-        for kind in kinds:
-            _RULES.setdefault(kind, []).append((function, names))
-        return function
-
-    return register
+"""Finds problems between fields of a class. Its parameters have the names of the fields that it reads, and it runs only
+when each of them is valid by itself. The texts may have placeholders."""
+Rules = Mapping[type, Sequence[Rule]]
+"""Rules by the class that they are about."""
 
 
 def unset(path: str, value: object, when: str, fix: str = "remove it", shown: str | None = None) -> Problems:
     """The problem of a value that must not be set. ``shown`` is what errors show instead of it."""
     if value is not None:
-        yield Problem(path, shown or show(value), f"None {when}", fix)
+        yield Problem(path, shown or show(value), f"{{None}} {when}", fix)
 
 
-def problems(props: Any, path: str = "") -> Problems:
-    """All problems in ``props`` and in the props inside it, fields first."""
-    return _problems(type(props), _values(props), path)
+@cache
+def _rules_of(kind: type) -> Sequence[Rule]:
+    """The rules of a class and of its base classes."""
+    # Rules are about classes of props, whose modules import this one.
+    from .rules import RULES
+
+    return [rule for base in kind.__mro__ for rules in RULES for rule in rules.get(base, ())]
+
+
+@cache
+def parameters(rule: Rule) -> Sequence[str]:
+    """The names of the fields that a rule reads."""
+    return tuple(inspect.signature(rule).parameters)
 
 
 def _values(props: Any) -> dict[str, Any]:
-    return attrs.asdict(props, recurse=False)
+    return {field.name: getattr(props, field.name) for field in attrs.fields(type(props))}
 
 
-def _problems(kind: type, values: Mapping[str, Any], path: str, *, rules: bool = True) -> Problems:
-    valid = dict(values)
-    for name, field in fields_of(kind).items():
-        for problem in field.problems(values[name], f"{path}{name}"):
+def _in_file(path: str) -> str:
+    """A path of fields as in files. The parts in brackets are the user's own."""
+    return "".join(part if part.startswith("[") else camel(part) for part in re.split(r"(\[.*?\])", path))
+
+
+def _problems_of_fields(
+    kind: type, values: Mapping[str, Any], path: str, named: Callable[[str], str]
+) -> Generator[Problem, None, dict[str, Any]]:
+    """The problems of each field by itself. Returns the values without problems."""
+    valid, types = dict(values), fields_of(kind)
+    for name, value in values.items():
+        for problem in types[name].check(value, path + named(name)):
             valid.pop(name, None)
             yield problem
-    for function, names in (found for base in kind.__mro__ for found in _RULES.get(base, ())):
-        if rules and valid.keys() >= set(names):
-            for problem in function(*(valid[name] for name in names)):
-                yield evolve(problem, field=path + problem.field)
+    return valid
+
+
+def _problems_of_rules(
+    kind: type, valid: Mapping[str, Any], path: str, named: Callable[[str], str], more: Iterable[Rule] = ()
+) -> Problems:
+    for rule in (*_rules_of(kind), *more):
+        names = parameters(rule)
+        if valid.keys() >= set(names):
+            for problem in rule(*(valid[name] for name in names)):
+                yield evolve(problem, field=path + named(problem.field))
+
+
+def raw_problems(props: Any, path: str = "", rules: Iterable[Rule] = ()) -> Problems:
+    """Does what `problems` does, with placeholders in the texts."""
+    valid = yield from _problems_of_fields(type(props), _values(props), path, str)
+    yield from _problems_of_rules(type(props), valid, path, str, rules)
+
+
+def problems(props: Any, path: str = "", rules: Iterable[Rule] = ()) -> Problems:
+    """All problems in ``props`` and in the props inside it, fields first. ``rules`` are more rules for ``props``."""
+    return map(in_python, raw_problems(props, path, rules))
 
 
 def require(props: object) -> None:

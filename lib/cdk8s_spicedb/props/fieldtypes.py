@@ -1,11 +1,14 @@
-"""What values are allowed: how to check them, their JSON Schema, and how to read them from a file.
+"""What fields take: a class for each form of value, with its check, its JSON Schema, and how to read it from a file.
 
-`annotations` turns the annotations of props into these kinds.
+`fields` makes these types from the annotations of props. Texts of messages are the same for Python and for files,
+except for the `PLACEHOLDER`\\ s in them.
 """
 
 from __future__ import annotations
 
+import copy
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -19,10 +22,21 @@ Schema = dict[str, Any]
 Refer = Callable[[type], Schema]
 """Gives the schema of a class, or a reference to it."""
 
-DURATION = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+"
-"""Durations as SpiceDB and Kubernetes write them: ``90s``, ``1h30m``."""
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-_EXAMPLES = {"seconds=30": timedelta(seconds=30), "minutes=30": timedelta(minutes=30), "hours=24": timedelta(days=1)}
+# ---------------------------------------------------------------- messages
+
+PLACEHOLDER = re.compile(r"\{(?P<name>[\w.]+)(?P<equals>=?)\}|\{(?P<python>[^{}|]+)\|(?P<yaml>(?:[^{}]|\{[^{}]*\})+)\}")
+"""What Python and files write differently: the name of a field, ``{log_level}``; a name before its value,
+``{log_level=}``; ``{None}``, ``{True}`` and ``{False}``; and all other words, ``{a str|a text}``."""
+
+
+def in_python(problem: Problem) -> Problem:
+    """A problem with its placeholders in the words of Python."""
+    allowed, fix = (PLACEHOLDER.sub(_python_word, text) for text in (problem.allowed, problem.fix))
+    return evolve(problem, allowed=allowed, fix=fix)
+
+
+def _python_word(found: re.Match[str]) -> str:
+    return found["python"] or found["name"] + found["equals"]
 
 
 def show(value: object) -> str:
@@ -47,102 +61,167 @@ class Invalid:
     fix: str
 
     def problem(self, path: str) -> Problem:
-        """The problem of the field at a path; ``{field}`` in the fix becomes the field's name."""
+        """The problem of the field at a path; ``{field}`` in the fix stands for the field's name."""
         name = re.sub(r"\[.*?\]", "", path).rpartition(".")[2]
-        return Problem(path, self.value, self.allowed, self.fix.replace("{field}", name))
+        return Problem(path, self.value, self.allowed, self.fix.replace("{field", f"{{{name}"))
 
 
-@frozen
-class Kind:
-    """What a value may be."""
+# ---------------------------------------------------------------- the base class
 
-    allowed: str
-    """What errors say is allowed."""
-    fix: str
-    """How errors say to fix it; ``{field}`` stands for the field's name."""
-    accepts: Callable[[Any], bool]
-    """Whether a value is allowed, apart from the props inside it."""
-    schema: Callable[[Refer], Schema]
-    """The JSON Schema of the value in a file."""
-    convert: Callable[[Any], Any] = lambda value: value
-    """The prop of a value in a file; `Invalid` if it cannot become one. Limits are checked afterwards."""
-    inner: Callable[[Any, str], Iterable[Problem]] = lambda value, path: ()
-    """The problems inside an allowed value, whose path it gets."""
-    redacted: bool = False
-    """Whether the value may be a secret. Errors then describe it and do not show it."""
 
-    def problems(self, value: object, path: str) -> Iterator[Problem]:
+class FieldType(ABC):
+    """What a field takes."""
+
+    def __init__(self, allowed: str, fix: str, redacted: bool = False) -> None:
+        self.allowed = allowed
+        """What errors say is allowed."""
+        self.fix = fix
+        """How errors say to fix it; ``{field}`` stands for the field's name."""
+        self.redacted = redacted
+        """Whether the value may be a secret. Errors then describe it and do not show it."""
+
+    @abstractmethod
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is allowed, apart from the props inside it."""
+
+    @abstractmethod
+    def schema(self, refer: Refer) -> Schema:
+        """The JSON Schema of the value in a file."""
+
+    def read(self, value: Any) -> Any:
+        """The prop of a value in a file; `Invalid` if it cannot become one. `check` tells whether it is allowed."""
+        return value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        """The problems inside an allowed value, whose path it gets."""
+        return ()
+
+    def check(self, value: object, path: str) -> Iterable[Problem]:
         """All problems of a value and of the props inside it."""
         if isinstance(value, Invalid):
-            yield value.problem(path)
-        elif not self.accepts(value):
-            shown = redact(value) if self.redacted else show(value)
-            yield Invalid(shown, self.allowed, self.fix).problem(path)
-        else:
-            yield from self.inner(value, path)
+            return (value.problem(path),)
+        if self.accepts(value):
+            return self.inside(value, path)
+        shown = redact(value) if self.redacted else show(value)
+        return (Invalid(shown, self.allowed, self.fix).problem(path),)
 
-    def limited(self, test: Callable[[Any], bool], **schema: Any) -> Kind:
-        """The allowed values that also pass a test, which their schema expresses as far as it can."""
-        return evolve(
-            self,
-            accepts=lambda value: self.accepts(value) and test(value),
-            schema=lambda refer: {**self.schema(refer), **schema},
-        )
+    def described(self, allowed: str | None = None, fix: str | None = None, redacted: bool = False) -> FieldType:
+        """The same values with other texts; None keeps a text."""
+        found = copy.copy(self)
+        found.allowed, found.fix = allowed or self.allowed, fix or self.fix
+        found.redacted = self.redacted or redacted
+        return found
 
-    def between(self, minimum: Any, maximum: Any) -> Kind:
-        """Numbers or durations within limits."""
+    def between(self, minimum: Any, maximum: Any) -> FieldType:
+        """The values from a minimum to a maximum. None: there is no maximum."""
+        schema = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
+        limited = Limited(self, lambda value: _is_between(value, minimum, maximum), schema)
+        return limited.described(f"{self.allowed}{_range(minimum, maximum)}")
 
-        def test(value: Any) -> bool:
-            return bool(value >= minimum and (maximum is None or value <= maximum))
 
-        limits = f", {show(minimum)} or more" if maximum is None else f" from {show(minimum)} to {show(maximum)}"
-        if isinstance(minimum, timedelta):
-            example = next(text for text, value in _EXAMPLES.items() if test(value))
-            kind = evolve(self.limited(test), fix=f"use a duration such as timedelta({example})")
-        else:
-            ends = {"minimum": minimum, "maximum": maximum}
-            kind = self.limited(test, **{name: end for name, end in ends.items() if end is not None})
-        return evolve(kind, allowed=f"{self.allowed}{limits}")
+def _is_between(value: Any, minimum: Any, maximum: Any) -> bool:
+    return bool(value >= minimum and (maximum is None or value <= maximum))
+
+
+def _range(minimum: Any, maximum: Any) -> str:
+    return f", {show(minimum)} or more" if maximum is None else f" from {show(minimum)} to {show(maximum)}"
+
+
+class Limited(FieldType):
+    """The values of a type that also pass a test, which their schema expresses as far as it can."""
+
+    def __init__(self, base: FieldType, test: Callable[[Any], bool], schema: Schema | None = None) -> None:
+        super().__init__(base.allowed, base.fix, base.redacted)
+        self.base, self.test, self.limits = base, test, schema or {}
+
+    def accepts(self, value: Any) -> bool:
+        return self.base.accepts(value) and self.test(value)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {**self.base.schema(refer), **self.limits}
+
+    def read(self, value: Any) -> Any:
+        return self.base.read(value)
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return self.base.inside(value, path)
 
 
 # ---------------------------------------------------------------- plain values
 
 
-def tested(test: Callable[[Any], bool]) -> Kind:
-    """A value that passes a test; its message comes from the annotation."""
-    return Kind("", "", test, lambda _: {})
+class Anything(FieldType):
+    """Any value. The message of what limits it comes from the annotation."""
+
+    def accepts(self, value: Any) -> bool:
+        return True
+
+    def schema(self, refer: Refer) -> Schema:
+        return {}
 
 
-def choice(values: Sequence[Any] | type[Enum]) -> Kind:
+class Plain(FieldType):
+    """A value of a plain type."""
+
+    def __init__(self, type_: Any, allowed: str, fix: str, **schema: Any) -> None:
+        super().__init__(allowed, fix)
+        self.type, self.limits = type_, schema
+
+    def accepts(self, value: Any) -> bool:
+        # In Python, a bool is also an int. Here it is not a number.
+        return isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+
+    def schema(self, refer: Refer) -> Schema:
+        return self.limits
+
+
+_DURATION = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+"
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_EXAMPLES = {
+    "{timedelta(seconds=30)|30s}": timedelta(seconds=30),
+    "{timedelta(minutes=30)|30m}": timedelta(minutes=30),
+    "{timedelta(hours=24)|24h}": timedelta(days=1),
+}
+
+
+class Duration(Plain):
+    """A ``timedelta``. Files write it as SpiceDB and Kubernetes do: ``90s``, ``1h30m``."""
+
+    def __init__(self) -> None:
+        allowed = "{a datetime.timedelta|a duration}"
+        super().__init__(timedelta, allowed, "", type="string", pattern=f"^{_DURATION}$")
+
+    def read(self, value: Any) -> timedelta | Invalid:
+        if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
+            return Invalid(show(value), "a duration, such as 90s or 1h30m", "use a number with its unit: ms, s, m or h")
+        seconds = sum(float(count) * _UNITS[unit] for count, unit in re.findall(r"([\d.]+)(ms|s|m|h)", value))
+        # A duration longer than any timedelta is above every maximum, and the check says so.
+        return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
+
+    def between(self, minimum: Any, maximum: Any) -> FieldType:
+        example = next(text for text, value in _EXAMPLES.items() if _is_between(value, minimum, maximum))
+        limited = Limited(self, lambda value: _is_between(value, minimum, maximum))
+        return limited.described(f"{self.allowed}{_range(minimum, maximum)}", f"use a duration such as {example}")
+
+
+class Choice(FieldType):
     """One of some texts, or a member of an enum, which files name by its value."""
-    members = list(values)
-    texts = [member.value if isinstance(member, Enum) else member for member in members]
-    allowed, fix = ", ".join(texts), "use one of these values exactly as written"
 
-    def convert(value: Any) -> Any:
-        if not isinstance(values, type):
+    def __init__(self, values: Sequence[Any] | type[Enum]) -> None:
+        self.values, self.members = values, list(values)
+        self.texts = [member.value if isinstance(member, Enum) else member for member in self.members]
+        super().__init__(", ".join(self.texts), "use one of these values exactly as written")
+
+    def accepts(self, value: Any) -> bool:
+        return value in self.members
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"enum": self.texts}
+
+    def read(self, value: Any) -> Any:
+        if not isinstance(self.values, type):
             return value
-        return values(value) if value in texts else Invalid(show(value), allowed, fix)
-
-    return Kind(allowed, fix, lambda value: value in members, lambda _: {"enum": texts}, convert)
-
-
-def _plain(type_: Any, allowed: str, fix: str, **schema: Any) -> Kind:
-    # In Python, a bool is also an int. Here it is not a number.
-    return Kind(
-        allowed,
-        fix,
-        lambda value: isinstance(value, type_) and (type_ is bool or not isinstance(value, bool)),
-        lambda _: schema,
-    )
-
-
-def _read_duration(value: Any) -> timedelta | Invalid:
-    if not isinstance(value, str) or not re.fullmatch(DURATION, value):
-        return Invalid(show(value), "a duration, such as 90s or 1h30m", "use a number with its unit: ms, s, m or h")
-    seconds = sum(float(count) * _UNITS[unit] for count, unit in re.findall(r"([\d.]+)(ms|s|m|h)", value))
-    # A duration longer than any timedelta is above every maximum, and the check says so.
-    return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
+        return self.values(value) if value in self.texts else Invalid(show(value), self.allowed, self.fix)
 
 
 def _can_be_written(value: str) -> bool:
@@ -150,98 +229,123 @@ def _can_be_written(value: str) -> bool:
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
+_BOOL = "{True} or {False}"
 _NUMBER = "use a number in that range, without quotes"
 _TIME = "use a time such as datetime(2026, 11, 1, tzinfo=timezone.utc)"
-_DURATION = _plain(timedelta, "a datetime.timedelta", "", type="string", pattern=f"^{DURATION}$")
-PLAIN: Mapping[Any, Kind] = {
-    Any: tested(lambda _: True),
-    bool: _plain(bool, "True or False", "use True or False, without quotes", type="boolean"),
-    int: _plain(int, "a whole number", _NUMBER, type="integer"),
-    float: _plain((int, float), "a number", _NUMBER, type="number"),
-    str: _plain(str, "a str", "use a text in quotes", type="string").limited(_can_be_written),
-    timedelta: evolve(_DURATION, convert=_read_duration),
-    datetime: _plain(datetime, "a datetime with a time zone", _TIME, type="string", format="date-time").limited(
-        lambda value: value.tzinfo is not None
+PLAIN: Mapping[Any, FieldType] = {
+    Any: Anything("", ""),
+    bool: Plain(bool, _BOOL, f"use {_BOOL}, without quotes", type="boolean"),
+    int: Plain(int, "a whole number", _NUMBER, type="integer"),
+    float: Plain((int, float), "a number", _NUMBER, type="number"),
+    str: Limited(Plain(str, "{a str|a text}", "use a text in quotes", type="string"), _can_be_written),
+    timedelta: Duration(),
+    datetime: Limited(
+        Plain(datetime, "a datetime with a time zone", _TIME, type="string", format="date-time"),
+        lambda value: value.tzinfo is not None,
     ),
 }
-"""The kinds of plain values by their type."""
+"""The types of plain values."""
 
-# ---------------------------------------------------------------- kinds made of others
+# ---------------------------------------------------------------- types made of others
 
 
-def nullable(kind: Kind) -> Kind:
+class Nullable(FieldType):
     """A value, or None."""
-    return evolve(
-        kind,
-        allowed=f"{kind.allowed}, or None",
-        accepts=lambda value: value is None or kind.accepts(value),
-        schema=lambda refer: {"anyOf": [kind.schema(refer), {"type": "null"}]},
-        convert=lambda value: None if value is None else kind.convert(value),
-        inner=lambda value, path: () if value is None else kind.inner(value, path),
-    )
+
+    def __init__(self, item: FieldType) -> None:
+        super().__init__(f"{item.allowed}, or {{None}}", item.fix, item.redacted)
+        self.item = item
+
+    def accepts(self, value: Any) -> bool:
+        return value is None or self.item.accepts(value)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"anyOf": [self.item.schema(refer), {"type": "null"}]}
+
+    def read(self, value: Any) -> Any:
+        return None if value is None else self.item.read(value)
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return () if value is None else self.item.inside(value, path)
 
 
-def any_of(kinds: Sequence[Kind]) -> Kind:
-    """A value of one of several kinds, of which the last may be props."""
-    return Kind(
-        " or ".join(kind.allowed for kind in kinds),
-        "; ".join(kind.fix for kind in kinds),
-        lambda value: any(kind.accepts(value) for kind in kinds),
-        lambda refer: {"anyOf": [kind.schema(refer) for kind in kinds]},
-        lambda value: kinds[-1].convert(value) if isinstance(value, Mapping) else value,
-        lambda value, path: next(kind for kind in kinds if kind.accepts(value)).inner(value, path),
-    )
+class AnyOf(FieldType):
+    """A value of one of several types, of which the last may be props."""
+
+    def __init__(self, options: Sequence[FieldType]) -> None:
+        super().__init__(" or ".join(option.allowed for option in options), "; ".join(option.fix for option in options))
+        self.options = options
+
+    def accepts(self, value: Any) -> bool:
+        return any(option.accepts(value) for option in self.options)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"anyOf": [option.schema(refer) for option in self.options]}
+
+    def read(self, value: Any) -> Any:
+        return self.options[-1].read(value) if isinstance(value, Mapping) else value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return next(option for option in self.options if option.accepts(value)).inside(value, path)
 
 
-def sequence_of(item: Kind) -> Kind:
+class SequenceOf(FieldType):
     """A tuple or list. A str is refused: it would be read letter by letter."""
-    return Kind(
-        f"a tuple or list, each item: {item.allowed}",
-        f"{item.fix.replace('{field}=', '{field}=[')}]" if "{field}=" in item.fix else item.fix,
-        lambda value: isinstance(value, (tuple, list)) and _accepts_all(item, value),
-        lambda refer: {"type": "array", "items": item.schema(refer)},
-        lambda value: tuple(map(item.convert, value)) if isinstance(value, list) else value,
-        lambda value, path: _inside(item, enumerate(value), path),
-        item.redacted,
-    )
+
+    def __init__(self, item: FieldType) -> None:
+        fix = f"{item.fix.replace('{field=}', '{field=}[')}]" if "{field=}" in item.fix else item.fix
+        super().__init__(f"{{a tuple or list|a list}}, each item: {item.allowed}", fix, item.redacted)
+        self.item = item
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, (tuple, list)) and _accepts_all(self.item, value)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"type": "array", "items": self.item.schema(refer)}
+
+    def read(self, value: Any) -> Any:
+        return tuple(map(self.item.read, value)) if isinstance(value, list) else value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return _inside(self.item, enumerate(value), path)
 
 
-def mapping_of(key: Kind, item: Kind) -> Kind:
+class MappingOf(FieldType):
     """A mapping."""
 
-    def schema(refer: Refer) -> Schema:
-        return {"type": "object", **_by_name(key.schema(refer), item.schema(refer)), "additionalProperties": False}
+    def __init__(self, key: FieldType, item: FieldType) -> None:
+        allowed = f"a mapping from {key.allowed} to {item.allowed}"
+        super().__init__(allowed, f"{key.fix}; {item.fix}", item.redacted)
+        self.key, self.item = key, item
 
-    def convert(value: Any) -> Any:
-        return {name: item.convert(each) for name, each in value.items()} if isinstance(value, Mapping) else value
+    def accepts(self, value: Any) -> bool:
+        return (
+            isinstance(value, Mapping) and all(map(self.key.accepts, value)) and _accepts_all(self.item, value.values())
+        )
 
-    return Kind(
-        f"a mapping from {key.allowed} to {item.allowed}",
-        f"{key.fix}; {item.fix}",
-        lambda value: (
-            isinstance(value, Mapping) and all(map(key.accepts, value)) and _accepts_all(item, value.values())
-        ),
-        schema,
-        convert,
-        lambda value, path: _inside(item, value.items(), path),
-        item.redacted,
-    )
+    def schema(self, refer: Refer) -> Schema:
+        names, item = self.key.schema(refer), self.item.schema(refer)
+        # Helm reports a wrong name at another place if its schema is in propertyNames.
+        if "enum" in names:
+            properties: Schema = {"properties": dict.fromkeys(names["enum"], item)}
+        else:
+            excluded = names.get("not", {}).get("enum", ())
+            properties = {"properties": dict.fromkeys(excluded, False)} if excluded else {}
+            properties["patternProperties"] = {names["pattern"]: item}
+        return {"type": "object", **properties, "additionalProperties": False}
 
+    def read(self, value: Any) -> Any:
+        return {name: self.item.read(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
-def _by_name(names: Schema, item: Schema) -> Schema:
-    """The schema of a mapping's items. Helm reports a wrong name at another place if its schema is in propertyNames."""
-    if "enum" in names:
-        return {"properties": dict.fromkeys(names["enum"], item)}
-    excluded = names.get("not", {}).get("enum", ())
-    properties = {"properties": dict.fromkeys(excluded, False)} if excluded else {}
-    return {**properties, "patternProperties": {names["pattern"]: item}}
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return _inside(self.item, value.items(), path)
 
 
-def _accepts_all(kind: Kind, items: Iterable[object]) -> bool:
+def _accepts_all(type_: FieldType, items: Iterable[object]) -> bool:
     """Whether each item is allowed, or has a problem of its own to report."""
-    return all(isinstance(item, Invalid) or kind.accepts(item) for item in items)
+    return all(isinstance(item, Invalid) or type_.accepts(item) for item in items)
 
 
-def _inside(kind: Kind, items: Iterable[tuple[object, object]], path: str) -> Iterator[Problem]:
+def _inside(type_: FieldType, items: Iterable[tuple[object, object]], path: str) -> Iterator[Problem]:
     """The problems of items, each with its index or key."""
-    return (problem for name, item in items for problem in kind.problems(item, f"{path}[{name}]"))
+    return (problem for name, item in items for problem in type_.check(item, f"{path}[{name}]"))

@@ -1,31 +1,118 @@
-"""Flags and environment variables of the SpiceDB program."""
+"""Flags of the SpiceDB program: which prop sets which, and how SpiceDB reads them.
+
+The flag of a prop stands in the annotation of the prop: ``Annotated[Day, Flag("datastore-gc-interval")]``. From there
+come the argument or the variable, the rule that a version has the flag, the chart's value and the reference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cache, reduce
 from typing import Any
 
-from attrs import frozen
-
-from .secrets import SecretKey
+import attrs
+from attrs import evolve, frozen
 
 Setting = str | int | float | bool | timedelta | Sequence[str] | None
 """Value of a flag. Each item of a sequence becomes an argument of its own; None sets nothing."""
+ENGINE = "datastore-engine"
+TERMINATION_LOG = "termination-log-path"
+# These three hold secrets, so they are no arguments.
+PRESHARED_KEY = "grpc-preshared-key"
+DATASTORE_URI = "datastore-conn-uri"
+REPLICA_URI = "datastore-read-replica-conn-uri"
 
 
 @frozen
-class EnvVar:
-    """An environment variable of a container."""
+class Flag:
+    """A flag of SpiceDB that a prop sets.
+
+    A prop that holds other props has the beginning of their flags, ``otel-…``. They have the rest, ``…-endpoint``.
+    """
 
     name: str
-    value: str | SecretKey
-    """Its value, or the Secret key that holds it."""
+    """Its name without dashes."""
+    env: bool = False
+    """Whether servers and migration read it from a variable. Defaults to an argument."""
+    computed: bool = False
+    """Whether the setting depends on more than the prop, so that `manifests` computes it."""
+    inverse: bool = False
+    """Whether it is set when the prop is off. Then it is computed, and a release without the flag needs none."""
+    value: str = ""
+    """The property that has the setting. Defaults to the prop itself."""
 
 
-def variable(flag: str, value: str | SecretKey) -> EnvVar:
+# ---------------------------------------------------------------- the flags of props
+
+
+@cache
+def flags_of(kind: Any) -> Mapping[str, Sequence[Flag]]:
+    """The flags of a class of props by the path of the prop, such as ``tracing.endpoint``, in the order of the class.
+
+    This is also the order of the arguments. It must not change, because that would restart the servers.
+    """
+    found: dict[str, Sequence[Flag]] = {}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for field in attrs.fields(kind):
+        parts = list(_parts(hints[field.name]))
+        flags = [part for part in parts if isinstance(part, Flag)]
+        inner = [flags_of(part) for part in parts if flags and attrs.has(part)]
+        nested = {
+            f"{field.name}.{path}": [_within(flags[0], flag) for flag in more]
+            for each in inner
+            for path, more in each.items()
+        }
+        found |= nested or ({field.name: flags} if flags else {})
+    return found
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation and everything inside it: types and limits."""
+    yield annotation
+    for part in typing.get_args(annotation):
+        yield from _parts(part)
+
+
+def _within(outer: Flag, flag: Flag) -> Flag:
+    """The whole flag of a prop inside another."""
+    return evolve(flag, name=flag.name.replace("…", outer.name.removesuffix("-…")))
+
+
+def flag_of(kind: Any, path: str) -> str:
+    """The only flag of a prop."""
+    (flag,) = flags_of(kind)[path]
+    return flag.name
+
+
+def flagged(props: Any) -> Iterator[tuple[str, Flag, Any]]:
+    """The path, the flag and the value of each prop with a flag. A switch with its default is left to SpiceDB: None."""
+    kind: Any = type(props)
+    for path, flags in flags_of(kind).items():
+        *parts, name = path.split(".")
+        owner = reduce(lambda each, part: getattr(each, part, None), parts, props)
+        for flag in flags if owner is not None else ():
+            value = getattr(owner, flag.value or name)
+            is_default = isinstance(value, bool) and value == getattr(attrs.fields(type(owner)), name).default
+            yield path, flag, None if is_default else value
+
+
+def settings_of(props: Any) -> dict[str, Setting]:
+    """The arguments of props by flag. Those that `manifests` computes have their place, with None."""
+    return {
+        flag.name: None if flag.computed or flag.inverse or attrs.has(type(value)) else value
+        for _, flag, value in flagged(props)
+        if not flag.env
+    }
+
+
+# ---------------------------------------------------------------- how SpiceDB reads them
+
+
+def variable_name(flag: str) -> str:
     """The variable that SpiceDB reads instead of ``--flag``: SPICEDB_DATASTORE_ENGINE for ``datastore-engine``."""
-    return EnvVar(f"SPICEDB_{flag.replace('-', '_').upper()}", value)
+    return f"SPICEDB_{flag.replace('-', '_').upper()}"
 
 
 def argument(flag: str, value: str | int | float | bool | timedelta) -> str:
@@ -48,13 +135,3 @@ def arguments(settings: Mapping[str, Setting]) -> list[str]:
         values: Iterable[Any] = setting if isinstance(setting, (list, tuple)) else [setting]
         found += [argument(flag, value) for value in values if value is not None]
     return found
-
-
-def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
-    """A container's ``env``, in the given order: Kubernetes expands ``$(NAME)`` only for variables that come before."""
-    return [
-        {"name": variable.name, "valueFrom": variable.value.source()}
-        if isinstance(variable.value, SecretKey)
-        else {"name": variable.name, "value": variable.value}
-        for variable in variables
-    ]

@@ -10,6 +10,7 @@ from annotated_types import Interval, Unit
 from attrs import field, frozen
 
 from .fields import Message, Pattern, as_member
+from .flags import Flag
 from .pod import PodProps, Resources, default_resources
 from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, as_secret_key, with_secret_keys
 from .types import Annotations, Argument, Count, DNSName, EnvName, LogLevel, PinnedImage, Revision, Seconds, Week
@@ -46,18 +47,22 @@ class MigrationProps(PodProps):
     allow_unknown_target: bool = False
     """Accepts a ``target_migration`` that this package does not know for the version and engine, such as one of a fork
     of SpiceDB. Defaults to False, because a misspelled revision would fail only in the cluster."""
-    target_phase: MigrationPhase | None = field(default=None, converter=_as_phase)
+    target_phase: Annotated[MigrationPhase, Flag("phase", computed=True)] | None = field(
+        default=None, converter=_as_phase
+    )
     """Phase of the migration (``--phase``): ``write``, ``read`` or ``complete``. No released SpiceDB has that flag: you
     get a warning, and the Job fails. SpiceDB's own phases are settings of the servers: ``schema_mode`` and
     ``datastore_migration_phase``. Defaults to none."""
     log_level: LogLevel | None = None
     """Minimum level of logged messages (``--log-level``). Defaults to the log level of the servers."""
-    migration_timeout: Week | None = None
+    migration_timeout: Annotated[Week, Flag("migration-timeout")] | None = None
     """Time after which SpiceDB itself stops the migration and reports an error (``--migration-timeout``, SpiceDB 1.9
     and later). If you set it, it must be less than ``active_deadline_seconds``. Defaults to SpiceDB's default of 1 h.
     By default, ``active_deadline_seconds`` is shorter and ends the migration first. If a migration may take longer
     than 1 h, raise both limits."""
-    backfill_batch_size: Annotated[int, Unit("rows"), Interval(ge=1, le=10_000_000)] | None = None
+    backfill_batch_size: (
+        Annotated[int, Unit("rows"), Interval(ge=1, le=10_000_000), Flag("migration-backfill-batch-size")] | None
+    ) = None
     """Number of rows that a data migration moves at a time (``--migration-backfill-batch-size``, SpiceDB 1.14 and
     later). Defaults to 1000, as in SpiceDB. In a measurement, 100 rows took 1.7 times as
     long, and 10,000 rows were not faster. With more rows, locks are held longer."""
@@ -137,7 +142,7 @@ _SchemaName = Annotated[
 _SchemaText = Annotated[
     str,
     Pattern(r"[\s\S]*\S[\s\S]*", "the schema, not empty", max_length=900_000),
-    Message(fix="use its text, such as Path('schema.zed').read_text()"),
+    Message(fix="use its text{, such as Path('schema.zed').read_text()|, as a block of YAML}"),
 ]
 
 
@@ -147,10 +152,10 @@ class ClientProps(PodProps):
 
     image: PinnedImage = "ghcr.io/authzed/zed:v1.2.0"
     """Image with ``zed`` on its path, by tag or digest. Defaults to the official image, which has no shell."""
-    ca: SecretKey | None = field(default=None, converter=as_secret_key)
+    ca: Annotated[SecretKey, Flag("certificate-path")] | None = field(default=None, converter=as_secret_key)
     """Secret and key that hold the CA certificates (PEM) that verify the servers' gRPC certificate, if gRPC has TLS
     (``--certificate-path``). Defaults to the public CAs in the image."""
-    hostname: DNSName | None = None
+    hostname: Annotated[DNSName, Flag("hostname-override")] | None = None
     """DNS name that the servers' gRPC certificate must have (``--hostname-override``). Defaults to the Service's
     name."""
     active_deadline_seconds: Seconds = 300

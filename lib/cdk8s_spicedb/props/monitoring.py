@@ -9,6 +9,7 @@ from annotated_types import Interval
 from attrs import field, frozen
 
 from .fields import Message, Pattern
+from .flags import Flag
 from .types import Annotations, Fraction, Hour, Labels
 
 _Endpoint = Annotated[
@@ -76,15 +77,15 @@ class Monitoring:
 class Tracing:
     """Traces by OpenTelemetry."""
 
-    endpoint: _Endpoint
-    """Address of the collector (``--otel-endpoint``). Required."""
-    provider: Literal["otlpgrpc", "otlphttp"] = "otlpgrpc"
+    provider: Annotated[Literal["otlpgrpc", "otlphttp"], Flag("…-provider")] = "otlpgrpc"
     """Protocol of the collector (``--otel-provider``). Defaults to ``otlpgrpc``."""
-    sample_ratio: Fraction = 0.01
+    endpoint: Annotated[_Endpoint, Flag("…-endpoint")]
+    """Address of the collector (``--otel-endpoint``). Required."""
+    sample_ratio: Annotated[Fraction, Flag("…-sample-ratio")] = 0.01
     """Part of the requests that is traced, 0 to 1 (``--otel-sample-ratio``). Defaults to 0.01, as in SpiceDB."""
-    insecure: bool = False
+    insecure: Annotated[bool, Flag("…-insecure")] = False
     """Connects without TLS (``--otel-insecure``). Defaults to off."""
-    service_name: _Name = "spicedb"
+    service_name: Annotated[_Name, Flag("…-service-name")] = "spicedb"
     """Name of the servers in traces (``--otel-service-name``). Defaults to ``spicedb``, as in SpiceDB."""
-    trace_propagator: Literal["w3c", "b3", "ottrace"] = "w3c"
+    trace_propagator: Annotated[Literal["w3c", "b3", "ottrace"], Flag("…-trace-propagator")] = "w3c"
     """Format in which requests carry their trace (``--otel-trace-propagator``). Defaults to ``w3c``, as in SpiceDB."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Protocol, cast
 
 from attrs import frozen
 
 from .fields import Message
+from .flags import variable_name
 from .types import ObjectName, SecretItem, SecretName
 
 
@@ -53,6 +54,10 @@ def account_name(account: str | PlusObject | None) -> str | None:
     return name
 
 
+SECRET_KEY = "{SecretKey(name, key)|{name: …, key: …}}"
+"""A key of a Secret, in messages."""
+
+
 @frozen
 class SecretKey:
     """One key of a Kubernetes Secret that exists before you install the release.
@@ -62,8 +67,9 @@ class SecretKey:
     """
 
     message: ClassVar[Message] = Message(
-        "a SecretKey(name, key)",
-        "put the value into a Secret, and name its key: {field}=SecretKey('my-secret', 'my-key')",
+        f"a {SECRET_KEY}",
+        "put the value into a Secret, and name its key: "
+        "{field=}{SecretKey('my-secret', 'my-key')|{name: my-secret, key: my-key}}",
         redacted=True,
     )
 
@@ -85,7 +91,9 @@ class SecretKey:
 EnvValue = Annotated[
     str | SecretKey,
     Message(
-        "a str or a SecretKey(name, key)", "quote values; for a secret value, name its Secret and key", redacted=True
+        f"{{a str|a text}} or a {SECRET_KEY}",
+        "quote values; for a secret value, name its Secret and key",
+        redacted=True,
     ),
 ]
 """Value of an environment variable."""
@@ -112,6 +120,30 @@ def with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mappin
     if not isinstance(env, Mapping):
         return env
     return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}
+
+
+@frozen
+class EnvVar:
+    """An environment variable of a container."""
+
+    name: str
+    value: str | SecretKey
+    """Its value, or the Secret key that holds it."""
+
+
+def variable(flag: str, value: str | SecretKey) -> EnvVar:
+    """The variable that SpiceDB reads instead of ``--flag``."""
+    return EnvVar(variable_name(flag), value)
+
+
+def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
+    """A container's ``env``, in the given order: Kubernetes expands ``$(NAME)`` only for variables that come before."""
+    return [
+        {"name": variable.name, "valueFrom": variable.value.source()}
+        if isinstance(variable.value, SecretKey)
+        else {"name": variable.name, "value": variable.value}
+        for variable in variables
+    ]
 
 
 @frozen

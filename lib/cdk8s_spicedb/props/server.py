@@ -10,7 +10,9 @@ import attrs
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
+from ..versions import ALLOWED_MIGRATIONS, SchemaMode
 from .fields import Message, Pattern, manifest_of
+from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
@@ -25,7 +27,6 @@ from .types import (
     NodeLabel,
     Percent,
     Revision,
-    SchemaMode,
     Seconds,
 )
 
@@ -109,9 +110,9 @@ class TLS:
     after the next restart of the server (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
     """
 
-    certificate: SecretKey = field(converter=required_secret_key)
+    certificate: Annotated[SecretKey, Flag("…-cert-path")] = field(converter=required_secret_key)
     """Secret and key that hold the certificate and its intermediate certificates (PEM). Required."""
-    key: SecretKey = field(converter=required_secret_key)
+    key: Annotated[SecretKey, Flag("…-key-path")] = field(converter=required_secret_key)
     """Secret and key that hold the private key of the certificate (PEM). Required."""
 
     @classmethod
@@ -131,7 +132,7 @@ class DispatchTLS(TLS):
     next restart.
     """
 
-    ca: SecretKey = field(converter=required_secret_key)
+    ca: Annotated[SecretKey, Flag("dispatch-upstream-ca-path")] = field(converter=required_secret_key)
     """Secret and key that hold the CA certificates (PEM) that verify the certificates of the other servers
     (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that expect
     TLS."""
@@ -153,42 +154,55 @@ _Share = Annotated[
 class ServerProps(PodProps):
     """The servers: their Deployment, their Services, and how they find each other."""
 
+    # Log and shutdown
+    log_level: LogLevel = "info"
+    """Minimum level of logged messages (``--log-level``). Defaults to ``info``, as in SpiceDB."""
+    log_format: Annotated[Literal["auto", "console", "json"], Flag("log-format")] = "json"
+    """Format of the log of servers and migration (``--log-format``). ``auto`` is ``console`` on a terminal. Defaults to
+    ``json``, which log collectors parse."""
+    shutdown_grace_period: Annotated[Hour, Flag("grpc-shutdown-grace-period")] = timedelta(seconds=10)
+    """Time that a server gives running requests to finish when it stops (``--grpc-shutdown-grace-period``). Defaults to
+    10 s, more than SpiceDB's 5 s, because large lookups take longer. After this time, the server closes streams that
+    are still open."""
+
     # Ports
-    http_enabled: bool = False
+    http_enabled: Annotated[bool, Flag("http-enabled")] = False
     """Serves the HTTP gateway on port 8443 (``--http-enabled``). Defaults to off, as in SpiceDB: clients use gRPC."""
-    metrics_enabled: bool = True
+    metrics_enabled: Annotated[bool, Flag("metrics-enabled")] = True
     """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Defaults to on, as in SpiceDB. The port also
     serves profiles of the SpiceDB process (pprof), without a key."""
-    grpc_tls: TLS | None = None
+    grpc_tls: Annotated[TLS, Flag("grpc-tls-…")] | None = None
     """Certificate of the gRPC port (``--grpc-tls-cert-path`` and ``--grpc-tls-key-path``). It must contain the DNS
     names that clients use, such as ``spicedb.authz.svc``. Defaults to no TLS."""
-    http_tls: TLS | None = None
+    http_tls: Annotated[TLS, Flag("http-tls-…")] | None = None
     """Certificate of the HTTP gateway (``--http-tls-cert-path`` and ``--http-tls-key-path``). Defaults to no TLS."""
-    metrics_tls: TLS | None = None
+    metrics_tls: Annotated[TLS, Flag("metrics-tls-…")] | None = None
     """Certificate of the metrics port (``--metrics-tls-cert-path`` and ``--metrics-tls-key-path``). Defaults to no
     TLS."""
-    dispatch_tls: DispatchTLS | None = None
+    dispatch_tls: Annotated[DispatchTLS, Flag("dispatch-cluster-tls-…")] | None = None
     """Certificate for dispatch, the requests between servers (``--dispatch-cluster-tls-cert-path``,
     ``--dispatch-cluster-tls-key-path`` and ``--dispatch-upstream-ca-path``). It must contain the DNS name
     ``NAME-dispatch-tls.NAMESPACE``. Defaults to no TLS. You can switch it on and off under load, because servers with
     TLS and servers without it do not dispatch to each other."""
-    dispatch_enabled: bool | None = None
-    """Enables dispatch: servers pass parts of a request to each other, and so share their work and their caches
-    (``--dispatch-cluster-enabled`` and ``--dispatch-upstream-addr``). They watch the Endpoints of a Service to find
-    each other. Defaults to on. With the memory engine it is off, because there is only one server."""
 
     # Observability
-    tracing: Tracing | None = None
-    """Traces of requests. Defaults to none."""
-    telemetry_enabled: bool = False
+    telemetry_enabled: Annotated[
+        bool, Flag("telemetry-endpoint", inverse=True), Flag("skip-release-check", inverse=True)
+    ] = False
     """Lets servers send usage reports to the SpiceDB maintainers, and ask GitHub for newer releases
     (``--telemetry-endpoint``, ``--skip-release-check``). Defaults to off, unlike in SpiceDB: servers contact nobody
     outside the cluster unless you enable it."""
-    log_level: LogLevel = "info"
-    """Minimum level of logged messages (``--log-level``). Defaults to ``info``, as in SpiceDB."""
-    log_format: Literal["auto", "console", "json"] = "json"
-    """Format of the log of servers and migration (``--log-format``). ``auto`` is ``console`` on a terminal. Defaults to
-    ``json``, which log collectors parse."""
+    tracing: Annotated[Tracing, Flag("otel-…")] | None = None
+    """Traces of requests. Defaults to none."""
+
+    # Dispatch
+    dispatch_enabled: (
+        Annotated[bool, Flag("dispatch-cluster-enabled", computed=True), Flag("dispatch-upstream-addr", computed=True)]
+        | None
+    ) = None
+    """Enables dispatch: servers pass parts of a request to each other, and so share their work and their caches
+    (``--dispatch-cluster-enabled`` and ``--dispatch-upstream-addr``). They watch the Endpoints of a Service to find
+    each other. Defaults to on. With the memory engine it is off, because there is only one server."""
 
     # Probes
     readiness_probe: Probe = Probe(period_seconds=2, timeout_seconds=2)
@@ -234,10 +248,6 @@ class ServerProps(PodProps):
     topology_spread: Sequence[TopologySpread] = SPREAD
     """How servers are spread over nodes, if there is more than one server. Defaults to an even spread over zones and
     over nodes, as far as possible (``ScheduleAnyway``)."""
-    shutdown_grace_period: Hour = timedelta(seconds=10)
-    """Time that a server gives running requests to finish when it stops (``--grpc-shutdown-grace-period``). Defaults to
-    10 s, more than SpiceDB's 5 s, because large lookups take longer. After this time, the server closes streams that
-    are still open."""
     pre_stop_sleep_seconds: Annotated[int, Unit("seconds"), Interval(ge=0, le=3600)] = 5
     """Time that a server keeps serving before it stops, in seconds (``lifecycle.preStop.sleep``). Defaults to 5, so
     that all nodes and clients learn that it stops. Behind a cloud load balancer, use the load balancer's deregistration
@@ -252,19 +262,19 @@ class ServerProps(PodProps):
     release. Certificates of gRPC and dispatch never need a restart."""
 
     # Schema of the datastore
-    allowed_migrations: Sequence[Revision] | None = None
-    """Datastore revisions on which a server becomes ready, in addition to the head (the newest revision) of its own
-    release (``--datastore-allowed-migrations``, SpiceDB 1.39 and later). Defaults to the heads of the later releases
-    that this package knows, because a server that restarts during an upgrade or after a rollback finds the newer
-    schema. ``()`` allows only its own head."""
-    schema_mode: SchemaMode | None = None
+    datastore_migration_phase: Annotated[Revision, Flag("datastore-migration-phase")] | None = None
+    """Phase of a migration that takes several roll-outs (``--datastore-migration-phase``), for PostgreSQL at SpiceDB
+    1.14 and Spanner at 1.22. Other releases reject it or only log it. Defaults to none."""
+    schema_mode: Annotated[SchemaMode, Flag("experimental-schema-mode")] | None = None
     """Tables in which servers read and write the SpiceDB schema (``--experimental-schema-mode``, SpiceDB 1.53 and
     later). Change the mode one step at a time, with one rolling update each, in this order:
     ``read-legacy-write-legacy``, ``read-legacy-write-both``, ``read-new-write-both``, ``read-new-write-new``. Defaults
     to SpiceDB's default, the first mode."""
-    datastore_migration_phase: Revision | None = None
-    """Phase of a migration that takes several roll-outs (``--datastore-migration-phase``), for PostgreSQL at SpiceDB
-    1.14 and Spanner at 1.22. Other releases reject it or only log it. Defaults to none."""
+    allowed_migrations: Annotated[Sequence[Revision], Flag(ALLOWED_MIGRATIONS, computed=True)] | None = None
+    """Datastore revisions on which a server becomes ready, in addition to the head (the newest revision) of its own
+    release (``--datastore-allowed-migrations``, SpiceDB 1.39 and later). Defaults to the heads of the later releases
+    that this package knows, because a server that restarts during an upgrade or after a rollback finds the newer
+    schema. ``()`` allows only its own head."""
 
     # The program
     service_account: ServiceAccountName | None = field(default=None, converter=account_name)
@@ -281,12 +291,6 @@ class ServerProps(PodProps):
     CPUs, 1Gi memory and 1Gi disk, which is enough to start with. SpiceDB sizes its caches by the memory limit."""
 
     @property
-    def tls(self) -> Mapping[str, TLS]:
-        """The TLS of each port that has it, by the port's name."""
-        ports = ("grpc", "http", "metrics", "dispatch")
-        return {port: tls for port in ports if (tls := getattr(self, f"{port}_tls")) is not None}
-
-    @property
     def drain_seconds(self) -> int:
         """Time that a server needs to stop: the sleep and twice the grace period, rounded up."""
         return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
@@ -295,3 +299,8 @@ class ServerProps(PodProps):
     def termination_seconds(self) -> int:
         """Time after which Kubernetes kills a server that is still stopping, in seconds."""
         return self.termination_grace_period_seconds or self.drain_seconds + 5
+
+
+LOG_LEVEL, LOG_FORMAT = flag_of(ServerProps, "log_level"), flag_of(ServerProps, "log_format")
+MIGRATION_PHASE = flag_of(ServerProps, "datastore_migration_phase")
+SCHEMA_MODE = flag_of(ServerProps, "schema_mode")

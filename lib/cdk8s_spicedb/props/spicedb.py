@@ -11,16 +11,17 @@ from attrs import Factory, field, frozen
 from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
-from ..versions import ReleaseTable, known_releases
+from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
 from .datastores.base import Datastore
-from .fields import Message, Opaque, as_member, kind_of, problems
+from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
+from .flags import PRESHARED_KEY, Flag
 from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
 from .patch import Patch
 from .secrets import SecretKey, as_secret_keys, required_secret_key
-from .server import DEFAULT_REPLICAS, ServerProps
+from .server import DEFAULT_REPLICAS, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, Release, ReleaseName
 
 
@@ -96,7 +97,7 @@ def _as_delivery(delivery: Delivery | DeliveryName) -> Delivery:
 
 def _own_secret(props: SpiceDBProps) -> SecretKey:
     # An invalid name must not make the key invalid as well.
-    return SecretKey(props.name if kind_of(ReleaseName).accepts(props.name) else "spicedb", "preshared-key")
+    return SecretKey(props.name if type_of(ReleaseName).accepts(props.name) else "spicedb", "preshared-key")
 
 
 class Step(Protocol):
@@ -138,7 +139,9 @@ class SpiceDBProps:
     datastore: Datastore
     """Database in which SpiceDB keeps its schema and relationships. Required, because no default is safe in
     production."""
-    preshared_key: SecretKey = field(default=Factory(_own_secret, takes_self=True), converter=required_secret_key)
+    preshared_key: Annotated[SecretKey, Flag(PRESHARED_KEY)] = field(
+        default=Factory(_own_secret, takes_self=True), converter=required_secret_key
+    )
     """Secret and key that hold the API key of clients (``--grpc-preshared-key``). Defaults to the key ``preshared-key``
     in the Secret that has the same name as this SpiceDB."""
     other_preshared_keys: Sequence[SecretKey] = field(factory=tuple, converter=as_secret_keys)
@@ -299,8 +302,8 @@ class SpiceDBProps:
         def kept(flag: str, value: Any) -> Any:
             return value if self.releases.takes(flag, step.version) else None
 
-        mode: Any = step.schema_mode or kept("experimental-schema-mode", self.server.schema_mode)
-        migrations = kept("datastore-allowed-migrations", self.server.allowed_migrations)
+        mode: Any = step.schema_mode or kept(SCHEMA_MODE, self.server.schema_mode)
+        migrations = kept(ALLOWED_MIGRATIONS, self.server.allowed_migrations)
         server = attrs.evolve(
             self.server,
             schema_mode=mode,

@@ -13,6 +13,7 @@ from annotated_types import Interval, Predicate, Unit
 from ..labels import CHECKSUM, LONGEST_NAME, RESERVED
 from ..versions import VERSION
 from .fields import Excluding, Message, OneOf, Pattern
+from .flags import DATASTORE_URI, PRESHARED_KEY, REPLICA_URI, Flag
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _QUALIFIED = rf"({_NAME}/)?[A-Za-z0-9]([-._A-Za-z0-9]{{0,61}}[A-Za-z0-9])?"
@@ -116,7 +117,7 @@ PinnedImage = Annotated[
 EnvName = Annotated[
     str, Pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the names of environment variables", "use names such as 'GOMAXPROCS'")
 ]
-_SECRET_FLAGS = "--grpc-preshared-key|--datastore-conn-uri|--datastore-read-replica-conn-uri"
+_SECRET_FLAGS = "|".join(f"--{flag}" for flag in (PRESHARED_KEY, DATASTORE_URI, REPLICA_URI))
 Argument = Annotated[
     str,
     Pattern(
@@ -124,13 +125,12 @@ Argument = Annotated[
         "an argument such as '--dispatch-max-depth=100', which contains no secret",
         max_length=100_000,
     ),
-    Message(fix="use '--flag=value'; put secrets into preshared_key, datastore and env", redacted=True),
+    Message(fix="use '--flag=value'; put secrets into {preshared_key}, datastore and env", redacted=True),
 ]
 Release = Annotated[
     str, Pattern(VERSION, "a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'")
 ]
-LogLevel = Literal["trace", "debug", "info", "warn", "error"]
-SchemaMode = Literal["read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new"]
+LogLevel = Annotated[Literal["trace", "debug", "info", "warn", "error"], Flag("log-level")]
 Revision = Annotated[
     str,
     Pattern(r"[A-Za-z0-9][-_A-Za-z0-9]*", "the name of a migration revision"),

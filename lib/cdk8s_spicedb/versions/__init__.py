@@ -14,9 +14,10 @@ from .engine import (
     version_order,
 )
 from .known import known_releases, read_releases
-from .table import SCHEMA_MODES, ReleaseTable
+from .table import ALLOWED_MIGRATIONS, SCHEMA_MODES, ReleaseTable, SchemaMode
 
 __all__ = [
+    "ALLOWED_MIGRATIONS",
     "MILLION",
     "SCHEMA_MODES",
     "VERSION",
@@ -25,6 +26,7 @@ __all__ = [
     "Estimate",
     "ReleaseTable",
     "Rollout",
+    "SchemaMode",
     "Stop",
     "Waits",
     "Work",

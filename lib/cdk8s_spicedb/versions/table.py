@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 from attrs import evolve, field, frozen
 
 from ..errors import SpiceDBError
 from .engine import EngineReleases, is_version, version_order
+
+ALLOWED_MIGRATIONS = "datastore-allowed-migrations"
+"""The flag with the schemas on which servers start, in addition to the one of their own release."""
+SchemaMode = Literal["read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new"]
+_MEANINGS = (
+    "servers use only the old schema tables",
+    "servers read the schema from the old tables, and also write it to the unified table",
+    "servers read the schema from the unified table, and also write it to the old tables",
+    "servers use only the unified schema table",
+)
+SCHEMA_MODES: Mapping[str, str] = dict(zip(get_args(SchemaMode), _MEANINGS, strict=True))
+"""The modes of ``--experimental-schema-mode``, in their order, with what servers do in each."""
 
 
 @frozen
@@ -51,7 +64,7 @@ class ReleaseTable:
         A server that restarts during an upgrade, or after a rollback, then becomes ready on the newer schema. Empty for
         an unknown release, and for one without ``--datastore-allowed-migrations``.
         """
-        if not self.knows(engine, version) or not self.takes("datastore-allowed-migrations", version):
+        if not self.knows(engine, version) or not self.takes(ALLOWED_MIGRATIONS, version):
             return ()
         known = self.engines[engine]
         heads, later = set(known.heads.values()), known.revisions[len(self.revisions(engine, version)) :]
@@ -90,12 +103,3 @@ class ReleaseTable:
             raise SpiceDBError(f"{version} is already in the table")
         engines = {name: engine.with_release(version, revisions.get(name, ())) for name, engine in self.engines.items()}
         return evolve(self, engines=engines)
-
-
-SCHEMA_MODES = {
-    "read-legacy-write-legacy": "servers use only the old schema tables",
-    "read-legacy-write-both": "servers read the schema from the old tables, and also write it to the unified table",
-    "read-new-write-both": "servers read the schema from the unified table, and also write it to the old tables",
-    "read-new-write-new": "servers use only the unified schema table",
-}
-"""The modes of ``--experimental-schema-mode``, in their order, with what servers do in each."""

@@ -90,6 +90,8 @@ class Program(Deliverer):
     def roll_back(self, revision: str) -> None:
         self.world.call(f"roll back to {revision}", self)
         self.world.deploy(self.world.history[revision])
+        if f"rolled back to {revision}" in self.world.acts:
+            self.world.acts[f"rolled back to {revision}"](self)
 
     def test(self) -> None:
         self.world.call("test", self)

@@ -189,3 +189,12 @@ def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:
     with pytest.raises(StepError) as error:
         of_helm(api).apply(props(NEW), "label", 1)
     assert error.value.details.splitlines()[1:] == ["Job spicedb-migration: DeadlineExceeded", "migrating"]
+
+
+def test_servers_that_a_rollback_replaces_do_not_end_it(api: ApiServer) -> None:
+    applies = of_helm(api)
+    deploy(api, props(NEW))
+    for pod in servers(api):
+        pod["status"] = waiting("CrashLoopBackOff", restartCount=4, lastState={"terminated": {"exitCode": 2}})
+    watch = applies.watcher()
+    assert watch() is None

@@ -12,6 +12,7 @@ from ...helm import write_release
 from ...plans.plan import UpgradeStep
 from ...plans.words import step_of
 from ...props import SpiceDBProps
+from ...props.server import MIGRATION_PHASE, SCHEMA_MODE
 from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
@@ -102,8 +103,8 @@ def _not_in_place(running: Running, step: UpgradeStep) -> str | None:
     """Why the Deployment is not that of a step."""
     settings = {
         "version": (running.version, step.version),
-        "--experimental-schema-mode": (running.schema_mode, step.schema_mode or running.schema_mode),
-        "--datastore-migration-phase": (running.migration_phase, step.datastore_migration_phase),
+        f"--{SCHEMA_MODE}": (running.schema_mode, step.schema_mode or running.schema_mode),
+        f"--{MIGRATION_PHASE}": (running.migration_phase, step.datastore_migration_phase),
     }
     for name, (now, wanted) in settings.items():
         if now != wanted:

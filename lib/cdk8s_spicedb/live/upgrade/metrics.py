@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ...manifests.alerts import HANDLED, SECONDS, SERVER_ERRORS
 from ...manifests.pods import METRICS, NUMBERS
+from ...props import ServerProps
+from ...props.flags import flag_of
 from ..cluster import Cluster, ClusterError
 from ..instance import Running
 from ..observe import observe
@@ -71,9 +73,9 @@ Sample = Mapping[str, Counts]
 
 def sample(cluster: Cluster, running: Running) -> Sample:
     """The counters of all ready servers. Raises `ClusterError` if they cannot be read."""
-    if running.arguments.get("metrics-enabled") == "false":
+    if running.arguments.get(flag_of(ServerProps, "metrics_enabled")) == "false":
         raise ClusterError("the servers have no metrics: metrics_enabled is off")
-    tls = "metrics-tls-cert-path" in running.arguments
+    tls = flag_of(ServerProps, "metrics_tls.certificate") in running.arguments
     seen = observe(cluster, running.name)
     seen.need("pods")
     pods = [pod["metadata"]["name"] for pod in seen.servers if is_ready(pod)]

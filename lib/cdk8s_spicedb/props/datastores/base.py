@@ -13,8 +13,8 @@ from annotated_types import Interval
 from attrs import field, frozen
 
 from ..fields import Message, Pattern
-from ..flags import EnvVar, Setting, variable
-from ..secrets import SecretFiles, SecretKey, required_secret_key
+from ..flags import ENGINE, Flag, Setting, flagged, settings_of
+from ..secrets import EnvVar, SecretFiles, SecretKey, required_secret_key, variable
 from ..types import Week
 
 _FOLDER = "/etc/spicedb/integrity"
@@ -42,11 +42,13 @@ class RelationshipIntegrity:
     A request fails if it reads a relationship without a valid signature.
     """
 
-    key_id: _KeyId
+    enabled: ClassVar[bool] = True
+
+    key_id: Annotated[_KeyId, Flag("…-enabled", value="enabled"), Flag("…-current-key-id")]
     """Name of the signing key, which is written with each relationship. Required."""
-    key: SecretKey = field(converter=required_secret_key)
+    key: Annotated[SecretKey, Flag("…-current-key-filename", value="file")] = field(converter=required_secret_key)
     """Secret and key that hold the signing key (HMAC-SHA256). It can be any bytes, but must not be empty. Required."""
-    expired_keys: Sequence[ExpiredIntegrityKey] = ()
+    expired_keys: Annotated[Sequence[ExpiredIntegrityKey], Flag("…-expired-keys", value="expired")] = ()
     """Keys that signed earlier relationships. Defaults to none."""
 
     def files(self) -> tuple[SecretFiles, ...]:
@@ -54,9 +56,15 @@ class RelationshipIntegrity:
         keys = {self.key_id: self.key, **{expired.id: expired.key for expired in self.expired_keys}}
         return (SecretFiles("integrity", _FOLDER, keys),)
 
-    def settings(self, prefix: str) -> dict[str, Setting]:
-        """Its settings by flag; ``prefix`` is the beginning of the flags."""
-        expired = [
+    @property
+    def file(self) -> str:
+        """Path of the file with the signing key."""
+        return f"{_FOLDER}/{self.key_id}"
+
+    @property
+    def expired(self) -> list[str]:
+        """The keys that signed earlier relationships, as SpiceDB reads them."""
+        keys = [
             {
                 "key_id": key.id,
                 "key_filename": f"{_FOLDER}/{key.id}",
@@ -64,12 +72,7 @@ class RelationshipIntegrity:
             }
             for key in self.expired_keys
         ]
-        return {
-            f"{prefix}-enabled": True,
-            f"{prefix}-current-key-id": self.key_id,
-            f"{prefix}-current-key-filename": f"{_FOLDER}/{self.key_id}",
-            f"{prefix}-expired-keys": list(map(json.dumps, expired)),
-        }
+        return list(map(json.dumps, keys))
 
 
 @frozen(kw_only=True)
@@ -80,65 +83,35 @@ class Pool:
     ``max_idle_time``.
     """
 
-    max_open: Annotated[int, Interval(ge=1, le=10_000)] | None = None
+    max_open: Annotated[int, Interval(ge=1, le=10_000), Flag("…-max-open")] | None = None
     """Maximum number of connections of each server (``…-max-open``). Defaults to SpiceDB's default, 20 for reads and 10
     for writes. New servers cannot start when the database has no connection left."""
-    min_open: Annotated[int, Interval(ge=0, le=10_000)] | None = None
+    min_open: Annotated[int, Interval(ge=0, le=10_000), Flag("…-min-open", value="minimum")] | None = None
     """Minimum number of connections that each server keeps open, so that a burst of requests does not wait
     (``…-min-open``). Defaults to ``max_open`` if you set that, and otherwise to SpiceDB's default, 20 for reads and 10
     for writes."""
-    max_lifetime: Week | None = None
+    max_lifetime: Annotated[Week, Flag("…-max-lifetime")] | None = None
     """Maximum age of a connection (``…-max-lifetime``). Defaults to SpiceDB's default, 30 min. With a shorter time,
     servers notice a failover or a change behind a proxy sooner."""
-    max_lifetime_jitter: Week | None = None
+    max_lifetime_jitter: Annotated[Week, Flag("…-max-lifetime-jitter")] | None = None
     """Random variation of ``max_lifetime``, so that connections are not all replaced at once
     (``…-max-lifetime-jitter``). Defaults to SpiceDB's default: a fifth of ``max_lifetime``, or 30 min with
     CockroachDB."""
-    max_idle_time: Week | None = None
+    max_idle_time: Annotated[Week, Flag("…-max-idletime")] | None = None
     """Time after which a connection is closed if it is not used (``…-max-idletime``). Defaults to SpiceDB's default, 30
     min."""
-    health_check_interval: Week | None = None
+    health_check_interval: Annotated[Week, Flag("…-healthcheck-interval")] | None = None
     """Time between health checks of the connections (``…-healthcheck-interval``). Defaults to SpiceDB's default, 30
     s."""
 
-    def settings(self, prefix: str) -> dict[str, Setting]:
-        """Its settings by flag; ``prefix`` is the beginning of the pool's flags."""
-        # SpiceDB's own minimum may be above the maximum that is set.
-        minimum = self.max_open if self.min_open is None else self.min_open
-        return {
-            f"{prefix}-max-open": self.max_open,
-            f"{prefix}-min-open": minimum,
-            f"{prefix}-max-lifetime": self.max_lifetime,
-            f"{prefix}-max-lifetime-jitter": self.max_lifetime_jitter,
-            f"{prefix}-max-idletime": self.max_idle_time,
-            f"{prefix}-healthcheck-interval": self.health_check_interval,
-        }
+    @property
+    def minimum(self) -> int | None:
+        """Minimum number of connections. SpiceDB's own may be above the maximum that is set."""
+        return self.max_open if self.min_open is None else self.min_open
 
 
+ReadPool = Annotated[Pool, Flag("datastore-conn-pool-read-…")]
 FOLDER = "/etc/spicedb/datastore"
-# These tables have the fields of all engines. An engine uses those that it has.
-_FILES = {"ca": "ca.crt", "client_certificate": "tls.crt", "client_key": "tls.key", "credentials": "credentials.json"}
-"""The file of each field that is mounted in servers and migration."""
-_VARIABLES = {
-    "table_prefix": "datastore-mysql-table-prefix",
-    "credentials_provider": "datastore-credentials-provider-name",
-    "emulator_host": "datastore-spanner-emulator-host",
-}
-"""The flag of each field that servers and migration need. Both read it from a variable."""
-_FLAGS = {
-    "read_only": "datastore-readonly",
-    "revision_quantization_interval": "datastore-revision-quantization-interval",
-    "revision_quantization_max_staleness": "datastore-revision-quantization-max-staleness-percent",
-    "follower_read_delay": "datastore-follower-read-delay-duration",
-    "gc_window": "datastore-gc-window",
-    "read_pool": "datastore-conn-pool-read",
-    "write_pool": "datastore-conn-pool-write",
-    "gc_interval": "datastore-gc-interval",
-    "gc_max_operation_time": "datastore-gc-max-operation-time",
-    "connection_balancing": "datastore-connection-balancing",
-    "relationship_integrity": "datastore-relationship-integrity",
-}
-"""The flag of each field that only servers need, or the beginning of its flags."""
 
 
 @frozen(kw_only=True)
@@ -180,11 +153,13 @@ class Datastore(ABC):
         ``uri`` replaces the datastore's own credentials. ``migrate`` is set for the variables of ``spicedb migrate``,
         which reads them differently with some engines.
         """
-        values = {flag: getattr(self, name, None) for name, flag in _VARIABLES.items()}
+        # The engine's own variables come first.
+        own = {each.name for each in attrs.fields(type(self)) if not each.inherited}
+        found = sorted(flagged(self), key=lambda each: each[0] not in own)
         return (
-            variable("datastore-engine", self.engine),
+            variable(ENGINE, self.engine),
             *self.connection(uri, migrate),
-            *(variable(flag, value) for flag, value in values.items() if value),
+            *(variable(flag.name, value) for _, flag, value in found if flag.env and value),
             *self.options(),
         )
 
@@ -198,29 +173,20 @@ class Datastore(ABC):
 
     def settings(self) -> Mapping[str, Setting]:
         """Settings of the servers by flag, apart from the connection. None is left to SpiceDB."""
-        return settings_of(self, _FLAGS)
+        return settings_of(self)
+
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """The Secret key of each file that is mounted in servers and migration."""
+        return {}
 
     def files(self) -> tuple[SecretFiles, ...]:
         """The files that its variables refer to."""
-        found = {file: getattr(self, name) for name, file in _FILES.items() if getattr(self, name, None)}
+        found = {file: key for file, key in self.file_keys().items() if key}
         return (SecretFiles("datastore", FOLDER, found),) if found else ()
 
     def settings_files(self) -> tuple[SecretFiles, ...]:
         """The files that its settings refer to, which the migration does not need."""
         return ()
-
-
-def settings_of(datastore: Datastore, flags: Mapping[str, str]) -> dict[str, Setting]:
-    """The settings of some fields by flag. A field with its default is left to SpiceDB."""
-    defaults = {field.name: field.default for field in attrs.fields(type(datastore))}
-    found: dict[str, Setting] = {}
-    for name, flag in flags.items():
-        value = getattr(datastore, name, None)
-        if isinstance(value, (Pool, RelationshipIntegrity)):
-            found.update(value.settings(flag))
-        elif value != defaults.get(name):
-            found[flag] = value
-    return found
 
 
 @frozen(kw_only=True)

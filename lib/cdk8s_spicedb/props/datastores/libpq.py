@@ -6,18 +6,17 @@ a URI take precedence over them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from ..fields import Message
-from ..flags import EnvVar, variable
-from ..secrets import SecretFiles, SecretKey, as_secret_key, as_secret_keys
-from ..types import Day
-from .base import Pool, RelationshipIntegrity
-from .sql import CredentialsProvider, ReadReplica, SQLDatastore
+from ..flags import DATASTORE_URI, Flag
+from ..secrets import EnvVar, SecretFiles, SecretKey, as_secret_key, variable
+from .base import Pool, ReadPool, RelationshipIntegrity
+from .sql import ReplicatedDatastore, SQLDatastore
 
 SSLMode = Annotated[
     Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
@@ -40,9 +39,9 @@ class LibpqDatastore(SQLDatastore):
     none."""
     client_key: SecretKey | None = field(default=None, converter=as_secret_key)
     """Secret and key that hold the private key (PEM) of ``client_certificate``. Defaults to none."""
-    read_pool: Pool | None = None
+    read_pool: ReadPool | None = None
     """Connections for reads (``--datastore-conn-pool-read-…``). Defaults to SpiceDB's default, 20 connections."""
-    write_pool: Pool | None = None
+    write_pool: Annotated[Pool, Flag("datastore-conn-pool-write-…")] | None = None
     """Connections for writes (``--datastore-conn-pool-write-…``). Defaults to SpiceDB's default, 10 connections."""
 
     def uri_of(self, host: str) -> str:
@@ -50,9 +49,18 @@ class LibpqDatastore(SQLDatastore):
         user, database = quote(self.user or "", safe=""), quote(self.database or "", safe="")
         return f"postgresql://{user}@{self.address(host)}/{database}"
 
+    def connections(self) -> int:
+        """See `SQLDatastore.connections`."""
+        reads, writes = self.read_pool and self.read_pool.max_open, self.write_pool and self.write_pool.max_open
+        return (reads or 20) + (writes or 10)
+
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """See `Datastore.file_keys`."""
+        return {**super().file_keys(), "tls.crt": self.client_certificate, "tls.key": self.client_key}
+
     def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
         """See `SQLDatastore.parts`."""
-        uri = variable("datastore-conn-uri", self.uri_of(self.host or ""))
+        uri = variable(DATASTORE_URI, self.uri_of(self.host or ""))
         return (uri,) if self.password is None else (uri, EnvVar("PGPASSWORD", self.password))
 
     def options(self) -> tuple[EnvVar, ...]:
@@ -73,10 +81,10 @@ class CockroachDB(LibpqDatastore):
     engine = "cockroachdb"
     default_port = 26257
 
-    connection_balancing: bool = True
+    connection_balancing: Annotated[bool, Flag("datastore-connection-balancing")] = True
     """Spreads connections evenly over the database's nodes (``--datastore-connection-balancing``). Defaults to on, as
     in SpiceDB. Disable it behind a proxy that balances connections itself."""
-    relationship_integrity: RelationshipIntegrity | None = None
+    relationship_integrity: Annotated[RelationshipIntegrity, Flag("datastore-relationship-integrity-…")] | None = None
     """Signs relationships, to detect changes that were not made by SpiceDB. Defaults to off. You can only enable it on
     an empty database."""
 
@@ -86,7 +94,7 @@ class CockroachDB(LibpqDatastore):
 
 
 @frozen(kw_only=True)
-class PostgreSQL(LibpqDatastore):
+class PostgreSQL(ReplicatedDatastore, LibpqDatastore):
     """PostgreSQL 13.8 or later. Set ``uri``, or the parts of the connection, such as ``host`` and ``database``.
 
     If you set the parts, SpiceDB reads the password from ``PGPASSWORD``. So you need not escape any character in it.
@@ -95,22 +103,3 @@ class PostgreSQL(LibpqDatastore):
 
     engine = "postgres"
     default_port = 5432
-
-    credentials_provider: CredentialsProvider | None = None
-    """Where servers and migration get the password of each connection (``--datastore-credentials-provider-name``,
-    SpiceDB 1.32 and later). With ``aws-iam``, they ask AWS, with the role in ``service_account_annotations``. Defaults
-    to none: ``password`` is used."""
-    gc_interval: Day | None = None
-    """Time between two garbage collections, which remove revisions that are older than ``gc_window``
-    (``--datastore-gc-interval``). Defaults to SpiceDB's default, 3 min."""
-    gc_max_operation_time: Day | None = None
-    """Time limit of one garbage collection (``--datastore-gc-max-operation-time``). Defaults to SpiceDB's default, 1
-    min. Use more if the servers' log says that garbage collection times out."""
-    read_replicas: Sequence[ReadReplica] = field(factory=tuple, converter=as_secret_keys)
-    """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
-    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
-    primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
-    several replicas, each request could reach a different one. Defaults to none."""
-    read_replica_pool: Pool | None = None
-    """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
-    20 connections."""

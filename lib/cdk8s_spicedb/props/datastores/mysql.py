@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ..fields import Message, Pattern
-from ..flags import EnvVar, Setting, variable
-from ..secrets import as_secret_keys
-from ..types import Day
-from .base import FOLDER, Pool
-from .sql import CredentialsProvider, ReadReplica, SQLDatastore
+from ..flags import DATASTORE_URI, Flag, Setting
+from ..secrets import EnvVar, variable
+from .base import FOLDER, ReadPool
+from .sql import SET_URI, ReplicatedDatastore
 
 _PASSWORD = "DATASTORE_PASSWORD"
 _User = Annotated[
     str,
     Pattern(r"[^\x00-\x1f:$]+", "the database user, without ':' and '$', which a MySQL URI cannot contain"),
-    Message(fix="use a user with another name, or uri=SecretKey(…) with the whole connection URI", redacted=True),
+    Message(
+        fix=f"use a user with another name, or {SET_URI} with the whole connection URI",
+        redacted=True,
+    ),
 ]
 _Prefix = Annotated[
     str,
@@ -33,7 +35,7 @@ _TLSMode = Annotated[
 
 
 @frozen(kw_only=True)
-class MySQL(SQLDatastore):
+class MySQL(ReplicatedDatastore):
     """MySQL 8, or a server with its protocol. Set ``uri``, or the parts of the connection, such as ``host`` and
     ``database``.
 
@@ -54,29 +56,15 @@ class MySQL(SQLDatastore):
     """Use and verification of TLS to the database (the driver's ``tls`` parameter). Defaults to ``true`` with the
     parts, because with any weaker mode somebody in the network can read permissions. With ``uri``, it defaults to what
     the URI says."""
-    table_prefix: _Prefix | None = None
+    table_prefix: Annotated[_Prefix, Flag("datastore-mysql-table-prefix", env=True)] | None = None
     """Prefix of all table names (``--datastore-mysql-table-prefix``). Defaults to none."""
-    credentials_provider: CredentialsProvider | None = None
-    """Where servers and migration get the password of each connection (``--datastore-credentials-provider-name``,
-    SpiceDB 1.32 and later). With ``aws-iam``, they ask AWS, with the role in ``service_account_annotations``. Defaults
-    to none: ``password`` is used."""
-    pool: Pool | None = None
+    pool: ReadPool | None = None
     """Connections for reads and writes, which this engine does not separate (``--datastore-conn-pool-read-…``).
     Defaults to SpiceDB's default, 20 connections."""
-    gc_interval: Day | None = None
-    """Time between two garbage collections, which remove revisions that are older than ``gc_window``
-    (``--datastore-gc-interval``). Defaults to SpiceDB's default, 3 min."""
-    gc_max_operation_time: Day | None = None
-    """Time limit of one garbage collection (``--datastore-gc-max-operation-time``). Defaults to SpiceDB's default, 1
-    min. Use more if the servers' log says that garbage collection times out."""
-    read_replicas: Sequence[ReadReplica] = field(factory=tuple, converter=as_secret_keys)
-    """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
-    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
-    primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
-    several replicas, each request could reach a different one. Defaults to none."""
-    read_replica_pool: Pool | None = None
-    """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
-    20 connections."""
+
+    def connections(self) -> int:
+        """See `SQLDatastore.connections`."""
+        return (self.pool and self.pool.max_open) or 20
 
     def uri_of(self, host: str, migrate: bool = False) -> str:
         """See `SQLDatastore.uri_of`."""
@@ -87,7 +75,7 @@ class MySQL(SQLDatastore):
 
     def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
         """See `SQLDatastore.parts`."""
-        uri = variable("datastore-conn-uri", self.uri_of(self.host or "", migrate))
+        uri = variable(DATASTORE_URI, self.uri_of(self.host or "", migrate))
         return (uri,) if self.password is None else (EnvVar(_PASSWORD, self.password), uri)
 
     def options(self) -> tuple[EnvVar, ...]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from attrs import field, frozen
 
 from ..fields import Message, Pattern
-from ..flags import EnvVar, variable
-from ..secrets import SecretKey, as_secret_key
-from ..types import Fraction, HostPort
+from ..flags import DATASTORE_URI, Flag
+from ..secrets import EnvVar, SecretKey, as_secret_key, variable
+from ..types import HostPort
 from .base import Datastore
-from .sql import Quantization, ReadDelay
+from .sql import Quantization, ReadDelay, ReadOnly, Staleness
 
 _Id = Annotated[
     str,
@@ -31,7 +32,7 @@ class Spanner(Datastore):
 
     engine = "spanner"
 
-    uri: SecretKey | None = field(default=None, converter=as_secret_key)
+    uri: Annotated[SecretKey, Flag(DATASTORE_URI)] | None = field(default=None, converter=as_secret_key)
     """Secret and key that hold ``projects/…/instances/…/databases/…`` (``--datastore-conn-uri``). Defaults to none: the
     ids are used."""
     project: _Id | None = None
@@ -44,17 +45,17 @@ class Spanner(Datastore):
     """Secret and key that hold the key file (JSON) of a Google service account. The file is mounted in servers and
     migration, and ``GOOGLE_APPLICATION_CREDENTIALS`` names it, because SpiceDB's own flag for it is deprecated.
     Defaults to none: workload identity is used."""
-    emulator_host: HostPort | None = None
+    emulator_host: Annotated[HostPort, Flag("datastore-spanner-emulator-host", env=True)] | None = None
     """Address of Spanner's emulator, for tests (``--datastore-spanner-emulator-host``). Defaults to none."""
 
-    read_only: bool = False
+    read_only: ReadOnly = False
     """Makes servers reject writes and keep old revisions (``--datastore-readonly``). Migrations still write. Defaults
     to off."""
     revision_quantization_interval: Quantization | None = None
     """Time for which requests share one revision and its cached answers, unless they ask for the latest revision
     (``--datastore-revision-quantization-interval``). With a longer time, servers read less from the database, but some
     requests see a write later. Defaults to SpiceDB's default, 5 s."""
-    revision_quantization_max_staleness: Fraction | None = None
+    revision_quantization_max_staleness: Staleness | None = None
     """How much longer than ``revision_quantization_interval`` a revision may be used, as a part of that interval (0 to
     1). This keeps caches from expiring all at once (``--datastore-revision-quantization-max-staleness-percent``).
     Defaults to SpiceDB's default, 0.1."""
@@ -68,10 +69,14 @@ class Spanner(Datastore):
         """See `Datastore.network_port`."""
         return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
 
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """See `Datastore.file_keys`."""
+        return {"credentials.json": self.credentials}
+
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
         """See `Datastore.connection`."""
         path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"
-        return (variable("datastore-conn-uri", uri or self.uri or path),)
+        return (variable(DATASTORE_URI, uri or self.uri or path),)
 
     def options(self) -> tuple[EnvVar, ...]:
         """See `Datastore.options`."""

@@ -7,7 +7,7 @@ when the container starts, so manifests contain only references.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -15,10 +15,10 @@ from annotated_types import Interval, Predicate
 from attrs import field, frozen
 
 from ..fields import Message, Pattern
-from ..flags import EnvVar, Setting, variable
-from ..secrets import SecretKey, as_secret_key
-from ..types import Fraction, Host, Port, is_host
-from .base import Datastore, settings_of
+from ..flags import DATASTORE_URI, REPLICA_URI, Flag, Setting
+from ..secrets import SECRET_KEY, EnvVar, SecretKey, as_secret_key, as_secret_keys, variable
+from ..types import Day, Fraction, Host, Port, is_host
+from .base import Datastore, Pool
 
 _Name = Annotated[
     str,
@@ -27,22 +27,33 @@ _Name = Annotated[
 ]
 CredentialsProvider = Annotated[
     Literal["aws-iam"],
+    Flag("datastore-credentials-provider-name", env=True),
     Message(fix="'aws-iam' is the only provider that SpiceDB has; remove it to use a password"),
 ]
-Quantization = Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(hours=1))]
-ReadDelay = Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(minutes=10))]
+ReadOnly = Annotated[bool, Flag("datastore-readonly")]
+Quantization = Annotated[
+    timedelta,
+    Interval(ge=timedelta(0), le=timedelta(hours=1)),
+    Flag("datastore-revision-quantization-interval"),
+]
+Staleness = Annotated[Fraction, Flag("datastore-revision-quantization-max-staleness-percent")]
+ReadDelay = Annotated[
+    timedelta,
+    Interval(ge=timedelta(0), le=timedelta(minutes=10)),
+    Flag("datastore-follower-read-delay-duration"),
+]
 ReadReplica = Annotated[
     Annotated[str, Predicate(is_host)] | SecretKey,
     Message(
-        "a host that is reached like the primary, or a SecretKey(name, key) with a whole URI",
+        f"a host that is reached like the primary, or a {SECRET_KEY} with a whole URI",
         "use hosts such as 'replica-1.db' if you set the primary by its parts",
         redacted=True,
     ),
 ]
-_REPLICA = "datastore-read-replica-conn-uri"
-_REPLICA_POOLS = {"read_replica_pool": "datastore-read-replica-conn-pool-read", "pool": "datastore-conn-pool-read"}
-_CONNECTIONS = {"read_pool": 20, "write_pool": 10, "pool": 20}
-"""SpiceDB's own maximum for each pool."""
+
+
+SET_URI = "{uri=}{SecretKey(…)|{name: …, key: …}}"
+"""How to set the URI, in messages."""
 
 
 @frozen(kw_only=True)
@@ -51,7 +62,7 @@ class SQLDatastore(Datastore):
 
     default_port: ClassVar[int]
 
-    uri: SecretKey | None = field(default=None, converter=as_secret_key)
+    uri: Annotated[SecretKey, Flag(DATASTORE_URI)] | None = field(default=None, converter=as_secret_key)
     """Secret and key that hold the whole connection URI, in the engine's own form (``--datastore-conn-uri``). In the
     URI, write ``%24`` instead of ``$``, because ``spicedb migrate`` expands ``$`` and ``spicedb serve`` does not.
     Defaults to none: the parts are used."""
@@ -70,14 +81,14 @@ class SQLDatastore(Datastore):
     """Secret and key that hold the CA certificates (PEM) that verify the database's certificate. They are mounted in
     servers and migration. Defaults to none: the public CAs in SpiceDB's image are used."""
 
-    read_only: bool = False
+    read_only: ReadOnly = False
     """Makes servers reject writes and keep old revisions (``--datastore-readonly``). Migrations still write. Defaults
     to off."""
     revision_quantization_interval: Quantization | None = None
     """Time for which requests share one revision and its cached answers, unless they ask for the latest revision
     (``--datastore-revision-quantization-interval``). With a longer time, servers read less from the database, but some
     requests see a write later. Defaults to SpiceDB's default, 5 s."""
-    revision_quantization_max_staleness: Fraction | None = None
+    revision_quantization_max_staleness: Staleness | None = None
     """How much longer than ``revision_quantization_interval`` a revision may be used, as a part of that interval (0 to
     1). This keeps caches from expiring all at once (``--datastore-revision-quantization-max-staleness-percent``).
     Defaults to SpiceDB's default, 0.1."""
@@ -85,7 +96,10 @@ class SQLDatastore(Datastore):
     """Minimum age of the revision that requests use, unless they ask for the latest revision. After this time, a read
     replica or a nearby database node also has the revision (``--datastore-follower-read-delay-duration``). Defaults to
     SpiceDB's default, 4.8 s, which CockroachDB's followers need."""
-    gc_window: Annotated[timedelta, Interval(ge=timedelta(minutes=1), le=timedelta(days=365))] | None = None
+    gc_window: (
+        Annotated[timedelta, Interval(ge=timedelta(minutes=1), le=timedelta(days=365)), Flag("datastore-gc-window")]
+        | None
+    ) = None
     """Time for which old revisions are kept (``--datastore-gc-window``). Requests at an older point in time need them,
     and so do watches that are behind. Defaults to SpiceDB's default, 24 h. CockroachDB's ``gc.ttlseconds`` must not be
     less."""
@@ -102,10 +116,9 @@ class SQLDatastore(Datastore):
         """Host and port, as URIs have them."""
         return f"{f'[{host}]' if ':' in host else host}:{self.network_port}"
 
+    @abstractmethod
     def connections(self) -> int:
         """Maximum number of connections of one server to the database."""
-        pools = {name: getattr(self, name) for name in _CONNECTIONS if hasattr(self, name)}
-        return sum((pool and pool.max_open) or _CONNECTIONS[name] for name, pool in pools.items())
 
     @property
     def max_servers(self) -> int | None:
@@ -123,13 +136,47 @@ class SQLDatastore(Datastore):
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
         """See `Datastore.connection`."""
         uri = uri or self.uri
-        return (variable("datastore-conn-uri", uri),) if uri else self.parts(migrate)
+        return (variable(DATASTORE_URI, uri),) if uri else self.parts(migrate)
+
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        """See `Datastore.file_keys`."""
+        return {"ca.crt": self.ca}
+
+
+_REPLICA_PROVIDER = "datastore-read-replica-credentials-provider-name"
+
+
+# Without slots, because a class with slots cannot have two bases with slots.
+@frozen(kw_only=True, slots=False)
+class ReplicatedDatastore(SQLDatastore):
+    """What PostgreSQL and MySQL have in common: read replicas, garbage collection, and a provider of credentials."""
+
+    credentials_provider: CredentialsProvider | None = None
+    """Where servers and migration get the password of each connection (``--datastore-credentials-provider-name``,
+    SpiceDB 1.32 and later). With ``aws-iam``, they ask AWS, with the role in ``service_account_annotations``. Defaults
+    to none: ``password`` is used."""
+    gc_interval: Annotated[Day, Flag("datastore-gc-interval")] | None = None
+    """Time between two garbage collections, which remove revisions that are older than ``gc_window``
+    (``--datastore-gc-interval``). Defaults to SpiceDB's default, 3 min."""
+    gc_max_operation_time: Annotated[Day, Flag("datastore-gc-max-operation-time")] | None = None
+    """Time limit of one garbage collection (``--datastore-gc-max-operation-time``). Defaults to SpiceDB's default, 1
+    min. Use more if the servers' log says that garbage collection times out."""
+    read_replicas: Annotated[
+        Sequence[ReadReplica], Flag(_REPLICA_PROVIDER, computed=True), Flag(REPLICA_URI, computed=True)
+    ] = field(factory=tuple, converter=as_secret_keys)
+    """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
+    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
+    primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
+    several replicas, each request could reach a different one. Defaults to none."""
+    read_replica_pool: Annotated[Pool, Flag("datastore-read-replica-conn-pool-read-…")] | None = None
+    """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
+    20 connections."""
 
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         """See `Datastore.env`."""
         replicas = {} if migrate else self._replicas()
         if len(replicas) == 1:
-            found = [variable(_REPLICA, replica) for replica in replicas.values()]
+            found = [variable(REPLICA_URI, replica) for replica in replicas.values()]
         else:
             found = [EnvVar(name, replica) for name, replica in replicas.items() if isinstance(replica, SecretKey)]
         return (*super().env(uri=uri, migrate=migrate), *found)
@@ -138,17 +185,15 @@ class SQLDatastore(Datastore):
         """See `Datastore.settings`."""
         replicas = self._replicas()
         uris = [f"$({name})" if isinstance(uri, SecretKey) else uri for name, uri in replicas.items()]
-        provider = getattr(self, "credentials_provider", None)
         return {
             **super().settings(),
-            "datastore-read-replica-credentials-provider-name": provider if replicas else None,
-            _REPLICA: uris if len(uris) > 1 else None,
-            **settings_of(self, _REPLICA_POOLS),
+            _REPLICA_PROVIDER: self.credentials_provider if replicas else None,
+            REPLICA_URI: uris if len(uris) > 1 else None,
         }
 
     def _replicas(self) -> dict[str, str | SecretKey]:
         """The URI of each read replica, by the name of its variable."""
         return {
             f"DATASTORE_READ_REPLICA_{number}_URI": replica if isinstance(replica, SecretKey) else self.uri_of(replica)
-            for number, replica in enumerate(getattr(self, "read_replicas", ()), 1)
+            for number, replica in enumerate(self.read_replicas, 1)
         }

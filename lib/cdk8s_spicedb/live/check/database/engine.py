@@ -15,7 +15,7 @@ from ....manifests.objects import Manifest, Objects
 from ....manifests.pods import pod_template
 from ....props import SpiceDBProps
 from ....props.datastores.base import Datastore
-from ....props.flags import EnvVar, container_env
+from ....props.secrets import EnvVar, container_env
 from ....versions import Estimate
 from ...cluster import EVENT, Cluster, ClusterError
 from ...pods import Waiting, ended, status_of, unscheduled, waiting
