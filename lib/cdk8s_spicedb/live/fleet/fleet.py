@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -278,11 +277,12 @@ class _Work:
 
     def run(self, number: int) -> bool:
         """Upgrades a member, and returns whether that succeeded."""
-        start, before = time.monotonic(), self.reports[number]
+        member, before = self.members[number], self.reports[number]
+        start = member.cluster.clock.monotonic()
         # What is known if the program ends before the upgrade does.
         self.reports[number] = evolve(before, state=MemberState.INTERRUPTED)
-        state, reason = self._upgrade(self.members[number])
-        seconds = round(time.monotonic() - start, 1)
+        state, reason = self._upgrade(member)
+        seconds = round(member.cluster.clock.monotonic() - start, 1)
         self.reports[number] = ended = evolve(before, state=state, reason=reason, seconds=seconds)
         with self.lock:
             self.on_end(ended)

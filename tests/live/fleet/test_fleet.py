@@ -6,17 +6,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
 import pytest
 
-from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb import ServerProps, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.live import (
     BusyError,
+    CheckOptions,
     CheckReport,
     ClusterError,
     Finding,
@@ -24,17 +24,18 @@ from cdk8s_spicedb.live import (
     FleetReport,
     Member,
     MemberState,
-    Progress,
-    UpgradeStoppedError,
     upgrade_fleet,
 )
+from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.fleet.waves import Schedule, waves_of
+from cdk8s_spicedb.live.instance import Applier, Observed, find_running
+from cdk8s_spicedb.live.upgrade.deliver import Deliverer, Notify, StepError, silent
+from cdk8s_spicedb.live.upgrade.prepare import Prepared
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, props
+from tests.live.upgrade.program import NEW, OLD, PREPARE, QUICK, UPGRADE, Program, World
 
-OLD, NEW = "v1.52.0", "v1.56.0"
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
-_fleet = _preview = import_module("cdk8s_spicedb.live.fleet.fleet")
 
 # ---------------------------------------------------------------- the waves
 
@@ -93,43 +94,66 @@ def test_what_is_done_is_left_out_and_keeps_its_wave() -> None:
 # ---------------------------------------------------------------- the upgrades
 
 
-def _work(_: Callable[[str], None]) -> None:
+def _work(_: Deliverer) -> None:
     time.sleep(0.01)
 
 
 class Fleet:
     """Releases in a cluster, and a program that upgrades them at once."""
 
-    def __init__(self, names: Sequence[str] = NAMES) -> None:
-        self.store = ApiServer()
-        helm_revision(self.store, 1)
-        for name in names:
-            deploy(self.store, props(OLD, name=name))
-        self.members = [Member(cluster=self.store.cluster(), props=props(NEW, name=name)) for name in names]
-        self.acts: dict[str, Callable[[Callable[[str], None]], None]] = {}
-        """What the upgrade of a release does. It gets a function that reports."""
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.api = ApiServer()
+        self.api.deny("pods/proxy")  # The metrics, which nobody observes here.
+        helm_revision(self.api, 1)
+        for name in NAMES:
+            deploy(self.api, props(OLD, name=name))
+        self.members = [Member(cluster=self.api.cluster(), props=props(NEW, name=name)) for name in NAMES]
+        self.acts: dict[str, Callable[[Deliverer], None]] = {}
+        """What the program does when it applies a step of a release."""
         self.events: list[str] = []
         self.most = self._running = 0
         self._lock = threading.Lock()
+        fleet = self
 
-    def upgrade(self, _: Any, wanted: Any, *, options: Any, confirm: Callable[..., bool], report: Any) -> None:
+        class OfName(Program):
+            """The program of one release."""
+
+            def __init__(self, cluster: Cluster, seen: Observed, notify: Notify = silent) -> None:
+                super().__init__(cluster, seen, notify)
+                object.__setattr__(self, "world", fleet.world_of(seen.name))
+
+            def apply(self, settings: SpiceDBProps, label: str, number: int) -> None:
+                with fleet.at_work(settings.name):
+                    fleet.acts.get(settings.name, _work)(self)
+                    super().apply(settings, label, number)
+
+        self._worlds: dict[str, World] = {}
+        monkeypatch.setitem(PREPARE._DELIVERERS, Applier.HELM, OfName)
+
+    def world_of(self, name: str) -> World:
+        """The history of one release, in the one cluster."""
+        with self._lock:
+            if name not in self._worlds:
+                self._worlds[name] = World(api=self.api, history={"1": props(OLD, name=name)})
+            return self._worlds[name]
+
+    @contextmanager
+    def at_work(self, name: str) -> Iterator[None]:
+        """A step of a release is applied."""
         with self._lock:
             self._running += 1
             self.most = max(self.most, self._running)
-            self.events.append(f"begin {wanted.name}")
+            self.events.append(f"begin {name}")
         try:
-            report(Progress(step=0, steps=0, activity="prepare", text="x"))
-            assert confirm(None, None)
-            act = self.acts.get(wanted.name, _work)
-            act(lambda text: report(Progress(step=1, steps=1, activity="apply", text=text)))
-            deploy(self.store, wanted)
+            yield
         finally:
             with self._lock:
                 self._running -= 1
-                self.events.append(f"end {wanted.name}")
+                self.events.append(f"end {name}")
 
     def run(self, canary: int = 1, size: int = 3, parallel: int = 2, **more: Any) -> FleetReport:
-        options = FleetOptions(canary=canary, wave_size=size, parallel=parallel, check=more.pop("check", None))
+        how = attrs.evolve(QUICK, check=more.pop("check", None), on_failure=more.pop("on_failure", None))
+        options = FleetOptions(canary=canary, wave_size=size, parallel=parallel, upgrade=how)
         return upgrade_fleet(self.members, options=options, **more)
 
     @property
@@ -139,10 +163,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    made = Fleet()
-    monkeypatch.setattr(_fleet, "upgrade", made.upgrade)
-    monkeypatch.setattr(_preview, "diff", lambda *_: SimpleNamespace(changes=False))
-    return made
+    return Fleet(monkeypatch)
 
 
 def states(report: FleetReport) -> dict[str, str]:
@@ -153,16 +174,17 @@ def states(report: FleetReport) -> dict[str, str]:
     return found
 
 
-def rolled_back(text: str = "it failed") -> UpgradeStoppedError:
-    return UpgradeStoppedError(1, text, "", "Do this.", rolled_back=True)
-
-
-def failing(error: BaseException) -> Callable[[Callable[[str], None]], None]:
-    def act(tell: Callable[[str], None]) -> None:
-        tell("begins")
+def failing(error: BaseException) -> Callable[[Deliverer], None]:
+    def act(_: Deliverer) -> None:
         raise error
 
     return act
+
+
+def find(fleet: Fleet, name: str) -> str | None:
+    """The version that runs."""
+    running = find_running(fleet.api.cluster(), name)
+    return running.version if running else None
 
 
 def test_members_are_upgraded_in_waves(fleet: Fleet) -> None:
@@ -175,7 +197,8 @@ def test_members_are_upgraded_in_waves(fleet: Fleet) -> None:
     for first, later in (("a", "bcd"), ("bcd", "efg")):
         ends = max(fleet.events.index(f"end {name}") for name in first)
         assert ends < min(fleet.events.index(f"begin {name}") for name in later)
-    assert told.count("authz/a x") == 1
+    assert told.count("authz/a SpiceDB v1.56.0 serves") == 1
+    assert {find(fleet, name) for name in NAMES} == {NEW}
     assert all(each.seconds is not None for each in report.members)
 
 
@@ -198,10 +221,9 @@ def test_the_plan_is_confirmed_first(fleet: Fleet) -> None:
 def test_a_failure_stops_the_waves_and_the_next_run_goes_on(fleet: Fleet) -> None:
     fails = threading.Event()
 
-    def fail(tell: Callable[[str], None]) -> None:
-        tell("begins")
+    def fail(_: object) -> None:
         fails.set()
-        raise rolled_back()
+        raise StepError("it failed")
 
     def go_on(_: object) -> None:
         assert fails.wait(5)
@@ -211,7 +233,8 @@ def test_a_failure_stops_the_waves_and_the_next_run_goes_on(fleet: Fleet) -> Non
     ended: list[str] = []
     report = fleet.run(on_end=lambda each: ended.append(each.name))
     assert states(report) == {"upgraded": "ac", "rolled back": "b", "not begun": "defg"}
-    assert report.members[1].reason == "step 1 stopped: it failed\nDo this."
+    reason = report.members[1].reason or ""
+    assert reason.startswith("step 1 stopped: it failed\nThe servers are back at v1.52.0, and ready.")
     assert ended == ["a", "b", "c"]
     fleet.acts, fleet.events = {}, []
     report = fleet.run()
@@ -224,28 +247,40 @@ def test_a_failure_stops_the_waves_and_the_next_run_goes_on(fleet: Fleet) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "state"),
+    "error",
     [
-        (UpgradeStoppedError(1, "x", "", "", rolled_back=False), MemberState.FAILED),
-        (ClusterError("cannot reach the API server"), MemberState.FAILED),
-        (BusyError("lost the Lease"), MemberState.FAILED),
-        (OSError("no space left"), MemberState.FAILED),
+        StepError("x"),
+        ClusterError("cannot reach the API server"),
+        BusyError("lost the Lease"),
+        OSError("no space left"),
     ],
 )
-def test_errors_of_a_step(fleet: Fleet, error: Exception, state: MemberState) -> None:
+def test_errors_of_a_step(fleet: Fleet, error: Exception) -> None:
     fleet.acts = {"a": failing(error)}
-    report = fleet.run()
-    assert report.members[0].state is state
+    report = fleet.run(on_failure="stop")
+    assert report.members[0].state is MemberState.FAILED
     assert str(error) in (report.members[0].reason or "")
     assert fleet.begun == "a"
 
 
 def test_errors_before_the_first_step_change_nothing(fleet: Fleet) -> None:
-    def busy(_: object) -> None:
-        raise BusyError("somebody upgrades this release")
+    fleet.api.deny("leases", "create")
+    report = fleet.run()
+    assert states(report) == {"unchanged": "a", "not begun": "bcdefg"}
+    assert "leases" in (report.members[0].reason or "")
+    assert fleet.events == []
 
-    fleet.acts = {"a": busy}
-    assert states(fleet.run()) == {"unchanged": "a", "not begun": "bcdefg"}
+
+def test_an_error_of_the_upgrade_itself_does_not_hide_the_others(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(cluster: Cluster, settings: SpiceDBProps, *_: object) -> Prepared:
+        if settings.name == "b":
+            raise ValueError("nobody expects this")
+        return PREPARE.prepare(cluster, settings)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(UPGRADE, "prepare", prepare)
+    report = fleet.run(parallel=1)
+    assert states(report) == {"upgraded": "a", "unchanged": "b", "not begun": "cdefg"}
+    assert report.members[1].reason == "ValueError: nobody expects this"
 
 
 def test_each_member_is_checked_when_its_turn_comes(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,38 +288,30 @@ def test_each_member_is_checked_when_its_turn_comes(fleet: Fleet, monkeypatch: p
     bad = Finding.failure("Secret b", "does not exist", "create it")
     worth = Finding.warning("Database", "is slow", "wait")
 
-    def check(_: object, wanted: Any, **options: Any) -> CheckReport:
+    def check(_: object, wanted: SpiceDBProps, options: CheckOptions, *__: object) -> CheckReport:
         asked.append(wanted.name)
-        assert options == {"database": True, "database_image": None, "pull_images": False}
+        assert options == CheckOptions()
         return CheckReport(findings=(bad,) if wanted.name == "b" else (worth,), plan=None)
 
-    monkeypatch.setattr(_fleet, "check", check)
+    monkeypatch.setattr(PREPARE, "check_planned", check)
     told: list[str] = []
-    report = fleet.run(parallel=1, check=FleetOptions().check, report=lambda _, progress: told.append(progress.text))
+    report = fleet.run(parallel=1, check=CheckOptions(), report=lambda _, progress: told.append(progress.text))
     assert states(report) == {"upgraded": "a", "unchanged": "b", "not begun": "cdefg"}
     reason = "the check failed, and nothing was changed:\nfailure Secret b: does not exist; fix: create it"
     assert report.members[1].reason == reason
     assert asked == ["a", "b"]
-    assert told == [
-        "x",
-        "checking",
-        "warning Database: is slow; fix: wait",
-        "the check found no failure",
-        "x",
-        "checking",
-    ]
+    assert told[:2] == ["checking", "warning Database: is slow; fix: wait"]
+    assert told[-2:] == ["SpiceDB v1.56.0 serves", "checking"]
 
 
 def test_an_interruption_ends_what_runs(fleet: Fleet) -> None:
-    """The one that runs ends at its next report, as Ctrl-C would end it."""
+    """The one that runs ends when it waits next, as Ctrl-C would end it."""
     said: list[str] = []
 
-    def interrupt(tell: Callable[[str], None]) -> None:
-        tell("begins")
+    def interrupt(deliverer: Deliverer) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         for _ in range(500):
-            time.sleep(0.01)
-            tell("goes on")
+            deliverer.cluster.clock.sleep(0.01)
         raise AssertionError
 
     fleet.acts = {"b": interrupt}
@@ -292,6 +319,7 @@ def test_an_interruption_ends_what_runs(fleet: Fleet) -> None:
     assert report.interrupted
     assert said == ["interrupted"]
     assert states(report) == {"upgraded": "a", "interrupted": "b", "not begun": "cdefg"}
+    assert not fleet.api.of("leases"), "the lock is free, so that the next run can go on"
     fleet.acts = {}
     assert fleet.run().ok
 
@@ -317,9 +345,9 @@ def test_a_second_interruption_leaves_at_once(fleet: Fleet) -> None:
 
 
 def test_one_error_names_all_that_are_missing_or_refused(fleet: Fleet) -> None:
-    fleet.store.remove("deployments", "c")
-    fleet.store.remove("deployments", "e")
-    deploy(fleet.store, props(NEW, name="b"), helm=False)
+    for name in "ce":
+        fleet.api.remove("deployments", name)
+    deploy(fleet.api, props(NEW, name="b"), helm=False)
     fleet.members[3] = attrs.evolve(fleet.members[3], props=props("v1.30.0", name="d"))
     with pytest.raises(SpiceDBError) as error:
         fleet.run()
@@ -338,21 +366,20 @@ def test_two_files_cannot_describe_one_release(fleet: Fleet) -> None:
 
 
 def test_an_api_server_that_is_away_is_one_error(fleet: Fleet) -> None:
-    with fleet.store.unreachable(), pytest.raises(ClusterError, match="cannot reach the API server"):
+    with fleet.api.unreachable(), pytest.raises(ClusterError, match="cannot reach the API server"):
         fleet.run()
 
 
-def test_other_settings_are_a_step(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    deploy(fleet.store, props(NEW, name="a"))
-    monkeypatch.setattr(_preview, "diff", lambda *_: SimpleNamespace(changes=True))
+def test_other_settings_are_a_step(fleet: Fleet) -> None:
+    deploy(fleet.api, props(NEW, name="a", server=ServerProps(replicas=5)))
     plan = fleet.run(confirm=lambda _: False)
     assert (plan.members[0].current, plan.members[0].steps, plan.members[0].state.value) == (NEW, 1, "not begun")
 
 
 def test_servers_that_are_not_ready_are_not_at_the_target(fleet: Fleet) -> None:
-    deploy(fleet.store, props(NEW, name="a"))
+    deploy(fleet.api, props(NEW, name="a"))
     assert states(fleet.run(confirm=lambda _: False))["skipped"] == "a"
-    fleet.store.get("deployments", "a")["status"]["availableReplicas"] = 0
+    fleet.api.get("deployments", "a")["status"]["availableReplicas"] = 0
     assert "skipped" not in states(fleet.run(confirm=lambda _: False))
 
 
