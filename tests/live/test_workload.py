@@ -227,6 +227,11 @@ def test_what_is_not_known_is_not_judged(judge: Callable[[Observed], object], fi
         judge(seen(unknown={field: DENIED}))
 
 
+def test_servers_that_are_not_ready_need_no_more_rights() -> None:
+    found = seen(deployment=deployment(ready=1), unknown={"pods": DENIED, "endpoints": DENIED})
+    assert unsettled(found) == "1 of 2 new servers ready"
+
+
 def test_servers_of_another_program_that_are_not_known_are_not_safe() -> None:
     with pytest.raises(Forbidden, match="you may not"):
         unsafe(seen(deployment=FOREIGN, pods=(), unknown={"pods": DENIED}))

@@ -228,12 +228,12 @@ def unsettled(seen: Observed) -> str | None:
     """
     if seen.deployment is None:
         return f"there is no Deployment {seen.name}"
-    seen.need("pods", "endpoints")
     servers = counts(seen.deployment)
     if not servers.seen:
         return _UNSEEN
     if not servers.replaced or servers.available < servers.wanted:
         return f"{min(servers.updated, servers.available)} of {servers.wanted} new servers ready"
+    seen.need("pods", "endpoints")
     draining = sum(map(is_terminating, seen.servers))
     if draining:
         return f"{draining} older server{'s' if draining > 1 else ''} draining"
