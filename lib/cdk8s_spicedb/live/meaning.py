@@ -139,8 +139,6 @@ class Change:
     """What runs. None: nothing is installed."""
     props: SpiceDBProps
     """What is wanted."""
-    plan: UpgradePlan | None
-    """The plan that this is about. None: a new one, from what runs to the props."""
     objects: Sequence[ObjectDiff]
     """The objects of the release."""
     deletes: Sequence[str]
@@ -151,6 +149,8 @@ class Change:
     """Other objects of the same Helm release."""
     values: Sequence[str] = ()
     """Names of the values that somebody set for the Helm release."""
+    plan: UpgradePlan | None = None
+    """The plan that this is about. None: a new one, from what runs to the props."""
     unknown: str
     """Why it is unknown what was released before. Empty if it is known."""
 

@@ -228,15 +228,16 @@ def unsettled(seen: Observed) -> str | None:
     """
     if seen.deployment is None:
         return f"there is no Deployment {seen.name}"
-    seen.need("pods", "endpoints")
     servers = counts(seen.deployment)
     if not servers.seen:
         return _UNSEEN
     if not servers.replaced or servers.available < servers.wanted:
         return f"{min(servers.updated, servers.available)} of {servers.wanted} new servers ready"
+    seen.need("pods")
     draining = sum(map(is_terminating, seen.servers))
     if draining:
         return f"{draining} older server{'s' if draining > 1 else ''} draining"
+    seen.need("endpoints")
     ready = {pod["status"].get("podIP") for pod in seen.servers if is_ready(pod)}
     found = set(chain.from_iterable(_addresses(seen.endpoints)))
     return None if found == ready else f"the Service {seen.name} has {len(found)} of {len(ready)} servers"
