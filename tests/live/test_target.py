@@ -11,12 +11,14 @@ import pytest
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.files.yaml import dump
 from cdk8s_spicedb.labels import Component, selector_labels
-from cdk8s_spicedb.live.upgrade.prepare import deliverer_of, require_own, require_same_delivery
+from cdk8s_spicedb.live.target import require_own, require_same_delivery
+from cdk8s_spicedb.live.upgrade.prepare import deliverer_of
 from tests.apiserver import ApiServer
 from tests.live.installed import (
     NEW,
     props,
     running_in,
+    seen_in,
 )
 
 
@@ -38,5 +40,5 @@ def test_release_with_other_objects_or_of_another_chart_is_refused(api: ApiServe
 def test_delivery_of_the_file_must_be_that_of_the_release(api: ApiServer) -> None:
     require_same_delivery(props(NEW), running_in(api))
     api.get("deployments", "spicedb")["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] = "app:x"
-    with pytest.raises(SpiceDBError, match="argocd applies this release, so a commit changes it"):
-        deliverer_of(api.cluster(), running_in(api))
+    with pytest.raises(SpiceDBError, match="Argo CD applies this release, so a commit changes it"):
+        deliverer_of(api.cluster(), seen_in(api))

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from cdk8s_spicedb import PostgreSQL, SpiceDBError, plan_upgrade
-from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.record import Figures, Record, Sound, read_record, write_record
-from tests.live.store import Object, Store
+from tests.apiserver import ApiServer, Object
 
 RECORD = Record(
     plan=plan_upgrade(PostgreSQL, "v1.30.0", "v1.56.0", relationships=50_000_000),
@@ -24,53 +23,49 @@ RECORD = Record(
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    found = Store().cluster()
-    write_record(found, "spicedb", RECORD)
-    return found
+def api() -> ApiServer:
+    made = ApiServer()
+    write_record(made.cluster(), "spicedb", RECORD)
+    return made
 
 
-def rewritten(cluster: Cluster, change: Callable[[Object], None]) -> None:
+def rewritten(api: ApiServer, change: Callable[[Object], None]) -> None:
     """Changes the record in the ConfigMap."""
-    from cdk8s_spicedb.live.cluster import CONFIG_MAP
-
-    found = cluster.get(CONFIG_MAP, "spicedb-upgrade")
-    assert found is not None
-    data = json.loads(found["data"]["record.json"])
+    found = api.get("configmaps", "spicedb-upgrade")["data"]
+    data = json.loads(found["record.json"])
     change(data)
-    found["data"]["record.json"] = json.dumps(data)
-    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", **found})
+    found["record.json"] = json.dumps(data)
 
 
-def test_what_is_written_is_read_again(cluster: Cluster) -> None:
+def test_what_is_written_is_read_again(api: ApiServer) -> None:
     assert any(step.estimates for step in RECORD.plan.steps), "so that nested lists and enums are read too"
-    assert read_record(cluster, "spicedb") == RECORD
-    rewritten(cluster, lambda data: expect(data, format=1))
+    assert read_record(api.cluster(), "spicedb") == RECORD
+    rewritten(api, lambda data: expect(data, format=1))
 
 
 def expect(data: Object, **fields: Any) -> None:
     assert {name: data.get(name) for name in fields} == fields
 
 
-def test_records_of_older_versions_are_read(cluster: Cluster) -> None:
+def test_records_of_older_versions_are_read(api: ApiServer) -> None:
     def as_before(data: Object) -> None:
         del data["format"]
         data["process"] = "host:4711"
 
-    rewritten(cluster, as_before)
-    found = read_record(cluster, "spicedb")
+    rewritten(api, as_before)
+    found = read_record(api.cluster(), "spicedb")
     assert found == RECORD
-    write_record(cluster, "spicedb", found)
-    rewritten(cluster, lambda data: expect(data, process=None))
+    write_record(api.cluster(), "spicedb", found)
+    rewritten(api, lambda data: expect(data, process=None))
 
 
-def test_record_of_a_newer_version_is_refused(cluster: Cluster) -> None:
+def test_record_of_a_newer_version_is_refused(api: ApiServer) -> None:
     def later(data: Object) -> None:
         data.update(format=2, plan="in another form")
 
-    rewritten(cluster, later)
+    rewritten(api, later)
     with pytest.raises(SpiceDBError, match=r"a newer version of cdk8s-spicedb wrote .* ConfigMap spicedb-upgrade"):
-        read_record(cluster, "spicedb")
+        read_record(api.cluster(), "spicedb")
 
 
 def remove(name: str) -> Callable[[Object], None]:
@@ -91,25 +86,25 @@ def remove(name: str) -> Callable[[Object], None]:
     ],
 )
 def test_record_that_is_not_valid_names_the_field(
-    cluster: Cluster, change: Callable[[Object], None], problem: str
+    api: ApiServer, change: Callable[[Object], None], problem: str
 ) -> None:
-    rewritten(cluster, change)
+    rewritten(api, change)
     place = "record.json in the ConfigMap spicedb-upgrade is not valid: "
     with pytest.raises(SpiceDBError, match=f"^{place}.*{problem}; correct it$"):
-        read_record(cluster, "spicedb")
+        read_record(api.cluster(), "spicedb")
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "3"])
 def test_record_that_is_no_object(text: str) -> None:
-    store = Store()
-    store.put("configmaps", {"metadata": {"name": "spicedb-upgrade"}, "data": {"record.json": text}})
+    api = ApiServer()
+    api.put("configmaps", {"metadata": {"name": "spicedb-upgrade"}, "data": {"record.json": text}})
     with pytest.raises(SpiceDBError, match=r"^record\.json in the ConfigMap spicedb-upgrade is not .*; correct it$"):
-        read_record(store.cluster(), "spicedb")
+        read_record(api.cluster(), "spicedb")
 
 
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {"other": ""}}])
 def test_config_map_without_a_record(data: Object) -> None:
-    store = Store()
-    assert read_record(store.cluster(), "spicedb") is None
-    store.put("configmaps", {"metadata": {"name": "spicedb-upgrade"}, **data})
-    assert read_record(store.cluster(), "spicedb") is None
+    api = ApiServer()
+    assert read_record(api.cluster(), "spicedb") is None
+    api.put("configmaps", {"metadata": {"name": "spicedb-upgrade"}, **data})
+    assert read_record(api.cluster(), "spicedb") is None
