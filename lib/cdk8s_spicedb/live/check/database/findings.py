@@ -1,4 +1,4 @@
-"""Findings about a connection that failed."""
+"""Findings that the engines share: about the connection, the room for more, the revision, and the time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ....versions import Estimate, Waits
 from ..finding import Finding
 from .question import Facts, Question
 
-DATABASE = "Database"
+DATABASE, LOCKS, RIGHTS = "Database", "Database locks", "Database rights"
+NO_LOCKS = Finding.ok(LOCKS, "no transaction is in the way of migrations")
+ALL_RIGHTS = Finding.ok(RIGHTS, "the migration's user can create, alter and index tables")
 _PROBLEMS = {
     "dns": ("the name of the host cannot be resolved", "correct {host}"),
     "refused": (
@@ -66,8 +68,6 @@ _PROBLEMS = {
         "the client failed for a reason that this check does not know",
         "connect with a client of the database and the credentials of {secret}",
     ),
-}
-_UNCHECKED = {
     "no-ca": (
         "not checked: the image of the client has no CA certificates that could verify the database's certificate",
         "set datastore.ca, or check with an image that has both a client and public CA certificates",
@@ -81,53 +81,37 @@ _UNCHECKED = {
         "remove the parameter from {secret} if you do not need it",
     ),
 }
+_UNCHECKED = ("no-ca", "no-client", "parameter")
+"""Problems of the check itself, which say nothing about the database."""
 
 
-@frozen
-class Words:
-    """What fixes are called with an engine."""
-
-    tls: str
-    """Setting of TLS."""
-    dollar: str
-    """What to do about a $ in the URI."""
-
-
-def connection_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
-    """Why the client could not connect. Nothing if it could."""
+def connection_findings(facts: Facts, question: Question, tls: str) -> Iterator[Finding]:
+    """Why the client could not connect. Nothing if it could. ``tls`` is the engine's setting of TLS."""
     error = facts.one("error")
     if "error" not in facts and "done" not in facts:
         error = {"kind": "timeout" if not facts.all else "unknown"}
-    if not error:
-        return
-    kind = str(error.get("kind"))
-    words = {"secret": _secret(question), "host": _host(question), "tls": engine.tls}
-    if kind in _UNCHECKED:
-        text, fix = _UNCHECKED[kind]
-        yield Finding.warning(DATABASE, f"{question.place}: {text}", fix.format(**words))
-    else:
+    if error:
+        kind, secret = str(error.get("kind")), _secret(question)
         text, fix = _PROBLEMS.get(kind, _PROBLEMS["unknown"])
-        yield Finding.failure(DATABASE, f"{question.place}: {text}", fix.format(**words))
+        host = f"the host of the URI in {secret}" if question.by_uri else "datastore.host"
+        make = Finding.warning if kind in _UNCHECKED else Finding.failure
+        yield make(DATABASE, f"{question.place}: {text}", fix.format(secret=secret, host=host, tls=tls))
 
 
-def uri_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
-    """Whether the migration understands a URI from a Secret as the servers do."""
+def uri_findings(facts: Facts, question: Question, dollar: str) -> Iterator[Finding]:
+    """Whether the migration understands a URI from a Secret as the servers do. ``dollar`` is what to do about a $."""
     if "pool" in facts and question.props.migration.enabled:
         text = "the URI has pool_… parameters, with which `spicedb migrate` fails"
         fix = f"remove them from {_secret(question)}; set datastore.readPool and datastore.writePool instead"
         yield Finding.failure(DATABASE, text, fix)
     if question.by_uri and "dollar" in facts:
         text = "the URI contains $: `spicedb migrate` puts the value of a variable there, and `spicedb serve` does not"
-        yield Finding.warning(DATABASE, text, engine.dollar)
+        yield Finding.warning(DATABASE, text, dollar)
 
 
 def _secret(question: Question) -> str:
     key = question.credentials
     return f"key {key.key} of Secret {key.name}" if key else "datastore.password"
-
-
-def _host(question: Question) -> str:
-    return f"the host of the URI in {_secret(question)}" if question.by_uri else "datastore.host"
 
 
 CONNECTIONS = "Database connections"
@@ -166,10 +150,12 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
     first, most = needed(question)
     what = "a roll-out" if question.running_servers else "SpiceDB"
     short = [limit for limit in limits if limit.total - limit.used < most]
+    pools = [name for name in ("read_pool", "write_pool", "pool") if hasattr(question.datastore, name)]
+    settings = ", ".join(f"datastore.{camel(name)}" for name in pools)
     for limit in short:
         free = max(limit.total - limit.used, 0)
         text = f"{limit.name}: {free} of {limit.total} are free, and {what} needs {most} more"
-        fix = f"{limit.fix}, or use fewer for each server ({_pools(question)})"
+        fix = f"{limit.fix}, or use fewer for each server ({settings})"
         if question.running_servers and number_of(question.props.max_surge, question.props.max_replicas) > 1:
             fix += ", or set server.maxSurge to 1"
         if free < first:
@@ -180,12 +166,6 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
     if limits and not short:
         least = min(limits, key=lambda limit: limit.total - limit.used)
         yield Finding.ok(CONNECTIONS, f"{least.total - least.used} of {least.total} are free; {what} needs {most}")
-
-
-def _pools(question: Question) -> str:
-    """The settings of the engine's pools."""
-    pools = ("read_pool", "write_pool", "pool")
-    return ", ".join(f"datastore.{camel(name)}" for name in pools if hasattr(question.props.datastore, name))
 
 
 REVISION = "Database revision"
@@ -228,25 +208,23 @@ def _ahead(question: Question, revision: str, target: str) -> Finding:
     return Finding.warning(REVISION, f"{text}; its servers start on it, but its migration fails on it", fix)
 
 
-def estimates(question: Question, revision: str | None, rows: Mapping[str, int]) -> Sequence[Estimate]:
-    """How long the coming migrations should take."""
-    pending = question.pending(revision)
-    return question.releases.estimate(revision, pending[-1], rows) if pending else ()
-
-
 def estimate_findings(
     question: Question, revision: str | None, found: Sequence[Estimate], sizes: Mapping[str, int]
 ) -> Iterator[Finding]:
     """How long each migration takes, and whether each Job ends in time. ``sizes`` are bytes with indexes, by table."""
-    for estimate in found:
-        if estimate.seconds >= _LONG_SECONDS:
-            yield _long(estimate, sizes.get(estimate.table))
     short = [estimate for estimate in found if estimate.seconds < _LONG_SECONDS]
+    for estimate in found:
+        if estimate not in short:
+            yield _long(estimate, sizes.get(estimate.table))
     if short:
         longest, names = max(estimate.seconds for estimate in short), ", ".join(each.revision for each in short)
         yield Finding.ok("Migrations", f"at most about {duration(longest)} each: {names}")
     for job in question.jobs(revision):
-        yield from _late(question, job[-1], sum(estimate.seconds for estimate in found if estimate.revision in job))
+        seconds = sum(estimate.seconds for estimate in found if estimate.revision in job)
+        limit = short_limit(seconds, question.props.migration)
+        if limit:
+            make = Finding.failure if limit.exceeded else Finding.warning
+            yield make(f"Migration to {job[-1]}", limit.text, limit.fix(in_file=True))
 
 
 def _long(estimate: Estimate, size: int | None) -> Finding:
@@ -255,14 +233,6 @@ def _long(estimate: Estimate, size: int | None) -> Finding:
     if estimate.waits is Waits.NOBODY:
         return Finding.ok(subject, text)
     return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
-
-
-def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding]:
-    """Whether a Job could exceed its time limit."""
-    short = short_limit(seconds, question.props.migration)
-    if short:
-        make = Finding.failure if short.exceeded else Finding.warning
-        yield make(f"Migration to {revision}", short.text, short.fix(in_file=True))
 
 
 def bytes_text(size: float) -> str:

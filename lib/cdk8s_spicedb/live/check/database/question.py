@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -60,7 +61,7 @@ class Question:
     @property
     def releases(self) -> EngineReleases:
         """What is known about the engine."""
-        return self.props.releases.engines.get(self.props.datastore.engine, NOBODY)
+        return self.props.releases.engines.get(self.datastore.engine, NOBODY)
 
     @property
     def version(self) -> str:
@@ -73,11 +74,8 @@ class Question:
         target = self.steps[-1].revision if self.steps else self.props.migration.target_migration
         if target in self.releases.revisions:
             return target
-        return None if target not in (None, "head") else self._head()
-
-    def _head(self) -> str | None:
-        known = self.props.releases.knows(self.props.datastore.engine, self.version)
-        return self.releases.heads[self.version] if known else None
+        known = self.props.releases.knows(self.datastore.engine, self.version)
+        return self.releases.heads[self.version] if known and target in (None, "head") else None
 
     def pending(self, revision: str | None) -> Sequence[str]:
         """The revisions that the coming migrations apply to a schema. None: to an empty database."""
@@ -127,28 +125,26 @@ Fact = Mapping[str, Any]
 class Facts:
     """The facts of one check, in the order in which the pod printed them, each with the name that its ``fact`` has."""
 
-    all: Mapping[str, tuple[Fact, ...]] = field(factory=dict)
+    all: Sequence[Fact] = ()
 
     @classmethod
     def read(cls, log: str) -> Facts:
         """Reads the log of the pod. Lines that are not facts are left out."""
-        found: dict[str, tuple[Fact, ...]] = {}
+        found = []
         for line in log.splitlines():
-            try:
+            with suppress(ValueError):
                 fact = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
-                found[fact["fact"]] = (*found.get(fact["fact"], ()), fact)
+                if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
+                    found.append(fact)
         return cls(found)
 
-    def each(self, name: str) -> tuple[Fact, ...]:
+    def each(self, name: str) -> list[Fact]:
         """All facts of a name."""
-        return self.all.get(name, ())
+        return [fact for fact in self.all if fact["fact"] == name]
 
     def one(self, name: str) -> Fact:
         """The first fact of a name. Empty if there is none."""
         return next(iter(self.each(name)), {})
 
     def __contains__(self, name: str) -> bool:
-        return name in self.all
+        return bool(self.each(name))
