@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 
 from lightkube.utils.quantity import parse_quantity
 
@@ -67,12 +68,10 @@ def _needed(props: SpiceDBProps, templates: Iterable[PodTemplate], running: Mani
     """What a roll-out needs in addition to the servers that run."""
     pods = {template.component: pod_amounts(template.spec) for template in templates}
     server = pods.pop(Component.SERVER, None)
-    others = {component: amounts for component, amounts in pods.items() if component is not Component.TEST}
+    others = [amounts for component, amounts in pods.items() if component is not Component.TEST]
     roll_out = _servers(props, server, running, servers) if server is not None else {}
-    if props.delivery.has_hooks:
-        # Each hook has ended before the next one starts, and before the servers do, or after.
-        return _largest([roll_out, *others.values()])
-    return _sum([roll_out, *others.values()])
+    # Each hook has ended before the next one starts, and before the servers do, or after.
+    return _joined(max if props.delivery.has_hooks else sum, [roll_out, *others])
 
 
 def _servers(props: SpiceDBProps, new: Amounts, running: Manifest | None, servers: int) -> Amounts:
@@ -82,17 +81,16 @@ def _servers(props: SpiceDBProps, new: Amounts, running: Manifest | None, server
     wanted = servers if props.server.autoscaling else props.replicas
     surge = number_of(props.max_surge, wanted)
     # The most is there either with the first new servers or with the last old ones.
-    first = _times(new, surge)
-    last = _sum([_times(new, wanted), _times(old, surge - servers)])
-    return _largest([first, last])
+    last = _joined(sum, [_times(new, wanted), _times(old, surge - servers)])
+    return _joined(max, [_times(new, surge), last])
 
 
 def pod_amounts(spec: Manifest) -> Amounts:
     """What a quota counts for a pod."""
     start = list(items_of(spec, "initContainers"))
     sidecars = [container for container in start if container.get("restartPolicy") == "Always"]
-    main = _sum([_container(container) for container in (*spec["containers"], *sidecars)])
-    amounts = _largest([main, *(_container(container) for container in start if container not in sidecars)])
+    main = _joined(sum, [_container(container) for container in (*spec["containers"], *sidecars)])
+    amounts = _joined(max, [main, *(_container(container) for container in start if container not in sidecars)])
     return {**amounts, "pods": Decimal(1), "count/pods": Decimal(1)}
 
 
@@ -101,17 +99,15 @@ def _container(container: Manifest) -> Amounts:
     limits = resources.get("limits", {})
     # A limit without a request is also the request.
     requests = {**limits, **resources.get("requests", {})}
-    amounts = {f"requests.{name}": _number(value) for name, value in requests.items()}
-    amounts.update({name: _number(value) for name, value in requests.items()})
-    amounts.update({f"limits.{name}": _number(value) for name, value in limits.items()})
-    return amounts
+    named = {"": requests, "requests.": requests, "limits.": limits}
+    return {f"{kind}{name}": _number(value) for kind, each in named.items() for name, value in each.items()}
 
 
 def _counts(quota: Manifest, template: PodTemplate) -> bool:
     """Whether a quota counts the pods of a template."""
-    scopes = list(items_of(quota, "spec", "scopes"))
-    expressions = list(items_of(quota, "spec", "scopeSelector", "matchExpressions"))
-    return all(_MATCHES.get(scope, False) for scope in scopes) and all(_in(each, template) for each in expressions)
+    expressions = items_of(quota, "spec", "scopeSelector", "matchExpressions")
+    scopes = all(_MATCHES.get(scope, False) for scope in items_of(quota, "spec", "scopes"))
+    return scopes and all(_in(each, template) for each in expressions)
 
 
 def _in(expression: Manifest, template: PodTemplate) -> bool:
@@ -131,20 +127,10 @@ def _number(quantity: str | None) -> Decimal:
     return parse_quantity(None if quantity is None else str(quantity)) or _NONE
 
 
-def _sum(many: Iterable[Amounts]) -> Amounts:
-    total: dict[str, Decimal] = {}
-    for amounts in many:
-        for name, amount in amounts.items():
-            total[name] = total.get(name, _NONE) + amount
-    return total
-
-
-def _largest(many: Iterable[Amounts]) -> Amounts:
-    largest: dict[str, Decimal] = {}
-    for amounts in many:
-        for name, amount in amounts.items():
-            largest[name] = max(largest.get(name, amount), amount)
-    return largest
+def _joined(how: Callable[[Iterable[Decimal]], Decimal | int], many: Sequence[Amounts]) -> Amounts:
+    """The sum or the maximum of the amounts with the same name."""
+    names = dict.fromkeys(chain(*many))
+    return {name: Decimal(how(amounts[name] for amounts in many if name in amounts)) for name in names}
 
 
 def _times(amounts: Amounts, count: int) -> Amounts:
