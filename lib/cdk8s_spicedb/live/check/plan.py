@@ -62,9 +62,9 @@ def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> P
     except InvalidProps as error:
         words = {"target": "version", "schema_mode": "server.schemaMode", "current": "the release that runs"}
         found = []
-        for problem in error.problems:
-            text = f"{words.get(problem.field, problem.field)} is {problem.value}; allowed: {problem.allowed}"
-            found.append(Finding.failure(_SUBJECT, text, problem.fix))
+        for each in error.problems:
+            text = f"{words.get(each.field, each.field)} is {each.value}; allowed: {each.allowed}"
+            found.append(Finding.failure(_SUBJECT, text, each.fix))
         return Planned(findings=found, plan=None)
     except SpiceDBError as error:
         return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),), plan=None)
