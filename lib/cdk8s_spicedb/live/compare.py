@@ -100,11 +100,6 @@ def compare(before: Manifest | None, after: Manifest | None) -> ObjectDiff:
     return ObjectDiff(kind=manifest["kind"], name=manifest["metadata"]["name"], change=change, fields=tuple(fields))
 
 
-def leaves(manifest: Manifest) -> dict[str, Any]:
-    """The values of an object by path."""
-    return {path: after for path, _, after in _walk("", _ABSENT, cleaned(manifest))}
-
-
 def _field(path: str, before: Any, after: Any, *, secret: bool) -> FieldDiff:
     hidden = secret and path.startswith(("data", "stringData"))
     values = (None if value is _ABSENT else value for value in (before, after))
@@ -219,13 +214,12 @@ def _object(cluster: Cluster, released: Manifest, applier: Applier) -> ObjectDif
 
 def _added(live: Manifest, released: Manifest, manager: str) -> Iterator[FieldDiff]:
     """Fields that people set, and that the release does not have."""
-    values, own = leaves(live), set(leaves(released))
+    own = {path for path, _, _ in _walk("", _ABSENT, cleaned(released))}
     prefixes: set[str] = set()
     for entry in items_of(live, "metadata", "managedFields"):
-        if entry.get("subresource") or entry["manager"] in {*_PROGRAMS, manager}:
-            continue
-        prefixes.update(_owned(entry.get("fieldsV1", {}), live, ""))
-    for path, value in values.items():
+        if not entry.get("subresource") and entry["manager"] not in {*_PROGRAMS, manager}:
+            prefixes.update(_owned(entry.get("fieldsV1", {}), live, ""))
+    for path, _, value in _walk("", _ABSENT, cleaned(live)):
         if path not in own and any(path == each or path.startswith((f"{each}.", f"{each}[")) for each in prefixes):
             yield _field(path, None, value, secret=live["kind"] == "Secret")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
@@ -29,8 +29,6 @@ from .released import (
     last_applied,
     own_objects,
 )
-
-_GONE: Any = object()
 
 
 @frozen(kw_only=True)
@@ -132,18 +130,11 @@ def _without_removed(cluster: Cluster, after: Manifest, old: Manifest | None, ne
 def _removed(value: Any, old: Any, new: Any) -> Any:
     """A value without the members that are in the old manifest and not in the new one."""
     if isinstance(value, dict) and isinstance(old, dict) and isinstance(new, dict):
-        kept = {key: _member(inner, old, new, key) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not _GONE}
+        gone = [key for key in value if old.get(key) is not None and new.get(key) is None]
+        return {key: _removed(value[key], old.get(key), new.get(key)) for key in value if key not in gone}
     if isinstance(value, list) and isinstance(old, list) and isinstance(new, list):
         members, before, after = by_key(value), by_key(old), by_key(new)
-        if members is None or before is None or after is None or not all(isinstance(item, dict) for item in value):
-            return value
-        found = (_member(inner, before, after, key) for key, inner in members.items())
-        return [inner for inner in found if inner is not _GONE]
+        named = members is not None and before is not None and after is not None
+        if named and all(isinstance(item, dict) for item in value):
+            return list(_removed(members, before, after).values())
     return value
-
-
-def _member(value: Any, old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> Any:
-    if key not in old or old[key] is None:
-        return value
-    return _GONE if new.get(key) is None else _removed(value, old[key], new[key])

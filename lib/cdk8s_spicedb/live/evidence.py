@@ -99,9 +99,8 @@ def _unknown(secret: str, key: str, reason: str) -> Certificate:
     return Certificate(secret=secret, key=key, subject="", ends=None, days=None, reason=reason)
 
 
-_AGE = timedelta(hours=1)
-# Kubernetes ends names of ReplicaSets, pods and other generated objects with these characters only. Others have no end.
-_SUFFIX = re.compile(r"|(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7}")
+# Kubernetes ends names of ReplicaSets, pods and other generated objects with these characters only.
+_SUFFIX = r"(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7}"
 
 
 @frozen(kw_only=True)
@@ -128,11 +127,14 @@ def find_warnings(cluster: Cluster, name: str) -> list[EventWarning]:
 def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[EventWarning]:
     """The warnings among events about the objects of a release, at a moment."""
     found: dict[tuple[str, str, str], EventWarning] = {}
-    oldest = now - _AGE
+    # By its name: an object of a pod that is gone is known in no other way.
+    names = "|".join(re.escape(object_name(name, component)) for component in Component)
+    own = re.compile(f"({names})({_SUFFIX})?")
+    oldest = now - timedelta(hours=1)
     for event in sorted(events, key=_time):
         about = event["involvedObject"]
         time = _time(event)
-        if not _belongs(about.get("name", ""), name) or datetime.fromisoformat(time.replace("Z", "+00:00")) < oldest:
+        if not own.fullmatch(about.get("name", "")) or datetime.fromisoformat(time.replace("Z", "+00:00")) < oldest:
             continue
         message = redacted(" ".join((event.get("message") or "").split()))
         key = about.get("kind", ""), event.get("reason", ""), message.replace(about["name"], "")
@@ -146,12 +148,6 @@ def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[Ev
             last=time,
         )
     return list(reversed(found.values()))
-
-
-def _belongs(subject: str, name: str) -> bool:
-    """Whether an object belongs to a release, by its name: one of a pod that is gone is known in no other way."""
-    own = (object_name(name, component) for component in Component)
-    return any(subject.startswith(each) and _SUFFIX.fullmatch(subject[len(each) :]) for each in own)
 
 
 def _time(event: Manifest) -> str:

@@ -49,11 +49,6 @@ class Change:
     unknown: str
     """Why it is unknown what was released before. Empty if it is known."""
 
-    @property
-    def changes(self) -> bool:
-        """Whether any object changes."""
-        return any(each.change is not compare.Change.UNCHANGED for each in self.objects)
-
 
 def meaning(change: Change) -> Iterator[str]:
     """What the changes mean: restarts, migrations, what cannot be undone, and what else to know."""
@@ -102,7 +97,7 @@ def _datastore(change: Change, running: Running) -> Iterator[str]:
     """What happens to the datastore: its migrations, the steps that they need, and what cannot be undone."""
     props = change.props
     if not props.datastore.migrates:
-        if change.changes:
+        if any(each.change is not compare.Change.UNCHANGED for each in change.objects):
             yield "The memory engine stores nothing: new servers start without schema and relationships."
         return
     if running.version is None:
@@ -187,12 +182,10 @@ def _servers(change: Change) -> Iterator[str]:
         more = f"; and {rest} more" if rest > 0 else ""
         servers = f"{props.replicas} servers are" if props.replicas > 1 else "The server is"
         yield f"{servers} replaced in a rolling update: {'; '.join(reasons[:_MOST_REASONS])}{more}."
-        if props.max_surge == 0 or props.replicas == 1:
-            yield (
-                f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
-                if props.max_surge == 0
-                else "With one server, clients reconnect to the new one."
-            )
+        if props.max_surge == 0:
+            yield f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
+        elif props.replicas == 1:
+            yield "With one server, clients reconnect to the new one."
     else:
         yield "No server restarts."
     for field in fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from attrs import frozen
 
@@ -101,7 +102,6 @@ def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Man
 
 
 def _rule(cluster: Cluster, need: Need, verbs: Sequence[str]) -> str:
-    """A rule of a Role, as YAML."""
     listed = ", ".join(f'"{verb}"' for verb in verbs)
     return f'{{apiGroups: ["{need.kind.group}"], resources: ["{_resource(cluster, need)}"], verbs: [{listed}]}}'
 
@@ -131,8 +131,14 @@ def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[M
     for found in parallel(lambda item: _secret(cluster, *item, in_variables), keys.items()):
         yield from found
     yield from parallel(lambda name: _pull_secret(cluster, name), props.image_pull_secrets)
-    if props.server.ingress and props.server.ingress.tls_secret:
-        yield from _ingress_secret(cluster, props.server.ingress.tls_secret)
+    ingress = props.server.ingress
+    if ingress and ingress.tls_secret:
+        subject, fix = f"Secret {ingress.tls_secret}", "create it, unless a program such as cert-manager does"
+        with suppress(Forbidden):
+            if cluster.get(SECRET, ingress.tls_secret):
+                yield Finding.ok(subject, "exists, for the certificate of the Ingress")
+            else:
+                yield Finding.warning(subject, "does not exist; the Ingress needs it for its certificate", fix)
 
 
 def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[SecretKey]) -> list[Finding]:
@@ -176,16 +182,3 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
     if secret.get("type") not in _PULL_TYPES:
         return Finding.failure(subject, f"is no image pull Secret: its type is {secret.get('type')}", create)
     return Finding.ok(subject, "is an image pull Secret")
-
-
-def _ingress_secret(cluster: Cluster, name: str) -> Iterator[Finding]:
-    try:
-        secret = cluster.get(SECRET, name)
-    except Forbidden:
-        return
-    subject = f"Secret {name}"
-    if secret is None:
-        fix = "create it, unless a program such as cert-manager does"
-        yield Finding.warning(subject, "does not exist; the Ingress needs it for its certificate", fix)
-    else:
-        yield Finding.ok(subject, "exists, for the certificate of the Ingress")

@@ -97,7 +97,7 @@ def check(
         seen = observe(cluster, props.name, helm=True)
         upgrade = planned(cluster, props, seen.running)
     except Forbidden as error:
-        upgrade = Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
+        upgrade = Planned(findings=(_forbidden("Plan", error),), known=False)
     return check_planned(cluster, props, options, seen, upgrade, namespace)
 
 

@@ -47,7 +47,6 @@ def _is_tried(pod: Manifest) -> bool:
 
 
 def _finding(image: str, pod: Manifest | ClusterError | None) -> Finding:
-    """What a pod tells about its image."""
     subject = f"Image {image}"
     if isinstance(pod, ClusterError):
         rule = 'add to your Role: {apiGroups: [""], resources: ["pods"], verbs: ["create", "delete"]}'

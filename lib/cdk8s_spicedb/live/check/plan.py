@@ -30,7 +30,7 @@ class Planned:
     """A plan, with what there is to say about it."""
 
     findings: Sequence[Finding]
-    plan: UpgradePlan | None
+    plan: UpgradePlan | None = None
     """The steps. None: nothing runs, or there is no plan."""
     done: int = 0
     """Number of steps that are done."""
@@ -51,10 +51,16 @@ def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> P
     """The plan that `upgrade` follows: of the upgrade that is under way, or a new one."""
     if running is None:
         finding = Finding.ok(_SUBJECT, f"install {props.version}: nothing runs yet")
-        return Planned(findings=(finding,), plan=None, installs=True)
-    problem = _not_planned(props, running)
-    if problem:
-        return Planned(findings=(problem,), plan=None)
+        return Planned(findings=(finding,), installs=True)
+    engine = running.engine
+    if engine is not None and engine != props.datastore.engine:
+        text = f"the servers use the engine {engine}, and the file says {props.datastore.engine}"
+        fix = f"set the engine {engine} in the file, or install a second SpiceDB with another name for your data"
+        return Planned(findings=(Finding.failure("Engine", text, fix),))
+    if running.version is None:
+        text = "the release of the servers is unknown: neither the tag of their image nor a label names it"
+        fix = "find it in the log of a server, and see the steps with `cdk8s-spicedb plan`"
+        return Planned(findings=(Finding.warning(_SUBJECT, text, fix),))
     try:
         record = start_or_continue(cluster, props, running, lambda: "")
     except ClusterError:
@@ -65,9 +71,9 @@ def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> P
         for each in error.problems:
             text = f"{words.get(each.field, each.field)} is {each.value}; allowed: {each.allowed}"
             found.append(Finding.failure(_SUBJECT, text, each.fix))
-        return Planned(findings=found, plan=None)
+        return Planned(findings=found)
     except SpiceDBError as error:
-        return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),), plan=None)
+        return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),))
     return planned_as(record, running)
 
 
@@ -98,19 +104,6 @@ def step_images(props: SpiceDBProps, planned: Planned) -> tuple[list[str], list[
             text = f"the upgrade cannot know the image of {step.version}; allowed: {problem.allowed}"
             findings.append(Finding.failure("Images", text, problem.fix))
     return list(dict.fromkeys(images)), findings
-
-
-def _not_planned(props: SpiceDBProps, running: Running) -> Finding | None:
-    if running.engine is not None and running.engine != props.datastore.engine:
-        engine = running.engine
-        text = f"the servers use the engine {engine}, and the file says {props.datastore.engine}"
-        fix = f"set the engine {engine} in the file, or install a second SpiceDB with another name for your data"
-        return Finding.failure("Engine", text, fix)
-    if running.version is None:
-        text = "the release of the servers is unknown: neither the tag of their image nor a label names it"
-        fix = "find it in the log of a server, and see the steps with `cdk8s-spicedb plan`"
-        return Finding.warning(_SUBJECT, text, fix)
-    return None
 
 
 def _summary(record: Record, running: Running) -> Iterator[Finding]:
@@ -196,7 +189,6 @@ def _roll_out(deployment: Manifest, running: Running) -> Finding:
 
 
 def _applier(props: SpiceDBProps, running: Running) -> Finding:
-    """Whether the program that applied the release is the one of the file."""
     subject, name = "Delivery", f"{running.applier.title} applied the release"
     if not running.ours:
         fix = "either set another name in the file and move your clients to it, or delete the other release first"
@@ -208,7 +200,6 @@ def _applier(props: SpiceDBProps, running: Running) -> Finding:
 
 
 def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
-    """Whether a migration runs, or has failed."""
     if not props.migrates:
         return
     seen.need("jobs")

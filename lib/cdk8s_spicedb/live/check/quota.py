@@ -67,22 +67,18 @@ def _problems(subject: str, quota: Manifest, needed: Amounts) -> Iterator[Findin
 def _needed(props: SpiceDBProps, templates: Iterable[PodTemplate], running: Manifest | None, servers: int) -> Amounts:
     """What a roll-out needs in addition to the servers that run."""
     pods = {template.component: pod_amounts(template.spec) for template in templates}
-    server = pods.pop(Component.SERVER, None)
+    new = pods.pop(Component.SERVER, {})
+    roll_out = _times(new, props.replicas)
+    if new and running is not None:
+        old = pod_amounts(running["spec"])
+        wanted = servers if props.server.autoscaling else props.replicas
+        surge = number_of(props.max_surge, wanted)
+        # The most is there either with the first new servers or with the last old ones.
+        last = _joined(sum, [_times(new, wanted), _times(old, surge - servers)])
+        roll_out = _joined(max, [_times(new, surge), last])
     others = [amounts for component, amounts in pods.items() if component is not Component.TEST]
-    roll_out = _servers(props, server, running, servers) if server is not None else {}
     # Each hook has ended before the next one starts, and before the servers do, or after.
     return _joined(max if props.delivery.has_hooks else sum, [roll_out, *others])
-
-
-def _servers(props: SpiceDBProps, new: Amounts, running: Manifest | None, servers: int) -> Amounts:
-    if running is None:
-        return _times(new, props.replicas)
-    old = pod_amounts(running["spec"])
-    wanted = servers if props.server.autoscaling else props.replicas
-    surge = number_of(props.max_surge, wanted)
-    # The most is there either with the first new servers or with the last old ones.
-    last = _joined(sum, [_times(new, wanted), _times(old, surge - servers)])
-    return _joined(max, [_times(new, surge), last])
 
 
 def pod_amounts(spec: Manifest) -> Amounts:
@@ -104,10 +100,9 @@ def _container(container: Manifest) -> Amounts:
 
 
 def _counts(quota: Manifest, template: PodTemplate) -> bool:
-    """Whether a quota counts the pods of a template."""
+    scopes = ({"scopeName": scope} for scope in items_of(quota, "spec", "scopes"))
     expressions = items_of(quota, "spec", "scopeSelector", "matchExpressions")
-    scopes = all(_MATCHES.get(scope, False) for scope in items_of(quota, "spec", "scopes"))
-    return scopes and all(_in(each, template) for each in expressions)
+    return all(_in(each, template) for each in (*scopes, *expressions))
 
 
 def _in(expression: Manifest, template: PodTemplate) -> bool:
@@ -120,7 +115,7 @@ def _in(expression: Manifest, template: PodTemplate) -> bool:
         "In": priority in values,
         "NotIn": priority not in values,
     }
-    return answers.get(expression["operator"], False)
+    return answers.get(expression.get("operator", ""), False)
 
 
 def _number(quantity: str | None) -> Decimal:
@@ -138,7 +133,6 @@ def _times(amounts: Amounts, count: int) -> Amounts:
 
 
 def _show(name: str, amount: Decimal) -> str:
-    """An amount as people write it."""
     if name.endswith(("memory", "storage")):
         size, unit = (_GIB, "Gi") if amount >= _GIB and amount % _GIB == 0 else (_MIB, "Mi")
         return f"{-(-amount // size)}{unit}"

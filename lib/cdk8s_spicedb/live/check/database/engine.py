@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -30,8 +29,6 @@ LONGEST_SECONDS = 60
 """Time for the whole pod. Most of it is for the node to pull the image."""
 _CONTAINER = "check"
 _LOG_SECONDS, _LOG_EVERY_SECONDS = 0.6, 0.3
-_LAST_FACT = '"fact":"done"'
-_LETTERS = string.ascii_lowercase + string.digits
 
 
 class EngineCheck(ABC):
@@ -140,7 +137,7 @@ def client_pod(props: SpiceDBProps, image: str, connect: str, sql: str) -> Manif
         activeDeadlineSeconds=LONGEST_SECONDS,
         terminationGracePeriodSeconds=1,
     )
-    name = f"{props.name}-check-{''.join(secrets.choice(_LETTERS) for _ in range(5))}"
+    name = f"{props.name}-check-{secrets.token_hex(3)}"
     return {**template, "apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": name}}
 
 
@@ -160,7 +157,7 @@ def answer(cluster: Cluster, pod: Manifest) -> str | Finding:
             # The node may write the last lines a moment after the end.
             return poll(
                 lambda: cluster.log(name, _CONTAINER),
-                until=lambda log: _LAST_FACT in log,
+                until=lambda log: '"fact":"done"' in log,
                 seconds=_LOG_SECONDS,
                 clock=cluster.clock,
                 every=_LOG_EVERY_SECONDS,

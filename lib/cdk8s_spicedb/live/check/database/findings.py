@@ -15,6 +15,7 @@ from ..finding import Finding
 from .question import Facts, Question
 
 DATABASE, LOCKS, RIGHTS = "Database", "Database locks", "Database rights"
+CONNECTIONS, REVISION = "Database connections", "Database revision"
 NO_LOCKS = Finding.ok(LOCKS, "no transaction is in the way of migrations")
 ALL_RIGHTS = Finding.ok(RIGHTS, "the migration's user can create, alter and index tables")
 _PROBLEMS = {
@@ -81,6 +82,7 @@ _PROBLEMS = {
         "remove the parameter from {secret} if you do not need it",
     ),
 }
+_LONG_SECONDS = 5
 _UNCHECKED = ("no-ca", "no-client", "parameter")
 """Problems of the check itself, which say nothing about the database."""
 
@@ -114,11 +116,6 @@ def _secret(question: Question) -> str:
     return f"key {key.key} of Secret {key.name}" if key else "datastore.password"
 
 
-CONNECTIONS = "Database connections"
-MIGRATION_CONNECTIONS = 2
-"""Connections of the migration: its own, and one to spare."""
-
-
 @frozen
 class Limit:
     """A limit of connections."""
@@ -139,7 +136,8 @@ def needed(question: Question) -> tuple[int, int]:
     A roll-out needs the most while the old servers drain. With fewer connections, new servers wait for them.
     """
     props, each = question.props, question.datastore.connections()
-    running, migration = question.running_servers, MIGRATION_CONNECTIONS if props.migration.enabled else 0
+    # The migration has one connection, and one to spare.
+    running, migration = question.running_servers, 2 if props.migration.enabled else 0
     surge = 1 if running and props.max_surge not in (0, "0%") else 0
     first, most = props.max_replicas + surge, props.roll_out_replicas if running else props.max_replicas
     return max(first - running, 0) * each + migration, max(most - running, 0) * each + migration
@@ -166,10 +164,6 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
     if limits and not short:
         least = min(limits, key=lambda limit: limit.total - limit.used)
         yield Finding.ok(CONNECTIONS, f"{least.total - least.used} of {least.total} are free; {what} needs {most}")
-
-
-REVISION = "Database revision"
-_LONG_SECONDS = 5
 
 
 def revision_findings(question: Question, revision: str | None) -> Iterator[Finding]:
@@ -213,9 +207,12 @@ def estimate_findings(
 ) -> Iterator[Finding]:
     """How long each migration takes, and whether each Job ends in time. ``sizes`` are bytes with indexes, by table."""
     short = [estimate for estimate in found if estimate.seconds < _LONG_SECONDS]
-    for estimate in found:
-        if estimate not in short:
-            yield _long(estimate, sizes.get(estimate.table))
+    for estimate in [estimate for estimate in found if estimate not in short]:
+        subject, size = f"Migration {estimate.revision}", sizes.get(estimate.table)
+        text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
+        fix = "migrate when there is little traffic, or change the table beforehand"
+        alone = estimate.waits is Waits.NOBODY
+        yield Finding.ok(subject, text) if alone else Finding.warning(subject, text, fix)
     if short:
         longest, names = max(estimate.seconds for estimate in short), ", ".join(each.revision for each in short)
         yield Finding.ok("Migrations", f"at most about {duration(longest)} each: {names}")
@@ -225,14 +222,6 @@ def estimate_findings(
         if limit:
             make = Finding.failure if limit.exceeded else Finding.warning
             yield make(f"Migration to {job[-1]}", limit.text, limit.fix(in_file=True))
-
-
-def _long(estimate: Estimate, size: int | None) -> Finding:
-    subject = f"Migration {estimate.revision}"
-    text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
-    if estimate.waits is Waits.NOBODY:
-        return Finding.ok(subject, text)
-    return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
 
 
 def bytes_text(size: float) -> str:

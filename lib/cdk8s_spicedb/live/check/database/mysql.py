@@ -142,12 +142,9 @@ def granted(facts: Facts, database: str) -> set[str]:
 
 def _covers(pattern: str, database: str) -> bool:
     """Whether a grant on a pattern is one on a database. ``_`` and ``%`` are placeholders unless escaped."""
-    if pattern == "*":
-        return True
-    parts = re.findall(r"\\.|.", pattern)
     wild = {"%": ".*", "_": "."}
-    expression = "".join(wild.get(part) or re.escape(part[-1]) for part in parts)
-    return re.fullmatch(expression, database, re.DOTALL) is not None
+    expression = "".join(wild.get(part) or re.escape(part[-1]) for part in re.findall(r"\\.|.", pattern))
+    return pattern == "*" or re.fullmatch(expression, database, re.DOTALL) is not None
 
 
 def _limits(facts: Facts, question: Question) -> list[Limit]:

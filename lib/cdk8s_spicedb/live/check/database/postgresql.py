@@ -40,7 +40,11 @@ class PostgreSQLCheck(EngineCheck):
         yield from _server(facts.one("server"))
         yield from _revision(facts, question, revision)
         yield from list(_rights(facts, question, revision)) or [ALL_RIGHTS]
-        yield from _broken_indexes(facts)
+        # An interrupted migration left these. `CREATE INDEX … IF NOT EXISTS` would keep them.
+        for fact in facts.each("broken_index"):
+            text = f"{fact['name']} of {fact['table']} is invalid, and no query uses it: its creation was interrupted"
+            fix = f"DROP INDEX CONCURRENTLY {_quoted(fact['name'])}, before a migration creates it again"
+            yield Finding.failure("Database indexes", text, fix)
         yield from room_findings(question, _limits(facts, question))
         yield from _locks(facts, question.changes(revision))
         yield from _replicas(facts)
@@ -111,14 +115,6 @@ def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[
         yield Finding.failure(RIGHTS, f"the servers' user has no permission to write to {locked_out}", fix)
 
 
-def _broken_indexes(facts: Facts) -> Iterator[Finding]:
-    """Indexes that an interrupted migration left. ``CREATE INDEX … IF NOT EXISTS`` would keep them."""
-    for fact in facts.each("broken_index"):
-        text = f"{fact['name']} of {fact['table']} is invalid, and no query uses it: its creation was interrupted"
-        fix = f"DROP INDEX CONCURRENTLY {_quoted(fact['name'])}, before a migration creates it again"
-        yield Finding.failure("Database indexes", text, fix)
-
-
 def _limits(facts: Facts, question: Question) -> list[Limit]:
     fact = facts.one("connections")
     if not fact:
@@ -144,17 +140,13 @@ def _locks(facts: Facts, changes: set[str]) -> Iterator[Finding]:
             strongest[key] = fact
     named = set()
     for (pid, table), fact in strongest.items():
+        blocks = fact["mode"] in _BLOCKS_WRITES
         # PostgreSQL ends its own vacuum when a migration needs the lock.
-        if fact.get("worker"):
-            continue
-        if fact["mode"] in _BLOCKS_WRITES:
-            text = f"{_session(fact)} holds {fact['mode']} on {table}, for which servers wait"
-        elif table in changes:
-            text = f"{_session(fact)} holds {fact['mode']} on {table}, for which a coming migration waits"
-        else:
-            continue
-        named.add(pid)
-        yield Finding.failure(LOCKS, text, _end(fact))
+        if (blocks or table in changes) and not fact.get("worker"):
+            named.add(pid)
+            wait = "servers wait" if blocks else "a coming migration waits"
+            text = f"{_session(fact)} holds {fact['mode']} on {table}, for which {wait}"
+            yield Finding.failure(LOCKS, text, _end(fact))
     waits = [fact for fact in facts.each("transaction") if not fact.get("worker") and fact.get("pid") not in named]
     for fact in waits:
         text = f"{_session(fact)} is open; migrations that build an index wait until it ends"
@@ -183,10 +175,10 @@ def _end(fact: Fact) -> str:
 
 def _replicas(facts: Facts) -> Iterator[Finding]:
     for fact in facts.each("replica"):
-        seconds, behind = fact.get("seconds"), fact.get("bytes")
+        seconds, behind = fact.get("seconds") or 0, fact.get("bytes") or 0
         name = fact.get("application") or "a replica"
-        if (seconds or 0) > _LAG_SECONDS or (behind or 0) > _LAG_BYTES:
-            text = f"{name} is behind: {duration(seconds or 0)}, {bytes_text(behind or 0)}"
+        if seconds > _LAG_SECONDS or behind > _LAG_BYTES:
+            text = f"{name} is behind: {duration(seconds)}, {bytes_text(behind)}"
             fix = "wait until it has caught up: building an index adds much to it"
             yield Finding.warning("Database replicas", text, fix)
         elif fact.get("state") is not None:

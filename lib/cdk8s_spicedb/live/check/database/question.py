@@ -16,8 +16,6 @@ from ....props.secrets import SecretKey
 from ....versions import EngineReleases, Estimate
 from ..finding import Finding, Level
 
-NOBODY = EngineReleases((), {})
-
 
 @frozen(kw_only=True)
 class DatabaseReport:
@@ -61,7 +59,7 @@ class Question:
     @property
     def releases(self) -> EngineReleases:
         """What is known about the engine."""
-        return self.props.releases.engines.get(self.datastore.engine, NOBODY)
+        return self.props.releases.engines.get(self.datastore.engine) or EngineReleases((), {})
 
     @property
     def version(self) -> str:
