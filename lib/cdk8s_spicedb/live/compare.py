@@ -129,9 +129,7 @@ def _members(value: Any, other: Any) -> Mapping[str, Any] | None:
         return {} if other is not _ABSENT and _members(other, {}) else None
     if isinstance(value, dict):
         return value if isinstance(other, dict) or other is _ABSENT else None
-    if isinstance(value, list):
-        return by_key(value)
-    return None
+    return by_key(value) if isinstance(value, list) else None
 
 
 def by_key(items: Sequence[Any]) -> dict[str, Any] | None:
@@ -232,8 +230,7 @@ def _owned(fields: Manifest, value: Any, path: str) -> Iterator[str]:
     for key, inner in members.items():
         found = _member(key, value)
         if found is not None:
-            name, member = found
-            yield from _owned(inner, member, join(path, name))
+            yield from _owned(inner, found[1], join(path, found[0]))
 
 
 def _member(key: str, value: Any) -> tuple[str, Any] | None:

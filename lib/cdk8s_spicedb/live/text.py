@@ -37,8 +37,6 @@ def shown(path: str, value: Any) -> Any:
 
 
 _SERIOUS = ("error", "fatal", "panic")
-_SHORT = 3
-"""Number of lines of a log in which the last one is the reason."""
 
 
 def in_words(line: str) -> str:
@@ -69,7 +67,8 @@ def first_error(text: str) -> str:
             return in_words(lines[number - 1])
         if line.startswith("Error") or (fields or {}).get("level") in _SERIOUS:
             return in_words(line)
-    return in_words(lines[-1]) if 0 < len(lines) <= _SHORT else ""
+    # In a short log, the last line is the reason.
+    return in_words(lines[-1]) if 0 < len(lines) <= 3 else ""
 
 
 def _fields(line: str) -> dict[str, object] | None:

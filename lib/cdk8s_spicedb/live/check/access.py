@@ -47,36 +47,31 @@ class Need:
 def needs(delivery: Delivery, manifests: Sequence[Manifest]) -> list[Need]:
     """The rights to apply a release, to watch it, and to upgrade it in steps. Each kind is there once."""
     verbs: dict[tuple[Kind, str], dict[str, None]] = {}
-    for need in (*_to_apply(delivery, manifests), *_to_upgrade()):
-        verbs.setdefault((need.kind, need.subresource), {}).update(dict.fromkeys(need.verbs))
-    return [Need(kind, tuple(names), part) for (kind, part), names in verbs.items()]
 
+    def need(kind: Kind, *names: str, subresource: str = "") -> None:
+        verbs.setdefault((kind, subresource), {}).update(dict.fromkeys(names))
 
-def _to_apply(delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Need]:
-    # Argo CD applies the objects by its own rights.
-    applies = delivery.uses_your_rights
+    applies = delivery.uses_your_rights  # Argo CD applies the objects by its own.
     for manifest in manifests:
         kind = Kind.of(manifest)
-        yield Need(kind, ("get", "list", "create", "patch") if applies else ("get", "list"))
+        need(kind, "get", "list", *(("create", "patch") if applies else ()))
         if applies and (is_hook(manifest) or kind == JOB):
-            yield Need(kind, ("delete",))
+            need(kind, "delete")
         if delivery.is_chart:
-            yield Need(kind, ("watch",))  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
+            need(kind, "watch")  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
     if delivery.is_chart:
-        yield Need(REPLICA_SET, ("watch",))
-        yield Need(POD, ("watch",))
-        yield Need(SECRET, ("get", "list", "create", "update", "delete"))  # Helm keeps its releases in Secrets.
-
-
-def _to_upgrade() -> Iterator[Need]:
-    yield Need(DEPLOYMENT, ("get", "list"))
-    yield Need(REPLICA_SET, ("get", "list"))  # Helm and kubectl find the new servers by it.
-    yield Need(POD, ("get", "list"))
-    yield Need(POD, ("get",), "log")
-    yield Need(EVENT, ("list",))
-    yield Need(ENDPOINT_SLICE, ("list",))
-    yield Need(LEASE, ("get", "create", "update", "patch", "delete"))
-    yield Need(CONFIG_MAP, ("get", "create", "update", "patch", "delete"))
+        need(REPLICA_SET, "watch")
+        need(POD, "watch")
+        need(SECRET, "get", "list", "create", "update", "delete")  # Helm keeps its releases in Secrets.
+    # To upgrade. Helm and kubectl find the new servers by their ReplicaSet.
+    for kind in (DEPLOYMENT, REPLICA_SET, POD):
+        need(kind, "get", "list")
+    need(POD, "get", subresource="log")
+    need(EVENT, "list")
+    need(ENDPOINT_SLICE, "list")
+    for kind in (LEASE, CONFIG_MAP):
+        need(kind, "get", "create", "update", "patch", "delete")
+    return [Need(kind, tuple(names), part) for (kind, part), names in verbs.items()]
 
 
 def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Finding]:

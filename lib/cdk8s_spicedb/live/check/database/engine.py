@@ -66,10 +66,11 @@ class EngineCheck(ABC):
             text = f"{question.place} answers, but not to the queries of this check"
             nothing = Finding.failure(DATABASE, text, "try another client image with --database-image")
             return DatabaseReport(findings=failed or [nothing])
-        version, revision = facts.one("server").get("version"), facts.one("revision").get("revision") or None
+        revision, version = facts.one("revision").get("revision") or None, facts.one("server").get("version")
+        version = str(version) if version else None
         rows, sizes, pending = self.rows(facts, question), self.sizes(facts, question), question.pending(revision)
         estimates = question.releases.estimate(revision, pending[-1], rows) if pending else ()
-        findings = [
+        found = [
             *failed,
             Finding.ok(DATABASE, f"{question.place} answers"),
             *uri_findings(facts, question, self.dollar),
@@ -77,12 +78,7 @@ class EngineCheck(ABC):
             *estimate_findings(question, revision, estimates, sizes),
         ]
         return DatabaseReport(
-            findings=findings,
-            revision=revision,
-            server_version=str(version) if version else None,
-            pending=pending,
-            rows=rows,
-            estimates=estimates,
+            findings=found, revision=revision, server_version=version, pending=pending, rows=rows, estimates=estimates
         )
 
     @abstractmethod

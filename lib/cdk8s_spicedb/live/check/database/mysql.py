@@ -54,7 +54,13 @@ class MySQLCheck(EngineCheck):
             yield Finding.warning("Database replicas", text, "look at SHOW REPLICA STATUS on each replica")
 
     def _locks(self, facts: Facts, question: Question, changes: set[str]) -> Iterator[Finding]:
-        found = [*_blocking(facts), *_transactions(facts, changes)]
+        found = []
+        for fact in facts.each("lock"):
+            # Of LOCK TABLES, and of statements that change a table.
+            if str(fact["mode"]).removeprefix("MDL_") in _BLOCKS_WRITES:
+                text = f"thread {fact['pid']} holds {fact['mode']} on {fact['table']}, for which servers wait"
+                found.append(Finding.failure(LOCKS, text, _end(fact)))
+        found += _transactions(facts, changes)
         table = dict(self.found_tables(facts, question)).get("relation_tuple")
         if table and "readable" not in facts and not found:
             text = f"{table['name']} cannot be read: a session has locked it (LOCK TABLES), or changes it"
@@ -66,14 +72,6 @@ class MySQLCheck(EngineCheck):
             yield Finding.warning("Database transactions", text, "GRANT PROCESS ON *.* TO the migration's user")
         elif not found:
             yield NO_LOCKS
-
-
-def _blocking(facts: Facts) -> Iterator[Finding]:
-    """Locks for which servers wait: of LOCK TABLES, and of statements that change a table."""
-    for fact in facts.each("lock"):
-        if str(fact["mode"]).removeprefix("MDL_") in _BLOCKS_WRITES:
-            text = f"thread {fact['pid']} holds {fact['mode']} on {fact['table']}, for which servers wait"
-            yield Finding.failure(LOCKS, text, _end(fact))
 
 
 def _transactions(facts: Facts, changes: set[str]) -> Iterator[Finding]:
