@@ -41,9 +41,7 @@ _SERIOUS = ("error", "fatal", "panic")
 
 def in_words(line: str) -> str:
     """A line of a log without what only programs need: its message, and its error."""
-    fields = _fields(line)
-    if fields is None:
-        return redacted(line.strip())
+    fields = _fields(line) or {}
     parts = (fields.get("message"), fields.get("error"))
     return redacted(": ".join(str(part) for part in parts if part) or line.strip())
 

@@ -133,16 +133,15 @@ def check_planned(
 
 
 def _side_by_side(groups: Mapping[str, _Group]) -> list[list[Finding]]:
-    """The findings of each group, in the order of the groups."""
-    return parallel(lambda group: list(_guarded(*group)), groups.items())
+    """The findings of each group, in the order of the groups, up to a request that is not allowed."""
 
+    def guarded(subject: str, group: _Group) -> Iterator[Finding]:
+        try:
+            yield from group()
+        except Forbidden as error:
+            yield _forbidden(subject, error)
 
-def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
-    """The findings of a group, up to a request that is not allowed."""
-    try:
-        yield from group()
-    except Forbidden as error:
-        yield _forbidden(subject, error)
+    return parallel(lambda group: list(guarded(*group)), groups.items())
 
 
 def _forbidden(subject: str, error: Forbidden) -> Finding:

@@ -82,7 +82,17 @@ def planned_as(record: Record, running: Running) -> Planned:
     plan, done = record.plan, record.sound[-1].step
     findings = [*_summary(record, running)]
     for number, step in enumerate(plan.steps[done:], done + 1):
-        findings += _step(step_of(number, len(plan.steps)).capitalize(), step, plan.before(number))
+        subject = step_of(number, len(plan.steps)).capitalize()
+        migrates = f"migrates to {step.revision or 'head'}" if step.migrates else "no migration"
+        mode = f", schema mode {step.schema_mode}" if step.schema_mode else ""
+        what = f"{step.version}, {migrates}{mode}; {rollback(step)}"
+        if step.rolls_back:
+            findings.append(Finding.ok(subject, what))
+        else:
+            known = f"{BACKUP}: only a restore leads back"
+            fix = f"read the release notes of {step.version}, and {BACKUP}" if step.rolls_back is None else known
+            findings.append(Finding.warning(subject, f"{what}: {old_servers(step, plan.before(number))}", fix))
+        findings += (Finding.warning(subject, caution) for caution in step.cautions)
     return Planned(findings=findings, plan=plan, done=done, interrupted=record.running is not None)
 
 
@@ -121,19 +131,6 @@ def _summary(record: Record, running: Running) -> Iterator[Finding]:
         text = f"the servers run in the migration phase {running.migration_phase}, in the middle of another plan"
         yield Finding.warning(_SUBJECT, text, "finish that plan first: see `cdk8s-spicedb plan`")
     yield from (Finding.warning(_SUBJECT, warning) for warning in plan.warnings)
-
-
-def _step(subject: str, step: UpgradeStep, before: str) -> Iterator[Finding]:
-    migrates = f"migrates to {step.revision or 'head'}" if step.migrates else "no migration"
-    mode = f", schema mode {step.schema_mode}" if step.schema_mode else ""
-    what = f"{step.version}, {migrates}{mode}; {rollback(step)}"
-    if step.rolls_back:
-        yield Finding.ok(subject, what)
-    else:
-        known = f"{BACKUP}: only a restore leads back"
-        fix = f"read the release notes of {step.version}, and {BACKUP}" if step.rolls_back is None else known
-        yield Finding.warning(subject, f"{what}: {old_servers(step, before)}", fix)
-    yield from (Finding.warning(subject, caution) for caution in step.cautions)
 
 
 def running_servers(seen: Observed | None) -> int:

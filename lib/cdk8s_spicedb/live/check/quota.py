@@ -20,7 +20,7 @@ Amounts = Mapping[str, Decimal]
 """Amounts by the names that quotas have for them, such as ``requests.cpu``."""
 _NONE = Decimal(0)
 _MIB, _GIB = Decimal(2**20), Decimal(2**30)
-_MATCHES = {"NotTerminating": True, "NotBestEffort": True}
+_MATCHES = ("NotTerminating", "NotBestEffort")
 """Scopes of a quota that the pods of a release are in: they have no deadline of their own, and have requests."""
 
 
@@ -51,15 +51,15 @@ def quota_findings(
 def _problems(subject: str, quota: Manifest, needed: Amounts) -> Iterator[Finding]:
     status = quota.get("status", {})
     hard, used = status.get("hard") or quota["spec"].get("hard", {}), status.get("used", {})
-    for name, limit in hard.items():
-        free = _number(limit) - _number(used.get(name))
-        wanted = needed.get(name, _NONE)
-        if wanted > max(free, _NONE):
+    for name in hard:
+        limit, taken, wanted = _number(hard[name]), _number(used.get(name)), needed.get(name, _NONE)
+        free = max(limit - taken, _NONE)
+        if wanted > free:
             text = (
                 f"the roll-out needs {_show(name, wanted)} of {name} in addition to what runs, and "
-                f"{_show(name, max(free, _NONE))} of {_show(name, _number(limit))} is free"
+                f"{_show(name, free)} of {_show(name, limit)} is free"
             )
-            more = _show(name, _number(limit) + wanted - free)
+            more = _show(name, taken + wanted)
             fix = f"raise {name} of the quota to {more}, or reduce server.resources or server.maxSurge in the file"
             yield Finding.failure(subject, text, fix)
 
@@ -107,7 +107,7 @@ def _counts(quota: Manifest, template: PodTemplate) -> bool:
 
 def _in(expression: Manifest, template: PodTemplate) -> bool:
     if expression["scopeName"] != "PriorityClass":
-        return _MATCHES.get(expression["scopeName"], False)
+        return expression["scopeName"] in _MATCHES
     priority, values = template.spec.get("priorityClassName"), expression.get("values") or ()
     answers = {
         "Exists": priority is not None,

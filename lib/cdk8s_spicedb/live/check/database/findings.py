@@ -95,7 +95,7 @@ def connection_findings(facts: Facts, question: Question, tls: str) -> Iterator[
     if error:
         kind, secret = str(error.get("kind")), _secret(question)
         text, fix = _PROBLEMS.get(kind, _PROBLEMS["unknown"])
-        host = f"the host of the URI in {secret}" if question.by_uri else "datastore.host"
+        host = f"the host of the URI in {secret}" if question.uri else "datastore.host"
         make = Finding.warning if kind in _UNCHECKED else Finding.failure
         yield make(DATABASE, f"{question.place}: {text}", fix.format(secret=secret, host=host, tls=tls))
 
@@ -106,13 +106,13 @@ def uri_findings(facts: Facts, question: Question, dollar: str) -> Iterator[Find
         text = "the URI has pool_… parameters, with which `spicedb migrate` fails"
         fix = f"remove them from {_secret(question)}; set datastore.readPool and datastore.writePool instead"
         yield Finding.failure(DATABASE, text, fix)
-    if question.by_uri and "dollar" in facts:
+    if question.uri and "dollar" in facts:
         text = "the URI contains $: `spicedb migrate` puts the value of a variable there, and `spicedb serve` does not"
         yield Finding.warning(DATABASE, text, dollar)
 
 
 def _secret(question: Question) -> str:
-    key = question.credentials
+    key = question.uri or question.datastore.password
     return f"key {key.key} of Secret {key.name}" if key else "datastore.password"
 
 
@@ -130,23 +130,18 @@ class Limit:
     """How to increase it."""
 
 
-def needed(question: Question) -> tuple[int, int]:
-    """Connections that are needed in addition to those of the running servers: to begin a roll-out, and at most.
+def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
+    """Whether the connections are free that a roll-out needs in addition to those of the running servers.
 
     A roll-out needs the most while the old servers drain. With fewer connections, new servers wait for them.
     """
-    props, each = question.props, question.datastore.connections()
+    props, running, each = question.props, question.running_servers, question.datastore.connections()
     # The migration has one connection, and one to spare.
-    running, migration = question.running_servers, 2 if props.migration.enabled else 0
+    migration = 2 if props.migration.enabled else 0
     surge = 1 if running and props.max_surge not in (0, "0%") else 0
-    first, most = props.max_replicas + surge, props.roll_out_replicas if running else props.max_replicas
-    return max(first - running, 0) * each + migration, max(most - running, 0) * each + migration
-
-
-def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
-    """Whether the connections that a roll-out needs are free."""
-    first, most = needed(question)
-    what = "a roll-out" if question.running_servers else "SpiceDB"
+    first = max(props.max_replicas + surge - running, 0) * each + migration
+    most = max((props.roll_out_replicas if running else props.max_replicas) - running, 0) * each + migration
+    what = "a roll-out" if running else "SpiceDB"
     short = [limit for limit in limits if limit.total - limit.used < most]
     pools = [name for name in ("read_pool", "write_pool", "pool") if hasattr(question.datastore, name)]
     settings = ", ".join(f"datastore.{camel(name)}" for name in pools)
@@ -154,7 +149,7 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
         free = max(limit.total - limit.used, 0)
         text = f"{limit.name}: {free} of {limit.total} are free, and {what} needs {most} more"
         fix = f"{limit.fix}, or use fewer for each server ({settings})"
-        if question.running_servers and number_of(question.props.max_surge, question.props.max_replicas) > 1:
+        if running and number_of(props.max_surge, props.max_replicas) > 1:
             fix += ", or set server.maxSurge to 1"
         if free < first:
             yield Finding.failure(CONNECTIONS, text, fix)

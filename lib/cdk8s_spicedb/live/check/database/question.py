@@ -83,14 +83,12 @@ class Question:
 
     def jobs(self, revision: str | None) -> Iterator[Sequence[str]]:
         """The revisions that each coming migration Job applies to a schema."""
-        known, pending = self.releases.revisions, self.pending(revision)
-        begin = 0
+        known, left = self.releases.revisions, self.pending(revision)
         for end in [step.revision for step in self.steps] or [self.target]:
-            if end in known:
-                done = [each for each in pending[begin:] if known.index(each) <= known.index(end)]
-                begin += len(done)
-                if done:
-                    yield done
+            done = [each for each in left if end in known and known.index(each) <= known.index(end)]
+            left = left[len(done) :]
+            if done:
+                yield done
 
     def changes(self, revision: str | None) -> set[str]:
         """The tables that the coming migrations change, of those that grow with the number of relationships."""
@@ -98,21 +96,15 @@ class Question:
         return {costs[pending].table for pending in self.pending(revision) if pending in costs}
 
     @property
-    def credentials(self) -> SecretKey | None:
-        """The Secret and key that hold the URI or the password of the migration."""
-        return self.props.migration.datastore_uri or self.datastore.uri or self.datastore.password
-
-    @property
-    def by_uri(self) -> bool:
-        """Whether the migration connects with a URI from a Secret."""
-        return bool(self.props.migration.datastore_uri or self.datastore.uri)
+    def uri(self) -> SecretKey | None:
+        """The Secret and key with the URI with which the migration connects. None: it connects with parts."""
+        return self.props.migration.datastore_uri or self.datastore.uri
 
     @property
     def place(self) -> str:
         """Where the database is, in words."""
-        key = self.credentials
-        if self.by_uri and key is not None:
-            return f"the database of key {key.key} in Secret {key.name}"
+        if self.uri:
+            return f"the database of key {self.uri.key} in Secret {self.uri.name}"
         return f"{self.datastore.host}:{self.datastore.network_port}"
 
 
