@@ -91,12 +91,8 @@ def compare(before: Manifest | None, after: Manifest | None) -> ObjectDiff:
     """What happens to an object of which at least one state is there."""
     manifest: Manifest = before or after or {}
     fields = differences(before, after)
-    if before is None:
-        change = Change.CREATED
-    elif after is None:
-        change = Change.DELETED
-    else:
-        change = Change.CHANGED if fields else Change.UNCHANGED
+    kept = Change.CHANGED if fields else Change.UNCHANGED
+    change = Change.CREATED if before is None else Change.DELETED if after is None else kept
     return ObjectDiff(kind=manifest["kind"], name=manifest["metadata"]["name"], change=change, fields=tuple(fields))
 
 

@@ -132,8 +132,7 @@ def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[Ev
     own = re.compile(f"({names})({_SUFFIX})?")
     oldest = now - timedelta(hours=1)
     for event in sorted(events, key=_time):
-        about = event["involvedObject"]
-        time = _time(event)
+        about, time = event["involvedObject"], _time(event)
         if not own.fullmatch(about.get("name", "")) or datetime.fromisoformat(time.replace("Z", "+00:00")) < oldest:
             continue
         message = redacted(" ".join((event.get("message") or "").split()))

@@ -106,7 +106,6 @@ def _resource(cluster: Cluster, need: Need) -> str:
     return f"{plural}/{need.subresource}" if need.subresource else plural
 
 
-_PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 _RIGHT = 'to enable this check, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
 
 
@@ -174,6 +173,6 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
     )
     if secret is None:
         return Finding.failure(subject, "does not exist; the pods pull their images with it", create)
-    if secret.get("type") not in _PULL_TYPES:
+    if secret.get("type") not in ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"):
         return Finding.failure(subject, f"is no image pull Secret: its type is {secret.get('type')}", create)
     return Finding.ok(subject, "is an image pull Secret")

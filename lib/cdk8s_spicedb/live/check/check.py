@@ -18,6 +18,7 @@ from ..observe import observe
 from ..poll import parallel
 from .access import right_findings, secret_findings
 from .admission import object_findings, pod_findings
+from .database import check_database
 from .finding import Finding, Level
 from .images import image_findings
 from .plan import Planned, planned, running_servers, server_findings, step_images, time_findings
@@ -162,11 +163,9 @@ def _images(
 def _database(
     cluster: Cluster, props: SpiceDBProps, upgrade: Planned, servers: int, options: CheckOptions
 ) -> Iterator[Finding]:
-    if not options.database or not props.datastore.migrates:
+    if options.database and props.datastore.migrates:
+        image, steps = options.database_image, upgrade.steps
+        yield from check_database(cluster, props, running_servers=servers, steps=steps, image=image).findings
+    else:
         yield Finding.ok("Database", "not asked")
         yield from time_findings(upgrade)
-        return
-    from .database import check_database
-
-    report = check_database(cluster, props, running_servers=servers, steps=upgrade.steps, image=options.database_image)
-    yield from report.findings

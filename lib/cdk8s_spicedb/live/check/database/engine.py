@@ -28,7 +28,6 @@ PATIENCE_SECONDS = 10
 LONGEST_SECONDS = 60
 """Time for the whole pod. Most of it is for the node to pull the image."""
 _CONTAINER = "check"
-_LOG_SECONDS, _LOG_EVERY_SECONDS = 0.6, 0.3
 
 
 class EngineCheck(ABC):
@@ -154,9 +153,9 @@ def answer(cluster: Cluster, pod: Manifest) -> str | Finding:
             return poll(
                 lambda: cluster.log(name, _CONTAINER),
                 until=lambda log: '"fact":"done"' in log,
-                seconds=_LOG_SECONDS,
+                seconds=0.6,
                 clock=cluster.clock,
-                every=_LOG_EVERY_SECONDS,
+                every=0.3,
             )
         return _why_not(cluster, name, seen)
 

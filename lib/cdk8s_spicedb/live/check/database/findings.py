@@ -206,8 +206,7 @@ def estimate_findings(
         subject, size = f"Migration {estimate.revision}", sizes.get(estimate.table)
         text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
         fix = "migrate when there is little traffic, or change the table beforehand"
-        alone = estimate.waits is Waits.NOBODY
-        yield Finding.ok(subject, text) if alone else Finding.warning(subject, text, fix)
+        yield Finding.ok(subject, text) if estimate.waits is Waits.NOBODY else Finding.warning(subject, text, fix)
     if short:
         longest, names = max(estimate.seconds for estimate in short), ", ".join(each.revision for each in short)
         yield Finding.ok("Migrations", f"at most about {duration(longest)} each: {names}")

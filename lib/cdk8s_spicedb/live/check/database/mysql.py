@@ -14,7 +14,6 @@ from .findings import ALL_RIGHTS, DATABASE, LOCKS, NO_LOCKS, RIGHTS, Limit, revi
 from .question import Fact, Facts, Question
 
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "DROP")
-_OLDEST = 8
 _BLOCKS_WRITES = ("SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "SHARED_READ_ONLY", "EXCLUSIVE")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<database>\S+?)\.(?P<table>\S+) TO ")
 
@@ -102,7 +101,7 @@ def _server(server: Fact) -> Iterator[Finding]:
     if "mariadb" in f"{version} {server.get('comment')}".lower():
         text = f"MariaDB {version.partition('-')[0]}: SpiceDB's maintainers test MySQL only"
         yield Finding.warning("Database version", text, "test each upgrade on a copy of the database first")
-    elif int(version.partition(".")[0]) < _OLDEST:
+    elif int(version.partition(".")[0]) < 8:
         text = f"MySQL {version} is older than SpiceDB supports"
         yield Finding.failure("Database version", text, "upgrade MySQL to 8")
     else:
