@@ -121,7 +121,12 @@ def test_killed_helm_is_recovered_when_nothing_changes_any_more(api: ApiServer, 
 
 def test_helm_that_still_runs_is_waited_for(api: ApiServer, a_helm: Helm) -> None:
     helm_revision(api, 2, "pending-upgrade")
-    clock = FakeClock(on_sleep=lambda seconds: helm_revision(api, 2) if seconds >= 10 else None)
+
+    def end(seconds: float) -> None:
+        if seconds >= 10:
+            helm_revision(api, 2)
+
+    clock = FakeClock(on_sleep=end)
     of_helm(api, clock=clock).recover()
     assert 10 <= clock.seconds <= 12
     assert [each.status for each in of_helm(api).revisions()] == ["superseded", "deployed"]
@@ -189,3 +194,12 @@ def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:
     with pytest.raises(StepError) as error:
         of_helm(api).apply(props(NEW), "label", 1)
     assert error.value.details.splitlines()[1:] == ["Job spicedb-migration: DeadlineExceeded", "migrating"]
+
+
+def test_servers_that_a_rollback_replaces_do_not_end_it(api: ApiServer) -> None:
+    applies = of_helm(api)
+    deploy(api, props(NEW))
+    for pod in servers(api):
+        pod["status"] = waiting("CrashLoopBackOff", restartCount=4, lastState={"terminated": {"exitCode": 2}})
+    watch = applies.watcher()
+    assert watch() is None
