@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import attrs
@@ -29,7 +28,7 @@ def sentences(before: SpiceDBProps | None, after: SpiceDBProps, **fields: Any) -
         running=running_as(before) if before else None,
         props=after,
         objects=[compare(one, deployment_of(after))],
-        **{"deletes": (), "leaves": (), "foreign": (), "unknown": "", **fields},
+        **{"plan": None, "deletes": (), "leaves": (), "foreign": (), "unknown": "", **fields},
     )
     return " ".join(meaning(meant))
 
@@ -44,14 +43,14 @@ def test_an_upgrade_that_migrates() -> None:
     text = sentences(props(OLD), props("v1.56.0"))
     assert "2 servers are replaced in a rolling update: image " in text
     assert "from add-index-for-transaction-gc to populate-schema-tables (2 migrations: " in text
-    assert "servers of v1.52.0 also start on populate-schema-tables. The migration itself cannot be undone." in text
+    assert "servers of v1.52.0 also start on populate-schema-tables" in text
     assert "has nothing to do" not in text
 
 
 def test_an_upgrade_with_several_steps() -> None:
     text = sentences(props("v1.8.0"), props("v1.56.0"))
     assert "Do not apply this file at once" in text
-    assert re.search(r"A rollback of step \d \(v1\.14\.0\) does not work: servers of v1\.\d+\.0 do not start on ", text)
+    assert "a rollback from that step does not work" in text
 
 
 def test_a_downgrade_has_no_plan() -> None:
@@ -87,7 +86,14 @@ def test_an_unknown_release() -> None:
     unknown = deployment_of(props(OLD, image=digest))
     del unknown["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"]
     meant = Meant(
-        running=describe(unknown), props=props(OLD), objects=(), deletes=(), leaves=(), foreign=(), unknown=""
+        running=describe(unknown),
+        props=props(OLD),
+        plan=None,
+        objects=(),
+        deletes=(),
+        leaves=(),
+        foreign=(),
+        unknown="",
     )
     assert "The release that runs is unknown" in " ".join(meaning(meant))
 
@@ -114,7 +120,7 @@ def test_schema_modes() -> None:
 
 
 def test_other_origins() -> None:
-    assert "The release was applied with helm, but the file has the delivery kubectl." in sentences(
+    assert "The file has delivery: kubectl, but the release was applied with Helm." in sentences(
         props(OLD), props(OLD, delivery=Delivery.KUBECTL)
     )
     memory = attrs.evolve(props(OLD), datastore=Memory())

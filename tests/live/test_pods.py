@@ -97,8 +97,8 @@ def test_how_a_container_ended() -> None:
     first, second = {"exitCode": 1}, {"exitCode": 2}
     status = status_of(with_container(state={"terminated": second}, lastState={"terminated": first}), "run")
     assert (ended(status), ended(status, before=True)) == (second, first)
-    starts: list[Object] = [{"state": {"running": {}}}, {"state": None}, {}]
-    for runs in starts:
+    runs: Object
+    for runs in ({"state": {"running": {}}}, {"state": None}, {}):
         status = status_of(with_container(**runs), "run")
         assert ended(status) is ended(status, before=True) is None
 
