@@ -135,9 +135,7 @@ def test_command_asks_the_database(
 ) -> None:
     connected(deployments=[deployment()])
     answers: dict[str | None, str | None] = {None: "a-revision", "other": None}
-    monkeypatch.setattr(
-        import_module("cdk8s_spicedb.live.check.database"), "read_revision", lambda _, __, image: answers[image]
-    )
+    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.status"), "read_revision", lambda _, __, image: answers[image])
     file = tmp_path / "spicedb.yaml"
     text = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
     file.write_text(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import ClassVar, TypeVar
@@ -16,10 +16,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import SpiceDBError
-from ..live.upgrade.outcome import Activity, Progress, State
+from ..live.upgrade.outcome import Activity, Outcome, Progress, State
 from ..plans.words import step_of
-from .options import console
+from .live import BAD, ask, console
 
 _Self = TypeVar("_Self", bound="Screen")
 
@@ -74,11 +73,22 @@ class Screen(ABC):
         if not self._quiet:
             self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
 
+    def lines(self, texts: Iterable[str | Text]) -> None:
+        """Writes lines that stay."""
+        for text in texts:
+            self.line(text)
+
+    def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
+        """Writes lines, then asks. With ``yes``, the answer is known."""
+        with self.paused():
+            self.lines(texts)
+            return yes or ask(question)
+
 
 EXIT_CODES = {State.DONE: 0, State.REFUSED: 1, State.ROLLED_BACK: 3, State.STOPPED: 4, State.INTERRUPTED: 130}
 """The exit code of what became of an upgrade or a rollback. 2 is wrong usage."""
 _QUIET_SECONDS = 30
-_STYLES = {Activity.ROLL_BACK: "bold red", Activity.DONE: "bold green", Activity.OBSERVE: "cyan"}
+_STYLES = {Activity.ROLL_BACK: BAD, Activity.DONE: "bold green", Activity.OBSERVE: "cyan"}
 
 
 class News:
@@ -117,6 +127,14 @@ class Display(Screen):
     def error(self, text: str) -> None:
         """Writes an error to standard error."""
         print(text, file=sys.stderr)
+
+    def end(self, outcome: Outcome) -> None:
+        """Ends the changing part, and says why the target is not reached."""
+        self.stop()
+        if outcome.state is State.INTERRUPTED:
+            self.error("Interrupted. Run the same command again to continue.")
+        elif outcome.error is not None:
+            self.error(outcome.reason)
 
     def report(self, progress: Progress) -> None:
         """Shows the progress."""
@@ -158,10 +176,3 @@ def _details(progress: Progress) -> str:
 
 def _place(progress: Progress) -> str:
     return f"{step_of(progress.step, progress.steps)}: " if progress.step else ""
-
-
-def ask(question: str) -> bool:
-    """Asks a question on the terminal. Raises `SpiceDBError` if there is none."""
-    if not sys.stdin.isatty():
-        raise SpiceDBError("there is no terminal to ask on: add --yes to go on without a question")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -12,31 +12,14 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from ..text import columns
-from ..versions import known_releases
 from ..versions.history import Release, history
-from .options import Commands, add_releases, printing, releases
+from .options import releases
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
 
 
-def add_to(commands: Commands) -> None:
-    """Adds the command."""
-    parser = commands.add_parser(
-        "releases",
-        help="print the releases of SpiceDB that this package knows",
-        description="Prints the releases of SpiceDB that this package knows, newest first: which ones migrate the "
-        "database, must not be skipped by an upgrade, or were withdrawn, and what to know before a migration.",
-        epilog="Exit code: 0 with the releases, 1 if there is an error (see stderr), 2 for wrong usage.",
-    )
-    engines = sorted(known_releases().engines)
-    parser.add_argument("--engine", choices=engines, help="engine of the datastore; defaults to all")
-    outputs = ("table", "json", "markdown")
-    parser.add_argument("--output", choices=outputs, default="table", help="output format; defaults to table")
-    add_releases(parser)
-    parser.set_defaults(run=printing(_run))
-
-
-def _run(options: argparse.Namespace) -> str:
+def run(options: argparse.Namespace) -> str:
+    """The releases, in the chosen format."""
     found = history(releases(options), options.engine and [options.engine])
     if options.output == "json":
         return json.dumps([attrs.asdict(each) for each in found], indent=2)
