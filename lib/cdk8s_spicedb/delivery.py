@@ -10,16 +10,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from .labels import (
-    ARGOCD_HOOK,
-    ARGOCD_HOOK_DELETE,
-    ARGOCD_SYNC_WAVE,
-    FLUX_PRUNE,
-    HELM_HOOK,
-    HELM_HOOK_DELETE,
-    HELM_HOOK_LOGS,
-    HELM_HOOK_WEIGHT,
-)
+from . import labels
 
 
 class When(Enum):
@@ -112,7 +103,7 @@ class Delivery(Enum):
     def job_annotations(self) -> Mapping[str, str]:
         """The annotations of every Job. Without hooks, a release with a new Job no longer has the one before, and Flux
         would delete that one, even if it runs."""
-        return {} if self.has_hooks else {FLUX_PRUNE: "disabled"}
+        return {} if self.has_hooks else {labels.FLUX_PRUNE: "disabled"}
 
     def job_name(self, name: str, spec: Mapping[str, Any]) -> str:
         """The name of a Job. It changes with the spec if there are no hooks, because the spec of a Job is immutable."""
@@ -141,12 +132,12 @@ class Applier(Enum):
     @property
     def title(self) -> str:
         """What it is called."""
-        return _TITLES[self]
+        return _APPLIERS[self][0]
 
     @property
     def deliveries(self) -> Sequence[Delivery]:
         """The deliveries that it applies. None for the operator, which makes its own objects."""
-        return _DELIVERIES[self]
+        return _APPLIERS[self][1]
 
     @property
     def applies_commits(self) -> bool:
@@ -168,21 +159,14 @@ class Applier(Enum):
         return f"{_OBJECTS.get(self, self.title)} {name}" if name else self.title
 
 
-_TITLES = {
-    Applier.HELM: "Helm",
-    Applier.ARGOCD: "Argo CD",
-    Applier.FLUX: "Flux",
-    Applier.KUBECTL: "kubectl",
-    Applier.OPERATOR: "the SpiceDB operator",
+_APPLIERS: Mapping[Applier, tuple[str, Sequence[Delivery]]] = {
+    Applier.HELM: ("Helm", (Delivery.HELM,)),
+    Applier.ARGOCD: ("Argo CD", (Delivery.ARGOCD,)),
+    Applier.FLUX: ("Flux", (Delivery.HELM, Delivery.KUBECTL)),
+    Applier.KUBECTL: ("kubectl", (Delivery.KUBECTL,)),
+    Applier.OPERATOR: ("the SpiceDB operator", ()),
 }
 _OBJECTS = {Applier.HELM: "Helm release", Applier.OPERATOR: "the SpiceDB operator, SpiceDBCluster"}
-_DELIVERIES = {
-    Applier.HELM: (Delivery.HELM,),
-    Applier.ARGOCD: (Delivery.ARGOCD,),
-    Applier.FLUX: (Delivery.HELM, Delivery.KUBECTL),
-    Applier.KUBECTL: (Delivery.KUBECTL,),
-    Applier.OPERATOR: (),
-}
 
 
 @frozen
@@ -210,27 +194,23 @@ def misfit(delivery: Delivery, applier: Applier) -> Misfit | None:
     return Misfit(text, fix)
 
 
-_HELM = {
-    When.BEFORE: "pre-install,pre-upgrade",
-    When.AFTER: "post-install,post-upgrade",
-    When.TEST: "test",
-}
+_HELM = {When.BEFORE: "pre-install,pre-upgrade", When.AFTER: "post-install,post-upgrade", When.TEST: "test"}
 
 
 def _helm(hook: Hook) -> dict[str, str]:
     annotations = {
-        HELM_HOOK: _HELM[hook.when],
-        HELM_HOOK_WEIGHT: str(hook.order),
-        HELM_HOOK_DELETE: _delete_policy("before-hook-creation", "hook-succeeded", hook),
+        labels.HELM_HOOK: _HELM[hook.when],
+        labels.HELM_HOOK_WEIGHT: str(hook.order),
+        labels.HELM_HOOK_DELETE: _delete_policy("before-hook-creation", "hook-succeeded", hook),
     }
-    return {**annotations, HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
+    return {**annotations, labels.HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
 
 
 def _argocd(hook: Hook) -> dict[str, str]:
     return {
-        ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
-        ARGOCD_SYNC_WAVE: str(hook.order),
-        ARGOCD_HOOK_DELETE: _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
+        labels.ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
+        labels.ARGOCD_SYNC_WAVE: str(hook.order),
+        labels.ARGOCD_HOOK_DELETE: _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
     }
 
 

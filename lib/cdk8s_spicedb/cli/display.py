@@ -7,7 +7,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import ClassVar, TypeVar
 
 from rich.console import Console, Group
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from ..live.upgrade.outcome import Activity, Outcome, Progress, State
 from ..plans.words import step_of
-from .live import BAD, ask, console
+from .live import BAD, FAINT, ask, console
 
 _Self = TypeVar("_Self", bound="Screen")
 
@@ -44,9 +43,7 @@ class Screen(ABC):
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @abstractmethod
@@ -95,23 +92,21 @@ class News:
     """Says which progress of one upgrade is worth a line."""
 
     def __init__(self) -> None:
-        self._last: Progress | None = None
+        self.last: Progress | None = None
         self._line_start = time.monotonic()
+
+    def begins(self, progress: Progress) -> bool:
+        """Whether it is another activity, or another step, than the last."""
+        return self.last is None or (self.last.step, self.last.activity) != (progress.step, progress.activity)
 
     def is_new(self, progress: Progress) -> bool:
         """Whether a line is worth writing. Where only the time goes on, a line in half a minute is enough."""
-        last, self._last = self._last, progress
-        is_new = self._differs(last, progress)
-        if is_new:
+        last, self.last, begins = self.last, progress, self.begins(progress)
+        says_more = last is not None and progress.activity is not Activity.OBSERVE and progress.text != last.text
+        is_late = progress.seconds_left is not None and time.monotonic() - self._line_start >= _QUIET_SECONDS
+        if begins or says_more or is_late:
             self._line_start = time.monotonic()
-        return is_new
-
-    def _differs(self, last: Progress | None, progress: Progress) -> bool:
-        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
-            return True
-        if progress.activity is not Activity.OBSERVE and progress.text != last.text:
-            return True
-        return progress.seconds_left is not None and time.monotonic() - self._line_start >= _QUIET_SECONDS
+        return begins or says_more or is_late
 
 
 class Display(Screen):
@@ -120,7 +115,6 @@ class Display(Screen):
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
         self._start = self._activity_start = time.monotonic()
         self._news = News()
-        self._last: Progress | None = None
         self._done: list[tuple[Progress, float]] = []
         super().__init__(quiet=quiet, to=to)
 
@@ -138,35 +132,33 @@ class Display(Screen):
 
     def report(self, progress: Progress) -> None:
         """Shows the progress."""
-        last, now = self._last, time.monotonic()
-        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+        last, now = self._news.last, time.monotonic()
+        if self._news.begins(progress):
             if last is not None:
                 self._done.append((last, now - self._activity_start))
             self._activity_start = now
-        self._last = progress
-        if self._live is None and self._news.is_new(progress):
+        if self._news.is_new(progress) and self._live is None:
             self.line(f"{now - self._start:6.1f} s  {sentence(progress)}")
 
     def render(self) -> Group | Text:
         """The steps that are done, and the one that runs."""
-        if self._last is None:
+        last = self._news.last
+        if last is None:
             return Text("")
         table = Table.grid(padding=(0, 2))
-        for progress, seconds in self._done:
-            table.add_row(
-                "✓", _place(progress).strip(" :"), progress.activity.value, f"{seconds:.0f} s", _details(progress)
-            )
-        used = time.monotonic() - self._activity_start
-        style = _STYLES.get(self._last.activity, "bold")
-        mark = Text("✓", style) if self._last.activity is Activity.DONE else Spinner("dots")
-        place = Text(_place(self._last).strip(" :"), style)
-        table.add_row(mark, place, Text(self._last.activity.value, style), f"{used:.0f} s", _details(self._last))
-        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", "dim"))
+        for done, seconds in self._done:
+            table.add_row("✓", _place(done), done.activity.value, f"{seconds:.0f} s", _details(done))
+        style = _STYLES.get(last.activity, "bold")
+        mark = Text("✓", style) if last.activity is Activity.DONE else Spinner("dots")
+        used = f"{time.monotonic() - self._activity_start:.0f} s"
+        table.add_row(mark, Text(_place(last), style), Text(last.activity.value, style), used, _details(last))
+        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", FAINT))
 
 
 def sentence(progress: Progress) -> str:
     """The progress in one line."""
-    return f"{_place(progress)}{progress.activity.value}: {_details(progress)}"
+    text = f"{progress.activity.value}: {_details(progress)}"
+    return f"{_place(progress)}: {text}" if progress.step else text
 
 
 def _details(progress: Progress) -> str:
@@ -175,4 +167,4 @@ def _details(progress: Progress) -> str:
 
 
 def _place(progress: Progress) -> str:
-    return f"{step_of(progress.step, progress.steps)}: " if progress.step else ""
+    return step_of(progress.step, progress.steps) if progress.step else ""

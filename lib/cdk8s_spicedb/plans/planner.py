@@ -19,7 +19,6 @@ from ..versions import (
     MILLION,
     SCHEMA_MODES,
     EngineReleases,
-    Estimate,
     ReleaseTable,
     Rollout,
     SchemaMode,
@@ -166,37 +165,27 @@ class _Upgrade:
         self, last: UpgradeStep, version: str, revision: str | None, why: str, phase: str | None = None
     ) -> UpgradeStep:
         """A step that migrates from the revision of the last step, if that is another one."""
-        estimates = self._estimates(last.revision, revision or self._engine.head(version))
+        end = revision or self._engine.head(version)
+        passed = () if end is None else self._engine.between(last.revision, end)
+        rows = dict.fromkeys((cost.table for cost in self._engine.costs.values()), self.relationships or MILLION)
+        estimates = () if end is None else self._engine.estimate(last.revision, end, rows)
         seconds = sum(estimate.seconds for estimate in estimates) if self.relationships else None
         short = short_limit(seconds or 0, MigrationProps())
         return evolve(
             self._step(version, revision, why, phase),
             migrates=self.datastore.migrates and (revision is None or revision != last.revision),
             rolls_back=self._rolls_back(last, revision),
-            cautions=tuple(self._cautions(last.revision, revision or self._engine.head(version))),
+            cautions=tuple(f"{', '.join(names)}: {caution}" for names, caution in self._engine.cautions_of(passed)),
             estimates=estimates,
             seconds=seconds,
             deadline_seconds=short.enough if short else None,
         )
-
-    def _estimates(self, start: str | None, end: str | None) -> Sequence[Estimate]:
-        """The estimates of the migrations between two revisions."""
-        rows = dict.fromkeys((cost.table for cost in self._engine.costs.values()), self.relationships or MILLION)
-        return self._engine.estimate(start, end, rows) if end is not None else ()
 
     def _rolls_back(self, last: UpgradeStep, revision: str | None) -> bool | None:
         if not self.datastore.migrates:
             return True
         starts_on = self.releases.starts_on(self.datastore.engine, last.version, last.datastore_migration_phase)
         return revision in starts_on if starts_on and revision is not None else None
-
-    def _cautions(self, start: str | None, end: str | None) -> Iterator[str]:
-        """The cautions of the revisions between two. Revisions with the same caution share it."""
-        between = self._engine.between(start, end) if end is not None else ()
-        for caution in dict.fromkeys(self._engine.cautions.values()):
-            revisions = [revision for revision in between if self._engine.cautions.get(revision) == caution]
-            if revisions:
-                yield f"{', '.join(revisions)}: {caution}"
 
     def warnings(self, steps: Sequence[UpgradeStep]) -> Iterator[str]:
         """What is unknown, or not recommended, about the plan as a whole."""

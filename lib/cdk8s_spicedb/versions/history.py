@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from .engine import EngineReleases, Stop, version_order
+from .engine import EngineReleases, version_order
 from .table import ReleaseTable
 
 
@@ -81,27 +81,21 @@ def _release(
         heads={name: known.heads[version] for name, known in own.items()},
         migrations={name: tuple(revisions) for name, revisions in added.items() if revisions},
         stops=tuple(_stops(own, version)),
-        cautions=tuple(caution for name, known in own.items() for caution in _cautions(name, known, added[name])),
+        cautions=tuple(
+            Caution(engine=name, revisions=revisions, text=text)
+            for name, known in own.items()
+            for revisions, text in known.cautions_of(added[name])
+        ),
         withdrawn=table.withdrawn.get(version),
     )
 
 
 def _stops(engines: Mapping[str, EngineReleases], version: str) -> Iterator[RequiredStop]:
     """The stops at a release. Engines with the same stop share it."""
-    found = {stop for known in engines.values() for stop in map(_key, known.stops) if stop[0] == version}
-    for key in sorted(found):
-        names = [name for name, known in engines.items() if key in map(_key, known.stops)]
-        _, before, why, rollouts = key
+    shared: dict[tuple[str, str, int], list[str]] = {}
+    for name, known in engines.items():
+        for stop in known.stops:
+            if stop.version == version:
+                shared.setdefault((stop.before, stop.why, len(stop.rollouts) or 1), []).append(name)
+    for (before, why, rollouts), names in sorted(shared.items()):
         yield RequiredStop(engines=tuple(names), before=before, rollouts=rollouts, why=why)
-
-
-def _key(stop: Stop) -> tuple[str, str, str, int]:
-    return stop.version, stop.before, stop.why, len(stop.rollouts) or 1
-
-
-def _cautions(engine: str, known: EngineReleases, revisions: Sequence[str]) -> Iterator[Caution]:
-    """The cautions of migrations. Migrations with the same caution share it."""
-    for text in dict.fromkeys(known.cautions.values()):
-        about = tuple(revision for revision in revisions if known.cautions.get(revision) == text)
-        if about:
-            yield Caution(engine=engine, revisions=about, text=text)
