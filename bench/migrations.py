@@ -22,16 +22,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.engines import ENGINES, PASSWORD, Engine
-from bench.paced import CONNECTIONS, Paced, checks, writes
-from bench.polls import PAUSE, Poll
-from bench.program import Migration, migrate
+from bench.engines import ENGINES, PASSWORD, Engine, Migration, migrate
+from bench.meanwhile import CONNECTIONS, PAUSE, Paced, Poll, checks, writes
 from cdk8s_spicedb.live.check.database import check_database
 from cdk8s_spicedb.live.cluster import Cluster
-from tests.cluster.client import Client, relay
-from tests.cluster.cluster import Namespace, run
-from tests.cluster.helm import Helm
-from tests.cluster.props import on_postgres
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace, run
+from tests.lab.helm import Helm
+from tests.lab.props import on_postgres
 
 KEY = "a key"
 BEFORE_SECONDS = 10

@@ -24,14 +24,14 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from bench.cluster import MINIMAL, helm, namespace
+from bench.commands import MINIMAL, helm, namespace
 from bench.latency import Check, draw, percentile
 from bench.load import DOCUMENTS
 from cdk8s_spicedb import Pool, Resources, ServerProps, write_helm_chart
-from tests.cluster.client import Client, relay
-from tests.cluster.cluster import Namespace
-from tests.cluster.databases import POSTGRES
-from tests.cluster.props import NEW, OLD, ON_POSTGRES, on_postgres
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace
+from tests.lab.databases import POSTGRES
+from tests.lab.props import NEW, OLD, ON_POSTGRES, on_postgres
 
 KEY = "a key"
 # Twice the connections of 16 servers. The database has its share of the processors, as on a machine of its own.

@@ -31,69 +31,14 @@ from attrs import define, evolve, field, frozen
 
 from cdk8s_spicedb.live.cluster import Cluster
 
+from .apierrors import REASONS, ApiError, conflict, invalid, not_found, refusal
+from .apikinds import RESOURCES, Resource
 from .fieldsets import ApplyConflictError, DuplicateKeyError, Fields, apply, track
 from .selectors import matches_fields, matches_labels, unsupported
 
 Object = dict[str, Any]
 NAMESPACE = "authz"
 
-
-@frozen
-class Resource:
-    """A kind of object in the API."""
-
-    group_version: str
-    kind: str
-    plural: str
-    namespaced: bool = True
-    custom: bool = False
-    """Whether it is of a CustomResourceDefinition."""
-    subresources: Sequence[str] = ("status",)
-
-    @property
-    def group(self) -> str:
-        return self.group_version.rpartition("/")[0]
-
-    @property
-    def title(self) -> str:
-        """The name in messages."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def has_generation(self) -> bool:
-        return self.custom or self.group not in ("", "coordination.k8s.io", "rbac.authorization.k8s.io")
-
-
-RESOURCES = (
-    Resource("v1", "ConfigMap", "configmaps", subresources=()),
-    Resource("v1", "Event", "events", subresources=()),
-    Resource("v1", "LimitRange", "limitranges", subresources=()),
-    Resource("v1", "Namespace", "namespaces", namespaced=False),
-    Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
-    Resource("v1", "Pod", "pods", subresources=("status", "log", "proxy", "eviction", "exec")),
-    Resource("v1", "ResourceQuota", "resourcequotas"),
-    Resource("v1", "Secret", "secrets", subresources=()),
-    Resource("v1", "Service", "services"),
-    Resource("v1", "ServiceAccount", "serviceaccounts", subresources=("token",)),
-    Resource("apps/v1", "Deployment", "deployments", subresources=("status", "scale")),
-    Resource("apps/v1", "ReplicaSet", "replicasets", subresources=("status", "scale")),
-    Resource("apps/v1", "StatefulSet", "statefulsets", subresources=("status", "scale")),
-    Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    Resource("batch/v1", "CronJob", "cronjobs"),
-    Resource("batch/v1", "Job", "jobs"),
-    Resource("coordination.k8s.io/v1", "Lease", "leases", subresources=()),
-    Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", subresources=()),
-    Resource("networking.k8s.io/v1", "Ingress", "ingresses"),
-    Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", subresources=()),
-    Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-    Resource("rbac.authorization.k8s.io/v1", "Role", "roles", subresources=()),
-    Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", subresources=()),
-)
-"""The kinds of every cluster."""
-GRPC_ROUTE = Resource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes", custom=True)
-POD_MONITOR = Resource("monitoring.coreos.com/v1", "PodMonitor", "podmonitors", custom=True)
-PROMETHEUS_RULE = Resource("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", custom=True)
-"""Kinds that a cluster has only if somebody installed them: add them to `ApiServer.resources`."""
 
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 _SET_BY_THE_SERVER = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "managedFields")
@@ -103,20 +48,6 @@ _IMMUTABLE = {
     "deployments": (("spec", "selector"),),
     "jobs": (("spec", "selector"), ("spec", "template"), ("spec", "completionMode")),
     "rolebindings": (("roleRef",),),
-}
-_REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    409: "Conflict",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-    429: "TooManyRequests",
-    500: "InternalError",
-    503: "ServiceUnavailable",
-    504: "Timeout",
 }
 Key = tuple[str, str, str, str]
 """Group with version, plural, namespace and name."""
@@ -171,33 +102,6 @@ def matches(verb: str = "", resource: str = "", name: str = "", *, dry_run: bool
     return match
 
 
-class ApiError(Exception):
-    """A refusal, as Kubernetes words it."""
-
-    def __init__(self, status: int, message: str, reason: str = "", **details: Any) -> None:
-        self.status, self.message, self.reason, self.details = status, message, reason, details
-        super().__init__(message)
-
-    @property
-    def response(self) -> httpx2.Response:
-        return refusal(self.status, self.message, self.reason, **self.details)
-
-
-def refusal(status: int, message: str, reason: str = "", **details: Any) -> httpx2.Response:
-    """The answer to a request that fails."""
-    content = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reason or _REASONS.get(status, ""),
-        "code": status,
-        **({"details": details} if details else {}),
-    }
-    return httpx2.Response(status, json=content)
-
-
 @define
 class _Fault:
     match: Match
@@ -216,7 +120,7 @@ class ApiServer:
     logs: dict[str, str] = field(factory=dict)
     """Logs by the name of the pod, or by pod/container, or by pod/container/previous."""
     pages: dict[str, str | Callable[[Request], str]] = field(factory=dict)
-    """What a pod answers through the proxy, on each path: a text, or a function that makes one."""
+    """What a pod answers through the proxy, on each path: a text, or a function that makes one. ``*`` is every pod."""
     user: str = "me"
     away: bool = False
     """Whether the server cannot be reached."""
@@ -490,7 +394,7 @@ class ApiServer:
     def _require(self, request: Request, kind: Resource) -> Object:
         found = self._objects.get((kind.group_version, kind.plural, request.namespace, request.name))
         if found is None:
-            raise _not_found(kind, request.name)
+            raise not_found(kind, request.name)
         return found
 
     def _list(self, request: Request, kind: Resource) -> httpx2.Response:
@@ -523,10 +427,10 @@ class ApiServer:
             name = parts[-2] if len(parts) > 1 else name
         pod = self.find("pods", name, request.namespace)
         if pod is None:
-            raise _not_found(self._resource("pods"), name)
+            raise not_found(self._resource("pods"), name)
         if request.subresource == "log":
             return httpx2.Response(200, text=self._log(request, pod))
-        page = self.pages.get(name)
+        page = self.pages.get(name, self.pages.get("*"))
         if page is None:
             address = f"{pod.get('status', {}).get('podIP', '10.0.0.1')}:{request.name.rpartition(':')[2]}"
             raise ApiError(503, f"error trying to reach service: dial tcp {address}: connect: connection refused")
@@ -566,7 +470,7 @@ class ApiServer:
             wanted, is_ = options.get("preconditions", {}).get(name), found["metadata"][name]
             if wanted not in (None, is_):
                 text = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {is_}"
-                raise _conflict(kind, request.name, text)
+                raise conflict(kind, request.name, text)
         if not request.dry_run:
             # Jobs keep their pods, unless the request says otherwise.
             usual = "Orphan" if kind.plural == "jobs" else "Background"
@@ -625,7 +529,7 @@ class ApiServer:
                     "the namespace of the provided object does not match the namespace sent on the request",
                 )
             if not self.has("namespaces", request.namespace):
-                raise _not_found(self._resource("namespaces"), request.namespace)
+                raise not_found(self._resource("namespaces"), request.namespace)
 
     def _result(self, request: Request, kind: Resource, current: Object | None, body: Object) -> Object:
         """The object after a change."""
@@ -639,7 +543,7 @@ class ApiServer:
                 name = f"{body['metadata']['generateName']}{uuid.uuid4().hex[:5]}"
                 body["metadata"]["name"] = name
             if not name:
-                raise _invalid(kind, "", "metadata.name: Required value: name or generateName is required")
+                raise invalid(kind, "", "metadata.name: Required value: name or generateName is required")
             if self._objects.get(self._key(kind, body)) is not None:
                 raise ApiError(409, f'{kind.title} "{name}" already exists', "AlreadyExists")
             if body["metadata"].pop("resourceVersion", ""):
@@ -649,7 +553,7 @@ class ApiServer:
             track(rules, body, {"metadata": {}}, manager or "unknown", time)
             return body
         if current is None:
-            raise _not_found(kind, name)
+            raise not_found(kind, name)
         if request.verb == "patch":
             body = _merge_patch(copy.deepcopy(current), request.body)
         self._require_version(kind, current, body)
@@ -672,7 +576,7 @@ class ApiServer:
         if request.subresource != "status":
             body.pop("status", None)
         if current is None and body["metadata"].get("resourceVersion"):
-            raise _not_found(kind, request.name)
+            raise not_found(kind, request.name)
         self._require_version(kind, current or body, body, optional=True)
         start = current or {"apiVersion": kind.group_version, "kind": kind.kind, "metadata": {}}
         rules, force = Fields(plain=kind.custom), request.query.get("force") == "true"
@@ -689,13 +593,13 @@ class ApiServer:
         name, wanted = current["metadata"]["name"], body["metadata"].get("resourceVersion")
         if not wanted and not optional and (kind.custom or kind.plural == "leases"):
             text = "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"
-            raise _invalid(kind, name, text)
+            raise invalid(kind, name, text)
         if wanted and wanted != current["metadata"].get("resourceVersion"):
             text = "the object has been modified; please apply your changes to the latest version and try again"
-            raise _conflict(kind, name, text)
+            raise conflict(kind, name, text)
         uid, is_ = body["metadata"].get("uid"), current["metadata"].get("uid")
         if uid and uid != is_:
-            raise _conflict(kind, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {is_}")
+            raise conflict(kind, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {is_}")
 
     def _require_valid(self, kind: Resource, result: Object, current: Object | None) -> None:
         for path in _IMMUTABLE.get(kind.plural, ()) if current else ():
@@ -703,7 +607,7 @@ class ApiServer:
             # A server adds a selector to a Job by itself.
             if before != after and not (kind.plural == "jobs" and path[-1] == "selector" and after is None):
                 name, value = result["metadata"]["name"], json.dumps(after, sort_keys=True)
-                raise _invalid(kind, name, f"{'.'.join(path)}: Invalid value: {value}: field is immutable")
+                raise invalid(kind, name, f"{'.'.join(path)}: Invalid value: {value}: field is immutable")
 
     # -------------------------------------------------------- what a server adds
 
@@ -757,7 +661,7 @@ def _failure(answer: Any, request: Request) -> httpx2.Response:
     if isinstance(answer, Exception):
         raise answer
     if isinstance(answer, int):
-        return refusal(answer, f"injected: {_REASONS.get(answer, answer)}")
+        return refusal(answer, f"injected: {REASONS.get(answer, answer)}")
     if isinstance(answer, tuple):
         return refusal(*answer)
     assert isinstance(answer, httpx2.Response)
@@ -766,19 +670,6 @@ def _failure(answer: Any, request: Request) -> httpx2.Response:
 
 def _ok(content: Object) -> httpx2.Response:
     return httpx2.Response(200, json=content)
-
-
-def _not_found(kind: Resource, name: str) -> ApiError:
-    return ApiError(404, f'{kind.title} "{name}" not found', name=name, kind=kind.plural, group=kind.group)
-
-
-def _conflict(kind: Resource, name: str, text: str) -> ApiError:
-    return ApiError(409, f'Operation cannot be fulfilled on {kind.title} "{name}": {text}')
-
-
-def _invalid(kind: Resource, name: str, text: str) -> ApiError:
-    of = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
-    return ApiError(422, f'{of} "{name}" is invalid: {text}')
 
 
 def _merge_patch(value: Any, patch: Any) -> Any:

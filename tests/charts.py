@@ -10,6 +10,7 @@ from typing import Any
 import helm_python as helm
 import yaml
 
+from tests import fast_yaml
 from tests.synth import Object
 
 
@@ -19,7 +20,7 @@ def write_chart(folder: Path, objects: Iterable[Object]) -> Path:
     metadata = {"apiVersion": "v2", "name": "spicedb", "version": "1.0.0", "icon": "https://example.com/icon.svg"}
     (folder / "Chart.yaml").write_text(yaml.safe_dump(metadata))
     (folder / "values.yaml").write_text("{}\n")
-    (folder / "templates" / "spicedb.yaml").write_text(yaml.safe_dump_all(objects))
+    (folder / "templates" / "spicedb.yaml").write_text(fast_yaml.dump_all(objects))
     return folder
 
 
@@ -33,7 +34,7 @@ def texts(folder: Path, values: Mapping[str, Any] | None = None) -> dict[str, st
 def rendered(folder: Path, values: Mapping[str, Any] | None = None) -> list[Object]:
     """The objects that Helm renders of a chart."""
     files = (text for name, text in texts(folder, values).items() if name != "NOTES.txt")
-    return [manifest for text in files for manifest in yaml.safe_load_all(text) if manifest]
+    return [manifest for text in files for manifest in fast_yaml.load_all(text) if manifest]
 
 
 CHART_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version")

@@ -17,13 +17,6 @@ def written(program: Path, folder: Path, **environment: str) -> dict[str, bytes]
     return contents(folder)
 
 
-def ended_process() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """The files of a folder, by name."""
     files = (file for file in folder.rglob("*") if not file.is_dir())

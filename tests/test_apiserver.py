@@ -9,7 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from .apiserver import GRPC_ROUTE, ApiServer, Object, matches, refusal
+from .apierrors import refusal
+from .apikinds import GRPC_ROUTE
+from .apiserver import ApiServer, Object, matches
 from .controllers import finish_job, run_controllers
 from .selectors import matches_fields, matches_labels
 

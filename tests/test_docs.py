@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cdk8s_spicedb import InvalidProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.props import require
+from tests import fast_yaml
 from tests.programs import ROOT
 
 _PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -35,16 +35,23 @@ def _command_lines(page: Path) -> list[str]:
     return re.findall(r"^(?:    |\$ )cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
 
 
-_CODE = [
-    pytest.param(block, id=f"{page.stem}-{number}")
+# Each block has variables of its own.
+_RUN = """
+import sys
+for name, code in zip(sys.argv[1::2], sys.argv[2::2]):
+    exec(compile(code, name, "exec"), {"__name__": "__main__"})
+"""
+_CODE = {
+    page: [word for number, block in enumerate(blocks, 1) for word in (f"{page.name}, block {number}", block)]
     for page in _PAGES
-    for number, block in enumerate(_blocks("python", page), 1)
-]
+    if (blocks := _blocks("python", page))
+}
 
 
-@pytest.mark.parametrize("block", _CODE)
-def test_code_runs(block: str, tmp_path: Path) -> None:
-    result = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize("page", _CODE, ids=lambda page: page.stem)
+def test_code_runs(page: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", _RUN, *_CODE[page]]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
 
@@ -168,7 +175,7 @@ def test_each_page_has_a_name_of_its_own() -> None:
 
 
 def test_every_policy_exception_has_a_reason() -> None:
-    settings = yaml.safe_load((ROOT / ".checkov.yaml").read_text())
+    settings = fast_yaml.load((ROOT / ".checkov.yaml").read_text())
     exceptions = [*settings["skip-check"], *re.findall(r"--ignore-test ([a-z-]+)", (ROOT / "Makefile").read_text())]
     rows = re.findall(
         r"^\| (?:checkov|kube-score) `.*", (ROOT / "docs/reference/policies.md").read_text(), re.MULTILINE

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import jsonschema
-import yaml
 
+from tests import fast_yaml
 from tests.programs import ROOT, cdk8s_cli, contents, written
 
 SCHEMA = ROOT / "imports" / "externalsecret.yaml"
@@ -29,11 +29,11 @@ def test_library_does_not_use_the_bindings() -> None:
 
 
 def test_example_is_valid_for_the_schema(tmp_path: Path) -> None:
-    definition = yaml.safe_load(SCHEMA.read_text())
+    definition = fast_yaml.load(SCHEMA.read_text())
     (version,) = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     files = written(ROOT / "examples" / "externalsecret" / "main.py", tmp_path / "dist")
-    secret = yaml.safe_load(files["secrets.k8s.yaml"])
+    secret = fast_yaml.load(files["secrets.k8s.yaml"])
     jsonschema.validate(secret, schema)
     assert secret["apiVersion"] == f"{definition['spec']['group']}/{version['name']}"
 

@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from bench import figures as measured
 from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.versions import read_releases
+from tests import fast_yaml
 from tests.programs import ROOT
 from tools import configuration, costs, figures, objects, output, plans, reference, release
 
@@ -247,7 +247,7 @@ def test_objects_page_contains_every_object() -> None:
     assert "| Job | `spicedb-migration` | before the release | by default (`migration.enabled`) |" in page
     assert "| Ingress | `spicedb` | with the release | with `server.ingress` |" in page
     documented = set(re.findall(r"^\| (\w+) \| `", page, re.MULTILINE))
-    rendered = {found["kind"] for found in yaml.safe_load_all(_PRODUCTION.read_text())}
+    rendered = {found["kind"] for found in fast_yaml.load_all(_PRODUCTION.read_text())}
     assert rendered <= documented
 
 

@@ -217,3 +217,24 @@ def _argocd(hook: Hook) -> dict[str, str]:
 def _delete_policy(before_creation: str, on_success: str, hook: Hook) -> str:
     # A failed hook must not block the next release, so each hook is deleted before it is created again.
     return f"{before_creation},{on_success}" if hook.delete_on_success else before_creation
+
+
+_SIGNS = (
+    (Applier.FLUX, "labels", labels.FLUX_HELM),
+    (Applier.FLUX, "labels", labels.FLUX_KUSTOMIZE),
+    (Applier.ARGOCD, "annotations", labels.ARGOCD_TRACKING),
+    (Applier.HELM, "annotations", labels.HELM_RELEASE),
+)
+"""The labels and annotations by which programs mark what they applied, and that begin with their own name for it."""
+
+
+def applied_by(metadata: Mapping[str, Any]) -> tuple[Applier, str | None]:
+    """The program that applied an object, by its metadata, and that program's name for what it applied."""
+    owners = {owner["kind"]: owner["name"] for owner in metadata.get("ownerReferences", ())}
+    cluster = owners.get("SpiceDBCluster") or metadata.get("labels", {}).get(labels.OPERATOR_CLUSTER)
+    if cluster is not None:
+        return Applier.OPERATOR, cluster
+    for applier, part, key in _SIGNS:
+        if key in metadata.get(part, {}):
+            return applier, metadata[part][key].partition(":")[0]
+    return Applier.KUBECTL, None

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cdk8s_spicedb.cli import main
+from tests import fast_yaml
 from tests.programs import contents, stamps
 
 BASE = "delivery: kubectl\ndatastore: {engine: postgres, uri: {name: spicedb, key: uri}}\nserver: {replicas: 2}\n"
@@ -44,7 +44,7 @@ def test_each_file_has_a_folder(capsys: pytest.CaptureFixture[str], folder: Path
     found = contents(folder / "dist")
     assert set(found) == {f"{name}/{name}.k8s.yaml" for name in ("acme", "globex", "initech")}
     (deployment,) = (
-        each for each in yaml.safe_load_all(found["acme/acme.k8s.yaml"]) if each and each["kind"] == "Deployment"
+        each for each in fast_yaml.load_all(found["acme/acme.k8s.yaml"]) if each and each["kind"] == "Deployment"
     )
     assert deployment["spec"]["replicas"] == 5
 
@@ -62,7 +62,7 @@ def test_folders_can_be_charts(capsys: pytest.CaptureFixture[str], folder: Path)
     code, out, _ = run(capsys, "tenants/*.yaml", *options)
     assert code == 0
     assert "such as acme: helm upgrade --install acme charts/acme --wait" in out
-    chart = yaml.safe_load((folder / "charts" / "globex" / "Chart.yaml").read_text())
+    chart = fast_yaml.load((folder / "charts" / "globex" / "Chart.yaml").read_text())
     assert (chart["name"], chart["version"]) == ("globex", "2.0.0")
     assert chart["maintainers"] == [{"name": "platform"}]
     assert main(["synth", "-f", "base.yaml", "-f", "tenants/acme.yaml", "--delivery", "helm", "-o", "one"]) == 0

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.fleet import FleetDisplay
-from cdk8s_spicedb.live import FleetOptions, FleetReport, Member, MemberState, Progress
+from cdk8s_spicedb.live import Activity, FleetOptions, FleetReport, Member, MemberState, Progress
 from cdk8s_spicedb.live.fleet.fleet import preview
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, props
@@ -52,7 +52,7 @@ class Live:
             after = attrs.evolve(each, state=state, reason=reason, seconds=2.5)
             if state is not MemberState.NOT_BEGUN:
                 for text in ("a", "a", "b"):
-                    report(member, Progress(step=1, steps=1, activity="apply", text=text))
+                    report(member, Progress(step=1, steps=1, activity=Activity.APPLY, text=text))
                 on_end(after)
             ended.append(after)
         if self.interrupted:
@@ -75,7 +75,7 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
         return attrs.evolve(made.api.cluster(), namespace=options.namespace or "authz")
 
     monkeypatch.setattr(import_module("cdk8s_spicedb.cli.fleet"), "connect", connect)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.fleet"), "upgrade_fleet", made.upgrade_fleet)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.fleet"), "upgrade_fleet", made.upgrade_fleet)
     unchanged = SimpleNamespace(changes=False)
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.fleet"), "diff", lambda *_: unchanged)
     return made
@@ -117,9 +117,9 @@ def test_options_are_passed_on(live: Live, capsys: pytest.CaptureFixture[str]) -
     options = live.options
     assert (options.canary, options.wave_size, options.parallel) == (2, 5, 3)
     assert (options.upgrade.observe_seconds, options.upgrade.on_failure) == (7, "stop")
-    assert (options.check.database, options.check.pull_images) == (False, True)
+    assert (options.upgrade.check.database, options.upgrade.check.pull_images) == (False, True)
     run(capsys, "--yes", "--no-check")
-    assert live.options.check is None
+    assert live.options.upgrade.check is None
     assert (live.options.canary, live.options.wave_size, live.options.parallel) == (1, 10, 4)
 
 
@@ -152,7 +152,7 @@ def test_a_failure_says_what_to_do(live: Live, capsys: pytest.CaptureFixture[str
         "  Do this.",
         "Not begun: 1 SpiceDB: authz/initech.",
         "Fix the cause. To continue, run this command again; it skips those that are done:",
-        "  cdk8s-spicedb upgrade --file base.yaml --each 'tenants/*.yaml' --namespace authz --observe 0 --yes",
+        "  cdk8s-spicedb upgrade -f base.yaml --each 'tenants/*.yaml' --yes --namespace authz --observe 0",
     ]
 
 
@@ -162,7 +162,7 @@ def test_the_command_to_continue_keeps_the_order_of_files(live: Live, capsys: py
     for order, shown in ((files, "'tenants/*.yaml'"), (files[::-1], " ".join(files[::-1]))):
         assert main(["upgrade", "-f", "base.yaml", "--yes", "--wave-size", "2", "--each", *order]) == 1
         command = capsys.readouterr().err.splitlines()[-1].strip()
-        assert command == f"cdk8s-spicedb upgrade --file base.yaml --each {shown} --wave-size 2 --yes"
+        assert command == f"cdk8s-spicedb upgrade -f base.yaml --yes --wave-size 2 --each {shown}"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_display_on_a_terminal(live: Live) -> None:
     with FleetDisplay(to=console) as display:
         assert shown(display.render).strip() == ""
         for member in (one, two):
-            display.report(member, Progress(step=1, steps=2, activity="apply", text="the migration runs"))
+            display.report(member, Progress(step=1, steps=2, activity=Activity.APPLY, text="the migration runs"))
         with display.paused():
             display.line("a line")
         text = shown(display.render)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cdk8s_spicedb import SpiceDBError
-from cdk8s_spicedb.cli import display as shown
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.display import Display
-from cdk8s_spicedb.live import CheckReport, Diff, Finding, Progress, Record, UpgradeStoppedError
-from cdk8s_spicedb.live.instance import require_running
-from cdk8s_spicedb.live.upgrade.rollback import Return
-from cdk8s_spicedb.live.target import plan_to
-from tests.apiserver import ApiServer
-from tests.live.installed import deploy, props
+from cdk8s_spicedb.live import Activity, CheckOptions, CheckReport, Cluster, Diff, Finding, Outcome, Progress, State
+from cdk8s_spicedb.live.upgrade.deliver import StepError
+from tests.live.upgrade.program import World
+from tests.live.upgrade.program import world as world
 
 FILE = """
 version: v1.56.0
@@ -31,55 +28,35 @@ BAD = Finding.failure("Secret spicedb", "does not exist", "create it")
 
 
 class Live:
-    """What the functions of a live release do in a test."""
+    """A SpiceDB that runs, what a check finds there, and with which options it was asked."""
 
-    def __init__(self, api: ApiServer) -> None:
-        self.api, self.findings, self.error = api, [Finding.ok("Plan", "1 step")], None
-        self.options: Any = None
-        self.checked: dict[str, Any] = {}
+    def __init__(self, world: World) -> None:
+        self.world, self.findings = world, [Finding.ok("Plan", "1 step")]
+        self.checked: list[CheckOptions] = []
 
-    error: Exception | None
+    def connect(self, _: object) -> Cluster:
+        return self.world.cluster()
 
-    def upgrade(self, cluster: Any, settings: Any, *, options: Any, confirm: Callable[..., bool], report: Any) -> Any:
-        self.options = options
-        running = require_running(cluster, "spicedb")
-        record = Record.start(plan_to(settings, running), running, "1")
-        if not confirm(record, running):
-            return None
-        for text in ("a", "a", "b"):
-            report(Progress(step=1, steps=1, activity="apply", text=text))
-        report(Progress(step=1, steps=1, activity="done", text="done"))
-        if self.error:
-            raise self.error
-        return record
-
-    def roll_back(self, cluster: Any, name: str, *, confirm: Callable[..., bool], report: Any, **options: Any) -> Any:
-        self.options = options
-        running = require_running(cluster, name)
-        target = Record.start(plan_to(props(), running), running, "1").sound[0]
-        back = Return(running=running, target=target, cautions=("it stays",), blocked=None, rewrites_schema=False)
-        return back if confirm(back) else None
-
-    def check(self, *_: Any, **options: Any) -> CheckReport:
-        self.checked = options
+    def check_planned(self, _: object, __: object, options: CheckOptions, *___: object) -> CheckReport:
+        self.checked.append(options)
         return CheckReport(findings=self.findings, plan=None)
+
+    def check(self, *_: object, **options: Any) -> CheckReport:
+        return self.check_planned(None, None, CheckOptions(**options))
 
 
 @pytest.fixture
-def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
-    api = ApiServer()
-    deploy(api, props("v1.52.0"))
-    made = Live(api)
+def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: World) -> Live:
+    made = Live(world)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spicedb.yaml").write_text(FILE)
     for command in ("upgrade", "rollback"):
-        module = import_module(f"cdk8s_spicedb.cli.{command}")
-        monkeypatch.setattr(module, "connect", lambda _: api.cluster())
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.upgrade"), "upgrade", made.upgrade)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.rollback"), "roll_back", made.roll_back)
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.check.check"), "check", made.check)
+        monkeypatch.setattr(import_module(f"cdk8s_spicedb.cli.{command}"), "connect", made.connect)
+    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.upgrade"), "check", made.check)
+    prepare = import_module("cdk8s_spicedb.live.upgrade.prepare")
+    monkeypatch.setattr(prepare, "check_planned", made.check_planned)
     difference = Diff(name="spicedb", namespace="authz", objects=(), meaning=("2 servers are replaced.",))
-    monkeypatch.setattr(import_module("cdk8s_spicedb.live.diff"), "diff", lambda *_: difference)
+    monkeypatch.setattr(prepare, "diff", lambda *_, **__: difference)
     return made
 
 
@@ -87,17 +64,18 @@ def test_upgrade_says_what_it_does_and_how_it_goes(live: Live, capsys: pytest.Ca
     live.findings.append(Finding.warning("Database", "is slow"))
     assert main(["upgrade", "--yes", "--observe", "5", "--on-failure", "stop", "--no-database"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["warning", "Database", "is", "slow"]
-    assert lines[1] == "0 failures, 1 warning, 1 ok"
-    assert lines[2] == "spicedb in authz: SpiceDB v1.52.0 to v1.56.0, 1 step."
-    assert lines[3] == "  2 servers are replaced."
-    assert [line.partition(" s  ")[2] for line in lines[4:]] == [
-        "step 1 of 1: apply: a",
-        "step 1 of 1: apply: b",
-        "step 1 of 1: done: done",
+    assert lines[0].endswith(" s  prepare: checking")
+    assert lines[1].split() == ["warning", "Database", "is", "slow"]
+    assert lines[2] == "0 failures, 1 warning, 1 ok"
+    assert lines[3] == "spicedb in authz: SpiceDB v1.52.0 to v1.56.0, 1 step."
+    assert lines[4] == "  2 servers are replaced."
+    assert [line.partition(" s  ")[2].partition(": v1.56.0")[0].partition(", so")[0] for line in lines[5:]] == [
+        "step 1 of 1: apply",
+        "step 1 of 1: settle: waiting for the older servers to stop",
+        "step 1 of 1: observe: the servers' metrics cannot be read",
+        "step 1 of 1: done: SpiceDB v1.56.0 serves",
     ]
-    assert (live.options.observe_seconds, live.options.on_failure) == (5, "stop")
-    assert live.checked == {"database": False, "database_image": None, "pull_images": True}
+    assert live.checked == [CheckOptions(database=False, pull_images=True)]
 
 
 def test_failed_check_changes_nothing(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,22 +103,35 @@ def test_question_needs_a_terminal(live: Live, capsys: pytest.CaptureFixture[str
         assert "--output json cannot ask for confirmation: add --yes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("rolled_back", "code"), [(True, 3), (False, 4)])
-def test_stopped_upgrade(live: Live, capsys: pytest.CaptureFixture[str], rolled_back: bool, code: int) -> None:
-    live.error = UpgradeStoppedError(1, "it failed", "line", "Do this.", rolled_back=rolled_back)
-    assert main(["upgrade", "--yes", "--no-check"]) == code
-    assert capsys.readouterr().err == "step 1 stopped: it failed\n    line\nDo this.\n"
+@pytest.mark.parametrize(("on_failure", "code"), [("rollback", 3), ("stop", 4)])
+def test_stopped_upgrade(live: Live, capsys: pytest.CaptureFixture[str], on_failure: str, code: int) -> None:
+    live.world.fails["applied 1"] = StepError("it failed", "line")
+    assert main(["upgrade", "--yes", "--no-check", "--on-failure", on_failure]) == code
+    assert capsys.readouterr().err.startswith("step 1 stopped: it failed\n    line\n")
+    assert live.world.calls == ["apply 1", "applied 1", *(["roll back to 1"] if code == 3 else [])]
 
 
-@pytest.mark.parametrize("command", ["upgrade", "rollback"])
+def test_refused_upgrade(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    live.world.api.remove("deployments")
+    assert main(["upgrade", "--yes"]) == main(["rollback", "--yes"]) == 1
+    assert "there is no Deployment spicedb in the namespace authz" in capsys.readouterr().err
+
+
+def test_rollback_that_fails_after_it_began(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upgrade", "--yes", "--no-check", "--observe", "0"]) == 0
+    live.world.fails["roll back to 1"] = StepError("it failed", "line")
+    capsys.readouterr()
+    assert main(["rollback", "--yes"]) == 4
+    assert capsys.readouterr().err == "the rollback failed: it failed\nline\n"
+
+
+@pytest.mark.parametrize(("command", "call"), [("upgrade", "apply 1"), ("rollback", "roll back to 1")])
 def test_interruption_says_how_to_go_on(
-    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+    live: Live, capsys: pytest.CaptureFixture[str], command: str, call: str
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    for module, name in (("upgrade", "upgrade"), ("rollback", "roll_back")):
-        monkeypatch.setattr(import_module(f"cdk8s_spicedb.live.upgrade.{module}"), name, interrupted)
+    if command == "rollback":
+        assert main(["upgrade", "--yes", "--no-check", "--observe", "0"]) == 0
+    live.world.fails[call] = KeyboardInterrupt()
     assert main([command, "--yes"]) == 130
     assert capsys.readouterr().err == "Interrupted. Run the same command again to continue.\n"
 
@@ -153,13 +144,27 @@ def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rollback_says_what_stays(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upgrade", "--yes", "--no-check", "--observe", "0"]) == 0
+    capsys.readouterr()
     assert main(["rollback", "--yes", "--file", "spicedb.yaml", "--force"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "spicedb in authz: from SpiceDB v1.52.0 back to v1.52.0, revision 1",
-        "  it stays",
-    ]
-    assert live.options["force"]
-    assert live.options["props"].version == "v1.56.0"
+    head, caution, *progress = capsys.readouterr().out.splitlines()
+    assert head == "spicedb in authz: from SpiceDB v1.56.0 back to v1.52.0, revision 1"
+    assert caution == "  the datastore schema stays as it is: SpiceDB cannot migrate back"
+    assert progress[-1].endswith(" s  step 1 of 1: done: SpiceDB v1.52.0 serves")
+    assert live.world.calls[-1] == "roll back to 1"
+
+
+def test_rollback_gets_its_options(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def roll_back(*_: object, **options: Any) -> Outcome:
+        asked.append(options)
+        return Outcome(state=State.DONE)
+
+    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.rollback"), "roll_back", roll_back)
+    assert main(["rollback", "--yes", "--file", "spicedb.yaml", "--force"]) == main(["rollback", "--yes"]) == 0
+    assert [each["force"] for each in asked] == [True, False]
+    assert [each["props"] and each["props"].version for each in asked] == ["v1.56.0", None]
 
 
 def test_next_step_is_written(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,10 +190,10 @@ def test_display_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(force_terminal=True, width=100, record=True, quiet=True)
     with Display(to=console) as display:
         assert str(display.render()) == ""
-        display.report(Progress(step=1, steps=2, activity="apply", text="the migration runs"))
+        display.report(Progress(step=1, steps=2, activity=Activity.APPLY, text="the migration runs"))
         with display.paused():
             display.line("a line")
-        display.report(Progress(step=2, steps=2, activity="observe", text="12 requests"))
+        display.report(Progress(step=2, steps=2, activity=Activity.OBSERVE, text="12 requests"))
     plain = Console(width=100, record=True, file=io.StringIO())
     plain.print(display.render())
     text = plain.export_text()
@@ -196,7 +201,7 @@ def test_display_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "step 2 of 2  observe" in text
     assert "12 requests" in text
     assert "s in total" in text
-    display.report(Progress(step=2, steps=2, activity="done", text="it serves"))
+    display.report(Progress(step=2, steps=2, activity=Activity.DONE, text="it serves"))
     plain.print(display.render())
     assert "it serves" in plain.export_text()
 
@@ -204,28 +209,20 @@ def test_display_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lines_that_only_count_time_are_few() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     with Display(to=console) as display:
-        for text in ("it runs, at most 60 s more", "it runs, at most 59 s more", "1 of 2", "2 of 2"):
-            display.report(Progress(step=1, steps=1, activity="apply", text=text))
+        for text, left in (("it runs", 60), ("it runs", 59), ("1 of 2", None), ("1 of 2", None), ("2 of 2", None)):
+            display.report(Progress(step=1, steps=1, activity=Activity.APPLY, text=text, seconds_left=left))
     assert [line.partition("apply: ")[2] for line in console.export_text().splitlines()] == [
-        "it runs, at most 60 s more",
+        "it runs (at most 60 s left)",
         "1 of 2",
         "2 of 2",
     ]
 
 
-def test_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import builtins
-    import sys
-
-    real = builtins.__import__
-
-    def without(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.startswith(("lightkube", "httpx2")):
-            raise ModuleNotFoundError(name)
-        return real(name, *arguments, **options)
-
-    for name in [name for name in sys.modules if name.startswith("cdk8s_spicedb.live")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(SpiceDBError, match=r"pip install 'cdk8s-spicedb\[live\]'"):
-        import_module("cdk8s_spicedb.cli.options").connect(shown)
+def test_missing_extra_is_explained() -> None:
+    code = (
+        "import sys; sys.modules['lightkube'] = None; from cdk8s_spicedb.cli import main\n"
+        "assert main(['releases']) == 0; sys.exit(main(['status']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'\n"

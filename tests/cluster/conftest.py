@@ -8,14 +8,14 @@ import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
-from .cluster import RUN_LABEL, Namespace, run
-from .command import Command
-from .databases import MARIADB, PASSWORD, POSTGRES
-from .helm import Helm
-
-KEY = "a preshared key"
+from tests.lab.cluster import RUN_LABEL, Namespace, run
+from tests.lab.command import Command
+from tests.lab.databases import MARIADB, PASSWORD, POSTGRES, borrowed_postgres
+from tests.lab.helm import Helm
+from tests.lab.props import KEY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,37 +32,37 @@ def run_label() -> Iterator[str]:
 
 
 _LONGEST = (
-    "test_drift",
-    "test_flux",
-    "test_argocd",
-    "test_helm_release",
-    "test_kustomization",
-    "test_long_upgrade",
-    "test_fleet",
-    "test_live_upgrade",
-    "test_live_faults",
-    "test_live_prevented",
-    "test_docs_commands",
-    "test_client",
-    "test_docs",
-    "test_modes",
-    "test_production",
-    "test_server_tls",
-    "test_delivery",
-    "test_chart",
+    "gitops/test_drift",
+    "gitops/test_flux",
+    "gitops/test_argocd",
+    "gitops/test_helm_release",
+    "gitops/test_kustomization",
+    "upgrade/test_long",
+    "upgrade/test_fleet",
+    "upgrade/test_command",
+    "faults/test_command",
+    "faults/test_prevented",
+    "docs/test_outputs",
+    "install/test_schema",
+    "docs/test_pages",
+    "upgrade/test_modes",
+    "serve/test_production",
+    "serve/test_tls",
+    "install/test_delivery",
+    "install/test_chart",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts the modules with the longest tests first, so that no worker is left alone with one at the end.
 
-    Each worker starts with its own part of the list, from the first part to the last. So the tests are dealt out like
-    cards.
+    Each worker starts with its own part of the list. So the tests are dealt out like cards. If some parts are one test
+    longer, they are the last ones.
     """
     rank = {name: number for number, name in enumerate(_LONGEST)}
-    ordered = sorted(items, key=lambda item: rank.get(item.path.stem, len(rank)))
+    ordered = sorted(items, key=lambda item: rank.get(f"{item.path.parent.name}/{item.path.stem}", len(rank)))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = [item for part in range(workers) for item in ordered[part::workers]]
+    items[:] = [item for part in reversed(range(workers)) for item in ordered[part::workers]]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,9 +100,26 @@ def any_helm(request: pytest.FixtureRequest, namespace: Namespace, tmp_path: Pat
     return Helm(request.param, namespace, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def databases(run_label: str) -> Iterator[Namespace]:
+    """A namespace with a PostgreSQL that the tests of this worker use one after another."""
+    created = Namespace(f"databases-{uuid.uuid4().hex[:8]}")
+    created.create(run_label)
+    attrs.evolve(POSTGRES, arguments=(*POSTGRES.arguments, "-cfsync=off")).start(created)
+    yield created
+    created.delete()
+
+
 @pytest.fixture
-def postgres(namespace: Namespace) -> None:
-    """A PostgreSQL in the namespace."""
+def postgres(namespace: Namespace, databases: Namespace) -> Iterator[None]:
+    """A PostgreSQL with an empty database. Its server is that of the worker."""
+    with borrowed_postgres(databases, namespace):
+        yield
+
+
+@pytest.fixture
+def own_postgres(namespace: Namespace) -> None:
+    """A PostgreSQL in the namespace, for tests that need its pod or change its Service."""
     POSTGRES.start(namespace)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import helm_python as helm
 import pytest
-import yaml
 
 from cdk8s_spicedb import SpiceDBProps
+from tests import fast_yaml
 from tests.charts import write_chart
 from tests.programs import ROOT, cdk8s_cli
 from tests.synth import Object, matrix, synth
@@ -31,7 +31,7 @@ users: [{name: none, user: {}}]
 
 
 def parse(text: str) -> list[Object]:
-    return [found for found in yaml.safe_load_all(text) if found]
+    return [found for found in fast_yaml.load_all(text) if found]
 
 
 def rendered(folder: Path) -> list[Object]:

@@ -12,7 +12,6 @@ import attrs
 import helm_python as helm
 import jsonschema
 import pytest
-import yaml
 
 from cdk8s_spicedb import (
     Autoscaling,
@@ -38,6 +37,7 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.labels import CHECKSUM
 from cdk8s_spicedb.manifests import release_manifests
+from tests import fast_yaml
 from tests.charts import rendered, same, texts, without_chart_labels
 from tests.synth import POSTGRES, Manifests, matrix
 
@@ -72,11 +72,17 @@ SPECIAL = {
 }
 
 
-@pytest.fixture
-def chart(tmp_path: Path) -> Callable[[SpiceDBProps], Path]:
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Callable[[SpiceDBProps], Path]:
+    """Writes the chart of props, for all tests that only read it."""
+    written: dict[str, Path] = {}
+
     def write(props: SpiceDBProps) -> Path:
-        write_helm_chart(tmp_path / "chart", props)
-        return tmp_path / "chart"
+        key = repr(props)
+        if key not in written:
+            written[key] = tmp_path_factory.mktemp("charts") / "chart"
+            write_helm_chart(written[key], props)
+        return written[key]
 
     return write
 
@@ -103,7 +109,7 @@ def test_the_values_fit_their_schema(props: SpiceDBProps, chart: Callable[[Spice
     folder = chart(props)
     schema = json.loads((folder / "values.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(schema)
-    jsonschema.Draft7Validator(schema).validate(yaml.safe_load((folder / "values.yaml").read_text()))
+    jsonschema.Draft7Validator(schema).validate(fast_yaml.load((folder / "values.yaml").read_text()))
 
 
 _DISK = {"ephemeral-storage": "2Gi"}
@@ -301,7 +307,7 @@ def test_a_wrong_value_stops_helm(values: dict[str, Any], says: str, chart: Call
 
 def test_the_memory_engine_takes_no_second_server(chart: Callable[[SpiceDBProps], Path]) -> None:
     folder = chart(of(datastore=Memory()))
-    assert "migrations" not in yaml.safe_load((folder / "values.yaml").read_text())
+    assert "migrations" not in fast_yaml.load((folder / "values.yaml").read_text())
     with pytest.raises(helm.HelmError, match="replicas"):
         rendered(folder, {"replicas": 2})
 
@@ -506,10 +512,10 @@ def test_the_notes_of_the_memory_engine_know_of_no_migration(chart: Callable[[Sp
 
 
 def test_the_chart_says_what_artifact_hub_asks(chart: Callable[[SpiceDBProps], Path]) -> None:
-    metadata = yaml.safe_load((chart(BASE) / "Chart.yaml").read_text())
+    metadata = fast_yaml.load((chart(BASE) / "Chart.yaml").read_text())
     annotations = metadata["annotations"]
     assert annotations["artifacthub.io/category"] == "security"
-    images = {each["image"] for each in yaml.safe_load(annotations["artifacthub.io/images"])}
+    images = {each["image"] for each in fast_yaml.load(annotations["artifacthub.io/images"])}
     found = Manifests(release_manifests(BASE))
     assert images == {found.container("Deployment")["image"], found.container("Job", "cleanup")["image"]}
     assert metadata["kubeVersion"] == ">=1.30.0-0"
@@ -530,16 +536,16 @@ def test_the_chart_says_who_distributes_it(tmp_path: Path) -> None:
         annotations={"artifacthub.io/prerelease": "true"},
     )
     write_helm_chart(tmp_path / "chart", MATRIX["postgres-parts-full"], metadata=about)
-    metadata = yaml.safe_load((tmp_path / "chart" / "Chart.yaml").read_text())
+    metadata = fast_yaml.load((tmp_path / "chart" / "Chart.yaml").read_text())
     assert metadata["icon"] == "https://example.com/icon.svg"
     assert metadata["maintainers"] == [{"name": "platform", "email": "platform@example.com"}]
     texts = {name.removeprefix("artifacthub.io/"): text for name, text in metadata["annotations"].items()}
     assert texts["license"] == "MIT"
     assert texts["prerelease"] == "true"
-    assert yaml.safe_load(texts["signKey"]) == {"fingerprint": fingerprint, "url": "https://example.com/key.asc"}
-    assert yaml.safe_load(texts["changes"]) == [{"kind": "security", "description": "SpiceDB v1.56.0: see its notes"}]
-    assert yaml.safe_load(texts["links"]) == [{"name": "support", "url": "https://example.com/help"}]
-    assert [image["name"] for image in yaml.safe_load(texts["images"])] == [
+    assert fast_yaml.load(texts["signKey"]) == {"fingerprint": fingerprint, "url": "https://example.com/key.asc"}
+    assert fast_yaml.load(texts["changes"]) == [{"kind": "security", "description": "SpiceDB v1.56.0: see its notes"}]
+    assert fast_yaml.load(texts["links"]) == [{"name": "support", "url": "https://example.com/help"}]
+    assert [image["name"] for image in fast_yaml.load(texts["images"])] == [
         "spicedb",
         "kubectl",
         "zed-schema",

@@ -12,7 +12,8 @@ import yaml
 
 from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBProps
 from cdk8s_spicedb.labels import Component, selector_labels
-from cdk8s_spicedb.live.instance import Running, find_running
+from cdk8s_spicedb.live.instance import Observed, Running, find_running
+from cdk8s_spicedb.live.observe import require
 from cdk8s_spicedb.manifests import release_manifests
 from tests.apiserver import NAMESPACE, ApiServer, Object
 from tests.controllers import roll_out
@@ -66,6 +67,11 @@ def running_in(api: ApiServer) -> Running:
     found = find_running(api.cluster(), "spicedb")
     assert found is not None
     return found
+
+
+def seen_in(api: ApiServer) -> Observed:
+    """What is observed of the servers that run."""
+    return require(api.cluster(), "spicedb")
 
 
 def deploy(api: ApiServer, settings: SpiceDBProps, *, helm: bool = True, namespace: str = NAMESPACE) -> Object:

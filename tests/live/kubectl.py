@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from attrs import define, field
 
+from cdk8s_spicedb.live.poll import Clock
 from cdk8s_spicedb.live.upgrade.deliver import Ended
 from tests.apiserver import ApiServer
 from tests.controllers import roll_out
@@ -24,7 +24,7 @@ class Kubectl:
     api: ApiServer
     commands: list[list[str]] = field(factory=list)
 
-    def run(self, command: Sequence[str], **_: Any) -> Ended:
+    def run(self, command: Sequence[str], _: Clock) -> Ended:
         """Runs ``kubectl apply --server-side`` and ``kubectl rollout undo | status``."""
         self.commands.append([*command])
         options = dict(each.partition("=")[::2] for each in command if each.startswith("--"))

@@ -121,19 +121,21 @@ def test_drift_of_a_helm_release() -> None:
     helm_keeps(api, *objects_of(props(OLD)))
     api.get("deployments", "spicedb")["spec"]["replicas"] = 5
     api.remove("roles")
-    drift = find_drift(api.cluster(), running_as(props(OLD)))
+    drift = find_drift(api.cluster(), running_as(props(OLD)), "release")
     assert {each.kind: each.change.value for each in drift.objects} == {"Deployment": "changed", "Role": "deleted"}
     ((field,),) = [each.fields for each in drift.objects if each.kind == "Deployment"]
     assert (field.path, field.before, field.after) == ("spec.replicas", 2, 5)
     api.deny("services")
-    assert "needs the right to get and patch" in find_drift(api.cluster(), running_as(props(OLD))).reason
+    assert "needs the right to get and patch" in find_drift(api.cluster(), running_as(props(OLD)), "release").reason
     api.allow("services")
     api.remove("secrets")
-    assert "no Secret of Helm's release" in find_drift(api.cluster(), running_as(props(OLD))).reason
+    assert "no Secret of Helm's release" in find_drift(api.cluster(), running_as(props(OLD)), "release").reason
 
 
 def test_drift_of_other_programs_is_unknown() -> None:
     api = applied(props(OLD))
-    assert "server-side apply keeps no copy" in find_drift(api.cluster(), running_as(props(OLD), other="a")).reason
+    assert (
+        "server-side apply keeps no copy" in find_drift(api.cluster(), running_as(props(OLD), other="a"), None).reason
+    )
     operated = attrs.evolve(running_as(props(OLD)), applier=Applier.OPERATOR)
-    assert "the operator corrects its own objects" in find_drift(api.cluster(), operated).reason
+    assert "the operator corrects its own objects" in find_drift(api.cluster(), operated, None).reason

@@ -75,7 +75,7 @@ def test_diff_of_objects_that_kubectl_applied() -> None:
         each["metadata"]["annotations"] = {**each["metadata"].get("annotations", {}), **last}
         api.load(each)
     assert _changed(diff(api.cluster(), before)) == {}
-    drift = find_drift(api.cluster(), running_as(before, other="a"))
+    drift = find_drift(api.cluster(), running_as(before, other="a"), None)
     assert (drift.known, drift.objects) == (True, ())
     after = props(OLD, server=ServerProps(dispatch_enabled=False), delivery=Delivery.KUBECTL)
     found = diff(api.cluster(), after)

@@ -8,9 +8,11 @@ import attrs
 import pytest
 
 from cdk8s_spicedb.live.cluster import Cluster, ClusterError, Unreachable
-from cdk8s_spicedb.live.runs import is_hopeless, job_ended, pod_ended, pod_waits, run_job, run_pods, unscheduled
+from cdk8s_spicedb.live.pods import JobState, status_of
+from cdk8s_spicedb.live.pods import ended as container_ended
+from cdk8s_spicedb.live.runs import RUN, run_job, run_pods
+from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
-from tests.live.store import Object, Store, unreachable
 
 
 def pod(name: str) -> Object:
@@ -28,12 +30,12 @@ def status(**state: Object) -> Object:
 
 
 def ended(manifest: Object) -> bool:
-    return pod_ended(manifest, "run")
+    return container_ended(status_of(manifest, "run")) is not None
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def api() -> ApiServer:
+    return ApiServer()
 
 
 @pytest.fixture
@@ -41,60 +43,73 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def on(store: Store, clock: FakeClock) -> Cluster:
-    return attrs.evolve(store.cluster(), clock=clock)
+def on(api: ApiServer, clock: FakeClock) -> Cluster:
+    return attrs.evolve(api.cluster(), clock=clock)
 
 
-def test_each_pod_is_waited_for_and_then_deleted(store: Store, clock: FakeClock) -> None:
+def test_each_pod_is_waited_for_and_then_deleted(api: ApiServer, clock: FakeClock) -> None:
     def work(seconds: float) -> None:
         for name, end in (("a", 2), ("b", 5)):
             if seconds > end:
-                store.get("pods", name)["status"] = status(terminated={"exitCode": 0})
+                api.get("pods", name)["status"] = status(terminated={"exitCode": 0})
 
     clock.on_sleep = work
-    with run_pods(on(store, clock), PODS, done=ended, seconds=60) as seen:
+    with run_pods(on(api, clock), PODS, done=ended, seconds=60) as seen:
         assert [isinstance(each, dict) and ended(each) for each in seen] == [True, True]
-        assert len(store.of("pods")) == 2
+        assert len(api.of("pods")) == 2
     assert 5 < clock.seconds < 6
-    assert store.of("pods") == []
+    assert api.of("pods") == []
 
 
-def test_waiting_ends_and_tells_what_it_saw_last(store: Store, clock: FakeClock) -> None:
-    with run_pods(on(store, clock), PODS, done=ended, seconds=60) as seen:
+def test_pods_are_read_by_one_list_in_each_tick(api: ApiServer, clock: FakeClock) -> None:
+    mine, ticks = pod("mine"), list[float]()
+    mine["metadata"]["labels"] = {"app": "authz"}
+    clock.on_sleep = ticks.append
+    with run_pods(on(api, clock), [mine, *PODS], done=ended, seconds=3) as seen:
+        labels = [each["metadata"]["labels"] for each in seen if isinstance(each, dict)]
+    assert len({each[RUN] for each in labels}) == 1
+    assert labels[0]["app"] == "authz"
+    lists = [request.query["labelSelector"] for request in api.asked("list", "pods")]
+    assert lists == [f"{RUN}={labels[0][RUN]}"] * (len(ticks) + 1)
+    assert api.count("get", "pods") == 0
+
+
+def test_waiting_ends_and_tells_what_it_saw_last(api: ApiServer, clock: FakeClock) -> None:
+    with run_pods(on(api, clock), PODS, done=ended, seconds=60) as seen:
         assert [each["metadata"]["name"] for each in seen if isinstance(each, dict)] == ["a", "b"]
     assert clock.seconds == pytest.approx(60)
-    assert store.of("pods") == []
+    assert api.of("pods") == []
 
 
-def test_pod_that_is_there_already_or_that_somebody_deletes(store: Store, clock: FakeClock) -> None:
-    store.put("pods", pod("a"))
+def test_pod_that_is_there_already_or_that_somebody_deletes(api: ApiServer, clock: FakeClock) -> None:
+    api.put("pods", pod("a"))
 
     def delete(_: float) -> None:
-        store.objects.pop(("pods", "b"), None)
+        api.remove("pods", "b")
 
     clock.on_sleep = delete
-    with run_pods(on(store, clock), PODS, done=ended, seconds=60) as (first, second):
+    with run_pods(on(api, clock), PODS, done=ended, seconds=60) as (first, second):
         assert isinstance(first, ClusterError)
         assert second is None
     assert clock.seconds < 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ClusterError("x"), ValueError])
-def test_pods_are_deleted_whatever_happens(store: Store, clock: FakeClock, error: Any) -> None:
+def test_pods_are_deleted_whatever_happens(api: ApiServer, clock: FakeClock, error: Any) -> None:
     def interrupt(_: float) -> None:
         raise error
 
     clock.on_sleep = interrupt
     with (
         pytest.raises(error if isinstance(error, type) else type(error)),
-        run_pods(on(store, clock), PODS, done=ended, seconds=60),
+        run_pods(on(api, clock), PODS, done=ended, seconds=60),
     ):
         pass
-    assert store.of("pods") == []
+    assert api.of("pods") == []
 
 
-def test_pods_are_deleted_if_one_answer_was_lost(store: Store, clock: FakeClock) -> None:
-    cluster, create = on(store, clock), Cluster.create
+def test_pods_are_deleted_if_one_answer_was_lost(api: ApiServer, clock: FakeClock) -> None:
+    cluster, create = on(api, clock), Cluster.create
 
     class Losing(Cluster):
         def create(self, manifest: Object, **options: Any) -> Object:
@@ -106,88 +121,59 @@ def test_pods_are_deleted_if_one_answer_was_lost(store: Store, clock: FakeClock)
     losing = Losing(cluster.client, cluster.namespace, clock=clock)
     with pytest.raises(Unreachable), run_pods(losing, PODS, done=ended, seconds=60):
         pass
-    assert store.of("pods") == []
+    assert api.of("pods") == []
 
 
-def test_outage_at_the_end_hides_no_result(store: Store, clock: FakeClock) -> None:
-    with run_pods(on(store, clock), PODS, done=lambda _: True, seconds=60) as seen:
-        store.away = True
+def test_outage_at_the_end_hides_no_result(api: ApiServer, clock: FakeClock) -> None:
+    with run_pods(on(api, clock), PODS, done=lambda _: True, seconds=60) as seen:
+        api.away = True
     assert len(seen) == 2
 
 
-def test_status_of_a_pod() -> None:
-    waits = {**pod("a"), "status": status(waiting={"reason": "ErrImagePull", "message": "no"})}
-    assert pod_waits(waits, "run") == {"reason": "ErrImagePull", "message": "no"}
-    assert pod_waits(waits, "mesh") == pod_waits(pod("a"), "run") == {}
-    assert not pod_ended(waits, "run")
-    assert not pod_ended(pod("a"), "run")
-    assert unscheduled(waits) is None
-    condition = {"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}
-    assert unscheduled({**pod("a"), "status": {"conditions": [condition]}}) == "Insufficient cpu"
+def finish(api: ApiServer, **state: Any) -> None:
+    def end(_: object, found: Object) -> None:
+        found["status"] = state
+        labels = {"batch.kubernetes.io/job-name": "job"}
+        for number in range(2):
+            metadata = {"name": f"job-{number}", "labels": labels, "creationTimestamp": f"203{number}"}
+            api.put("pods", {**pod(f"job-{number}"), "metadata": metadata})
+            api.logs[f"job-{number}"] = f"log {number}\n"
 
-
-@pytest.mark.parametrize(
-    ("reason", "hopeless"),
-    [
-        ("ErrImagePull", True),
-        ("ErrImageNeverPull", True),
-        ("RegistryUnavailable", True),
-        ("SignatureValidationFailed", True),
-        ("CreateContainerConfigError", True),
-        ("ContainerCreating", False),
-        ("", False),
-    ],
-)
-def test_hopeless_reasons(reason: str, hopeless: bool) -> None:
-    assert is_hopeless(reason) is hopeless
-
-
-def finish(store: Store, **state: Any) -> None:
-    def run(method: str, kind: str, found: Object) -> None:
-        if (method, kind) == ("PATCH", "jobs"):
-            found["status"] = state
-            labels = {"batch.kubernetes.io/job-name": "job"}
-            for number in range(2):
-                metadata = {"name": f"job-{number}", "labels": labels, "creationTimestamp": f"203{number}"}
-                store.put("pods", {**pod(f"job-{number}"), "metadata": metadata})
-                store.logs[f"job-{number}"] = f"log {number}\n"
-
-    store.on_change = run
+    api.on(matches("patch", "jobs"), end)
 
 
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        ({"conditions": [{"type": "Complete", "status": "True"}]}, "Complete"),
-        ({"conditions": [{"type": "Failed", "status": "True"}]}, "Failed"),
-        ({"failed": 1}, "Failed"),
-        ({"conditions": [{"type": "Complete", "status": "False"}]}, None),
-        ({}, None),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, JobState(succeeded=True)),
+        ({"conditions": [{"type": "Failed", "status": "True"}]}, JobState(failed=True, reason="Failed")),
+        ({"failed": 1}, JobState(failed=True)),
+        ({"conditions": [{"type": "Complete", "status": "False"}]}, JobState()),
+        ({}, JobState()),
     ],
 )
 def test_job_ends_with_the_log_of_its_newest_pod(
-    store: Store, clock: FakeClock, state: Object, expected: str | None
+    api: ApiServer, clock: FakeClock, state: Object, expected: JobState
 ) -> None:
-    finish(store, **state)
-    assert run_job(on(store, clock), [SERVICE, FILES, JOB], seconds=120) == (expected, "log 1")
-    assert clock.seconds == pytest.approx(0 if expected else 120)
-    assert store.of("jobs") == store.of("configmaps") == []
-    assert len(store.of("services")) == 1, "what belongs to the release stays"
+    finish(api, **state)
+    assert run_job(on(api, clock), [SERVICE, FILES, JOB], seconds=120) == (expected, "log 1")
+    assert clock.seconds == pytest.approx(120 if expected.runs else 0)
+    assert api.of("jobs") == api.of("configmaps") == []
+    assert len(api.of("services")) == 1, "what belongs to the release stays"
 
 
-def test_job_is_deleted_whatever_happens(store: Store, clock: FakeClock) -> None:
+def test_job_is_deleted_whatever_happens(api: ApiServer, clock: FakeClock) -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
     clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
-        run_job(on(store, clock), [FILES, JOB], seconds=120)
-    assert store.of("jobs") == store.of("configmaps") == []
-    with unreachable(store), pytest.raises(Unreachable):
-        run_job(on(store, clock), [FILES, JOB], seconds=120)
+        run_job(on(api, clock), [FILES, JOB], seconds=120)
+    assert api.of("jobs") == api.of("configmaps") == []
+    with api.unreachable(), pytest.raises(Unreachable):
+        run_job(on(api, clock), [FILES, JOB], seconds=120)
 
 
-def test_job_that_somebody_deletes_does_not_wait_forever(store: Store, clock: FakeClock) -> None:
-    clock.on_sleep = lambda _: store.objects.clear()
-    assert run_job(on(store, clock), [JOB], seconds=120) == (None, "")
-    assert job_ended(JOB) is None
+def test_job_that_somebody_deletes_does_not_wait_forever(api: ApiServer, clock: FakeClock) -> None:
+    clock.on_sleep = lambda _: api.remove("jobs")
+    assert run_job(on(api, clock), [JOB], seconds=120) == (JobState(), "")

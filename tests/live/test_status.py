@@ -8,13 +8,10 @@ from cdk8s_spicedb import PostgreSQL
 from cdk8s_spicedb.cli.status_text import line, table
 from cdk8s_spicedb.errors import SpiceDBError
 from cdk8s_spicedb.live.instance import describe
-from cdk8s_spicedb.live.status import _upgrade, status, statuses
-from cdk8s_spicedb.live.waiting import wait_until_safe
-from cdk8s_spicedb.live.workload import unsafe
-from cdk8s_spicedb.live.observe import observe
 from cdk8s_spicedb.live.record import Record
+from cdk8s_spicedb.live.status import _upgrade, status, statuses
 from cdk8s_spicedb.plans.planner import plan_upgrade
-from tests.apiserver import ApiServer, Object
+from tests.apiserver import ApiServer
 from tests.live.installed import (
     deploy,
     props,
@@ -114,45 +111,9 @@ def test_many_spicedbs_need_no_more_requests(count: int) -> None:
         deploy(api, props(name=f"tenant-{number}"))
     assert len(statuses(api.cluster(), everywhere=True)) == count
     assert sorted(request.path for request in api.requests) == [
-        "/apis/apps/v1",
         "/apis/apps/v1/deployments",
-        "/apis/batch/v1",
         "/apis/batch/v1/jobs",
     ]
-
-
-@pytest.mark.parametrize(
-    ("objects", "reason", "is_final"),
-    [
-        (
-            {"jobs": [job(None)], "pods": [migration_pod()]},
-            "the migration spicedb-migration runs: last password=(hidden)",
-            False,
-        ),
-        ({"deployments": []}, "there is no Deployment spicedb", False),
-        ({"deployments": [], "jobs": [job("Failed")]}, "there is no Deployment spicedb", True),
-        (
-            {"deployments": [deployment(ReplicaFailure={"message": "exceeded quota"})]},
-            "the roll-out is stuck: exceeded quota",
-            True,
-        ),
-        (
-            {"deployments": [deployment(ready=1)], "jobs": [job("Failed", reason="A", message="b")]},
-            "1 of 2 new servers ready; the migration failed: A",
-            True,
-        ),
-        ({}, "the Service spicedb has 0 of 1 servers", False),
-    ],
-)
-def test_what_makes_a_change_unsafe(objects: dict[str, list[Object]], reason: str, is_final: bool) -> None:
-    usual = {**NOTHING, "deployments": [deployment()], "pods": [server_pod(podIP="10.0.0.1")], "endpointslices": []}
-    assert unsafe(observe(cluster_of(**{**usual, **objects}), "spicedb", rollout=True)) == (reason, is_final)
-
-
-def test_waiting_tells_each_reason_once() -> None:
-    cluster, reasons = cluster_of(**{**NOTHING, "jobs": [job(None)], "deployments": []}), list[str]()
-    assert wait_until_safe(cluster, "spicedb", 0.6, reasons.append) == "the migration spicedb-migration runs"
-    assert reasons == ["the migration spicedb-migration runs"]
 
 
 def test_an_upgrade_that_is_under_way() -> None:

@@ -1,180 +1,310 @@
-"""What the state of pods, roll-outs and migrations means, and waiting for it."""
+"""What an observation of the servers and the migration means. Nothing here needs a cluster."""
 
 from __future__ import annotations
 
-import attrs
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
-from cdk8s_spicedb.live import workload as settle
+from cdk8s_spicedb.live.cluster import Forbidden
+from cdk8s_spicedb.live.instance import Observed, describe
 from cdk8s_spicedb.live.workload import (
-    Broken,
+    Counts,
     MigrationState,
     RolloutState,
-    find_migration,
+    counts,
+    drain_seconds,
+    migration_of,
     migration_state,
-    pod_of,
+    newest_servers,
+    progress_of,
     rollout_of,
-    settled,
-    wait_until_settled,
+    unsafe,
+    unsettled,
 )
-from tests.apiserver import ApiServer, Object
-from tests.live.installed import (
-    running_in,
-    server,
-    servers,
-    waiting,
+from tests.apiserver import Object
+from tests.live.objects import CREATED, NOW, deployment, job, migration_pod, server_pod
+
+DENIED = Forbidden("you may not", 403)
+LOG = ("first", "last password=abc")
+
+
+def seen(**fields: Any) -> Observed:
+    """An observation. By default, two servers run, are ready, and have their endpoints."""
+    return Observed(name="spicedb", namespace="authz", at=NOW, second=0, **{**SETTLED, **fields})
+
+
+def ready(name: str = "a", address: str = "10.0.0.1", template: str = "new") -> Object:
+    pod = server_pod(name, podIP=address)
+    pod["metadata"]["labels"] = {**pod["metadata"]["labels"], "pod-template-hash": template}
+    return pod
+
+
+def draining() -> Object:
+    pod = ready("old", "10.0.0.9", "old")
+    pod["metadata"]["deletionTimestamp"] = CREATED
+    return pod
+
+
+def endpoints(*addresses: str, are_ready: bool = True) -> Object:
+    return {"endpoints": [{"addresses": [each], "conditions": {"ready": are_ready}} for each in addresses]}
+
+
+def of(found: Object, **status: Any) -> Object:
+    """An object with other values in its status."""
+    return {**found, "status": {**found["status"], **status}}
+
+
+PODS = (ready("a", "10.0.0.1"), ready("b", "10.0.0.2"))
+SETTLED: dict[str, Any] = {
+    "deployment": deployment(),
+    "pods": PODS,
+    "endpoints": (endpoints("10.0.0.1"), endpoints("10.0.0.2")),
+}
+STUCK = deployment(Progressing={"status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"})
+FOREIGN = deployment()
+FOREIGN["metadata"]["labels"] = {}
+
+
+# ---------------------------------------------------------------- the migration
+
+
+def test_states_of_migrations() -> None:
+    assert migration_state(job(None)) is MigrationState.RUNNING
+    assert migration_state(job("Complete")) is MigrationState.SUCCEEDED
+    assert migration_state(job("Failed")) is MigrationState.FAILED
+    failed = migration_of(seen(jobs=(job("Failed", reason="DeadlineExceeded", message="too long"),)))
+    assert (failed.state, failed.reason, failed.ended) == (MigrationState.FAILED, "DeadlineExceeded", CREATED)
+    assert migration_of(seen()).state is MigrationState.NONE
+
+
+def test_newest_migration() -> None:
+    found = migration_of(seen(jobs=(job("Complete", "older"), job(None, "newer")), log=LOG))
+    assert (found.job, found.version, found.target, found.started) == ("newer", "v1.56.0", "head", CREATED)
+    assert (found.state, found.log) == (MigrationState.RUNNING, ("first", "last password=(hidden)"))
+
+
+def test_migration_that_does_not_start() -> None:
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "spicedb" not found'}
+    pod = migration_pod(containerStatuses=[{"state": {"waiting": waiting}}])
+    message = "0/1 nodes are available"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    pod["status"]["conditions"].append(condition)
+    found = migration_of(seen(jobs=(job(None),), pods=(pod,)))
+    assert found.reason == f'CreateContainerConfigError: secret "spicedb" not found; Unschedulable: {message}'
+
+
+def test_migration_whose_pods_failed() -> None:
+    terminated = {"reason": "Error", "exitCode": 1, "message": "password=abc"}
+    pod = migration_pod(containerStatuses=[{"state": {"terminated": terminated}}])
+    assert migration_of(seen(jobs=(job(None),), pods=(pod,))).reason == "Error (exit code 1): password=(hidden)"
+    assert migration_of(seen(jobs=(job("Complete"),), pods=(pod,))).reason == ""
+    other = migration_of(seen(jobs=(job(None, "another"),), pods=(pod,)))
+    assert other.reason == "", "the pod is of the migration before"
+
+
+def test_deadline_of_a_migration() -> None:
+    limited = of(job(None), startTime="2030-01-01T11:50:00Z")
+    limited["spec"] = {**limited["spec"], "activeDeadlineSeconds": 900}
+    found = seen(jobs=(limited,), log=LOG)
+    assert migration_of(found).deadline == "2030-01-01T12:05:00Z"
+    assert progress_of(found) == ("the migration runs: last password=(hidden)", 300)
+    late = Observed(name="spicedb", namespace="authz", at=NOW + timedelta(hours=1), second=0, jobs=(limited,))
+    assert progress_of(late) == ("the migration runs", 0)
+    assert migration_of(seen(jobs=(job(None),))).deadline is None
+
+
+# ---------------------------------------------------------------- the roll-out
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "message"),
+    [
+        (deployment(), RolloutState.DONE, ""),
+        (deployment(Progressing={"message": "it has progressed"}), RolloutState.DONE, "it has progressed"),
+        (STUCK, RolloutState.STUCK, "too slow"),
+        (
+            deployment(ReplicaFailure={"reason": "FailedCreate", "message": "exceeded quota"}),
+            RolloutState.STUCK,
+            "exceeded quota",
+        ),
+        (deployment(updated=1), RolloutState.PROGRESSING, "1 of 2 servers have the newest settings"),
+        (of(deployment(), replicas=3), RolloutState.PROGRESSING, "1 older servers are left"),
+        (deployment(ready=1), RolloutState.PROGRESSING, "1 of 2 servers are available"),
+        (
+            of(deployment(), observedGeneration=0),
+            RolloutState.PROGRESSING,
+            "Kubernetes has not seen the change yet",
+        ),
+        (
+            {**deployment(updated=1), "spec": {**deployment()["spec"], "paused": True}},
+            RolloutState.PAUSED,
+            "resume it with `kubectl rollout resume`",
+        ),
+    ],
 )
-from tests.live.objects import (
-    CREATED,
-    cluster_of,
-    deployment,
-    job,
-    migration_pod,
-    server_pod,
+def test_states_of_roll_outs(found: Object, state: RolloutState, message: str) -> None:
+    rollout = rollout_of(found)
+    assert (rollout.state, rollout.message) == (state, message)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "replaced"),
+    [
+        (deployment(), Counts(wanted=2, updated=2, total=2, available=2, ready=2, seen=True), True),
+        (deployment(ready=1), Counts(wanted=2, updated=2, total=2, available=1, ready=1, seen=True), True),
+        (deployment(updated=1), Counts(wanted=2, updated=1, total=2, available=2, ready=2, seen=True), False),
+        (
+            of(deployment(), replicas=3),
+            Counts(wanted=2, updated=2, total=3, available=2, ready=2, seen=True),
+            False,
+        ),
+        (
+            of(deployment(), observedGeneration=0),
+            Counts(wanted=2, updated=2, total=2, available=2, ready=2, seen=False),
+            False,
+        ),
+        (
+            {"metadata": {"generation": 1}, "spec": {}},
+            Counts(wanted=1, updated=0, total=0, available=0, ready=0, seen=False),
+            False,
+        ),
+        (
+            {"metadata": {}, "spec": {"replicas": 0}, "status": {}},
+            Counts(wanted=0, updated=0, total=0, available=0, ready=0, seen=True),
+            True,
+        ),
+    ],
 )
+def test_numbers_of_servers(found: Object, expected: Counts, replaced: bool) -> None:
+    assert counts(found) == expected
+    assert counts(found).replaced is replaced
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
+        ({}, None),
+        ({"deployment": None}, "there is no Deployment spicedb"),
+        ({"deployment": of(deployment(), observedGeneration=0)}, "Kubernetes has not seen the change yet"),
+        ({"deployment": deployment(updated=1)}, "1 of 2 new servers ready"),
+        ({"deployment": deployment(ready=0)}, "0 of 2 new servers ready"),
+        ({"deployment": of(deployment(), replicas=3)}, "2 of 2 new servers ready"),
+        ({"pods": (*PODS, draining())}, "1 older server draining"),
+        ({"pods": (*PODS, draining(), draining())}, "2 older servers draining"),
+        ({"endpoints": ()}, "the Service spicedb has 0 of 2 servers"),
         (
-            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}}]},
-            "ImagePullBackOff: no such tag",
+            {"endpoints": (endpoints("10.0.0.1", "10.0.0.2", are_ready=False),)},
+            "the Service spicedb has 0 of 2 servers",
         ),
-        (
-            {
-                "containerStatuses": [
-                    {
-                        "restartCount": 3,
-                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                        "lastState": {
-                            "terminated": {
-                                "reason": "Error",
-                                "exitCode": 1,
-                                "message": "first\ncannot reach postgres://a:b@c",
-                            }
-                        },
-                    }
-                ]
-            },
-            "CrashLoopBackOff; stopped before: Error (exit code 1): cannot reach postgres://(hidden)@c",
-        ),
-        ({"containerStatuses": [{"state": {"running": {}}}]}, "runs, but is not ready: SpiceDB starts, or waits "),
-        ({"reason": "Evicted", "message": "the node had little memory"}, "Evicted: the node had little memory"),
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
+        ({"endpoints": (endpoints("10.0.0.1", "10.0.0.2", "10.0.0.9"),)}, "the Service spicedb has 3 of 2 servers"),
+        ({"endpoints": (endpoints("10.0.0.1", "10.0.0.9"),)}, "the Service spicedb has 2 of 2 servers"),
     ],
 )
-def test_reasons_of_pods(fields: Object, reason: str) -> None:
-    found = pod_of(server_pod(ready=False, **fields))
-    assert found.reason.startswith(reason)
-    assert found.reason or not reason
-    assert (found.version, found.ready) == ("v1.56.0", False)
-
-
-def test_pod_that_cannot_be_scheduled() -> None:
-    manifest = server_pod(ready=False)
-    message = "0/3 nodes are available: 3 Insufficient memory."
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-    manifest["status"]["conditions"].append(condition)
-    assert pod_of(manifest).reason == f"Unschedulable: {message}"
-
-
-def test_pods_that_are_fine_or_drain() -> None:
-    assert pod_of(server_pod()).reason == ""
-    terminated = {"reason": "OOMKilled", "exitCode": 137}
-    restarted = server_pod(containerStatuses=[{"restartCount": 1, "lastState": {"terminated": terminated}}])
-    assert pod_of(restarted).reason == "stopped before: OOMKilled (exit code 137)"
-    assert pod_of(restarted).restarts == 1
-    draining = server_pod()
-    draining["metadata"]["deletionTimestamp"] = CREATED
-    assert (pod_of(draining).terminating, pod_of(draining).reason) == (True, "drains")
-
-
-def test_states_of_roll_outs() -> None:
-    assert rollout_of(deployment()).state is RolloutState.DONE
-    stuck = deployment(Progressing={"status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"})
-    assert (rollout_of(stuck).state, rollout_of(stuck).message) == (RolloutState.STUCK, "too slow")
-    refused = deployment(ReplicaFailure={"reason": "FailedCreate", "message": "exceeded quota"})
-    assert rollout_of(refused).message == "exceeded quota"
-    assert rollout_of(deployment(updated=1)).message == "1 of 2 servers have the newest settings"
-    assert rollout_of(deployment(ready=1)).message == "1 of 2 servers are available"
-    paused = deployment(updated=1)
-    paused["spec"]["paused"] = True
-    assert rollout_of(paused).state is RolloutState.PAUSED
-    unseen = deployment()
-    unseen["metadata"]["generation"] = 2
-    assert rollout_of(unseen).state is RolloutState.PROGRESSING
-
-
-def test_states_of_migrations() -> None:
-    assert migration_state(job(None))[0] is MigrationState.RUNNING
-    assert migration_state(job("Complete"))[0] is MigrationState.SUCCEEDED
-    failed = job("Failed", reason="DeadlineExceeded", message="too long")
-    assert migration_state(failed) == (MigrationState.FAILED, "DeadlineExceeded")
-
-
-def test_migration_that_does_not_start() -> None:
-    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "spicedb" not found'}
-    migrating = migration_pod(containerStatuses=[{"state": {"waiting": waiting}}])
-    message = "0/1 nodes are available"
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-    migrating["status"]["conditions"].append(condition)
-    found = find_migration(cluster_of(jobs=[job(None)], pods=[migrating]), "spicedb")
-    assert found.reason == (f'CreateContainerConfigError: secret "spicedb" not found; Unschedulable: {message}')
-    terminated = {"reason": "Error", "exitCode": 1, "message": "password=abc"}
-    migrating = migration_pod(containerStatuses=[{"state": {"terminated": terminated}}])
-    found = find_migration(cluster_of(jobs=[job(None)], pods=[migrating]), "spicedb")
-    assert found.reason == "Error (exit code 1): password=(hidden)"
-
-
-def test_done_roll_out_is_settled(api: ApiServer) -> None:
-    assert settled(api.cluster(), running_in(api)) is None
+def test_roll_out_that_is_not_settled(fields: dict[str, Any], reason: str | None) -> None:
+    assert unsettled(seen(**fields)) == reason
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"),
+    ("judge", "field"),
     [
-        ({"observedGeneration": 0}, "Kubernetes has not seen the change yet"),
-        ({"updatedReplicas": 1}, "1 of 2 new servers ready"),
-        ({"availableReplicas": 0}, "0 of 2 new servers ready"),
+        (unsettled, "pods"),
+        (unsettled, "endpoints"),
+        (unsafe, "jobs"),
+        (unsafe, "pods"),
+        (unsafe, "endpoints"),
+        (progress_of, "jobs"),
+        (progress_of, "pods"),
+        (progress_of, "endpoints"),
+        (newest_servers, "pods"),
+        (newest_servers, "replica_sets"),
     ],
 )
-def test_roll_out_that_is_not_done(api: ApiServer, status: Object, reason: str) -> None:
-    api.get("deployments", "spicedb")["status"].update(status)
-    assert settled(api.cluster(), running_in(api)) == reason
+def test_what_is_not_known_is_not_judged(judge: Callable[[Observed], object], field: str) -> None:
+    with pytest.raises(Forbidden, match="you may not"):
+        judge(seen(unknown={field: DENIED}))
 
 
-def test_servers_that_drain_or_lack_endpoints_are_not_settled(api: ApiServer) -> None:
-    old = api.put("pods", server("old", servers(api)[0]["metadata"]["labels"]))
-    old["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
-    assert settled(api.cluster(), running_in(api)) == "1 older server draining"
-    api.remove("pods", "old")
-    for endpoints in api.of("endpointslices"):
-        endpoints["endpoints"] = []
-    assert settled(api.cluster(), running_in(api)) == "the Service spicedb has 0 of 2 servers"
+def test_servers_of_another_program_that_are_not_known_are_not_safe() -> None:
+    with pytest.raises(Forbidden, match="you may not"):
+        unsafe(seen(deployment=FOREIGN, pods=(), unknown={"pods": DENIED}))
 
 
-def test_waiting_ends_with_the_reason(api: ApiServer) -> None:
-    api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 0
-    seen: list[str] = []
-    assert wait_until_settled(api.cluster(), running_in(api), 0, seen.append) == "0 of 2 new servers ready"
-    assert (
-        wait_until_settled(api.cluster(), attrs.evolve(running_in(api), name="other"), 0)
-        == "there is no Deployment other"
-    )
+# ---------------------------------------------------------------- the next change
 
 
-def test_server_that_crashes_is_broken_at_once() -> None:
-    last = {"terminated": {"message": "unknown flag: --x", "exitCode": 1}}
-    status = waiting("CrashLoopBackOff", restartCount=2, lastState=last)
-    assert Broken().reason([server("a", {}, **status)]) == "pod a: it stopped 3 times: unknown flag: --x"
-    assert Broken().reason([server("a", {}, **waiting("CrashLoopBackOff", restartCount=1))]) is None
+@pytest.mark.parametrize(
+    ("fields", "reason", "is_final"),
+    [
+        ({}, None, False),
+        ({"jobs": (job(None),)}, "the migration spicedb-migration runs", False),
+        (
+            {"jobs": (job(None),), "log": LOG, "pods": (migration_pod(),)},
+            "the migration spicedb-migration runs: last password=(hidden)",
+            False,
+        ),
+        ({"deployment": None}, "there is no Deployment spicedb", False),
+        ({"deployment": None, "jobs": (job("Failed"),)}, "there is no Deployment spicedb", True),
+        (
+            {"deployment": deployment(ReplicaFailure={"message": "exceeded quota"})},
+            "the roll-out is stuck: exceeded quota",
+            True,
+        ),
+        (
+            {"deployment": deployment(ready=1), "jobs": (job("Failed", reason="A", message="b"),)},
+            "1 of 2 new servers ready; the migration failed: A",
+            True,
+        ),
+        ({"jobs": (job("Failed", reason="A"),)}, None, False),
+        ({"endpoints": (), "pods": PODS[:1]}, "the Service spicedb has 0 of 1 servers", False),
+        ({"deployment": FOREIGN, "endpoints": ()}, None, False),
+        ({"deployment": of(FOREIGN, updatedReplicas=1)}, "1 of 2 servers have the newest settings", False),
+        ({"deployment": FOREIGN, "pods": (*PODS, draining())}, "older servers drain", False),
+    ],
+)
+def test_what_makes_a_change_unsafe(fields: dict[str, Any], reason: str | None, is_final: bool) -> None:
+    assert unsafe(seen(**fields)) == (reason, is_final)
 
 
-def test_server_without_image_is_broken_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken, pods = Broken(), [server("a", {}, **waiting("ErrImagePull", "why"))]
-    assert broken.reason(pods) is None
-    monkeypatch.setattr(settle, "_BROKEN_SECONDS", -1)
-    assert broken.reason(pods) == "pod a: ErrImagePull: why"
-    pods[0]["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
-    assert broken.reason(pods) is None
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "all running servers are ready"),
+        ({"pods": (*PODS, draining())}, "1 older server draining"),
+        ({"jobs": (job("Complete"),)}, "all running servers are ready"),
+        ({"jobs": (job(None),)}, "the migration runs"),
+        ({"jobs": (job(None),), "log": LOG}, "the migration runs: last password=(hidden)"),
+    ],
+)
+def test_progress(fields: dict[str, Any], text: str) -> None:
+    assert progress_of(seen(**fields)) == (text, None)
+
+
+def replica_set(template: str, revision: str | None) -> Object:
+    annotations = {} if revision is None else {"deployment.kubernetes.io/revision": revision}
+    return {"metadata": {"name": template, "labels": {"pod-template-hash": template}, "annotations": annotations}}
+
+
+@pytest.mark.parametrize(
+    ("replica_sets", "names"),
+    [
+        ((), []),
+        ((replica_set("old", "9"), replica_set("new", "10")), ["a", "b"]),
+        ((replica_set("old", "11"), replica_set("new", "10")), ["old"]),
+        ((replica_set("old", "1"), replica_set("new", None)), ["old"]),
+        ((replica_set("none", "12"), replica_set("new", "10")), []),
+    ],
+)
+def test_servers_on_the_newest_template(replica_sets: tuple[Object, ...], names: list[str]) -> None:
+    found = newest_servers(seen(pods=(*PODS, draining(), migration_pod()), replica_sets=replica_sets))
+    assert [pod["metadata"]["name"] for pod in found] == names
+
+
+def test_time_for_older_servers_to_drain() -> None:
+    found = deployment()
+    found["spec"] = {**found["spec"], "template": {"metadata": {}, "spec": {"containers": [{"image": "spicedb"}]}}}
+    assert drain_seconds(describe(found)) == 90
+    found["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 7
+    assert drain_seconds(describe(found)) == 67

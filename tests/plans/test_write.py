@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import helm_python as helm
 import pytest
-import yaml
 
 from cdk8s_spicedb import (
     Delivery,
@@ -25,6 +24,7 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.files.folder import write_manifests
 from cdk8s_spicedb.helm.upgrade import runbook, step_names
+from tests import fast_yaml
 from tests.charts import rendered, same, without_chart_labels
 from tests.synth import POSTGRES, synth
 
@@ -65,7 +65,7 @@ def test_each_step_has_a_folder_next_to_a_readme(written: Path) -> None:
 @pytest.mark.parametrize("number", range(len(PLAN.steps)))
 def test_each_step_is_a_valid_chart_of_its_props(written: Path, number: int) -> None:
     step, folder = PLAN.steps[number], written / step_names(PLAN)[number]
-    metadata = yaml.safe_load((folder / "Chart.yaml").read_text())
+    metadata = fast_yaml.load((folder / "Chart.yaml").read_text())
     # The number of the step is what `helm history` shows.
     assert (metadata["version"], metadata["appVersion"]) == (f"{number + 1}.0.0", step.version)
     report = helm.lint(folder, strict=True, namespace="authz", kube_version="v1.30.0")
@@ -144,7 +144,7 @@ def test_a_mode_that_the_plan_does_not_reach_is_rejected(mode: Any, planned: str
 def test_a_chart_has_all_files_and_its_metadata(tmp_path: Path) -> None:
     write_helm_chart(tmp_path / "chart", PROPS, version="1.2.3", name="authz")
     assert sorted(tree(tmp_path / "chart")) == sorted(CHART)
-    metadata = yaml.safe_load((tmp_path / "chart" / "Chart.yaml").read_text())
+    metadata = fast_yaml.load((tmp_path / "chart" / "Chart.yaml").read_text())
     assert (metadata["name"], metadata["version"], metadata["appVersion"]) == ("authz", "1.2.3", "v1.56.0")
 
 
@@ -185,7 +185,7 @@ def test_manifests_equal_those_of_the_constructs(delivery: Delivery, tmp_path: P
     props = attrs.evolve(PROPS, delivery=delivery)
     write_manifests(tmp_path / "dist", props)
     (text,) = tree(tmp_path / "dist").values()
-    assert list(yaml.safe_load_all(text)) == synth(props).objects
+    assert list(fast_yaml.load_all(text)) == synth(props).objects
 
 
 def test_no_manifests_are_written_if_the_props_are_invalid(tmp_path: Path) -> None:

@@ -5,34 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from attrs import define, field, frozen
 
 from ..delivery import Applier as Applier
+from ..delivery import applied_by
 from ..errors import SpiceDBError
-from ..labels import (
-    ARGOCD_TRACKING,
-    COMPONENT,
-    FLUX_HELM,
-    FLUX_KUSTOMIZE,
-    HELM_RELEASE,
-    INSTANCE,
-    NAME,
-    OPERATOR_CLUSTER,
-    RECOMMENDED,
-    REVISION,
-    VERSION,
-    Component,
-    selector_text,
-)
+from ..labels import COMPONENT, RECOMMENDED, REVISION, VERSION, Component, selector_labels, selector_text
 from ..manifests.objects import Manifest
 from ..props.flags import ENGINE, variable_name
 from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
 from ..versions import ALLOWED_MIGRATIONS, is_version
 from .cluster import DEPLOYMENT, Cluster, ClusterError, items_of
-
-_IMAGE = "spicedb"
 
 
 @frozen(kw_only=True)
@@ -132,12 +116,12 @@ class Observed:
     @property
     def servers(self) -> list[Manifest]:
         """The pods of the servers, among them those that terminate."""
-        return [each for each in self.pods if _component(each) != Component.MIGRATION.value]
+        return [each for each in self.pods if not _migrates(each)]
 
     @property
     def migration_pods(self) -> list[Manifest]:
         """The pods of the migration."""
-        return [each for each in self.pods if _component(each) == Component.MIGRATION.value]
+        return [each for each in self.pods if _migrates(each)]
 
     def need(self, *names: str) -> None:
         """Raises the `ClusterError` of the first of these fields that could not be read."""
@@ -172,39 +156,34 @@ def selector_of(running: Running) -> str:
     if running.ours:
         return selector_text(running.name, Component.SERVER)
     labels = running.template["metadata"].get("labels", {})
-    return ",".join(f"{key}={value}" for key, value in labels.items() if key.startswith(RECOMMENDED)) or ",".join(
-        f"{key}={value}" for key, value in labels.items()
-    )
+    own = {key: value for key, value in labels.items() if key.startswith(RECOMMENDED)}
+    return ",".join(f"{key}={value}" for key, value in (own or labels).items())
 
 
 def _container(deployment: Manifest) -> Manifest | None:
     """The container that serves SpiceDB."""
     for container in items_of(deployment, "spec", "template", "spec", "containers"):
         words = [*container.get("command", ()), *container.get("args", ())]
-        if _image_name(container["image"]) == _IMAGE and "operator" not in deployment["metadata"]["name"]:
+        image = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
+        if image == "spicedb" and "operator" not in deployment["metadata"]["name"]:
             return dict(container)
         if any(word.rpartition("/")[2] == "spicedb" for word in words[:2]) and "serve" in words[:3]:
             return dict(container)
     return None
 
 
-def _image_name(image: str) -> str:
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
-
-
 def describe(deployment: Manifest) -> Running:
     """What a Deployment says about its SpiceDB."""
     metadata, template = deployment["metadata"], deployment["spec"]["template"]
     container = _container(deployment) or template["spec"]["containers"][0]
-    labels = metadata.get("labels", {})
-    applier, applied_as = _applier(metadata)
-    arguments, env = _arguments(container), _env(container)
+    own = selector_labels(metadata["name"], Component.SERVER)
+    applier, applied_as = applied_by(metadata)
+    arguments = _arguments(container)
+    env = {item["name"]: item.get("value") for item in container.get("env", ())}
     return Running(
         name=metadata["name"],
         namespace=metadata["namespace"],
-        ours=labels.get(NAME) == "spicedb"
-        and labels.get(COMPONENT) == "server"
-        and labels.get(INSTANCE) == metadata["name"],
+        ours=own.items() <= metadata.get("labels", {}).items(),
         applier=applier,
         applied_as=applied_as,
         version=version_of(template, container["image"]),
@@ -231,22 +210,6 @@ def version_of(template: Manifest, image: str) -> str | None:
     return None
 
 
-def _applier(metadata: Manifest) -> tuple[Applier, str | None]:
-    labels, annotations = metadata.get("labels", {}), metadata.get("annotations", {})
-    owners = {owner["kind"]: owner["name"] for owner in metadata.get("ownerReferences", ())}
-    if "SpiceDBCluster" in owners or OPERATOR_CLUSTER in labels:
-        return Applier.OPERATOR, owners.get("SpiceDBCluster") or labels.get(OPERATOR_CLUSTER)
-    if FLUX_HELM in labels:
-        return Applier.FLUX, labels[FLUX_HELM]
-    if FLUX_KUSTOMIZE in labels:
-        return Applier.FLUX, labels[FLUX_KUSTOMIZE]
-    if ARGOCD_TRACKING in annotations:
-        return Applier.ARGOCD, annotations[ARGOCD_TRACKING].partition(":")[0]
-    if HELM_RELEASE in annotations:
-        return Applier.HELM, annotations[HELM_RELEASE]
-    return Applier.KUBECTL, None
-
-
 def _arguments(container: Manifest) -> dict[str, str]:
     """The arguments of the form ``--flag=value``."""
     found: dict[str, list[str]] = {}
@@ -257,10 +220,5 @@ def _arguments(container: Manifest) -> dict[str, str]:
     return {flag: ",".join(values) for flag, values in found.items()}
 
 
-def _env(container: Manifest) -> dict[str, Any]:
-    return {item["name"]: item["value"] for item in container.get("env", ()) if "value" in item}
-
-
-def _component(manifest: Manifest) -> str | None:
-    found: str | None = (manifest["metadata"].get("labels") or {}).get(COMPONENT)
-    return found
+def _migrates(pod: Manifest) -> bool:
+    return (pod["metadata"].get("labels") or {}).get(COMPONENT) == Component.MIGRATION.value

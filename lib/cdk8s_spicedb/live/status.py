@@ -21,7 +21,7 @@ from .cluster import (
 )
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings
-from .instance import HelmRelease, Observed, describe, find_all
+from .instance import HelmRelease, Observed, Running, describe, find_all
 from .observe import observe
 from .pods import Pod, pod_of
 from .record import Record, read_record
@@ -39,29 +39,73 @@ from .workload import (
 
 
 @frozen(kw_only=True)
-class Summary:
-    """A SpiceDB in one line."""
+class _Instance:
+    """What one line and the whole status say."""
 
     name: str
     """Name of the SpiceDB."""
     namespace: str
     """Its namespace."""
-    healthy: bool
-    """Whether all wanted servers are ready, no roll-out is stuck, and no migration failed."""
-    state: str
-    """What it does, in a few words."""
     version: str | None = None
     """SpiceDB release of the servers that are wanted. None if it is not known."""
     engine: str | None = None
     """Engine of the datastore. None if it is not known."""
     ready: int = 0
-    """Number of servers that are ready."""
+    """Number of servers that are ready, of any template."""
     replicas: int = 0
     """Number of servers that are wanted."""
     applier: Applier | None = None
     """Program that applied it. None if no server was installed yet."""
     applied_as: str | None = None
     """Name of the Helm release, Argo CD Application or Flux object."""
+
+
+@frozen(kw_only=True)
+class Summary(_Instance):
+    """A SpiceDB in one line."""
+
+    healthy: bool
+    """Whether all wanted servers are ready, no roll-out is stuck, and no migration failed."""
+    state: str
+    """What it does, in a few words."""
+
+
+@frozen(kw_only=True)
+class Status(_Instance):
+    """What runs of one SpiceDB."""
+
+    healthy: bool
+    """Whether nothing is wrong: ``problems`` is empty."""
+    problems: Sequence[str]
+    """What is wrong."""
+    ours: bool = True
+    """Whether this package made the release. Of other releases, only part is known."""
+    helm: HelmRelease | None = None
+    """Newest revision of the Helm release. None without Helm, or if it is not known."""
+    rollout: Rollout | None = None
+    """Roll-out of the servers. None if no server was installed yet."""
+    pods: Sequence[Pod] = ()
+    """All pods of the servers, also older ones and those that drain, oldest first."""
+    migration: Migration | None = None
+    """Newest migration. None for a SpiceDB of another program."""
+    schema_mode: str | None = None
+    """Schema mode of the servers. None: SpiceDB's default."""
+    migration_phase: str | None = None
+    """Datastore migration phase of the servers. None: no phase."""
+    allowed_migrations: Sequence[str] = ()
+    """Revisions on which the servers start, in addition to their own head."""
+    upgrade: str | None = None
+    """Where an upgrade with several steps stands. None: none is under way."""
+    warnings: Sequence[EventWarning] = ()
+    """What Kubernetes warned about in the last hour, newest first."""
+    drift: Drift | None = None
+    """What somebody changed since the release. None: it was not compared."""
+    certificates: Sequence[Certificate] | None = None
+    """Certificates that the servers mount. None: they were not read."""
+    revision: str | None = None
+    """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
+    unknown: Sequence[str] = ()
+    """What could not be read, and why."""
 
 
 def statuses(cluster: Cluster, everywhere: bool = False) -> Sequence[Summary]:
@@ -71,7 +115,9 @@ def statuses(cluster: Cluster, everywhere: bool = False) -> Sequence[Summary]:
         deployments = find_all(cluster, everywhere=everywhere)
         jobs = waiting.result()
     found = [_summary(each, jobs.pop(_place(each), None)) for each in deployments]
-    found += [_without_servers(namespace, name, job) for (namespace, name), job in jobs.items()]
+    for (namespace, name), job in jobs.items():
+        state = f"not installed; migration {migration_state(job).value}"
+        found.append(Summary(name=name, namespace=namespace, healthy=False, state=state))
     return sorted(found, key=lambda each: (each.namespace, each.name))
 
 
@@ -101,82 +147,14 @@ def _summary(deployment: Manifest, job: Manifest | None) -> Summary:
         state = "ready" if ready >= running.replicas else "not ready"
     else:
         state = f"roll-out {rollout.state.value}"
-    return Summary(
-        name=running.name,
-        namespace=running.namespace,
-        healthy=ready >= running.replicas and rollout.state is not RolloutState.STUCK and not failed,
-        state=state,
-        version=running.version,
-        engine=running.engine,
-        ready=ready,
-        replicas=running.replicas,
-        applier=running.applier,
-        applied_as=running.applied_as,
-    )
+    healthy = ready >= running.replicas and rollout.state is not RolloutState.STUCK and not failed
+    return Summary(**_facts(running, deployment), healthy=healthy, state=state)
 
 
-def _without_servers(namespace: str, name: str, job: Manifest) -> Summary:
-    state = f"not installed; migration {migration_state(job).value}"
-    return Summary(name=name, namespace=namespace, healthy=False, state=state)
-
-
-__all__ = ["Status", "Summary", "status", "statuses"]
-
-_PARALLEL = 6
-
-
-@frozen(kw_only=True)
-class Status:
-    """What runs of one SpiceDB."""
-
-    name: str
-    """Name of the SpiceDB."""
-    namespace: str
-    """Its namespace."""
-    healthy: bool
-    """Whether nothing is wrong: ``problems`` is empty."""
-    problems: Sequence[str]
-    """What is wrong."""
-    ours: bool = True
-    """Whether this package made the release. Of other releases, only part is known."""
-    applier: Applier | None = None
-    """Program that applied it. None if no server was installed yet."""
-    applied_as: str | None = None
-    """Name of the Helm release, Argo CD Application or Flux object."""
-    helm: HelmRelease | None = None
-    """Newest revision of the Helm release. None without Helm, or if it is not known."""
-    version: str | None = None
-    """SpiceDB release of the servers that are wanted. None if it is not known."""
-    engine: str | None = None
-    """Engine of the datastore. None if it is not known."""
-    ready: int = 0
-    """Number of servers that are ready, of any template."""
-    replicas: int = 0
-    """Number of servers that are wanted."""
-    rollout: Rollout | None = None
-    """Roll-out of the servers. None if no server was installed yet."""
-    pods: Sequence[Pod] = ()
-    """All pods of the servers, also older ones and those that drain, oldest first."""
-    migration: Migration | None = None
-    """Newest migration. None for a SpiceDB of another program."""
-    schema_mode: str | None = None
-    """Schema mode of the servers. None: SpiceDB's default."""
-    migration_phase: str | None = None
-    """Datastore migration phase of the servers. None: no phase."""
-    allowed_migrations: Sequence[str] = ()
-    """Revisions on which the servers start, in addition to their own head."""
-    upgrade: str | None = None
-    """Where an upgrade with several steps stands. None: none is under way."""
-    warnings: Sequence[EventWarning] = ()
-    """What Kubernetes warned about in the last hour, newest first."""
-    drift: Drift | None = None
-    """What somebody changed since the release. None: it was not compared."""
-    certificates: Sequence[Certificate] | None = None
-    """Certificates that the servers mount. None: they were not read."""
-    revision: str | None = None
-    """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
-    unknown: Sequence[str] = ()
-    """What could not be read, and why."""
+def _facts(running: Running, deployment: Manifest) -> dict[str, Any]:
+    """What one line and the whole status say of servers."""
+    names = ("name", "namespace", "version", "engine", "replicas", "applier", "applied_as")
+    return {**{name: getattr(running, name) for name in names}, "ready": counts(deployment).ready}
 
 
 def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bool = False) -> Status:
@@ -185,7 +163,7 @@ def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bo
     ``drift`` also compares with what was released, and ``certificates`` reads when certificates expire; both need the
     right to read Secrets.
     """
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    with ThreadPoolExecutor(4) as pool:
         asked: list[tuple[str, Future[Any]]] = [
             ("warnings", pool.submit(find_warnings, cluster, name)),
             ("upgrade", pool.submit(read_record, cluster, name)),
@@ -226,18 +204,11 @@ def _servers(seen: Observed) -> Status:
     assert seen.deployment is not None
     running = seen.running
     return Status(
-        name=seen.name,
-        namespace=running.namespace,
+        **_facts(running, seen.deployment),
         healthy=True,
         problems=(),
         ours=running.ours,
-        applier=running.applier,
-        applied_as=running.applied_as,
         helm=max(seen.helm, key=lambda each: each.revision, default=None),
-        version=running.version,
-        engine=running.engine,
-        ready=counts(seen.deployment).ready,
-        replicas=running.replicas,
         rollout=rollout_of(seen.deployment),
         pods=sorted(map(pod_of, seen.servers), key=lambda each: (each.started, each.name)),
         migration=_migration(seen) if running.ours else None,

@@ -265,6 +265,7 @@ def unsafe(seen: Observed) -> tuple[str | None, bool]:
         reason = unsettled(seen)
     else:
         # The name of its Service is not known.
+        seen.need("pods")
         reason = rollout.message if rollout.state is not RolloutState.DONE else None
         if reason is None and any(map(is_terminating, seen.servers)):
             reason = "older servers drain"

@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 from attrs import frozen
 
+from tests.lab.cluster import Namespace, Object, run, wait
 from tests.programs import ROOT
 
-from ..cluster import Namespace, Object, run, wait
 from .definitions import FREE, definition
 from .git import Repository
 from .processes import free_port, require_programs, running
@@ -156,7 +156,7 @@ class ArgoCD:
 
     def states(self) -> Mapping[str, State]:
         """All Applications as they are now, by name."""
-        found = json.loads(self.namespace.kubectl("get", _APPLICATIONS, "--output=json"))["items"]
+        found = self.namespace.list(_APPLICATIONS)
         return {application["metadata"]["name"]: State(application) for application in found}
 
     def application(

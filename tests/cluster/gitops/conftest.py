@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ..cluster import Namespace
+from tests.lab.cluster import Namespace
+
 from .argocd import ArgoCD, argo_cd
 from .git import GitServer, git_server
 from .processes import ends_of_logs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..cluster import Object
+from tests.lab.cluster import Object
 
 FREE: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 """The schema of an object with any fields."""

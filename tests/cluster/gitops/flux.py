@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from ..cluster import Namespace, Object, run, wait
+from tests.lab.cluster import Namespace, Object, run, wait
+
 from .definitions import FREE, definition
 from .processes import free_port, require_programs, running
 
@@ -70,8 +71,11 @@ class Flux:
         token = uuid.uuid4().hex
         values = [f"reconcile.fluxcd.io/{annotation}={token}" for annotation in ("requestedAt", *annotations)]
         self.namespace.kubectl("annotate", "--overwrite", kind, name, *values)
-        handled = ("get", kind, name, "--output=jsonpath={.status.lastHandledReconcileAt}")
-        wait(f"{kind}/{name} to be reconciled", lambda: self.namespace.kubectl(*handled) == token, 180)
+
+        def handled() -> bool:
+            return bool(self.get(kind, name).get("status", {}).get("lastHandledReconcileAt") == token)
+
+        wait(f"{kind}/{name} to be reconciled", handled, 180)
 
     def status(self, kind: str, name: str) -> Status:
         """The condition ``Ready`` of an object."""

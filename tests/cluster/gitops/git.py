@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..cluster import run
+from tests.lab.cluster import run
 
 BRANCH = "main"
 _SETTINGS = ("user.name=Test", "user.email=test@example.com", "commit.gpgsign=false")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from ..cluster import wait
+from tests.lab.cluster import wait
 
 _running: list[Program] = []
 

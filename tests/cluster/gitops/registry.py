@@ -10,8 +10,8 @@ from pathlib import Path
 from attrs import frozen
 
 from cdk8s_spicedb import SpiceDBProps, write_helm_chart
+from tests.lab.cluster import run, wait
 
-from ..cluster import run, wait
 from .processes import accepts_connections, free_port, running
 
 PLAIN_HTTP = "--plain-http"

@@ -11,9 +11,9 @@ import yaml
 from attrs import frozen
 
 from cdk8s_spicedb import Delivery, SpiceDBProps
+from tests.lab.cluster import Object, wait
 from tests.programs import ROOT
 
-from ..cluster import Object, wait
 from .flux import HELM_RELEASE, KUSTOMIZATION, OCI_REPOSITORY, Flux, Status
 from .git import Repository
 from .registry import Registry

@@ -10,12 +10,11 @@ import attrs
 
 from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, plan_upgrade
 from cdk8s_spicedb.versions import SCHEMA_MODES
+from tests.lab.client import PAUSE, Load
+from tests.lab.cluster import Namespace, wait
+from tests.lab.databases import POSTGRES
+from tests.lab.props import KEY, NEW, OLD
 
-from ..client import Load
-from ..cluster import Namespace, wait
-from ..conftest import KEY
-from ..databases import POSTGRES
-from ..props import NEW, OLD
 from .sources import NAME
 
 PHASES = plan_upgrade(PostgreSQL, OLD, NEW, schema_mode=list(SCHEMA_MODES)[-1]).steps[1:3]
@@ -26,9 +25,9 @@ BROKEN: MigrationProps = attrs.evolve(NEVER, datastore_uri=SecretKey("broken", "
 
 
 @contextmanager
-def step(title: str, address: str) -> Iterator[None]:
-    """A step during which no permission check may fail."""
-    with Load(title, address, KEY) as load:
+def step(title: str, address: str, pause: float = PAUSE) -> Iterator[None]:
+    """A step during which no permission check may fail. See `Load` for ``pause``."""
+    with Load(title, address, KEY, pause=pause) as load:
         yield
     assert load.succeeded()
 

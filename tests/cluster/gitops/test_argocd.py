@@ -10,12 +10,11 @@ from attrs import evolve, frozen
 
 from cdk8s_spicedb import CleanupProps, MigrationProps, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.versions import SCHEMA_MODES
+from tests.lab.client import Client, Load, relay
+from tests.lab.cluster import Namespace, is_ready, parse_time
+from tests.lab.databases import POSTGRES, postgres_revision
+from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
-from ..client import Client, Load, relay
-from ..cluster import Namespace, is_ready, parse_time
-from ..conftest import KEY
-from ..databases import POSTGRES, postgres_revision
-from ..props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 from .argocd import FINALIZER, Application, ArgoCD, Operation
 from .git import GitServer, Repository
 from .written import chart, manifests

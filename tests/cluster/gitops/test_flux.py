@@ -11,12 +11,11 @@ from pathlib import Path
 import yaml
 
 from cdk8s_spicedb import ServerProps
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace, wait
+from tests.lab.props import KEY, on_postgres, small
 from tests.programs import ROOT
 
-from ..client import Client, relay
-from ..cluster import Namespace, wait
-from ..conftest import KEY
-from ..props import on_postgres, small
 from .flux import HELM_RELEASE, KUSTOMIZATION, flux
 from .git import git_server
 from .processes import require_programs
@@ -59,7 +58,7 @@ def test_nothing_changes_without_a_change(namespace: Namespace, postgres: None, 
         before, log = _state(namespace), tmp_path / "flux" / "kustomize-controller.log"
         with relay(namespace) as address:
             Client(address, KEY).write()
-            with step("no change", address):
+            with step("no change", address, pause=1):
                 _watch(namespace, SECONDS)
         assert _state(namespace) == before
         count = log.read_text().count("Reconciliation finished")

@@ -9,12 +9,11 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import ServerProps
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace
+from tests.lab.databases import PASSWORD, POSTGRES, postgres_revision
+from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
-from ..client import Client, relay
-from ..cluster import Namespace
-from ..conftest import KEY
-from ..databases import PASSWORD, POSTGRES, postgres_revision
-from ..props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 from .flux import HELM_RELEASE, flux
 from .processes import require_programs
 from .registry import registry

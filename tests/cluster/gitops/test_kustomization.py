@@ -9,12 +9,11 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import MigrationProps
+from tests.lab.client import Client, relay
+from tests.lab.cluster import Namespace, is_ready, wait
+from tests.lab.databases import PASSWORD, POSTGRES, postgres_locked, postgres_revision
+from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
-from ..client import Client, relay
-from ..cluster import Namespace, is_ready, wait
-from ..conftest import KEY
-from ..databases import PASSWORD, POSTGRES, postgres_locked, postgres_revision
-from ..props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 from .flux import KUSTOMIZATION, flux
 from .git import git_server
 from .sources import NAME, Committed, say

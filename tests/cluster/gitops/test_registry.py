@@ -12,12 +12,12 @@ import pytest
 import yaml
 from attrs import frozen
 
-from ..client import Client, Load, relay
-from ..cluster import Namespace, run
-from ..conftest import KEY
-from ..databases import postgres_revision
-from ..helm import Helm
-from ..props import NEW, NEW_HEAD, OLD, on_postgres
+from tests.lab.client import Client, Load, relay
+from tests.lab.cluster import Namespace, run
+from tests.lab.databases import postgres_revision
+from tests.lab.helm import Helm
+from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, on_postgres
+
 from .processes import require_programs
 from .registry import PLAIN_HTTP, Registry, package, registry
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import attrs
-from cdk8s_spicedb.live.record import Record, write_record
 
 from cdk8s_spicedb import MySQL, SecretKey, SpiceDBProps, plan_upgrade
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.plan import Planned, planned, step_images, time_findings
 from cdk8s_spicedb.live.instance import find_running
+from cdk8s_spicedb.live.record import Record, write_record
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, installable, props
 

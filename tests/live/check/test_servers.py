@@ -9,14 +9,15 @@ import pytest
 from cdk8s_spicedb import Delivery, SpiceDBProps
 from cdk8s_spicedb.labels import Component, selector_labels
 from cdk8s_spicedb.live.check.finding import Finding, Level
-from cdk8s_spicedb.live.check.plan import find_servers, server_findings
+from cdk8s_spicedb.live.check.plan import running_servers, server_findings
+from cdk8s_spicedb.live.observe import observe
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, installable, props, servers
 
 
 def found(cluster: ApiServer, settings: SpiceDBProps | None = None, *, resumes: bool = False) -> list[Finding]:
     live = cluster.cluster()
-    return list(server_findings(live, settings or props(), find_servers(live, "spicedb"), resumes=resumes))
+    return list(server_findings(live, settings or props(), observe(live, "spicedb", helm=True), resumes=resumes))
 
 
 def about(subject: str, *arguments: Any, **options: Any) -> Finding:
@@ -44,9 +45,7 @@ def test_servers_are_counted_without_those_that_stop() -> None:
     cluster = installable()
     deploy(cluster, props("v1.52.0"))
     servers(cluster)[0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    running = find_servers(cluster.cluster(), "spicedb")
-    assert running is not None
-    assert running.count == 1
+    assert running_servers(observe(cluster.cluster(), "spicedb")) == 1
 
 
 @pytest.mark.parametrize(

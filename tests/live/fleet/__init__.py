@@ -1,0 +1,1 @@
+"""Tests of upgrades of many releases."""

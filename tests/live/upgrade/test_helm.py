@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from typing import Any
 
+import attrs
 import pytest
 
 from cdk8s_spicedb import SpiceDBError
-from cdk8s_spicedb.live import workload as settle
+from cdk8s_spicedb.live.poll import CLOCK, Clock
 from cdk8s_spicedb.live.upgrade import helm
 from cdk8s_spicedb.live.upgrade.deliver import Ended, StepError
 from cdk8s_spicedb.live.upgrade.prepare import deliverer_of
 from tests.apiserver import ApiServer
+from tests.live.clock import FakeClock
 from tests.live.installed import (
     NEW,
     OLD,
@@ -26,7 +25,6 @@ from tests.live.installed import (
     servers,
     waiting,
 )
-from tests.programs import ended_process
 
 
 class Helm:
@@ -53,8 +51,12 @@ def a_helm(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Helm:
     return Helm(api, monkeypatch)
 
 
-def of_helm(api: ApiServer, notes: list[str] | None = None) -> helm.HelmDeliverer:
-    found = deliverer_of(api.cluster(), seen_in(api), (notes if notes is not None else []).append)
+def of_helm(api: ApiServer, notes: list[str] | None = None, clock: Clock = CLOCK) -> helm.HelmDeliverer:
+    def notify(text: str, seconds_left: int | None = None) -> None:
+        if notes is not None:
+            notes.append(text)
+
+    found = deliverer_of(attrs.evolve(api.cluster(), clock=clock), seen_in(api), notify)
     assert isinstance(found, helm.HelmDeliverer)
     return found
 
@@ -105,21 +107,36 @@ def test_step_that_helm_finished_in_spite_of_an_error_is_done(api: ApiServer, a_
     assert len(a_helm.called("upgrade")) == 1
 
 
-def test_killed_helm_is_recovered(api: ApiServer, a_helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helm, "_UNKNOWN_PROCESS_SECONDS", 0)
-    for process in (f"{socket.gethostname()}:{ended_process()}", "elsewhere:1", None):
-        helm_revision(api, 2, "pending-upgrade")
-        of_helm(api).recover()
-        assert [each.status for each in of_helm(api).revisions()] == ["deployed"]
-    of_helm(api).recover()
+def test_killed_helm_is_recovered_when_nothing_changes_any_more(api: ApiServer, a_helm: Helm) -> None:
+    helm_revision(api, 2, "pending-upgrade")
+    clock, notes = FakeClock(), list[str]()
+    of_helm(api, notes, clock).recover()
+    assert 60 <= clock.seconds <= 63
+    assert [each.status for each in of_helm(api).revisions()] == ["deployed"]
+    assert notes[0] == "Helm may still be running; waiting to see whether anything changes"
+    assert notes[-1] == "Helm was killed; removing its unfinished revision 2"
+    of_helm(api, clock=clock).recover()
+    assert clock.seconds <= 63
 
 
 def test_helm_that_still_runs_is_waited_for(api: ApiServer, a_helm: Helm) -> None:
     helm_revision(api, 2, "pending-upgrade")
-    timer = threading.Timer(0.3, lambda: helm_revision(api, 2))
-    timer.start()
-    of_helm(api).recover()}:{os.getpid()}")
+    clock = FakeClock(on_sleep=lambda seconds: helm_revision(api, 2) if seconds >= 10 else None)
+    of_helm(api, clock=clock).recover()
+    assert 10 <= clock.seconds <= 12
     assert [each.status for each in of_helm(api).revisions()] == ["superseded", "deployed"]
+
+
+def test_helm_whose_migration_runs_is_waited_for(api: ApiServer, a_helm: Helm) -> None:
+    helm_revision(api, 2, "pending-upgrade")
+    migration_job(api)
+    clock = FakeClock(on_sleep=lambda seconds: api.remove("jobs") if seconds == 200 else None)
+    of_helm(api, clock=clock).recover()
+    assert 260 <= clock.seconds <= 263
+    helm_revision(api, 2, "pending-upgrade")
+    migration_job(api)
+    with pytest.raises(StepError, match="another Helm has worked on the release for more than 60 min"):
+        of_helm(api, clock=FakeClock()).recover()
 
 
 def test_helm_rolls_back_and_tests(api: ApiServer, a_helm: Helm) -> None:
@@ -157,10 +174,13 @@ def test_broken_server_ends_the_wait_for_helm(api: ApiServer) -> None:
         assert watch() is None
 
 
-def test_migration_without_its_image_ends_the_wait(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settle, "_BROKEN_SECONDS", -1)
+def test_migration_without_its_image_ends_the_wait(api: ApiServer) -> None:
+    clock = FakeClock()
     migration_job(api, **waiting("ErrImagePull", "why"))
-    assert of_helm(api).watcher()() == "pod migrate-0: ErrImagePull: why"
+    watch = of_helm(api, clock=clock).watcher()
+    assert watch() is None
+    clock.seconds += 16
+    assert watch() == "pod migrate-0: ErrImagePull: why"
 
 
 def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:
@@ -169,3 +189,12 @@ def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:
     with pytest.raises(StepError) as error:
         of_helm(api).apply(props(NEW), "label", 1)
     assert error.value.details.splitlines()[1:] == ["Job spicedb-migration: DeadlineExceeded", "migrating"]
+
+
+def test_servers_that_a_rollback_replaces_do_not_end_it(api: ApiServer) -> None:
+    applies = of_helm(api)
+    deploy(api, props(NEW))
+    for pod in servers(api):
+        pod["status"] = waiting("CrashLoopBackOff", restartCount=4, lastState={"terminated": {"exitCode": 2}})
+    watch = applies.watcher()
+    assert watch() is None

@@ -19,6 +19,7 @@ from tests.live.installed import (
     deploy,
     props,
     running_in,
+    seen_in,
 )
 from tests.live.kubectl import Kubectl
 
@@ -39,10 +40,10 @@ def by_kubectl(version: str = NEW, **fields: Any) -> SpiceDBProps:
 def test_kubectl_applies_the_migration_first(kubectl_program: Kubectl) -> None:
     api, commands = kubectl_program.api, kubectl_program.commands
     run_controllers(api)
-    applies = deliverer_of(api.cluster(), running_in(api))
-    applies.recover(None)
+    applies = deliverer_of(api.cluster(), seen_in(api))
+    applies.recover()
     assert not applies.is_applied("label")
-    applies.apply(by_kubectl(schema=SchemaProps(text="definition user {}")), "label", 1, lambda _: None)
+    applies.apply(by_kubectl(schema=SchemaProps(text="definition user {}")), "label", 1)
     assert [command[1] for command in commands] == ["apply", "apply"]
     assert "--server-side" in commands[0]
     first, later = (
@@ -65,7 +66,7 @@ def test_failed_migration_of_kubectl_stops(kubectl_program: Kubectl) -> None:
     api = kubectl_program.api
     run_controllers(api, fails=lambda _: "BackoffLimitExceeded", log=lambda _: "it cannot connect")
     with pytest.raises(StepError, match=r"the Job spicedb-migration-\w+ failed") as error:
-        deliverer_of(api.cluster(), running_in(api)).apply(by_kubectl(), "label", 1, lambda _: None)
+        deliverer_of(api.cluster(), seen_in(api)).apply(by_kubectl(), "label", 1)
     assert "it cannot connect" in error.value.details
     assert not api.count("patch", "deployments"), "the servers are not touched"
 
@@ -74,8 +75,8 @@ def test_failed_job_runs_again(kubectl_program: Kubectl) -> None:
     """A Job does not run again by itself."""
     api, ends = kubectl_program.api, iter(["BackoffLimitExceeded", "", ""])
     run_controllers(api, fails=lambda _: next(ends))
-    applies = deliverer_of(api.cluster(), running_in(api))
+    applies = deliverer_of(api.cluster(), seen_in(api))
     with pytest.raises(StepError, match="failed"):
-        applies.apply(by_kubectl(), "label", 1, lambda _: None)
-    applies.apply(by_kubectl(), "label", 1, lambda _: None)
+        applies.apply(by_kubectl(), "label", 1)
+    applies.apply(by_kubectl(), "label", 1)
     assert running_in(api).version == NEW

@@ -12,8 +12,8 @@ import pytest
 
 from cdk8s_spicedb.live.cluster import Cluster, Unreachable
 from cdk8s_spicedb.live.upgrade.lease import BusyError, held
+from tests.apiserver import ApiServer, Object
 from tests.live.clock import FakeClock
-from tests.live.store import Object, Store, unreachable
 
 LEASE = ("leases", "spicedb-upgrade")
 OTHER = "somebody@elsewhere:42:abc"
@@ -21,8 +21,8 @@ NOW = "2030-01-01T00:00:00.000000Z"
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def api() -> ApiServer:
+    return ApiServer()
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def on(store: Store, clock: FakeClock) -> Cluster:
-    return attrs.evolve(store.cluster(), clock=clock)
+def on(api: ApiServer, clock: FakeClock) -> Cluster:
+    return attrs.evolve(api.cluster(), clock=clock)
 
 
-def held_by(store: Store, identity: str = OTHER, **spec: Any) -> Object:
+def held_by(api: ApiServer, identity: str = OTHER, **spec: Any) -> Object:
     """A Lease of another process, whose clock is far ahead or behind."""
     full = {"holderIdentity": identity, "leaseDurationSeconds": 30, "acquireTime": NOW, "renewTime": NOW, **spec}
-    return store.put("leases", {"metadata": {"name": LEASE[1]}, "spec": full})
+    return api.put("leases", {"metadata": {"name": LEASE[1]}, "spec": full})
 
 
 def eventually(question: Callable[[], bool]) -> None:
@@ -49,92 +49,92 @@ def eventually(question: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
-def is_refused(store: Store, clock: FakeClock) -> None:
+def is_refused(api: ApiServer, clock: FakeClock) -> None:
     with (
         pytest.raises(BusyError, match=r"somebody@elsewhere:42 \(user@host:process\) .* since 2030-01-01T00:00:00"),
-        held(on(store, clock), "spicedb"),
+        held(on(api, clock), "spicedb"),
     ):
         pass
-    assert store.objects[LEASE]["spec"]["holderIdentity"] == OTHER
+    assert api.get(*LEASE)["spec"]["holderIdentity"] == OTHER
 
 
-def test_lock_is_held_by_this_process_and_released(store: Store, clock: FakeClock) -> None:
-    with held(on(store, clock), "spicedb") as require:
+def test_lock_is_held_by_this_process_and_released(api: ApiServer, clock: FakeClock) -> None:
+    with held(on(api, clock), "spicedb") as require:
         require()
-        spec = store.objects[LEASE]["spec"]
+        spec = api.get(*LEASE)["spec"]
         assert f":{os.getpid()}:" in spec["holderIdentity"]
         assert spec["renewTime"] == NOW
         assert spec["leaseDurationSeconds"] == 30
-    assert LEASE not in store.objects
+    assert not api.has(*LEASE)
 
 
 @pytest.mark.parametrize("renewed", ["2020-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z", None, "yesterday"])
-def test_lock_that_is_not_renewed_is_taken_after_its_duration(store: Store, clock: FakeClock, renewed: Any) -> None:
-    held_by(store, renewTime=renewed)
+def test_lock_that_is_not_renewed_is_taken_after_its_duration(api: ApiServer, clock: FakeClock, renewed: Any) -> None:
+    held_by(api, renewTime=renewed)
     seen: list[str] = []
-    with held(on(store, clock), "spicedb", seen.append) as require:
+    with held(on(api, clock), "spicedb", seen.append) as require:
         assert 30 <= clock.seconds <= 32, "by this machine's clock, whatever the Lease says"
         require()
     assert seen == [f"{OTHER} holds the lock; checking whether that process is still running"]
 
 
 @pytest.mark.parametrize(("duration", "waited"), [(None, 30), (10, 10), (86_400, 60), (-1, 30)])
-def test_duration_of_a_lock(store: Store, clock: FakeClock, duration: int | None, waited: int) -> None:
-    held_by(store, leaseDurationSeconds=duration)
-    with held(on(store, clock), "spicedb"):
+def test_duration_of_a_lock(api: ApiServer, clock: FakeClock, duration: int | None, waited: int) -> None:
+    held_by(api, leaseDurationSeconds=duration)
+    with held(on(api, clock), "spicedb"):
         assert waited <= clock.seconds <= waited + 2
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": ""}])
-def test_lock_that_was_released_is_taken_at_once(store: Store, clock: FakeClock, spec: Object | None) -> None:
-    store.put("leases", {"metadata": {"name": LEASE[1]}, "spec": spec})
-    with held(on(store, clock), "spicedb") as require:
+def test_lock_that_was_released_is_taken_at_once(api: ApiServer, clock: FakeClock, spec: Object | None) -> None:
+    api.put("leases", {"metadata": {"name": LEASE[1]}, "spec": spec})
+    with held(on(api, clock), "spicedb") as require:
         require()
         assert clock.seconds == 0
 
 
-def test_lock_that_is_renewed_is_refused_at_once(store: Store, clock: FakeClock) -> None:
-    taken = held_by(store)
+def test_lock_that_is_renewed_is_refused_at_once(api: ApiServer, clock: FakeClock) -> None:
+    taken = held_by(api)
     clock.on_sleep = lambda seconds: taken["spec"].update(renewTime=f"renewed at {seconds // 5}")
-    is_refused(store, clock)
+    is_refused(api, clock)
     assert clock.seconds <= 6
 
 
-def test_lock_that_is_renewed_at_the_last_moment_is_refused(store: Store, clock: FakeClock) -> None:
-    taken = held_by(store)
+def test_lock_that_is_renewed_at_the_last_moment_is_refused(api: ApiServer, clock: FakeClock) -> None:
+    taken = held_by(api)
     clock.on_sleep = lambda seconds: taken["spec"].update({"renewTime": "late"} if seconds >= 30 else {})
-    is_refused(store, clock)
+    is_refused(api, clock)
 
 
-def test_lock_without_times_is_refused_without_a_traceback(store: Store, clock: FakeClock) -> None:
-    taken = store.put("leases", {"metadata": {"name": LEASE[1]}, "spec": {"holderIdentity": "me"}})
+def test_lock_without_times_is_refused_without_a_traceback(api: ApiServer, clock: FakeClock) -> None:
+    taken = api.put("leases", {"metadata": {"name": LEASE[1]}, "spec": {"holderIdentity": "me"}})
     clock.on_sleep = lambda _: taken["spec"].update(renewTime=NOW)
     with pytest.raises(BusyError, match=r"^me \(user@host:process\) upgrades or rolls back this release; wait"):
-        held(on(store, clock), "spicedb").__enter__()
+        held(on(api, clock), "spicedb").__enter__()
 
 
 def test_waiting_ends_if_the_lock_always_changes_hands(
-    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time it is free, somebody else is faster."""
     get = Cluster.get
 
     def free(self: Cluster, *arguments: Any) -> Object | None:
-        held_by(store)
+        held_by(api)
         get(self, *arguments)
         return None
 
     monkeypatch.setattr(Cluster, "get", free)
-    with pytest.raises(BusyError), held(on(store, clock), "spicedb"):
+    with pytest.raises(BusyError), held(on(api, clock), "spicedb"):
         pass
     assert clock.seconds < 120
 
 
 def test_an_outage_does_not_count_as_the_time_of_the_holder(
-    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the API server was away, the holder could not renew. It does so as soon as it can."""
-    taken, get, asked = held_by(store), Cluster.get, [0]
+    taken, get, asked = held_by(api), Cluster.get, [0]
 
     def slow(self: Cluster, *arguments: Any) -> Object | None:
         asked[0] += 1
@@ -145,28 +145,28 @@ def test_an_outage_does_not_count_as_the_time_of_the_holder(
         return get(self, *arguments)
 
     monkeypatch.setattr(Cluster, "get", slow)
-    is_refused(store, clock)
+    is_refused(api, clock)
 
 
 def test_only_one_of_two_processes_gets_a_free_lock(
-    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one sees the conflict, and then the Lease of the first, which is gone after a while."""
     create = Cluster.create
 
     def slower(self: Cluster, manifest: Object, **options: Any) -> Object:
-        if LEASE not in store.objects:
-            held_by(store)
+        if not api.has(*LEASE):
+            held_by(api)
         return create(self, manifest, **options)
 
     monkeypatch.setattr(Cluster, "create", slower)
-    with held(on(store, clock), "spicedb") as require:
+    with held(on(api, clock), "spicedb") as require:
         require()
         assert clock.seconds >= 30
 
 
 def test_own_lock_is_recognized_after_an_answer_that_was_lost(
-    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create, lost = Cluster.create, [True]
 
@@ -178,13 +178,13 @@ def test_own_lock_is_recognized_after_an_answer_that_was_lost(
         return created
 
     monkeypatch.setattr(Cluster, "create", losing)
-    with held(on(store, clock), "spicedb") as require:
+    with held(on(api, clock), "spicedb") as require:
         require()
         assert clock.seconds < 5
 
 
 def test_lock_is_released_if_the_answer_never_came(
-    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = Cluster.create
 
@@ -193,32 +193,32 @@ def test_lock_is_released_if_the_answer_never_came(
         raise Unreachable("no answer")
 
     monkeypatch.setattr(Cluster, "create", losing)
-    with pytest.raises(Unreachable), held(on(store, clock), "spicedb"):
+    with pytest.raises(Unreachable), held(on(api, clock), "spicedb"):
         pass
-    assert LEASE not in store.objects
+    assert not api.has(*LEASE)
 
 
-def test_lock_is_renewed_through_an_outage(store: Store, clock: FakeClock) -> None:
-    with held(on(store, clock), "spicedb") as require:
-        with unreachable(store):
+def test_lock_is_renewed_through_an_outage(api: ApiServer, clock: FakeClock) -> None:
+    with held(on(api, clock), "spicedb") as require:
+        with api.unreachable():
             time.sleep(0.05)
             clock.seconds += 20
-        eventually(lambda: bool(store.objects[LEASE]["spec"]["renewTime"] > NOW))
+        eventually(lambda: bool(api.get(*LEASE)["spec"]["renewTime"] > NOW))
         clock.seconds += 20
         require()
-        assert store.objects[LEASE]["spec"]["acquireTime"] == NOW
+        assert api.get(*LEASE)["spec"]["acquireTime"] == NOW
 
 
-def test_lock_that_could_not_be_renewed_is_lost_until_it_can(store: Store, clock: FakeClock) -> None:
-    with held(on(store, clock), "spicedb") as require:
-        with unreachable(store):
+def test_lock_that_could_not_be_renewed_is_lost_until_it_can(api: ApiServer, clock: FakeClock) -> None:
+    with held(on(api, clock), "spicedb") as require:
+        with api.unreachable():
             clock.seconds += 31
             with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: it could not be renewed for 30 s"):
                 require()
         require()
 
 
-def test_renewal_survives_every_exception(store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renewal_survives_every_exception(api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     replace, failures = Cluster.replace, [0]
 
     def broken(self: Cluster, manifest: Object, **options: Any) -> Object:
@@ -227,23 +227,23 @@ def test_renewal_survives_every_exception(store: Store, clock: FakeClock, monkey
             raise RuntimeError("a proxy answered with nonsense")
         return replace(self, manifest, **options)
 
-    with held(on(store, clock), "spicedb") as require:
+    with held(on(api, clock), "spicedb") as require:
         monkeypatch.setattr(Cluster, "replace", broken)
         clock.seconds += 10
-        eventually(lambda: bool(store.objects[LEASE]["spec"]["renewTime"] > NOW))
+        eventually(lambda: bool(api.get(*LEASE)["spec"]["renewTime"] > NOW))
         require()
 
 
-def test_lock_that_somebody_took_or_deleted_is_lost(store: Store, clock: FakeClock) -> None:
-    with held(on(store, clock), "spicedb") as require:
-        held_by(store)
+def test_lock_that_somebody_took_or_deleted_is_lost(api: ApiServer, clock: FakeClock) -> None:
+    with held(on(api, clock), "spicedb") as require:
+        held_by(api)
         eventually(lambda: _is_lost(require))
         with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: somebody@elsewhere:42 "):
             require()
-    assert store.objects[LEASE]["spec"]["holderIdentity"] == OTHER, "the Lease of another process stays"
-    del store.objects[LEASE]
-    with held(on(store, clock), "spicedb") as require:
-        del store.objects[LEASE]
+    assert api.get(*LEASE)["spec"]["holderIdentity"] == OTHER, "the Lease of another process stays"
+    api.remove(*LEASE)
+    with held(on(api, clock), "spicedb") as require:
+        api.remove(*LEASE)
         clock.seconds += 31
         with pytest.raises(BusyError, match="it could not be renewed"):
             require()

@@ -154,7 +154,7 @@ def test_process_that_lost_its_lease_stops(world: World) -> None:
 
 
 def test_release_of_another_delivery_or_without_version_is_refused(world: World) -> None:
-    with pytest.raises(SpiceDBError, match="the file has delivery: kubectl, but the release was applied with helm"):
+    with pytest.raises(SpiceDBError, match="the file has delivery: kubectl, but the release was applied with Helm"):
         run(world, attrs.evolve(props(NEW), delivery=Delivery.KUBECTL)).require_done()
     deployment = world.api.get("deployments", "spicedb")
     template = deployment["spec"]["template"]
@@ -191,11 +191,7 @@ def test_servers_that_fail_requests_are_rolled_back(world: World) -> None:
         served["requests"] += 1000
         served["errors"] += 50 if "applied 1" in world.calls else 0
 
-    class Pages(dict[str, str]):
-        def get(self, *_: object) -> str:
-            return metrics(served["requests"] // 2, served["errors"] // 2)
-
-    world.api.pages = Pages()
+    world.api.pages["*"] = lambda _: metrics(served["requests"] // 2, served["errors"] // 2)
     world.clock.on_sleep = pause
     events: list[Progress] = []
     outcome = run(world, wanted(None), UpgradeOptions(observe_seconds=1, check=None), report=events.append)

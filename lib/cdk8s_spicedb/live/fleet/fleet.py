@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from threading import Event, Lock
 
@@ -155,56 +154,39 @@ _SHOWN = 20
 """How many releases with problems an error names."""
 
 
-@frozen
-class _Problem:
-    """Why a member cannot be upgraded."""
-
-    title: str
-    text: str
-    missing: bool = False
-
-
 def preview(members: Sequence[Member], options: FleetOptions) -> FleetReport:
     """The waves, and the steps of each member. Those that are at the target already are skipped.
 
     Nothing changes. Raises one `SpiceDBError` about all members that do not run or cannot be upgraded.
     """
-    _require_different(members)
-    waves = waves_of(len(members), options.canary, options.wave_size)
-    numbers = {member: wave for wave, numbers in enumerate(waves, 1) for member in numbers}
-    for member in members[:1]:
-        # Members that share a client share what the first request costs, such as a program that gets a token.
-        member.cluster.get(DEPLOYMENT, member.props.name)
-    found = parallel(lambda number: _preview(members[number], numbers[number]), range(len(members)))
-    problems = [each for each in found if isinstance(each, _Problem)]
-    if problems:
-        raise SpiceDBError("\n".join(_text(problems)))
-    return FleetReport(members=tuple(each for each in found if isinstance(each, MemberReport)))
-
-
-def _require_different(members: Sequence[Member]) -> None:
-    twice = [title for title, count in Counter(member.title for member in members).items() if count > 1]
+    twice = [title for title, number in Counter(member.title for member in members).items() if number > 1]
     if twice:
         raise SpiceDBError(
             f"several files describe {some_of(twice, _SHOWN)}; give each SpiceDB in a namespace a different name, or "
             "its own namespace"
         )
+    waves = waves_of(len(members), options.canary, options.wave_size)
+    numbers = {member: wave for wave, numbers in enumerate(waves, 1) for member in numbers}
+    for member in members[:1]:
+        # Members that share a client share what the first request costs, such as a program that gets a token.
+        member.cluster.get(DEPLOYMENT, member.props.name)
+    found = parallel(lambda number: _look(members[number], numbers[number]), range(len(members)))
+    errors = {each.title: seen for each, seen in zip(members, found, strict=True) if isinstance(seen, SpiceDBError)}
+    if errors:
+        raise SpiceDBError("\n".join(_text(errors)))
+    return FleetReport(members=tuple(each for each in found if isinstance(each, MemberReport)))
 
 
-def _preview(member: Member, wave: int) -> MemberReport | _Problem:
+def _look(member: Member, wave: int) -> MemberReport | SpiceDBError:
+    """The plan of a member, or why it cannot be upgraded."""
     try:
-        return _planned(member, prepare(member.cluster, member.props), wave)
+        prepared = prepare(member.cluster, member.props)
+        done = _is_done(prepared)
     except Unreachable:
         raise
-    except MissingError:
-        return _Problem(member.title, "", missing=True)
     except SpiceDBError as error:
-        return _Problem(member.title, str(error))
-
-
-def _planned(member: Member, prepared: Prepared, wave: int) -> MemberReport:
+        return error
     running, record = prepared.running, prepared.record
-    done = _is_done(prepared)
     left = () if done else record.plan.steps[record.sound[-1].step :]
     return MemberReport(
         name=running.name,
@@ -230,19 +212,18 @@ def _is_done(prepared: Prepared) -> bool:
     )
 
 
-def _text(problems: Sequence[_Problem]) -> list[str]:
-    missing = [each.title for each in problems if each.missing]
-    others = [each for each in problems if not each.missing]
-    lines = [f"{each.title}: {each.text}" for each in others[:_SHOWN]]
-    if len(others) > _SHOWN:
-        lines.append(f"{len(others) - _SHOWN} more SpiceDBs have problems")
+def _text(errors: Mapping[str, SpiceDBError]) -> Iterator[str]:
+    missing = [title for title, error in errors.items() if isinstance(error, MissingError)]
+    others = [f"{title}: {error}" for title, error in errors.items() if title not in missing]
     if missing:
-        lines.insert(
-            0,
+        yield (
             f"the cluster has no Deployment for {some_of(missing, _SHOWN)}; install these first, leave out their "
-            "files, or check --namespace and --context",
+            "files, or check --namespace and --context"
         )
-    return [*lines, "Nothing was changed."]
+    yield from others[:_SHOWN]
+    if len(others) > _SHOWN:
+        yield f"{len(others) - _SHOWN} more SpiceDBs have problems"
+    yield "Nothing was changed."
 
 
 FleetProgress = Callable[[Member, Progress], None]
@@ -273,50 +254,44 @@ def upgrade_fleet(
     plan = preview(members, chosen)
     if not confirm(plan):
         return plan
-    work = _Work(members, chosen, plan, report, on_end)
+    work = _Work(members, chosen, list(plan.members), report, on_end)
     done = [number for number, each in enumerate(plan.members) if each.state is MemberState.SKIPPED]
     waves = waves_of(len(members), chosen.canary, chosen.wave_size)
     schedule = Schedule(waves=waves, parallel=chosen.parallel, done=frozenset(done))
     Crew(schedule, work.run, work.interrupted).run(on_interrupt)
-    return work.report()
+    return FleetReport(members=tuple(work.reports), interrupted=work.interrupted.is_set())
 
 
+@frozen
 class _Work:
     """The upgrade of each member, and what became of it."""
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        options: FleetOptions,
-        plan: FleetReport,
-        report: FleetProgress,
-        on_end: Callable[[MemberReport], None],
-    ) -> None:
-        self._members, self._options, self._report, self._on_end = members, options, report, on_end
-        self._reports = list(plan.members)
-        self._lock = Lock()
-        self.interrupted = Event()
-
-    def report(self) -> FleetReport:
-        """What became of the members so far."""
-        return FleetReport(members=tuple(self._reports), interrupted=self.interrupted.is_set())
+    members: Sequence[Member]
+    options: FleetOptions
+    reports: list[MemberReport]
+    """What became of the members so far."""
+    tell: FleetProgress
+    on_end: Callable[[MemberReport], None]
+    lock: Lock = field(factory=Lock)
+    interrupted: Event = field(factory=Event)
 
     def run(self, number: int) -> bool:
         """Upgrades a member, and returns whether that succeeded."""
-        start, before = time.monotonic(), self._reports[number]
+        member, before = self.members[number], self.reports[number]
+        start = member.cluster.clock.monotonic()
         # What is known if the program ends before the upgrade does.
-        self._reports[number] = evolve(before, state=MemberState.INTERRUPTED)
-        state, reason = self._upgrade(self._members[number])
-        seconds = round(time.monotonic() - start, 1)
-        self._reports[number] = ended = evolve(before, state=state, reason=reason, seconds=seconds)
-        with self._lock:
-            self._on_end(ended)
+        self.reports[number] = evolve(before, state=MemberState.INTERRUPTED)
+        state, reason = self._upgrade(member)
+        seconds = round(member.cluster.clock.monotonic() - start, 1)
+        self.reports[number] = ended = evolve(before, state=state, reason=reason, seconds=seconds)
+        with self.lock:
+            self.on_end(ended)
         return state is MemberState.UPGRADED
 
     def _upgrade(self, member: Member) -> tuple[MemberState, str | None]:
         def report(progress: Progress) -> None:
-            with self._lock:
-                self._report(member, progress)
+            with self.lock:
+                self.tell(member, progress)
 
         def confirm(preflight: Preflight) -> bool:
             for finding in preflight.check.findings if preflight.check else ():
@@ -327,7 +302,7 @@ class _Work:
         # What waits ends as soon as somebody interrupts.
         cluster = evolve(member.cluster, clock=InterruptibleClock(self.interrupted))
         try:
-            outcome = upgrade(cluster, member.props, options=self._options.upgrade, confirm=confirm, report=report)
+            outcome = upgrade(cluster, member.props, options=self.options.upgrade, confirm=confirm, report=report)
         except Exception as error:  # What became of the others must not be lost.
             return MemberState.UNCHANGED, f"{type(error).__name__}: {error}"
         return _STATES[outcome.state], outcome.reason or None

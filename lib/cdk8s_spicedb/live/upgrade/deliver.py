@@ -12,8 +12,9 @@ from typing import Protocol
 from attrs import frozen
 
 from ...errors import SpiceDBError
+from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import Cluster, ClusterError
+from ..cluster import DEPLOYMENT, Cluster, ClusterError
 from ..instance import Observed, Running
 from ..observe import observe
 from ..pods import Broken, container_of, restarts
@@ -89,26 +90,31 @@ class Deliverer(ABC):
     def roll_back_command(self, revision: str) -> str:
         """The command with which a person rolls back."""
 
+    def looks(self) -> Callable[[], tuple[Observed, str | None]]:
+        """A function that observes, reports the progress, and says why the migration, or a server of a change that
+        comes after this call, can never run."""
+        broken, before = Broken(), _generation(self.cluster.get(DEPLOYMENT, self.running.name))
+
+        def look() -> tuple[Observed, str | None]:
+            seen = observe(self.cluster, self.running.name, rollout=True)
+            self.notify(*progress_of(seen))
+            servers = newest_servers(seen) if _generation(seen.deployment) != before else ()
+            return seen, broken.reason([*seen.migration_pods, *servers], seen.second)
+
+        return look
+
     def watcher(self) -> Callable[[], str | None]:
-        """A function that reports progress, and returns why the migration or a new server can never run."""
-        broken = Broken()
+        """What `looks` returns, for while a program runs: without the observation, and going on after an error."""
+        look = self.looks()
 
         def watch() -> str | None:
             try:
-                seen = observe(self.cluster, self.running.name, rollout=True)
-                self.notify(*progress_of(seen))
-                servers = newest_servers(seen) if self._changed(seen) else ()
-                return broken.reason([*seen.migration_pods, *servers], seen.second)
+                return look()[1]
             except ClusterError as error:
                 self.notify(str(error))
             return None
 
         return watch
-
-    def _changed(self, seen: Observed) -> bool:
-        """Whether the Deployment has changed since the step began."""
-        now, before = (each.deployment or {"metadata": {}} for each in (seen, self.seen))
-        return bool(now["metadata"].get("generation") != before["metadata"].get("generation"))
 
     def explanation(self) -> str:
         """Why the newest migration failed, and why new servers end. Empty if they do not."""
@@ -121,6 +127,10 @@ class Deliverer(ABC):
                 error = first_error(self.cluster.log(name, container_of(pod)["name"], previous=True))
                 lines += [f"pod {name}: {error}"] if error else []
         return "\n".join(lines)
+
+
+def _generation(deployment: Manifest | None) -> int | None:
+    return deployment["metadata"]["generation"] if deployment else None
 
 
 def require_settled(cluster: Cluster, running: Running, notify: Notify) -> None:

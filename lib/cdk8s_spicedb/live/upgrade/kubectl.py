@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import SpiceDBError
@@ -12,12 +13,12 @@ from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB
-from ..instance import revision_of, version_of
+from ..instance import Observed, revision_of, version_of
 from ..observe import observe
-from ..pods import Broken, container_of, job_state
+from ..pods import container_of, job_state
 from ..poll import poll
 from ..runs import job_log
-from ..workload import drain_seconds, newest_servers, progress_of, unsettled
+from ..workload import MigrationState, drain_seconds, migration_of, progress_of, unsettled
 from .deliver import Deliverer, StepError, run
 
 _LOG_LINES = 20
@@ -54,8 +55,9 @@ class KubectlDeliverer(Deliverer):
         self._apply(first)
         self._wait_for_jobs(props, first)
         rest = [each for each in manifests if _component(each) is not Component.MIGRATION]
+        look = self.looks()
         self._apply(rest)
-        self._wait_for_servers(props)
+        self._wait_for_servers(props, look)
         self._wait_for_jobs(props, rest)
 
     def _apply(self, manifests: list[Manifest]) -> None:
@@ -78,8 +80,12 @@ class KubectlDeliverer(Deliverer):
         for name in (each["metadata"]["name"] for each in manifests if each["kind"] == "Job"):
 
             def look(name: str = name) -> Manifest | None:
-                self.notify(*progress_of(observe(self.cluster, self.running.name, rollout=True)))
-                return self.cluster.get(JOB, name)
+                job = self.cluster.get(JOB, name)
+                if job and _component(job) is Component.MIGRATION:
+                    seen = observe(self.cluster, self.running.name)
+                    if migration_of(seen).state is MigrationState.RUNNING:
+                        self.notify(*progress_of(seen))
+                return job
 
             job = poll(look, until=lambda job: job is None or not job_state(job).runs, seconds=seconds, clock=clock)
             if job is None:
@@ -88,21 +94,15 @@ class KubectlDeliverer(Deliverer):
                 why = "failed" if job_state(job).failed else f"has not ended after {seconds} s"
                 raise StepError(f"the Job {name} {why}", job_log(self.cluster, job, _LOG_LINES))
 
-    def _wait_for_servers(self, props: SpiceDBProps) -> None:
+    def _wait_for_servers(self, props: SpiceDBProps, look: Callable[[], tuple[Observed, str | None]]) -> None:
         """Waits until the roll-out is done. Raises `StepError` if a server can never run, or if it takes too long."""
-        broken, seconds = Broken(), (drain_seconds(self.running) + 120) * max(props.max_replicas, 1)
-
-        def look() -> tuple[str | None, str | None]:
-            seen = observe(self.cluster, self.running.name, rollout=True)
-            self.notify(*progress_of(seen))
-            servers = newest_servers(seen) if self._changed(seen) else ()
-            return unsettled(seen), broken.reason(servers, seen.second)
-
-        waits, never = poll(
-            look, until=lambda each: not each[0] or bool(each[1]), seconds=seconds, clock=self.cluster.clock
+        seconds = (drain_seconds(self.running) + 120) * max(props.max_replicas, 1)
+        seen, broken = poll(
+            look, until=lambda each: each[1] or not unsettled(each[0]), seconds=seconds, clock=self.cluster.clock
         )
+        waits = unsettled(seen)
         if waits is not None:
-            raise StepError(never or f"the servers did not become ready: {waits}", self.explanation())
+            raise StepError(broken or f"the servers did not become ready: {waits}", self.explanation())
 
     def roll_back(self, revision: str) -> None:
         """See `Deliverer.roll_back`. Only the servers return: other objects stay as they are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +25,37 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
 from cdk8s_spicedb.live.check.database.engine import client_pod, script
-from cdk8s_spicedb.live.cluster import Cluster, ClusterError
+from cdk8s_spicedb.live.cluster import Cluster
+from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
-from tests.live.store import Store
+from tests.live.installed import waiting as container_waiting
 from tests.synth import synth
 
 from .answers import ON_MYSQL, Answer, at, connections, failures, props, server, warnings
 
-Object = dict[str, Any]
+
+def running(start: Callable[[Object], None]) -> ApiServer:
+    """A cluster in which something becomes of the pod of the check as soon as it is created."""
+    api = ApiServer()
+    api.on(matches("create", "pods"), lambda _, found: start(found))
+    return api
 
 
-def answering(*answers: Answer) -> Store:
+def answering(*answers: Answer) -> ApiServer:
     """A cluster in which the pod of the check prints answers."""
-    store = Store()
 
-    def run(method: str, plural: str, found: Object) -> None:
-        if (method, plural) == ("POST", "pods"):
-            state = {"name": "check", "state": {"terminated": {"exitCode": 0}}}
-            found["status"] = {"phase": "Succeeded", "containerStatuses": [state]}
-            store.logs[found["metadata"]["name"]] = "\n".join([*map(printed, answers), "not a fact", "[]"])
+    def end(found: Object) -> None:
+        state = {"name": "check", "state": {"terminated": {"exitCode": 0}}}
+        found["status"] = {"phase": "Succeeded", "containerStatuses": [state]}
+        api.logs[found["metadata"]["name"]] = "\n".join([*map(printed, answers), "not a fact", "[]"])
 
-    store.on_change = run
-    return store
+    api = running(end)
+    return api
 
 
-def quickly(store: Store) -> Cluster:
+def quickly(api: ApiServer) -> Cluster:
     """The cluster, with a clock that does not wait."""
-    return attrs.evolve(store.cluster(), clock=FakeClock())
+    return attrs.evolve(api.cluster(), clock=FakeClock())
 
 
 def printed(answer: Answer) -> str:
@@ -87,12 +92,12 @@ def test_the_pod_connects_as_the_migration_does() -> None:
 
 
 def test_a_check_leaves_no_pod() -> None:
-    store = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
-    report = check_database(store.cluster(), props())
+    api = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
+    report = check_database(api.cluster(), props())
     assert failures(report) == []
     assert report.pending == ("populate-schema-tables",)
-    assert store.of("pods") == []
-    assert read_revision(store.cluster(), props()) == "add-schema-tables"
+    assert api.of("pods") == []
+    assert read_revision(api.cluster(), props()) == "add-schema-tables"
 
 
 @pytest.mark.parametrize(
@@ -138,28 +143,29 @@ def test_a_pod_that_was_interrupted() -> None:
 
 
 def test_last_lines_that_the_node_writes_late() -> None:
-    store = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
+    api = answering(server(), connections(), *at("add-schema-tables"), {"fact": "done"})
     whole: dict[str, str] = {}
 
-    class Late(dict[str, str]):
-        def get(self, name: str, *_: Any) -> str:
-            return whole.setdefault(name, "") and super().__getitem__(name)
+    def delay(_: object, pod: Object) -> None:
+        name = pod["metadata"]["name"]
+        whole[name], api.logs[name] = api.logs[name], ""
 
-    store.logs = Late()
-    clock = FakeClock(on_sleep=lambda _: whole.update(dict.fromkeys(whole, "written")))
-    assert check_database(attrs.evolve(store.cluster(), clock=clock), props()).revision == "add-schema-tables"
+    api.on(matches("create", "pods"), delay)
+    clock = FakeClock(on_sleep=lambda _: api.logs.update(whole))
+    assert check_database(attrs.evolve(api.cluster(), clock=clock), props()).revision == "add-schema-tables"
+    assert clock.seconds > 0
 
 
 def test_engines_that_are_not_asked() -> None:
-    store = Store()
+    api = ApiServer()
     spanner = props(datastore=Spanner(project="p", instance="i", database="d"))
-    assert "Spanner" in warnings(check_database(store.cluster(), spanner))[0]
+    assert "Spanner" in warnings(check_database(api.cluster(), spanner))[0]
     memory = SpiceDBProps(version="v1.56.0", datastore=Memory(), preshared_key=SecretKey("spicedb", "key"))
-    assert check_database(store.cluster(), memory).findings == ()
-    assert read_revision(store.cluster(), memory) is None
+    assert check_database(api.cluster(), memory).findings == ()
+    assert read_revision(api.cluster(), memory) is None
     aws = props(datastore=PostgreSQL(host="db", database="d", user="u", credentials_provider="aws-iam"))
-    assert "its password comes from AWS" in warnings(check_database(store.cluster(), aws))[0]
-    assert store.requests == []
+    assert "its password comes from AWS" in warnings(check_database(api.cluster(), aws))[0]
+    assert api.requests == []
 
 
 def test_cockroachdb() -> None:
@@ -176,23 +182,19 @@ def test_cockroachdb() -> None:
 # ---------------------------------------------------------------- pods that do not run
 
 
-def waiting(reason: str, message: str = "") -> Store:
-    store = Store()
+def waiting(reason: str, message: str = "") -> ApiServer:
+    def start(found: Object) -> None:
+        (state,) = container_waiting(reason, message, name="check")["containerStatuses"]
+        found["status"] = {"phase": "Pending", "containerStatuses": [{"name": "sidecar", "state": {}}, state]}
 
-    def run(method: str, plural: str, found: Object) -> None:
-        if (method, plural) == ("POST", "pods"):
-            state = {"name": "check", "state": {"waiting": {"reason": reason, "message": message}}}
-            found["status"] = {"phase": "Pending", "containerStatuses": [{"name": "sidecar", "state": {}}, state]}
-
-    store.on_change = run
-    return store
+    return running(start)
 
 
 def test_a_missing_secret_or_image() -> None:
-    store = waiting("CreateContainerConfigError", 'secret "spicedb" not found')
-    (failure,) = failures(check_database(store.cluster(), props()))
+    api = waiting("CreateContainerConfigError", 'secret "spicedb" not found')
+    (failure,) = failures(check_database(api.cluster(), props()))
     assert 'secret "spicedb" not found; create the Secret' in failure
-    assert store.of("pods") == []
+    assert api.of("pods") == []
     # The migration has another image.
     (warning,) = warnings(check_database(waiting("ErrImagePull").cluster(), props(), image="mirror/psql:1"))
     assert "not checked: the pod of the check cannot pull mirror/psql:1: ErrImagePull" in warning
@@ -200,39 +202,34 @@ def test_a_missing_secret_or_image() -> None:
 
 def test_a_pod_that_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "LONGEST_SECONDS", 0)
-    store = waiting("ContainerCreating")
-    event = {"metadata": {"name": "e"}, "message": "MountVolume.SetUp failed"}
-    store.put("events", event)
-    (failure,) = failures(check_database(store.cluster(), props()))
+    api = waiting("ContainerCreating")
+    warning = {"type": "Warning", "message": "MountVolume.SetUp failed"}
+    api.on(
+        matches("create", "pods"),
+        lambda _, pod: api.put("events", {"metadata": {"name": "e"}, "involvedObject": pod["metadata"], **warning}),
+    )
+    (failure,) = failures(check_database(api.cluster(), props()))
     assert "did not finish within 0 s: MountVolume.SetUp failed" in failure
 
 
-def test_a_refused_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise ClusterError("pods is forbidden", 403)
-
-    monkeypatch.setattr("cdk8s_spicedb.live.cluster.Cluster.create", refuse)
-    (warning,) = warnings(check_database(Store().cluster(), props()))
-    assert "not checked: Kubernetes refused to start a pod: pods is forbidden; allow your user" in warning
+def test_a_refused_pod() -> None:
+    api = ApiServer()
+    api.deny("pods", "create")
+    (warning,) = warnings(check_database(api.cluster(), props()))
+    assert "not checked: Kubernetes refused to start a pod: pods is forbidden: User " in warning
+    assert "; allow your user to create pods" in warning
 
 
 def test_a_pod_that_somebody_deletes() -> None:
-    store = Store()
-    store.on_change = lambda method, *_: store.objects.clear() if method == "POST" else None
-    assert "somebody deleted the pod" in warnings(check_database(store.cluster(), props()))[0]
+    api = running(lambda _: api.remove("pods"))
+    assert "somebody deleted the pod" in warnings(check_database(api.cluster(), props()))[0]
 
 
 def test_a_pod_that_no_node_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "LONGEST_SECONDS", 0)
-    store = Store()
     condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
-
-    def run(method: str, _: str, found: Object) -> None:
-        if method == "POST":
-            found["status"] = {"phase": "Pending", "conditions": [condition]}
-
-    store.on_change = run
-    assert "0/1 nodes are available" in failures(check_database(store.cluster(), props()))[0]
+    api = running(lambda pod: pod.update(status={"phase": "Pending", "conditions": [condition]}))
+    assert "0/1 nodes are available" in failures(check_database(api.cluster(), props()))[0]
 
 
 # ---------------------------------------------------------------- scripts

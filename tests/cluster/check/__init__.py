@@ -1,0 +1,1 @@
+"""The commands that look and change nothing: ``check``, ``status`` and ``diff``."""

@@ -1,0 +1,1 @@
+"""The commands and outputs of the documentation and the examples."""

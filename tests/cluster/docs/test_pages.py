@@ -1,0 +1,136 @@
+"""Runs the commands of the tutorial and the guides unchanged."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cdk8s_spicedb import CleanupProps, Delivery, MigrationProps, plan_upgrade, write_helm_chart, write_upgrade
+from tests.lab.client import Client, Load, relay
+from tests.lab.cluster import Namespace
+from tests.lab.databases import postgres_revision
+from tests.lab.helm import Helm
+from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, on_postgres
+from tests.lab.shell import Shell, commands
+from tests.programs import ROOT
+from tests.synth import synth
+
+from .test_examples import connect
+
+_TUTORIAL = ROOT / "docs" / "get-started" / "first.md"
+_GUIDE = ROOT / "docs" / "upgrade" / "migrations.md"
+_UPGRADE = ROOT / "docs" / "upgrade" / "unified.md"
+
+
+@pytest.fixture
+def zed() -> None:
+    """Skips the test where no ``zed`` is on ``PATH``."""
+    if not shutil.which("zed"):
+        pytest.skip("zed is not on PATH")
+
+
+def test_tutorial_commands_work(namespace: Namespace, tmp_path: Path) -> None:
+    namespace.kubectl("delete", "secret", "spicedb")
+    shell = Shell(namespace, tmp_path)
+    (manifests,) = re.findall(r"^```yaml\n(.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    assert manifests == (ROOT / "examples" / "postgres.yaml").read_text()
+    (tmp_path / "postgres.yaml").write_text(manifests)
+    steps = commands(_TUTORIAL.read_text())
+    broken = next(index for index, command in enumerate(steps) if "changed" in command)
+    upgrade = next(command for command in steps if command.startswith("cdk8s-spicedb upgrade"))
+    steps.insert(broken + 1, upgrade)
+    for index, command in enumerate(steps):
+        output = shell.run(command, fails=index == broken + 1)
+        if index == broken + 1:
+            assert "rejects the user or the password" in output
+        if command.startswith("cdk8s-spicedb rollback"):
+            assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
+    assert [command.split()[1] for command in steps if command.startswith("cdk8s-spicedb")].count("upgrade") == 2
+    assert namespace.servers() == []
+
+
+def test_tutorial_checks_a_permission_with_zed(
+    helm: Helm, zed: None, namespace: Namespace, postgres: None, tmp_path: Path
+) -> None:
+    (block,) = re.findall(r"^```console\n(\$ export ZED.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    (schema,) = re.findall(r"^```zed\n(.*?)^```", _TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "schema.zed").write_text(schema)
+    steps = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    assert len([step for step in steps if step.startswith("zed")]) == 3
+    assert helm.install(on_postgres(NEW)).ok
+    with relay(namespace) as address:
+        script = "\n".join(["set -e", *steps]).replace("localhost:50051", address)
+        output = Shell(namespace, tmp_path).run(script)
+    assert output.splitlines()[-1] == block.splitlines()[-1] == "true"
+
+
+def test_migration_guide_commands_work(namespace: Namespace, own_postgres: None, tmp_path: Path) -> None:
+    shell = Shell(namespace, tmp_path)
+    _prepare_by_hand(namespace, tmp_path)
+    migration, cleanup = MigrationProps(restart_policy="Never"), CleanupProps(enabled=False)
+    for version in (OLD, NEW):
+        write_helm_chart(tmp_path / "chart", on_postgres(version, migration=migration, cleanup=cleanup))
+        shell.run("helm upgrade --install spicedb chart --namespace authz --wait --timeout 90s")
+    manifests = synth(on_postgres(delivery=Delivery.KUBECTL))
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "spicedb.yaml").write_text(yaml.safe_dump_all(manifests.objects))
+    steps = [command.replace("deployment/postgres", "postgres") for command in commands(_GUIDE.read_text())]
+    assert len(steps) > 20
+    outputs = {command: shell.run(command) for command in steps}
+    assert NEW_HEAD in next(text for command, text in outputs.items() if " psql " in command)
+    assert postgres_revision(namespace) == NEW_HEAD
+    assert namespace.get("job", "spicedb-migration") is None, "the guide deletes the Job, and a rollback creates none"
+    assert f":{OLD}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
+    for command, text in outputs.items():
+        if " secret " in command:
+            assert "datastore-uri" in text
+            assert "postgresql:" not in text, "the output contains the keys but no values"
+
+
+def test_migrate_by_hand_commands_work(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    shell = Shell(namespace, tmp_path)
+    _prepare_by_hand(namespace, tmp_path)
+    write_helm_chart(tmp_path / "chart", on_postgres(OLD))
+    shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
+    write_helm_chart(tmp_path / "chart", on_postgres(NEW))
+    (section,) = re.findall(r"^## Migrate by hand\n(.*?)^## ", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    steps = commands(section)
+    assert steps[-1].startswith("helm upgrade")
+    outputs = [shell.run(step) for step in steps[:-1]]
+    assert postgres_revision(namespace) == NEW_HEAD
+    assert f'"to":"{NEW_HEAD}"' in "".join(outputs), "the log of the Job"
+    assert "migrating postgres datastore" not in shell.run(steps[-1]), "the release does not migrate"
+    assert f":{NEW}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
+
+
+def _prepare_by_hand(namespace: Namespace, folder: Path) -> None:
+    """Creates the Secret of the guide's Job, and writes the Job to a file."""
+    connect(namespace)
+    (job,) = re.findall(r"^```yaml\n(.*?)^```", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    (folder / "migrate-by-hand.yaml").write_text(job)
+
+
+def test_phased_upgrade_commands_work(zed: None, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    shell = Shell(namespace, tmp_path)
+    write_helm_chart(tmp_path / "chart", on_postgres(OLD))
+    shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
+    props = on_postgres(NEW)
+    write_upgrade(
+        tmp_path / "upgrade", props, plan_upgrade(props.datastore, OLD, NEW, schema_mode="read-new-write-new")
+    )
+    steps = commands(_UPGRADE.read_text())
+    assert [step.startswith("helm upgrade") for step in steps].count(True) == 4
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        with Load("an upgrade in phases", address, KEY) as load:
+            variables = {"ZED_ENDPOINT": address, "ZED_INSECURE": "true", "ZED_TOKEN": KEY}
+            for step in steps:
+                Shell(namespace, tmp_path, variables).run(step)
+        assert load.succeeded()
+    (arguments,) = {tuple(pod["spec"]["containers"][0]["args"]) for pod in namespace.servers()}
+    assert "--experimental-schema-mode=read-new-write-both" in arguments, "the guide rolls back to this mode"

@@ -1,0 +1,1 @@
+"""Installations: what they create, and what they run on."""

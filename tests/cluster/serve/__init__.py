@@ -1,0 +1,1 @@
+"""SpiceDB while it runs: in production, with TLS, NetworkPolicies and settings of the datastore."""

@@ -1,0 +1,1 @@
+"""Upgrades and rollbacks that succeed."""

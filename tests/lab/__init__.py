@@ -1,0 +1,1 @@
+"""A live cluster for tests and measurements: namespaces, databases, clients, and the programs that change releases."""

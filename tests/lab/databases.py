@@ -1,0 +1,197 @@
+"""Databases: servers in a namespace, and a PostgreSQL that tests use one after another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from subprocess import Popen
+
+from attrs import frozen
+
+from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
+
+USER = DATABASE = "spicedb"
+PASSWORD = 's$e{c}r$HOME$(X)%2f:/@?#&=+e t"`!'
+"""Contains characters that are special in a shell, a URI, SpiceDB or Kubernetes. The images accept no single quote."""
+
+
+@frozen
+class Database:
+    """A database server: one pod and its Service. The data is deleted with the pod."""
+
+    name: str
+    image: str
+    port: int
+    env: Mapping[str, str]
+    folders: tuple[str, ...]
+    probe: Object
+    command: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    cpu: str | None = None
+    """CPU request."""
+    certificates: str | None = None
+    """Secret that is mounted at /certificates, readable by the group."""
+
+    def start(self, namespace: Namespace) -> None:
+        self.add_service(namespace, self.name)
+        metadata = {"name": self.name, "labels": {"app": self.name}}
+        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod()})
+        namespace.wait_until_ready(f"app={self.name}")
+
+    def add_service(self, namespace: Namespace, name: str) -> None:
+        """Adds a Service with another name. Tests use it as a read replica with the same data."""
+        service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
+        namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
+
+    def _pod(self) -> Object:
+        volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}
+        secret = {"secretName": self.certificates, "defaultMode": 0o640}
+        certificates = [{"name": "certificates", "secret": secret}] if self.certificates else []
+        folders = {**volumes, **({"certificates": "/certificates"} if self.certificates else {})}
+        return {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {**RESTRICTED_POD, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
+            "volumes": [*({"name": name, "emptyDir": {}} for name in volumes), *certificates],
+            "containers": [
+                {
+                    "name": self.name,
+                    "image": self.image,
+                    "command": list(self.command) or None,
+                    "args": list(self.arguments) or None,
+                    "env": [{"name": name, "value": value.replace("$(", "$$(")} for name, value in self.env.items()],
+                    "resources": {"requests": {"cpu": self.cpu}} if self.cpu else None,
+                    "securityContext": RESTRICTED_CONTAINER,
+                    "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
+                    # It ends with the first success. A readiness probe would start a program every second.
+                    "startupProbe": {**self.probe, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 180},
+                }
+            ],
+        }
+
+
+POSTGRES = Database(
+    name="postgres",
+    image=os.environ.get("LAB_POSTGRES_IMAGE", "docker.io/library/postgres:15"),
+    port=5432,
+    env={
+        "POSTGRES_USER": USER,
+        "POSTGRES_DB": DATABASE,
+        "POSTGRES_PASSWORD": PASSWORD,
+        "PGDATA": "/var/lib/postgresql/data/pgdata",
+    },
+    folders=("/var/lib/postgresql/data", "/run/postgresql"),
+    # With the default of 100, requests fail when the servers of two roll-outs have opened all connections.
+    arguments=("postgres", "-cmax_connections=300"),
+    probe={"exec": {"command": ["pg_isready", "--host=127.0.0.1", f"--username={USER}"]}},
+)
+
+MARIADB = Database(
+    name="mariadb",
+    image=os.environ.get("LAB_MARIADB_IMAGE", "docker.io/library/mariadb:10.11"),
+    port=3306,
+    env={
+        "MARIADB_USER": USER,
+        "MARIADB_DATABASE": DATABASE,
+        "MARIADB_PASSWORD": PASSWORD,
+        "MARIADB_ROOT_PASSWORD": "root",
+    },
+    folders=("/var/lib/mysql", "/run/mysqld", "/tmp"),
+    probe={"tcpSocket": {"port": 3306}},
+)
+
+
+def postgres_query(namespace: Namespace, query: str) -> str:
+    """The result of a query as text. Empty if the query fails."""
+    psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
+    return namespace.databases.kubectl("exec", POSTGRES.name, "--", *psql, check=False).strip()
+
+
+def postgres_revision(namespace: Namespace) -> str:
+    """The revision of PostgreSQL's schema. Empty before the first migration."""
+    return postgres_query(namespace, "SELECT version_num FROM alembic_version")
+
+
+@contextmanager
+def postgres_locked(namespace: Namespace, table: str, seconds: int) -> Iterator[Popen[str]]:
+    """Locks a table for a while, so that nobody else can use it. Yields the process that holds the lock."""
+    sql = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
+    held = f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+    psql = ("psql", "--host=/run/postgresql", f"--username={USER}", f"--command={sql}")
+    with namespace.databases.background("exec", POSTGRES.name, "--", *psql) as holder:
+        wait("the lock", lambda: postgres_query(namespace, held) or None)
+        yield holder
+
+
+# Only roles that tests created have so large an oid.
+_RESET = rf"""
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
+WHERE datname <> 'postgres' AND NOT datistemplate \gexec
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE oid >= 16384 \gexec
+ALTER ROLE {USER} CONNECTION LIMIT -1;
+CREATE DATABASE {DATABASE};
+"""
+
+
+@contextmanager
+def borrowed_postgres(lender: Namespace, namespace: Namespace) -> Iterator[None]:
+    """Gives a namespace the PostgreSQL of another one, under the usual name, with one empty database.
+
+    Starting a server takes some seconds, which this saves. At the end, what is left in the namespace can no longer
+    connect, so the next namespace that borrows the server has it for itself.
+    """
+    psql = ("psql", "--host=/run/postgresql", f"--username={USER}", "--dbname=postgres", "-qAt", "-vON_ERROR_STOP=1")
+    lender.kubectl("exec", "-i", POSTGRES.name, "--", *psql, text=_RESET)
+    metadata: Object = {"name": POSTGRES.name, "labels": {"kubernetes.io/service-name": POSTGRES.name}}
+    ports = [{"port": POSTGRES.port}]
+    address = (lender.get("pod", POSTGRES.name) or {})["status"]["podIP"]
+    namespace.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": metadata,
+            "addressType": "IPv4",
+            "ports": ports,
+            "endpoints": [{"addresses": [address]}],
+        },
+    )
+    namespace.databases = lender
+    yield
+    namespace.kubectl("delete", f"service/{POSTGRES.name}", f"endpointslice/{POSTGRES.name}", "--wait=false")
+
+
+COCKROACHDB = Database(
+    name="cockroachdb",
+    image="docker.io/cockroachdb/cockroach:v25.2.4",
+    port=26257,
+    env={},
+    folders=("/cockroach/cockroach-data",),
+    probe={"httpGet": {"path": "/health?ready=1", "port": 8080}},
+    command=("/cockroach/cockroach", "start-single-node", "--insecure"),
+)
+
+
+def image_can_be_pulled(namespace: Namespace, image: str, *command: str) -> bool:
+    """Whether the cluster can pull an image. Starts a pod to find out."""
+    container = {
+        "name": "pull",
+        "image": image,
+        "command": list(command or ["true"]),
+        "securityContext": RESTRICTED_CONTAINER,
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 999},
+        "containers": [container],
+    }
+    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pull"}, "spec": spec})
+
+    def result() -> str | None:
+        pod = namespace.get("pod", "pull")
+        state = pod["status"].get("containerStatuses", [{}])[0].get("state", {}) if pod else {}
+        reason: str = state.get("waiting", {}).get("reason", "")
+        return "no" if "Image" in reason else "yes" if state.get("terminated") else None
+
+    return wait(f"the pull of {image}", result, 300) == "yes"

@@ -1,0 +1,84 @@
+"""Waiting for an instance: when it ends, and what it tells."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.waiting import settled, wait_until_safe, wait_until_settled
+from tests.apiserver import ApiServer, Object
+from tests.live.clock import FakeClock
+from tests.live.installed import migration_job, running_in, server, servers
+
+REFUSED = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def on(api: ApiServer, clock: FakeClock) -> Cluster:
+    return attrs.evolve(api.cluster(), clock=clock)
+
+
+def test_done_roll_out_is_settled(api: ApiServer) -> None:
+    assert settled(api.cluster(), running_in(api)) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({"observedGeneration": 0}, "Kubernetes has not seen the change yet"),
+        ({"updatedReplicas": 1}, "1 of 2 new servers ready"),
+        ({"availableReplicas": 0}, "0 of 2 new servers ready"),
+    ],
+)
+def test_roll_out_that_is_not_done(api: ApiServer, status: Object, reason: str) -> None:
+    api.get("deployments", "spicedb")["status"].update(status)
+    assert settled(api.cluster(), running_in(api)) == reason
+
+
+def test_servers_that_drain_or_lack_endpoints_are_not_settled(api: ApiServer) -> None:
+    old = api.put("pods", server("old", servers(api)[0]["metadata"]["labels"]))
+    old["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    assert settled(api.cluster(), running_in(api)) == "1 older server draining"
+    api.remove("pods", "old")
+    for endpoints in api.of("endpointslices"):
+        endpoints["endpoints"] = []
+    assert settled(api.cluster(), running_in(api)) == "the Service spicedb has 0 of 2 servers"
+
+
+def test_waiting_ends_with_the_reason(api: ApiServer, clock: FakeClock) -> None:
+    api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 0
+    told: list[str] = []
+    running = running_in(api)
+    assert wait_until_settled(on(api, clock), running, 60, told.append) == "0 of 2 new servers ready"
+    assert (told, clock.seconds) == (["0 of 2 new servers ready"], 60)
+    other = attrs.evolve(running, name="other")
+    assert wait_until_settled(on(api, clock), other, 0) == "there is no Deployment other"
+    assert clock.seconds == 60
+
+
+def test_each_reason_is_told_once(api: ApiServer, clock: FakeClock) -> None:
+    migration_job(api)
+    api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 0
+
+    def work(seconds: float) -> None:
+        if seconds == 5:
+            api.remove("jobs")
+        if seconds == 8:
+            api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 2
+
+    clock.on_sleep, told = work, list[str]()
+    assert wait_until_safe(on(api, clock), "spicedb", 60, told.append) is None
+    assert told == ["the migration spicedb-migration runs: migrating", "0 of 2 new servers ready"]
+    assert clock.seconds == 8
+
+
+def test_waiting_that_does_not_help_ends_at_once(api: ApiServer, clock: FakeClock) -> None:
+    api.get("deployments", "spicedb")["status"]["conditions"].append(REFUSED)
+    told: list[str] = []
+    reason = wait_until_safe(on(api, clock), "spicedb", 60, told.append)
+    assert (reason, told, clock.seconds) == ("the roll-out is stuck: exceeded quota", [], 0)
