@@ -44,6 +44,7 @@ SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
 TEST = Hook(When.TEST, logs=("hook-failed",))
 
+_HELM = {When.BEFORE: "pre-install,pre-upgrade", When.AFTER: "post-install,post-upgrade", When.TEST: "test"}
 _DAY_SECONDS = 86_400
 _DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 """``progressDeadlineSeconds`` defaults to it in Kubernetes."""
@@ -95,9 +96,22 @@ class Delivery(Enum):
 
     def annotations(self, hook: Hook) -> Mapping[str, str]:
         """The annotations that make an object a hook."""
-        if self is Delivery.HELM:
-            return _helm(hook)
-        return _argocd(hook) if self is Delivery.ARGOCD else {}
+        if not self.has_hooks:
+            return {}
+        # A failed hook must not block the next release, so each hook is deleted before it is created again.
+        if self is Delivery.ARGOCD:
+            return {
+                labels.ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
+                labels.ARGOCD_SYNC_WAVE: str(hook.order),
+                labels.ARGOCD_HOOK_DELETE: "BeforeHookCreation" + (",HookSucceeded" if hook.delete_on_success else ""),
+            }
+        logs = {labels.HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else {}
+        return {
+            labels.HELM_HOOK: _HELM[hook.when],
+            labels.HELM_HOOK_WEIGHT: str(hook.order),
+            labels.HELM_HOOK_DELETE: "before-hook-creation" + (",hook-succeeded" if hook.delete_on_success else ""),
+            **logs,
+        }
 
     @property
     def job_annotations(self) -> Mapping[str, str]:
@@ -192,31 +206,6 @@ def misfit(delivery: Delivery, applier: Applier) -> Misfit | None:
     if (delivery, applier) == (Delivery.ARGOCD, Applier.KUBECTL):
         return Misfit(text, f"go on if Argo CD tracks objects by label; otherwise {fix}", certain=False)
     return Misfit(text, fix)
-
-
-_HELM = {When.BEFORE: "pre-install,pre-upgrade", When.AFTER: "post-install,post-upgrade", When.TEST: "test"}
-
-
-def _helm(hook: Hook) -> dict[str, str]:
-    annotations = {
-        labels.HELM_HOOK: _HELM[hook.when],
-        labels.HELM_HOOK_WEIGHT: str(hook.order),
-        labels.HELM_HOOK_DELETE: _delete_policy("before-hook-creation", "hook-succeeded", hook),
-    }
-    return {**annotations, labels.HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
-
-
-def _argocd(hook: Hook) -> dict[str, str]:
-    return {
-        labels.ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
-        labels.ARGOCD_SYNC_WAVE: str(hook.order),
-        labels.ARGOCD_HOOK_DELETE: _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
-    }
-
-
-def _delete_policy(before_creation: str, on_success: str, hook: Hook) -> str:
-    # A failed hook must not block the next release, so each hook is deleted before it is created again.
-    return f"{before_creation},{on_success}" if hook.delete_on_success else before_creation
 
 
 _SIGNS = (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import SpiceDBError
-from .parser import command_line
+from .options import command_line
 
 __all__ = ["command_line", "main"]
 

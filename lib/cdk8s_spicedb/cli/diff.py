@@ -71,19 +71,14 @@ def _field(field: FieldDiff) -> Iterator[str]:
         if (before is None or after is None) and lines > _MOST_LINES:
             yield f"{'-' if after is None else '+'} ({lines} lines)"
             return
-        yield from _lines(before or "", after or "")
+        # The lines that differ, with a line around them.
+        compared = difflib.unified_diff((before or "").splitlines(), (after or "").splitlines(), n=1, lineterm="")
+        yield from (line for line in compared if not line.startswith(("---", "+++")))
         return
     if before is not None:
         yield f"- {field.path}: {before}".rstrip(": ")
     if after is not None:
         yield f"+ {field.path}: {after}".rstrip(": ")
-
-
-def _lines(before: str, after: str) -> Iterator[str]:
-    """The lines that differ, with a line around them."""
-    for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm=""):
-        if not line.startswith(("---", "+++")):
-            yield line
 
 
 def _text(value: Any) -> str:

@@ -65,20 +65,15 @@ class Screen(ABC):
         if self._live:
             self._live.start()
 
-    def line(self, text: str | Text) -> None:
-        """Writes a line that stays."""
-        if not self._quiet:
-            self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
-
-    def lines(self, texts: Iterable[str | Text]) -> None:
+    def line(self, *texts: str | Text) -> None:
         """Writes lines that stay."""
-        for text in texts:
-            self.line(text)
+        for text in texts if not self._quiet else ():
+            self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
 
     def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
         """Writes lines, then asks. With ``yes``, the answer is known."""
         with self.paused():
-            self.lines(texts)
+            self.line(*texts)
             return yes or ask(question)
 
 

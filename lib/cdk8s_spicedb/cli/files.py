@@ -14,8 +14,7 @@ from ..files.read import Document, document, merge, props_of
 from ..props import SpiceDBProps
 from ..props.rules.warnings import all_warnings
 from ..text import some_of
-from .options import read, releases
-from .parser import FILE
+from .options import FILE, read, releases
 
 SHOWN = 5
 """How many files with problems, or names of files, a command prints."""

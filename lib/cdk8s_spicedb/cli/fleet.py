@@ -25,7 +25,7 @@ from ..text import columns, count, some_of
 from .display import EXIT_CODES, News, Screen, sentence
 from .files import SHOWN, read_each, warn
 from .live import as_json, connect, require_yes
-from .parser import STEM
+from .options import STEM
 
 OF_FLEETS = ("canary", "wave_size", "parallel")
 """Options that belong to ``--each``."""
@@ -103,7 +103,6 @@ _INTERRUPTED = (
 
 
 def _intention(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
-    """What the command is about to do."""
     left, done = plan.of(MemberState.NOT_BEGUN), plan.of(MemberState.SKIPPED)
     if done:
         yield f"Already at the target: {_number(done)}: {some_of([each.title for each in done], SHOWN)}."
@@ -121,7 +120,6 @@ def _intention(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
 
 
 def _ending(report: FleetReport, again: str) -> Iterator[str]:
-    """What became of the SpiceDBs, and what to do next."""
     if not report.ok and len(report.of(MemberState.NOT_BEGUN, MemberState.SKIPPED)) == len(report.members):
         yield "Nothing was changed."
         return

@@ -23,15 +23,11 @@ def run(options: argparse.Namespace) -> str:
     found = history(releases(options), options.engine and [options.engine])
     if options.output == "json":
         return json.dumps([attrs.asdict(each) for each in found], indent=2)
+    headings = ("VERSION", "MIGRATES", "HEAD") if options.engine else ("VERSION", "MIGRATES THE DATABASE TO")
+    rows = [headings, *(_cells(each, options.engine) for each in found)]
     if options.output == "markdown":
-        return "\n".join(_markdown(found, options.engine))
-    return "\n".join(_table(found, options.engine, shutil.get_terminal_size((100, 0)).columns))
-
-
-def _headings(engine: str | None) -> Sequence[str]:
-    if engine is None:
-        return "VERSION", "MIGRATES THE DATABASE TO"
-    return "VERSION", "MIGRATES", "HEAD"
+        return "\n".join(_markdown(found, rows))
+    return "\n".join(_table(found, rows, shutil.get_terminal_size((100, 0)).columns))
 
 
 def _cells(release: Release, engine: str | None) -> Sequence[str]:
@@ -41,9 +37,8 @@ def _cells(release: Release, engine: str | None) -> Sequence[str]:
     return release.version, "yes" if release.migrations else "-", release.heads[engine]
 
 
-def _table(found: Sequence[Release], engine: str | None, width: int) -> Iterator[str]:
+def _table(found: Sequence[Release], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     """A line for each release, and below it what to know."""
-    rows = [_headings(engine), *(_cells(each, engine) for each in found)]
     lines = columns(rows)
     margin, last = (" " * lines[0].index(heading) for heading in (rows[0][1], rows[0][-1]))
     for number, line in enumerate(lines):
@@ -58,12 +53,11 @@ def _wrapped(text: str, width: int, first: str, indent: str) -> Iterator[str]:
     )
 
 
-def _markdown(found: Sequence[Release], engine: str | None) -> Iterator[str]:
-    headings = [heading.capitalize() for heading in (*_headings(engine), "KNOW BEFORE YOU UPGRADE")]
+def _markdown(found: Sequence[Release], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    headings = [heading.capitalize() for heading in (*rows[0], "KNOW BEFORE YOU UPGRADE")]
     yield f"| {' | '.join(headings)} |"
     yield f"| {' | '.join(['---'] * len(headings))} |"
-    for each in found:
-        *cells, last = _cells(each, engine)
+    for each, (*cells, last) in zip(found, rows[1:], strict=True):
         notes = "<br>".join(note.replace("|", "\\|") for note in _notes(each)) or "-"
         code = re.sub(_REVISION, r"`\g<0>`", last)
         yield f"| {' | '.join([*cells, code, notes])} |"
@@ -78,7 +72,6 @@ def _migration(release: Release) -> str:
 
 
 def _notes(release: Release) -> Iterator[str]:
-    """What to know of a release, in sentences."""
     if release.withdrawn:
         yield f"Withdrawn: {release.withdrawn}."
     for stop in release.stops:

@@ -52,7 +52,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
-    """Ends the program if options do not fit together."""
     given = {
         "NAME": options.name,
         "--certificates": options.certificates,

@@ -43,7 +43,6 @@ def _metadata(options: argparse.Namespace) -> ChartMetadata:
 
 
 def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:
-    """What was written, and what to do next."""
     yield f"Wrote {folder}: SpiceDB {props.version} on {props.datastore.engine}, for {props.delivery.value}."
     yield f"Create these Secrets before you install, with these keys: {_secrets(props)}."
     yield f"Next: {_command(folder, props)}"

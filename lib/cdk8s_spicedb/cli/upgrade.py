@@ -21,7 +21,7 @@ from .display import EXIT_CODES, Display
 from .files import read_file
 from .fleet import OF_FLEETS, upgrade_each
 from .live import as_json, connect, require_yes
-from .parser import STEM
+from .options import STEM
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,7 +42,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
-    """Ends the program if options do not fit together."""
     if options.each is None:
         for name in OF_FLEETS:
             if getattr(options, name) is not None:
@@ -86,7 +85,7 @@ def _intention(preflight: Preflight) -> Iterator[str | Text]:
 
 
 def _refuse(report: CheckReport, display: Display) -> None:
-    display.lines(lines(report, but=Level.OK))
+    display.line(*lines(report, but=Level.OK))
     display.error("Nothing was changed. Fix the failures, then run the same command again.")
 
 
@@ -97,7 +96,7 @@ def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, c
         if not report.ok:
             _refuse(report, display)
             return EXIT_CODES[State.REFUSED]
-        display.lines(lines(report, but=Level.OK))
+        display.line(*lines(report, but=Level.OK))
     try:
         written = write_next_step(cluster, props, options.write)
     except UpgradeStoppedError as error:

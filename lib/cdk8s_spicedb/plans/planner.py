@@ -30,6 +30,7 @@ from .plan import UpgradePlan, UpgradeStep
 from .words import short_limit
 
 _MODES = list(SCHEMA_MODES)
+"""Servers without a mode run in the first."""
 _FIRST_MODE_THAT_READS = "read-new-write-both"
 _WRITE_SCHEMA_AGAIN = (
     "when all servers run in read-legacy-write-both and no older server is left, write the schema again, unchanged "
@@ -140,8 +141,8 @@ class _Upgrade:
     def mode_steps(self) -> Iterator[UpgradeStep]:
         """A step for each further schema mode, at the target."""
         head = self._engine.heads.get(self.target)
-        first, last = _mode_number(self.current_schema_mode) + 1, _mode_number(self.schema_mode)
-        for mode in _MODES[first : last + 1]:
+        first, last = (_MODES.index(mode or _MODES[0]) for mode in (self.current_schema_mode, self.schema_mode))
+        for mode in _MODES[first + 1 : last + 1]:
             again = mode == _FIRST_MODE_THAT_READS
             step = evolve(self._step(self.target, head, SCHEMA_MODES[mode]), schema_mode=mode, rewrites_schema=again)
             yield evolve(step, cautions=(_WRITE_SCHEMA_AGAIN,)) if again else step
@@ -218,11 +219,6 @@ class _Upgrade:
             )
 
 
-def _mode_number(mode: str | None) -> int:
-    """The position of a mode. Servers without one run in the first."""
-    return 0 if mode is None else _MODES.index(mode)
-
-
 # ---------------------------------------------------------------- rules
 
 
@@ -260,7 +256,7 @@ def releases_have_the_modes(
 
 
 def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -> Problems:
-    allowed = _MODES[_mode_number(current_schema_mode) :]
+    allowed = _MODES[_MODES.index(current_schema_mode or _MODES[0]) :]
     if schema_mode is not None and schema_mode not in allowed:
         yield Problem(
             "schema_mode",

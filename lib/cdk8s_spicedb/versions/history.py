@@ -56,26 +56,17 @@ class Release:
 
 def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequence[Release]:
     """The releases of a table, newest first. ``engines`` limits them to those of some engines."""
-    chosen = {name: known for name, known in table.engines.items() if engines is None or name in engines}
-    versions = {version for known in chosen.values() for version in known.heads}
-    before = {name: _before(known) for name, known in chosen.items()}
-    return [_release(table, chosen, before, version) for version in sorted(versions, key=version_order, reverse=True)]
+    added: dict[str, dict[str, Sequence[str]]] = {}
+    for name, known in table.engines.items():
+        before = None
+        for version in sorted(known.heads if engines is None or name in engines else (), key=version_order):
+            added.setdefault(version, {})[name] = known.between(before, known.heads[version])
+            before = known.heads[version]
+    return [_release(table, version, added[version]) for version in sorted(added, key=version_order, reverse=True)]
 
 
-def _before(known: EngineReleases) -> dict[str, str | None]:
-    """The head of the release before each release of an engine. None for the first."""
-    versions = sorted(known.heads, key=version_order)
-    return dict(zip(versions, [None, *(known.heads[version] for version in versions)], strict=False))
-
-
-def _release(
-    table: ReleaseTable,
-    engines: Mapping[str, EngineReleases],
-    before: Mapping[str, Mapping[str, str | None]],
-    version: str,
-) -> Release:
-    own = {name: known for name, known in engines.items() if version in known.heads}
-    added = {name: known.between(before[name][version], known.heads[version]) for name, known in own.items()}
+def _release(table: ReleaseTable, version: str, added: Mapping[str, Sequence[str]]) -> Release:
+    own = {name: table.engines[name] for name in added}
     return Release(
         version=version,
         heads={name: known.heads[version] for name, known in own.items()},

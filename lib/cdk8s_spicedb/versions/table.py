@@ -143,10 +143,9 @@ def _cost(data: Mapping[str, Any]) -> Cost:
     place = f"costs of {', '.join(data['revisions'])}"
     values = {name: value for name, value in data.items() if name not in ("engine", "revisions")}
     names = {each.name: each for each in fields(Cost)}
-    missing = [name for name, each in names.items() if each.default is NOTHING and name not in values]
-    if missing or not set(values) <= set(names):
-        unknown = sorted(set(values) - set(names))
-        wrong = [f"{name} is missing" for name in missing] + [f"unknown field {name}" for name in unknown]
+    wrong = [f"{name} is missing" for name, each in names.items() if each.default is NOTHING and name not in values]
+    wrong += [f"unknown field {name}" for name in sorted(values.keys() - names)]
+    if wrong:
         raise SpiceDBError(f"{place}: {'; '.join(wrong)}")
     try:
         return Cost(**values)
