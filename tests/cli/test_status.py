@@ -171,10 +171,12 @@ def test_ages() -> None:
         assert age((now - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")) == text
 
 
-def test_other_commands_load_no_client() -> None:
+def test_other_commands_load_no_client(tmp_path: Path) -> None:
     code = (
         "import sys; from cdk8s_spicedb.cli import main\n"
-        "main(['plan', '--engine=postgres', '--from=v1.52.0'])\n"
-        "assert not {'lightkube', 'httpx2', 'rich'} & set(sys.modules), sorted(sys.modules)"
+        "for command in (['plan', '--engine=postgres', '--from=v1.52.0'], ['releases'], ['init']):\n"
+        "    assert main(command) == 0\n"
+        "loaded = {'lightkube', 'httpx2', 'rich', 'yaml', 'cdk8s_spicedb.live'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)

@@ -69,20 +69,12 @@ def upgrade_each(options: argparse.Namespace, upgrade: UpgradeOptions) -> int:
 
 
 def _command_again(options: argparse.Namespace) -> str:
-    """The command line, with one pattern in place of many files."""
-    words, paths = list(options.words), list(options.each)
-    for start in range(len(words)):
-        if words[start : start + len(paths)] == paths:
-            words[start : start + len(paths)] = _short(paths)
-            break
-    return shlex.join(["cdk8s-spicedb", *words])
-
-
-def _short(paths: Sequence[str]) -> Sequence[str]:
-    """One pattern instead of many paths, if it stands for the same paths in the same order."""
-    first = Path(paths[0])
-    pattern = str(first.with_name(f"*{first.suffix}"))
-    return [pattern] if len(paths) > 1 and sorted(glob.glob(pattern)) == [*paths] else paths
+    """The command line, with one pattern in place of many files if it stands for them in the same order."""
+    command, paths = shlex.join(["cdk8s-spicedb", *options.words]), list(options.each)
+    pattern = str(Path(paths[0]).with_name(f"*{Path(paths[0]).suffix}"))
+    if len(paths) > 1 and sorted(glob.glob(pattern)) == paths:
+        return command.replace(shlex.join(paths), shlex.quote(pattern), 1)
+    return command
 
 
 _ENDINGS = {

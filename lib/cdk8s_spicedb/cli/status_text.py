@@ -30,9 +30,8 @@ def table(found: Sequence[Summary]) -> Text:
     headings = ("NAMESPACE", "NAME", "VERSION", "ENGINE", "READY", "STATE", "APPLIED BY")
     lines = columns([headings, *map(_row, found)])
     styles = ["bold", *("" if each.healthy else BAD for each in found)]
-    text = Text("\n", no_wrap=True).join(Text(line, style) for line, style in zip(lines, styles, strict=True))
-    text.no_wrap, text.overflow = True, "ignore"
-    return text
+    texts = (Text(line, style) for line, style in zip(lines, styles, strict=True))
+    return Text("\n", no_wrap=True, overflow="ignore").join(texts)
 
 
 def _row(each: Summary) -> tuple[str, ...]:
