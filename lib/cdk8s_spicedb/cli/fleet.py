@@ -8,7 +8,7 @@ import shlex
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -168,9 +168,8 @@ class FleetDisplay(Screen):
 
     def render(self) -> Group | Text:
         """A line for each member that runs."""
-        # A copy: another thread may report meanwhile.
-        running: Iterable[tuple[str, tuple[float, str]]] = self._running.items()
+        running = self._running  # Another thread may replace it meanwhile.
         table = Table.grid(padding=(0, 2))
-        for title, (start, text) in running:
+        for title, (start, text) in running.items():
             table.add_row(Spinner("dots"), Text(title, "bold"), f"{time.monotonic() - start:.0f} s", text)
-        return Group(table, Text(f"{self._ended} ended", "dim")) if self._running else Text("")
+        return Group(table, Text(f"{self._ended} ended", "dim")) if running else Text("")
