@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +344,43 @@ def test_modules_have_at_most_400_lines() -> None:
     folder = Path(cdk8s_spicedb.__file__).parent
     too_long = [file.name for file in folder.rglob("*.py") if len(file.read_text().splitlines()) > 400]
     assert too_long == []
+
+
+def test_no_module_is_too_short_to_be_a_file() -> None:
+    folder = Path(cdk8s_spicedb.__file__).parent
+    faces = ("__init__", "__main__")
+    short = [file.name for file in folder.rglob("*.py") if len(file.read_text().splitlines()) < 30]
+    assert [name for name in short if Path(name).stem not in faces] == []
+
+
+def _imports(file: Path, folder: Path) -> set[str]:
+    """The modules of the package that a file imports, also inside functions. Imports for type checkers do not count."""
+    tree = ast.parse(file.read_text())
+    only_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and node not in only_types:
+            place = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for name in (alias.name for alias in node.names):
+                inner = place / name
+                found.add(inner if inner.is_dir() or inner.with_suffix(".py").exists() else place)
+    return {path.relative_to(folder).as_posix() for path in found if path != folder}
+
+
+def test_modules_import_in_no_circle() -> None:
+    folder = Path(cdk8s_spicedb.__file__).parent
+    graph = {}
+    for file in folder.rglob("*.py"):
+        module = file.parent if file.stem == "__init__" else file.with_suffix("")
+        if module != folder:
+            graph[module.relative_to(folder).as_posix()] = _imports(file, folder)
+    assert len(graph) > 100
+    tuple(TopologicalSorter(graph).static_order())  # Raises CycleError with the modules of a circle.
 
 
 def test_constructs_are_cdk8s_constructs() -> None:
