@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from rich.console import Group
@@ -13,7 +12,7 @@ from rich.text import Text
 from ..delivery import Applier
 from ..live.status import Status, Summary
 from ..live.workload import Migration, MigrationState, RolloutState
-from ..text import columns, count
+from ..text import age, columns, count
 from .live import BAD, BUSY, FAINT, GOOD
 
 _COLUMN = 15
@@ -190,14 +189,3 @@ def _warnings(found: Status) -> Iterator[Line]:
 
 def _value(part: Any) -> str:
     return "(not set)" if part is None else str(part) or "(set)"
-
-
-def age(moment: str) -> str:
-    """The time since a moment, in the largest unit."""
-    if not moment:
-        return "?"
-    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(moment.replace("Z", "+00:00"))).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)}{unit}"
-    return f"{max(int(seconds), 0)}s"
