@@ -1,5 +1,6 @@
 """What users set: frozen values with their limits, without cdk8s."""
 
+from . import rules as rules
 from .fields import problems as problems
 from .fields import require as require
 from .jobs import CleanupProps as CleanupProps

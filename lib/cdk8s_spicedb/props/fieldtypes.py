@@ -6,7 +6,6 @@ except for the `PLACEHOLDER`\\ s in them.
 
 from __future__ import annotations
 
-import copy
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,33 +104,21 @@ class FieldType(ABC):
         shown = redact(value) if self.redacted else show(value)
         return (Invalid(shown, self.allowed, self.fix).problem(path),)
 
-    def described(self, allowed: str | None = None, fix: str | None = None, redacted: bool = False) -> FieldType:
-        """The same values with other texts; None keeps a text."""
-        found = copy.copy(self)
-        found.allowed, found.fix = allowed or self.allowed, fix or self.fix
-        found.redacted = self.redacted or redacted
-        return found
-
-    def between(self, minimum: Any, maximum: Any) -> FieldType:
-        """The values from a minimum to a maximum. None: there is no maximum."""
-        schema = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
-        limited = Limited(self, lambda value: _is_between(value, minimum, maximum), schema)
-        return limited.described(f"{self.allowed}{_range(minimum, maximum)}")
-
-
-def _is_between(value: Any, minimum: Any, maximum: Any) -> bool:
-    return bool(value >= minimum and (maximum is None or value <= maximum))
-
-
-def _range(minimum: Any, maximum: Any) -> str:
-    return f", {show(minimum)} or more" if maximum is None else f" from {show(minimum)} to {show(maximum)}"
-
 
 class Limited(FieldType):
-    """The values of a type that also pass a test, which their schema expresses as far as it can."""
+    """The values of a type that also pass a test, which their schema expresses as far as it can; None keeps a text."""
 
-    def __init__(self, base: FieldType, test: Callable[[Any], bool], schema: Schema | None = None) -> None:
-        super().__init__(base.allowed, base.fix, base.redacted)
+    def __init__(
+        self,
+        base: FieldType,
+        test: Callable[[Any], bool] = lambda _: True,
+        schema: Schema | None = None,
+        *,
+        allowed: str | None = None,
+        fix: str | None = None,
+        redacted: bool = False,
+    ) -> None:
+        super().__init__(allowed or base.allowed, fix or base.fix, redacted or base.redacted)
         self.base, self.test, self.limits = base, test, schema or {}
 
     def accepts(self, value: Any) -> bool:
@@ -147,17 +134,14 @@ class Limited(FieldType):
         return self.base.inside(value, path)
 
 
-# ---------------------------------------------------------------- plain values
-
-
-class Anything(FieldType):
-    """Any value. The message of what limits it comes from the annotation."""
-
-    def accepts(self, value: Any) -> bool:
-        return True
+class OrNumber(Limited):
+    """Texts for which files may also give a number, which the field's converter makes a text."""
 
     def schema(self, refer: Refer) -> Schema:
-        return {}
+        return {"anyOf": [super().schema(refer), {"type": "number", "minimum": 0}]}
+
+
+# ---------------------------------------------------------------- plain values
 
 
 class Plain(FieldType):
@@ -169,7 +153,7 @@ class Plain(FieldType):
 
     def accepts(self, value: Any) -> bool:
         # In Python, a bool is also an int. Here it is not a number.
-        return isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+        return isinstance(value, self.type) and (self.type in (bool, object) or not isinstance(value, bool))
 
     def schema(self, refer: Refer) -> Schema:
         return self.limits
@@ -198,17 +182,27 @@ class Duration(Plain):
         # A duration longer than any timedelta is above every maximum, and the check says so.
         return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
 
-    def between(self, minimum: Any, maximum: Any) -> FieldType:
-        example = next(text for text, value in _EXAMPLES.items() if _is_between(value, minimum, maximum))
-        limited = Limited(self, lambda value: _is_between(value, minimum, maximum))
-        return limited.described(f"{self.allowed}{_range(minimum, maximum)}", f"use a duration such as {example}")
+
+def between(base: FieldType, minimum: Any, maximum: Any) -> FieldType:
+    """The values of a type from a minimum to a maximum. None: there is no maximum."""
+
+    def test(value: Any) -> bool:
+        return bool(value >= minimum and (maximum is None or value <= maximum))
+
+    end = ", {} or more" if maximum is None else " from {} to {}"
+    allowed = base.allowed + end.format(show(minimum), show(maximum))
+    if isinstance(base, Duration):
+        example = next(text for text, value in _EXAMPLES.items() if test(value))
+        return Limited(base, test, allowed=allowed, fix=f"use a duration such as {example}")
+    schema = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
+    return Limited(base, test, schema, allowed=allowed)
 
 
 class Choice(FieldType):
-    """One of some texts, or a member of an enum, which files name by its value."""
+    """One of some texts, or a member of an enum. The converter of the field takes the names that files give."""
 
-    def __init__(self, values: Sequence[Any] | type[Enum]) -> None:
-        self.values, self.members = values, list(values)
+    def __init__(self, members: Iterable[Any]) -> None:
+        self.members = list(members)
         self.texts = [member.value if isinstance(member, Enum) else member for member in self.members]
         super().__init__(", ".join(self.texts), "use one of these values exactly as written")
 
@@ -217,11 +211,6 @@ class Choice(FieldType):
 
     def schema(self, refer: Refer) -> Schema:
         return {"enum": self.texts}
-
-    def read(self, value: Any) -> Any:
-        if not isinstance(self.values, type):
-            return value
-        return self.values(value) if value in self.texts else Invalid(show(value), self.allowed, self.fix)
 
 
 def _can_be_written(value: str) -> bool:
@@ -233,7 +222,7 @@ _BOOL = "{True} or {False}"
 _NUMBER = "use a number in that range, without quotes"
 _TIME = "use a time such as datetime(2026, 11, 1, tzinfo=timezone.utc)"
 PLAIN: Mapping[Any, FieldType] = {
-    Any: Anything("", ""),
+    Any: Plain(object, "", ""),
     bool: Plain(bool, _BOOL, f"use {_BOOL}, without quotes", type="boolean"),
     int: Plain(int, "a whole number", _NUMBER, type="integer"),
     float: Plain((int, float), "a number", _NUMBER, type="number"),
@@ -319,9 +308,8 @@ class MappingOf(FieldType):
         self.key, self.item = key, item
 
     def accepts(self, value: Any) -> bool:
-        return (
-            isinstance(value, Mapping) and all(map(self.key.accepts, value)) and _accepts_all(self.item, value.values())
-        )
+        keys = isinstance(value, Mapping) and all(map(self.key.accepts, value))
+        return keys and _accepts_all(self.item, value.values())
 
     def schema(self, refer: Refer) -> Schema:
         names, item = self.key.schema(refer), self.item.schema(refer)
