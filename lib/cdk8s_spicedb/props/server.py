@@ -17,18 +17,7 @@ from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
 from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, required_secret_key, with_secret_keys
-from .types import (
-    Annotations,
-    Argument,
-    Count,
-    EnvName,
-    Hour,
-    LogLevel,
-    NodeLabel,
-    Percent,
-    Revision,
-    Seconds,
-)
+from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
 
 DEFAULT_REPLICAS = 2
 

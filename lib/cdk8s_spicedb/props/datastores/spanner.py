@@ -66,18 +66,14 @@ class Spanner(Datastore):
 
     @property
     def network_port(self) -> int:
-        """See `Datastore.network_port`."""
         return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
 
     def file_keys(self) -> Mapping[str, SecretKey | None]:
-        """See `Datastore.file_keys`."""
         return {"credentials.json": self.credentials}
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `Datastore.connection`."""
         path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"
         return (variable(DATASTORE_URI, uri or self.uri or path),)
 
     def options(self) -> tuple[EnvVar, ...]:
-        """See `Datastore.options`."""
         return tuple(EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path("credentials.json")) for files in self.files())
