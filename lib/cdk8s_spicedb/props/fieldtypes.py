@@ -171,10 +171,6 @@ _EXAMPLES = {
 class Duration(Plain):
     """A ``timedelta``. Files write it as SpiceDB and Kubernetes do: ``90s``, ``1h30m``."""
 
-    def __init__(self) -> None:
-        allowed = "{a datetime.timedelta|a duration}"
-        super().__init__(timedelta, allowed, "", type="string", pattern=f"^{_DURATION}$")
-
     def read(self, value: Any) -> timedelta | Invalid:
         if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
             return Invalid(show(value), "a duration, such as 90s or 1h30m", "use a number with its unit: ms, s, m or h")
@@ -227,7 +223,7 @@ PLAIN: Mapping[Any, FieldType] = {
     int: Plain(int, "a whole number", _NUMBER, type="integer"),
     float: Plain((int, float), "a number", _NUMBER, type="number"),
     str: Limited(Plain(str, "{a str|a text}", "use a text in quotes", type="string"), _can_be_written),
-    timedelta: Duration(),
+    timedelta: Duration(timedelta, "{a datetime.timedelta|a duration}", "", type="string", pattern=f"^{_DURATION}$"),
     datetime: Limited(
         Plain(datetime, "a datetime with a time zone", _TIME, type="string", format="date-time"),
         lambda value: value.tzinfo is not None,

@@ -16,7 +16,7 @@ from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, required_secret_key, with_secret_keys
+from .secrets import EnvValue, SecretKey, ServiceAccountName, name_of, required_secret_key, with_secret_keys
 from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
 
 DEFAULT_REPLICAS = 2
@@ -266,7 +266,7 @@ class ServerProps(PodProps):
     schema. ``()`` allows only its own head."""
 
     # The program
-    service_account: ServiceAccountName | None = field(default=None, converter=account_name)
+    service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """Your own ServiceAccount for the servers, by name or as a cdk8s-plus object. With dispatch, it gets the right to
     watch the Endpoints of the Service. Defaults to a new ServiceAccount with the name of this SpiceDB and no other
     rights."""

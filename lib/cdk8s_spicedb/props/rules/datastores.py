@@ -146,9 +146,7 @@ def nothing_is_bootstrapped(datastore: Datastore, server: ServerProps) -> Proble
     for path, setting in {**arguments, **{f"env[{name}]": name for name in server.env}}.items():
         name = setting.lower().replace("_", "-").removeprefix("--").removeprefix("spicedb-")
         if datastore.migrates and name.startswith("datastore-bootstrap-"):
-            allowed = (
-                "no bootstrap files with a persistent datastore: they stop the second server that starts, or, with "
-                "overwrite, delete all data first"
-            )
+            why = "they stop the second server that starts, or, with overwrite, delete all data first"
+            allowed = f"no bootstrap files with a persistent datastore: {why}"
             fix = "set the schema with {schema=}{SchemaProps(text=…)|{text: …}}, and import relationships with zed"
             yield Problem(f"server.{path}", "(bootstrap)", allowed, fix)

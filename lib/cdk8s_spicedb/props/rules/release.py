@@ -23,11 +23,9 @@ from ..spicedb import SpiceDBProps, image_parts
 @rule(SpiceDBProps)
 def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps) -> Problems:
     if cleanup.enabled and not delivery.has_hooks:
-        allowed = (
-            f"{{False}} or {{None}} with delivery {delivery.value}, where the clean-up would not wait for the migration"
-        )
+        when = f"with delivery {delivery.value}, where the clean-up would not wait for the migration"
         fix = "remove it: Kubernetes deletes the migration after migration.{ttl_seconds_after_finished}"
-        yield Problem("cleanup.enabled", "True", allowed, fix)
+        yield Problem("cleanup.enabled", "True", f"{{False}} or {{None}} {when}", fix)
 
 
 @rule(SpiceDBProps)
@@ -65,12 +63,9 @@ def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migr
 @rule(SpiceDBProps)
 def annotations_need_an_own_account(service_account_annotations: Mapping[str, str], server: ServerProps) -> Problems:
     if server.service_account and service_account_annotations:
-        shown, allowed = (
-            show(dict(service_account_annotations)),
-            "none when server.{service_account} names your own ServiceAccount",
-        )
+        allowed = "none when server.{service_account} names your own ServiceAccount"
         fix = "annotate that ServiceAccount, and use migration.{service_account_annotations} for the migration's own"
-        yield Problem("service_account_annotations", shown, allowed, fix)
+        yield Problem("service_account_annotations", show(dict(service_account_annotations)), allowed, fix)
 
 
 @rule(MigrationProps)
@@ -78,9 +73,9 @@ def migration_annotations_need_an_own_account(
     service_account: str | None, service_account_annotations: Mapping[str, str] | None
 ) -> Problems:
     if service_account and service_account_annotations:
-        shown, allowed = show(dict(service_account_annotations)), "{None} when {service_account} names your own one"
+        when = "when {service_account} names your own one"
         fix = "annotate that ServiceAccount, or remove {service_account}"
-        yield Problem("service_account_annotations", shown, allowed, fix)
+        yield from unset("service_account_annotations", dict(service_account_annotations), when, fix)
 
 
 @rule(MigrationProps)

@@ -21,8 +21,8 @@ from ..spicedb import SpiceDBProps
 @rule(Autoscaling)
 def minimum_at_most_maximum(min_replicas: int, max_replicas: int) -> Problems:
     if min_replicas > max_replicas:
-        allowed = f"at most {{max_replicas}}, {max_replicas}"
-        yield Problem("min_replicas", show(min_replicas), allowed, "lower it, or raise {max_replicas}")
+        allowed, fix = f"at most {{max_replicas}}, {max_replicas}", "lower it, or raise {max_replicas}"
+        yield Problem("min_replicas", show(min_replicas), allowed, fix)
 
 
 @rule(Autoscaling)
@@ -72,13 +72,12 @@ def servers_can_share_the_datastore(datastore: Datastore, server: ServerProps) -
     maximum, when = datastore.max_replicas, f"with the {datastore.engine} engine"
     if maximum is None:
         return
-    if server.replicas is not None and server.replicas > maximum:
-        fix = "remove it, or use a datastore that servers can share"
-        yield Problem("server.replicas", show(server.replicas), f"at most {maximum} {when}", fix)
-    if server.autoscaling and server.autoscaling.max_replicas > maximum:
-        path, value = "server.autoscaling.max_replicas", server.autoscaling.max_replicas
-        fix = "remove autoscaling, or use a datastore that servers can share"
-        yield Problem(path, show(value), f"at most {maximum} {when}", fix)
+    scaled = server.autoscaling.max_replicas if server.autoscaling else None
+    replicas = {"replicas": (server.replicas, "it"), "autoscaling.max_replicas": (scaled, "autoscaling")}
+    for path, (number, what) in replicas.items():
+        if number is not None and number > maximum:
+            fix = f"remove {what}, or use a datastore that servers can share"
+            yield Problem(f"server.{path}", show(number), f"at most {maximum} {when}", fix)
     fix = "remove it: there is no other server"
     yield from unset("server.dispatch_enabled", server.dispatch_enabled or None, when, fix)
     yield from unset("server.dispatch_tls", server.dispatch_tls, when, fix, shown="(set)")
@@ -92,10 +91,8 @@ def database_has_enough_connections(datastore: Datastore, server: ServerProps) -
     each, maximum = datastore.connections(), datastore.max_connections
     if servers * each > maximum:
         allowed = f"at least {servers * each}: {each} connections for each of {servers} servers in a roll-out"
-        fix = (
-            f"use pools with at most {maximum // servers} connections together, or raise {{max_connections}}, here "
-            "and in the database"
-        )
+        pools = f"use pools with at most {maximum // servers} connections together"
+        fix = f"{pools}, or raise {{max_connections}}, here and in the database"
         yield Problem("datastore.max_connections", show(maximum), allowed, fix)
 
 
@@ -124,10 +121,9 @@ def certificates_are_for_open_ports(
     dispatch_tls: TLS | None,
     dispatch_enabled: bool | None,
 ) -> Problems:
-    certificates = {"http": http_tls, "metrics": metrics_tls, "dispatch": dispatch_tls}
-    enabled = {"http": http_enabled, "metrics": metrics_enabled, "dispatch": dispatch_enabled}
-    for port, tls in certificates.items():
-        if enabled[port] is False:
+    ports = {"http": (http_enabled, http_tls), "metrics": (metrics_enabled, metrics_tls)}
+    for port, (enabled, tls) in {**ports, "dispatch": (dispatch_enabled, dispatch_tls)}.items():
+        if enabled is False:
             when, fix = f"with {{{port}_enabled=}}{{False}}", f"remove it, or use {{{port}_enabled=}}{{True}}"
             yield from unset(f"{port}_tls", tls, when, fix, shown="(set)")
 
