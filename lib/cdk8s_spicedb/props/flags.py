@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import cache, reduce
+from functools import cache
 from typing import Any, cast
 
 import attrs
@@ -85,16 +85,23 @@ def flag_of(kind: Any, path: str) -> str:
 def flagged(props: Any) -> Iterator[tuple[str, Flag, Any]]:
     """The path, the flag and the value of each prop with a flag. A switch with its default is left to SpiceDB: None."""
     for path, (*outer, name), flag in _paths(cast(Any, type(props))):
-        owner = reduce(lambda each, part: getattr(each, part, None), outer, props)
+        owner = props
+        for part in outer:
+            owner = getattr(owner, part, None)
         if owner is not None:
             value = getattr(owner, flag.value or name)
-            is_default = isinstance(value, bool) and value == attrs.fields_dict(type(owner))[name].default
+            is_default = isinstance(value, bool) and value == _defaults(cast(Any, type(owner)))[name]
             yield path, flag, None if is_default else value
 
 
 @cache
 def _paths(kind: Any) -> Sequence[tuple[str, Sequence[str], Flag]]:
     return [(path, path.split("."), flag) for path, flags in flags_of(kind).items() for flag in flags]
+
+
+@cache
+def _defaults(kind: Any) -> Mapping[str, Any]:
+    return {field.name: field.default for field in attrs.fields(kind)}
 
 
 def settings_of(props: Any) -> dict[str, Setting]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from attrs import field, frozen
 
-from ..fields import Message, Pattern
+from ..fields import Pattern
 from ..flags import DATASTORE_URI, Flag
 from ..secrets import EnvVar, SecretKey, as_secret_key, variable
 from ..types import HostPort
@@ -15,9 +15,7 @@ from .base import Datastore
 from .sql import Quantization, ReadDelay, ReadOnly, Staleness
 
 _Id = Annotated[
-    str,
-    Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud"),
-    Message(fix="use only the id, not its path"),
+    str, Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud", "use only the id, not its path")
 ]
 
 
