@@ -11,7 +11,7 @@ from annotated_types import Interval, Unit
 from attrs import field, frozen
 
 from ..versions import ALLOWED_MIGRATIONS, SchemaMode
-from .fields import Message, Pattern, manifest_of
+from .fields import Message, Pattern
 from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
@@ -79,10 +79,6 @@ class Probe:
     failure_threshold: Count | None = None
     """Number of failures in a row after which the probe has failed (``failureThreshold``). Defaults to 3, as in
     Kubernetes."""
-
-    def manifest(self) -> dict[str, Any]:
-        """The fields of a container's probe that are set."""
-        return manifest_of(self)
 
 
 _KEYS = {"certificate": "tls.crt", "key": "tls.key", "ca": "ca.crt"}

@@ -304,9 +304,8 @@ class SpiceDBProps:
 def require_migration(props: SpiceDBProps) -> None:
     """Raises `InvalidProps` unless valid props have a migration."""
     if not props.datastore.migrates:
-        engine = props.datastore.engine
         allowed, fix = "an engine with a schema to migrate", "use PostgreSQL, CockroachDB, MySQL or Spanner"
-        raise InvalidProps(type(props).__name__, [Problem("datastore", engine, allowed, fix)])
+        raise InvalidProps(type(props).__name__, [Problem("datastore", props.datastore.engine, allowed, fix)])
     if not props.migration.enabled:
         allowed, fix = "True for the construct Migration or Cleanup", "remove the construct, or enable the migration"
         raise InvalidProps(type(props).__name__, [Problem("migration.enabled", "False", allowed, fix)])

@@ -33,8 +33,7 @@ def hooks_have_no_ttl(delivery: Delivery, migration: MigrationProps) -> Problems
     if delivery.has_hooks:
         when = f"with delivery {delivery.value}, which waits for the Job and must find it"
         fix = "remove it: the clean-up, or the next release, deletes the Job"
-        path = "migration.ttl_seconds_after_finished"
-        yield from unset(path, migration.ttl_seconds_after_finished, when, fix)
+        yield from unset("migration.ttl_seconds_after_finished", migration.ttl_seconds_after_finished, when, fix)
 
 
 @rule(SpiceDBProps)
@@ -112,12 +111,11 @@ def version_has_the_flags(
     parts = {"server": server, "migration": migration, "datastore": datastore}
     for part, props in parts.items():
         for path, flag, value in flagged(props):
-            if not flag.inverse and not releases.takes(flag.name, version):
+            is_set = value not in (None, (), [])
+            if is_set and not flag.inverse and not releases.takes(flag.name, version):
                 default = not value if isinstance(value, bool) else None
                 allowed = f"{{{default}}} at version {version}: --{flag.name} exists since {releases.since(flag.name)}"
-                if value not in (None, (), []):
-                    fix = "remove it, or use a later version"
-                    yield Problem(f"{part}.{path}", show(value), allowed, fix)
+                yield Problem(f"{part}.{path}", show(value), allowed, "remove it, or use a later version")
 
 
 @rule(SpiceDBProps)
