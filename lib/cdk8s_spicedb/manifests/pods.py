@@ -7,6 +7,7 @@ from typing import Any
 
 from ..labels import VERSION
 from ..props import PodProps, ServerProps, SpiceDBProps
+from ..props.fields import manifest_of
 from ..props.flags import TERMINATION_LOG, Setting, flags_of
 from ..props.secrets import SecretFiles
 from .objects import Manifest, Objects, omit_empty
@@ -81,7 +82,7 @@ def pod_template(
         "volumes": [*volumes, *(folder.volume() for folder in files)],
         "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
         "nodeSelector": dict(pod.node_selector),
-        "tolerations": [toleration.manifest() for toleration in pod.tolerations],
+        "tolerations": [manifest_of(toleration) for toleration in pod.tolerations],
         "affinity": dict(pod.affinity),
         "priorityClassName": pod.priority_class_name,
         "automountServiceAccountToken": token,

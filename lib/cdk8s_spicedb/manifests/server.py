@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..labels import CHECKSUM, POD_TEMPLATE_HASH, Component
 from ..props import Autoscaling, ServerProps, SpiceDBProps
+from ..props.fields import manifest_of
 from ..props.flags import PRESHARED_KEY, TERMINATION_LOG, Setting, arguments, flagged, flags_of, settings_of
 from ..props.secrets import EnvVar, SecretFiles, SecretKey, container_env, variable
 from ..versions import ALLOWED_MIGRATIONS
@@ -191,10 +192,10 @@ def _container(props: SpiceDBProps) -> Manifest:
         "env": container_env(_env(props)),
         "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
         # SpiceDB reports that it serves once it can work with the datastore's schema.
-        "readinessProbe": {**serves, **server.readiness_probe.manifest()},
+        "readinessProbe": {**serves, **manifest_of(server.readiness_probe)},
         # Checks only the port: Kubernetes must not kill a server that waits for a migration or a database.
-        "livenessProbe": {**listens, **server.liveness_probe.manifest()},
-        "startupProbe": {**listens, **server.startup_probe.manifest()} if server.startup_probe else None,
+        "livenessProbe": {**listens, **manifest_of(server.liveness_probe)},
+        "startupProbe": {**listens, **manifest_of(server.startup_probe)} if server.startup_probe else None,
         "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}} if seconds else None,
     }
 
