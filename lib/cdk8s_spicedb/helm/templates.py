@@ -13,9 +13,8 @@ import attrs
 from ..files.folder import MARK
 from ..files.yaml import dump
 from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
-from ..manifests import Manifest
+from ..manifests import Manifest, objects_of
 from ..manifests.objects import Objects, require_matches
-from ..manifests.release import objects_of
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
 from ..props.patch import Patch
 from .helpers import helpers
