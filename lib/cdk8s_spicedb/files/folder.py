@@ -70,7 +70,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether this package wrote a file."""
     if path.is_symlink() or not path.is_file():
         return False
     try:

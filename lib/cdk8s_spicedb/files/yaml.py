@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import yaml
@@ -85,9 +86,6 @@ def _wrong(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
 
 # ---------------------------------------------------------------- values to text
 
-_SIMPLE = {str, int, float, bool, type(None)}
-_LONGEST_KEY = 100
-
 
 class _UnusualError(Exception):
     """The document has a part that only PyYAML writes as it should be."""
@@ -132,7 +130,7 @@ def _add(value: Any, indent: str, lines: list[str]) -> None:
     """Adds the lines of a mapping or a list that is not empty, each with its indent."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if type(key) is not str or not 0 < len(key) < _LONGEST_KEY or "\n" in key:
+            if type(key) is not str or not 0 < len(key) < 100 or "\n" in key:
                 raise _UnusualError
             _add_entry(f"{indent}{_scalar_text(key)}:", item, indent, lines)
         return
@@ -154,7 +152,7 @@ def _add_entry(head: str, item: Any, indent: str, lines: list[str]) -> None:
         else:
             lines.append(f"{head} {'{}' if isinstance(item, dict) else '[]'}")
         return
-    if type(item) not in _SIMPLE:
+    if type(item) not in (str, int, float, bool, NoneType):
         raise _UnusualError
     first, *rest = _scalar_text(item).split("\n")
     if rest and (not first.startswith("|") or "+" in first):

@@ -27,8 +27,8 @@ from .values import Value, chart_values
 
 
 def _chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata) -> dict[str, Any]:
-    """The content of Chart.yaml."""
     description = f"SpiceDB, the open-source permissions database, on {props.datastore.engine}"
+    given = plain(metadata)
     found = {
         "apiVersion": "v2",
         "name": name,
@@ -38,28 +38,20 @@ def _chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMet
         "appVersion": props.version,
         # The suffix accepts versions of clouds, such as v1.33.5-gke.100.
         "kubeVersion": ">=1.30.0-0",
-        "keywords": list(metadata.keywords),
-        "home": metadata.home,
-        "icon": metadata.icon,
-        "sources": list(metadata.sources),
-        "maintainers": plain(metadata.maintainers),
-        "annotations": {**_annotations(props, metadata), **metadata.annotations},
+        **{key: given.get(key) for key in ("keywords", "home", "icon", "sources", "maintainers")},
+        "annotations": {**_annotations(props, given), **metadata.annotations},
     }
     return {key: value for key, value in found.items() if value}
 
 
-def _annotations(props: SpiceDBProps, metadata: ChartMetadata) -> Mapping[str, str]:
+def _annotations(props: SpiceDBProps, given: Mapping[str, Any]) -> Mapping[str, str]:
     """What Artifact Hub shows. It also scans the images."""
     cleanup = props.cleanup if props.datastore.migrates else None
     clients = {"kubectl": cleanup, "zed-schema": props.schema, "zed-test": props.test}
     images = {"spicedb": props.full_image, **{name: each.image for name, each in clients.items() if each}}
-    lists = {
-        "images": [{"name": name, "image": image} for name, image in images.items()],
-        "links": plain(metadata.links),
-        "changes": plain(metadata.changes),
-        "signKey": plain(metadata.sign_key),
-    }
-    texts = {"category": "security", "license": metadata.license}
+    lists: dict[str, Any] = {"images": [{"name": name, "image": image} for name, image in images.items()]}
+    lists |= {name: given.get(name) for name in ("links", "changes", "signKey")}
+    texts = {"category": "security", "license": given["license"]}
     texts |= {name: dump(value) for name, value in lists.items() if value}
     return {f"artifacthub.io/{name}": text for name, text in texts.items()}
 

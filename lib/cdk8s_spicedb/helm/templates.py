@@ -186,22 +186,20 @@ class _Template:
             spec[self._mark(f"{{{{- if .Values.serviceAccount.annotations }}}}\n{account}\n{{{{- end }}}}")] = None
         if "topologySpreadConstraints" in spec:
             del spec["topologySpreadConstraints"]
-            spec[self._mark(self._spread())] = None
+            count = "autoscaling.maxReplicas" if self._props.server.autoscaling else "replicas"
+            spread = (
+                f"{{{{- if and .Values.topologySpreadConstraints (gt (int .Values.{count}) 1) }}}}\n"
+                "topologySpreadConstraints:\n"
+                f"  {{{{- {self._include('topologySpreadConstraints')} | nindent INDENT }}}}\n"
+                "{{- end }}"
+            )
+            spec[self._mark(spread)] = None
 
     def _image(self, image: str) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):
             return self._include("image", " | quote")
         reference = ".Values.migrations.cleanup.image" if self._component is Component.CLEANUP else f'"{image}"'
         return f'include "{self._chart}.withRegistry" (list . {reference}) | quote'
-
-    def _spread(self) -> str:
-        count = "autoscaling.maxReplicas" if self._props.server.autoscaling else "replicas"
-        return (
-            f"{{{{- if and .Values.topologySpreadConstraints (gt (int .Values.{count}) 1) }}}}\n"
-            "topologySpreadConstraints:\n"
-            f"  {{{{- {self._include('topologySpreadConstraints')} | nindent INDENT }}}}\n"
-            "{{- end }}"
-        )
 
     def _secret_keys(self, node: Any) -> None:
         """Puts values in the places of all Secret keys."""

@@ -172,20 +172,16 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
         problem = Problem("datastore", engine, f"{plan.engine}, as in the plan", fix)
         raise InvalidProps(type(props).__name__, [problem])
     steps = [props.at(step) for step in plan.steps]
-    _require_planned_mode(props, plan)
+    mode, first = props.server.schema_mode, next(iter(SCHEMA_MODES))
+    last = plan.steps[-1].schema_mode if plan.steps else mode
+    # In a mode that the plan does not reach, servers would skip modes and not find the whole schema.
+    if mode is not None and mode != (last or first):
+        fix = "pass schema_mode to plan_upgrade, and current_schema_mode if servers already run in a mode"
+        problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
+        raise InvalidProps(type(props).__name__, [problem])
 
     files = {"README.md": runbook(plan, props)}
     for number, (name, step) in enumerate(zip(step_names(plan), steps, strict=True), 1):
         chart = chart_files(step, step.name, f"{number}.0.0")
         files.update({f"{name}/{path}": text for path, text in chart.items()})
     write_files(Path(folder), files.items())
-
-
-def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
-    """Rejects a mode that the plan does not reach: servers would skip modes and not find the whole schema."""
-    mode, first = props.server.schema_mode, next(iter(SCHEMA_MODES))
-    last = plan.steps[-1].schema_mode if plan.steps else mode
-    if mode is not None and mode != (last or first):
-        fix = "pass schema_mode to plan_upgrade, and current_schema_mode if servers already run in a mode"
-        problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
-        raise InvalidProps(type(props).__name__, [problem])

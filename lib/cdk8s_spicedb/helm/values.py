@@ -61,7 +61,6 @@ class Value:
 
 
 def _schema_of(annotation: Any) -> Schema:
-    """The JSON Schema of a plain type."""
     return type_of(annotation).schema(lambda _: {})
 
 

@@ -27,7 +27,6 @@ from .pods import (
 
 
 def _availability_manifests(objects: Objects) -> Iterator[Manifest]:
-    """The PodDisruptionBudget and the HorizontalPodAutoscaler, if they are configured."""
     props, server = objects.props, objects.props.server
     # With one server, a budget would either have no effect or block the drain of its node.
     if server.disruption_budget is not None and props.replicas > 1:
@@ -55,7 +54,6 @@ def _availability_manifests(objects: Objects) -> Iterator[Manifest]:
 
 
 def _topology_spread(objects: Objects) -> list[Manifest]:
-    """The servers' ``topologySpreadConstraints``, if there can be more than one server."""
     props = objects.props
     return [
         {
@@ -71,7 +69,6 @@ def _topology_spread(objects: Objects) -> list[Manifest]:
 
 
 def _dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
-    """The Services, and the right to watch the one that the servers use."""
     props = objects.props
     if props.datastore.max_replicas == 1:
         return
@@ -109,11 +106,6 @@ def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
             prop, part = path.split(".")
             files[flag.name] = (f"{prop.removesuffix('_tls')}{_SUFFIXES[part]}", key)
     return files
-
-
-_TLS_PROBE = ("grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify")
-"""Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod only,
-so it does not need to verify the certificate."""
 
 
 def server_manifests(props: SpiceDBProps) -> list[Manifest]:
@@ -169,7 +161,10 @@ def _deployment(objects: Objects) -> Manifest:
 
 def _container(props: SpiceDBProps) -> Manifest:
     server, seconds = props.server, props.server.pre_stop_sleep_seconds
-    serves = {"exec": {"command": list(_TLS_PROBE)}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
+    # Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod
+    # only, so it does not need to verify the certificate.
+    tls_probe = ["grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify"]
+    serves = {"exec": {"command": tls_probe}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
     listens = {"tcpSocket": {"port": GRPC}}
     return {
         "name": "spicedb",
@@ -198,11 +193,9 @@ def _preshared_keys(props: SpiceDBProps) -> list[EnvVar]:
     if not props.other_preshared_keys:
         return [variable(PRESHARED_KEY, props.preshared_key)]
     # Servers use the first key among themselves.
-    keys = [
-        EnvVar(f"PRESHARED_KEY_{number}", key)
-        for number, key in enumerate((props.preshared_key, *props.other_preshared_keys), 1)
-    ]
-    return [*keys, variable(PRESHARED_KEY, ",".join(f"$({key.name})" for key in keys))]
+    keys = enumerate((props.preshared_key, *props.other_preshared_keys), 1)
+    variables = [EnvVar(f"PRESHARED_KEY_{number}", key) for number, key in keys]
+    return [*variables, variable(PRESHARED_KEY, ",".join(f"$({each.name})" for each in variables))]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:
