@@ -29,11 +29,7 @@ _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of it
 
 def restricted_container() -> Manifest:
     """The security settings of every container."""
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-    }
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
 
 
 def restricted_pod(props: SpiceDBProps) -> Manifest:
