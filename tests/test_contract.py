@@ -404,7 +404,7 @@ print(*sys.modules)
     )
     imported = set(result.stdout.split())
     own = {name.removeprefix("cdk8s_spicedb.") for name in imported if name.startswith("cdk8s_spicedb.")}
-    assert {"constructs.spicedb", "props.datastores.libpq", "manifests.server"} <= own
+    assert {"constructs.spicedb", "props.datastores.sql", "manifests.server"} <= own
     packages = {name.split(".")[0] for name in own}
     assert not packages & {"plans", "helm", "files", "cli"}
     assert not own & {"manifests.alerts"}

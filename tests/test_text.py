@@ -1,10 +1,12 @@
-"""Text in columns, and numbers and lists in words."""
+"""Text in columns, and numbers, times and lists in words."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
-from cdk8s_spicedb.text import columns, count, some_of
+from cdk8s_spicedb.text import age, columns, count, some_of
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 steps"), (1, "1 step"), (2, "2 steps")])
@@ -24,3 +26,9 @@ def test_columns_are_as_wide_as_their_longest_cell() -> None:
         "y             z",
     ]
     assert columns([]) == []
+
+
+def test_ages() -> None:
+    now = datetime.now(timezone.utc)
+    for seconds, text in ((3, "3s"), (200, "3m"), (8000, "2h"), (200_000, "2d")):
+        assert age((now - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")) == text

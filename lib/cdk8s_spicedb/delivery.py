@@ -10,21 +10,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from .labels import (
-    ARGOCD_HOOK,
-    ARGOCD_HOOK_DELETE,
-    ARGOCD_SYNC_WAVE,
-    ARGOCD_TRACKING,
-    FLUX_HELM,
-    FLUX_KUSTOMIZE,
-    FLUX_PRUNE,
-    HELM_HOOK,
-    HELM_HOOK_DELETE,
-    HELM_HOOK_LOGS,
-    HELM_HOOK_WEIGHT,
-    HELM_RELEASE,
-    OPERATOR_CLUSTER,
-)
+from . import labels
 
 
 class When(Enum):
@@ -58,6 +44,7 @@ SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
 TEST = Hook(When.TEST, logs=("hook-failed",))
 
+_HELM = {When.BEFORE: "pre-install,pre-upgrade", When.AFTER: "post-install,post-upgrade", When.TEST: "test"}
 _DAY_SECONDS = 86_400
 _DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 """``progressDeadlineSeconds`` defaults to it in Kubernetes."""
@@ -109,15 +96,28 @@ class Delivery(Enum):
 
     def annotations(self, hook: Hook) -> Mapping[str, str]:
         """The annotations that make an object a hook."""
-        if self is Delivery.HELM:
-            return _helm(hook)
-        return _argocd(hook) if self is Delivery.ARGOCD else {}
+        if not self.has_hooks:
+            return {}
+        # A failed hook must not block the next release, so each hook is deleted before it is created again.
+        if self is Delivery.ARGOCD:
+            return {
+                labels.ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
+                labels.ARGOCD_SYNC_WAVE: str(hook.order),
+                labels.ARGOCD_HOOK_DELETE: "BeforeHookCreation" + (",HookSucceeded" if hook.delete_on_success else ""),
+            }
+        logs = {labels.HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else {}
+        return {
+            labels.HELM_HOOK: _HELM[hook.when],
+            labels.HELM_HOOK_WEIGHT: str(hook.order),
+            labels.HELM_HOOK_DELETE: "before-hook-creation" + (",hook-succeeded" if hook.delete_on_success else ""),
+            **logs,
+        }
 
     @property
     def job_annotations(self) -> Mapping[str, str]:
         """The annotations of every Job. Without hooks, a release with a new Job no longer has the one before, and Flux
         would delete that one, even if it runs."""
-        return {} if self.has_hooks else {FLUX_PRUNE: "disabled"}
+        return {} if self.has_hooks else {labels.FLUX_PRUNE: "disabled"}
 
     def job_name(self, name: str, spec: Mapping[str, Any]) -> str:
         """The name of a Job. It changes with the spec if there are no hooks, because the spec of a Job is immutable."""
@@ -146,12 +146,12 @@ class Applier(Enum):
     @property
     def title(self) -> str:
         """What it is called."""
-        return _TITLES[self]
+        return _APPLIERS[self][0]
 
     @property
     def deliveries(self) -> Sequence[Delivery]:
         """The deliveries that it applies. None for the operator, which makes its own objects."""
-        return _DELIVERIES[self]
+        return _APPLIERS[self][1]
 
     @property
     def applies_commits(self) -> bool:
@@ -173,21 +173,14 @@ class Applier(Enum):
         return f"{_OBJECTS.get(self, self.title)} {name}" if name else self.title
 
 
-_TITLES = {
-    Applier.HELM: "Helm",
-    Applier.ARGOCD: "Argo CD",
-    Applier.FLUX: "Flux",
-    Applier.KUBECTL: "kubectl",
-    Applier.OPERATOR: "the SpiceDB operator",
+_APPLIERS: Mapping[Applier, tuple[str, Sequence[Delivery]]] = {
+    Applier.HELM: ("Helm", (Delivery.HELM,)),
+    Applier.ARGOCD: ("Argo CD", (Delivery.ARGOCD,)),
+    Applier.FLUX: ("Flux", (Delivery.HELM, Delivery.KUBECTL)),
+    Applier.KUBECTL: ("kubectl", (Delivery.KUBECTL,)),
+    Applier.OPERATOR: ("the SpiceDB operator", ()),
 }
 _OBJECTS = {Applier.HELM: "Helm release", Applier.OPERATOR: "the SpiceDB operator, SpiceDBCluster"}
-_DELIVERIES = {
-    Applier.HELM: (Delivery.HELM,),
-    Applier.ARGOCD: (Delivery.ARGOCD,),
-    Applier.FLUX: (Delivery.HELM, Delivery.KUBECTL),
-    Applier.KUBECTL: (Delivery.KUBECTL,),
-    Applier.OPERATOR: (),
-}
 
 
 @frozen
@@ -215,40 +208,11 @@ def misfit(delivery: Delivery, applier: Applier) -> Misfit | None:
     return Misfit(text, fix)
 
 
-_HELM = {
-    When.BEFORE: "pre-install,pre-upgrade",
-    When.AFTER: "post-install,post-upgrade",
-    When.TEST: "test",
-}
-
-
-def _helm(hook: Hook) -> dict[str, str]:
-    annotations = {
-        HELM_HOOK: _HELM[hook.when],
-        HELM_HOOK_WEIGHT: str(hook.order),
-        HELM_HOOK_DELETE: _delete_policy("before-hook-creation", "hook-succeeded", hook),
-    }
-    return {**annotations, HELM_HOOK_LOGS: ",".join(hook.logs)} if hook.logs else annotations
-
-
-def _argocd(hook: Hook) -> dict[str, str]:
-    return {
-        ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
-        ARGOCD_SYNC_WAVE: str(hook.order),
-        ARGOCD_HOOK_DELETE: _delete_policy("BeforeHookCreation", "HookSucceeded", hook),
-    }
-
-
-def _delete_policy(before_creation: str, on_success: str, hook: Hook) -> str:
-    # A failed hook must not block the next release, so each hook is deleted before it is created again.
-    return f"{before_creation},{on_success}" if hook.delete_on_success else before_creation
-
-
 _SIGNS = (
-    (Applier.FLUX, "labels", FLUX_HELM),
-    (Applier.FLUX, "labels", FLUX_KUSTOMIZE),
-    (Applier.ARGOCD, "annotations", ARGOCD_TRACKING),
-    (Applier.HELM, "annotations", HELM_RELEASE),
+    (Applier.FLUX, "labels", labels.FLUX_HELM),
+    (Applier.FLUX, "labels", labels.FLUX_KUSTOMIZE),
+    (Applier.ARGOCD, "annotations", labels.ARGOCD_TRACKING),
+    (Applier.HELM, "annotations", labels.HELM_RELEASE),
 )
 """The labels and annotations by which programs mark what they applied, and that begin with their own name for it."""
 
@@ -256,7 +220,7 @@ _SIGNS = (
 def applied_by(metadata: Mapping[str, Any]) -> tuple[Applier, str | None]:
     """The program that applied an object, by its metadata, and that program's name for what it applied."""
     owners = {owner["kind"]: owner["name"] for owner in metadata.get("ownerReferences", ())}
-    cluster = owners.get("SpiceDBCluster") or metadata.get("labels", {}).get(OPERATOR_CLUSTER)
+    cluster = owners.get("SpiceDBCluster") or metadata.get("labels", {}).get(labels.OPERATOR_CLUSTER)
     if cluster is not None:
         return Applier.OPERATOR, cluster
     for applier, part, key in _SIGNS:

@@ -73,13 +73,8 @@ class Component(Enum):
     TEST = "test"
 
 
-_SUFFIX = {
-    Component.SERVER: "",
-    Component.MIGRATION: "-migration",
-    Component.CLEANUP: "-migration-cleanup",
-    Component.SCHEMA: "-schema",
-    Component.TEST: "-test",
-}
+_SUFFIX = {each: f"-{each.value}" for each in Component}
+_SUFFIX |= {Component.SERVER: "", Component.CLEANUP: "-migration-cleanup"}
 LONGEST_NAME = 63 - max(map(len, _SUFFIX.values()))
 """Kubernetes copies a Job's name into a label of its pods, and a label's value has at most 63 characters."""
 

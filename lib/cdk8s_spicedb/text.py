@@ -1,8 +1,9 @@
-"""Text in columns, and numbers and lists in words."""
+"""Text in columns, and numbers, times and lists in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timezone
 
 
 def count(number: int, noun: str) -> str:
@@ -14,6 +15,17 @@ def some_of(names: Sequence[str], shown: int) -> str:
     """The first of many names, and how many more there are."""
     more = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def age(moment: str) -> str:
+    """The time since a moment, in the largest unit."""
+    if not moment:
+        return "?"
+    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(moment.replace("Z", "+00:00"))).total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{max(int(seconds), 0)}s"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdk8s_spicedb.constructs.parts import add
+from cdk8s_spicedb.constructs.spicedb import add
 from tests.synth import chart, manifests
 
 ACCOUNT = {

@@ -21,6 +21,7 @@ from cdk8s_spicedb.props.fields import (
     fields_of,
     problems,
     raw_problems,
+    rule,
     type_of,
 )
 from cdk8s_spicedb.props.fieldtypes import in_python
@@ -35,6 +36,7 @@ class Toy:
     other: bool = True
 
 
+@rule(Toy)
 def minimum_at_most_maximum(minimum: int, maximum: int) -> Iterator[Problem]:
     if minimum > maximum:
         yield Problem("minimum", str(minimum), f"at most {maximum}", "lower it")
@@ -52,7 +54,7 @@ def minimum_at_most_maximum(minimum: int, maximum: int) -> Iterator[Problem]:
     ],
 )
 def test_a_rule_runs_only_if_its_fields_are_valid(toy: dict[str, Any], fields: list[str]) -> None:
-    assert [problem.field for problem in problems(Toy(**toy), rules=[minimum_at_most_maximum])] == fields
+    assert [problem.field for problem in problems(Toy(**toy))] == fields
 
 
 _CODE = Annotated[str, Pattern("[a-z]+", "a code", "use 'abc'", max_length=3)]

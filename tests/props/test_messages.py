@@ -39,8 +39,8 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.files.read import in_yaml
 from cdk8s_spicedb.plans import planner
-from cdk8s_spicedb.props import fields, rules
-from cdk8s_spicedb.props.fields import Problems, Rule, fields_of, parameters, problems
+from cdk8s_spicedb.props import rules
+from cdk8s_spicedb.props.fields import RULES, Problems, Rule, fields_of, parameters, problems
 from cdk8s_spicedb.props.fieldtypes import in_python
 from cdk8s_spicedb.props.secrets import MadeName
 from tests.props.test_rules import BAD, KEY, Make, cleanup, datastore, migration, server, spicedb
@@ -72,8 +72,8 @@ MORE: list[Make] = [
 """Props that break the rules that no row of ``BAD`` breaks."""
 
 
-def _every_rule() -> list[Rule]:
-    return [rule for table in rules.RULES for of_class in table.values() for rule in of_class]
+OF_PROPS = {kind: found for kind, found in RULES.items() if kind.__module__.startswith("cdk8s_spicedb.props")}
+EVERY_RULE = [rule for found in OF_PROPS.values() for rule in found]
 
 
 def _problems_by_rule() -> Mapping[str, list[Problem]]:
@@ -89,13 +89,11 @@ def _problems_by_rule() -> Mapping[str, list[Problem]]:
 
         return run
 
-    tables = [{kind: [spied(rule) for rule in of_class] for kind, of_class in table.items()} for table in rules.RULES]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rules, "RULES", tables)
-        fields._rules_of.cache_clear()
+        for kind, of_class in OF_PROPS.items():
+            patch.setitem(RULES, kind, [spied(rule) for rule in of_class])
         for make in [*(row[0] for row in BAD), *MORE]:
             list(problems(make()))
-    fields._rules_of.cache_clear()
     return found
 
 
@@ -119,7 +117,7 @@ def test_the_texts_of_all_rules_are_as_they_were() -> None:
 
 
 def test_every_rule_has_its_texts() -> None:
-    assert {rule.__name__ for rule in _every_rule()} == FOUND.keys()
+    assert {rule.__name__ for rule in EVERY_RULE} == FOUND.keys()
 
 
 _MODULES: Sequence[ModuleType] = [
@@ -130,7 +128,7 @@ _MODULES: Sequence[ModuleType] = [
 
 @pytest.mark.parametrize("module", _MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_function_that_is_a_rule_is_registered(module: ModuleType) -> None:
-    registered: set[Any] = {*_every_rule(), *planner._RULES}
+    registered: set[Any] = {rule for found in RULES.values() for rule in found}
     functions = [each for each in vars(module).values() if isfunction(each) and each.__module__ == module.__name__]
     public = [each for each in functions if not each.__name__.startswith("_")]
     assert [each for each in public if get_type_hints(each)["return"] == Problems and each not in registered] == []
@@ -138,10 +136,7 @@ def test_every_function_that_is_a_rule_is_registered(module: ModuleType) -> None
 
 @pytest.mark.parametrize(
     ("kind", "rule"),
-    [
-        *((kind, rule) for table in rules.RULES for kind, of_class in table.items() for rule in of_class),
-        *((planner._Upgrade, rule) for rule in planner._RULES),
-    ],
+    [(kind, rule) for kind in (*OF_PROPS, planner._Upgrade) for rule in RULES[kind]],
     ids=lambda value: value.__name__,
 )
 def test_a_rule_reads_fields_with_defaults_of_their_own(kind: Any, rule: Rule) -> None:

@@ -652,7 +652,7 @@ def every_field() -> Iterator[Any]:
 @pytest.mark.parametrize(("path", "sample", "name"), list(every_field()))
 def test_no_field_takes_just_anything(path: str, sample: Any, name: str) -> None:
     wrong = attrs.evolve(sample, **{name: object()})
-    assert [problem.field for problem in problems(wrong, path)] == [path + name]
+    assert [problem.field for problem in problems(wrong)] == [name], path
 
 
 def test_all_problems_come_in_one_error() -> None:

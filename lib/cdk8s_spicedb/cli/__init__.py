@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from ..errors import SpiceDBError
-from . import check, diff, init, plan, releases, rollback, status, synth, upgrade
+from .options import command_line
 
-_DESCRIPTION = (
-    "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, plans upgrades, and operates a live "
-    "release: what runs, whether it can be upgraded, the upgrade, and the way back."
-)
+__all__ = ["command_line", "main"]
 
-
-def command_line() -> argparse.ArgumentParser:
-    """All commands and their options."""
-    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (init, synth, plan, releases, status, check, diff, upgrade, rollback):
-        command.add_to(commands)
-    return parser
+_MODULES = {"schema": "init"}
+"""The module of a command, if it has another name."""
+_EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command_line().parse_args(words)
     options.words = tuple(words)
     try:
-        code: int = options.run(options)
+        code = _run(options.command, options)
         sys.stdout.flush()
         return code
     except SpiceDBError as error:
@@ -41,4 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader, such as head, has what it wants. Python would report the error once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _run(command: str, options: object) -> int:
+    """Loads only the module of the command: a plan is quick, and needs no client for a cluster."""
+    try:
+        module = import_module(f".{_MODULES.get(command, command)}", __name__)
+    except ModuleNotFoundError:
+        raise SpiceDBError(_EXTRA) from None
+    result: int | str = module.run(options)
+    if isinstance(result, int):
+        return result
+    print(result)
     return 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import ClassVar, TypeVar
 
 from rich.console import Console, Group
@@ -16,10 +15,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import SpiceDBError
-from ..live.upgrade.outcome import Activity, Progress, State
+from ..live.upgrade.outcome import Activity, Outcome, Progress, State
 from ..plans.words import step_of
-from .options import console
+from .live import BAD, FAINT, ask, console
 
 _Self = TypeVar("_Self", bound="Screen")
 
@@ -45,9 +43,7 @@ class Screen(ABC):
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @abstractmethod
@@ -69,39 +65,43 @@ class Screen(ABC):
         if self._live:
             self._live.start()
 
-    def line(self, text: str | Text) -> None:
-        """Writes a line that stays."""
-        if not self._quiet:
+    def line(self, *texts: str | Text) -> None:
+        """Writes lines that stay."""
+        for text in texts if not self._quiet else ():
             self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
+
+    def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
+        """Writes lines, then asks. With ``yes``, the answer is known."""
+        with self.paused():
+            self.line(*texts)
+            return yes or ask(question)
 
 
 EXIT_CODES = {State.DONE: 0, State.REFUSED: 1, State.ROLLED_BACK: 3, State.STOPPED: 4, State.INTERRUPTED: 130}
 """The exit code of what became of an upgrade or a rollback. 2 is wrong usage."""
 _QUIET_SECONDS = 30
-_STYLES = {Activity.ROLL_BACK: "bold red", Activity.DONE: "bold green", Activity.OBSERVE: "cyan"}
+_STYLES = {Activity.ROLL_BACK: BAD, Activity.DONE: "bold green", Activity.OBSERVE: "cyan"}
 
 
 class News:
     """Says which progress of one upgrade is worth a line."""
 
     def __init__(self) -> None:
-        self._last: Progress | None = None
+        self.last: Progress | None = None
         self._line_start = time.monotonic()
+
+    def begins(self, progress: Progress) -> bool:
+        """Whether it is another activity, or another step, than the last."""
+        return self.last is None or (self.last.step, self.last.activity) != (progress.step, progress.activity)
 
     def is_new(self, progress: Progress) -> bool:
         """Whether a line is worth writing. Where only the time goes on, a line in half a minute is enough."""
-        last, self._last = self._last, progress
-        is_new = self._differs(last, progress)
-        if is_new:
+        last, self.last, begins = self.last, progress, self.begins(progress)
+        says_more = last is not None and progress.activity is not Activity.OBSERVE and progress.text != last.text
+        is_late = progress.seconds_left is not None and time.monotonic() - self._line_start >= _QUIET_SECONDS
+        if begins or says_more or is_late:
             self._line_start = time.monotonic()
-        return is_new
-
-    def _differs(self, last: Progress | None, progress: Progress) -> bool:
-        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
-            return True
-        if progress.activity is not Activity.OBSERVE and progress.text != last.text:
-            return True
-        return progress.seconds_left is not None and time.monotonic() - self._line_start >= _QUIET_SECONDS
+        return begins or says_more or is_late
 
 
 class Display(Screen):
@@ -110,7 +110,6 @@ class Display(Screen):
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
         self._start = self._activity_start = time.monotonic()
         self._news = News()
-        self._last: Progress | None = None
         self._done: list[tuple[Progress, float]] = []
         super().__init__(quiet=quiet, to=to)
 
@@ -118,37 +117,43 @@ class Display(Screen):
         """Writes an error to standard error."""
         print(text, file=sys.stderr)
 
+    def end(self, outcome: Outcome) -> None:
+        """Ends the changing part, and says why the target is not reached."""
+        self.stop()
+        if outcome.state is State.INTERRUPTED:
+            self.error("Interrupted. Run the same command again to continue.")
+        elif outcome.error is not None:
+            self.error(outcome.reason)
+
     def report(self, progress: Progress) -> None:
         """Shows the progress."""
-        last, now = self._last, time.monotonic()
-        if last is None or (last.step, last.activity) != (progress.step, progress.activity):
+        last, now = self._news.last, time.monotonic()
+        if self._news.begins(progress):
             if last is not None:
                 self._done.append((last, now - self._activity_start))
             self._activity_start = now
-        self._last = progress
-        if self._live is None and self._news.is_new(progress):
+        if self._news.is_new(progress) and self._live is None:
             self.line(f"{now - self._start:6.1f} s  {sentence(progress)}")
 
     def render(self) -> Group | Text:
         """The steps that are done, and the one that runs."""
-        if self._last is None:
+        last = self._news.last
+        if last is None:
             return Text("")
         table = Table.grid(padding=(0, 2))
-        for progress, seconds in self._done:
-            table.add_row(
-                "✓", _place(progress).strip(" :"), progress.activity.value, f"{seconds:.0f} s", _details(progress)
-            )
-        used = time.monotonic() - self._activity_start
-        style = _STYLES.get(self._last.activity, "bold")
-        mark = Text("✓", style) if self._last.activity is Activity.DONE else Spinner("dots")
-        place = Text(_place(self._last).strip(" :"), style)
-        table.add_row(mark, place, Text(self._last.activity.value, style), f"{used:.0f} s", _details(self._last))
-        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", "dim"))
+        for done, seconds in self._done:
+            table.add_row("✓", _place(done), done.activity.value, f"{seconds:.0f} s", _details(done))
+        style = _STYLES.get(last.activity, "bold")
+        mark = Text("✓", style) if last.activity is Activity.DONE else Spinner("dots")
+        used = f"{time.monotonic() - self._activity_start:.0f} s"
+        table.add_row(mark, Text(_place(last), style), Text(last.activity.value, style), used, _details(last))
+        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", FAINT))
 
 
 def sentence(progress: Progress) -> str:
     """The progress in one line."""
-    return f"{_place(progress)}{progress.activity.value}: {_details(progress)}"
+    text = f"{progress.activity.value}: {_details(progress)}"
+    return f"{_place(progress)}: {text}" if progress.step else text
 
 
 def _details(progress: Progress) -> str:
@@ -157,11 +162,4 @@ def _details(progress: Progress) -> str:
 
 
 def _place(progress: Progress) -> str:
-    return f"{step_of(progress.step, progress.steps)}: " if progress.step else ""
-
-
-def ask(question: str) -> bool:
-    """Asks a question on the terminal. Raises `SpiceDBError` if there is none."""
-    if not sys.stdin.isatty():
-        raise SpiceDBError("there is no terminal to ask on: add --yes to go on without a question")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return step_of(progress.step, progress.steps) if progress.step else ""

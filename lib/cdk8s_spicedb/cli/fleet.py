@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import glob
 import shlex
 import sys
+import textwrap
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import attrs
 from rich.console import Console, Group
@@ -18,16 +19,19 @@ from rich.text import Text
 
 from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from ..live.upgrade.outcome import Progress, State
+from ..live.upgrade.upgrade import UpgradeOptions
 from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
-from .display import EXIT_CODES, News, Screen, ask, sentence
-from .options import OF_FLEETS, SHOWN, STEM, as_json, connect, read_each, require_yes, warn
+from .display import EXIT_CODES, News, Screen, sentence
+from .files import SHOWN, read_each, warn
+from .live import as_json, connect, require_yes
+from .options import STEM
 
-if TYPE_CHECKING:
-    from .upgrade import Options
+OF_FLEETS = ("canary", "wave_size", "parallel")
+"""Options that belong to ``--each``."""
 
 
-def upgrade_each(options: Options) -> int:
+def upgrade_each(options: argparse.Namespace, upgrade: UpgradeOptions) -> int:
     """Upgrades all SpiceDBs of ``--each``, and returns the exit code."""
     found = read_each(options)
     warn(found)
@@ -38,14 +42,16 @@ def upgrade_each(options: Options) -> int:
         for name, props in found.items()
     ]
     given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
-    chosen = FleetOptions(**given, upgrade=options.upgrade)
-    with FleetDisplay(quiet=options.quiet) as display:
+    chosen, quiet = FleetOptions(**given, upgrade=upgrade), options.output == "json"
+    with FleetDisplay(quiet=quiet) as display:
         display.line(f"Looking at {len(members)} SpiceDBs in the cluster.")
         try:
             report = upgrade_fleet(
                 members,
                 options=chosen,
-                confirm=lambda plan: _confirm(plan, chosen, display, yes=options.yes),
+                confirm=lambda plan: display.confirms(
+                    _intention(plan, chosen), "Continue?", yes=options.yes or plan.ok
+                ),
                 report=display.report,
                 on_end=display.end,
                 on_interrupt=display.interrupt,
@@ -55,116 +61,75 @@ def upgrade_each(options: Options) -> int:
             print("Interrupted. Nothing was changed.", file=sys.stderr)
             return EXIT_CODES[State.INTERRUPTED]
     code = EXIT_CODES[report.state]
-    if options.quiet:
+    if quiet:
         print(as_json(report))
-    if code or not options.quiet:
-        print("\n".join(ending(report, command_again(options))), file=sys.stderr if code else sys.stdout)
+    if code or not quiet:
+        print("\n".join(_ending(report, _command_again(options))), file=sys.stderr if code else sys.stdout)
     return code
 
 
-def _confirm(plan: FleetReport, options: FleetOptions, display: FleetDisplay, *, yes: bool) -> bool:
-    with display.paused():
-        for line in plan_lines(plan, options):
-            display.line(line)
-        return yes or plan.ok or ask("Continue?")
+def _command_again(options: argparse.Namespace) -> str:
+    """The command line, with one pattern in place of many files if it stands for them in the same order."""
+    command, paths = shlex.join(["cdk8s-spicedb", *options.words]), list(options.each)
+    pattern = str(Path(paths[0]).with_name(f"*{Path(paths[0]).suffix}"))
+    if len(paths) > 1 and sorted(glob.glob(pattern)) == paths:
+        return command.replace(shlex.join(paths), shlex.quote(pattern), 1)
+    return command
 
 
-def command_again(options: Options) -> str:
-    """The command line, with one pattern in place of many files."""
-    words, paths = list(options.words), list(options.each or ())
-    for start in range(len(words)):
-        if paths and words[start : start + len(paths)] == paths:
-            words[start : start + len(paths)] = _short(paths)
-            break
-    return shlex.join(["cdk8s-spicedb", *words])
-
-
-def _short(paths: Sequence[str]) -> Sequence[str]:
-    """One pattern instead of many paths, if it stands for the same paths in the same order."""
-    first = Path(paths[0])
-    pattern = str(first.with_name(f"*{first.suffix}"))
-    return [pattern] if len(paths) > 1 and sorted(glob.glob(pattern)) == [*paths] else paths
-
-
+_ENDINGS = {
+    MemberState.UPGRADED: "Upgraded",
+    MemberState.SKIPPED: "Already at the target",
+    MemberState.UNCHANGED: "Failed, and not changed",
+    MemberState.ROLLED_BACK: "Failed, and rolled back",
+    MemberState.FAILED: "Failed, and not rolled back",
+    MemberState.INTERRUPTED: "Interrupted",
+    MemberState.NOT_BEGUN: "Not begun",
+}
+"""What became of members, in the order in which the end names it."""
 _HEADINGS = ("WAVE", "UPGRADE", "ROLLBACK", "SPICEDBS")
 _INTERRUPTED = (
     "Interrupted: no new upgrade begins. Waiting for those that run to stop where they are; press Ctrl-C again to "
     "leave at once."
 )
 
-# ---------------------------------------------------------------- the plan
 
-
-def plan_lines(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
-    """What the command is about to do."""
+def _intention(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
     left, done = plan.of(MemberState.NOT_BEGUN), plan.of(MemberState.SKIPPED)
     if done:
         yield f"Already at the target: {_number(done)}: {some_of([each.title for each in done], SHOWN)}."
     if not left:
         return
-    yield from _table(left)
-    waves = len({each.wave for each in left})
-    yield (
-        f"{_number(left)} in {count(waves, 'wave')}, at most {options.parallel} at the same time."
-        + (" Each one is checked when its turn comes." if options.upgrade.check else "")
-    )
-
-
-def _table(left: Sequence[MemberReport]) -> Sequence[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for each in left:
-        key = (str(each.wave), _change(each), ROLLBACK[each.rolls_back])
-        groups.setdefault(key, []).append(each.title)
-    return columns([_HEADINGS, *((*key, ", ".join(titles)) for key, titles in groups.items())])
+        change = f"settings of {each.target}" if each.current == each.target else f"{each.current} to {each.target}"
+        row = (str(each.wave), f"{change}, {count(each.steps, 'step')}", ROLLBACK[each.rolls_back])
+        groups.setdefault(row, []).append(each.title)
+    yield from columns([_HEADINGS, *((*row, ", ".join(titles)) for row, titles in groups.items())])
+    waves = count(len({each.wave for each in left}), "wave")
+    checked = " Each one is checked when its turn comes." if options.upgrade.check else ""
+    yield f"{_number(left)} in {waves}, at most {options.parallel} at the same time.{checked}"
 
 
-def _change(each: MemberReport) -> str:
-    steps = count(each.steps, "step")
-    if each.current == each.target:
-        return f"settings of {each.target}, {steps}"
-    return f"{each.current} to {each.target}, {steps}"
-
-
-# ---------------------------------------------------------------- the end
-
-
-def ending(report: FleetReport, again: str) -> Iterator[str]:
-    """What became of the SpiceDBs, and what to do next."""
+def _ending(report: FleetReport, again: str) -> Iterator[str]:
     if not report.ok and len(report.of(MemberState.NOT_BEGUN, MemberState.SKIPPED)) == len(report.members):
         yield "Nothing was changed."
         return
-    yield from _those("Upgraded", report.of(MemberState.UPGRADED))
-    yield from _those("Already at the target", report.of(MemberState.SKIPPED))
-    for state, heading in _HEADINGS_OF.items():
+    for state, heading in _ENDINGS.items():
         found = report.of(state)
-        yield from _those(heading, found)
+        if found:
+            yield f"{heading}: {_number(found)}: {', '.join(each.title for each in found)}."
         for each in found:
-            yield from (f"  {line}" for line in f"{each.title}: {each.reason}".splitlines() if each.reason)
-    yield from _those("Not begun", report.of(MemberState.NOT_BEGUN))
+            if each.reason:
+                yield textwrap.indent(f"{each.title}: {each.reason}", "  ")
     if not report.ok:
         cause = "To continue" if report.interrupted else "Fix the cause. To continue"
         yield f"{cause}, run this command again; it skips those that are done:"
         yield f"  {again}"
 
 
-_HEADINGS_OF = {
-    MemberState.UNCHANGED: "Failed, and not changed",
-    MemberState.ROLLED_BACK: "Failed, and rolled back",
-    MemberState.FAILED: "Failed, and not rolled back",
-    MemberState.INTERRUPTED: "Interrupted",
-}
-
-
-def _those(heading: str, found: Sequence[MemberReport]) -> Iterator[str]:
-    if found:
-        yield f"{heading}: {_number(found)}: {', '.join(each.title for each in found)}."
-
-
 def _number(found: Sequence[MemberReport]) -> str:
     return count(len(found), "SpiceDB")
-
-
-# ---------------------------------------------------------------- the progress
 
 
 class FleetDisplay(Screen):
@@ -203,9 +168,8 @@ class FleetDisplay(Screen):
 
     def render(self) -> Group | Text:
         """A line for each member that runs."""
-        # A copy: another thread may report meanwhile.
-        running: Iterable[tuple[str, tuple[float, str]]] = self._running.items()
+        running = self._running  # Another thread may replace it meanwhile.
         table = Table.grid(padding=(0, 2))
-        for title, (start, text) in running:
+        for title, (start, text) in running.items():
             table.add_row(Spinner("dots"), Text(title, "bold"), f"{time.monotonic() - start:.0f} s", text)
-        return Group(table, Text(f"{self._ended} ended", "dim")) if self._running else Text("")
+        return Group(table, Text(f"{self._ended} ended", "dim")) if running else Text("")

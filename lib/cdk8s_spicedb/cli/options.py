@@ -1,123 +1,290 @@
-"""Options that several commands have."""
+"""All commands, their options, and what the options say."""
 
 from __future__ import annotations
 
 import argparse
-import glob
-import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
-from functools import reduce
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from ..delivery import Delivery
 from ..errors import InvalidProps, SpiceDBError
-from ..props import SpiceDBProps, secret_keys
-from ..props.chart import ChartMetadata
-from ..props.rules.warnings import all_warnings
-from ..text import some_of
-from ..versions import ReleaseTable, known_releases
+from ..props.datastores import ENGINES
+from ..versions import SCHEMA_MODES, ReleaseTable, known_releases
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ..files.read import Document
-    from ..live.cluster import Cluster
-
+FILE = "spicedb.yaml"
 STEM = "{}"
 """Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
+_WAIT_SECONDS = 600
+_DESCRIPTION = (
+    "Writes Helm charts and manifests for SpiceDB on Kubernetes from a YAML file, plans upgrades, and operates a live "
+    "release: what runs, whether it can be upgraded, the upgrade, and the way back."
+)
+_TABLES = ("table", "json", "markdown")
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+_NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([kmb]?)", re.IGNORECASE)
 
-
-OF_FLEETS = ("canary", "wave_size", "parallel")
-"""Options that belong to ``--each``."""
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number, and at least so many."""
-
-    def number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise ValueError
-        return value
-
-    return number
-
-
-def option_of(name: str) -> str:
-    """The option with a name of the parsed options."""
-    return f"--{name.replace('_', '-')}"
-
-
-Commands = Any
+_Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
-FILE = "spicedb.yaml"
-_INPUT = "-"
 
 
-def add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defaults to {FILE}") -> None:
-    """Adds ``--file``."""
+def command_line() -> argparse.ArgumentParser:
+    """All commands and their options. A command runs in the module of its name."""
+    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+    for add in (_init, _synth, _plan, _releases, _status, _check, _diff, _upgrade, _rollback):
+        add(commands)
+    return parser
+
+
+def _add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defaults to {FILE}") -> None:
     more = "- is standard input. Repeat the option to merge files: a later file takes precedence over earlier ones"
     parser.add_argument("-f", "--file", action="append", metavar="FILE", help=f"{text}. {more}")
 
 
-def read_file(options: Any, *, delivery: str | None = None) -> SpiceDBProps:
-    """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
-    from ..files.read import props_of
-
-    return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
-
-
-def add_chart(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a Helm chart."""
-    text = "version of the Helm chart; defaults to 0.1.0"
-    parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
-    text = "YAML file that says who distributes the Helm chart, such as {maintainers: [{name: …}], icon: https://…}"
-    parser.add_argument("--chart-metadata", metavar="FILE", help=text)
-
-
-def read_metadata(options: argparse.Namespace) -> ChartMetadata:
-    """The content of the file of ``--chart-metadata``, or the defaults."""
-    from ..files.read import metadata_of
-
-    return metadata_of(read_document(options.chart_metadata)) if options.chart_metadata else ChartMetadata()
-
-
-def read_documents(paths: Sequence[str]) -> Document:
-    """The documents of files, merged in their order. ``-`` is standard input."""
-    from ..files.read import merge
-
-    if paths.count(_INPUT) > 1:
-        raise SpiceDBError("standard input can be read only once; name - once")
-    return reduce(merge, map(read_document, paths))
-
-
-def read_document(path: str) -> Document:
-    """The document of a file, or of standard input."""
-    from ..files.read import document
-
-    if path != _INPUT:
-        return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
-    try:
-        return document(sys.stdin.buffer.read().decode(), "standard input")
-    except UnicodeDecodeError:
-        raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
-
-
-def add_releases(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--releases``."""
+def _add_releases(parser: argparse.ArgumentParser) -> None:
     text = "YAML file with SpiceDB releases that this package does not know, such as {v1.99.0: {postgres: [revision]}}"
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 
-def releases(options: Any) -> ReleaseTable:
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    text = "namespace of the release; defaults to the one of the kubeconfig's context"
+    parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
+    text = "context of the kubeconfig; defaults to the current one"
+    parser.add_argument("--context", metavar="NAME", help=text)
+    text = "format; defaults to text. The documentation has the schema of the JSON"
+    parser.add_argument("--output", choices=("text", "json"), default="text", help=text)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number, and at least so many."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise ValueError
+        return int(text)
+
+    return number
+
+
+def _count(text: str) -> int:
+    """A number such as 10000000, 10_000_000, 10M, 1.5M or 500k."""
+    found = _NUMBER.fullmatch(text.strip())
+    value = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)
+    if value < 1 or value != value.to_integral_value():
+        allowed = "write it as 10000000, 10_000_000, 10M, 1.5M or 500k"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of relationships; {allowed}")
+    return int(value)
+
+
+def _init(commands: _Commands) -> None:
+    text = f"write a commented {FILE} to start with"
+    description = "Writes a commented file with the settings of a SpiceDB."
+    parser = commands.add_parser("init", help=text, description=description)
+    parser.add_argument("-o", "--output", default=FILE, metavar="FILE", help=f"file to write; defaults to {FILE}")
+    text = f"Prints the JSON Schema of {FILE}, for editors."
+    commands.add_parser("schema", help=f"print the JSON Schema of {FILE}, for editors", description=text)
+
+
+def _synth(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "synth",
+        help=f"write a Helm chart or manifests from {FILE}",
+        description="Reads a file with the settings of a SpiceDB, and writes a Helm chart or manifests.",
+        epilog="Exit code: 0 if the output is written, 1 if there is an error (see stderr; nothing is written), 2 for "
+        "wrong usage.",
+    )
+    _add_file(parser)
+    text = (
+        "files to write, each to a folder with the name of the file. Each is first merged with the files of --file. If "
+        "one has a problem, nothing is written"
+    )
+    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
+    text = "folder to write to; defaults to dist. The whole folder is replaced"
+    parser.add_argument("-o", "--output", default="dist", metavar="FOLDER", help=text)
+    text = "tool that applies the output; takes precedence over the file. Defaults to the one in the file, or to helm"
+    parser.add_argument("--delivery", choices=[each.value for each in Delivery], help=text)
+    text = "version of the Helm chart; defaults to 0.1.0"
+    parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
+    text = "YAML file that says who distributes the Helm chart, such as {maintainers: [{name: …}], icon: https://…}"
+    parser.add_argument("--chart-metadata", metavar="FILE", help=text)
+    _add_releases(parser)
+
+
+def _plan(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "plan",
+        help="print the steps from one release of SpiceDB to another",
+        description="Prints the steps from one release of SpiceDB to another. SpiceDB keeps serving during all steps.",
+        epilog="Exit code: 0 with a plan, 1 if there is none (see stderr for the reason), 2 for wrong usage.",
+    )
+    modes, newest = tuple(SCHEMA_MODES), known_releases().newest
+    parser.add_argument("--engine", required=True, choices=sorted(ENGINES), help="engine of the datastore")
+    parser.add_argument("--from", required=True, dest="current", metavar="VERSION", help="release that runs now")
+    parser.add_argument("--to", dest="target", metavar="VERSION", help=f"release to upgrade to; defaults to {newest}")
+    parser.add_argument("--schema-mode", choices=modes, help="schema mode after the last step")
+    text = "schema mode in which the servers run now; defaults to SpiceDB's default"
+    parser.add_argument("--current-schema-mode", choices=modes, help=text)
+    text = "number of relationships in your database, such as 10M: estimates how long the migrations of each step take"
+    parser.add_argument("--relationships", type=_count, metavar="NUMBER", help=text)
+    text = "output format; defaults to table. Use markdown for a comment on a pull request"
+    parser.add_argument("--output", choices=_TABLES, default="table", help=text)
+    _add_releases(parser)
+
+
+def _releases(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "releases",
+        help="print the releases of SpiceDB that this package knows",
+        description="Prints the releases of SpiceDB that this package knows, newest first: which ones migrate the "
+        "database, must not be skipped by an upgrade, or were withdrawn, and what to know before a migration.",
+        epilog="Exit code: 0 with the releases, 1 if there is an error (see stderr), 2 for wrong usage.",
+    )
+    engines = sorted(known_releases().engines)
+    parser.add_argument("--engine", choices=engines, help="engine of the datastore; defaults to all")
+    parser.add_argument("--output", choices=_TABLES, default="table", help="output format; defaults to table")
+    _add_releases(parser)
+
+
+def _status(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "status",
+        help="print what runs in a cluster, and what is wrong with it",
+        description="Prints what runs of a SpiceDB: its servers, its migration, who applied it, and what is wrong. "
+        "Without a name, and if there are several, it lists them. It changes nothing.",
+        epilog="Exit code: 0 if all is well, 1 if something is wrong, was not found, or did not end in time, 2 for "
+        "wrong usage.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the SpiceDB; defaults to the only one")
+    text = "list the SpiceDBs of all namespaces"
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help=text)
+    _add_cluster(parser)
+    text = "also read when the servers' certificates expire. Needs the right to read their Secrets"
+    parser.add_argument("--certificates", action="store_true", help=text)
+    text = "also compare with what was released. Needs the right to read Helm's Secrets, and to patch (in a dry run)"
+    parser.add_argument("--drift", action="store_true", help=text)
+    text = "also ask the database for its revision, with a pod that runs for a moment. Needs --file"
+    parser.add_argument("--datastore", action="store_true", help=text)
+    text = "image of the database's client, for --datastore; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    _add_file(parser, "file that describes the SpiceDB, for --datastore")
+    follow = parser.add_mutually_exclusive_group()
+    text = "print again on every change, until you press Ctrl-C"
+    follow.add_argument("--watch", action="store_true", help=text)
+    text = (
+        "first wait until the next change is safe: no migration runs, all servers are ready and none drains. Defaults "
+        f"to at most {_WAIT_SECONDS} seconds"
+    )
+    follow.add_argument("--wait", nargs="?", type=_at_least(0), const=_WAIT_SECONDS, metavar="SECONDS", help=text)
+    _add_releases(parser)
+    parser.set_defaults(usage=parser.error)
+
+
+def _check(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check whether the release of a file can be installed or upgraded",
+        description="Checks Secrets, rights, objects, quotas, images, the database and the plan of an upgrade, and "
+        "changes nothing. It makes dry runs, and starts short-lived pods that ask the database or pull images.",
+        epilog="Exit code: 0 if there is no failure, 1 if there is one or an error, 2 for wrong usage.",
+    )
+    _add_file(parser)
+    _add_releases(parser)
+    parser.add_argument("--no-database", action="store_true", help="start no pod that asks the database")
+    text = "image of the pod that asks the database; defaults to an official one of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    text = "also pull every image of the release and of the plan, each in a short-lived pod"
+    parser.add_argument("--pull-images", action="store_true", help=text)
+    _add_cluster(parser)
+
+
+def _diff(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "diff",
+        help="print what a file would change in a cluster, and what that means",
+        description="Prints what would change in the cluster if you applied the file: each field of each object, from "
+        "a server-side dry run. Then what that means: which servers restart, what is migrated, and what cannot be "
+        "undone. It changes nothing. It needs the right to patch the objects, and to read Helm's Secrets.",
+        epilog="Exit code: 0 if the comparison is printed, 1 if there is an error (see stderr), 2 for wrong usage, and "
+        "with --exit-code 3 if there are changes.",
+    )
+    _add_file(parser)
+    _add_cluster(parser)
+    parser.add_argument("--exit-code", action="store_true", help="exit with 3 if there are changes")
+    _add_releases(parser)
+
+
+def _upgrade(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "upgrade",
+        help="upgrade a live release: check, ask, then run each step, watch it, and go back if it fails",
+        description="Upgrades the SpiceDB that runs to what the file says. Checks first and asks. Then runs each step: "
+        "it applies the step, waits until no older server is left, runs the permission test, and observes the servers' "
+        "metrics. If you run it again after it was interrupted, it continues where it stopped. With --each, it does "
+        "this for many SpiceDBs, wave by wave.",
+        epilog="Exit code: 0 if the target is reached, 1 if nothing was changed (see stderr for the reason), 2 for "
+        "wrong usage, 3 if a step failed and was rolled back, 4 if a step failed and was not rolled back, 130 "
+        "if you interrupted it.",
+    )
+    _add_file(parser)
+    _add_cluster(parser)
+    text = (
+        "upgrade many SpiceDBs in waves: files that describe one each. Each is first merged with the files of --file. "
+        f"In --namespace, {STEM} stands for the name of the file without its ending"
+    )
+    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
+    text = "with --each: number of files in the first wave; defaults to 1"
+    parser.add_argument("--canary", type=_at_least(0), metavar="N", help=text)
+    text = "with --each: number of files in each later wave; defaults to 10"
+    parser.add_argument("--wave-size", type=_at_least(1), metavar="N", help=text)
+    text = "with --each: number of upgrades that run at the same time; defaults to 4"
+    parser.add_argument("--parallel", type=_at_least(1), metavar="N", help=text)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before the first step")
+    text = "time for which to observe the servers' metrics after each step, in seconds; defaults to 30. 0: not at all"
+    parser.add_argument("--observe", type=_at_least(0), default=30, metavar="SECONDS", help=text)
+    text = (
+        "what to do if a step fails; defaults to rollback if the plan says that a rollback works, and otherwise to stop"
+    )
+    parser.add_argument("--on-failure", choices=("rollback", "stop"), help=text)
+    text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"
+    parser.add_argument("--write", metavar="FOLDER", help=text)
+    parser.add_argument("--no-check", action="store_true", help="do not check before the first step")
+    parser.add_argument("--no-database", action="store_true", help="do not ask the database in the check")
+    text = "image of the database's client; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    parser.add_argument("--no-pull", action="store_true", help="do not check that the images can be pulled")
+    _add_releases(parser)
+    parser.set_defaults(usage=parser.error)
+
+
+def _rollback(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "rollback",
+        help="roll a live release back to the last step that worked",
+        description="Rolls the servers back to the last step that worked, and waits until no newer server is left. "
+        "First says what is not restored, and asks. The datastore schema stays as it is.",
+        epilog="Exit code: 0 if the servers are back, 1 if nothing was changed (see stderr for the reason), 2 for "
+        "wrong usage, 4 if the rollback failed, 130 if you interrupted it.",
+    )
+    parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
+    _add_cluster(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    _add_file(parser, "file of this SpiceDB; needed to go back from the schema mode read-new-write-new")
+    text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
+    parser.add_argument("--force", action="store_true", help=text)
+    _add_releases(parser)
+
+
+def releases(options: argparse.Namespace) -> ReleaseTable:
     """The known releases, with those of the file in ``--releases``."""
     table = known_releases()
     if options.releases is None:
         return table
+    # Commands without a file do not load YAML.
     from ..files.yaml import load
 
     data, _ = load(read(options.releases), options.releases)
@@ -144,127 +311,7 @@ def read(path: str, hint: str = "") -> str:
         raise SpiceDBError(f"cannot read {path}: it is not UTF-8 text; write it as YAML") from None
 
 
-def needed_secrets(props: SpiceDBProps) -> str:
-    """The Secrets to create before an installation, with their keys."""
-    return ", ".join(f"{key.name} ({key.key})" for key in secret_keys(props))
-
-
 def by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> InvalidProps:
     """An error in the words of the command line."""
     problems = [attrs.evolve(problem, field=options.get(problem.field, problem.field)) for problem in error.problems]
     return InvalidProps(f"cdk8s-spicedb {command}", problems)
-
-
-_EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'"
-
-
-def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--namespace``, ``--context`` and ``--output``."""
-    text = "namespace of the release; defaults to the one of the kubeconfig's context"
-    parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
-    text = "context of the kubeconfig; defaults to the current one"
-    parser.add_argument("--context", metavar="NAME", help=text)
-    text = "format; defaults to text. The documentation has the schema of the JSON"
-    parser.add_argument("--output", choices=("text", "json"), default="text", help=text)
-
-
-def printing(text: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:
-    """A command that prints a text, and succeeds."""
-
-    def run(options: argparse.Namespace) -> int:
-        print(text(options))
-        return 0
-
-    return run
-
-
-def require_yes(options: Any) -> None:
-    """Raises `SpiceDBError` if the options leave a question that nobody can answer."""
-    if options.output == "json" and not options.yes:
-        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
-
-
-def connect(options: Any, patience_seconds: float = 0) -> Cluster:
-    """The cluster and namespace of the options. Raises `SpiceDBError` if the extra ``live`` is not installed."""
-    try:
-        from ..live.cluster import Cluster
-    except ModuleNotFoundError:
-        raise SpiceDBError(_EXTRA) from None
-    return Cluster.connect(namespace=options.namespace, context=options.context, patience_seconds=patience_seconds)
-
-
-def console() -> Console:
-    """Writes to standard output: with colors on a terminal, as plain lines elsewhere."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=False) if _is_terminal() else Console(highlight=False, width=1000)
-
-
-def _is_terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()
-
-
-def as_json(value: Any) -> str:
-    """Attrs objects as JSON, with the names of their fields."""
-    return json.dumps(attrs.asdict(value, value_serializer=_plain), indent=2)
-
-
-def _plain(_: type, __: Any, value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value
-
-
-SHOWN = 5
-"""How many files with problems, or names of files, a command prints."""
-
-
-def read_each(options: Any, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
-    """The props of each file of ``--each``, merged with the files of ``--file``, by the name of the file.
-
-    ``delivery`` takes precedence over that of the files. Raises one `SpiceDBError` about all files with problems.
-    """
-    from ..files.read import merge, props_of
-
-    base = read_documents(options.file) if options.file else None
-    table, found, invalid = releases(options), dict[str, SpiceDBProps](), list[SpiceDBError]()
-    for name, path in _paths(options.each).items():
-        try:
-            own = read_document(path)
-            document = merge(base, own) if base else own
-            found[name] = props_of(document, delivery=delivery, releases=table)
-        except SpiceDBError as error:
-            invalid.append(error)
-    if invalid:
-        more = len(invalid) - SHOWN
-        raise SpiceDBError(
-            "\n".join([*map(str, invalid[:SHOWN]), *([f"{more} more files have problems"] if more > 0 else [])])
-        )
-    return found
-
-
-def _paths(patterns: Sequence[str]) -> dict[str, str]:
-    """The paths of the files, by their names without an ending. Also expands patterns, for shells that do not."""
-    found: dict[str, str] = {}
-    for pattern in patterns:
-        if pattern == "-":
-            raise SpiceDBError("--each cannot read standard input, which has no name; pass it to --file")
-        paths = [pattern] if Path(pattern).exists() or not glob.has_magic(pattern) else sorted(glob.glob(pattern))
-        if not paths:
-            raise SpiceDBError(f"cannot read {pattern}: no file has such a name")
-        for path in paths:
-            name = Path(path).stem
-            if name in found:
-                raise SpiceDBError(f"{found[name]} and {path} both have the name {name}; rename one of them")
-            found[name] = path
-    return found
-
-
-def warn(found: Mapping[str, SpiceDBProps]) -> None:
-    """Prints each warning once, with the names of the files that it is about."""
-    about: dict[str, list[str]] = {}
-    for name, props in found.items():
-        for warning in all_warnings(props):
-            about.setdefault(warning, []).append(name)
-    for warning, names in about.items():
-        print(f"Warning for {some_of(names, SHOWN)}: {warning}", file=sys.stderr)

@@ -12,43 +12,22 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from ..text import columns
-from ..versions import known_releases
 from ..versions.history import Release, history
-from .options import Commands, add_releases, printing, releases
+from .options import releases
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
 
 
-def add_to(commands: Commands) -> None:
-    """Adds the command."""
-    parser = commands.add_parser(
-        "releases",
-        help="print the releases of SpiceDB that this package knows",
-        description="Prints the releases of SpiceDB that this package knows, newest first: which ones migrate the "
-        "database, must not be skipped by an upgrade, or were withdrawn, and what to know before a migration.",
-        epilog="Exit code: 0 with the releases, 1 if there is an error (see stderr), 2 for wrong usage.",
-    )
-    engines = sorted(known_releases().engines)
-    parser.add_argument("--engine", choices=engines, help="engine of the datastore; defaults to all")
-    outputs = ("table", "json", "markdown")
-    parser.add_argument("--output", choices=outputs, default="table", help="output format; defaults to table")
-    add_releases(parser)
-    parser.set_defaults(run=printing(_run))
-
-
-def _run(options: argparse.Namespace) -> str:
+def run(options: argparse.Namespace) -> str:
+    """The releases, in the chosen format."""
     found = history(releases(options), options.engine and [options.engine])
     if options.output == "json":
         return json.dumps([attrs.asdict(each) for each in found], indent=2)
+    headings = ("VERSION", "MIGRATES", "HEAD") if options.engine else ("VERSION", "MIGRATES THE DATABASE TO")
+    rows = [headings, *(_cells(each, options.engine) for each in found)]
     if options.output == "markdown":
-        return "\n".join(_markdown(found, options.engine))
-    return "\n".join(_table(found, options.engine, shutil.get_terminal_size((100, 0)).columns))
-
-
-def _headings(engine: str | None) -> Sequence[str]:
-    if engine is None:
-        return "VERSION", "MIGRATES THE DATABASE TO"
-    return "VERSION", "MIGRATES", "HEAD"
+        return "\n".join(_markdown(found, rows))
+    return "\n".join(_table(found, rows, shutil.get_terminal_size((100, 0)).columns))
 
 
 def _cells(release: Release, engine: str | None) -> Sequence[str]:
@@ -58,9 +37,8 @@ def _cells(release: Release, engine: str | None) -> Sequence[str]:
     return release.version, "yes" if release.migrations else "-", release.heads[engine]
 
 
-def _table(found: Sequence[Release], engine: str | None, width: int) -> Iterator[str]:
+def _table(found: Sequence[Release], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     """A line for each release, and below it what to know."""
-    rows = [_headings(engine), *(_cells(each, engine) for each in found)]
     lines = columns(rows)
     margin, last = (" " * lines[0].index(heading) for heading in (rows[0][1], rows[0][-1]))
     for number, line in enumerate(lines):
@@ -75,12 +53,11 @@ def _wrapped(text: str, width: int, first: str, indent: str) -> Iterator[str]:
     )
 
 
-def _markdown(found: Sequence[Release], engine: str | None) -> Iterator[str]:
-    headings = [heading.capitalize() for heading in (*_headings(engine), "KNOW BEFORE YOU UPGRADE")]
+def _markdown(found: Sequence[Release], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    headings = [heading.capitalize() for heading in (*rows[0], "KNOW BEFORE YOU UPGRADE")]
     yield f"| {' | '.join(headings)} |"
     yield f"| {' | '.join(['---'] * len(headings))} |"
-    for each in found:
-        *cells, last = _cells(each, engine)
+    for each, (*cells, last) in zip(found, rows[1:], strict=True):
         notes = "<br>".join(note.replace("|", "\\|") for note in _notes(each)) or "-"
         code = re.sub(_REVISION, r"`\g<0>`", last)
         yield f"| {' | '.join([*cells, code, notes])} |"
@@ -95,7 +72,6 @@ def _migration(release: Release) -> str:
 
 
 def _notes(release: Release) -> Iterator[str]:
-    """What to know of a release, in sentences."""
     if release.withdrawn:
         yield f"Withdrawn: {release.withdrawn}."
     for stop in release.stops:

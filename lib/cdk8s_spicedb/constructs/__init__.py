@@ -1,6 +1,5 @@
 """SpiceDB as cdk8s constructs: the only modules that import cdk8s."""
 
-from .parts import Cleanup, Migration, Server
-from .spicedb import SpiceDB, SpiceDBChart
+from .spicedb import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
 
 __all__ = ["Cleanup", "Migration", "Server", "SpiceDB", "SpiceDBChart"]

@@ -1,24 +1,100 @@
-"""SpiceDB: servers, migration and clean-up in one construct."""
+"""SpiceDB as cdk8s constructs: its parts, and all of them together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-from cdk8s import Chart
+from cdk8s import ApiObject, ApiObjectMetadata, Chart, JsonPatch
 from constructs import Construct
 
 from ..errors import InvalidProps, Problem
 from ..labels import Component, selector_labels
-from ..manifests import release_manifests, schema_manifests, test_manifests
+from ..manifests import (
+    Manifest,
+    cleanup_manifests,
+    migration_manifests,
+    release_manifests,
+    schema_manifests,
+    server_manifests,
+    test_manifests,
+)
 from ..manifests.pods import GRPC, HTTP, NUMBERS, open_ports
-from ..props import SpiceDBProps, require
+from ..props import SpiceDBProps, require, require_cleanup, require_migration
 from ..props.fieldtypes import show
-from .parts import Cleanup, Migration, Server, add, require_once
+from ..props.rules.warnings import phase_warning, target_warning, version_warning, warn
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import EnvValue, Pods
+
+
+def require_once(scope: Construct, props: SpiceDBProps) -> None:
+    """Checks props, unless ``scope`` is a construct of this package that has checked the same props."""
+    if getattr(scope, "_checked", None) is not props:
+        require(props)
+
+
+def add(scope: Construct, manifests: Iterable[Manifest]) -> dict[str, ApiObject]:
+    """Adds objects to a construct. Returns the first of each kind."""
+    added: dict[str, ApiObject] = {}
+    for manifest in manifests:
+        fields = {**manifest}
+        version, kind, metadata = (fields.pop(name) for name in ("apiVersion", "kind", "metadata"))
+        path = (f"{kind}-{metadata['name']}" if kind in added else kind).lower()
+        found = ApiObject(scope, path, api_version=version, kind=kind, metadata=ApiObjectMetadata(**metadata))
+        found.add_json_patch(*(JsonPatch.add(f"/{name}", value) for name, value in fields.items()))
+        added.setdefault(kind, found)
+    return added
+
+
+class Server(Construct):
+    """The servers of one SpiceDB.
+
+    Raises `InvalidProps` before it adds anything.
+    """
+
+    def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
+        require_once(scope, props)
+        super().__init__(scope, id)
+        warn(props, version_warning(props))
+        added = add(self, server_manifests(props))
+        self.service: ApiObject = added["Service"]
+        """The Service, a cdk8s object. Patch it for settings that have no prop."""
+        self.deployment: ApiObject = added["Deployment"]
+        """The Deployment, a cdk8s object. Patch it for settings that have no prop."""
+
+
+class Cleanup(Construct):
+    """The clean-up of one SpiceDB. You can use it alone, with a `Migration`.
+
+    Its ServiceAccount may only list Jobs and delete this release's migration. Raises `InvalidProps` before it adds
+    anything, also if the clean-up or the migration is disabled, or the delivery has no hooks.
+    """
+
+    def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
+        require_once(scope, props)
+        require_cleanup(props)
+        super().__init__(scope, id)
+        self.job: ApiObject = add(self, cleanup_manifests(props))["Job"]
+        """The Job, a cdk8s object. Patch it for settings that have no prop."""
+
+
+class Migration(Construct):
+    """The migration of one SpiceDB. You can use it alone, with servers that something else runs.
+
+    Raises `InvalidProps` before it adds anything, also if the engine has no schema or the migration is disabled.
+    """
+
+    def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
+        require_once(scope, props)
+        require_migration(props)
+        super().__init__(scope, id)
+        phase = props.migration.target_phase
+        warn(props, target_warning(props), phase_warning(phase.value) if phase else None)
+        self.job: ApiObject = add(self, migration_manifests(props))["Job"]
+        """The Job, a cdk8s object. Patch it for settings that have no prop."""
+
 
 _T = TypeVar("_T")
 _EnvValue = TypeVar("_EnvValue", covariant=True)
@@ -45,13 +121,6 @@ _NAMES: WeakKeyDictionary[Chart, dict[str, SpiceDB]] = WeakKeyDictionary()
 """The SpiceDBs of each chart, by name."""
 
 
-def _require_free_name(name: str, taken: Mapping[str, Construct]) -> None:
-    if name in taken:
-        allowed = "a name that no other SpiceDB in the chart has"
-        fix = f"use another; {taken[name].node.path} has this one"
-        raise InvalidProps("SpiceDBProps", [Problem("name", show(name), allowed, fix)])
-
-
 class SpiceDB(Construct):
     """One SpiceDB: its servers, its migration and its clean-up.
 
@@ -62,7 +131,10 @@ class SpiceDB(Construct):
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
         require_once(scope, props)
         names = _NAMES.setdefault(scope if isinstance(scope, Chart) else Chart.of(scope), {})
-        _require_free_name(props.name, names)
+        if props.name in names:
+            allowed = "a name that no other SpiceDB in the chart has"
+            fix = f"use another; {names[props.name].node.path} has this one"
+            raise InvalidProps("SpiceDBProps", [Problem("name", show(props.name), allowed, fix)])
         if props.patches:
             release_manifests(props)  # Raises if a patch does not fit.
         super().__init__(scope, id)

@@ -41,8 +41,8 @@ def write_files(folder: Path, files: Iterable[tuple[str, str]]) -> Written:
         raise SpiceDBError(f"cannot write to {folder}: the current directory is inside it")
     if folder.exists() and not folder.is_dir():
         raise SpiceDBError(f"cannot write to {folder}: it is not a folder; choose another one, or remove it")
-    foreign = next(_foreign_files(folder), None)
-    if foreign is not None:
+    foreign = next((path for path in _files(folder) if not _is_own(path)), None)
+    if foreign:
         raise SpiceDBError(
             f"cannot write to {folder}: it contains {foreign.relative_to(folder).as_posix()}, which this program did "
             "not write; choose an empty folder"
@@ -62,17 +62,11 @@ def write_files(folder: Path, files: Iterable[tuple[str, str]]) -> Written:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files of a folder."""
-    for parent, _, names in os.walk(folder):
-        yield from (Path(parent, name) for name in names)
-
-
-def _foreign_files(folder: Path) -> Iterator[Path]:
-    """The files that this package did not write."""
+    """All files of a folder, and links to folders."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        yield from (path for name in sorted([*names, *links]) if not _is_own(path := Path(parent, name)))
+        yield from (Path(parent, name) for name in sorted([*names, *links]))
 
 
 def _is_own(path: Path) -> bool:
@@ -97,7 +91,11 @@ def _replace(folder: Path, changed: Mapping[str, bytes], same: Collection[str]) 
         for path, content in changed.items():
             (fresh / path).write_bytes(content)
         for path in same:
-            _keep(folder / path, fresh / path)
+            try:
+                os.link(folder / path, fresh / path)
+            except OSError:
+                # Not every file system has hard links. A copy has at least the same time.
+                shutil.copy2(folder / path, fresh / path)
         if folder.exists():
             folder.rename(old)
         try:
@@ -106,15 +104,6 @@ def _replace(folder: Path, changed: Mapping[str, bytes], same: Collection[str]) 
             if old.exists():
                 old.rename(folder)
             raise
-
-
-def _keep(file: Path, target: Path) -> None:
-    """Puts a file also at another place: it stays the same file, or at least has the same time."""
-    try:
-        os.link(file, target)
-    except OSError:
-        # Not every file system has hard links.
-        shutil.copy2(file, target)
 
 
 def write_manifests(folder: str | PathLike[str], props: SpiceDBProps) -> None:

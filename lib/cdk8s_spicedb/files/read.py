@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -62,48 +61,31 @@ def merge(first: Document, later: Document) -> Document:
     if not isinstance(first.data, dict) or not isinstance(later.data, dict):
         wrong = later if isinstance(first.data, dict) else first
         return Document(names, wrong.data, wrong.places)
-    places = dict(first.places)
-    data = _merged(first.data, later.data, (), places, later.places)
-    engine = later.places.get(f"{_DATASTORE}.{_ENGINE}") if _another_engine(first.data, later.data) else first.engine
+    replaced: list[str] = []
+    data = _merged(first.data, later.data, (), replaced)
+    places = {path: place for path, place in first.places.items() if not f"{path}.".startswith(tuple(replaced))}
+    places |= {path: place for path, place in later.places.items() if path}
+    both = isinstance(first.data.get(_DATASTORE), dict) and isinstance(later.data.get(_DATASTORE), dict)
+    engine = later.places.get(f"{_DATASTORE}.{_ENGINE}") if both and f"{_DATASTORE}." in replaced else first.engine
     return Document(names, data, places, engine)
 
 
 def _merged(
-    first: Mapping[Any, Any],
-    later: Mapping[Any, Any],
-    path: tuple[str, ...],
-    places: dict[str, Place],
-    added: Mapping[str, Place],
+    first: Mapping[Any, Any], later: Mapping[Any, Any], path: tuple[str, ...], replaced: list[str]
 ) -> dict[Any, Any]:
-    """A merged mapping. Also merges the places of its parts."""
+    """A merged mapping. Adds the paths of the parts that are not merged, each with a dot at its end."""
     found = dict(first)
     for key, value in later.items():
-        inner = (*path, str(key))
-        before = found.get(key)
+        inner, before = (*path, str(key)), found.get(key)
+        if isinstance(value, dict) and isinstance(before, dict) and not _other_datastore(inner, before, value):
+            found[key] = _merged(before, value, inner, replaced)
+            continue
+        replaced.append(".".join((*inner, "")))
         if value is None and key in found:
             del found[key]
-            _replace(".".join(inner), places, added)
-        elif isinstance(value, dict) and isinstance(before, dict) and not _other_datastore(inner, before, value):
-            # What is wrong with a merged mapping as a whole, the last change to it shows best.
-            places[".".join(inner)] = added[".".join(inner)]
-            found[key] = _merged(before, value, inner, places, added)
         else:
             found[key] = value
-            _replace(".".join(inner), places, added)
     return found
-
-
-def _replace(path: str, places: dict[str, Place], added: Mapping[str, Place]) -> None:
-    """Replaces the places of a part, and of all parts in it."""
-    inside = f"{path}."
-    for old in [each for each in places if each == path or each.startswith(inside)]:
-        del places[old]
-    places.update({each: place for each, place in added.items() if each == path or each.startswith(inside)})
-
-
-def _another_engine(first: Mapping[Any, Any], later: Mapping[Any, Any]) -> bool:
-    before, after = first.get(_DATASTORE), later.get(_DATASTORE)
-    return isinstance(before, dict) and isinstance(after, dict) and _other_datastore((_DATASTORE,), before, after)
 
 
 def _other_datastore(path: tuple[str, ...], before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
@@ -116,14 +98,14 @@ _YAML = {"None": "null", "True": "true", "False": "false"}
 
 def in_yaml(text: str) -> str:
     """A text of a message with its placeholders in the words of files."""
-    return PLACEHOLDER.sub(_yaml_word, text)
+    return PLACEHOLDER.sub(
+        lambda found: found["yaml"] or yaml_word(found["name"]) + (": " if found["equals"] else ""), text
+    )
 
 
-def _yaml_word(found: re.Match[str]) -> str:
-    if found["yaml"]:
-        return found["yaml"]
-    name = found["name"]
-    return _YAML.get(name, camel(name)) + (": " if found["equals"] else "")
+def yaml_word(name: str) -> str:
+    """A constant or the name of a field, as files have it."""
+    return _YAML.get(name, camel(name))
 
 
 def read_props(
@@ -159,47 +141,40 @@ def metadata_of(found: Document) -> ChartMetadata:
 
 def _built(type_: FieldType, draft: Any, found: Document) -> Any:
     """The props of a document. Raises `InvalidProps` with every problem."""
-    problems = [_in_yaml(problem) for problem in type_.check(draft, "")]
+    problems = sorted(type_.check(draft, ""), key=lambda problem: _order(problem, found))
     if problems:
-        problems.sort(key=lambda problem: _order(_place(problem.field, found), found))
-        raise InvalidProps(_subject(found), [_located(each, found) for each in problems])
+        *names, last = found.names
+        subject = f"{', '.join(names)} and {last}" if names else last
+        raise InvalidProps(subject, [_located(each, found) for each in problems])
     return draft.build()
 
 
-def _in_yaml(problem: Problem) -> Problem:
-    value = _YAML.get(problem.value, problem.value)
-    return Problem(problem.field, value, in_yaml(problem.allowed), in_yaml(problem.fix))
-
-
-def _subject(found: Document) -> str:
-    *names, last = found.names
-    return f"{', '.join(names)} and {last}" if names else last
-
-
-def _segments(field: str) -> list[str]:
-    return field.replace("[", ".").replace("]", "").split(".")
-
-
-def _place(field: str, found: Document) -> Place | None:
-    """Where a path is written, or its nearest part that is there."""
-    path = ".".join(_segments(field))
+def _place(problem: Problem, found: Document) -> Place | None:
+    """Where a field is written, or its nearest part that is there."""
+    path = _path(problem)
     while path and path not in found.places:
         path = path.rpartition(".")[0]
     return found.places.get(path)
 
 
-def _order(place: Place | None, found: Document) -> tuple[int, int]:
+def _path(problem: Problem) -> str:
+    return problem.field.replace("[", ".").replace("]", "")
+
+
+def _order(problem: Problem, found: Document) -> tuple[int, int]:
+    place = _place(problem, found)
     return (found.names.index(place.name), place.line) if place else (0, 0)
 
 
 def _located(problem: Problem, found: Document) -> Problem:
-    """A problem with the place of its field, and why other settings of the datastore do not count."""
-    field, first = problem.field, _segments(problem.field)[0]
-    place = _place(field, found) if first in found.places else None
-    where = "" if place is None else f"line {place.line}"
-    if place is not None and len(found.names) > 1:
+    """A problem in the words of files, with its place, and why other settings of the datastore do not count."""
+    first = _path(problem).partition(".")[0]
+    place = _place(problem, found) if first in found.places else None
+    where = f"line {place.line}" if place else ""
+    if place and len(found.names) > 1:
         where = f"{place.name}, {where}"
-    fix = problem.fix
-    if found.engine is not None and first == "datastore":
+    field, fix = problem.field or "the file", in_yaml(problem.fix)
+    if found.engine and first == _DATASTORE:
         fix += f"; {found.engine.name} names another engine, so the datastore of earlier files does not count"
-    return attrs.evolve(problem, field=f"{field or 'the file'} ({where})" if where else field or "the file", fix=fix)
+    value, allowed = _YAML.get(problem.value, problem.value), in_yaml(problem.allowed)
+    return Problem(f"{field} ({where})" if where else field, value, allowed, fix)

@@ -17,6 +17,7 @@ from ..props import SpiceDBProps
 from ..props.datastores import ENGINES, Datastore
 from ..props.fields import camel, fields_of, settings
 from ..props.fieldtypes import Refer, Schema
+from .read import yaml_word
 
 
 def props_schema() -> Schema:
@@ -46,16 +47,12 @@ def field_schema(kind: type, name: str) -> Schema:
 def _of_class(kind: type, refer: Refer) -> Schema:
     if kind is Datastore:
         return {"oneOf": [_of_engine(name, engine, refer) for name, engine in ENGINES.items()]}
-    texts = field_texts(kind)
-    fields = list(settings(kind))
+    texts, types = field_texts(kind), fields_of(kind)
     properties = {
-        camel(field.name): {
-            "description": for_files(texts.get(field.name, "")),
-            **fields_of(kind)[field.name].schema(refer),
-        }
-        for field in fields
+        camel(field.name): {"description": for_files(texts.get(field.name, "")), **types[field.name].schema(refer)}
+        for field in settings(kind)
     }
-    required = [camel(field.name) for field in fields if field.default is attrs.NOTHING]
+    required = [camel(field.name) for field in settings(kind) if field.default is attrs.NOTHING]
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "required": required} if required else schema
 
@@ -68,11 +65,8 @@ def _of_engine(name: str, kind: type, refer: Refer) -> Schema:
 
 def for_files(docstring: str) -> str:
     """A docstring of a field in the words of files."""
-    return re.sub(r"``|\b(?:None|True|False|[a-z]+(?:_[a-z]+)+)\b", lambda found: _file_word(found[0]), docstring)
-
-
-def _file_word(word: str) -> str:
-    return {"``": "`", "None": "null", "True": "true", "False": "false"}.get(word) or camel(word)
+    words = re.sub(r"\b(?:None|True|False|[a-z]+(?:_[a-z]+)+)\b", lambda found: yaml_word(found[0]), docstring)
+    return words.replace("``", "`")
 
 
 @cache

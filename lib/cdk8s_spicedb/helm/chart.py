@@ -1,9 +1,12 @@
-"""Writes a Helm chart of one SpiceDB."""
+"""Writes Helm charts of SpiceDBs."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,18 +20,15 @@ from ..manifests.jobs import plain
 from ..props import SpiceDBProps, problems, require
 from ..props.chart import ChartMetadata
 from ..props.fields import Message, Pattern
-from ..props.fieldtypes import show
+from ..props.fieldtypes import Schema, show
 from .templates import templates
 from .texts import notes, readme
-from .values import chart_values
-from .values_files import values_schema, values_yaml
-
-_HUB = "artifacthub.io"
+from .values import Value, chart_values
 
 
-def chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata) -> dict[str, Any]:
-    """The content of Chart.yaml."""
+def _chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata) -> dict[str, Any]:
     description = f"SpiceDB, the open-source permissions database, on {props.datastore.engine}"
+    given = plain(metadata)
     found = {
         "apiVersion": "v2",
         "name": name,
@@ -38,35 +38,88 @@ def chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMeta
         "appVersion": props.version,
         # The suffix accepts versions of clouds, such as v1.33.5-gke.100.
         "kubeVersion": ">=1.30.0-0",
-        "keywords": list(metadata.keywords),
-        "home": metadata.home,
-        "icon": metadata.icon,
-        "sources": list(metadata.sources),
-        "maintainers": plain(metadata.maintainers),
-        "annotations": {**_annotations(props, metadata), **metadata.annotations},
+        **{key: given.get(key) for key in ("keywords", "home", "icon", "sources", "maintainers")},
+        "annotations": {**_annotations(props, given), **metadata.annotations},
     }
     return {key: value for key, value in found.items() if value}
 
 
-def _annotations(props: SpiceDBProps, metadata: ChartMetadata) -> Mapping[str, str]:
-    lists = {
-        "images": list(_images(props)),
-        "links": plain(metadata.links),
-        "changes": plain(metadata.changes),
-        "signKey": plain(metadata.sign_key),
-    }
-    texts = {"category": "security", "license": metadata.license}
+def _annotations(props: SpiceDBProps, given: Mapping[str, Any]) -> Mapping[str, str]:
+    """What Artifact Hub shows. It also scans the images."""
+    cleanup = props.cleanup if props.datastore.migrates else None
+    clients = {"kubectl": cleanup, "zed-schema": props.schema, "zed-test": props.test}
+    images = {"spicedb": props.full_image, **{name: each.image for name, each in clients.items() if each}}
+    lists: dict[str, Any] = {"images": [{"name": name, "image": image} for name, image in images.items()]}
+    lists |= {name: given.get(name) for name in ("links", "changes", "signKey")}
+    texts = {"category": "security", "license": given["license"]}
     texts |= {name: dump(value) for name, value in lists.items() if value}
-    return {f"{_HUB}/{name}": text for name, text in texts.items()}
+    return {f"artifacthub.io/{name}": text for name, text in texts.items()}
 
 
-def _images(props: SpiceDBProps) -> Iterator[dict[str, str]]:
-    """Every image of the chart, which Artifact Hub scans."""
-    yield {"name": "spicedb", "image": props.full_image}
-    if props.datastore.migrates:
-        yield {"name": "kubectl", "image": props.cleanup.image}
-    clients = {"zed-schema": props.schema, "zed-test": props.test}
-    yield from ({"name": name, "image": client.image} for name, client in clients.items() if client)
+_GLOBAL: Schema = {
+    "description": "Values that all charts of a release share. This chart reads imageRegistry alone, the registry of "
+    "all images.",
+    "type": "object",
+    "properties": {"imageRegistry": {"type": "string"}},
+}
+_ENABLED: Schema = {
+    "description": "For the condition of a chart that depends on this one. Without a condition, false is an error.",
+    "const": True,
+}
+
+
+def _values_yaml(values: list[Value]) -> str:
+    """values.yaml: each value below its documentation."""
+    text = "Set these values when you install or upgrade. Each default is the setting with which the chart was written."
+    return f"# {MARK}\n# {text}\n" + "\n".join(_lines(values, "", "")) + "\n"
+
+
+def _lines(values: list[Value], prefix: str, indent: str) -> Iterator[str]:
+    for name, inner in _grouped(values, prefix).items():
+        yield from [""] if not indent else []
+        if isinstance(inner, list):
+            yield f"{indent}{name}:"
+            yield from _lines(inner, f"{prefix}{name}.", f"{indent}  ")
+        else:
+            yield from _comment(inner.text, f"{indent}# ")
+            yield textwrap.indent(dump({name: inner.default}).rstrip(), indent)
+
+
+@lru_cache(maxsize=1_000)
+def _comment(text: str, start: str) -> Sequence[str]:
+    """The lines of a comment. Many charts have the same comments, and wrapping them takes time."""
+    return textwrap.wrap(text, 118, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
+
+
+def _grouped(values: list[Value], prefix: str) -> dict[str, Value | list[Value]]:
+    """Values by the next part of their paths; those with more parts together."""
+    found: dict[str, Any] = {}
+    for value in values:
+        name, _, deeper = value.path.removeprefix(prefix).partition(".")
+        if deeper:
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _values_schema(values: list[Value]) -> str:
+    """values.schema.json: Helm stops at a misspelled or invalid value before it applies anything."""
+    root = {"$comment": MARK, "$schema": "http://json-schema.org/draft-07/schema#", **_schema(values, "")}
+    # Helm passes these values to the charts on which another chart depends.
+    root["properties"] |= {"global": _GLOBAL, "enabled": _ENABLED}
+    return json.dumps(root, indent=2, ensure_ascii=False) + "\n"
+
+
+def _schema(values: list[Value], prefix: str) -> dict[str, Any]:
+    grouped = _grouped(values, prefix)
+    properties = {
+        name: _schema(each, f"{prefix}{name}.") if isinstance(each, list) else {"description": each.text, **each.schema}
+        for name, each in grouped.items()
+    }
+    # Helm removes a value that is set to null.
+    required = [name for name, each in grouped.items() if isinstance(each, list) or not each.optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 @frozen(kw_only=True)
@@ -145,10 +198,10 @@ def chart_files(props: SpiceDBProps, name: str, version: str, metadata: ChartMet
     """The files of a chart of one SpiceDB, by their paths in the chart."""
     values = chart_values(props)
     return {
-        "Chart.yaml": f"# {MARK}\n{dump(chart_yaml(props, name, version, metadata or ChartMetadata()))}",
+        "Chart.yaml": f"# {MARK}\n{dump(_chart_yaml(props, name, version, metadata or ChartMetadata()))}",
         "README.md": readme(props, name, values),
-        "values.yaml": values_yaml(values),
-        "values.schema.json": values_schema(values),
+        "values.yaml": _values_yaml(values),
+        "values.schema.json": _values_schema(values),
         ".helmignore": f"# {MARK}\n.git/\n*.swp\n*.tmp\n",
         "templates/NOTES.txt": notes(props, name),
         **{f"templates/{file}": text for file, text in templates(props, name, values).items()},
@@ -175,13 +228,7 @@ def write_all(
     found = [problem for name, each in props.items() for problem in _problems(name, each)]
     if found:
         raise InvalidProps("SpiceDBProps", found)
-    # Made one by one, so that only the files that change are in memory together.
-    files = (
-        (f"{name}/{path}", text)
-        for name, each in props.items()
-        for path, text in _files(name, each, version, metadata).items()
-    )
-    written = write_files(Path(folder), files)
+    written = write_files(Path(folder), _files(props, version, metadata))
     return frozenset(path.split("/")[0] for path in (*written.changed, *written.removed))
 
 
@@ -191,15 +238,17 @@ def _problems(name: str, props: SpiceDBProps) -> Iterator[Problem]:
     yield from _named(name, problems(props))
 
 
-def _named(name: str, found: Iterator[Problem]) -> Iterator[Problem]:
+def _named(name: str, found: Iterable[Problem]) -> list[Problem]:
     """Problems with the name of the folder that they are about."""
-    return (evolve(problem, field=f"{name}.{problem.field}") for problem in found)
+    return [evolve(problem, field=f"{name}.{problem.field}") for problem in found]
 
 
-def _files(name: str, props: SpiceDBProps, version: str, metadata: ChartMetadata) -> Mapping[str, str]:
-    """The files of the folder of one SpiceDB."""
-    try:
-        return release_files(props, version, metadata)
-    except InvalidProps as error:
-        # A patch that fits no object.
-        raise InvalidProps(error.subject, list(_named(name, iter(error.problems)))) from None
+def _files(props: Mapping[str, SpiceDBProps], version: str, metadata: ChartMetadata) -> Iterator[tuple[str, str]]:
+    """The files of all folders, one by one, so that only those that change are in memory together."""
+    for name, each in props.items():
+        try:
+            files = release_files(each, version, metadata)
+        except InvalidProps as error:
+            # A patch that fits no object.
+            raise InvalidProps(error.subject, _named(name, error.problems)) from None
+        yield from ((f"{name}/{path}", text) for path, text in files.items())

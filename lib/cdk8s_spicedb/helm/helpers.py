@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -20,20 +20,20 @@ from .values import FULLNAME, Value, has_jobs, secrets
 def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:
     """The lines of _helpers.tpl."""
     yield f"{{{{- /* {MARK} */}}}}"
-    parts = {
+    parts: dict[str, Iterable[str]] = {
         "fullname": [f'{{{{- .Values.fullnameOverride | default "{props.name}" -}}}}'],
         "serviceAccountName": [f'{{{{- .Values.serviceAccount.name | default (include "{chart}.fullname" .) -}}}}'],
-        "labels": list(_labels(chart)),
-        "image": list(_image(chart)),
-        "withRegistry": list(_with_registry()),
-        "version": list(_version(props)),
+        "labels": _labels(chart),
+        "image": _image(chart),
+        "withRegistry": _WITH_REGISTRY,
+        "version": _version(props),
     }
     if has_jobs(props):
-        parts["hookLogs"] = list(_hook_logs())
+        parts["hookLogs"] = _HOOK_LOGS
     if props.datastore.max_replicas != 1:
-        parts["topologySpreadConstraints"] = list(_spread(chart))
+        parts["topologySpreadConstraints"] = _spread(chart)
     if props.datastore.migrates:
-        parts["migrationChecksum"] = list(_checksum(props, values))
+        parts["migrationChecksum"] = _checksum(props, values)
     for name, lines in parts.items():
         yield f'{{{{- define "{chart}.{name}" -}}}}'
         yield from lines
@@ -64,16 +64,17 @@ def _image(chart: str) -> Iterator[str]:
     yield "{{ with $tag }}:{{ . }}{{ end }}{{ with $image.digest }}@{{ . }}{{ end }}"
 
 
-def _with_registry() -> Iterator[str]:
-    """An image in the registry that all charts of a release share, if they do."""
-    yield "{{- $global := (index . 0).Values.global | default dict -}}"
-    yield "{{- $image := index . 1 -}}"
-    yield "{{- with $global.imageRegistry -}}"
+_WITH_REGISTRY = (
+    "{{- $global := (index . 0).Values.global | default dict -}}",
+    "{{- $image := index . 1 -}}",
+    "{{- with $global.imageRegistry -}}",
     # The part before the first slash is a registry if it has a dot or a port, or is localhost.
-    yield '{{ . }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $image "" }}'
-    yield "{{- else -}}"
-    yield "{{ $image }}"
-    yield "{{- end -}}"
+    '{{ . }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $image "" }}',
+    "{{- else -}}",
+    "{{ $image }}",
+    "{{- end -}}",
+)
+"""An image in the registry that all charts of a release share, if they do."""
 
 
 def _version(props: SpiceDBProps) -> Iterator[str]:
@@ -89,15 +90,14 @@ def _version(props: SpiceDBProps) -> Iterator[str]:
     yield "{{- end -}}"
 
 
-def _hook_logs() -> Iterator[str]:
-    """Whether Helm prints the logs of hooks. By default, not if Flux installs the chart: its helm-controller crashes.
-
-    A release of the helm program knows its commit. A program that only contains Helm's code does not.
-    """
-    flux = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
-    yield '{{- if kindIs "bool" .Values.hookLogs }}{{ ternary "true" "" .Values.hookLogs }}'
-    yield f"{{{{- else if or .Capabilities.HelmVersion.GitCommit (not ({flux})) }}}}true"
-    yield "{{- end -}}"
+_FLUX = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
+_HOOK_LOGS = (
+    '{{- if kindIs "bool" .Values.hookLogs }}{{ ternary "true" "" .Values.hookLogs }}',
+    # A release of the helm program knows its commit. A program that only contains Helm's code does not.
+    f"{{{{- else if or .Capabilities.HelmVersion.GitCommit (not ({_FLUX})) }}}}true",
+    "{{- end -}}",
+)
+"""Whether Helm prints the logs of hooks. By default, not if Flux installs the chart: its helm-controller crashes."""
 
 
 def _spread(chart: str) -> Iterator[str]:
@@ -115,10 +115,12 @@ def _spread(chart: str) -> Iterator[str]:
 
 def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
     """The digest of the settings that differ from the defaults of their props, as `migration_checksum` computes it."""
-    prefix, fields = "migrations.", {camel(field.name): field.name for field in attrs.fields(MigrationProps)}
-    names = [value.path.removeprefix(prefix) for value in values if value.path.startswith(prefix)]
-    names = list(dict.fromkeys(name for name in names if not name.startswith("cleanup.")))
-    defaults = {name: _default(fields.get(name)) for name in names}
+    paths = [value.path.removeprefix("migrations.") for value in values if value.path.startswith("migrations.")]
+    names = [path for path in paths if "." not in path]
+    settings = attrs.asdict(MigrationProps(), recurse=False).items()
+    known = {camel(name): "" if value is None else plain(value) for name, value in settings}
+    # A value without a prop is an empty list.
+    defaults = {name: known.get(name, []) for name in names}
     fixed = {name: value for name, value in changed_settings(props.migration).items() if name not in names}
     yield f"{{{{- $settings := fromJson {_go(fixed)} -}}}}"
     uri = props.migration.datastore_uri
@@ -131,14 +133,6 @@ def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
     yield "{{- if ne (toJson $value) (toJson $default) }}{{ $_ := set $settings $name $value }}{{ end -}}"
     yield "{{- end -}}"
     yield "{{- toRawJson $settings | sha256sum -}}"
-
-
-def _default(prop: str | None) -> Any:
-    """The default of a prop as a value has it. A value without a prop is an empty list."""
-    if prop is None:
-        return []
-    default = plain(getattr(MigrationProps(), prop))
-    return "" if default is None else default
 
 
 def _go(value: Any) -> str:

@@ -94,13 +94,11 @@ def items(component: Component, path: str, default: int = 0) -> Place:
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         parent, name = _parent(manifest, path)
-        if not parent:
-            return
         own = parent.pop(name, [])
         own = own[: len(own) - default]
         if own:
             parent[name] = [*own, mark(_block(value, "toYaml ."))]
-        else:
+        elif parent:
             parent[mark(_whole(value, name))] = None
 
     return Place((component,), put, optional=True)
@@ -110,11 +108,8 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
     """The value of a flag; ``default`` is used if the value is empty."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
-        container, _ = _parent(manifest, "spec.template.spec.containers.0.args")
-        expression = f"{value} | default {default}" if default else value
-        for number, text in enumerate(container.get("args", ())):
-            if text.startswith(f"--{flag}="):
-                container["args"][number] = f"--{flag}={mark(expression)}"
+        expression, args = f"{value} | default {default}" if default else value, _arguments(manifest)
+        args[:] = [f"--{flag}={mark(expression)}" if text.startswith(f"--{flag}=") else text for text in args]
 
     return Place((component,), put)
 
@@ -123,13 +118,18 @@ def optional_argument(prop: str, flag: str, loop: str = "with") -> Place:
     """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
-        container, _ = _parent(manifest, "spec.template.spec.containers.0.args")
-        args = container.get("args", [])
+        args = _arguments(manifest)
         if f"--{flag}={SETTING}" in args:
             block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ . }}}}\n{{{{- end }}}}"
             args[args.index(f"--{flag}={SETTING}")] = mark(block)
 
     return Place((Component(prop.split(".")[0]),), put, optional=True, prop=prop)
+
+
+def _arguments(manifest: Manifest) -> list[str]:
+    container, name = _parent(manifest, "spec.template.spec.containers.0.args")
+    found: list[str] = container.get(name, [])
+    return found
 
 
 def _parent(manifest: Manifest, path: str) -> tuple[dict[str, Any], str]:

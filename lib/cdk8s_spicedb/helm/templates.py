@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, TypeVar
 
@@ -13,9 +12,8 @@ import attrs
 from ..files.folder import MARK
 from ..files.yaml import dump
 from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
-from ..manifests import Manifest
+from ..manifests import Manifest, objects_of
 from ..manifests.objects import Objects, require_matches
-from ..manifests.release import objects_of
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
 from ..props.patch import Patch
 from .helpers import helpers
@@ -44,15 +42,11 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
     )
     account = Objects(whole, Component.SERVER).service_account(whole.service_account_annotations)
     manifests, found = [account, *objects_of(whole)], dict[Component, list[Manifest]]()
-    require_matches(props, [_named(manifest, props.name) for manifest in manifests])
+    names = [(each["kind"], each["metadata"]["name"].replace(FULLNAME, props.name)) for each in manifests]
+    require_matches(props, [{"kind": kind, "metadata": {"name": name}} for kind, name in names])
     for manifest in manifests:
         found.setdefault(Component(manifest["metadata"]["labels"][COMPONENT]), []).append(manifest)
     return found
-
-
-def _named(manifest: Manifest, name: str) -> Manifest:
-    """The kind and the name of an object, as users know them."""
-    return {"kind": manifest["kind"], "metadata": {"name": manifest["metadata"]["name"].replace(FULLNAME, name)}}
 
 
 def _server(props: SpiceDBProps) -> ServerProps:
@@ -60,10 +54,9 @@ def _server(props: SpiceDBProps) -> ServerProps:
     server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget)
     if props.datastore.max_replicas == 1:
         return server
-    autoscaling = server.autoscaling
-    if autoscaling is None:
+    if server.autoscaling is None:
         return attrs.evolve(server, replicas=2)
-    return attrs.evolve(server, autoscaling=attrs.evolve(autoscaling, min_replicas=2, max_replicas=3))
+    return attrs.evolve(server, autoscaling=attrs.evolve(server.autoscaling, min_replicas=2, max_replicas=3))
 
 
 def _patch(patch: Patch, name: str) -> Patch:
@@ -81,15 +74,16 @@ _CONDITIONS = {
 
 def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str, str]:
     """The files of ``templates/`` that make objects, by their names."""
-    keys, files = secrets(props), {}
+    files = {"_helpers.tpl": "".join(f"{line}\n" for line in helpers(props, values, chart))}
     for component, manifests in _whole_manifests(props, values).items():
-        texts = [_Template(props, values, keys, chart, component).text(manifest) for manifest in manifests]
-        files[f"{component.value}.yaml"] = _file(component, texts)
-    return {
-        "_helpers.tpl": "".join(f"{line}\n" for line in helpers(props, values, chart)),
-        **files,
-        "extra.yaml": _EXTRA,
-    }
+        body = "---\n".join(_Template(props, values, chart, component).text(manifest) for manifest in manifests)
+        condition = _CONDITIONS.get(component)
+        files[f"{component.value}.yaml"] = f"# {MARK}\n{_when(condition, body)}"
+    return {**files, "extra.yaml": _EXTRA}
+
+
+def _when(condition: str | None, text: str) -> str:
+    return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
 
 
 _EXTRA = f"""\
@@ -101,24 +95,12 @@ _EXTRA = f"""\
 """
 
 
-def _file(component: Component, texts: list[str]) -> str:
-    condition, body = _CONDITIONS.get(component), "---\n".join(texts)
-    return f"# {MARK}\n" + (f"{{{{- if {condition} }}}}\n{body}{{{{- end }}}}\n" if condition else body)
-
-
 class _Template:
     """One object as a template: it has marks, which become expressions once the rest is YAML."""
 
-    def __init__(
-        self,
-        props: SpiceDBProps,
-        values: list[Value],
-        keys: Mapping[SecretKey, str],
-        chart: str,
-        component: Component,
-    ) -> None:
-        self._props, self._values, self._keys, self._chart, self._component = props, values, keys, chart, component
-        self._expressions: list[str] = []
+    def __init__(self, props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> None:
+        self._props, self._values, self._chart, self._component = props, values, chart, component
+        self._keys, self._expressions = secrets(props), list[str]()
 
     def text(self, manifest: Manifest) -> str:
         manifest = deepcopy(manifest)
@@ -137,7 +119,7 @@ class _Template:
         # Braces in the manifest are the user's own text.
         text = dump(manifest).replace("{{", '{{ "{{" }}')
         text = self._names("".join(self._line(line) for line in text.splitlines(keepends=True)))
-        return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
+        return _when(condition, text)
 
     def _condition(self, manifest: Manifest) -> str | None:
         """The condition under which the object is part of the release, apart from its component's."""
@@ -175,11 +157,7 @@ class _Template:
         if alone:
             block = textwrap.dedent(self._expressions[int(alone[1])]).replace("INDENT", str(indent))
             return textwrap.indent(block, " " * indent) + "\n"
-
-        def inline(match: re.Match[str]) -> str:
-            return f"{{{{ {self._expressions[int(match[1])]} }}}}"
-
-        return re.sub(rf"{OPEN}(\d+){CLOSE}", inline, line)
+        return re.sub(rf"{OPEN}(\d+){CLOSE}", lambda found: f"{{{{ {self._expressions[int(found[1])]} }}}}", line)
 
     def _labels(self, labels: dict[str, str]) -> dict[str, Any]:
         """The labels of every object of the chart, and those that only this one has."""
@@ -208,22 +186,20 @@ class _Template:
             spec[self._mark(f"{{{{- if .Values.serviceAccount.annotations }}}}\n{account}\n{{{{- end }}}}")] = None
         if "topologySpreadConstraints" in spec:
             del spec["topologySpreadConstraints"]
-            spec[self._mark(self._spread())] = None
+            count = "autoscaling.maxReplicas" if self._props.server.autoscaling else "replicas"
+            spread = (
+                f"{{{{- if and .Values.topologySpreadConstraints (gt (int .Values.{count}) 1) }}}}\n"
+                "topologySpreadConstraints:\n"
+                f"  {{{{- {self._include('topologySpreadConstraints')} | nindent INDENT }}}}\n"
+                "{{- end }}"
+            )
+            spec[self._mark(spread)] = None
 
     def _image(self, image: str) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):
             return self._include("image", " | quote")
         reference = ".Values.migrations.cleanup.image" if self._component is Component.CLEANUP else f'"{image}"'
         return f'include "{self._chart}.withRegistry" (list . {reference}) | quote'
-
-    def _spread(self) -> str:
-        count = "autoscaling.maxReplicas" if self._props.server.autoscaling else "replicas"
-        return (
-            f"{{{{- if and .Values.topologySpreadConstraints (gt (int .Values.{count}) 1) }}}}\n"
-            "topologySpreadConstraints:\n"
-            f"  {{{{- {self._include('topologySpreadConstraints')} | nindent INDENT }}}}\n"
-            "{{- end }}"
-        )
 
     def _secret_keys(self, node: Any) -> None:
         """Puts values in the places of all Secret keys."""

@@ -1,4 +1,4 @@
-"""NOTES.txt: what Helm prints after an install or upgrade."""
+"""NOTES.txt, which Helm prints after an install or upgrade, and the README of a chart."""
 
 from __future__ import annotations
 
@@ -191,11 +191,14 @@ add it to the value allowedMigrations.
 
 def readme(props: SpiceDBProps, chart: str, values: list[Value]) -> str:
     """The text of README.md."""
-    parts = [*_opening(props, chart), *_install(props), *_upgrade(props), *_values(values)]
-    return "\n".join(parts) + "\n"
+    lines = [*_install(props, chart), *_upgrade(props), "| Value | Default | Meaning |", "| --- | --- | --- |"]
+    for value in values:
+        default, text = (part.replace("|", "\\|") for part in (json.dumps(value.default), value.text))
+        lines.append(f"| `{value.path}` | `{default}` | {text} |")
+    return "\n".join(lines) + "\n"
 
 
-def _opening(props: SpiceDBProps, chart: str) -> Iterator[str]:
+def _install(props: SpiceDBProps, chart: str) -> Iterator[str]:
     yield f"<!-- {MARK} -->"
     yield f"# {chart}\n"
     yield f"SpiceDB {props.version} on {props.datastore.engine}, for Kubernetes 1.30 or later and Helm 3.18 or later.\n"
@@ -205,9 +208,6 @@ def _opening(props: SpiceDBProps, chart: str) -> Iterator[str]:
     yield "The engine of the datastore and its address are fixed in this chart. To change them, write the chart again"
     yield "with cdk8s-spicedb. To install the chart more than once in a namespace, set `fullnameOverride` for each"
     yield "release.\n"
-
-
-def _install(props: SpiceDBProps) -> Iterator[str]:
     yield "## Install\n"
     yield "Before you install, create these Secrets with these keys. To use another Secret or key, set the value at the"
     yield "end of the line:\n"
@@ -232,13 +232,4 @@ def _upgrade(props: SpiceDBProps) -> Iterator[str]:
         yield "A rollback does not migrate, so the datastore keeps the newer schema.\n"
         yield "## Troubleshoot a migration\n"
         yield troubleshooting(props, props.name, "--namespace NAMESPACE", chart=".", indent="    ")
-    yield ""
-
-
-def _values(values: list[Value]) -> Iterator[str]:
-    yield "## Values\n"
-    yield "| Value | Default | Meaning |"
-    yield "| --- | --- | --- |"
-    for value in values:
-        default, text = (part.replace("|", "\\|") for part in (json.dumps(value.default), value.text))
-        yield f"| `{value.path}` | `{default}` | {text} |"
+    yield "\n## Values\n"

@@ -1,4 +1,4 @@
-"""The README of a written upgrade: for each step, what to run, what to check, and how to roll back."""
+"""A written upgrade: a chart for each step, and a README that says what to run and check, and how to roll back."""
 
 from __future__ import annotations
 
@@ -23,15 +23,8 @@ from . import chart_files, require_helm
 def step_names(plan: UpgradePlan) -> list[str]:
     """The names of the steps' folders. Each begins with the step's number, so that they sort."""
     width = len(str(len(plan.steps)))
-    return [f"{number:0{width}}-{'-'.join(_name_parts(step))}" for number, step in enumerate(plan.steps, 1)]
-
-
-def _name_parts(step: UpgradeStep) -> Iterator[str]:
-    yield step.version
-    if step.target_migration is not None:
-        yield step.target_migration
-    if step.schema_mode is not None and not step.migrates:
-        yield step.schema_mode
+    parts = [(each.version, each.target_migration, None if each.migrates else each.schema_mode) for each in plan.steps]
+    return [f"{number:0{width}}-{'-'.join(filter(None, names))}" for number, names in enumerate(parts, 1)]
 
 
 def runbook(plan: UpgradePlan, props: SpiceDBProps) -> str:
@@ -75,6 +68,7 @@ def _opening(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
 
 
 def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+    wait = f"--wait --timeout {props.migration.helm_timeout}"
     for number, (name, step) in enumerate(zip(step_names(plan), plan.steps, strict=True), 1):
         yield f"## {number}. {name.split('-', 1)[1]}\n"
         yield f"{sentence(step.why)}\n"
@@ -83,9 +77,9 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         notes += [f"**Before this step**: {caution}." for caution in step.cautions]
         yield from (f"- {note}" for note in notes)
         yield "\n### Run\n" if notes else "### Run\n"
-        yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {_wait(props)}\n'
+        yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {wait}\n'
         yield from _check(props)
-        yield from _roll_back(step, plan.before(number), props, number)
+        yield from _roll_back(step, plan.before(number), number, props.name, wait)
 
 
 def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
@@ -117,10 +111,10 @@ def _check(props: SpiceDBProps) -> Iterator[str]:
     yield f'    kubectl get deployment {props.name} --namespace "$NAMESPACE" --output wide\n'
 
 
-def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int) -> Iterator[str]:
+def _roll_back(step: UpgradeStep, before: str, number: int, chart: str, wait: str) -> Iterator[str]:
     revision = "the last revision that was deployed before this upgrade"
     if number > 1:
-        revision = f"the last deployed revision of the chart {props.name}-{number - 1}.0.0"
+        revision = f"the last deployed revision of the chart {chart}-{number - 1}.0.0"
     yield "### Roll back\n"
     if step.rolls_back is False:
         yield f"**{sentence(rollback(step, 'this step'))}**"
@@ -132,7 +126,7 @@ def _roll_back(step: UpgradeStep, before: str, props: SpiceDBProps, number: int)
     yield "Always name the revision. If you name none, Helm takes the previous one, even if that was a failed attempt."
     yield "A rollback runs no migration, so the datastore schema stays as it is.\n"
     yield '    helm history "$RELEASE" --namespace "$NAMESPACE"'
-    yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" {_wait(props)}\n'
+    yield f'    helm rollback "$RELEASE" REVISION --namespace "$NAMESPACE" {wait}\n'
     if number == 1 and step.migrates and step.rolls_back:
         yield "The servers of that revision become ready on the newer schema if they run with"
         yield f"`--{ALLOWED_MIGRATIONS}={step.revision}`. cdk8s-spicedb renders that argument by default.\n"
@@ -165,10 +159,6 @@ def _failures(props: SpiceDBProps) -> Iterator[str]:
     yield "deployed last. Then run the step again.\n"
 
 
-def _wait(props: SpiceDBProps) -> str:
-    return f"--wait --timeout {props.migration.helm_timeout}"
-
-
 def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: UpgradePlan) -> None:
     """Writes a Helm chart for each step of a plan, ``1-…``, ``2-…``, and a README that says what to run and check.
 
@@ -177,26 +167,21 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
     `SpiceDBError` if the folder contains a file that this package did not write.
     """
     require_helm(props)
-    engine = props.datastore.engine
+    engine, fix = props.datastore.engine, "plan the upgrade with the same datastore"
     if engine != plan.engine:
-        fix = "plan the upgrade with the same datastore"
         problem = Problem("datastore", engine, f"{plan.engine}, as in the plan", fix)
         raise InvalidProps(type(props).__name__, [problem])
     steps = [props.at(step) for step in plan.steps]
-    _require_planned_mode(props, plan)
+    mode, first = props.server.schema_mode, next(iter(SCHEMA_MODES))
+    last = plan.steps[-1].schema_mode if plan.steps else mode
+    # In a mode that the plan does not reach, servers would skip modes and not find the whole schema.
+    if mode is not None and mode != (last or first):
+        fix = "pass schema_mode to plan_upgrade, and current_schema_mode if servers already run in a mode"
+        problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
+        raise InvalidProps(type(props).__name__, [problem])
 
     files = {"README.md": runbook(plan, props)}
     for number, (name, step) in enumerate(zip(step_names(plan), steps, strict=True), 1):
         chart = chart_files(step, step.name, f"{number}.0.0")
         files.update({f"{name}/{path}": text for path, text in chart.items()})
     write_files(Path(folder), files.items())
-
-
-def _require_planned_mode(props: SpiceDBProps, plan: UpgradePlan) -> None:
-    """Rejects a mode that the plan does not reach: servers would skip modes and not find the whole schema."""
-    mode, first = props.server.schema_mode, next(iter(SCHEMA_MODES))
-    last = plan.steps[-1].schema_mode if plan.steps else mode
-    if mode is not None and mode != (last or first):
-        fix = "pass schema_mode to plan_upgrade, and current_schema_mode if servers already run in a mode"
-        problem = Problem("server.schema_mode", repr(mode), f"None, or the plan's last mode, {last or first}", fix)
-        raise InvalidProps(type(props).__name__, [problem])

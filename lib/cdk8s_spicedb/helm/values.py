@@ -28,13 +28,15 @@ ACCOUNT = "cdk8s-spicedb-account"
 IDENTITY = "cdk8s-spicedb-identity"
 """An annotation of the ServiceAccounts, which the value ``serviceAccount.annotations`` replaces."""
 
-
 _TEXT: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer", "minimum": 1}
 _OBJECT: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
 _SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
+_PATHS = {_SERVER: "", _MIGRATION: "migrations.", _CLEANUP: "migrations.cleanup."}
+"""With what the paths of a component's values begin."""
 
 
 @frozen
@@ -59,22 +61,17 @@ class Value:
 
 
 def _schema_of(annotation: Any) -> Schema:
-    """The JSON Schema of a plain type."""
     return type_of(annotation).schema(lambda _: {})
 
 
 def _names(props: SpiceDBProps) -> Iterator[Value]:
-    """The value that changes the names of all objects."""
+    """The names of objects and images."""
     schema = {"anyOf": [_schema_of(ReleaseName), {"const": ""}]}
     text = (
         "Name of the Deployment and the Service. The names of all other objects begin with it. Set a different name "
         f"for each release in a namespace, and never change it later. Defaults to {props.name}."
     )
     yield Value("fullnameOverride", "", schema, text, nullable=True)
-
-
-def _image(props: SpiceDBProps) -> Iterator[Value]:
-    """The values of the images."""
     repository, tag, digest = image_parts(props.full_image)
     text = "Image of the servers and the migration, without the tag."
     yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text)
@@ -95,11 +92,13 @@ def _image(props: SpiceDBProps) -> Iterator[Value]:
     yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,))
 
 
-def _lists(path: str, whose: str, component: Component, pod: Any) -> Iterator[Value]:
+def _lists(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     """What a component's pods get in addition."""
+    path, whose = _PATHS[component], "servers" if component is _SERVER else component.value
+    arguments = list(getattr(props, component.value).extra_args)
     text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
-    place = items(component, f"{_CONTAINER}.args", len(pod.extra_args))
-    yield Value(f"{path}extraArgs", list(pod.extra_args), {"type": "array", "items": _TEXT}, text, (place,))
+    place = items(component, f"{_CONTAINER}.args", len(arguments))
+    yield Value(f"{path}extraArgs", arguments, {"type": "array", "items": _TEXT}, text, (place,))
     mounts = "More volume mounts of the {}, as in a container's volumeMounts."
     more = {
         "extraEnv": (f"{_CONTAINER}.env", "More environment variables of the {}, as in a container's env."),
@@ -107,10 +106,11 @@ def _lists(path: str, whose: str, component: Component, pod: Any) -> Iterator[Va
         "extraVolumes": (f"{_POD}.volumes", "More volumes of the {}, as in a pod's volumes."),
     }
     if component is _SERVER:
-        text = "More containers of the servers' pods, as in a pod's containers."
-        more["extraContainers"] = f"{_POD}.containers", text
         text = "Containers that run before the servers start, as in a pod's initContainers."
-        more["initContainers"] = f"{_POD}.initContainers", text
+        more |= {
+            "extraContainers": (f"{_POD}.containers", "More containers of the {}' pods, as in a pod's containers."),
+            "initContainers": (f"{_POD}.initContainers", text),
+        }
     for name, (where, text) in more.items():
         yield Value(f"{path}{name}", [], _LIST, text.format(whose), (items(component, where),))
 
@@ -121,14 +121,14 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
         text = "Creates a PodDisruptionBudget if there is more than one server."
         enabled = props.server.disruption_budget is not None
         yield Value("podDisruptionBudget.enabled", enabled, {"type": "boolean"}, text)
-        spread = [
-            {"maxSkew": each.max_skew, "topologyKey": each.topology_key, "whenUnsatisfiable": each.when_unsatisfiable}
-            for each in props.server.topology_spread
-        ]
         text = (
             "How servers are spread over nodes, if there is more than one. An item without a labelSelector gets the "
             "servers' labelSelector and matchLabelKeys."
         )
+        spread = [
+            {"maxSkew": each.max_skew, "topologyKey": each.topology_key, "whenUnsatisfiable": each.when_unsatisfiable}
+            for each in props.server.topology_spread
+        ]
         yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
     text = "Existing ServiceAccount for the servers. Defaults to a new one with the name of the Deployment."
     yield Value("serviceAccount.name", str(props.server.service_account or ""), _TEXT, text, nullable=True)
@@ -174,104 +174,92 @@ def has_default_identity(props: SpiceDBProps) -> bool:
 
 
 def _servers(props: SpiceDBProps) -> Iterator[Value]:
-    value = partial(_value, props)
+    value, maximum = partial(_value, props), props.datastore.max_replicas
     if props.server.autoscaling:
-        prop, kind = "server.autoscaling", "HorizontalPodAutoscaler"
-        yield value("autoscaling.minReplicas", f"{prop}.min_replicas", field(_SERVER, "spec.minReplicas", kind))
-        yield value("autoscaling.maxReplicas", f"{prop}.max_replicas", field(_SERVER, "spec.maxReplicas", kind))
+        for name in ("min_replicas", "max_replicas"):
+            place = field(_SERVER, f"spec.{camel(name)}", "HorizontalPodAutoscaler")
+            yield value(f"server.autoscaling.{name}", place)
     else:
-        maximum = props.datastore.max_replicas
-        schema = {"type": "integer", "minimum": 1, **({"maximum": maximum} if maximum else {})}
-        yield value("replicas", "server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
-    if props.datastore.max_replicas != 1:
+        schema = {**_COUNT, **({"maximum": maximum} if maximum else {})}
+        yield value("server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
+    if maximum != 1:
         share, update = field_schema(ServerProps, "max_unavailable"), "spec.strategy.rollingUpdate"
         surge, unavailable = (field(_SERVER, f"{update}.{name}") for name in ("maxSurge", "maxUnavailable"))
-        yield value("rollingUpdate.maxSurge", "server.max_surge", surge, share, props.max_surge)
-        yield value("rollingUpdate.maxUnavailable", "server.max_unavailable", unavailable)
+        yield value("server.max_surge", surge, share, props.max_surge, path="rollingUpdate.maxSurge")
+        yield value("server.max_unavailable", unavailable, path="rollingUpdate.maxUnavailable")
         budget = field(_SERVER, "spec.maxUnavailable", "PodDisruptionBudget")
-        schema = {"type": "integer", "minimum": 1}
-        yield value("podDisruptionBudget.maxUnavailable", "server.disruption_budget", budget, schema, 1)
-    yield value("logLevel", "server.log_level", argument(_SERVER, LOG_LEVEL))
+        yield value("server.disruption_budget", budget, _COUNT, 1, path="podDisruptionBudget.maxUnavailable")
+    yield value("server.log_level", argument(_SERVER, LOG_LEVEL))
     if props.datastore.migrates:
-        yield from _argument(props, "schemaMode", "server.schema_mode")
-        yield from _argument(props, "datastoreMigrationPhase", "server.datastore_migration_phase")
-        schema, prop = {"type": "array", "items": _schema_of(Revision)}, "server.allowed_migrations"
-        default = list(props.allowed_migrations)
-        yield from _argument(props, "allowedMigrations", prop, "range", schema=schema, empty=default)
-    seconds = {"type": "integer", "minimum": 1}
+        yield from _argument(props, "server.schema_mode")
+        yield from _argument(props, "server.datastore_migration_phase")
+        schema, default = {"type": "array", "items": _schema_of(Revision)}, list(props.allowed_migrations)
+        yield from _argument(props, "server.allowed_migrations", "range", schema=schema, empty=default)
     grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
-    prop = "server.termination_grace_period_seconds"
-    yield value("terminationGracePeriodSeconds", prop, grace, seconds, props.server.termination_seconds)
-    yield from _pods(props, "", "server", _SERVER)
-
-
-def _argument(props: SpiceDBProps, path: str, prop: str, loop: str = "with", **given: Any) -> Iterator[Value]:
-    """The value of a prop that sets an argument, if the release has its flag."""
-    part, name = prop.split(".")
-    flag = flag_of(type(getattr(props, part)), name)
-    if props.releases.takes(flag, props.version):
-        yield _value(props, path, prop, optional_argument(prop, flag, loop), **given)
+    yield value("server.termination_grace_period_seconds", grace, _COUNT, props.server.termination_seconds)
+    yield from _pods(props, _SERVER)
 
 
 def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     value = partial(_value, props)
-    path, prop = "migrations", "migration"
-    yield value(f"{path}.enabled", f"{prop}.enabled")
-    yield value(f"{path}.logLevel", f"{prop}.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
+    yield value("migration.enabled")
+    yield value("migration.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
     known = props.releases.revisions(props.datastore.engine, props.version)
     choice = {"enum": ["", "head", *known]} if known and not props.migration.allow_unknown_target else None
-    yield value(f"{path}.targetMigration", f"{prop}.target_migration", schema=choice)
-    yield value(f"{path}.targetPhase", f"{prop}.target_phase")
-    yield from _argument(props, f"{path}.migrationTimeout", f"{prop}.migration_timeout")
-    yield from _argument(props, f"{path}.backfillBatchSize", f"{prop}.backfill_batch_size")
-    yield value(f"{path}.restartPolicy", f"{prop}.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
-    yield value(f"{path}.backoffLimit", f"{prop}.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
-    deadline = field(_MIGRATION, "spec.activeDeadlineSeconds")
-    yield value(f"{path}.activeDeadlineSeconds", f"{prop}.active_deadline_seconds", deadline)
-    yield from _pods(props, "migrations.", "migration", _MIGRATION)
+    yield value("migration.target_migration", schema=choice)
+    yield value("migration.target_phase")
+    yield from _argument(props, "migration.migration_timeout")
+    yield from _argument(props, "migration.backfill_batch_size")
+    yield value("migration.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
+    yield value("migration.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
+    yield value("migration.active_deadline_seconds", field(_MIGRATION, "spec.activeDeadlineSeconds"))
+    yield from _pods(props, _MIGRATION)
+    yield from _lists(props, _MIGRATION)
+    yield value("cleanup.enabled", schema={"type": "boolean"}, empty=True)
+    yield value("cleanup.image")
+    yield value("cleanup.active_deadline_seconds", field(_CLEANUP, "spec.activeDeadlineSeconds"))
+    yield from _pods(props, _CLEANUP)
 
 
-def _cleanup(props: SpiceDBProps) -> Iterator[Value]:
-    value = partial(_value, props)
-    path = "migrations.cleanup"
-    yield value(f"{path}.enabled", "cleanup.enabled", schema={"type": "boolean"}, empty=True)
-    yield value(f"{path}.image", "cleanup.image")
-    deadline = field(_CLEANUP, "spec.activeDeadlineSeconds")
-    yield value(f"{path}.activeDeadlineSeconds", "cleanup.active_deadline_seconds", deadline)
-    yield from _pods(props, f"{path}.", "cleanup", _CLEANUP)
-
-
-def _pods(props: SpiceDBProps, path: str, prop: str, component: Component) -> Iterator[Value]:
+def _pods(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     """The values of a component's pods."""
-    value, pod = partial(_value, props), getattr(props, prop)
+    value, part, metadata = partial(_value, props), component.value, "spec.template.metadata"
     resources = optional_field((component,), f"{_CONTAINER}.resources")
     note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
-    yield value(f"{path}resources", f"{prop}.resources", resources, _OBJECT, note=note)
-    metadata = "spec.template.metadata"
-    labels = entries((component,), f"{metadata}.labels", pod.pod_labels)
-    yield value(f"{path}podLabels", f"{prop}.pod_labels", labels)
-    annotations = entries((component,), f"{metadata}.annotations", pod.pod_annotations)
-    yield value(f"{path}podAnnotations", f"{prop}.pod_annotations", annotations)
+    yield value(f"{part}.resources", resources, _OBJECT, note=note)
+    for kind in ("labels", "annotations"):
+        place = entries((component,), f"{metadata}.{kind}", getattr(getattr(props, part), f"pod_{kind}"))
+        yield value(f"{part}.pod_{kind}", place)
     for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
         place = optional_field((component,), f"{_POD}.{camel(name)}")
-        yield value(f"{path}{camel(name)}", f"{prop}.{name}", place, _LIST if name == "tolerations" else None)
+        yield value(f"{part}.{name}", place, _LIST if name == "tolerations" else None)
+
+
+def _argument(props: SpiceDBProps, prop: str, loop: str = "with", **given: Any) -> Iterator[Value]:
+    """The value of a prop that sets an argument, if the release has its flag."""
+    part, name = prop.split(".")
+    flag = flag_of(type(getattr(props, part)), name)
+    if props.releases.takes(flag, props.version):
+        yield _value(props, prop, optional_argument(prop, flag, loop), **given)
 
 
 def _value(
     props: SpiceDBProps,
-    path: str,
     prop: str,
     place: Place | None = None,
     schema: Schema | None = None,
     empty: Any = "",
+    *,
+    path: str | None = None,
     note: str = "",
 ) -> Value:
-    """A value that stands for a prop, which gives its default, schema and documentation.
+    """A value that stands for a prop, which gives its path, default, schema and documentation.
 
-    ``schema`` is for a value that needs another one. ``empty`` is the default if the prop is None. ``note`` is a
-    sentence after the prop's documentation.
+    ``schema`` and ``path`` are for a value that needs others. ``empty`` is the default if the prop is None. ``note`` is
+    a sentence after the prop's documentation.
     """
-    *parts, name = prop.split(".")
+    part, *names = prop.split(".")
+    *parts, name = part, *names
     owner: Any = reduce(getattr, parts, props)
     kind, default = cast(Any, type(owner)), plain(getattr(owner, name))
     schema = schema or field_schema(kind, name)
@@ -284,24 +272,14 @@ def _value(
     if default == "" and meaning:
         # An empty value means the default of the prop.
         text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
+    path = path or _PATHS[Component(part)] + ".".join(map(camel, names))
     return Value(path, default, schema, f"{text} {note}".rstrip(), (place,) if place else ())
 
 
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
-    found = [
-        *_names(props),
-        *_image(props),
-        *_servers(props),
-        *_lists("", "servers", _SERVER, props.server),
-        *_objects(props),
-        *_secrets(props),
-    ]
-    if props.datastore.migrates:
-        found += _migrations(props)
-        found += _lists("migrations.", "migration", _MIGRATION, props.migration)
-        found += _cleanup(props)
-    return found
+    found = [*_names(props), *_servers(props), *_lists(props, _SERVER), *_objects(props), *_secrets(props)]
+    return [*found, *_migrations(props)] if props.datastore.migrates else found
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:

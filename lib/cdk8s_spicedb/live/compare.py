@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..delivery import Applier
 from ..labels import MARKS, VERSION
@@ -73,13 +73,11 @@ def cleaned(manifest: Manifest) -> Manifest:
 
 
 def _without_marks(metadata: Manifest, *more: str) -> Manifest:
-    cleaned, marks = dict(metadata), (*MARKS, *more)
-    for part in ("labels", "annotations"):
-        kept = {key: value for key, value in (metadata.get(part) or {}).items() if not key.startswith(marks)}
-        cleaned[part] = kept
-        if not kept:
-            del cleaned[part]
-    return cleaned
+    kept = {
+        part: {key: value for key, value in (metadata.get(part) or {}).items() if not key.startswith((*MARKS, *more))}
+        for part in ("labels", "annotations")
+    }
+    return {name: kept.get(name, value) for name, value in metadata.items() if kept.get(name, True)}
 
 
 def differences(before: Manifest | None, after: Manifest | None) -> list[FieldDiff]:
@@ -93,26 +91,15 @@ def compare(before: Manifest | None, after: Manifest | None) -> ObjectDiff:
     """What happens to an object of which at least one state is there."""
     manifest: Manifest = before or after or {}
     fields = differences(before, after)
-    if before is None:
-        change = Change.CREATED
-    elif after is None:
-        change = Change.DELETED
-    else:
-        change = Change.CHANGED if fields else Change.UNCHANGED
+    kept = Change.CHANGED if fields else Change.UNCHANGED
+    change = Change.CREATED if before is None else Change.DELETED if after is None else kept
     return ObjectDiff(kind=manifest["kind"], name=manifest["metadata"]["name"], change=change, fields=tuple(fields))
 
 
-def leaves(manifest: Manifest) -> dict[str, Any]:
-    """The values of an object by path."""
-    return {path: after for path, _, after in _walk("", _ABSENT, cleaned(manifest))}
-
-
 def _field(path: str, before: Any, after: Any, *, secret: bool) -> FieldDiff:
-    values = [None if value is _ABSENT else value for value in (before, after)]
-    if secret and path.startswith(("data", "stringData")):
-        one, two = (None if value is None else HIDDEN for value in values)
-    else:
-        one, two = (shown(path, value) for value in values)
+    hidden = secret and path.startswith(("data", "stringData"))
+    values = (None if value is _ABSENT else value for value in (before, after))
+    one, two = (HIDDEN if hidden and value is not None else shown(path, value) for value in values)
     return FieldDiff(path=path, before=one, after=two)
 
 
@@ -124,11 +111,9 @@ def _walk(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
         if path not in ("apiVersion", "kind", "metadata.name") or _ABSENT not in (before, after):
             yield path, before, after
         return
-    found = [
-        each
-        for key in dict.fromkeys([*one, *two])
-        for each in _walk(join(path, key), one.get(key, _ABSENT), two.get(key, _ABSENT))
-    ]
+    found: list[tuple[str, Any, Any]] = []
+    for key in {**one, **two}:
+        found += _walk(join(path, key), one.get(key, _ABSENT), two.get(key, _ABSENT))
     yield from found
     if not found and before is not _ABSENT and after is not _ABSENT:
         yield path, before, after  # No member differs, but their order does.
@@ -140,9 +125,7 @@ def _members(value: Any, other: Any) -> Mapping[str, Any] | None:
         return {} if other is not _ABSENT and _members(other, {}) else None
     if isinstance(value, dict):
         return value if isinstance(other, dict) or other is _ABSENT else None
-    if isinstance(value, list):
-        return by_key(value)
-    return None
+    return by_key(value) if isinstance(value, list) else None
 
 
 def by_key(items: Sequence[Any]) -> dict[str, Any] | None:
@@ -207,12 +190,9 @@ def find_drift(cluster: Cluster, running: Running, release: str | None) -> Drift
             return Drift(known=False, reason=released.reason)
         found = parallel(lambda each: _object(cluster, each, running.applier), released.objects)
     except ClusterError as error:
-        return Drift(known=False, reason=_reason(error))
+        reason = f"{error}; comparing needs the right to get and patch the objects of the release"
+        return Drift(known=False, reason=reason)
     return Drift(known=True, objects=tuple(each for each in found if each.change is not Change.UNCHANGED))
-
-
-def _reason(error: ClusterError) -> str:
-    return f"{error}; comparing needs the right to get and patch the objects of the release"
 
 
 def _object(cluster: Cluster, released: Manifest, applier: Applier) -> ObjectDiff:
@@ -223,35 +203,30 @@ def _object(cluster: Cluster, released: Manifest, applier: Applier) -> ObjectDif
     diff = compare(cluster.apply(released, manager=manager, dry_run=True), live)
     seen = [field.path for field in diff.fields]
     added = [each for each in _added(live, released, manager) if each.path not in seen]
-    fields = (*diff.fields, *added)
-    change = Change.CHANGED if fields else Change.UNCHANGED
-    return ObjectDiff(kind=diff.kind, name=diff.name, change=change, fields=fields)
+    return evolve(diff, change=Change.CHANGED, fields=(*diff.fields, *added)) if added else diff
 
 
 def _added(live: Manifest, released: Manifest, manager: str) -> Iterator[FieldDiff]:
     """Fields that people set, and that the release does not have."""
-    values, own = leaves(live), set(leaves(released))
+    own = {path for path, _, _ in _walk("", _ABSENT, cleaned(released))}
     prefixes: set[str] = set()
     for entry in items_of(live, "metadata", "managedFields"):
-        if entry.get("subresource") or entry["manager"] in {*_PROGRAMS, manager}:
-            continue
-        prefixes.update(_owned(entry.get("fieldsV1", {}), live, ""))
-    for path, value in values.items():
+        if not entry.get("subresource") and entry["manager"] not in {*_PROGRAMS, manager}:
+            prefixes.update(_owned(entry.get("fieldsV1", {}), live, ""))
+    for path, _, value in _walk("", _ABSENT, cleaned(live)):
         if path not in own and any(path == each or path.startswith((f"{each}.", f"{each}[")) for each in prefixes):
-            secret = live["kind"] == "Secret" and path.startswith("data")
-            yield FieldDiff(path=path, before=None, after=HIDDEN if secret else shown(path, value))
+            yield _field(path, None, value, secret=live["kind"] == "Secret")
 
 
 def _owned(fields: Manifest, value: Any, path: str) -> Iterator[str]:
     """The paths of the fields in a ``fieldsV1``, as in `FieldDiff`."""
-    members = [(key, inner) for key, inner in fields.items() if key != "."]
+    members = {key: inner for key, inner in fields.items() if key != "."}
     if not members and path:
         yield path
-    for key, inner in members:
+    for key, inner in members.items():
         found = _member(key, value)
         if found is not None:
-            name, member = found
-            yield from _owned(inner, member, join(path, name))
+            yield from _owned(inner, found[1], join(path, found[0]))
 
 
 def _member(key: str, value: Any) -> tuple[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
@@ -12,16 +12,9 @@ from ..manifests import release_manifests
 from ..manifests.objects import Manifest
 from ..plans.plan import UpgradePlan
 from ..props import SpiceDBProps, require
-from .cluster import (
-    DEPLOYMENT,
-    MANAGER,
-    Cluster,
-    ClusterError,
-    Kind,
-    Unreachable,
-)
+from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind, Unreachable
 from .compare import Change, ObjectDiff, by_key, compare
-from .instance import Running, describe
+from .instance import describe
 from .meaning import Change as Meant
 from .meaning import meaning
 from .poll import parallel
@@ -36,8 +29,6 @@ from .released import (
     last_applied,
     own_objects,
 )
-
-_GONE: Any = object()
 
 
 @frozen(kw_only=True)
@@ -70,7 +61,9 @@ def diff(cluster: Cluster, props: SpiceDBProps, *, plan: UpgradePlan | None = No
     manifests = [each for each in release_manifests(props) if not is_hook(each)]
     deployment = cluster.get(DEPLOYMENT, props.name)
     running = describe(deployment) if deployment else None
-    released = _released(cluster, running, deployment)
+    release = helm_release_of(deployment)
+    # With other programs than Helm, each object says itself what was applied.
+    released = find_released(cluster, running, release) if running and release else Released(())
     old = {identity(each): each for each in released.objects or ()}
     manager = (running.applier.field_manager if running else None) or MANAGER
     results = parallel(lambda each: _object(cluster, each, old.get(identity(each)), manager), manifests)
@@ -81,37 +74,23 @@ def diff(cluster: Cluster, props: SpiceDBProps, *, plan: UpgradePlan | None = No
     wanted = {identity(each) for each in manifests}
     gone = [each for key, each in old.items() if key not in wanted]
     own = [each for each in gone if is_of(each, props.name)]
-    foreign = [each for each in gone if not is_of(each, props.name)]
     helm = released.helm is not None
     if helm:
         objects += [compare(each, None) for each in own]
-    left = [] if helm or running is None else _left(cluster, props, wanted)
+    live = [] if helm or running is None else own_objects(cluster, props.name)
+    left = [each for each in live if not each["metadata"].get("ownerReferences") and not is_hook(each)]
     meant = Meant(
         running=running,
         props=props,
         plan=plan,
         objects=objects,
         deletes=[_title(each) for each in own] if helm else [],
-        leaves=[_title(each) for each in left],
+        leaves=[_title(each) for each in left if identity(each) not in wanted],
         values=released.values,
-        foreign=[_title(each) for each in foreign] if helm else [],
+        foreign=[_title(each) for each in gone if not is_of(each, props.name)] if helm else [],
         unknown=released.reason if running and released.objects is None else "",
     )
     return Diff(name=props.name, namespace=cluster.namespace, objects=tuple(objects), meaning=tuple(meaning(meant)))
-
-
-def _released(cluster: Cluster, running: Running | None, deployment: Manifest | None) -> Released:
-    """What Helm released. With other programs, each object says itself what was applied."""
-    release = helm_release_of(deployment)
-    if running is None or release is None:
-        return Released(())
-    return find_released(cluster, running, release)
-
-
-def _left(cluster: Cluster, props: SpiceDBProps, wanted: set[tuple[str, str, str]]) -> list[Manifest]:
-    """The objects of the release that the props no longer have."""
-    found = [each for each in own_objects(cluster, props.name) if not each["metadata"].get("ownerReferences")]
-    return [each for each in found if identity(each) not in wanted and not is_hook(each)]
 
 
 def _title(manifest: Manifest) -> str:
@@ -139,9 +118,7 @@ def _without_removed(cluster: Cluster, after: Manifest, old: Manifest | None, ne
     Server-side apply removes a field only if the same program set it in the same way. Helm 3 and ``kubectl apply``
     compare with what they applied before instead.
     """
-    if old is None:
-        return after
-    result: Manifest = _removed(after, old, new)
+    result: Manifest = after if old is None else _removed(after, old, new)
     if result == after:
         return after
     try:
@@ -153,18 +130,11 @@ def _without_removed(cluster: Cluster, after: Manifest, old: Manifest | None, ne
 def _removed(value: Any, old: Any, new: Any) -> Any:
     """A value without the members that are in the old manifest and not in the new one."""
     if isinstance(value, dict) and isinstance(old, dict) and isinstance(new, dict):
-        kept = {key: _member(inner, old, new, key) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not _GONE}
+        gone = [key for key in value if old.get(key) is not None and new.get(key) is None]
+        return {key: _removed(value[key], old.get(key), new.get(key)) for key in value if key not in gone}
     if isinstance(value, list) and isinstance(old, list) and isinstance(new, list):
         members, before, after = by_key(value), by_key(old), by_key(new)
-        if members is None or before is None or after is None or not all(isinstance(item, dict) for item in value):
-            return value
-        found = (_member(inner, before, after, key) for key, inner in members.items())
-        return [inner for inner in found if inner is not _GONE]
+        named = members is not None and before is not None and after is not None
+        if named and all(isinstance(item, dict) for item in value):
+            return list(_removed(members, before, after).values())
     return value
-
-
-def _member(value: Any, old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> Any:
-    if key not in old or old[key] is None:
-        return value
-    return _GONE if new.get(key) is None else _removed(value, old[key], new[key])

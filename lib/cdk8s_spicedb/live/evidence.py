@@ -1,4 +1,4 @@
-"""When the certificates of the servers end."""
+"""What else says how a release does: when the certificates of its servers end, and the warnings about its objects."""
 
 from __future__ import annotations
 
@@ -40,58 +40,47 @@ class Certificate:
 def find_certificates(cluster: Cluster, template: Manifest) -> list[Certificate]:
     """The certificates that a pod template mounts. Kubernetes returns whole Secrets, but only the keys of certificates
     are read. Raises `SpiceDBError` if the library is missing."""
-    by_secret: dict[str, list[str]] = {}
-    for secret, key in certificate_keys(template):
-        by_secret.setdefault(secret, []).append(key)
-    return [each for name, keys in by_secret.items() for each in _of_secret(cluster, name, keys)]
+    keys = certificate_keys(template)
+    secrets = {name: _data(cluster, name) for name in dict.fromkeys(name for name, _ in keys)}
+    return [each for name, data in secrets.items() for of, key in keys if of == name for each in _read(name, key, data)]
 
 
 def certificate_keys(template: Manifest) -> list[tuple[str, str]]:
     """The Secrets and keys of certificates that a pod template mounts, never those of private keys."""
-    found = []
+    found: list[tuple[str, str]] = []
     for volume in items_of(template, "spec", "volumes"):
-        sources = [*items_of(volume, "projected", "sources"), volume]
-        for source in sources:
+        for source in (*items_of(volume, "projected", "sources"), volume):
             secret = source.get("secret") or {}
             name = secret.get("name") or secret.get("secretName")
-            if name:
-                found += [(name, key) for key in _keys(secret)]
+            items = [(item["key"], item["path"]) for item in items_of(secret, "items")]
+            certificates = (key for key, path in items if path.endswith(".crt") and not key.endswith(".key"))
+            found += [(name, key) for key in (certificates if items else _CERTIFICATES) if name]
     return list(dict.fromkeys(found))
 
 
-def _keys(secret: Manifest) -> Iterator[str]:
-    items = secret.get("items")
-    if not items:
-        yield from _CERTIFICATES
-        return
-    for item in items:
-        if item["path"].endswith(".crt") and not item["key"].endswith(".key"):
-            yield item["key"]
-
-
-def _of_secret(cluster: Cluster, name: str, keys: list[str]) -> Iterator[Certificate]:
+def _data(cluster: Cluster, name: str) -> Manifest | str:
+    """The data of a Secret, or why it cannot be read."""
     try:
         secret = cluster.get(SECRET, name)
     except ClusterError as error:
-        yield from (_unknown(name, key, str(error)) for key in keys)
+        return str(error)
+    return "there is no such Secret" if secret is None else secret.get("data") or {}
+
+
+def _read(secret: str, key: str, data: Manifest | str) -> Iterator[Certificate]:
+    """The certificates of one key. There are none if the Secret does not have the key."""
+    if isinstance(data, str):
+        yield _unknown(secret, key, data)
         return
-    data = (secret or {}).get("data") or {}
-    for key in keys:
-        if key in data:
-            yield from _read(name, key, data[key])
-        elif secret is None:
-            yield _unknown(name, key, "there is no such Secret")
-
-
-def _read(secret: str, key: str, text: str) -> Iterator[Certificate]:
+    if key not in data:
+        return
     try:
         from cryptography import x509
     except ModuleNotFoundError:
-        raise SpiceDBError(
-            "reading certificates needs one more library; install it with: pip install 'cdk8s-spicedb[live]'"
-        ) from None
+        text = "reading certificates needs one more library; install it with: pip install 'cdk8s-spicedb[live]'"
+        raise SpiceDBError(text) from None
     try:
-        found = x509.load_pem_x509_certificates(base64.b64decode(text))
+        found = x509.load_pem_x509_certificates(base64.b64decode(data[key]))
     except (ValueError, binascii.Error):
         yield _unknown(secret, key, "it is no certificate in PEM format")
         return
@@ -110,9 +99,8 @@ def _unknown(secret: str, key: str, reason: str) -> Certificate:
     return Certificate(secret=secret, key=key, subject="", ends=None, days=None, reason=reason)
 
 
-_AGE = timedelta(hours=1)
 # Kubernetes ends names of ReplicaSets, pods and other generated objects with these characters only.
-_SUFFIX = re.compile(r"(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7}")
+_SUFFIX = r"(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7}"
 
 
 @frozen(kw_only=True)
@@ -139,43 +127,28 @@ def find_warnings(cluster: Cluster, name: str) -> list[EventWarning]:
 def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[EventWarning]:
     """The warnings among events about the objects of a release, at a moment."""
     found: dict[tuple[str, str, str], EventWarning] = {}
-    oldest = now - _AGE
+    # By its name: an object of a pod that is gone is known in no other way.
+    names = "|".join(re.escape(object_name(name, component)) for component in Component)
+    own = re.compile(f"({names})({_SUFFIX})?")
+    oldest = now - timedelta(hours=1)
     for event in sorted(events, key=_time):
-        about = event["involvedObject"]
-        if not _belongs(about.get("name", ""), name) or _moment(_time(event)) < oldest:
+        about, time = event["involvedObject"], _time(event)
+        if not own.fullmatch(about.get("name", "")) or datetime.fromisoformat(time.replace("Z", "+00:00")) < oldest:
             continue
         message = redacted(" ".join((event.get("message") or "").split()))
         key = about.get("kind", ""), event.get("reason", ""), message.replace(about["name"], "")
+        count = int((event.get("series") or {}).get("count") or event.get("count") or 1)
         earlier = found.pop(key, None)
         found[key] = EventWarning(
             subject=f"{about.get('kind', '')} {about['name']}",
             reason=event.get("reason", ""),
             message=message,
-            count=_count(event) + (earlier.count if earlier else 0),
-            last=_time(event),
+            count=count + (earlier.count if earlier else 0),
+            last=time,
         )
     return list(reversed(found.values()))
 
 
-def _belongs(subject: str, name: str) -> bool:
-    """Whether an object belongs to a release, by its name: one of a pod that is gone is known in no other way."""
-    own = (object_name(name, component) for component in Component)
-    return any(
-        subject == each or (subject.startswith(each) and _SUFFIX.fullmatch(subject[len(each) :]) is not None)
-        for each in own
-    )
-
-
-def _count(event: Manifest) -> int:
-    return int((event.get("series") or {}).get("count") or event.get("count") or 1)
-
-
 def _time(event: Manifest) -> str:
-    series = (event.get("series") or {}).get("lastObservedTime")
-    return str(
-        series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
-    )
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    last = (event.get("series") or {}).get("lastObservedTime") or event.get("lastTimestamp")
+    return str(last or event.get("eventTime") or event["metadata"].get("creationTimestamp"))

@@ -10,7 +10,7 @@ from attrs import frozen
 from ..delivery import misfit
 from ..errors import InvalidProps
 from ..labels import CHECKSUM, VERSION
-from ..plans.plan import UpgradePlan, UpgradeStep
+from ..plans.plan import UpgradePlan
 from ..plans.planner import plan_upgrade
 from ..plans.words import BACKUP, old_servers, rollback, sentence
 from ..props import SpiceDBProps
@@ -22,111 +22,6 @@ from .compare import FieldDiff, ObjectDiff
 from .instance import Running
 
 _MODES = list(SCHEMA_MODES)
-
-
-def datastore_meaning(
-    props: SpiceDBProps, running: Running, *, changes: bool, plan: UpgradePlan | None = None
-) -> Iterator[str]:
-    """What happens to the datastore: its migrations, the steps that they need, and what cannot be undone.
-
-    ``plan`` defaults to a new one, from what runs to the props.
-    """
-    if not props.datastore.migrates:
-        if changes:
-            yield "The memory engine stores nothing: new servers start without schema and relationships."
-        return
-    if running.version is None:
-        yield "The release that runs is unknown, so it is unknown whether the datastore is migrated."
-        return
-    if plan is not None:
-        yield from _migrations(plan, props)
-        return
-    try:
-        plan = plan_upgrade(
-            props.datastore,
-            running.version,
-            props.version,
-            schema_mode=_wanted_mode(props, running),
-            current_schema_mode=running.schema_mode if props.releases.takes(SCHEMA_MODE, running.version) else None,
-            releases=props.releases,
-        )
-    except InvalidProps as error:
-        for problem in error.problems:
-            yield (
-                f"There is no plan from {running.version} to {props.version}: {problem.allowed}. To fix this: "
-                f"{problem.fix}."
-            )
-        return
-    yield from _migrations(plan, props)
-
-
-def _wanted_mode(props: SpiceDBProps, running: Running) -> str | None:
-    """The mode to plan for. None: the plan has no modes."""
-    mode = props.server.schema_mode
-    return mode if mode is not None and _position(mode) >= _position(running.schema_mode) else None
-
-
-def _position(mode: str | None) -> int:
-    return _MODES.index(mode) if mode in _MODES else 0
-
-
-def _migrations(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
-    steps = [(number, step) for number, step in enumerate(plan.steps, 1) if step.migrates]
-    if not steps:
-        yield f"The datastore's schema does not change: it stays at {_head(plan, props)}."
-    known = props.releases.engines.get(plan.engine)
-    last = known.head(plan.current) if known else None
-    for _, step in steps:
-        yield from _migration(step, last, props)
-        last = step.revision
-    if len(plan.steps) > 1:
-        versions = ", ".join(
-            f"{step.version} with {step.schema_mode}" if step.schema_mode else step.version for step in plan.steps
-        )
-        yield (
-            f"The plan from {plan.current} to {plan.target} has {len(plan.steps)} steps ({versions}). Do not apply "
-            "this file at once: run the steps with `cdk8s-spicedb upgrade`, or see them with `cdk8s-spicedb plan`."
-        )
-    for number, step in enumerate(plan.steps, 1):
-        yield from (f"Before step {number}: {caution}." for caution in step.cautions)
-        if step.migrates or not step.rolls_back:
-            verdict = rollback(step, f"step {number} ({step.version})")
-            then = "the migration itself cannot be undone" if step.rolls_back else BACKUP
-            yield f"{sentence(f'{verdict}: {old_servers(step, plan.before(number))}')} {sentence(then)}"
-    yield from (f"Warning: {warning}." for warning in plan.warnings)
-
-
-def _head(plan: UpgradePlan, props: SpiceDBProps) -> str:
-    known = props.releases.engines.get(plan.engine)
-    return (known.heads.get(plan.target) if known else None) or "the revision that it has"
-
-
-def _migration(step: UpgradeStep, start: str | None, props: SpiceDBProps) -> Iterator[str]:
-    known = props.releases.engines.get(props.datastore.engine)
-    if step.revision is None or known is None:
-        yield f"{step.version} is an unknown release, so it is unknown whether it migrates the datastore."
-        return
-    revisions = known.between(start, step.revision)
-    path = f" ({len(revisions)} migrations: {', '.join(revisions)})" if len(revisions) > 1 else ""
-    subject = "The migration changes" if props.migrates else "Before you apply this, you must migrate"
-    yield f"{subject} the datastore from {start or 'its revision'} to {step.revision}{path}."
-
-
-def mode_meaning(props: SpiceDBProps, running: Running) -> Iterator[str]:
-    """How the schema mode and the datastore migration phase change."""
-    before, after = running.schema_mode, props.server.schema_mode
-    if before != after:
-        default = "SpiceDB's default"
-        yield f"The schema mode changes from {before or default} to {after or default}."
-        if _position(after) > _position(before) + 1:
-            yield "That skips a schema mode, and servers with these modes do not work together: take one at a time."
-        elif _position(after) < _position(before):
-            yield "That is a step back: go back one mode at a time."
-    one, two = running.migration_phase, props.server.datastore_migration_phase
-    if one != two:
-        yield f"The datastore migration phase changes from {one or 'none'} to {two or 'none'}."
-
-
 _TEMPLATE = "spec.template."
 _MOST_REASONS = 12
 
@@ -139,8 +34,6 @@ class Change:
     """What runs. None: nothing is installed."""
     props: SpiceDBProps
     """What is wanted."""
-    plan: UpgradePlan | None
-    """The plan that this is about. None: a new one, from what runs to the props."""
     objects: Sequence[ObjectDiff]
     """The objects of the release."""
     deletes: Sequence[str]
@@ -151,18 +44,10 @@ class Change:
     """Other objects of the same Helm release."""
     values: Sequence[str] = ()
     """Names of the values that somebody set for the Helm release."""
+    plan: UpgradePlan | None = None
+    """The plan that this is about. None: a new one, from what runs to the props."""
     unknown: str
     """Why it is unknown what was released before. Empty if it is known."""
-
-    @property
-    def deployment(self) -> ObjectDiff | None:
-        """The Deployment of the servers."""
-        return next((each for each in self.objects if each.kind == "Deployment"), None)
-
-    @property
-    def changes(self) -> bool:
-        """Whether any object changes."""
-        return any(each.change is not compare.Change.UNCHANGED for each in self.objects)
 
 
 def meaning(change: Change) -> Iterator[str]:
@@ -172,8 +57,8 @@ def meaning(change: Change) -> Iterator[str]:
     else:
         yield from _origin(change, change.running)
         yield from _servers(change)
-        yield from datastore_meaning(change.props, change.running, changes=change.changes, plan=change.plan)
-        yield from mode_meaning(change.props, change.running)
+        yield from _datastore(change, change.running)
+        yield from _mode_changes(change.props, change.running)
     yield from _jobs(change)
     yield from _objects(change)
 
@@ -184,17 +69,12 @@ def _install(props: SpiceDBProps) -> Iterator[str]:
         f"with {count(props.replicas, 'server')}."
     )
     if props.migrates:
-        yield f"The migration first migrates the datastore to {_target(props)}. SpiceDB cannot undo a migration."
+        known = props.releases.engines.get(props.datastore.engine)
+        head = (known.heads.get(props.version) if known else None) or f"the newest revision of {props.version}"
+        target = props.migration.target_migration or head
+        yield f"The migration first migrates the datastore to {target}. SpiceDB cannot undo a migration."
     elif props.datastore.migrates:
         yield "The release does not migrate. Migrate the datastore yourself before you install it."
-
-
-def _target(props: SpiceDBProps) -> str:
-    if props.migration.target_migration:
-        return props.migration.target_migration
-    known = props.releases.engines.get(props.datastore.engine)
-    head = known.heads.get(props.version) if known else None
-    return head or f"the newest revision of {props.version}"
 
 
 def _origin(change: Change, running: Running) -> Iterator[str]:
@@ -213,22 +93,99 @@ def _origin(change: Change, running: Running) -> Iterator[str]:
         )
 
 
+def _datastore(change: Change, running: Running) -> Iterator[str]:
+    """What happens to the datastore: its migrations, the steps that they need, and what cannot be undone."""
+    props = change.props
+    if not props.datastore.migrates:
+        if any(each.change is not compare.Change.UNCHANGED for each in change.objects):
+            yield "The memory engine stores nothing: new servers start without schema and relationships."
+        return
+    if running.version is None:
+        yield "The release that runs is unknown, so it is unknown whether the datastore is migrated."
+        return
+    before, after = running.schema_mode, props.server.schema_mode
+    try:
+        plan = change.plan or plan_upgrade(
+            props.datastore,
+            running.version,
+            props.version,
+            schema_mode=after if _position(after) >= _position(before) else None,
+            current_schema_mode=before if props.releases.takes(SCHEMA_MODE, running.version) else None,
+            releases=props.releases,
+        )
+    except InvalidProps as error:
+        for problem in error.problems:
+            text = f"There is no plan from {running.version} to {props.version}: {problem.allowed}."
+            yield f"{text} To fix this: {problem.fix}."
+    else:
+        yield from _migrations(plan, props)
+
+
+def _position(mode: str | None) -> int:
+    return _MODES.index(mode) if mode in _MODES else 0
+
+
+def _migrations(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
+    steps, known = [step for step in plan.steps if step.migrates], props.releases.engines.get(plan.engine)
+    if not steps:
+        stays = (known.heads.get(plan.target) if known else None) or "the revision that it has"
+        yield f"The datastore's schema does not change: it stays at {stays}."
+    last = known.head(plan.current) if known else None
+    for step in steps:
+        if step.revision is None or known is None:
+            yield f"{step.version} is an unknown release, so it is unknown whether it migrates the datastore."
+        else:
+            revisions = known.between(last, step.revision)
+            path = f" ({len(revisions)} migrations: {', '.join(revisions)})" if len(revisions) > 1 else ""
+            subject = "The migration changes" if props.migrates else "Before you apply this, you must migrate"
+            yield f"{subject} the datastore from {last or 'its revision'} to {step.revision}{path}."
+        last = step.revision
+    if len(plan.steps) > 1:
+        versions = ", ".join(
+            f"{step.version} with {step.schema_mode}" if step.schema_mode else step.version for step in plan.steps
+        )
+        yield (
+            f"The plan from {plan.current} to {plan.target} has {len(plan.steps)} steps ({versions}). Do not apply "
+            "this file at once: run the steps with `cdk8s-spicedb upgrade`, or see them with `cdk8s-spicedb plan`."
+        )
+    for number, step in enumerate(plan.steps, 1):
+        yield from (f"Before step {number}: {caution}." for caution in step.cautions)
+        if step.migrates or not step.rolls_back:
+            verdict = rollback(step, f"step {number} ({step.version})")
+            then = "the migration itself cannot be undone" if step.rolls_back else BACKUP
+            yield f"{sentence(f'{verdict}: {old_servers(step, plan.before(number))}')} {sentence(then)}"
+    yield from (f"Warning: {warning}." for warning in plan.warnings)
+
+
+def _mode_changes(props: SpiceDBProps, running: Running) -> Iterator[str]:
+    """How the schema mode and the datastore migration phase change."""
+    before, after = running.schema_mode, props.server.schema_mode
+    if before != after:
+        default = "SpiceDB's default"
+        yield f"The schema mode changes from {before or default} to {after or default}."
+        if _position(after) > _position(before) + 1:
+            yield "That skips a schema mode, and servers with these modes do not work together: take one at a time."
+        elif _position(after) < _position(before):
+            yield "That is a step back: go back one mode at a time."
+    one, two = running.migration_phase, props.server.datastore_migration_phase
+    if one != two:
+        yield f"The datastore migration phase changes from {one or 'none'} to {two or 'none'}."
+
+
 def _servers(change: Change) -> Iterator[str]:
-    deployment, props = change.deployment, change.props
-    fields = deployment.fields if deployment else ()
-    reasons = list(dict.fromkeys(_reason(field) for field in fields if field.path.startswith(_TEMPLATE)))
-    reasons = [reason for reason in reasons if reason]
+    props = change.props
+    fields: Sequence[FieldDiff] = next((each.fields for each in change.objects if each.kind == "Deployment"), ())
+    found = dict.fromkeys(_reason(field) for field in fields if field.path.startswith(_TEMPLATE))
+    reasons = [reason for reason in found if reason]
     if reasons:
         rest = len(reasons) - _MOST_REASONS
         more = f"; and {rest} more" if rest > 0 else ""
         servers = f"{props.replicas} servers are" if props.replicas > 1 else "The server is"
         yield f"{servers} replaced in a rolling update: {'; '.join(reasons[:_MOST_REASONS])}{more}."
-        if props.max_surge == 0 or props.replicas == 1:
-            yield (
-                f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
-                if props.max_surge == 0
-                else "With one server, clients reconnect to the new one."
-            )
+        if props.max_surge == 0:
+            yield f"During the update, up to {props.server.max_unavailable} of {props.replicas} are not available."
+        elif props.replicas == 1:
+            yield "With one server, clients reconnect to the new one."
     else:
         yield "No server restarts."
     for field in fields:
@@ -247,11 +204,11 @@ def _reason(field: FieldDiff) -> str:
         return f"image {_value(field.before)} to {_value(field.after)}"
     if ".args[--" in path:
         return _changed(path.rpartition(".args[")[2].rstrip("]"), field)
-    for part, words in ((".env[", "variable "), (".resources.", "resources.")):
-        if part in path:
-            name = path.rpartition(part)[2]
-            # The value of a variable is only in the list of fields.
-            return f"variable {name.partition(']')[0]}" if part == ".env[" else _changed(f"{words}{name}", field)
+    if ".env[" in path:
+        # The value of a variable is only in the list of fields.
+        return f"variable {path.rpartition('.env[')[2].partition(']')[0]}"
+    if ".resources." in path:
+        return _changed(f"resources.{path.rpartition('.resources.')[2]}", field)
     return _changed(path.removeprefix("spec.").removeprefix("containers[spicedb]."), field)
 
 
@@ -264,22 +221,15 @@ def _changed(name: str, field: FieldDiff) -> str:
 
 
 def _value(value: Any, before: str = "") -> str:
-    if value == "":
-        return ""
-    text = value if isinstance(value, str) else str(value)
-    return f"{before}{text if len(text) <= 80 else f'{text[:77]}...'}"
-
-
-# ---------------------------------------------------------------- Jobs and other objects
+    text = str(value)
+    return f"{before}{text if len(text) <= 80 else f'{text[:77]}...'}" if text else ""
 
 
 def _jobs(change: Change) -> Iterator[str]:
     props = change.props
     if not props.delivery.has_hooks:
-        jobs = [each for each in change.objects if each.kind == "Job"]
-        for job in jobs:
-            if job.change is compare.Change.CREATED:
-                yield f"The Job {job.name} runs."
+        jobs = (each for each in change.objects if each.kind == "Job" and each.change is compare.Change.CREATED)
+        yield from (f"The Job {job.name} runs." for job in jobs)
         return
     if props.migrates and change.running is not None and change.running.version == props.version:
         yield (

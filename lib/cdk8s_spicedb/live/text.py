@@ -37,15 +37,11 @@ def shown(path: str, value: Any) -> Any:
 
 
 _SERIOUS = ("error", "fatal", "panic")
-_SHORT = 3
-"""Number of lines of a log in which the last one is the reason."""
 
 
 def in_words(line: str) -> str:
     """A line of a log without what only programs need: its message, and its error."""
-    fields = _fields(line)
-    if fields is None:
-        return redacted(line.strip())
+    fields = _fields(line) or {}
     parts = (fields.get("message"), fields.get("error"))
     return redacted(": ".join(str(part) for part in parts if part) or line.strip())
 
@@ -69,7 +65,8 @@ def first_error(text: str) -> str:
             return in_words(lines[number - 1])
         if line.startswith("Error") or (fields or {}).get("level") in _SERIOUS:
             return in_words(line)
-    return in_words(lines[-1]) if 0 < len(lines) <= _SHORT else ""
+    # In a short log, the last line is the reason.
+    return in_words(lines[-1]) if 0 < len(lines) <= 3 else ""
 
 
 def _fields(line: str) -> dict[str, object] | None:

@@ -233,10 +233,11 @@ def unsettled(seen: Observed) -> str | None:
         return _UNSEEN
     if not servers.replaced or servers.available < servers.wanted:
         return f"{min(servers.updated, servers.available)} of {servers.wanted} new servers ready"
-    seen.need("pods", "endpoints")
+    seen.need("pods")
     draining = sum(map(is_terminating, seen.servers))
     if draining:
         return f"{draining} older server{'s' if draining > 1 else ''} draining"
+    seen.need("endpoints")
     ready = {pod["status"].get("podIP") for pod in seen.servers if is_ready(pod)}
     found = set(chain.from_iterable(_addresses(seen.endpoints)))
     return None if found == ready else f"the Service {seen.name} has {len(found)} of {len(ready)} servers"

@@ -1,4 +1,4 @@
-"""The alerts, the dashboard, and the PromQL queries that both consist of."""
+"""Objects for Prometheus and Grafana, and the PromQL queries of the alerts and the dashboard."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from ..labels import Component, object_name
-from ..props import Alerts, SpiceDBProps
+from ..labels import INSTANCE, Component, object_name
+from ..props import Alerts, PodMonitor, SpiceDBProps
 from ..props.datastores import Datastore, MySQL, Spanner
-from .objects import Manifest
+from .objects import Manifest, Objects
+from .pods import METRICS
 
 HANDLED, SECONDS = "grpc_server_handled_total", "grpc_server_handling_seconds"
 _API = 'app_kubernetes_io_instance="$instance"$scope'
@@ -67,31 +68,53 @@ LATENCY = _latency("Latency", SECONDS, _CLIENTS, "grpc_method")
 CHECK_LATENCY = _latency("Latency of permission checks", SECONDS, _CHECKS)
 DISPATCHES = Query("Dispatched requests", "reqps", _rate(HANDLED, _DISPATCH, "grpc_method"))
 DISPATCH_ERRORS = _errors("Error ratio of dispatched requests", _DISPATCH)
-PEERS = Query(
-    "Servers known to each server", "short", f"min by (namespace, pod) (kuberesolver_addresses_total{{{_API}}})"
-)
+_ADDRESSES = f"min by (namespace, pod) (kuberesolver_addresses_total{{{_API}}})"
+PEERS = Query("Servers known to each server", "short", _ADDRESSES)
 CACHE_HITS = Query("Cache hit ratio", "percentunit", f"{_HITS} / ({_HITS} + {_MISSES})")
 DATASTORE_LATENCY = _latency("Latency of datastore queries", "spicedb_datastore_query_latency", _API, "operation")
 POSTGRES_POOL = _in_use("pool_usage", "pgxpool_acquired_conns", "pgxpool_max_conns")
 MYSQL_POOL = _in_use("db_name", "go_sql_in_use_connections", "go_sql_max_open_connections")
 GC_FAILURES = Query("Failed garbage collections", "short", _rate("spicedb_datastore_gc_failure_total", _API))
-REJECTED = Query(
-    "Requests rejected because memory is low",
-    "reqps",
-    _rate("spicedb_memory_middleware_requests_processed_total", f'{_API},accepted="false"'),
-)
+_PROCESSED = _rate("spicedb_memory_middleware_requests_processed_total", f'{_API},accepted="false"')
+REJECTED = Query("Requests rejected because memory is low", "reqps", _PROCESSED)
 MEMORY = Query("Memory", "bytes", f"max by (namespace, pod) (process_resident_memory_bytes{{{_API}}})")
 
 
-def connections(datastore: Datastore) -> Query | None:
+def _connections(datastore: Datastore) -> Query | None:
     """The query for the connections in use. None for a datastore without a connection pool."""
     if isinstance(datastore, Spanner) or not datastore.migrates:
         return None
     return MYSQL_POOL if isinstance(datastore, MySQL) else POSTGRES_POOL
 
 
-def alerts(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
-    """The alerts of a release, as rules of Prometheus."""
+def monitoring_manifests(objects: Objects) -> Iterator[Manifest]:
+    """The configured objects."""
+    props, monitoring = objects.props, objects.props.monitoring
+    if monitoring.pod_monitor:
+        yield _pod_monitor(objects, monitoring.pod_monitor)
+    if monitoring.alerts:
+        spec = {"groups": [{"name": f"{props.name}.rules", "rules": list(_alerts(props, monitoring.alerts))}]}
+        labels = monitoring.alerts.labels
+        yield objects.make("monitoring.coreos.com/v1", "PrometheusRule", spec=spec, labels=labels)
+    if monitoring.dashboard:
+        name, data = f"{props.name}-dashboard", {f"{props.name}.json": _dashboard(props)}
+        labels, annotations = monitoring.dashboard.labels, monitoring.dashboard.annotations
+        yield objects.make("v1", "ConfigMap", data=data, name=name, labels=labels, annotations=annotations)
+
+
+def _pod_monitor(objects: Objects, monitor: PodMonitor) -> Manifest:
+    # Prometheus connects to the pods' IP addresses, which no certificate contains.
+    tls = {"scheme": "https", "tlsConfig": {"insecureSkipVerify": True}} if objects.props.server.metrics_tls else {}
+    interval = f"{round(monitor.interval.total_seconds())}s"
+    spec = {
+        "selector": {"matchLabels": objects.selector},
+        "podTargetLabels": [INSTANCE],
+        "podMetricsEndpoints": [{"port": METRICS, "interval": interval, **tls}],
+    }
+    return objects.make("monitoring.coreos.com/v1", "PodMonitor", spec=spec, labels=monitor.labels)
+
+
+def _alerts(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
     if props.migrates:
         yield from _migration(props)
     yield from _servers(props)
@@ -161,21 +184,21 @@ def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
     percent, seconds = f"{100 * settings.error_ratio:g}%", settings.latency.total_seconds()
     yield _critical(
         "SpiceDBErrors",
-        _above(props, ERROR_RATIO, settings.error_ratio),
+        f"{ERROR_RATIO.of(props.name)} > {settings.error_ratio:g}",
         minutes=5,
         summary=f"More than {percent} of the requests to SpiceDB fail, for 5 min.",
         description="The servers' log has the reason. Check the database first, then dispatch between servers.",
     )
     yield _warning(
         "SpiceDBSlow",
-        _above(props, CHECK_LATENCY, seconds),
+        f"{CHECK_LATENCY.of(props.name)} > {seconds:g}",
         minutes=10,
         summary=f"1 of 100 permission checks takes longer than {seconds:g} s, for 10 min.",
         description="Check the latency of the datastore, the cache hit ratio, and the CPU limit of the servers.",
     )
     yield _warning(
         "SpiceDBMemory",
-        _above(props, REJECTED, 0),
+        f"{REJECTED.of(props.name)} > 0",
         minutes=5,
         summary="SpiceDB rejects requests because its memory is nearly full, for 5 min.",
         description="Raise the memory limit of the servers, or run more servers.",
@@ -183,7 +206,7 @@ def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
     if props.dispatches:
         yield _warning(
             "SpiceDBDispatchErrors",
-            _above(props, DISPATCH_ERRORS, settings.error_ratio),
+            f"{DISPATCH_ERRORS.of(props.name)} > {settings.error_ratio:g}",
             minutes=5,
             summary=f"More than {percent} of the requests between SpiceDB servers fail, for 5 min.",
             description="Servers connect to each other on port 50053. Check NetworkPolicies and certificates, and that "
@@ -192,7 +215,7 @@ def _requests(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
 
 
 def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
-    pool = connections(props.datastore)
+    pool = _connections(props.datastore)
     if pool is None:
         return
     yield _warning(
@@ -204,15 +227,11 @@ def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
     )
     yield _warning(
         "SpiceDBGarbageCollectionFails",
-        _above(props, GC_FAILURES, 0),
+        f"{GC_FAILURES.of(props.name)} > 0",
         minutes=60,
         summary="SpiceDB has failed to delete old revisions from the datastore for an hour.",
         description="The tables grow. Check the servers' log. To allow more time, raise gc_max_operation_time.",
     )
-
-
-def _above(props: SpiceDBProps, query: Query, limit: float) -> str:
-    return f"{query.of(props.name)} > {limit:g}"
 
 
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -220,9 +239,8 @@ _SCOPE = ',namespace=~"$namespace"'
 _WIDTH, _HEIGHT, _COLUMNS = 12, 8, 2
 
 
-def dashboard(props: SpiceDBProps) -> str:
-    """The dashboard of a release, as JSON."""
-    metric = f'grpc_server_handled_total{{app_kubernetes_io_instance="{props.name}"}}'
+def _dashboard(props: SpiceDBProps) -> str:
+    metric = f'{HANDLED}{{app_kubernetes_io_instance="{props.name}"}}'
     namespace = {
         "name": "namespace",
         "label": "Namespace",
@@ -253,7 +271,7 @@ def _queries(props: SpiceDBProps) -> Iterator[Query]:
     yield from (REQUESTS, LATENCY, ERROR_RATIO, FAILURES, CACHE_HITS)
     if props.datastore.migrates:
         yield DATASTORE_LATENCY
-    pool = connections(props.datastore)
+    pool = _connections(props.datastore)
     if pool:
         yield pool
     if props.dispatches:

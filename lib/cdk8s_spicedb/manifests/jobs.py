@@ -1,4 +1,4 @@
-"""Jobs that connect to the servers: one writes the schema, one tests permission checks."""
+"""The Jobs: the migration, its clean-up, and those that write the schema and test permission checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from .objects import Manifest, Objects, api_rule
 from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
 
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
-_PARALLEL_CHECKS = 4
 
 
 def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]:
@@ -47,8 +46,7 @@ def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]
 def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:
     """A Job that prints the schema to its log. It is not part of a release."""
     objects = Objects(props, Component.SCHEMA)
-    job = _job(objects, client, SCHEMA, ["zed", "schema", "read"], retries=2)
-    return [*network_policy(objects), job]
+    return [*network_policy(objects), _job(objects, client, SCHEMA, ["zed", "schema", "read"], retries=2)]
 
 
 def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
@@ -66,7 +64,7 @@ def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
         retries=0,
         completionMode="Indexed",
         completions=test.checks,
-        parallelism=_PARALLEL_CHECKS,
+        parallelism=4,
     )
     return [*network_policy(objects), job]
 
@@ -105,12 +103,13 @@ def _job(
 
 
 def _zed_arguments(props: SpiceDBProps, client: ClientProps, ca: list[SecretFiles]) -> list[str]:
-    tls = [argument(flag_of(ClientProps, "ca"), folder.path("ca.crt")) for folder in ca]
-    if client.hostname:
-        tls.append(argument(flag_of(ClientProps, "hostname"), client.hostname))
+    tls: dict[str, Setting] = {
+        flag_of(ClientProps, "ca"): [folder.path("ca.crt") for folder in ca],
+        flag_of(ClientProps, "hostname"): client.hostname,
+    }
     return [
         argument("endpoint", f"{props.name}:{NUMBERS[GRPC]}"),
-        *(tls if props.server.grpc_tls else ["--insecure"]),
+        *(arguments(tls) if props.server.grpc_tls else ["--insecure"]),
         "--skip-version-check",
         # zed's flag has the same name as SpiceDB's.
         argument(LOG_FORMAT, "json"),
@@ -154,10 +153,7 @@ def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The Job, and the right to list Jobs and to delete only this release's migration."""
     objects, cleanup = Objects(props, Component.CLEANUP), props.cleanup
     migration = object_name(props.name, Component.MIGRATION)
-    rules = (
-        api_rule("jobs", "list", group="batch"),
-        api_rule("jobs", "delete", group="batch", name=migration),
-    )
+    rules = api_rule("jobs", "list", group="batch"), api_rule("jobs", "delete", group="batch", name=migration)
     command = [
         "kubectl",
         "delete",
@@ -168,13 +164,9 @@ def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
         # To wait for the deletion, the clean-up would need the right to watch Jobs.
         "--wait=false",
     ]
+    container = {"name": "kubectl", "image": cleanup.image, "command": command}
     template = pod_template(
-        objects,
-        cleanup,
-        {"name": "kubectl", "image": cleanup.image, "command": command},
-        token=True,
-        restartPolicy="Never",
-        serviceAccountName=objects.name,
+        objects, cleanup, container, token=True, restartPolicy="Never", serviceAccountName=objects.name
     )
     return [
         objects.service_account(),
@@ -188,44 +180,30 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The Job, and its own ServiceAccount if it has one."""
     objects, migration, files = Objects(props, Component.MIGRATION), props.migration, props.datastore.files()
     own_env = [EnvVar(name, value) for name, value in migration.env.items()]
-    env = [*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own_env]
+    container = {
+        "name": "migrate",
+        "image": props.full_image,
+        "command": _command(props),
+        "args": _arguments(props),
+        "env": container_env([*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own_env]),
+    }
+    account = props.migration_service_account
     template = pod_template(
-        objects,
-        migration,
-        {
-            "name": "migrate",
-            "image": props.full_image,
-            "command": _command(props),
-            "args": _arguments(props),
-            "env": container_env(env),
-        },
-        files=files,
-        restartPolicy=migration.restart_policy,
-        serviceAccountName=props.migration_service_account,
+        objects, migration, container, files=files, restartPolicy=migration.restart_policy, serviceAccountName=account
     )
-    job = objects.job(
-        MIGRATION,
-        template,
-        retries=migration.backoff_limit,
-        deadline=migration.active_deadline_seconds,
-        ttl=props.migration_ttl_seconds,
-    )
-    hook = props.delivery.annotations(MIGRATION_IDENTITY)
-    identity = props.migration_identity
-    account = [objects.service_account({**identity, **hook})] if identity else []
-    return [*network_policy(objects, hook), *account, job]
+    retries, deadline = migration.backoff_limit, migration.active_deadline_seconds
+    job = objects.job(MIGRATION, template, retries, deadline, ttl=props.migration_ttl_seconds)
+    hook, identity = props.delivery.annotations(MIGRATION_IDENTITY), props.migration_identity
+    accounts = [objects.service_account({**identity, **hook})] if identity else []
+    return [*network_policy(objects, hook), *accounts, job]
 
 
 def _command(props: SpiceDBProps) -> list[str]:
     """The command in the form that every release has. ``datastore migrate`` exists only since 1.30."""
-    migration = props.migration
-    phase = (
-        [argument(flag_of(MigrationProps, "target_phase"), migration.target_phase.value)]
-        if migration.target_phase
-        else []
-    )
+    migration, phase = props.migration, props.migration.target_phase
     target = [migration.target] if migration.target_migration or not phase else []
-    return ["spicedb", "migrate", *target, *phase]
+    flag = flag_of(MigrationProps, "target_phase")
+    return ["spicedb", "migrate", *target, *arguments({flag: phase.value if phase else None})]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:

@@ -29,7 +29,6 @@ def network_policy(objects: Objects, annotations: Mapping[str, str] | None = Non
 
 
 def _ingress(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifest]:
-    """The rules for connections to the servers."""
     ports, own_pods = open_ports(props), NetworkPeer(pods={NAME: "spicedb", INSTANCE: props.name})
     clients = None if policies.clients is None else [*policies.clients, own_pods]
     yield from _rule("from", clients, [ports[name] for name in (GRPC, HTTP) if name in ports])
@@ -40,7 +39,6 @@ def _ingress(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifes
 
 
 def _egress(props: SpiceDBProps, policies: NetworkPolicies, component: Component) -> Iterator[Manifest]:
-    """The rules for connections from a component's pods."""
     dns_ports = (_DNS, _OPENSHIFT_DNS) if props.openshift else (_DNS,)
     yield {"ports": [{"protocol": protocol, "port": port} for port in dns_ports for protocol in ("UDP", "TCP")]}
     database_port = policies.database_port or props.datastore.network_port

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..labels import VERSION
 from ..props import PodProps, ServerProps, SpiceDBProps
+from ..props.fields import manifest_of
 from ..props.flags import TERMINATION_LOG, Setting, flags_of
 from ..props.secrets import SecretFiles
 from .objects import Manifest, Objects, omit_empty
@@ -28,11 +29,7 @@ _USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of it
 
 def restricted_container() -> Manifest:
     """The security settings of every container."""
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-    }
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
 
 
 def restricted_pod(props: SpiceDBProps) -> Manifest:
@@ -81,7 +78,7 @@ def pod_template(
         "volumes": [*volumes, *(folder.volume() for folder in files)],
         "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
         "nodeSelector": dict(pod.node_selector),
-        "tolerations": [toleration.manifest() for toleration in pod.tolerations],
+        "tolerations": [manifest_of(toleration) for toleration in pod.tolerations],
         "affinity": dict(pod.affinity),
         "priorityClassName": pod.priority_class_name,
         "automountServiceAccountToken": token,

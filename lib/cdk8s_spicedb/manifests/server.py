@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..labels import CHECKSUM, POD_TEMPLATE_HASH, Component
-from ..props import Autoscaling, ServerProps, SpiceDBProps
+from ..props import Monitoring, ServerProps, SpiceDBProps
+from ..props.fields import manifest_of
 from ..props.flags import PRESHARED_KEY, TERMINATION_LOG, Setting, arguments, flagged, flags_of, settings_of
 from ..props.secrets import EnvVar, SecretFiles, SecretKey, container_env, variable
 from ..versions import ALLOWED_MIGRATIONS
 from .jobs import migration_checksum
-from .monitoring import monitoring_manifests
 from .network import exposure_manifests, network_policy
 from .objects import Manifest, Objects, api_rule, omit_empty
 from .pods import (
@@ -27,8 +27,7 @@ from .pods import (
 )
 
 
-def availability_manifests(objects: Objects) -> Iterator[Manifest]:
-    """The PodDisruptionBudget and the HorizontalPodAutoscaler, if they are configured."""
+def _availability_manifests(objects: Objects) -> Iterator[Manifest]:
     props, server = objects.props, objects.props.server
     # With one server, a budget would either have no effect or block the drain of its node.
     if server.disruption_budget is not None and props.replicas > 1:
@@ -40,28 +39,22 @@ def availability_manifests(objects: Objects) -> Iterator[Manifest]:
         }
         yield objects.make("policy/v1", "PodDisruptionBudget", spec=spec)
     if server.autoscaling:
-        yield objects.make(
-            "autoscaling/v2", "HorizontalPodAutoscaler", spec=_autoscaler(objects.name, server.autoscaling)
-        )
+        targets = {"cpu": server.autoscaling.cpu_utilization, "memory": server.autoscaling.memory_utilization}
+        metrics = [
+            {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}
+            for name, percent in targets.items()
+            if percent is not None
+        ]
+        spec = {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": objects.name},
+            "minReplicas": server.autoscaling.min_replicas,
+            "maxReplicas": server.autoscaling.max_replicas,
+            "metrics": [{"type": "Resource", "resource": metric} for metric in metrics],
+        }
+        yield objects.make("autoscaling/v2", "HorizontalPodAutoscaler", spec=spec)
 
 
-def _autoscaler(deployment: str, autoscaling: Autoscaling) -> Manifest:
-    targets = {"cpu": autoscaling.cpu_utilization, "memory": autoscaling.memory_utilization}
-    return {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
-        "minReplicas": autoscaling.min_replicas,
-        "maxReplicas": autoscaling.max_replicas,
-        "metrics": [_metric(name, target) for name, target in targets.items() if target is not None],
-    }
-
-
-def _metric(resource: str, percent: int) -> Manifest:
-    target = {"type": "Utilization", "averageUtilization": percent}
-    return {"type": "Resource", "resource": {"name": resource, "target": target}}
-
-
-def topology_spread(objects: Objects) -> list[Manifest]:
-    """The servers' ``topologySpreadConstraints``, if there can be more than one server."""
+def _topology_spread(objects: Objects) -> list[Manifest]:
     props = objects.props
     return [
         {
@@ -76,8 +69,7 @@ def topology_spread(objects: Objects) -> list[Manifest]:
     ]
 
 
-def dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
-    """The Services, and the right to watch the one that the servers use."""
+def _dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
     props = objects.props
     if props.datastore.max_replicas == 1:
         return
@@ -103,39 +95,18 @@ def _dispatch_settings(props: SpiceDBProps) -> dict[str, Setting]:
     return {enabled: True, address: f"kubernetes:///{dispatch_service(props, port)}:{port}"}
 
 
-def telemetry_env(props: SpiceDBProps) -> list[EnvVar]:
-    """A user name for servers that send traces. Without one, SpiceDB stops, and an image may not define it."""
-    return [EnvVar("USER", "spicedb")] if props.server.tracing and "USER" not in props.server.env else []
-
-
 _FOLDER = "/etc/spicedb/tls"
 _SUFFIXES = {"certificate": ".crt", "key": ".key", "ca": "-ca.crt"}
 
 
 def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
-    """The name of each file and the Secret key that holds it, by flag."""
+    """The certificates and keys of all ports: the name of each file and the Secret key that holds it, by flag."""
     files = {}
     for path, flag, key in flagged(server):
         if isinstance(key, SecretKey):
             prop, part = path.split(".")
             files[flag.name] = (f"{prop.removesuffix('_tls')}{_SUFFIXES[part]}", key)
     return files
-
-
-def tls_files(server: ServerProps) -> tuple[SecretFiles, ...]:
-    """The certificates and keys of all ports, in one folder."""
-    files = dict(_files(server).values())
-    # A whole folder, because Kubernetes does not update a file that is mounted by itself.
-    return (SecretFiles("tls", _FOLDER, files),) if files else ()
-
-
-def _tls_settings(server: ServerProps) -> dict[str, Setting]:
-    return {flag: f"{_FOLDER}/{file}" for flag, (file, _) in _files(server).items()}
-
-
-_TLS_PROBE = ("grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify")
-"""Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod only,
-so it does not need to verify the certificate."""
 
 
 def server_manifests(props: SpiceDBProps) -> list[Manifest]:
@@ -145,26 +116,36 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
     return [
         *account,
         *exposure_manifests(objects),
-        *dispatch_manifests(objects),
+        *_dispatch_manifests(objects),
         _deployment(objects),
-        *availability_manifests(objects),
+        *_availability_manifests(objects),
         *network_policy(objects),
-        *monitoring_manifests(objects),
+        *_monitoring_manifests(objects),
     ]
+
+
+def _monitoring_manifests(objects: Objects) -> Iterator[Manifest]:
+    if objects.props.monitoring != Monitoring():
+        from .alerts import monitoring_manifests  # Imported only if it is configured: imports take time.
+
+        yield from monitoring_manifests(objects)
 
 
 def _deployment(objects: Objects) -> Manifest:
     props, server = objects.props, objects.props.server
+    certificates = dict(_files(server).values())
+    # A whole folder, because Kubernetes does not update a file that is mounted by itself.
+    tls = [SecretFiles("tls", _FOLDER, certificates)] if certificates else []
     template = pod_template(
         objects,
         server,
         _container(props),
-        files=[*props.datastore.files(), *props.datastore.settings_files(), *tls_files(server)],
+        files=[*props.datastore.files(), *props.datastore.settings_files(), *tls],
         annotations={CHECKSUM: migration_checksum(props.migration)} if props.datastore.migrates else {},
         token=props.dispatches,
         serviceAccountName=props.service_account,
         terminationGracePeriodSeconds=server.termination_seconds,
-        topologySpreadConstraints=topology_spread(objects),
+        topologySpreadConstraints=_topology_spread(objects),
     )
     rolling_update = {"maxSurge": props.max_surge, "maxUnavailable": server.max_unavailable}
     spec = {
@@ -181,7 +162,10 @@ def _deployment(objects: Objects) -> Manifest:
 
 def _container(props: SpiceDBProps) -> Manifest:
     server, seconds = props.server, props.server.pre_stop_sleep_seconds
-    serves = {"exec": {"command": list(_TLS_PROBE)}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
+    # Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod
+    # only, so it does not need to verify the certificate.
+    tls_probe = ["grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify"]
+    serves = {"exec": {"command": tls_probe}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
     listens = {"tcpSocket": {"port": GRPC}}
     return {
         "name": "spicedb",
@@ -191,28 +175,28 @@ def _container(props: SpiceDBProps) -> Manifest:
         "env": container_env(_env(props)),
         "ports": [{"name": name, "containerPort": port} for name, port in open_ports(props).items()],
         # SpiceDB reports that it serves once it can work with the datastore's schema.
-        "readinessProbe": {**serves, **server.readiness_probe.manifest()},
+        "readinessProbe": {**serves, **manifest_of(server.readiness_probe)},
         # Checks only the port: Kubernetes must not kill a server that waits for a migration or a database.
-        "livenessProbe": {**listens, **server.liveness_probe.manifest()},
-        "startupProbe": {**listens, **server.startup_probe.manifest()} if server.startup_probe else None,
+        "livenessProbe": {**listens, **manifest_of(server.liveness_probe)},
+        "startupProbe": {**listens, **manifest_of(server.startup_probe)} if server.startup_probe else None,
         "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}} if seconds else None,
     }
 
 
 def _env(props: SpiceDBProps) -> list[EnvVar]:
-    own = [EnvVar(name, value) for name, value in props.server.env.items()]
-    return [*_preshared_keys(props), *props.datastore.env(), *telemetry_env(props), *own]
+    # Without a user name, servers that send traces stop, and an image may not define it.
+    user = {"USER": "spicedb"} if props.server.tracing and "USER" not in props.server.env else {}
+    own = [EnvVar(name, value) for name, value in {**user, **props.server.env}.items()]
+    return [*_preshared_keys(props), *props.datastore.env(), *own]
 
 
 def _preshared_keys(props: SpiceDBProps) -> list[EnvVar]:
     if not props.other_preshared_keys:
         return [variable(PRESHARED_KEY, props.preshared_key)]
     # Servers use the first key among themselves.
-    keys = [
-        EnvVar(f"PRESHARED_KEY_{number}", key)
-        for number, key in enumerate((props.preshared_key, *props.other_preshared_keys), 1)
-    ]
-    return [*keys, variable(PRESHARED_KEY, ",".join(f"$({key.name})" for key in keys))]
+    keys = enumerate((props.preshared_key, *props.other_preshared_keys), 1)
+    variables = [EnvVar(f"PRESHARED_KEY_{number}", key) for number, key in keys]
+    return [*variables, variable(PRESHARED_KEY, ",".join(f"$({each.name})" for each in variables))]
 
 
 def _arguments(props: SpiceDBProps) -> list[str]:
@@ -220,11 +204,10 @@ def _arguments(props: SpiceDBProps) -> list[str]:
     settings = {
         **settings_of(server),
         # A flag keeps the place that it has among the settings of the servers.
-        **_tls_settings(server),
+        **{flag: f"{_FOLDER}/{file}" for flag, (file, _) in _files(server).items()},
         **offline_settings(props),
         **_dispatch_settings(props),
         TERMINATION_LOG: termination_log(props),
         **props.datastore.settings(),
     }
-    revisions = {ALLOWED_MIGRATIONS: props.allowed_migrations}
-    return [*arguments(settings), *arguments(revisions), *server.extra_args]
+    return [*arguments(settings), *arguments({ALLOWED_MIGRATIONS: props.allowed_migrations}), *server.extra_args]

@@ -1,1 +1,1 @@
-"""Upgrades: plans the steps from one release of SpiceDB to another, and writes them as charts with a README."""
+"""Upgrades: plans the steps from one release of SpiceDB to another, and says them as a table and in sentences."""

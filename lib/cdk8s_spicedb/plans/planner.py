@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from ..errors import InvalidProps, Problem
 from ..props import MigrationProps
 from ..props.datastores import Datastore
-from ..props.fields import Message, Opaque, Problems, problems
+from ..props.fields import Message, Opaque, Problems, problems, rule
 from ..props.fieldtypes import show
 from ..props.server import SCHEMA_MODE
 from ..props.types import Release
@@ -19,7 +19,6 @@ from ..versions import (
     MILLION,
     SCHEMA_MODES,
     EngineReleases,
-    Estimate,
     ReleaseTable,
     Rollout,
     SchemaMode,
@@ -31,6 +30,7 @@ from .plan import UpgradePlan, UpgradeStep
 from .words import short_limit
 
 _MODES = list(SCHEMA_MODES)
+"""Servers without a mode run in the first."""
 _FIRST_MODE_THAT_READS = "read-new-write-both"
 _WRITE_SCHEMA_AGAIN = (
     "when all servers run in read-legacy-write-both and no older server is left, write the schema again, unchanged "
@@ -73,7 +73,7 @@ def plan_upgrade(
         releases=known_releases() if releases is None else releases,
         relationships=relationships,
     )
-    found = list(problems(upgrade, rules=_RULES))
+    found = list(problems(upgrade))
     if found:
         raise InvalidProps("plan_upgrade", found)
     steps = (*upgrade.release_steps(), *upgrade.mode_steps())
@@ -141,8 +141,8 @@ class _Upgrade:
     def mode_steps(self) -> Iterator[UpgradeStep]:
         """A step for each further schema mode, at the target."""
         head = self._engine.heads.get(self.target)
-        first, last = _mode_number(self.current_schema_mode) + 1, _mode_number(self.schema_mode)
-        for mode in _MODES[first : last + 1]:
+        first, last = (_MODES.index(mode or _MODES[0]) for mode in (self.current_schema_mode, self.schema_mode))
+        for mode in _MODES[first + 1 : last + 1]:
             again = mode == _FIRST_MODE_THAT_READS
             step = evolve(self._step(self.target, head, SCHEMA_MODES[mode]), schema_mode=mode, rewrites_schema=again)
             yield evolve(step, cautions=(_WRITE_SCHEMA_AGAIN,)) if again else step
@@ -166,37 +166,27 @@ class _Upgrade:
         self, last: UpgradeStep, version: str, revision: str | None, why: str, phase: str | None = None
     ) -> UpgradeStep:
         """A step that migrates from the revision of the last step, if that is another one."""
-        estimates = self._estimates(last.revision, revision or self._engine.head(version))
+        end = revision or self._engine.head(version)
+        passed = () if end is None else self._engine.between(last.revision, end)
+        rows = dict.fromkeys((cost.table for cost in self._engine.costs.values()), self.relationships or MILLION)
+        estimates = () if end is None else self._engine.estimate(last.revision, end, rows)
         seconds = sum(estimate.seconds for estimate in estimates) if self.relationships else None
         short = short_limit(seconds or 0, MigrationProps())
         return evolve(
             self._step(version, revision, why, phase),
             migrates=self.datastore.migrates and (revision is None or revision != last.revision),
             rolls_back=self._rolls_back(last, revision),
-            cautions=tuple(self._cautions(last.revision, revision or self._engine.head(version))),
+            cautions=tuple(f"{', '.join(names)}: {caution}" for names, caution in self._engine.cautions_of(passed)),
             estimates=estimates,
             seconds=seconds,
             deadline_seconds=short.enough if short else None,
         )
-
-    def _estimates(self, start: str | None, end: str | None) -> Sequence[Estimate]:
-        """The estimates of the migrations between two revisions."""
-        rows = dict.fromkeys((cost.table for cost in self._engine.costs.values()), self.relationships or MILLION)
-        return self._engine.estimate(start, end, rows) if end is not None else ()
 
     def _rolls_back(self, last: UpgradeStep, revision: str | None) -> bool | None:
         if not self.datastore.migrates:
             return True
         starts_on = self.releases.starts_on(self.datastore.engine, last.version, last.datastore_migration_phase)
         return revision in starts_on if starts_on and revision is not None else None
-
-    def _cautions(self, start: str | None, end: str | None) -> Iterator[str]:
-        """The cautions of the revisions between two. Revisions with the same caution share it."""
-        between = self._engine.between(start, end) if end is not None else ()
-        for caution in dict.fromkeys(self._engine.cautions.values()):
-            revisions = [revision for revision in between if self._engine.cautions.get(revision) == caution]
-            if revisions:
-                yield f"{', '.join(revisions)}: {caution}"
 
     def warnings(self, steps: Sequence[UpgradeStep]) -> Iterator[str]:
         """What is unknown, or not recommended, about the plan as a whole."""
@@ -229,14 +219,10 @@ class _Upgrade:
             )
 
 
-def _mode_number(mode: str | None) -> int:
-    """The position of a mode. Servers without one run in the first."""
-    return 0 if mode is None else _MODES.index(mode)
-
-
 # ---------------------------------------------------------------- rules
 
 
+@rule(_Upgrade)
 def target_is_not_older(datastore: Datastore, current: str, target: str) -> Problems:
     if version_order(target) >= version_order(current):
         return
@@ -251,6 +237,7 @@ def target_is_not_older(datastore: Datastore, current: str, target: str) -> Prob
     yield Problem("target", show(target), allowed, fix)
 
 
+@rule(_Upgrade)
 def releases_have_the_modes(
     datastore: Datastore,
     current: str,
@@ -270,8 +257,9 @@ def releases_have_the_modes(
             yield Problem(name, show(mode), allowed, "remove it, or use a later release")
 
 
+@rule(_Upgrade)
 def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -> Problems:
-    allowed = _MODES[_mode_number(current_schema_mode) :]
+    allowed = _MODES[_MODES.index(current_schema_mode or _MODES[0]) :]
     if schema_mode is not None and schema_mode not in allowed:
         yield Problem(
             "schema_mode",
@@ -280,6 +268,3 @@ def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -
             "go back with `helm rollback`, one mode at a time; after read-new-write-new, write the schema again in "
             "read-new-write-both: the old tables do not contain what was written since",
         )
-
-
-_RULES = (target_is_not_older, releases_have_the_modes, modes_go_forward)

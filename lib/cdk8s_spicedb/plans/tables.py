@@ -36,8 +36,7 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
     yield f"{plan.engine} {plan.current} to {plan.target}: {steps}"
     lines = columns([_HEADINGS, *(_row(number, step) for number, step in enumerate(plan.steps, 1))])
     for number, line in enumerate(lines if plan.steps else []):
-        yield ""
-        yield line
+        yield f"\n{line}"
         if number:
             yield from _notes(plan.steps[number - 1], width, indent=lines[0].index(_HEADINGS[1]))
     for warning in plan.warnings:
@@ -54,9 +53,11 @@ def settings(step: UpgradeStep) -> list[str]:
     return arguments({MIGRATION_PHASE: step.datastore_migration_phase, SCHEMA_MODE: step.schema_mode})
 
 
-def _row(number: int, step: UpgradeStep) -> tuple[str, ...]:
-    revision = (step.revision or "head") if step.migrates else "-"
-    return str(number), step.version, revision, " ".join(settings(step)) or "-", ROLLBACK[step.rolls_back]
+def _row(number: int, step: UpgradeStep, code: str = "{}", head: str = "head", between: str = " ") -> tuple[str, ...]:
+    """The cells of a step. ``code`` surrounds what is code in Markdown."""
+    revision = (code.format(step.revision) if step.revision else head) if step.migrates else "-"
+    flags = between.join(map(code.format, settings(step)))
+    return str(number), step.version, revision, flags or "-", ROLLBACK[step.rolls_back]
 
 
 def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
@@ -81,47 +82,30 @@ def markdown(plan: UpgradePlan) -> str:
 
 
 def _markdown_lines(plan: UpgradePlan) -> Iterator[str]:
-    yield f"### SpiceDB {plan.current} → {plan.target} on {plan.engine}"
-    yield ""
-    if not plan.steps:
+    steps = list(enumerate(plan.steps, 1))
+    yield f"### SpiceDB {plan.current} → {plan.target} on {plan.engine}\n"
+    if not steps:
         yield "Nothing to do."
     else:
-        yield f"{_count(plan.steps)}. [Release notes of {plan.target}]({_RELEASE}{plan.target})."
-        yield ""
-        yield _markdown_row(_MARKDOWN_HEADINGS)
-        yield _markdown_row(["---"] * len(_MARKDOWN_HEADINGS))
-        yield from (_markdown_row(_cells(number, step)) for number, step in enumerate(plan.steps, 1))
+        order = f"{len(steps)} steps, in this order. Each one is a rolling update: wait until it is done"
+        summary = "One step" if len(steps) == 1 else order
+        yield f"{summary}. [Release notes of {plan.target}]({_RELEASE}{plan.target}).\n"
+        rows = (_row(number, step, code="`{}`", head="its head", between="<br>") for number, step in steps)
+        for cells in (_MARKDOWN_HEADINGS, ["---"] * len(_MARKDOWN_HEADINGS), *rows):
+            yield f"| {' | '.join(cells)} |"
         yield ""
         yield from _rollback(plan)
-        yield from _times(plan)
-        yield from _before(plan.steps)
+        times = [(number, text) for number, step in steps for text in (*time_sentences(step), *limit_sentence(step))]
+        yield from _list("How long the migrations take, and who waits", times)
+        if times and plan.relationships:
+            yield f"\n{_sentence(assumption(plan))}"
+        yield from _list("Before you begin", [(number, text) for number, step in steps for text in step.cautions])
     for warning in plan.warnings:
-        yield ""
-        yield "> [!WARNING]"
-        yield f"> {_sentence(warning)}"
-    if plan.steps:
-        yield ""
-        yield "<details><summary>Why each step</summary>"
-        yield ""
-        yield from (f"{number}. {_sentence(step.why)}" for number, step in enumerate(plan.steps, 1))
-        yield ""
-        yield "</details>"
-
-
-def _count(steps: Sequence[UpgradeStep]) -> str:
-    if len(steps) == 1:
-        return "One step"
-    return f"{len(steps)} steps, in this order. Each one is a rolling update: wait until it is done"
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cells(number: int, step: UpgradeStep) -> tuple[str, ...]:
-    revision = (f"`{step.revision}`" if step.revision else "its head") if step.migrates else "-"
-    flags = "<br>".join(f"`{flag}`" for flag in settings(step))
-    return str(number), step.version, revision, flags or "-", ROLLBACK[step.rolls_back]
+        yield f"\n> [!WARNING]\n> {_sentence(warning)}"
+    if steps:
+        yield "\n<details><summary>Why each step</summary>\n"
+        yield from (f"{number}. {_sentence(step.why)}" for number, step in steps)
+        yield "\n</details>"
 
 
 def _rollback(plan: UpgradePlan) -> Iterator[str]:
@@ -131,37 +115,18 @@ def _rollback(plan: UpgradePlan) -> Iterator[str]:
         verdict, reason = rollback(step, f"step {number}"), old_servers(step, plan.before(number), code=True)
         yield f"- **{sentence(verdict)[:-1]}:** {reason}."
     if risky:
-        yield ""
-        yield f"**{sentence(BACKUP)}**"
-        yield ""
+        yield f"\n**{sentence(BACKUP)}**\n"
     if any(step.migrates for step in plan.steps):
         yield "A rollback changes the servers. The datastore schema stays as it is, because it only goes forward."
     else:
         yield "The datastore schema does not change."
 
 
-def _times(plan: UpgradePlan) -> Iterator[str]:
-    """How long the migrations take, and who waits."""
-    steps = enumerate(plan.steps, 1)
-    texts = [(number, text) for number, step in steps for text in (*time_sentences(step), *limit_sentence(step))]
-    if texts:
-        yield ""
-        yield "**How long the migrations take, and who waits**"
-        yield ""
-        yield from (f"- Step {number}: {_sentence(text, capital=False)}" for number, text in texts)
-        if plan.relationships:
-            yield ""
-            yield _sentence(assumption(plan))
-
-
-def _before(steps: Sequence[UpgradeStep]) -> Iterator[str]:
-    """What to know or to do before the steps."""
-    cautions = [(number, caution) for number, step in enumerate(steps, 1) for caution in step.cautions]
-    if cautions:
-        yield ""
-        yield "**Before you begin**"
-        yield ""
-        yield from (f"- Step {number}: {_sentence(caution, capital=False)}" for number, caution in cautions)
+def _list(heading: str, notes: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """What there is to say about steps, by their numbers."""
+    if notes:
+        yield f"\n**{heading}**\n"
+        yield from (f"- Step {number}: {_sentence(text, capital=False)}" for number, text in notes)
 
 
 def _sentence(text: str, *, capital: bool = True) -> str:

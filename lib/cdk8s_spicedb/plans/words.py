@@ -68,26 +68,17 @@ def in_words(estimate: Estimate, *, rate: bool = False, detail: str = "") -> str
         time, details = _QUICK, []
     else:
         time = _rate(estimate.seconds) if rate else duration(estimate.seconds)
-        time = f"about {time} for {'each million' if rate else number(estimate.rows)} {_rows_of(estimate.table)}"
+        rows = _ROWS.get(estimate.table, "rows")
+        time = f"about {time} for {'each million' if rate else number(estimate.rows)} {rows}"
         details = [_BATCHES] if estimate.work is Work.FILLS else []
     details += [detail] if detail else []
     more = f" ({', '.join(details)})" if details else ""
     return f"{estimate.work.value} {estimate.table}, {time}{more}; {_WAITS[estimate.waits]}"
 
 
-def quick_in_words(waits: Waits) -> str:
-    """What several quick migrations have in common, in words."""
-    return f"take {_QUICK} each; {_WAITS[waits]}"
-
-
 def is_quick(estimate: Estimate, *, rate: bool = False) -> bool:
     """Whether the time is not worth mentioning. With ``rate``: in a table of any size."""
     return estimate.seconds == 0 if rate else estimate.seconds < 1
-
-
-def _rows_of(table: str) -> str:
-    """What the rows of a table are."""
-    return _ROWS.get(table, "rows")
 
 
 def _rate(seconds: float) -> str:
@@ -188,7 +179,7 @@ def time_sentences(step: UpgradeStep) -> Iterator[str]:
                 yield f"migration {only.revision} {in_words(only, rate=rate)}"
             case [*most, last]:
                 names = ", ".join(estimate.revision for estimate in most)
-                yield f"migrations {names} and {last.revision} {quick_in_words(waits)}"
+                yield f"migrations {names} and {last.revision} take {_QUICK} each; {_WAITS[waits]}"
 
 
 def limit_sentence(step: UpgradeStep, migration: MigrationProps | None = None) -> Iterator[str]:

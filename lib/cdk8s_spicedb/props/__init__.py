@@ -1,35 +1,16 @@
 """What users set: frozen values with their limits, without cdk8s."""
 
+from . import rules as rules
 from .fields import problems as problems
 from .fields import require as require
-from .jobs import CleanupProps as CleanupProps
-from .jobs import MigrationPhase as MigrationPhase
 from .jobs import MigrationProps as MigrationProps
-from .jobs import PermissionTest as PermissionTest
-from .jobs import SchemaProps as SchemaProps
 from .monitoring import Alerts as Alerts
 from .monitoring import Dashboard as Dashboard
-from .monitoring import Monitoring as Monitoring
 from .monitoring import PodMonitor as PodMonitor
-from .monitoring import Tracing as Tracing
-from .network import Egress as Egress
-from .network import ExternalService as ExternalService
-from .network import GRPCRoute as GRPCRoute
-from .network import Ingress as Ingress
-from .network import NetworkPeer as NetworkPeer
-from .network import NetworkPolicies as NetworkPolicies
-from .patch import Patch as Patch
-from .patch import PatchOperation as PatchOperation
 from .pod import PodProps as PodProps
-from .pod import Resources as Resources
-from .pod import Toleration as Toleration
 from .secrets import SecretKey as SecretKey
-from .server import TLS as TLS
 from .server import Autoscaling as Autoscaling
-from .server import DispatchTLS as DispatchTLS
-from .server import Probe as Probe
 from .server import ServerProps as ServerProps
-from .server import TopologySpread as TopologySpread
 from .spicedb import SpiceDBProps as SpiceDBProps
 from .spicedb import require_cleanup as require_cleanup
 from .spicedb import require_migration as require_migration

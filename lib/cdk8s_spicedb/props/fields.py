@@ -13,33 +13,19 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache, reduce
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 from annotated_types import Interval, Predicate, Unit
 from attrs import evolve
 
 from ..errors import InvalidProps, Problem
-from .fieldtypes import (
-    PLAIN,
-    AnyOf,
-    Choice,
-    FieldType,
-    Invalid,
-    Limited,
-    MappingOf,
-    Nullable,
-    Refer,
-    Schema,
-    SequenceOf,
-    in_python,
-    redact,
-    show,
-)
+from . import fieldtypes
+from .fieldtypes import PLAIN, FieldType, Invalid, in_python, redact, show
 
 # ---------------------------------------------------------------- limits
 
@@ -63,7 +49,7 @@ class Pattern:
     fix: str | None = None
     max_length: int = 253
     numbers: bool = False
-    """Whether files may also give a number, which becomes a text."""
+    """Whether files may also give a number, which the field's converter makes a text."""
 
     def matches(self, text: str) -> bool:
         """Whether the whole text matches."""
@@ -88,22 +74,6 @@ class Opaque:
     """A value of the class is taken as it is. Files cannot give one."""
 
 
-class Matching(Limited):
-    """Texts that match a pattern."""
-
-    def __init__(self, base: FieldType, pattern: Pattern) -> None:
-        schema = {"pattern": f"^(?:{pattern.regex})$", "maxLength": pattern.max_length}
-        super().__init__(base, pattern.matches, schema)
-        self.pattern = pattern
-
-    def schema(self, refer: Refer) -> Schema:
-        text = super().schema(refer)
-        return {"anyOf": [text, {"type": "number", "minimum": 0}]} if self.pattern.numbers else text
-
-    def read(self, value: Any) -> Any:
-        return str(value) if self.pattern.numbers and type(value) in (int, float) else super().read(value)
-
-
 # ---------------------------------------------------------------- annotations to types
 
 
@@ -113,25 +83,24 @@ def type_of(annotation: Any) -> FieldType:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         type_, *limits = arguments
-        base = Limited(PLAIN[Any], lambda value: isinstance(value, type_)) if Opaque in limits else type_of(type_)
-        return reduce(_limited, limits, base)
+        return reduce(_limited, limits, fieldtypes.plain(type_, "", "") if Opaque in limits else type_of(type_))
     if origin in (Union, UnionType):
         options = [type_of(argument) for argument in arguments if argument is not type(None)]
-        found = options[0] if len(options) == 1 else AnyOf(options)
-        return Nullable(found) if type(None) in arguments else found
+        found = options[0] if len(options) == 1 else fieldtypes.any_of(options)
+        return fieldtypes.nullable(found) if type(None) in arguments else found
     if origin is Literal:
-        return Choice(arguments)
+        return fieldtypes.choice(arguments)
     if origin is Sequence:
-        return SequenceOf(type_of(arguments[0]))
+        return fieldtypes.sequence_of(type_of(arguments[0]))
     if origin is Mapping:
-        return MappingOf(type_of(arguments[0]), type_of(arguments[1]))
+        return fieldtypes.mapping_of(type_of(arguments[0]), type_of(arguments[1]))
     if origin is type:
-        return Limited(PLAIN[Any], lambda value: _is_subclass(value, arguments[0]))
+        return fieldtypes.limited(PLAIN[Any], lambda value: _is_subclass(value, arguments[0]))
     if annotation in PLAIN:
         return PLAIN[annotation]
     if issubclass(annotation, Enum):
-        return Choice(annotation)
-    return MemberOf(annotation) if hasattr(annotation, "members") else PropsOf(annotation)
+        return fieldtypes.choice(annotation)
+    return _member_of(annotation) if hasattr(annotation, "members") else _props_of(annotation)
 
 
 def _is_subclass(value: object, kind: type) -> bool:
@@ -142,21 +111,23 @@ def _limited(base: FieldType, limit: Any) -> FieldType:
     """A type with one more limit. What is no limit of this module or annotated-types does not count."""
     match limit:
         case Interval(ge=minimum, le=maximum):
-            return base.between(minimum, maximum)
+            return fieldtypes.between(base, minimum, maximum)
         case Unit(unit=unit):
-            return base.described(f"{base.allowed} of {unit}")
+            return fieldtypes.described(base, f"{base.allowed} of {unit}")
         case Predicate(func=test):
-            return Limited(base, test)
+            return fieldtypes.limited(base, test)
         case OneOf(texts=texts):
-            return Choice(texts)
+            return fieldtypes.choice(texts)
         case Excluding(texts=texts):
-            found = Limited(base, lambda value: value not in texts, {"not": {"enum": list(texts)}})
             allowed = f"{base.allowed} other than {', '.join(texts)}, which this package sets"
-            return found.described(allowed, f"{base.fix}, and leave out those that this package sets")
-        case Pattern(allowed=allowed, fix=fix):
-            return Matching(base, limit).described(allowed, fix)
+            fix = f"{base.fix}, and leave out those that this package sets"
+            found = fieldtypes.limited(base, lambda value: value not in texts, {"not": {"enum": list(texts)}})
+            return fieldtypes.described(found, allowed, fix)
+        case Pattern(regex=regex, allowed=allowed, fix=fix, max_length=max_length):
+            found = fieldtypes.limited(base, limit.matches, {"pattern": f"^(?:{regex})$", "maxLength": max_length})
+            return fieldtypes.described(fieldtypes.or_number(found) if limit.numbers else found, allowed, fix)
         case Message(allowed=allowed, fix=fix, redacted=redacted):
-            return base.described(allowed, fix, redacted)
+            return fieldtypes.described(base, allowed, fix, redacted)
     return base
 
 
@@ -187,56 +158,53 @@ def as_member(enum: type[Enum], value: Any) -> Any:
 
 def manifest_of(props: Any) -> dict[str, Any]:
     """The fields that are set, for props with the fields of a Kubernetes object."""
-    return {camel(name): value for name, value in _values(props).items() if value is not None}
+    return {camel(name): value for name, value in attrs.asdict(props, recurse=False).items() if value is not None}
 
 
 # ---------------------------------------------------------------- classes of props
 
 
-class PropsOf(FieldType):
+def _props_of(kind: Any) -> FieldType:
     """Props of a class, which files give as a mapping."""
+    fields = attrs.fields(kind)
+    names = [field.name for field in fields if field.default is attrs.NOTHING]
+    if not names and len(fields) < 10:
+        names = [field.name for field in fields[:2]]
+    python = ", ".join(f"{name}=…" for name in names) or "…"
+    yaml = ", ".join(f"{camel(name)}: …" for name in names) or "…"
+    example = f"{{{kind.__name__}({python})|{{{yaml}}}}}"
+    message = getattr(kind, "message", Message())
 
-    def __init__(self, kind: Any) -> None:
-        fields = attrs.fields(kind)
-        names = [field.name for field in fields if field.default is attrs.NOTHING]
-        if not names and len(fields) < 10:
-            names = [field.name for field in fields[:2]]
-        python = ", ".join(f"{name}=…" for name in names) or "…"
-        yaml = ", ".join(f"{camel(name)}: …" for name in names) or "…"
-        example = f"{{{kind.__name__}({python})|{{{yaml}}}}}"
-        message = getattr(kind, "message", Message())
-        super().__init__(message.allowed or example, message.fix or f"use {{field=}}{example}", message.redacted)
-        self.kind, self.message = kind, message
+    def accepts(value: Any) -> bool:
+        return issubclass(value.kind if isinstance(value, Draft) else type(value), kind)
 
-    def accepts(self, value: Any) -> bool:
-        return issubclass(value.kind if isinstance(value, Draft) else type(value), self.kind)
-
-    def schema(self, refer: Refer) -> Schema:
-        return refer(self.kind)
-
-    def read(self, value: Any) -> Draft | Invalid:
+    def read(value: Any) -> Draft | Invalid:
         if isinstance(value, Mapping):
-            return _draft(self.kind, value)
-        keys = ", ".join(camel(field.name) for field in settings(self.kind))
-        fix = self.message.fix or "write its keys on the lines below, indented, or remove it"
+            return _draft(kind, value)
+        keys = ", ".join(camel(field.name) for field in settings(kind))
+        fix = message.fix or "write its keys on the lines below, indented, or remove it"
         return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
-    def inside(self, value: Any, path: str) -> Problems:
+    def inside(value: Any, path: str) -> Problems:
         prefix = f"{path}." if path else ""
         return value.problems(prefix) if isinstance(value, Draft) else raw_problems(value, prefix)
 
+    allowed, fix = message.allowed or example, message.fix or f"use {{field=}}{example}"
+    return FieldType(allowed, fix, accepts, lambda refer: refer(kind), read, inside, message.redacted)
 
-class MemberOf(PropsOf):
+
+def _member_of(kind: Any) -> FieldType:
     """Props of one of the members of a class, which files name by ``engine``."""
 
-    def read(self, value: Any) -> Draft:
-        members: Mapping[str, type] = self.kind.members()
+    def read(value: Any) -> Draft:
+        members: Mapping[str, type] = kind.members()
         engine = value.get("engine") if isinstance(value, Mapping) else None
         if not isinstance(engine, str) or engine not in members:
             fix = "choose one; memory is for trying SpiceDB out"
-            return Draft(self.kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
-        rest = {key: item for key, item in value.items() if key != "engine"}
-        return _draft(members[engine], rest, tags=("engine",))
+            return Draft(kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
+        return _draft(members[engine], {key: item for key, item in value.items() if key != "engine"}, ["engine"])
+
+    return evolve(_props_of(kind), read=read)
 
 
 @attrs.frozen
@@ -245,33 +213,35 @@ class Draft:
 
     kind: type
     values: Mapping[str, Any]
-    """What the file gives, by field: values, drafts of the props inside, and `Invalid`."""
+    """The fields: values of the file, drafts of the props inside, `Invalid`, and defaults. A default that depends on
+    other fields is not among them."""
     unknown: Mapping[str, Invalid]
     """The keys that are no fields."""
 
     def problems(self, path: str = "") -> Problems:
         """All problems, with their paths as in files. Their texts have placeholders."""
-        valid = yield from _problems_of_fields(self.kind, self.values, path, _in_file)
-        yield from (invalid.problem(f"{path}{key}") for key, invalid in self.unknown.items())
-        # A misspelled key leaves its field empty, and rules would only report that again.
-        if not self.unknown:
-            defaults = {name: value for name, value in _defaults(self.kind) if name not in self.values}
-            yield from _problems_of_rules(self.kind, {**defaults, **_built(valid)}, path, _in_file)
+        return _problems(self.kind, self.values, path, _in_file, self.unknown)
 
     def build(self) -> Any:
         """The props. The draft must not have problems."""
         return self.kind(**_built(self.values))
 
 
-def _draft(kind: type, data: Mapping[Any, Any], *, tags: Sequence[str] = ()) -> Draft:
-    missing = Invalid("(missing)", "required", "add it; `cdk8s-spicedb schema` shows what it takes")
-    fields = {camel(field.name): field for field in settings(kind)}
-    values = {
-        field.name: fields_of(kind)[field.name].read(data[key]) if key in data else missing
-        for key, field in fields.items()
-        if key in data or field.default is attrs.NOTHING
-    }
-    known = [*tags, *fields]
+def _draft(kind: Any, data: Mapping[Any, Any], tags: Sequence[str] = ()) -> Draft:
+    values: dict[str, Any] = {}
+    known = [*tags, *(camel(field.name) for field in settings(kind))]
+    for field in attrs.fields(kind):
+        key, default = camel(field.name), field.default
+        if key in data and key in known:
+            value = fields_of(kind)[field.name].read(data[key])
+            values[field.name] = field.converter(value) if field.converter else value
+        elif default is attrs.NOTHING:
+            missing = Invalid("(missing)", "required", "add it; `cdk8s-spicedb schema` shows what it takes")
+            values[field.name] = missing
+        elif not isinstance(default, cast(Any, attrs.Factory)):
+            values[field.name] = default
+        elif not default.takes_self:
+            values[field.name] = default.factory()
     return Draft(kind, values, {str(key): _unknown(str(key), known) for key in data if key not in known})
 
 
@@ -289,24 +259,26 @@ def _built(value: Any) -> Any:
     return tuple(map(_built, value)) if isinstance(value, tuple) else value
 
 
-def _defaults(kind: Any) -> Iterator[tuple[str, Any]]:
-    """The fields of a class with defaults that do not depend on other fields."""
-    for field in attrs.fields(kind):
-        default: Any = field.default
-        if not isinstance(default, cast(Any, attrs.Factory)):
-            yield field.name, default
-        elif not default.takes_self:
-            yield field.name, default.factory()
-
-
 # ---------------------------------------------------------------- checks
 
 Problems = Iterator[Problem]
 Rule = Callable[..., Problems]
 """Finds problems between fields of a class. Its parameters have the names of the fields that it reads, and it runs only
 when each of them is valid by itself. The texts may have placeholders."""
-Rules = Mapping[type, Sequence[Rule]]
-"""Rules by the class that they are about."""
+RULES: dict[type, list[Rule]] = {}
+"""The rules by the class that they are about. A class also has the rules of its base classes."""
+_Rule = TypeVar("_Rule", bound=Rule)
+
+
+def rule(*kinds: type) -> Callable[[_Rule], _Rule]:
+    """Makes a function a rule of classes. Rules import the classes, so the classes cannot name their rules."""
+
+    def register(function: _Rule) -> _Rule:
+        for kind in kinds:
+            RULES.setdefault(kind, []).append(function)
+        return function
+
+    return register
 
 
 def unset(path: str, value: object, when: str, fix: str = "remove it", shown: str | None = None) -> Problems:
@@ -316,22 +288,9 @@ def unset(path: str, value: object, when: str, fix: str = "remove it", shown: st
 
 
 @cache
-def _rules_of(kind: type) -> Sequence[Rule]:
-    """The rules of a class and of its base classes."""
-    # Rules are about classes of props, whose modules import this one.
-    from .rules import RULES
-
-    return [rule for base in kind.__mro__ for rules in RULES for rule in rules.get(base, ())]
-
-
-@cache
 def parameters(rule: Rule) -> Sequence[str]:
     """The names of the fields that a rule reads."""
     return tuple(inspect.signature(rule).parameters)
-
-
-def _values(props: Any) -> dict[str, Any]:
-    return {field.name: getattr(props, field.name) for field in attrs.fields(type(props))}
 
 
 def _in_file(path: str) -> str:
@@ -339,37 +298,34 @@ def _in_file(path: str) -> str:
     return "".join(part if part.startswith("[") else camel(part) for part in re.split(r"(\[.*?\])", path))
 
 
-def _problems_of_fields(
-    kind: type, values: Mapping[str, Any], path: str, named: Callable[[str], str]
-) -> Generator[Problem, None, dict[str, Any]]:
-    """The problems of each field by itself. Returns the values without problems."""
-    valid, types = dict(values), fields_of(kind)
+def _problems(
+    kind: type, values: Mapping[str, Any], path: str, named: Callable[[str], str], unknown: Mapping[str, Invalid]
+) -> Problems:
+    """The problems of each field by itself, then those between valid fields."""
+    valid = dict(values)
     for name, value in values.items():
-        for problem in types[name].check(value, path + named(name)):
+        for problem in fields_of(kind)[name].check(value, path + named(name)):
             valid.pop(name, None)
             yield problem
-    return valid
-
-
-def _problems_of_rules(
-    kind: type, valid: Mapping[str, Any], path: str, named: Callable[[str], str], more: Iterable[Rule] = ()
-) -> Problems:
-    for rule in (*_rules_of(kind), *more):
-        names = parameters(rule)
+    yield from (invalid.problem(f"{path}{key}") for key, invalid in unknown.items())
+    # A misspelled key leaves its field with the default, and rules would only report that again.
+    rules = () if unknown else (each for base in kind.__mro__ for each in RULES.get(base, ()))
+    valid = _built(valid)
+    for each in rules:
+        names = parameters(each)
         if valid.keys() >= set(names):
-            for problem in rule(*(valid[name] for name in names)):
+            for problem in each(*(valid[name] for name in names)):
                 yield evolve(problem, field=path + named(problem.field))
 
 
-def raw_problems(props: Any, path: str = "", rules: Iterable[Rule] = ()) -> Problems:
+def raw_problems(props: Any, path: str = "") -> Problems:
     """Does what `problems` does, with placeholders in the texts."""
-    valid = yield from _problems_of_fields(type(props), _values(props), path, str)
-    yield from _problems_of_rules(type(props), valid, path, str, rules)
+    return _problems(type(props), attrs.asdict(props, recurse=False), path, str, {})
 
 
-def problems(props: Any, path: str = "", rules: Iterable[Rule] = ()) -> Problems:
-    """All problems in ``props`` and in the props inside it, fields first. ``rules`` are more rules for ``props``."""
-    return map(in_python, raw_problems(props, path, rules))
+def problems(props: Any) -> Problems:
+    """All problems in ``props`` and in the props inside it, fields first."""
+    return map(in_python, raw_problems(props))
 
 
 def require(props: object) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import cache, reduce
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import attrs
 from attrs import evolve, frozen
@@ -59,8 +59,9 @@ def flags_of(kind: Any) -> Mapping[str, Sequence[Flag]]:
         parts = list(_parts(hints[field.name]))
         flags = [part for part in parts if isinstance(part, Flag)]
         inner = [flags_of(part) for part in parts if flags and attrs.has(part)]
+        beginning = flags[0].name.removesuffix("-…") if flags else ""
         nested = {
-            f"{field.name}.{path}": [_within(flags[0], flag) for flag in more]
+            f"{field.name}.{path}": [evolve(flag, name=flag.name.replace("…", beginning)) for flag in more]
             for each in inner
             for path, more in each.items()
         }
@@ -75,11 +76,6 @@ def _parts(annotation: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def _within(outer: Flag, flag: Flag) -> Flag:
-    """The whole flag of a prop inside another."""
-    return evolve(flag, name=flag.name.replace("…", outer.name.removesuffix("-…")))
-
-
 def flag_of(kind: Any, path: str) -> str:
     """The only flag of a prop."""
     (flag,) = flags_of(kind)[path]
@@ -88,14 +84,24 @@ def flag_of(kind: Any, path: str) -> str:
 
 def flagged(props: Any) -> Iterator[tuple[str, Flag, Any]]:
     """The path, the flag and the value of each prop with a flag. A switch with its default is left to SpiceDB: None."""
-    kind: Any = type(props)
-    for path, flags in flags_of(kind).items():
-        *parts, name = path.split(".")
-        owner = reduce(lambda each, part: getattr(each, part, None), parts, props)
-        for flag in flags if owner is not None else ():
+    for path, (*outer, name), flag in _paths(cast(Any, type(props))):
+        owner = props
+        for part in outer:
+            owner = getattr(owner, part, None)
+        if owner is not None:
             value = getattr(owner, flag.value or name)
-            is_default = isinstance(value, bool) and value == getattr(attrs.fields(type(owner)), name).default
+            is_default = isinstance(value, bool) and value == _defaults(cast(Any, type(owner)))[name]
             yield path, flag, None if is_default else value
+
+
+@cache
+def _paths(kind: Any) -> Sequence[tuple[str, Sequence[str], Flag]]:
+    return [(path, path.split("."), flag) for path, flags in flags_of(kind).items() for flag in flags]
+
+
+@cache
+def _defaults(kind: Any) -> Mapping[str, Any]:
+    return {field.name: field.default for field in attrs.fields(kind)}
 
 
 def settings_of(props: Any) -> dict[str, Setting]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Unit
 from attrs import field, frozen
@@ -12,7 +12,7 @@ from attrs import field, frozen
 from .fields import Message, Pattern, as_member
 from .flags import Flag
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, as_secret_key, with_secret_keys
+from .secrets import EnvValue, SecretKey, ServiceAccountName, as_secret_key, name_of, with_secret_keys
 from .types import Annotations, Argument, Count, DNSName, EnvName, LogLevel, PinnedImage, Revision, Seconds, Week
 
 
@@ -27,10 +27,8 @@ class MigrationPhase(Enum):
     """The old schema is gone."""
 
 
-def _as_phase(phase: MigrationPhase | Literal["write", "read", "complete"] | None) -> MigrationPhase | None:
-    """Converts the name of a phase. Any other value stays, for the field's check."""
-    found: MigrationPhase | None = as_member(MigrationPhase, phase)
-    return found
+def _as_phase(phase: MigrationPhase | Literal["write", "read", "complete"] | None) -> Any:
+    return as_member(MigrationPhase, phase)
 
 
 @frozen(kw_only=True)
@@ -73,7 +71,7 @@ class MigrationProps(PodProps):
     """Annotations of the migration's own ServiceAccount, for workload identity. This ServiceAccount is a hook that runs
     before the migration. Defaults to ``SpiceDBProps.service_account_annotations``. Without annotations, the migration
     has no ServiceAccount of its own."""
-    service_account: ServiceAccountName | None = field(default=None, converter=account_name)
+    service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """ServiceAccount for the migration, by name or as a cdk8s-plus object. It must exist before you install the
     release. Defaults to the migration's own ServiceAccount if that has annotations, and otherwise to the namespace's
     default. In both cases, the migration gets no API token."""

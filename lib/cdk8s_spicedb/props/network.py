@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from attrs import field, frozen
@@ -28,11 +28,8 @@ class NetworkPeer:
         if self.cidr is not None:
             return {"ipBlock": {"cidr": self.cidr}}
         selectors = {"namespaceSelector": self.namespaces, "podSelector": self.pods}
-        return {name: _selector(labels) for name, labels in selectors.items() if labels is not None}
-
-
-def _selector(labels: Mapping[str, str]) -> dict[str, Any]:
-    return {"matchLabels": dict(labels)} if labels else {}
+        given = {name: labels for name, labels in selectors.items() if labels is not None}
+        return {name: {"matchLabels": dict(labels)} if labels else {} for name, labels in given.items()}
 
 
 @frozen(kw_only=True)

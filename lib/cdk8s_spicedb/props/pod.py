@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from .fields import manifest_of
 from .types import Affinity, Amounts, Labels, PodAnnotations, PriorityClassName, Selector
 
 
@@ -54,10 +53,6 @@ class Toleration:
     """Effect of the taint. Defaults to every effect."""
     toleration_seconds: Annotated[int, Unit("seconds"), Interval(ge=0)] | None = None
     """How long a pod stays on a node with a ``NoExecute`` taint, in seconds. Defaults to no limit."""
-
-    def manifest(self) -> dict[str, Any]:
-        """The toleration in Kubernetes' own form."""
-        return manifest_of(self)
 
 
 @frozen(kw_only=True)

@@ -35,7 +35,7 @@ class MadeName(str):
     __slots__ = ()
 
 
-def name_of(resource: Any) -> Any:
+def name_of(resource: str | PlusObject | None) -> Any:
     """The name of a cdk8s-plus object, as a `MadeName` if the app creates it; any other value as it is."""
     name = getattr(resource, "name", resource)
     # An object that the app only imports is a proxy without metadata.
@@ -46,12 +46,6 @@ ServiceAccountName = Annotated[
     ObjectName,
     Message("the name of a ServiceAccount, or a cdk8s-plus object", "use a ServiceAccount of the release's namespace"),
 ]
-
-
-def account_name(account: str | PlusObject | None) -> str | None:
-    """The name of a ServiceAccount that is given by its name or as a cdk8s-plus object."""
-    name: str | None = name_of(account)
-    return name
 
 
 SECRET_KEY = "{SecretKey(name, key)|{name: …, key: …}}"
@@ -99,15 +93,15 @@ EnvValue = Annotated[
 """Value of an environment variable."""
 
 
-def as_secret_key(value: SecretKey | SecretValue | None) -> SecretKey | None:
+def as_secret_key(value: SecretKey | SecretValue | None) -> Any:
     """Converts a cdk8s-plus ``SecretValue``. Any other value stays, for the field's check."""
     is_value = hasattr(type(value), "secret") and hasattr(type(value), "key")
-    return SecretKey.of(cast(SecretValue, value)) if is_value else cast(SecretKey | None, value)
+    return SecretKey.of(cast(SecretValue, value)) if is_value else value
 
 
-def required_secret_key(value: SecretKey | SecretValue) -> SecretKey:
+def required_secret_key(value: SecretKey | SecretValue) -> Any:
     """Does what `as_secret_key` does, for a required field."""
-    return cast(SecretKey, as_secret_key(value))
+    return as_secret_key(value)
 
 
 def as_secret_keys(values: Any) -> Any:
@@ -115,11 +109,11 @@ def as_secret_keys(values: Any) -> Any:
     return tuple(map(as_secret_key, values)) if isinstance(values, (list, tuple)) else values
 
 
-def with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Mapping[str, str | SecretKey]:
+def with_secret_keys(env: Mapping[str, str | SecretKey | SecretValue]) -> Any:
     """Does what `as_secret_key` does, for the values of environment variables."""
     if not isinstance(env, Mapping):
         return env
-    return {name: value if isinstance(value, str) else required_secret_key(value) for name, value in env.items()}
+    return {name: value if isinstance(value, str) else as_secret_key(value) for name, value in env.items()}
 
 
 @frozen

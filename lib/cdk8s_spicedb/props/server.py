@@ -11,24 +11,13 @@ from annotated_types import Interval, Unit
 from attrs import field, frozen
 
 from ..versions import ALLOWED_MIGRATIONS, SchemaMode
-from .fields import Message, Pattern, manifest_of
+from .fields import Message, Pattern
 from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, account_name, required_secret_key, with_secret_keys
-from .types import (
-    Annotations,
-    Argument,
-    Count,
-    EnvName,
-    Hour,
-    LogLevel,
-    NodeLabel,
-    Percent,
-    Revision,
-    Seconds,
-)
+from .secrets import EnvValue, SecretKey, ServiceAccountName, name_of, required_secret_key, with_secret_keys
+from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
 
 DEFAULT_REPLICAS = 2
 
@@ -90,10 +79,6 @@ class Probe:
     failure_threshold: Count | None = None
     """Number of failures in a row after which the probe has failed (``failureThreshold``). Defaults to 3, as in
     Kubernetes."""
-
-    def manifest(self) -> dict[str, Any]:
-        """The fields of a container's probe that are set."""
-        return manifest_of(self)
 
 
 _KEYS = {"certificate": "tls.crt", "key": "tls.key", "ca": "ca.crt"}
@@ -277,7 +262,7 @@ class ServerProps(PodProps):
     schema. ``()`` allows only its own head."""
 
     # The program
-    service_account: ServiceAccountName | None = field(default=None, converter=account_name)
+    service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """Your own ServiceAccount for the servers, by name or as a cdk8s-plus object. With dispatch, it gets the right to
     watch the Endpoints of the Service. Defaults to a new ServiceAccount with the name of this SpiceDB and no other
     rights."""

@@ -66,33 +66,13 @@ def image_at(image: str, version: str, other: str) -> str | None:
     return image if tag is None else f"{repository}:{other}{tag.removeprefix(version)}"
 
 
-DEFAULT_SURGE = "50%"
-
-
 def number_of(share: int | str, servers: int) -> int:
     """A number of servers. Kubernetes rounds a percentage up when it starts more."""
     return share if isinstance(share, int) else -(-int(share.rstrip("%")) * servers // 100)
 
 
-def default_surge(servers: int, unavailable: int, allowed: int | None) -> int | str:
-    """The maximum number of additional servers, if the database has connections for ``allowed`` servers."""
-    if allowed is None or allowed >= 2 * servers:
-        return DEFAULT_SURGE
-    # A new server starts while an old one drains, so each one counts twice.
-    return max((allowed - servers - unavailable) // 2, 1)
-
-
-_Releases = Annotated[
-    ReleaseTable,
-    Opaque,
-    Message("a ReleaseTable", "extend the known one: known_releases().with_release('v1.99.0', {})"),
-]
-
-
-def _as_delivery(delivery: Delivery | DeliveryName) -> Delivery:
-    """Converts the name of a delivery. Any other value stays, for the field's check."""
-    found: Delivery = as_member(Delivery, delivery)
-    return found
+def _as_delivery(delivery: Delivery | DeliveryName) -> Any:
+    return as_member(Delivery, delivery)
 
 
 def _own_secret(props: SpiceDBProps) -> SecretKey:
@@ -186,7 +166,11 @@ class SpiceDBProps:
     Defaults to none."""
     annotations: Annotations = field(factory=dict)
     """Annotations of every object except pods. For pods, use ``pod_annotations``. Defaults to none."""
-    releases: _Releases = field(factory=known_releases)
+    releases: Annotated[
+        ReleaseTable,
+        Opaque,
+        Message("a ReleaseTable", "extend the known one: known_releases().with_release('v1.99.0', {})"),
+    ] = field(factory=known_releases)
     """Table of SpiceDB's releases: their migrations and flags. Defaults to the table of this package."""
 
     def __hash__(self) -> int:
@@ -224,8 +208,11 @@ class SpiceDBProps:
         """Maximum number or percentage of additional servers in a roll-out."""
         if self.server.max_surge is not None:
             return self.server.max_surge
-        unavailable = number_of(self.server.max_unavailable, self.max_replicas)
-        return default_surge(self.max_replicas, unavailable, self.datastore.max_servers)
+        servers, allowed = self.max_replicas, self.datastore.max_servers
+        if allowed is None or allowed >= 2 * servers:
+            return "50%"
+        # A new server starts while an old one drains, so each one counts twice.
+        return max((allowed - servers - number_of(self.server.max_unavailable, servers)) // 2, 1)
 
     @property
     def dispatches(self) -> bool:
@@ -317,9 +304,8 @@ class SpiceDBProps:
 def require_migration(props: SpiceDBProps) -> None:
     """Raises `InvalidProps` unless valid props have a migration."""
     if not props.datastore.migrates:
-        engine = props.datastore.engine
         allowed, fix = "an engine with a schema to migrate", "use PostgreSQL, CockroachDB, MySQL or Spanner"
-        raise InvalidProps(type(props).__name__, [Problem("datastore", engine, allowed, fix)])
+        raise InvalidProps(type(props).__name__, [Problem("datastore", props.datastore.engine, allowed, fix)])
     if not props.migration.enabled:
         allowed, fix = "True for the construct Migration or Cleanup", "remove the construct, or enable the migration"
         raise InvalidProps(type(props).__name__, [Problem("migration.enabled", "False", allowed, fix)])

@@ -175,7 +175,5 @@ PublicName = Annotated[
     Pattern(rf"(\*\.)?{_NAME}", "a DNS name, which may begin with '*.'", "use a name such as 'spicedb.example.com'"),
 ]
 Block = Annotated[
-    str,
-    Predicate(_is_block),
-    Message("a block of addresses", "use '10.0.0.0/8', or '10.0.0.7/32' for one address"),
+    str, Predicate(_is_block), Message("a block of addresses", "use '10.0.0.0/8', or '10.0.0.7/32' for one address")
 ]

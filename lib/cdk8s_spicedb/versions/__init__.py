@@ -13,8 +13,7 @@ from .engine import (
     is_version,
     version_order,
 )
-from .known import known_releases, read_releases
-from .table import ALLOWED_MIGRATIONS, SCHEMA_MODES, ReleaseTable, SchemaMode
+from .table import ALLOWED_MIGRATIONS, SCHEMA_MODES, ReleaseTable, SchemaMode, known_releases, read_releases
 
 __all__ = [
     "ALLOWED_MIGRATIONS",

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from itertools import chain
-from typing import Any, TypeVar
+from typing import NoReturn
 
 from attrs import evolve, field, frozen
 
@@ -16,10 +15,14 @@ from ..errors import SpiceDBError
 MILLION = 1_000_000
 
 
-_Kind = TypeVar("_Kind", bound=Enum)
+class _Words(str, Enum):
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        allowed = ", ".join(member.value for member in cls)
+        raise SpiceDBError(f"{cls.__name__.lower()} is {value!r}; allowed: {allowed}")
 
 
-class Work(str, Enum):
+class Work(_Words):
     """What a migration does to a table."""
 
     INDEXES = "indexes"
@@ -32,7 +35,7 @@ class Work(str, Enum):
     """It changes columns or constraints. PostgreSQL checks a new constraint against all rows."""
 
 
-class Waits(str, Enum):
+class Waits(_Words):
     """Who waits for the lock of a migration while it works on its table."""
 
     NOBODY = "none"
@@ -41,24 +44,6 @@ class Waits(str, Enum):
     """Servers can read, but their writes wait until the migration is done."""
     ALL = "reads and writes wait"
     """Servers can neither read nor write until the migration is done."""
-
-
-def as_work(value: Any) -> Work:
-    """Converts the name of a kind of work."""
-    return _member(Work, "work", value)
-
-
-def as_waits(value: Any) -> Waits:
-    """Converts the words that say who waits."""
-    return _member(Waits, "waits", value)
-
-
-def _member(kind: type[_Kind], name: str, value: Any) -> _Kind:
-    try:
-        return kind(value)
-    except ValueError:
-        allowed = ", ".join(member.value for member in kind)
-        raise SpiceDBError(f"{name} is {value!r}; allowed: {allowed}") from None
 
 
 @frozen
@@ -73,9 +58,9 @@ class Estimate:
     """Number of rows of the table."""
     seconds: float
     """Estimated time, in seconds. A database with slower disks or less memory than the measured one takes longer."""
-    waits: Waits = field(converter=as_waits)
+    waits: Waits = field(converter=Waits)
     """Who waits."""
-    work: Work = field(converter=as_work)
+    work: Work = field(converter=Work)
     """What it does to the table."""
     lock: str
     """Lock that it holds on the table, in the words of the database: PostgreSQL's lock mode, or ``ALGORITHM`` and
@@ -91,14 +76,14 @@ class Cost:
 
     table: str
     """Table that it rewrites, indexes, fills or alters, without prefix."""
-    work: Work = field(converter=as_work)
+    work: Work = field(converter=Work)
     """What it does to the table."""
     lock: str
     """Lock that it holds on the table, in the words of the database: PostgreSQL's lock mode, or ``ALGORITHM`` and
     ``LOCK`` of MySQL."""
     seconds_per_million: float
     """Seconds for one million rows of that table, as measured. 0: it only changes the table's definition."""
-    waits: Waits = field(converter=as_waits)
+    waits: Waits = field(converter=Waits)
     """Who waits."""
     source: str = ""
     """Source of this information."""
@@ -254,13 +239,20 @@ class EngineReleases:
         last = self.revisions.index(end) + 1 if end is not None else None
         return self.revisions[first:last]
 
+    def cautions_of(self, revisions: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+        """The cautions of some revisions. Those with the same caution share it."""
+        for caution in dict.fromkeys(self.cautions.values()):
+            about = tuple(revision for revision in revisions if self.cautions.get(revision) == caution)
+            if about:
+                yield about, caution
+
     def estimate(self, start: str | None, end: str | None, rows: Mapping[str, int]) -> Sequence[Estimate]:
         """How long each migration after ``start``, up to and including ``end``, should take.
 
         ``rows`` is the number of rows of each table, without prefix. Migrations of other tables are left out, and so
         are those of which this table has no costs.
         """
-        found = [(revision, self.costs[revision]) for revision in self.between(start, end) if revision in self.costs]
+        costs = {revision: self.costs[revision] for revision in self.between(start, end) if revision in self.costs}
         return tuple(
             Estimate(
                 revision=revision,
@@ -271,7 +263,7 @@ class EngineReleases:
                 work=cost.work,
                 lock=cost.lock,
             )
-            for revision, cost in found
+            for revision, cost in costs.items()
             if cost.table in rows
         )
 
@@ -279,8 +271,8 @@ class EngineReleases:
         """The revisions on which servers of a release become ready without ``--datastore-allowed-migrations``."""
         rollouts = [rollout for stop in self.stops if stop.version == version for rollout in stop.rollouts]
         of_phase = [rollout.starts_on for rollout in rollouts if rollout.datastore_migration_phase == phase]
-        heads = [self.heads[version]] if version in self.heads else []
-        return set(chain.from_iterable(of_phase)) or set(heads)
+        head = {self.heads[version]} if version in self.heads else set()
+        return set().union(*of_phase) or head
 
     def with_release(self, version: str, revisions: Sequence[str]) -> EngineReleases:
         """Adds a release. Without new revisions, it has the head of the release before."""

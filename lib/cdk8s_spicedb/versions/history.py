@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from .engine import EngineReleases, Stop, version_order
+from .engine import EngineReleases, version_order
 from .table import ReleaseTable
 
 
@@ -56,52 +56,37 @@ class Release:
 
 def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequence[Release]:
     """The releases of a table, newest first. ``engines`` limits them to those of some engines."""
-    chosen = {name: known for name, known in table.engines.items() if engines is None or name in engines}
-    versions = {version for known in chosen.values() for version in known.heads}
-    before = {name: _before(known) for name, known in chosen.items()}
-    return [_release(table, chosen, before, version) for version in sorted(versions, key=version_order, reverse=True)]
+    added: dict[str, dict[str, Sequence[str]]] = {}
+    for name, known in table.engines.items():
+        before = None
+        for version in sorted(known.heads if engines is None or name in engines else (), key=version_order):
+            added.setdefault(version, {})[name] = known.between(before, known.heads[version])
+            before = known.heads[version]
+    return [_release(table, version, added[version]) for version in sorted(added, key=version_order, reverse=True)]
 
 
-def _before(known: EngineReleases) -> dict[str, str | None]:
-    """The head of the release before each release of an engine. None for the first."""
-    versions = sorted(known.heads, key=version_order)
-    return dict(zip(versions, [None, *(known.heads[version] for version in versions)], strict=False))
-
-
-def _release(
-    table: ReleaseTable,
-    engines: Mapping[str, EngineReleases],
-    before: Mapping[str, Mapping[str, str | None]],
-    version: str,
-) -> Release:
-    own = {name: known for name, known in engines.items() if version in known.heads}
-    added = {name: known.between(before[name][version], known.heads[version]) for name, known in own.items()}
+def _release(table: ReleaseTable, version: str, added: Mapping[str, Sequence[str]]) -> Release:
+    own = {name: table.engines[name] for name in added}
     return Release(
         version=version,
         heads={name: known.heads[version] for name, known in own.items()},
         migrations={name: tuple(revisions) for name, revisions in added.items() if revisions},
         stops=tuple(_stops(own, version)),
-        cautions=tuple(caution for name, known in own.items() for caution in _cautions(name, known, added[name])),
+        cautions=tuple(
+            Caution(engine=name, revisions=revisions, text=text)
+            for name, known in own.items()
+            for revisions, text in known.cautions_of(added[name])
+        ),
         withdrawn=table.withdrawn.get(version),
     )
 
 
 def _stops(engines: Mapping[str, EngineReleases], version: str) -> Iterator[RequiredStop]:
     """The stops at a release. Engines with the same stop share it."""
-    found = {stop for known in engines.values() for stop in map(_key, known.stops) if stop[0] == version}
-    for key in sorted(found):
-        names = [name for name, known in engines.items() if key in map(_key, known.stops)]
-        _, before, why, rollouts = key
+    shared: dict[tuple[str, str, int], list[str]] = {}
+    for name, known in engines.items():
+        for stop in known.stops:
+            if stop.version == version:
+                shared.setdefault((stop.before, stop.why, len(stop.rollouts) or 1), []).append(name)
+    for (before, why, rollouts), names in sorted(shared.items()):
         yield RequiredStop(engines=tuple(names), before=before, rollouts=rollouts, why=why)
-
-
-def _key(stop: Stop) -> tuple[str, str, str, int]:
-    return stop.version, stop.before, stop.why, len(stop.rollouts) or 1
-
-
-def _cautions(engine: str, known: EngineReleases, revisions: Sequence[str]) -> Iterator[Caution]:
-    """The cautions of migrations. Migrations with the same caution share it."""
-    for text in dict.fromkeys(known.cautions.values()):
-        about = tuple(revision for revision in revisions if known.cautions.get(revision) == text)
-        if about:
-            yield Caution(engine=engine, revisions=about, text=text)

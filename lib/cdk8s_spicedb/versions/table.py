@@ -1,14 +1,23 @@
-"""The table of SpiceDB's releases."""
+"""The table of SpiceDB's releases.
+
+The data and its sources are in ``releases.json``. Releases that are not in it are valid too: they render with the
+settings of the newest known release, and their migrations are not checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, TypeVar, get_args
 
-from attrs import evolve, field, frozen
+from attrs import NOTHING, evolve, field, fields, frozen
 
 from ..errors import SpiceDBError
-from .engine import EngineReleases, is_version, version_order
+from .engine import Cost, EngineReleases, Rollout, Stop, is_version, version_order
+
+_T = TypeVar("_T")
 
 ALLOWED_MIGRATIONS = "datastore-allowed-migrations"
 """The flag with the schemas on which servers start, in addition to the one of their own release."""
@@ -103,3 +112,47 @@ class ReleaseTable:
             raise SpiceDBError(f"{version} is already in the table")
         engines = {name: engine.with_release(version, revisions.get(name, ())) for name, engine in self.engines.items()}
         return evolve(self, engines=engines)
+
+
+@cache
+def known_releases() -> ReleaseTable:
+    """The release table of this package."""
+    return read_releases(json.loads(files(__package__).joinpath("releases.json").read_text("utf-8")))
+
+
+def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
+    """A table from data in the format of ``releases.json``. Raises `SpiceDBError` if the data is invalid."""
+    engines = {
+        name: EngineReleases(
+            tuple(engine["revisions"]),
+            {version: head for head, versions in engine["heads"].items() for version in versions},
+            tuple(_stop(stop) for stop in data["stops"] if name in stop["engines"]),
+            _by_revision(name, data["cautions"], lambda entry: entry["caution"]),
+            _by_revision(name, data.get("costs", ()), _cost),
+        )
+        for name, engine in data["engines"].items()
+    }
+    return ReleaseTable(engines, data["flags"], data["withdrawn"])
+
+
+def _by_revision(engine: str, entries: Iterable[Any], read: Callable[[Any], _T]) -> dict[str, _T]:
+    return {revision: read(each) for each in entries if each["engine"] == engine for revision in each["revisions"]}
+
+
+def _cost(data: Mapping[str, Any]) -> Cost:
+    place = f"costs of {', '.join(data['revisions'])}"
+    values = {name: value for name, value in data.items() if name not in ("engine", "revisions")}
+    names = {each.name: each for each in fields(Cost)}
+    wrong = [f"{name} is missing" for name, each in names.items() if each.default is NOTHING and name not in values]
+    wrong += [f"unknown field {name}" for name in sorted(values.keys() - names)]
+    if wrong:
+        raise SpiceDBError(f"{place}: {'; '.join(wrong)}")
+    try:
+        return Cost(**values)
+    except SpiceDBError as error:
+        raise SpiceDBError(f"{place}: {error}") from None
+
+
+def _stop(data: Mapping[str, Any]) -> Stop:
+    rollouts = tuple(Rollout(**rollout) for rollout in data.get("rollouts", ()))
+    return Stop(data["version"], data["before"], data["why"], data["source"], rollouts)

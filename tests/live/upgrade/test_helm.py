@@ -122,11 +122,11 @@ def test_killed_helm_is_recovered_when_nothing_changes_any_more(api: ApiServer, 
 def test_helm_that_still_runs_is_waited_for(api: ApiServer, a_helm: Helm) -> None:
     helm_revision(api, 2, "pending-upgrade")
 
-    def end(seconds: float) -> None:
+    def finish(seconds: float) -> None:
         if seconds >= 10:
             helm_revision(api, 2)
 
-    clock = FakeClock(on_sleep=end)
+    clock = FakeClock(on_sleep=finish)
     of_helm(api, clock=clock).recover()
     assert 10 <= clock.seconds <= 12
     assert [each.status for each in of_helm(api).revisions()] == ["superseded", "deployed"]

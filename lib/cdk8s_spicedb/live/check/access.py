@@ -1,10 +1,10 @@
-"""The rights that you need to apply a release and to upgrade it."""
+"""The rights that you need to apply a release and to upgrade it, and the Secrets that it reads."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from attrs import frozen
 
@@ -25,9 +25,11 @@ from ..cluster import (
     Cluster,
     Forbidden,
     Kind,
+    items_of,
 )
 from ..poll import parallel
 from ..released import is_hook
+from .admission import pod_templates
 from .finding import Finding
 
 _SUBJECT = "Rights"
@@ -45,36 +47,31 @@ class Need:
 def needs(delivery: Delivery, manifests: Sequence[Manifest]) -> list[Need]:
     """The rights to apply a release, to watch it, and to upgrade it in steps. Each kind is there once."""
     verbs: dict[tuple[Kind, str], dict[str, None]] = {}
-    for need in (*_to_apply(delivery, manifests), *_to_upgrade()):
-        verbs.setdefault((need.kind, need.subresource), {}).update(dict.fromkeys(need.verbs))
-    return [Need(kind, tuple(names), part) for (kind, part), names in verbs.items()]
 
+    def need(kind: Kind, *names: str, subresource: str = "") -> None:
+        verbs.setdefault((kind, subresource), {}).update(dict.fromkeys(names))
 
-def _to_apply(delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Need]:
-    # Argo CD applies the objects by its own rights.
-    applies = delivery.uses_your_rights
+    applies = delivery.uses_your_rights  # Argo CD applies the objects by its own.
     for manifest in manifests:
         kind = Kind.of(manifest)
-        yield Need(kind, ("get", "list", "create", "patch") if applies else ("get", "list"))
+        need(kind, "get", "list", *(("create", "patch") if applies else ()))
         if applies and (is_hook(manifest) or kind == JOB):
-            yield Need(kind, ("delete",))
+            need(kind, "delete")
         if delivery.is_chart:
-            yield Need(kind, ("watch",))  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
+            need(kind, "watch")  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
     if delivery.is_chart:
-        yield Need(REPLICA_SET, ("watch",))
-        yield Need(POD, ("watch",))
-        yield Need(SECRET, ("get", "list", "create", "update", "delete"))  # Helm keeps its releases in Secrets.
-
-
-def _to_upgrade() -> Iterator[Need]:
-    yield Need(DEPLOYMENT, ("get", "list"))
-    yield Need(REPLICA_SET, ("get", "list"))  # Helm and kubectl find the new servers by it.
-    yield Need(POD, ("get", "list"))
-    yield Need(POD, ("get",), "log")
-    yield Need(EVENT, ("list",))
-    yield Need(ENDPOINT_SLICE, ("list",))
-    yield Need(LEASE, ("get", "create", "update", "patch", "delete"))
-    yield Need(CONFIG_MAP, ("get", "create", "update", "patch", "delete"))
+        need(REPLICA_SET, "watch")
+        need(POD, "watch")
+        need(SECRET, "get", "list", "create", "update", "delete")  # Helm keeps its releases in Secrets.
+    # To upgrade. Helm and kubectl find the new servers by their ReplicaSet.
+    for kind in (DEPLOYMENT, REPLICA_SET, POD):
+        need(kind, "get", "list")
+    need(POD, "get", subresource="log")
+    need(EVENT, "list")
+    need(ENDPOINT_SLICE, "list")
+    for kind in (LEASE, CONFIG_MAP):
+        need(kind, "get", "create", "update", "patch", "delete")
+    return [Need(kind, tuple(names), part) for (kind, part), names in verbs.items()]
 
 
 def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Finding]:
@@ -89,7 +86,8 @@ def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Man
             refused.setdefault(need, []).append(verb)
     no_metrics = refused.pop(metrics, None)
     for need, verbs in refused.items():
-        text = f"you have no right to {', '.join(verbs)} {_resource(cluster, need)}"
+        group = f".{need.kind.group}" if need.kind.group and not need.subresource else ""
+        text = f"you have no right to {', '.join(verbs)} {_resource(cluster, need)}{group}"
         yield Finding.failure(_SUBJECT, text, f"add to your Role: {_rule(cluster, need, verbs)}")
     if not refused:
         yield Finding.ok(_SUBJECT, f"you have all {len(pairs) - 1} rights that the release and its upgrades need")
@@ -98,23 +96,16 @@ def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Man
         yield Finding.warning(_SUBJECT, text, f"add to your Role: {_rule(cluster, metrics, no_metrics)}")
 
 
-def _resource(cluster: Cluster, need: Need) -> str:
-    name = _part(cluster, need)
-    return f"{name}.{need.kind.group}" if need.kind.group and not need.subresource else name
-
-
 def _rule(cluster: Cluster, need: Need, verbs: Sequence[str]) -> str:
-    """A rule of a Role, as YAML."""
     listed = ", ".join(f'"{verb}"' for verb in verbs)
-    return f'{{apiGroups: ["{need.kind.group}"], resources: ["{_part(cluster, need)}"], verbs: [{listed}]}}'
+    return f'{{apiGroups: ["{need.kind.group}"], resources: ["{_resource(cluster, need)}"], verbs: [{listed}]}}'
 
 
-def _part(cluster: Cluster, need: Need) -> str:
+def _resource(cluster: Cluster, need: Need) -> str:
     plural = cluster.resource(need.kind).plural
     return f"{plural}/{need.subresource}" if need.subresource else plural
 
 
-_PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 _RIGHT = 'to enable this check, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
 
 
@@ -123,68 +114,51 @@ def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[M
     keys: dict[str, list[str]] = {}
     for key in secret_keys(props):
         keys.setdefault(str(key.name), []).append(key.key)
-    in_variables = set(_variables(manifests))
-    wanted = list(keys.items())
-    for found in parallel(lambda item: list(_secret(cluster, *item, in_variables)), wanted):
+    # Other keys become files, which may end in a line break.
+    in_variables = {
+        SecretKey(reference["name"], reference["key"])
+        for template in pod_templates(manifests)
+        for container in template.containers
+        for variable in items_of(container, "env")
+        if (reference := variable.get("valueFrom", {}).get("secretKeyRef"))
+    }
+    for found in parallel(lambda item: _secret(cluster, *item, in_variables), keys.items()):
         yield from found
     yield from parallel(lambda name: _pull_secret(cluster, name), props.image_pull_secrets)
-    if props.server.ingress and props.server.ingress.tls_secret:
-        yield from _ingress_secret(cluster, props.server.ingress.tls_secret)
+    ingress = props.server.ingress
+    if ingress and ingress.tls_secret:
+        subject, fix = f"Secret {ingress.tls_secret}", "create it, unless a program such as cert-manager does"
+        with suppress(Forbidden):
+            if cluster.get(SECRET, ingress.tls_secret):
+                yield Finding.ok(subject, "exists, for the certificate of the Ingress")
+            else:
+                yield Finding.warning(subject, "does not exist; the Ingress needs it for its certificate", fix)
 
 
-def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[SecretKey]) -> Iterator[Finding]:
+def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[SecretKey]) -> list[Finding]:
     subject, listed = f"Secret {name}", ", ".join(keys)
     try:
         secret = cluster.get(SECRET, name)
     except Forbidden:
-        yield Finding.warning(subject, f"not checked for the keys {listed}: you have no right to get it", _RIGHT)
-        return
+        return [Finding.warning(subject, f"not checked for the keys {listed}: you have no right to get it", _RIGHT)]
     if secret is None:
-        yield Finding.failure(
-            subject, f"does not exist; the release reads its keys {listed}", _create(cluster, name, keys)
-        )
-        return
-    data = secret.get("data") or {}
-    problems = [finding for key in keys for finding in _key(cluster, subject, SecretKey(name, key), data, in_variables)]
-    yield from problems or [Finding.ok(subject, f"has a value for {listed}")]
-
-
-def _key(
-    cluster: Cluster, subject: str, key: SecretKey, data: Manifest, in_variables: set[SecretKey]
-) -> Iterator[Finding]:
-    """What is wrong with one key."""
-    fix = f"set it with `kubectl edit secret {key.name} --namespace {cluster.namespace}`, base64-encoded"
-    if key.key not in data:
-        others = ", ".join(sorted(data)) or "none"
-        yield Finding.failure(
-            subject, f"has no key {key.key}; it has {others}", f"{fix}, or name another key in the file"
-        )
-        return
-    value = base64.b64decode(data[key.key] or "")
-    if not value:
-        yield Finding.failure(subject, f"has an empty value for {key.key}", fix)
-    elif value.endswith(b"\n") and key in in_variables:
-        text = f"the value of {key.key} ends in a line break, which becomes part of it"
-        yield Finding.warning(subject, text, "write the value without one: use `printf %s` or `echo -n`")
-
-
-def _create(cluster: Cluster, name: str, keys: Sequence[str]) -> str:
-    literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
-    return f"create it: kubectl create secret generic {name} --namespace {cluster.namespace} {literals}"
-
-
-def _variables(value: Any) -> Iterator[SecretKey]:
-    """The Secret keys that become environment variables. Others become files, which may end in a line break."""
-    items: Iterable[Any] = ()
-    if isinstance(value, dict):
-        reference = value.get("secretKeyRef")
-        if reference:
-            yield SecretKey(reference["name"], reference["key"])
-        items = value.values()
-    elif isinstance(value, list):
-        items = value
-    for item in items:
-        yield from _variables(item)
+        literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
+        fix = f"create it: kubectl create secret generic {name} --namespace {cluster.namespace} {literals}"
+        return [Finding.failure(subject, f"does not exist; the release reads its keys {listed}", fix)]
+    data, problems = secret.get("data") or {}, []
+    fix = f"set it with `kubectl edit secret {name} --namespace {cluster.namespace}`, base64-encoded"
+    for key in keys:
+        value = base64.b64decode(data.get(key) or "")
+        if key not in data:
+            text = f"has no key {key}; it has {', '.join(sorted(data)) or 'none'}"
+            problems.append(Finding.failure(subject, text, f"{fix}, or name another key in the file"))
+        elif not value:
+            problems.append(Finding.failure(subject, f"has an empty value for {key}", fix))
+        elif value.endswith(b"\n") and SecretKey(name, key) in in_variables:
+            text = f"the value of {key} ends in a line break, which becomes part of it"
+            without = "write the value without one: use `printf %s` or `echo -n`"
+            problems.append(Finding.warning(subject, text, without))
+    return problems or [Finding.ok(subject, f"has a value for {listed}")]
 
 
 def _pull_secret(cluster: Cluster, name: str) -> Finding:
@@ -199,19 +173,6 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
     )
     if secret is None:
         return Finding.failure(subject, "does not exist; the pods pull their images with it", create)
-    if secret.get("type") not in _PULL_TYPES:
+    if secret.get("type") not in ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"):
         return Finding.failure(subject, f"is no image pull Secret: its type is {secret.get('type')}", create)
     return Finding.ok(subject, "is an image pull Secret")
-
-
-def _ingress_secret(cluster: Cluster, name: str) -> Iterator[Finding]:
-    try:
-        secret = cluster.get(SECRET, name)
-    except Forbidden:
-        return
-    subject = f"Secret {name}"
-    if secret is None:
-        fix = "create it, unless a program such as cert-manager does"
-        yield Finding.warning(subject, "does not exist; the Ingress needs it for its certificate", fix)
-    else:
-        yield Finding.ok(subject, "exists, for the certificate of the Ingress")

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
 from ...delivery import Delivery
 from ...labels import COMPONENT, HELM_HOOK, HELM_RELEASE, LONGEST_NAME, POD_SECURITY, Component
 from ...manifests.objects import Manifest
-from ..cluster import (
-    RESOURCE_QUOTA,
-    Cluster,
-    ClusterError,
-    Forbidden,
-    Kind,
-    NotFound,
-    Unreachable,
-)
+from ..cluster import JOB, RESOURCE_QUOTA, Cluster, ClusterError, Forbidden, Kind, NotFound, Unreachable
 from ..poll import parallel
 from .finding import Finding
 
@@ -29,6 +21,45 @@ _PROPS = {
 }
 """The program that brings a kind of object, and the setting that needs it."""
 _NO_RIGHT = re.compile(r"cannot (create|patch|update) resource")
+_RESOURCES = "change {settings}.resources in the file"
+_FIXES = {
+    "attempting to grant RBAC permissions": (
+        "Kubernetes lets you grant only rights that you have: get the rights in the message yourself, or the verbs "
+        "`escalate` and `bind` on roles, or set server.dispatchEnabled: false and cleanup.enabled: false"
+    ),
+    "field is immutable": "give the release another name in the file, or delete this object first",
+    "exceeded quota": (
+        "raise the ResourceQuota (`kubectl describe resourcequota`), or delete objects that you do not need"
+    ),
+    "admission webhook|ValidatingAdmissionPolicy": (
+        "change the setting that the policy forbids, or ask for an exception from the people who run the policy"
+    ),
+    "": "change the setting or the patch that makes this field",
+}
+"""What to do about the refusal of an object, by what its text contains: the first one counts."""
+_POD_FIXES = {
+    "violates PodSecurity": (
+        "remove the patches that change security settings: without patches, all pods meet the `restricted` Pod "
+        f"Security Standard. Or change the label {POD_SECURITY} of the namespace"
+    ),
+    "security context constraint": "set openshift: true in the file",
+    "exceeded quota": f"raise the ResourceQuota (`kubectl describe resourcequota`), or {_RESOURCES}",
+    "must specify|failed quota": f"the ResourceQuota needs amounts for all of these: {_RESOURCES}",
+    "per Container|per Pod|ratio": f"{_RESOURCES}, or the LimitRange (`kubectl describe limitrange`)",
+    "PriorityClass": "create the PriorityClass, or change {settings}.priorityClassName in the file",
+    "": "change what the message names: {settings} in the file, or the policy of the cluster",
+}
+"""The same for pods. ``{settings}`` is the part of the file that describes them."""
+
+
+def no_right(error: ClusterError) -> bool:
+    """Whether you have no right to a request. If not, a policy may refuse what is in it."""
+    return isinstance(error, Forbidden) and _NO_RIGHT.search(str(error)) is not None
+
+
+def _refused(subject: str, text: str, fixes: Mapping[str, str], settings: str = "") -> Finding:
+    fix = next(fix for parts, fix in fixes.items() if re.search(parts, text))
+    return Finding.failure(subject, f"the cluster refuses it: {text}", fix.format(settings=settings))
 
 
 def object_findings(
@@ -49,54 +80,27 @@ def object_findings(
 def _dry_run(cluster: Cluster, manifest: Manifest) -> Finding | None:
     kind, subject = Kind.of(manifest), f"{manifest['kind']} {manifest['metadata']['name']}"
     if not cluster.has(kind):
-        return Finding.failure(subject, f"the cluster has no {kind.kind} of {kind.api_version}", _missing_kind(kind))
+        program, setting = _PROPS.get(kind.kind, ("the program that needs it", ""))
+        fix = f"install the CRD {kind.kind} ({kind.api_version}) of {program}"
+        fix += f", or remove {setting} from the file" if setting else ""
+        return Finding.failure(subject, f"the cluster has no {kind.kind} of {kind.api_version}", fix)
+    if kind == JOB:
+        # The Job may be there, and its spec is immutable.
+        name = manifest["metadata"]["name"][:LONGEST_NAME] + "-dry-run"
+        manifest = {**manifest, "metadata": {**manifest["metadata"], "name": name}}
     try:
-        cluster.apply(_new(manifest), dry_run=True)
+        cluster.apply(manifest, dry_run=True)
     except Unreachable:
         raise
     except ClusterError as error:
         if kind.kind == "RoleBinding" and isinstance(error, NotFound):
             return None  # Before an install there is no Role to bind. The dry run of the Role asks for the same rights.
-        return _refused(subject, error)
+        if no_right(error):
+            return Finding.warning(subject, f"not tried: {error}", "see the findings about rights")
+        if "does not support dry run" in str(error):
+            return Finding.warning(subject, f"not tried: {error}", "ask the people who run this admission webhook")
+        return _refused(subject, str(error), _FIXES)
     return None
-
-
-def _new(manifest: Manifest) -> Manifest:
-    """The object for a dry run. A Job gets another name: the old one may be there, and its spec is immutable."""
-    if manifest["kind"] != "Job":
-        return manifest
-    name = manifest["metadata"]["name"][:LONGEST_NAME] + "-dry-run"
-    return {**manifest, "metadata": {**manifest["metadata"], "name": name}}
-
-
-def _missing_kind(kind: Kind) -> str:
-    program, setting = _PROPS.get(kind.kind, ("the program that needs it", ""))
-    install = f"install the CRD {kind.kind} ({kind.api_version}) of {program}"
-    return f"{install}, or remove {setting} from the file" if setting else install
-
-
-def _refused(subject: str, error: ClusterError) -> Finding:
-    text = str(error)
-    if isinstance(error, Forbidden) and _NO_RIGHT.search(text):
-        return Finding.warning(subject, f"not tried: {text}", "see the findings about rights")
-    if "does not support dry run" in text:
-        return Finding.warning(subject, f"not tried: {text}", "ask the people who run this admission webhook")
-    return Finding.failure(subject, f"the cluster refuses it: {text}", _fix(text))
-
-
-def _fix(text: str) -> str:
-    if "attempting to grant RBAC permissions" in text:
-        return (
-            "Kubernetes lets you grant only rights that you have: get the rights in the message yourself, or the verbs "
-            "`escalate` and `bind` on roles, or set server.dispatchEnabled: false and cleanup.enabled: false"
-        )
-    if "field is immutable" in text:
-        return "give the release another name in the file, or delete this object first"
-    if "exceeded quota" in text:
-        return "raise the ResourceQuota (`kubectl describe resourcequota`), or delete objects that you do not need"
-    if "admission webhook" in text or "ValidatingAdmissionPolicy" in text:
-        return "change the setting that the policy forbids, or ask for an exception from the people who run the policy"
-    return "change the setting or the patch that makes this field"
 
 
 def _belongs_to_helm(cluster: Cluster, manifest: Manifest) -> Finding | None:
@@ -112,21 +116,12 @@ def _belongs_to_helm(cluster: Cluster, manifest: Manifest) -> Finding | None:
     return Finding.failure(subject, text, "delete it, or give the release another name in the file")
 
 
-SETTINGS = {
-    Component.SERVER: "server",
-    Component.MIGRATION: "migration",
-    Component.CLEANUP: "cleanup",
-    Component.SCHEMA: "schema",
-    Component.TEST: "test",
-}
-"""The part of the file that describes the pods of a component."""
-
-
 @frozen
 class PodTemplate:
     """The pod template of a Deployment or a Job."""
 
     component: Component
+    """Its value is also the name of the part of the file that describes these pods."""
     owner: str
     """Kind and name of the object, such as ``Deployment spicedb``."""
     template: Manifest
@@ -137,15 +132,9 @@ class PodTemplate:
         return dict(self.template["spec"])
 
     @property
-    def settings(self) -> str:
-        """The part of the file that describes these pods."""
-        return SETTINGS[self.component]
-
-    @property
-    def images(self) -> Sequence[str]:
-        """The images of all containers."""
-        containers = [*self.spec.get("initContainers", ()), *self.spec["containers"]]
-        return tuple(container["image"] for container in containers)
+    def containers(self) -> list[Manifest]:
+        """All containers, also those that run before."""
+        return [*self.spec.get("initContainers", ()), *self.spec["containers"]]
 
 
 def pod_templates(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
@@ -158,7 +147,6 @@ def pod_templates(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
 
 
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount")
-_NO_RIGHT_TO_CREATE = re.compile(r"cannot create resource")
 
 
 def pod_findings(cluster: Cluster, manifests: Sequence[Manifest]) -> Iterator[Finding]:
@@ -188,9 +176,15 @@ def _pod(cluster: Cluster, template: PodTemplate, own: set[str]) -> Iterator[Fin
     except Unreachable:
         raise
     except ClusterError as error:
+        if no_right(error):
+            rule = '{apiGroups: [""], resources: ["pods"], verbs: ["create"]}'
+            fix = f"to enable this check, add to your Role: {rule}. An upgrade does not need it"
+            yield Finding.warning(subject, "not tried: you have no right to create pods", fix)
         # The quotas have their own findings, which count all pods of a roll-out.
-        if "exceeded quota" not in str(error) or not cluster.may("list", RESOURCE_QUOTA):
-            yield _pod_refused(subject, template, error)
+        elif "exceeded quota" not in str(error) or not cluster.may("list", RESOURCE_QUOTA):
+            # Kubernetes begins with the name, which is that of the dry run.
+            text = re.sub(r'^pods "dry-run-[^"]*" is forbidden: ', "", str(error))
+            yield _refused(subject, text, _POD_FIXES, template.component.value)
 
 
 def has_account(cluster: Cluster, name: str) -> bool:
@@ -199,34 +193,3 @@ def has_account(cluster: Cluster, name: str) -> bool:
         return cluster.get(SERVICE_ACCOUNT, name) is not None
     except Forbidden:
         return False
-
-
-def _pod_refused(subject: str, template: PodTemplate, error: ClusterError) -> Finding:
-    text = str(error)
-    # Kubernetes begins with the name, which is that of the dry run.
-    text = re.sub(r'^pods "dry-run-[^"]*" is forbidden: ', "", text)
-    if isinstance(error, Forbidden) and _NO_RIGHT_TO_CREATE.search(text):
-        rule = '{apiGroups: [""], resources: ["pods"], verbs: ["create"]}'
-        fix = f"to enable this check, add to your Role: {rule}. An upgrade does not need it"
-        return Finding.warning(subject, "not tried: you have no right to create pods", fix)
-    return Finding.failure(subject, f"the cluster refuses it: {text}", _pod_fix(text, template.settings))
-
-
-def _pod_fix(text: str, settings: str) -> str:
-    resources = f"change {settings}.resources in the file"
-    if "violates PodSecurity" in text:
-        return (
-            "remove the patches that change security settings: without patches, all pods meet the `restricted` Pod "
-            f"Security Standard. Or change the label {POD_SECURITY} of the namespace"
-        )
-    if "security context constraint" in text:
-        return "set openshift: true in the file"
-    if "exceeded quota" in text:
-        return f"raise the ResourceQuota (`kubectl describe resourcequota`), or {resources}"
-    if "must specify" in text or "failed quota" in text:
-        return f"the ResourceQuota needs amounts for all of these: {resources}"
-    if "per Container" in text or "per Pod" in text or "ratio" in text:
-        return f"{resources}, or the LimitRange (`kubectl describe limitrange`)"
-    if "PriorityClass" in text:
-        return f"create the PriorityClass, or change {settings}.priorityClassName in the file"
-    return f"change what the message names: {settings} in the file, or the policy of the cluster"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from attrs import frozen
 
@@ -11,16 +12,13 @@ from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan
 from ...props import SpiceDBProps
-from ..cluster import (
-    NAMESPACE,
-    Cluster,
-    Forbidden,
-)
+from ..cluster import NAMESPACE, Cluster, Forbidden
 from ..instance import Observed
 from ..observe import observe
 from ..poll import parallel
 from .access import right_findings, secret_findings
 from .admission import object_findings, pod_findings
+from .database import check_database
 from .finding import Finding, Level
 from .images import image_findings
 from .plan import Planned, planned, running_servers, server_findings, step_images, time_findings
@@ -100,44 +98,22 @@ def check(
         seen = observe(cluster, props.name, helm=True)
         upgrade = planned(cluster, props, seen.running)
     except Forbidden as error:
-        upgrade = Planned(findings=(_forbidden("Plan", error),), plan=None, known=False)
-    return _check(cluster, props, options, seen, upgrade, namespace)
+        upgrade = Planned(findings=(_forbidden("Plan", error),), known=False)
+    return check_planned(cluster, props, options, seen, upgrade, namespace)
 
 
 def check_planned(
-    cluster: Cluster, props: SpiceDBProps, options: CheckOptions, seen: Observed, upgrade: Planned
-) -> CheckReport:
-    """What `check` returns, for what was observed and planned already."""
-    return _check(cluster, props, options, seen, upgrade, namespace_finding(cluster))
-
-
-def _check(
     cluster: Cluster,
     props: SpiceDBProps,
     options: CheckOptions,
     seen: Observed | None,
     upgrade: Planned,
-    namespace: Finding,
+    namespace: Finding | None = None,
 ) -> CheckReport:
-    manifests = release_manifests(props)
-    found = _side_by_side(_groups(cluster, props, manifests, seen, upgrade))
-    # Their pods count in quotas, so they start after these are read.
-    pods: dict[str, _Group] = {
-        "Images": lambda: _images(cluster, props, manifests, upgrade, pull=options.pull_images),
-        "Database": lambda: _database(cluster, props, upgrade, running_servers(seen), options),
-    }
-    found = {**found, **_side_by_side(pods)}
-    servers = found.pop("Servers")
-    rest = (finding for each in found.values() for finding in each)
-    return CheckReport(findings=(namespace, *servers, *upgrade.findings, *rest), plan=upgrade.plan)
-
-
-def _groups(
-    cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], seen: Observed | None, upgrade: Planned
-) -> dict[str, _Group]:
-    """The groups of findings, by the subject of what is not allowed to be asked."""
+    """What `check` returns, for what was observed and planned already."""
+    manifests, count = release_manifests(props), running_servers(seen)
     template = seen.running.template if seen and seen.running else None
-    count = running_servers(seen)
+    # By the subject of what is not allowed to be asked.
     groups: dict[str, _Group] = {
         "Servers": lambda: server_findings(cluster, props, seen, resumes=upgrade.interrupted),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
@@ -147,24 +123,29 @@ def _groups(
     }
     if upgrade.known:
         groups["ResourceQuotas"] = lambda: quota_findings(cluster, props, manifests, template, count)
-    return groups
+    # Their pods count in quotas, so they start after these are read.
+    pods: dict[str, _Group] = {
+        "Images": lambda: _images(cluster, props, manifests, upgrade, pull=options.pull_images),
+        "Database": lambda: _database(cluster, props, upgrade, count, options),
+    }
+    servers, *rest = [*_side_by_side(groups), *_side_by_side(pods)]
+    findings = [namespace or namespace_finding(cluster), *servers, *upgrade.findings, *chain(*rest)]
+    return CheckReport(findings=tuple(findings), plan=upgrade.plan)
 
 
-def _side_by_side(groups: Mapping[str, _Group]) -> dict[str, list[Finding]]:
-    """The findings of each group, in the order of the groups."""
-    return dict(zip(groups, parallel(lambda group: list(_guarded(*group)), groups.items()), strict=True))
+def _side_by_side(groups: Mapping[str, _Group]) -> list[list[Finding]]:
+    """The findings of each group, in the order of the groups, up to a request that is not allowed."""
 
+    def guarded(subject: str, group: _Group) -> Iterator[Finding]:
+        try:
+            yield from group()
+        except Forbidden as error:
+            yield _forbidden(subject, error)
 
-def _guarded(subject: str, group: _Group) -> Iterator[Finding]:
-    """The findings of a group, up to a request that is not allowed."""
-    try:
-        yield from group()
-    except Forbidden as error:
-        yield _forbidden(subject, error)
+    return parallel(lambda group: list(guarded(*group)), groups.items())
 
 
 def _forbidden(subject: str, error: Forbidden) -> Finding:
-    """The finding for a request that is not allowed."""
     return Finding.warning(subject, f"not checked in full: {error}", "ask for the permission that the message names")
 
 
@@ -182,11 +163,9 @@ def _images(
 def _database(
     cluster: Cluster, props: SpiceDBProps, upgrade: Planned, servers: int, options: CheckOptions
 ) -> Iterator[Finding]:
-    if not options.database or not props.datastore.migrates:
+    if options.database and props.datastore.migrates:
+        image, steps = options.database_image, upgrade.steps
+        yield from check_database(cluster, props, running_servers=servers, steps=steps, image=image).findings
+    else:
         yield Finding.ok("Database", "not asked")
         yield from time_findings(upgrade)
-        return
-    from .database import check_database
-
-    report = check_database(cluster, props, running_servers=servers, steps=upgrade.steps, image=options.database_image)
-    yield from report.findings

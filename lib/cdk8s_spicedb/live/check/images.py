@@ -9,22 +9,21 @@ from ...labels import OWN
 from ...manifests.objects import Manifest
 from ...manifests.pods import restricted_container, restricted_pod
 from ...props import SpiceDBProps
-from ..cluster import Cluster, ClusterError, Forbidden
+from ..cluster import Cluster, ClusterError
 from ..pods import status_of, unscheduled, waiting
 from ..runs import run_pods
-from .admission import PodTemplate, has_account, pod_templates
+from .admission import PodTemplate, has_account, no_right, pod_templates
 from .finding import Finding
 
 _SECONDS = 60.0
 _CONTAINER = "pull"
-_NO_PROGRAM = "/there-is-no-such-program"
 _KEPT = ("imagePullSecrets", "nodeSelector", "tolerations", "affinity")
 """What decides on which node a pod runs, and with which Secrets the node pulls."""
 
 
 def all_images(manifests: Sequence[Manifest], more: Iterable[str] = ()) -> list[str]:
     """Every image of a release once, then those of ``more``."""
-    own = [image for template in pod_templates(manifests) for image in template.images]
+    own = (container["image"] for template in pod_templates(manifests) for container in template.containers)
     return list(dict.fromkeys([*own, *more]))
 
 
@@ -32,11 +31,9 @@ def image_findings(
     cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest], more: Iterable[str] = ()
 ) -> Iterator[Finding]:
     """One finding for each image. Creates pods, and deletes them."""
-    run, templates, images = uuid.uuid4().hex[:8], list(pod_templates(manifests)), all_images(manifests, more)
-    pods = [
-        _pod(cluster, props, image, templates, name=f"{props.name[:40]}-pull-{run}-{number}")
-        for number, image in enumerate(images)
-    ]
+    images, templates = all_images(manifests, more), list(pod_templates(manifests))
+    prefix = f"{props.name[:40]}-pull-{uuid.uuid4().hex[:8]}"
+    pods = [_pod(cluster, props, image, templates, f"{prefix}-{number}") for number, image in enumerate(images)]
     with run_pods(cluster, pods, done=_is_tried, seconds=_SECONDS) as seen:
         found = [_finding(image, pod) for image, pod in zip(images, seen, strict=True)]
     yield from found
@@ -50,13 +47,18 @@ def _is_tried(pod: Manifest) -> bool:
 
 
 def _finding(image: str, pod: Manifest | ClusterError | None) -> Finding:
-    """What a pod tells about its image."""
     subject = f"Image {image}"
     if isinstance(pod, ClusterError):
-        return _not_tried(subject, pod)
+        rule = 'add to your Role: {apiGroups: [""], resources: ["pods"], verbs: ["create", "delete"]}'
+        fix = rule if no_right(pod) else "allow small pods in the namespace, or check without --pull-images"
+        return Finding.warning(subject, f"not tried: the cluster refuses the pod that pulls it: {pod}", fix)
     waits = waiting(status_of(pod or {}, _CONTAINER))
     if waits and waits.not_pulled:
-        return Finding.failure(subject, f"cannot be pulled: {waits}", _FIX)
+        fix = (
+            "check the name and the tag; check that the nodes reach the registry, and that imagePullSecrets in the "
+            "file names a Secret with access to it"
+        )
+        return Finding.failure(subject, f"cannot be pulled: {waits}", fix)
     if pod and _is_tried(pod):
         return Finding.ok(subject, "can be pulled")
     place = unscheduled(pod or {})
@@ -67,23 +69,11 @@ def _finding(image: str, pod: Manifest | ClusterError | None) -> Finding:
     return Finding.warning(subject, f"was not pulled within {_SECONDS:.0f} s", fix)
 
 
-_FIX = (
-    "check the name and the tag; check that the nodes reach the registry, and that imagePullSecrets in the file names "
-    "a Secret with access to it"
-)
-
-
-def _not_tried(subject: str, error: ClusterError) -> Finding:
-    fix = "allow small pods in the namespace, or check without --pull-images"
-    if isinstance(error, Forbidden) and "cannot create resource" in str(error):
-        fix = 'add to your Role: {apiGroups: [""], resources: ["pods"], verbs: ["create", "delete"]}'
-    return Finding.warning(subject, f"not tried: the cluster refuses the pod that pulls it: {error}", fix)
-
-
-def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[PodTemplate], *, name: str) -> Manifest:
+def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[PodTemplate], name: str) -> Manifest:
     """A pod that pulls an image as the release does: on the same nodes, with the same Secrets."""
     # Images of other steps of an upgrade are those of servers.
-    template = next((each for each in templates if image in each.images), templates[0])
+    of_image = (each for each in templates for container in each.containers if container["image"] == image)
+    template = next(of_image, templates[0])
     kept = {field: template.spec[field] for field in _KEPT if field in template.spec}
     account = template.spec.get("serviceAccountName")
     if account and has_account(cluster, account):
@@ -92,7 +82,7 @@ def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[
     container = {
         "name": _CONTAINER,
         "image": image,
-        "command": [_NO_PROGRAM],
+        "command": ["/there-is-no-such-program"],
         "securityContext": restricted_container(),
         "resources": {"requests": small, "limits": small},
         **({"imagePullPolicy": props.image_pull_policy} if props.image_pull_policy else {}),
@@ -107,5 +97,4 @@ def _pod(cluster: Cluster, props: SpiceDBProps, image: str, templates: Sequence[
         "securityContext": restricted_pod(props),
         "containers": [container],
     }
-    metadata = {"name": name, "labels": OWN}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": OWN}, "spec": spec}

@@ -30,7 +30,7 @@ class Planned:
     """A plan, with what there is to say about it."""
 
     findings: Sequence[Finding]
-    plan: UpgradePlan | None
+    plan: UpgradePlan | None = None
     """The steps. None: nothing runs, or there is no plan."""
     done: int = 0
     """Number of steps that are done."""
@@ -51,26 +51,49 @@ def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> P
     """The plan that `upgrade` follows: of the upgrade that is under way, or a new one."""
     if running is None:
         finding = Finding.ok(_SUBJECT, f"install {props.version}: nothing runs yet")
-        return Planned(findings=(finding,), plan=None, installs=True)
-    problem = _not_planned(props, running)
-    if problem:
-        return Planned(findings=(problem,), plan=None)
+        return Planned(findings=(finding,), installs=True)
+    engine = running.engine
+    if engine is not None and engine != props.datastore.engine:
+        text = f"the servers use the engine {engine}, and the file says {props.datastore.engine}"
+        fix = f"set the engine {engine} in the file, or install a second SpiceDB with another name for your data"
+        return Planned(findings=(Finding.failure("Engine", text, fix),))
+    if running.version is None:
+        text = "the release of the servers is unknown: neither the tag of their image nor a label names it"
+        fix = "find it in the log of a server, and see the steps with `cdk8s-spicedb plan`"
+        return Planned(findings=(Finding.warning(_SUBJECT, text, fix),))
     try:
         record = start_or_continue(cluster, props, running, lambda: "")
     except ClusterError:
         raise
     except InvalidProps as error:
-        return Planned(findings=tuple(_invalid(error)), plan=None)
+        words = {"target": "version", "schema_mode": "server.schemaMode", "current": "the release that runs"}
+        found = []
+        for each in error.problems:
+            text = f"{words.get(each.field, each.field)} is {each.value}; allowed: {each.allowed}"
+            found.append(Finding.failure(_SUBJECT, text, each.fix))
+        return Planned(findings=found)
     except SpiceDBError as error:
-        return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),), plan=None)
+        return Planned(findings=(Finding.failure(_SUBJECT, str(error), "see `cdk8s-spicedb status`"),))
     return planned_as(record, running)
 
 
 def planned_as(record: Record, running: Running) -> Planned:
     """The plan of an upgrade with this record."""
-    done = record.sound[-1].step
-    findings = [*_summary(record, running), *_steps(record.plan, done)]
-    return Planned(findings=tuple(findings), plan=record.plan, done=done, interrupted=record.running is not None)
+    plan, done = record.plan, record.sound[-1].step
+    findings = [*_summary(record, running)]
+    for number, step in enumerate(plan.steps[done:], done + 1):
+        subject = step_of(number, len(plan.steps)).capitalize()
+        migrates = f"migrates to {step.revision or 'head'}" if step.migrates else "no migration"
+        mode = f", schema mode {step.schema_mode}" if step.schema_mode else ""
+        what = f"{step.version}, {migrates}{mode}; {rollback(step)}"
+        if step.rolls_back:
+            findings.append(Finding.ok(subject, what))
+        else:
+            known = f"{BACKUP}: only a restore leads back"
+            fix = f"read the release notes of {step.version}, and {BACKUP}" if step.rolls_back is None else known
+            findings.append(Finding.warning(subject, f"{what}: {old_servers(step, plan.before(number))}", fix))
+        findings += (Finding.warning(subject, caution) for caution in step.cautions)
+    return Planned(findings=findings, plan=plan, done=done, interrupted=record.running is not None)
 
 
 def time_findings(planned: Planned) -> Iterator[Finding]:
@@ -93,20 +116,6 @@ def step_images(props: SpiceDBProps, planned: Planned) -> tuple[list[str], list[
     return list(dict.fromkeys(images)), findings
 
 
-def _not_planned(props: SpiceDBProps, running: Running) -> Finding | None:
-    if running.engine is not None and running.engine != props.datastore.engine:
-        text = f"the servers use the engine {running.engine}, and the file says {props.datastore.engine}"
-        fix = (
-            f"set the engine {running.engine} in the file, or install a second SpiceDB with another name for your data"
-        )
-        return Finding.failure("Engine", text, fix)
-    if running.version is None:
-        text = "the release of the servers is unknown: neither the tag of their image nor a label names it"
-        fix = "find it in the log of a server, and see the steps with `cdk8s-spicedb plan`"
-        return Finding.warning(_SUBJECT, text, fix)
-    return None
-
-
 def _summary(record: Record, running: Running) -> Iterator[Finding]:
     plan, done = record.plan, record.sound[-1].step
     steps = count(len(plan.steps), "step")
@@ -121,36 +130,7 @@ def _summary(record: Record, running: Running) -> Iterator[Finding]:
     if running.migration_phase and not done:
         text = f"the servers run in the migration phase {running.migration_phase}, in the middle of another plan"
         yield Finding.warning(_SUBJECT, text, "finish that plan first: see `cdk8s-spicedb plan`")
-    for warning in plan.warnings:
-        yield Finding.warning(_SUBJECT, warning)
-
-
-def _steps(plan: UpgradePlan, done: int) -> Iterator[Finding]:
-    """Findings about each step that is left."""
-    for number, step in enumerate(plan.steps[done:], done + 1):
-        yield from _step(step_of(number, len(plan.steps)).capitalize(), step, plan.before(number))
-
-
-def _step(subject: str, step: UpgradeStep, before: str) -> Iterator[Finding]:
-    what = f"{step.version}, " + (f"migrates to {step.revision or 'head'}" if step.migrates else "no migration")
-    if step.schema_mode:
-        what += f", schema mode {step.schema_mode}"
-    what += f"; {rollback(step)}"
-    if step.rolls_back:
-        yield Finding.ok(subject, what)
-    else:
-        known = f"{BACKUP}: only a restore leads back"
-        fix = f"read the release notes of {step.version}, and {BACKUP}" if step.rolls_back is None else known
-        yield Finding.warning(subject, f"{what}: {old_servers(step, before)}", fix)
-    for caution in step.cautions:
-        yield Finding.warning(subject, caution)
-
-
-def _invalid(error: InvalidProps) -> Iterator[Finding]:
-    words = {"target": "version", "schema_mode": "server.schemaMode", "current": "the release that runs"}
-    for problem in error.problems:
-        field = words.get(problem.field, problem.field)
-        yield Finding.failure(_SUBJECT, f"{field} is {problem.value}; allowed: {problem.allowed}", problem.fix)
+    yield from (Finding.warning(_SUBJECT, warning) for warning in plan.warnings)
 
 
 def running_servers(seen: Observed | None) -> int:
@@ -168,8 +148,12 @@ def server_findings(
     """
     running = seen.running if seen else None
     if running is not None:
-        yield from _applier(props, running)
-        yield from _others(cluster, running)
+        yield _applier(props, running)
+        others = ", ".join(foreign_objects(cluster, running))
+        if others:
+            text = f"it also has {others}, which an upgrade with this file alone would delete"
+            fix = "upgrade it with the chart or app that has all its objects"
+            yield Finding.failure(f"Helm release {running.applied_as}", text, fix)
     under_way = [
         *([_roll_out(seen.deployment, running)] if seen and seen.deployment and running else ()),
         *(_migration(props, seen) if seen else ()),
@@ -201,30 +185,18 @@ def _roll_out(deployment: Manifest, running: Running) -> Finding:
     return Finding.ok(subject, f"{servers.wanted} of {servers.wanted} servers are ready, and run {version}")
 
 
-def _others(cluster: Cluster, running: Running) -> Iterator[Finding]:
-    others = foreign_objects(cluster, running)
-    if others:
-        text = f"it also has {', '.join(others)}, which an upgrade with this file alone would delete"
-        fix = "upgrade it with the chart or app that has all its objects"
-        yield Finding.failure(f"Helm release {running.applied_as}", text, fix)
-
-
-def _applier(props: SpiceDBProps, running: Running) -> Iterator[Finding]:
-    """Whether the program that applied the release is the one of the file."""
+def _applier(props: SpiceDBProps, running: Running) -> Finding:
     subject, name = "Delivery", f"{running.applier.title} applied the release"
-    wrong = misfit(props.delivery, running.applier)
     if not running.ours:
         fix = "either set another name in the file and move your clients to it, or delete the other release first"
-        yield Finding.failure(subject, f"{name}, and the release was not made by cdk8s-spicedb", fix)
-    elif wrong is None:
-        yield Finding.ok(subject, f"{name}, as the file says")
-    else:
-        make = Finding.failure if wrong.certain else Finding.warning
-        yield make(subject, wrong.text, wrong.fix)
+        return Finding.failure(subject, f"{name}, and the release was not made by cdk8s-spicedb", fix)
+    wrong = misfit(props.delivery, running.applier)
+    if wrong is None:
+        return Finding.ok(subject, f"{name}, as the file says")
+    return (Finding.failure if wrong.certain else Finding.warning)(subject, wrong.text, wrong.fix)
 
 
 def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
-    """Whether a migration runs, or has failed."""
     if not props.migrates:
         return
     seen.need("jobs")

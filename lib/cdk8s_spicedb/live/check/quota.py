@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 
 from lightkube.utils.quantity import parse_quantity
 
@@ -19,7 +20,7 @@ Amounts = Mapping[str, Decimal]
 """Amounts by the names that quotas have for them, such as ``requests.cpu``."""
 _NONE = Decimal(0)
 _MIB, _GIB = Decimal(2**20), Decimal(2**30)
-_MATCHES = {"NotTerminating": True, "NotBestEffort": True}
+_MATCHES = ("NotTerminating", "NotBestEffort")
 """Scopes of a quota that the pods of a release are in: they have no deadline of their own, and have requests."""
 
 
@@ -50,15 +51,15 @@ def quota_findings(
 def _problems(subject: str, quota: Manifest, needed: Amounts) -> Iterator[Finding]:
     status = quota.get("status", {})
     hard, used = status.get("hard") or quota["spec"].get("hard", {}), status.get("used", {})
-    for name, limit in hard.items():
-        free = _number(limit) - _number(used.get(name))
-        wanted = needed.get(name, _NONE)
-        if wanted > max(free, _NONE):
+    for name in hard:
+        limit, taken, wanted = _number(hard[name]), _number(used.get(name)), needed.get(name, _NONE)
+        free = max(limit - taken, _NONE)
+        if wanted > free:
             text = (
                 f"the roll-out needs {_show(name, wanted)} of {name} in addition to what runs, and "
-                f"{_show(name, max(free, _NONE))} of {_show(name, _number(limit))} is free"
+                f"{_show(name, free)} of {_show(name, limit)} is free"
             )
-            more = _show(name, _number(limit) + wanted - free)
+            more = _show(name, taken + wanted)
             fix = f"raise {name} of the quota to {more}, or reduce server.resources or server.maxSurge in the file"
             yield Finding.failure(subject, text, fix)
 
@@ -66,33 +67,26 @@ def _problems(subject: str, quota: Manifest, needed: Amounts) -> Iterator[Findin
 def _needed(props: SpiceDBProps, templates: Iterable[PodTemplate], running: Manifest | None, servers: int) -> Amounts:
     """What a roll-out needs in addition to the servers that run."""
     pods = {template.component: pod_amounts(template.spec) for template in templates}
-    server = pods.pop(Component.SERVER, None)
-    others = {component: amounts for component, amounts in pods.items() if component is not Component.TEST}
-    roll_out = _servers(props, server, running, servers) if server is not None else {}
-    if props.delivery.has_hooks:
-        # Each hook has ended before the next one starts, and before the servers do, or after.
-        return _largest([roll_out, *others.values()])
-    return _sum([roll_out, *others.values()])
-
-
-def _servers(props: SpiceDBProps, new: Amounts, running: Manifest | None, servers: int) -> Amounts:
-    if running is None:
-        return _times(new, props.replicas)
-    old = pod_amounts(running["spec"])
-    wanted = servers if props.server.autoscaling else props.replicas
-    surge = number_of(props.max_surge, wanted)
-    # The most is there either with the first new servers or with the last old ones.
-    first = _times(new, surge)
-    last = _sum([_times(new, wanted), _times(old, surge - servers)])
-    return _largest([first, last])
+    new = pods.pop(Component.SERVER, {})
+    roll_out = _times(new, props.replicas)
+    if new and running is not None:
+        old = pod_amounts(running["spec"])
+        wanted = servers if props.server.autoscaling else props.replicas
+        surge = number_of(props.max_surge, wanted)
+        # The most is there either with the first new servers or with the last old ones.
+        last = _joined(sum, [_times(new, wanted), _times(old, surge - servers)])
+        roll_out = _joined(max, [_times(new, surge), last])
+    others = [amounts for component, amounts in pods.items() if component is not Component.TEST]
+    # Each hook has ended before the next one starts, and before the servers do, or after.
+    return _joined(max if props.delivery.has_hooks else sum, [roll_out, *others])
 
 
 def pod_amounts(spec: Manifest) -> Amounts:
     """What a quota counts for a pod."""
     start = list(items_of(spec, "initContainers"))
     sidecars = [container for container in start if container.get("restartPolicy") == "Always"]
-    main = _sum([_container(container) for container in (*spec["containers"], *sidecars)])
-    amounts = _largest([main, *(_container(container) for container in start if container not in sidecars)])
+    main = _joined(sum, [_container(container) for container in (*spec["containers"], *sidecars)])
+    amounts = _joined(max, [main, *(_container(container) for container in start if container not in sidecars)])
     return {**amounts, "pods": Decimal(1), "count/pods": Decimal(1)}
 
 
@@ -101,22 +95,19 @@ def _container(container: Manifest) -> Amounts:
     limits = resources.get("limits", {})
     # A limit without a request is also the request.
     requests = {**limits, **resources.get("requests", {})}
-    amounts = {f"requests.{name}": _number(value) for name, value in requests.items()}
-    amounts.update({name: _number(value) for name, value in requests.items()})
-    amounts.update({f"limits.{name}": _number(value) for name, value in limits.items()})
-    return amounts
+    named = {"": requests, "requests.": requests, "limits.": limits}
+    return {f"{kind}{name}": _number(value) for kind, each in named.items() for name, value in each.items()}
 
 
 def _counts(quota: Manifest, template: PodTemplate) -> bool:
-    """Whether a quota counts the pods of a template."""
-    scopes = list(items_of(quota, "spec", "scopes"))
-    expressions = list(items_of(quota, "spec", "scopeSelector", "matchExpressions"))
-    return all(_MATCHES.get(scope, False) for scope in scopes) and all(_in(each, template) for each in expressions)
+    scopes = ({"scopeName": scope} for scope in items_of(quota, "spec", "scopes"))
+    expressions = items_of(quota, "spec", "scopeSelector", "matchExpressions")
+    return all(_in(each, template) for each in (*scopes, *expressions))
 
 
 def _in(expression: Manifest, template: PodTemplate) -> bool:
     if expression["scopeName"] != "PriorityClass":
-        return _MATCHES.get(expression["scopeName"], False)
+        return expression["scopeName"] in _MATCHES
     priority, values = template.spec.get("priorityClassName"), expression.get("values") or ()
     answers = {
         "Exists": priority is not None,
@@ -124,27 +115,17 @@ def _in(expression: Manifest, template: PodTemplate) -> bool:
         "In": priority in values,
         "NotIn": priority not in values,
     }
-    return answers.get(expression["operator"], False)
+    return answers.get(expression.get("operator", ""), False)
 
 
 def _number(quantity: str | None) -> Decimal:
     return parse_quantity(None if quantity is None else str(quantity)) or _NONE
 
 
-def _sum(many: Iterable[Amounts]) -> Amounts:
-    total: dict[str, Decimal] = {}
-    for amounts in many:
-        for name, amount in amounts.items():
-            total[name] = total.get(name, _NONE) + amount
-    return total
-
-
-def _largest(many: Iterable[Amounts]) -> Amounts:
-    largest: dict[str, Decimal] = {}
-    for amounts in many:
-        for name, amount in amounts.items():
-            largest[name] = max(largest.get(name, amount), amount)
-    return largest
+def _joined(how: Callable[[Iterable[Decimal]], Decimal | int], many: Sequence[Amounts]) -> Amounts:
+    """The sum or the maximum of the amounts with the same name."""
+    names = dict.fromkeys(chain(*many))
+    return {name: Decimal(how(amounts[name] for amounts in many if name in amounts)) for name in names}
 
 
 def _times(amounts: Amounts, count: int) -> Amounts:
@@ -152,7 +133,6 @@ def _times(amounts: Amounts, count: int) -> Amounts:
 
 
 def _show(name: str, amount: Decimal) -> str:
-    """An amount as people write it."""
     if name.endswith(("memory", "storage")):
         size, unit = (_GIB, "Gi") if amount >= _GIB and amount % _GIB == 0 else (_MIB, "Mi")
         return f"{-(-amount // size)}{unit}"

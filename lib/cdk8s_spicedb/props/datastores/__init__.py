@@ -3,10 +3,10 @@
 from .base import Datastore as Datastore
 from .base import Memory as Memory
 from .base import Pool as Pool
-from .libpq import CockroachDB as CockroachDB
-from .libpq import PostgreSQL as PostgreSQL
-from .mysql import MySQL as MySQL
 from .spanner import Spanner as Spanner
+from .sql import CockroachDB as CockroachDB
+from .sql import MySQL as MySQL
+from .sql import PostgreSQL as PostgreSQL
 from .sql import SQLDatastore as SQLDatastore
 
 ENGINES: dict[str, type[Datastore]] = {kind.engine: kind for kind in (CockroachDB, Memory, MySQL, PostgreSQL, Spanner)}

@@ -202,5 +202,4 @@ class Memory(Datastore):
     max_replicas = 1
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `Datastore.connection`."""
         return ()

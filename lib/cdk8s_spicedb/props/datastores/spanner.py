@@ -7,7 +7,7 @@ from typing import Annotated
 
 from attrs import field, frozen
 
-from ..fields import Message, Pattern
+from ..fields import Pattern
 from ..flags import DATASTORE_URI, Flag
 from ..secrets import EnvVar, SecretKey, as_secret_key, variable
 from ..types import HostPort
@@ -15,9 +15,7 @@ from .base import Datastore
 from .sql import Quantization, ReadDelay, ReadOnly, Staleness
 
 _Id = Annotated[
-    str,
-    Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud"),
-    Message(fix="use only the id, not its path"),
+    str, Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud", "use only the id, not its path")
 ]
 
 
@@ -66,18 +64,14 @@ class Spanner(Datastore):
 
     @property
     def network_port(self) -> int:
-        """See `Datastore.network_port`."""
         return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
 
     def file_keys(self) -> Mapping[str, SecretKey | None]:
-        """See `Datastore.file_keys`."""
         return {"credentials.json": self.credentials}
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `Datastore.connection`."""
         path = f"projects/{self.project}/instances/{self.instance}/databases/{self.database}"
         return (variable(DATASTORE_URI, uri or self.uri or path),)
 
     def options(self) -> tuple[EnvVar, ...]:
-        """See `Datastore.options`."""
         return tuple(EnvVar("GOOGLE_APPLICATION_CREDENTIALS", files.path("credentials.json")) for files in self.files())

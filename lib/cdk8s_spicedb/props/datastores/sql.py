@@ -1,4 +1,4 @@
-"""What the SQL engines have in common: a URI from a Secret, or its parts; and read replicas, for those that have them.
+"""The SQL engines: a URI from a Secret, or its parts; and read replicas, for those that have them.
 
 SpiceDB takes one replica from a variable, and several only from arguments. Kubernetes inserts secret URIs into those
 when the container starts, so manifests contain only references.
@@ -10,15 +10,16 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import quote
 
 from annotated_types import Interval, Predicate
 from attrs import field, frozen
 
 from ..fields import Message, Pattern
 from ..flags import DATASTORE_URI, REPLICA_URI, Flag, Setting
-from ..secrets import SECRET_KEY, EnvVar, SecretKey, as_secret_key, as_secret_keys, variable
+from ..secrets import SECRET_KEY, EnvVar, SecretFiles, SecretKey, as_secret_key, as_secret_keys, variable
 from ..types import Day, Fraction, Host, Port, is_host
-from .base import Datastore, Pool
+from .base import FOLDER, Datastore, Pool, ReadPool, RelationshipIntegrity
 
 _Name = Annotated[
     str,
@@ -32,15 +33,11 @@ CredentialsProvider = Annotated[
 ]
 ReadOnly = Annotated[bool, Flag("datastore-readonly")]
 Quantization = Annotated[
-    timedelta,
-    Interval(ge=timedelta(0), le=timedelta(hours=1)),
-    Flag("datastore-revision-quantization-interval"),
+    timedelta, Interval(ge=timedelta(0), le=timedelta(hours=1)), Flag("datastore-revision-quantization-interval")
 ]
 Staleness = Annotated[Fraction, Flag("datastore-revision-quantization-max-staleness-percent")]
 ReadDelay = Annotated[
-    timedelta,
-    Interval(ge=timedelta(0), le=timedelta(minutes=10)),
-    Flag("datastore-follower-read-delay-duration"),
+    timedelta, Interval(ge=timedelta(0), le=timedelta(minutes=10)), Flag("datastore-follower-read-delay-duration")
 ]
 ReadReplica = Annotated[
     Annotated[str, Predicate(is_host)] | SecretKey,
@@ -50,8 +47,6 @@ ReadReplica = Annotated[
         redacted=True,
     ),
 ]
-
-
 SET_URI = "{uri=}{SecretKey(…)|{name: …, key: …}}"
 """How to set the URI, in messages."""
 
@@ -109,7 +104,6 @@ class SQLDatastore(Datastore):
 
     @property
     def network_port(self) -> int:
-        """See `Datastore.network_port`."""
         return self.port or self.default_port
 
     def address(self, host: str) -> str:
@@ -122,7 +116,6 @@ class SQLDatastore(Datastore):
 
     @property
     def max_servers(self) -> int | None:
-        """See `Datastore.max_servers`."""
         return None if self.max_connections is None else self.max_connections // self.connections()
 
     @abstractmethod
@@ -134,12 +127,10 @@ class SQLDatastore(Datastore):
         """The variables with the URI of the parts, and the password."""
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
-        """See `Datastore.connection`."""
         uri = uri or self.uri
         return (variable(DATASTORE_URI, uri),) if uri else self.parts(migrate)
 
     def file_keys(self) -> Mapping[str, SecretKey | None]:
-        """See `Datastore.file_keys`."""
         return {"ca.crt": self.ca}
 
 
@@ -173,7 +164,6 @@ class ReplicatedDatastore(SQLDatastore):
     20 connections."""
 
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
-        """See `Datastore.env`."""
         replicas = {} if migrate else self._replicas()
         if len(replicas) == 1:
             found = [variable(REPLICA_URI, replica) for replica in replicas.values()]
@@ -182,7 +172,6 @@ class ReplicatedDatastore(SQLDatastore):
         return (*super().env(uri=uri, migrate=migrate), *found)
 
     def settings(self) -> Mapping[str, Setting]:
-        """See `Datastore.settings`."""
         replicas = self._replicas()
         uris = [f"$({name})" if isinstance(uri, SecretKey) else uri for name, uri in replicas.items()]
         return {
@@ -197,3 +186,160 @@ class ReplicatedDatastore(SQLDatastore):
             f"DATASTORE_READ_REPLICA_{number}_URI": replica if isinstance(replica, SecretKey) else self.uri_of(replica)
             for number, replica in enumerate(self.read_replicas, 1)
         }
+
+
+# ---------------------------------------------------------------- PostgreSQL and CockroachDB
+
+SSLMode = Annotated[
+    Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+    Message(fix="use 'verify-full' to verify the database's certificate and name, 'disable' for no TLS"),
+]
+_VARIABLES = {"ca.crt": "PGSSLROOTCERT", "tls.crt": "PGSSLCERT", "tls.key": "PGSSLKEY"}
+"""The variable with the path of each file."""
+
+
+@frozen(kw_only=True)
+class LibpqDatastore(SQLDatastore):
+    """What PostgreSQL and CockroachDB have in common: SpiceDB reaches both by a driver that follows libpq.
+
+    Passwords and TLS use libpq's own variables, which that driver reads in ``serve`` and in ``migrate``. The parameters
+    of a URI take precedence over them.
+    """
+
+    sslmode: SSLMode | None = None
+    """Use and verification of TLS to the database (libpq's ``sslmode``). Defaults to ``verify-full`` with the parts or
+    a ``ca``, because with any weaker mode somebody in the network can read permissions. With only ``uri``, it defaults
+    to what the URI says."""
+    client_certificate: SecretKey | None = field(default=None, converter=as_secret_key)
+    """Secret and key that hold the certificate (PEM) with which the user authenticates to the database. Defaults to
+    none."""
+    client_key: SecretKey | None = field(default=None, converter=as_secret_key)
+    """Secret and key that hold the private key (PEM) of ``client_certificate``. Defaults to none."""
+    read_pool: ReadPool | None = None
+    """Connections for reads (``--datastore-conn-pool-read-…``). Defaults to SpiceDB's default, 20 connections."""
+    write_pool: Annotated[Pool, Flag("datastore-conn-pool-write-…")] | None = None
+    """Connections for writes (``--datastore-conn-pool-write-…``). Defaults to SpiceDB's default, 10 connections."""
+
+    def uri_of(self, host: str) -> str:
+        """The URI, without the password."""
+        user, database = quote(self.user or "", safe=""), quote(self.database or "", safe="")
+        return f"postgresql://{user}@{self.address(host)}/{database}"
+
+    def connections(self) -> int:
+        reads, writes = self.read_pool and self.read_pool.max_open, self.write_pool and self.write_pool.max_open
+        return (reads or 20) + (writes or 10)
+
+    def file_keys(self) -> Mapping[str, SecretKey | None]:
+        return {**super().file_keys(), "tls.crt": self.client_certificate, "tls.key": self.client_key}
+
+    def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
+        uri = variable(DATASTORE_URI, self.uri_of(self.host or ""))
+        return (uri,) if self.password is None else (uri, EnvVar("PGPASSWORD", self.password))
+
+    def options(self) -> tuple[EnvVar, ...]:
+        sslmode = self.sslmode or ("verify-full" if self.host or self.ca else None)
+        mode = (EnvVar("PGSSLMODE", sslmode),) if sslmode else ()
+        return (*mode, *(EnvVar(_VARIABLES[file], files.path(file)) for files in self.files() for file in files.files))
+
+
+@frozen(kw_only=True)
+class CockroachDB(LibpqDatastore):
+    """CockroachDB. Set ``uri``, or the parts of the connection, such as ``host`` and ``database``.
+
+    A password is optional: in many clusters, users authenticate with ``client_certificate`` and ``client_key``. SpiceDB
+    has no credentials provider for this engine.
+    """
+
+    engine = "cockroachdb"
+    default_port = 26257
+
+    connection_balancing: Annotated[bool, Flag("datastore-connection-balancing")] = True
+    """Spreads connections evenly over the database's nodes (``--datastore-connection-balancing``). Defaults to on, as
+    in SpiceDB. Disable it behind a proxy that balances connections itself."""
+    relationship_integrity: Annotated[RelationshipIntegrity, Flag("datastore-relationship-integrity-…")] | None = None
+    """Signs relationships, to detect changes that were not made by SpiceDB. Defaults to off. You can only enable it on
+    an empty database."""
+
+    def settings_files(self) -> tuple[SecretFiles, ...]:
+        return self.relationship_integrity.files() if self.relationship_integrity else ()
+
+
+@frozen(kw_only=True)
+class PostgreSQL(ReplicatedDatastore, LibpqDatastore):
+    """PostgreSQL 13.8 or later. Set ``uri``, or the parts of the connection, such as ``host`` and ``database``.
+
+    If you set the parts, SpiceDB reads the password from ``PGPASSWORD``. So you need not escape any character in it.
+    SpiceDB's Watch API needs ``track_commit_timestamp=on`` in the database.
+    """
+
+    engine = "postgres"
+    default_port = 5432
+
+
+# ---------------------------------------------------------------- MySQL
+
+_PASSWORD = "DATASTORE_PASSWORD"
+_User = Annotated[
+    str,
+    Pattern(r"[^\x00-\x1f:$]+", "the database user, without ':' and '$', which a MySQL URI cannot contain"),
+    Message(fix=f"use a user with another name, or {SET_URI} with the whole connection URI", redacted=True),
+]
+_Prefix = Annotated[
+    str,
+    Pattern(r"[A-Za-z0-9_]+", "letters, digits and '_', at most 24", max_length=24),
+    Message(fix="use a short prefix such as 'spicedb_': MySQL's table names have at most 64 characters"),
+]
+_TLSMode = Annotated[
+    Literal["true", "false", "skip-verify", "preferred"],
+    Message(fix="use 'true' to verify the database's certificate and name, 'false' for no TLS, in quotes"),
+]
+
+
+@frozen(kw_only=True)
+class MySQL(ReplicatedDatastore):
+    """MySQL 8, or a server with its protocol. Set ``uri``, or the parts of the connection, such as ``host`` and
+    ``database``.
+
+    SpiceDB's MySQL driver reads the password only from the URI, exactly as it is written there. For the servers,
+    Kubernetes inserts the password into the URI (``$(NAME)``). For the migration, ``spicedb migrate`` inserts it
+    (``${NAME}``), because it would expand a ``$`` in a password that is already there. So you need not escape any
+    character in the password.
+
+    Client certificates are not supported, because SpiceDB does not pass them to the driver.
+    """
+
+    engine = "mysql"
+    default_port = 3306
+
+    user: _User | None = None
+    """Name of the database user. Defaults to none: ``uri`` is used."""
+    tls: _TLSMode | None = None
+    """Use and verification of TLS to the database (the driver's ``tls`` parameter). Defaults to ``true`` with the
+    parts, because with any weaker mode somebody in the network can read permissions. With ``uri``, it defaults to what
+    the URI says."""
+    table_prefix: Annotated[_Prefix, Flag("datastore-mysql-table-prefix", env=True)] | None = None
+    """Prefix of all table names (``--datastore-mysql-table-prefix``). Defaults to none."""
+    pool: ReadPool | None = None
+    """Connections for reads and writes, which this engine does not separate (``--datastore-conn-pool-read-…``).
+    Defaults to SpiceDB's default, 20 connections."""
+
+    def connections(self) -> int:
+        return (self.pool and self.pool.max_open) or 20
+
+    def uri_of(self, host: str, migrate: bool = False) -> str:
+        reference = f"${{{_PASSWORD}}}" if migrate else f"$({_PASSWORD})"
+        account = f"{self.user}:{reference}" if self.password else self.user
+        database = quote(self.database or "", safe="")
+        return f"{account}@tcp({self.address(host)})/{database}?parseTime=true&tls={self.tls or 'true'}"
+
+    def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
+        uri = variable(DATASTORE_URI, self.uri_of(self.host or "", migrate))
+        return (uri,) if self.password is None else (EnvVar(_PASSWORD, self.password), uri)
+
+    def options(self) -> tuple[EnvVar, ...]:
+        # The driver has no setting for a CA, but Go's certificate pool reads the files of this folder.
+        return (EnvVar("SSL_CERT_DIR", FOLDER),) if self.ca else ()
+
+    def settings(self) -> Mapping[str, Setting]:
+        # The driver keeps no minimum of connections.
+        return {flag: value for flag, value in super().settings().items() if "-min-open" not in flag}

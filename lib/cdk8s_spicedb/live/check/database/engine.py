@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,23 +15,19 @@ from ....manifests.pods import pod_template
 from ....props import SpiceDBProps
 from ....props.datastores.base import Datastore
 from ....props.secrets import EnvVar, container_env
-from ....versions import Estimate
 from ...cluster import EVENT, Cluster, ClusterError
 from ...pods import Waiting, ended, status_of, unscheduled, waiting
 from ...poll import poll
 from ...runs import run_pods
 from ..finding import Finding
-from .findings import DATABASE, Words, connection_findings, estimate_findings, estimates, uri_findings
-from .question import DatabaseReport, Facts, Question
+from .findings import DATABASE, connection_findings, estimate_findings, uri_findings
+from .question import DatabaseReport, Fact, Facts, Question
 
 PATIENCE_SECONDS = 10
 """Age from which an open transaction is worth a finding."""
 LONGEST_SECONDS = 60
 """Time for the whole pod. Most of it is for the node to pull the image."""
 _CONTAINER = "check"
-_LOG_SECONDS, _LOG_EVERY_SECONDS = 0.6, 0.3
-_LAST_FACT = '"fact":"done"'
-_LETTERS = string.ascii_lowercase + string.digits
 
 
 class EngineCheck(ABC):
@@ -44,22 +39,19 @@ class EngineCheck(ABC):
     """File of ``scripts/`` that connects."""
     sql: ClassVar[str]
     """File of ``scripts/`` with what it asks."""
-    words: ClassVar[Words] = Words("datastore.sslmode", "write %24 instead of $ in the URI")
-    """What fixes are called with this engine."""
+    tls: ClassVar[str] = "datastore.sslmode"
+    """Setting of TLS."""
+    dollar: ClassVar[str] = "write %24 instead of $ in the URI"
+    """What to do about a $ in the URI."""
     tables: ClassVar[Sequence[str]] = ()
     """Tables of SpiceDB, without prefix."""
 
     def pod(self, props: SpiceDBProps, image: str | None) -> Manifest:
         """The pod with its client."""
         prefix = self.prefix(props.datastore)
-        values = {
-            "{tables}": ", ".join(f"'{prefix}{table}'" for table in self.tables),
-            "{prefix}": prefix,
-            "{patience}": str(PATIENCE_SECONDS),
-        }
-        sql = script(self.sql)
-        for name, value in values.items():
-            sql = sql.replace(name, value)
+        tables = ", ".join(f"'{prefix}{table}'" for table in self.tables)
+        sql = script(self.sql).replace("{tables}", tables).replace("{prefix}", prefix)
+        sql = sql.replace("{patience}", str(PATIENCE_SECONDS))
         return client_pod(props, image or self.image, self.script, sql)
 
     def prefix(self, datastore: Datastore) -> str:
@@ -68,57 +60,43 @@ class EngineCheck(ABC):
 
     def report(self, facts: Facts, question: Question) -> DatabaseReport:
         """The findings of all facts."""
-        failed = [*connection_findings(facts, question, self.words)]
+        failed = [*connection_findings(facts, question, self.tls)]
         if "server" not in facts:
-            return DatabaseReport(findings=failed or [_nothing(question)])
-        revision, rows, sizes = self.revision(facts), self.rows(facts, question), self.sizes(facts, question)
-        found: Sequence[Estimate] = estimates(question, revision, rows)
-        findings = [
+            text = f"{question.place} answers, but not to the queries of this check"
+            nothing = Finding.failure(DATABASE, text, "try another client image with --database-image")
+            return DatabaseReport(findings=failed or [nothing])
+        revision, version = facts.one("revision").get("revision") or None, facts.one("server").get("version")
+        version = str(version) if version else None
+        rows, sizes, pending = self.rows(facts, question), self.sizes(facts, question), question.pending(revision)
+        estimates = question.releases.estimate(revision, pending[-1], rows) if pending else ()
+        found = [
             *failed,
             Finding.ok(DATABASE, f"{question.place} answers"),
-            *uri_findings(facts, question, self.words),
+            *uri_findings(facts, question, self.dollar),
             *self.findings(facts, question, revision),
-            *estimate_findings(question, revision, found, sizes),
+            *estimate_findings(question, revision, estimates, sizes),
         ]
         return DatabaseReport(
-            findings=findings,
-            revision=revision,
-            server_version=self.server_version(facts),
-            pending=question.pending(revision),
-            rows=rows,
-            estimates=found,
+            findings=found, revision=revision, server_version=version, pending=pending, rows=rows, estimates=estimates
         )
 
     @abstractmethod
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
         """The findings of the engine, from what a client that connected learned."""
 
-    @staticmethod
-    def server_version(facts: Facts) -> str | None:
-        """The version of the server, in its own words."""
-        version = facts.one("server").get("version")
-        return str(version) if version else None
-
-    @staticmethod
-    def revision(facts: Facts) -> str | None:
-        """The revision of the schema. None if there is none."""
-        return facts.one("revision").get("revision") or None
+    def found_tables(self, facts: Facts, question: Question) -> Iterator[tuple[str, Fact]]:
+        """The tables that are there, by their names without prefix."""
+        prefix = self.prefix(question.datastore)
+        return ((fact["name"][len(prefix) :], fact) for fact in facts.each("table"))
 
     def rows(self, facts: Facts, question: Question) -> Mapping[str, int]:
         """The number of rows of each table, without prefix."""
-        return {}
+        return {name: int(fact["rows"] or 0) for name, fact in self.found_tables(facts, question)}
 
     def sizes(self, facts: Facts, question: Question) -> Mapping[str, int]:
         """The bytes of each table with its indexes, without prefix."""
-        return {}
-
-
-def _nothing(question: Question) -> Finding:
-    return Finding.failure(
-        DATABASE,
-        f"{question.place} answers, but not to the queries of this check",
-        "try another client image with --database-image",
-    )
+        tables = self.found_tables(facts, question)
+        return {name: int(fact["bytes"] or 0) + int(fact["index_bytes"] or 0) for name, fact in tables}
 
 
 def script(name: str) -> str:
@@ -154,7 +132,7 @@ def client_pod(props: SpiceDBProps, image: str, connect: str, sql: str) -> Manif
         activeDeadlineSeconds=LONGEST_SECONDS,
         terminationGracePeriodSeconds=1,
     )
-    name = f"{props.name}-check-{''.join(secrets.choice(_LETTERS) for _ in range(5))}"
+    name = f"{props.name}-check-{secrets.token_hex(3)}"
     return {**template, "apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": name}}
 
 
@@ -174,18 +152,17 @@ def answer(cluster: Cluster, pod: Manifest) -> str | Finding:
             # The node may write the last lines a moment after the end.
             return poll(
                 lambda: cluster.log(name, _CONTAINER),
-                until=lambda log: _LAST_FACT in log,
-                seconds=_LOG_SECONDS,
+                until=lambda log: '"fact":"done"' in log,
+                seconds=0.6,
                 clock=cluster.clock,
-                every=_LOG_EVERY_SECONDS,
+                every=0.3,
             )
         return _why_not(cluster, name, seen)
 
 
 def _is_done(pod: Manifest) -> bool:
     status = status_of(pod, _CONTAINER)
-    waits = waiting(status)
-    hopeless = waits is not None and waits.hopeless
+    hopeless = (waiting(status) or Waiting("")).hopeless
     return hopeless or ended(status) is not None or pod.get("status", {}).get("phase") == "Failed"
 
 
@@ -206,12 +183,9 @@ def _why_not(cluster: Cluster, name: str, pod: Manifest | ClusterError | None) -
         text = f"not checked: the pod of the check cannot pull {image}: {waits.reason}"
         return Finding.warning(DATABASE, text, "choose an image of the database's client that your nodes can pull")
     place = unscheduled(pod)
-    reasons = [*([place.message or place.reason] if place else ()), *_events(cluster, name)]
+    reasons = [place.message or place.reason] if place else []
+    with suppress(ClusterError):
+        events = cluster.find(EVENT, fields=f"involvedObject.name={name},type=Warning")
+        reasons += [event.get("message", "") for event in events[-1:]]
     text = f"the pod of the check did not finish within {LONGEST_SECONDS} s: {'; '.join(reasons) or 'no reason'}"
     return Finding.failure(DATABASE, text, "make sure that the namespace can run one more pod like the migration's")
-
-
-def _events(cluster: Cluster, name: str) -> Iterator[str]:
-    with suppress(ClusterError):
-        for event in cluster.find(EVENT, fields=f"involvedObject.name={name},type=Warning")[-1:]:
-            yield event.get("message", "")

@@ -1,4 +1,4 @@
-"""Findings about a connection that failed."""
+"""Findings that the engines share: about the connection, the room for more, the revision, and the time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ....versions import Estimate, Waits
 from ..finding import Finding
 from .question import Facts, Question
 
-DATABASE = "Database"
+DATABASE, LOCKS, RIGHTS = "Database", "Database locks", "Database rights"
+CONNECTIONS, REVISION = "Database connections", "Database revision"
+NO_LOCKS = Finding.ok(LOCKS, "no transaction is in the way of migrations")
+ALL_RIGHTS = Finding.ok(RIGHTS, "the migration's user can create, alter and index tables")
 _PROBLEMS = {
     "dns": ("the name of the host cannot be resolved", "correct {host}"),
     "refused": (
@@ -66,8 +69,6 @@ _PROBLEMS = {
         "the client failed for a reason that this check does not know",
         "connect with a client of the database and the credentials of {secret}",
     ),
-}
-_UNCHECKED = {
     "no-ca": (
         "not checked: the image of the client has no CA certificates that could verify the database's certificate",
         "set datastore.ca, or check with an image that has both a client and public CA certificates",
@@ -81,58 +82,38 @@ _UNCHECKED = {
         "remove the parameter from {secret} if you do not need it",
     ),
 }
+_LONG_SECONDS = 5
+_UNCHECKED = ("no-ca", "no-client", "parameter")
+"""Problems of the check itself, which say nothing about the database."""
 
 
-@frozen
-class Words:
-    """What fixes are called with an engine."""
-
-    tls: str
-    """Setting of TLS."""
-    dollar: str
-    """What to do about a $ in the URI."""
-
-
-def connection_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
-    """Why the client could not connect. Nothing if it could."""
+def connection_findings(facts: Facts, question: Question, tls: str) -> Iterator[Finding]:
+    """Why the client could not connect. Nothing if it could. ``tls`` is the engine's setting of TLS."""
     error = facts.one("error")
     if "error" not in facts and "done" not in facts:
         error = {"kind": "timeout" if not facts.all else "unknown"}
-    if not error:
-        return
-    kind = str(error.get("kind"))
-    words = {"secret": _secret(question), "host": _host(question), "tls": engine.tls}
-    if kind in _UNCHECKED:
-        text, fix = _UNCHECKED[kind]
-        yield Finding.warning(DATABASE, f"{question.place}: {text}", fix.format(**words))
-    else:
+    if error:
+        kind, secret = str(error.get("kind")), _secret(question)
         text, fix = _PROBLEMS.get(kind, _PROBLEMS["unknown"])
-        yield Finding.failure(DATABASE, f"{question.place}: {text}", fix.format(**words))
+        host = f"the host of the URI in {secret}" if question.uri else "datastore.host"
+        make = Finding.warning if kind in _UNCHECKED else Finding.failure
+        yield make(DATABASE, f"{question.place}: {text}", fix.format(secret=secret, host=host, tls=tls))
 
 
-def uri_findings(facts: Facts, question: Question, engine: Words) -> Iterator[Finding]:
-    """Whether the migration understands a URI from a Secret as the servers do."""
+def uri_findings(facts: Facts, question: Question, dollar: str) -> Iterator[Finding]:
+    """Whether the migration understands a URI from a Secret as the servers do. ``dollar`` is what to do about a $."""
     if "pool" in facts and question.props.migration.enabled:
         text = "the URI has pool_… parameters, with which `spicedb migrate` fails"
         fix = f"remove them from {_secret(question)}; set datastore.readPool and datastore.writePool instead"
         yield Finding.failure(DATABASE, text, fix)
-    if question.by_uri and "dollar" in facts:
+    if question.uri and "dollar" in facts:
         text = "the URI contains $: `spicedb migrate` puts the value of a variable there, and `spicedb serve` does not"
-        yield Finding.warning(DATABASE, text, engine.dollar)
+        yield Finding.warning(DATABASE, text, dollar)
 
 
 def _secret(question: Question) -> str:
-    key = question.credentials
+    key = question.uri or question.datastore.password
     return f"key {key.key} of Secret {key.name}" if key else "datastore.password"
-
-
-def _host(question: Question) -> str:
-    return f"the host of the URI in {_secret(question)}" if question.by_uri else "datastore.host"
-
-
-CONNECTIONS = "Database connections"
-MIGRATION_CONNECTIONS = 2
-"""Connections of the migration: its own, and one to spare."""
 
 
 @frozen
@@ -149,28 +130,26 @@ class Limit:
     """How to increase it."""
 
 
-def needed(question: Question) -> tuple[int, int]:
-    """Connections that are needed in addition to those of the running servers: to begin a roll-out, and at most.
+def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
+    """Whether the connections are free that a roll-out needs in addition to those of the running servers.
 
     A roll-out needs the most while the old servers drain. With fewer connections, new servers wait for them.
     """
-    props, each = question.props, question.datastore.connections()
-    running, migration = question.running_servers, MIGRATION_CONNECTIONS if props.migration.enabled else 0
+    props, running, each = question.props, question.running_servers, question.datastore.connections()
+    # The migration has one connection, and one to spare.
+    migration = 2 if props.migration.enabled else 0
     surge = 1 if running and props.max_surge not in (0, "0%") else 0
-    first, most = props.max_replicas + surge, props.roll_out_replicas if running else props.max_replicas
-    return max(first - running, 0) * each + migration, max(most - running, 0) * each + migration
-
-
-def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
-    """Whether the connections that a roll-out needs are free."""
-    first, most = needed(question)
-    what = "a roll-out" if question.running_servers else "SpiceDB"
+    first = max(props.max_replicas + surge - running, 0) * each + migration
+    most = max((props.roll_out_replicas if running else props.max_replicas) - running, 0) * each + migration
+    what = "a roll-out" if running else "SpiceDB"
     short = [limit for limit in limits if limit.total - limit.used < most]
+    pools = [name for name in ("read_pool", "write_pool", "pool") if hasattr(question.datastore, name)]
+    settings = ", ".join(f"datastore.{camel(name)}" for name in pools)
     for limit in short:
         free = max(limit.total - limit.used, 0)
         text = f"{limit.name}: {free} of {limit.total} are free, and {what} needs {most} more"
-        fix = f"{limit.fix}, or use fewer for each server ({_pools(question)})"
-        if question.running_servers and number_of(question.props.max_surge, question.props.max_replicas) > 1:
+        fix = f"{limit.fix}, or use fewer for each server ({settings})"
+        if running and number_of(props.max_surge, props.max_replicas) > 1:
             fix += ", or set server.maxSurge to 1"
         if free < first:
             yield Finding.failure(CONNECTIONS, text, fix)
@@ -180,16 +159,6 @@ def room_findings(question: Question, limits: list[Limit]) -> Iterator[Finding]:
     if limits and not short:
         least = min(limits, key=lambda limit: limit.total - limit.used)
         yield Finding.ok(CONNECTIONS, f"{least.total - least.used} of {least.total} are free; {what} needs {most}")
-
-
-def _pools(question: Question) -> str:
-    """The settings of the engine's pools."""
-    pools = ("read_pool", "write_pool", "pool")
-    return ", ".join(f"datastore.{camel(name)}" for name in pools if hasattr(question.props.datastore, name))
-
-
-REVISION = "Database revision"
-_LONG_SECONDS = 5
 
 
 def revision_findings(question: Question, revision: str | None) -> Iterator[Finding]:
@@ -228,41 +197,25 @@ def _ahead(question: Question, revision: str, target: str) -> Finding:
     return Finding.warning(REVISION, f"{text}; its servers start on it, but its migration fails on it", fix)
 
 
-def estimates(question: Question, revision: str | None, rows: Mapping[str, int]) -> Sequence[Estimate]:
-    """How long the coming migrations should take."""
-    pending = question.pending(revision)
-    return question.releases.estimate(revision, pending[-1], rows) if pending else ()
-
-
 def estimate_findings(
     question: Question, revision: str | None, found: Sequence[Estimate], sizes: Mapping[str, int]
 ) -> Iterator[Finding]:
     """How long each migration takes, and whether each Job ends in time. ``sizes`` are bytes with indexes, by table."""
-    for estimate in found:
-        if estimate.seconds >= _LONG_SECONDS:
-            yield _long(estimate, sizes.get(estimate.table))
     short = [estimate for estimate in found if estimate.seconds < _LONG_SECONDS]
+    for estimate in [estimate for estimate in found if estimate not in short]:
+        subject, size = f"Migration {estimate.revision}", sizes.get(estimate.table)
+        text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
+        fix = "migrate when there is little traffic, or change the table beforehand"
+        yield Finding.ok(subject, text) if estimate.waits is Waits.NOBODY else Finding.warning(subject, text, fix)
     if short:
         longest, names = max(estimate.seconds for estimate in short), ", ".join(each.revision for each in short)
         yield Finding.ok("Migrations", f"at most about {duration(longest)} each: {names}")
     for job in question.jobs(revision):
-        yield from _late(question, job[-1], sum(estimate.seconds for estimate in found if estimate.revision in job))
-
-
-def _long(estimate: Estimate, size: int | None) -> Finding:
-    subject = f"Migration {estimate.revision}"
-    text = in_words(estimate, detail=f"{bytes_text(size)} with indexes" if size else "")
-    if estimate.waits is Waits.NOBODY:
-        return Finding.ok(subject, text)
-    return Finding.warning(subject, text, "migrate when there is little traffic, or change the table beforehand")
-
-
-def _late(question: Question, revision: str, seconds: float) -> Iterator[Finding]:
-    """Whether a Job could exceed its time limit."""
-    short = short_limit(seconds, question.props.migration)
-    if short:
-        make = Finding.failure if short.exceeded else Finding.warning
-        yield make(f"Migration to {revision}", short.text, short.fix(in_file=True))
+        seconds = sum(estimate.seconds for estimate in found if estimate.revision in job)
+        limit = short_limit(seconds, question.props.migration)
+        if limit:
+            make = Finding.failure if limit.exceeded else Finding.warning
+            yield make(f"Migration to {job[-1]}", limit.text, limit.fix(in_file=True))
 
 
 def bytes_text(size: float) -> str:

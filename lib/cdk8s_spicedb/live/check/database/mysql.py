@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ....plans.words import duration
 from ....props.datastores import MySQL
 from ....props.datastores.base import Datastore
 from ..finding import Finding
 from .engine import EngineCheck
-from .findings import Limit, Words, revision_findings, room_findings
-from .question import DatabaseReport, Fact, Facts, Question
+from .findings import ALL_RIGHTS, DATABASE, LOCKS, NO_LOCKS, RIGHTS, Limit, revision_findings, room_findings
+from .question import Fact, Facts, Question
 
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "DROP")
-_OLDEST = 8
 _BLOCKS_WRITES = ("SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "SHARED_READ_ONLY", "EXCLUSIVE")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<database>\S+?)\.(?P<table>\S+) TO ")
 
@@ -25,7 +24,8 @@ class MySQLCheck(EngineCheck):
     image = "docker.io/library/mariadb:10.11"
     script = "mysql.sh"
     sql = "mysql.sql"
-    words = Words("datastore.tls", "set datastore.host, user, password and database instead of a URI with a $")
+    tls = "datastore.tls"
+    dollar = "set datastore.host, user, password and database instead of a URI with a $"
     tables = (
         "relation_tuple",
         "relation_tuple_transaction",
@@ -39,14 +39,12 @@ class MySQLCheck(EngineCheck):
     )
 
     def prefix(self, datastore: Datastore) -> str:
-        """See `EngineCheck.prefix`."""
         return datastore.table_prefix or "" if isinstance(datastore, MySQL) else ""
 
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
-        """See `EngineCheck.findings`."""
         yield from _server(facts.one("server"))
         yield from revision_findings(question, revision)
-        yield from _rights(facts, question, revision)
+        yield _rights(facts, question, revision)
         yield from room_findings(question, _limits(facts, question))
         changes = {self.prefix(question.datastore) + table for table in question.changes(revision)}
         yield from self._locks(facts, question, changes)
@@ -54,44 +52,25 @@ class MySQLCheck(EngineCheck):
             text = "the primary does not know how far its replicas are behind"
             yield Finding.warning("Database replicas", text, "look at SHOW REPLICA STATUS on each replica")
 
-    def rows(self, facts: Facts, question: Question) -> Mapping[str, int]:
-        """See `EngineCheck.rows`."""
-        return {name: int(fact["rows"] or 0) for name, fact in self._tables(facts, question)}
-
-    def sizes(self, facts: Facts, question: Question) -> Mapping[str, int]:
-        """See `EngineCheck.sizes`."""
-        return {
-            name: int(fact["bytes"] or 0) + int(fact["index_bytes"] or 0)
-            for name, fact in self._tables(facts, question)
-        }
-
-    def _tables(self, facts: Facts, question: Question) -> Iterator[tuple[str, Fact]]:
-        prefix = self.prefix(question.datastore)
-        for fact in facts.each("table"):
-            yield fact["name"][len(prefix) :], fact
-
     def _locks(self, facts: Facts, question: Question, changes: set[str]) -> Iterator[Finding]:
-        found = [*_blocking(facts), *_transactions(facts, changes)]
-        relationships = f"{self.prefix(question.datastore)}relation_tuple"
-        exists = any(fact["name"] == relationships for fact in facts.each("table"))
-        if exists and "readable" not in facts and not found:
-            text = f"{relationships} cannot be read: a session has locked it (LOCK TABLES), or changes it"
+        found = []
+        for fact in facts.each("lock"):
+            # Of LOCK TABLES, and of statements that change a table.
+            if str(fact["mode"]).removeprefix("MDL_") in _BLOCKS_WRITES:
+                text = f"thread {fact['pid']} holds {fact['mode']} on {fact['table']}, for which servers wait"
+                found.append(Finding.failure(LOCKS, text, _end(fact)))
+        found += _transactions(facts, changes)
+        table = dict(self.found_tables(facts, question)).get("relation_tuple")
+        if table and "readable" not in facts and not found:
+            text = f"{table['name']} cannot be read: a session has locked it (LOCK TABLES), or changes it"
             fix = "SHOW PROCESSLIST shows the sessions; wait until it ends, or KILL it"
-            found.append(Finding.failure("Database locks", text, fix))
+            found.append(Finding.failure(LOCKS, text, fix))
         yield from found
         if "sees_transactions" not in facts:
             text = "open transactions are not visible to the migration's user"
             yield Finding.warning("Database transactions", text, "GRANT PROCESS ON *.* TO the migration's user")
         elif not found:
-            yield Finding.ok("Database locks", "no transaction is in the way of migrations")
-
-
-def _blocking(facts: Facts) -> Iterator[Finding]:
-    """Locks for which servers wait: of LOCK TABLES, and of statements that change a table."""
-    for fact in facts.each("lock"):
-        if str(fact["mode"]).removeprefix("MDL_") in _BLOCKS_WRITES:
-            text = f"thread {fact['pid']} holds {fact['mode']} on {fact['table']}, for which servers wait"
-            yield Finding.failure("Database locks", text, _end(fact))
+            yield NO_LOCKS
 
 
 def _transactions(facts: Facts, changes: set[str]) -> Iterator[Finding]:
@@ -122,35 +101,28 @@ def _server(server: Fact) -> Iterator[Finding]:
     if "mariadb" in f"{version} {server.get('comment')}".lower():
         text = f"MariaDB {version.partition('-')[0]}: SpiceDB's maintainers test MySQL only"
         yield Finding.warning("Database version", text, "test each upgrade on a copy of the database first")
-    elif int(version.partition(".")[0]) < _OLDEST:
-        yield Finding.failure(
-            "Database version", f"MySQL {version} is older than SpiceDB supports", "upgrade MySQL to 8"
-        )
+    elif int(version.partition(".")[0]) < 8:
+        text = f"MySQL {version} is older than SpiceDB supports"
+        yield Finding.failure("Database version", text, "upgrade MySQL to 8")
     else:
         yield Finding.ok("Database version", f"MySQL {version}")
     if server.get("read_only"):
         fix = "connect to the primary, or SET GLOBAL read_only = OFF"
-        yield Finding.failure("Database", "the server is read-only, and cannot be migrated", fix)
+        yield Finding.failure(DATABASE, "the server is read-only, and cannot be migrated", fix)
 
 
-def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
+def _rights(facts: Facts, question: Question, revision: str | None) -> Finding:
     server = facts.one("server")
     database = str(server["database"])
     if not any(line["text"].startswith("GRANT ") for line in facts.each("line")):
-        yield Finding.warning(
-            "Database rights", "the grants of the migration's user cannot be read", "look at SHOW GRANTS"
-        )
-        return
-    missing = [right for right in _NEEDED if right not in granted(facts, database)]
-    if missing:
-        make = Finding.failure if question.pending(revision) else Finding.warning
-        user = "'@'".join(str(server["user"]).rsplit("@", 1))
-        fix = f"GRANT {', '.join(missing)} ON `{database}`.* TO '{user}'"
-        yield make(
-            "Database rights", f"the migration's user lacks {', '.join(missing)} on the database {database}", fix
-        )
-    else:
-        yield Finding.ok("Database rights", "the migration's user can create, alter and index tables")
+        return Finding.warning(RIGHTS, "the grants of the migration's user cannot be read", "look at SHOW GRANTS")
+    missing = ", ".join(right for right in _NEEDED if right not in granted(facts, database))
+    if not missing:
+        return ALL_RIGHTS
+    make = Finding.failure if question.pending(revision) else Finding.warning
+    user = "'@'".join(str(server["user"]).rsplit("@", 1))
+    fix = f"GRANT {missing} ON `{database}`.* TO '{user}'"
+    return make(RIGHTS, f"the migration's user lacks {missing} on the database {database}", fix)
 
 
 def granted(facts: Facts, database: str) -> set[str]:
@@ -167,12 +139,9 @@ def granted(facts: Facts, database: str) -> set[str]:
 
 def _covers(pattern: str, database: str) -> bool:
     """Whether a grant on a pattern is one on a database. ``_`` and ``%`` are placeholders unless escaped."""
-    if pattern == "*":
-        return True
-    parts = re.findall(r"\\.|.", pattern)
     wild = {"%": ".*", "_": "."}
-    expression = "".join(wild.get(part) or re.escape(part[-1]) for part in parts)
-    return re.fullmatch(expression, database, re.DOTALL) is not None
+    expression = "".join(wild.get(part) or re.escape(part[-1]) for part in re.findall(r"\\.|.", pattern))
+    return pattern == "*" or re.fullmatch(expression, database, re.DOTALL) is not None
 
 
 def _limits(facts: Facts, question: Question) -> list[Limit]:
@@ -189,41 +158,3 @@ def _limits(facts: Facts, question: Question) -> list[Limit]:
         fix = "ALTER USER … WITH MAX_USER_CONNECTIONS 0"
         found.append(Limit("limit of the user", own, int(server.get("own") or 0), fix))
     return found
-
-
-SPANNER = DatabaseReport(
-    findings=(
-        Finding.warning(
-            "Database",
-            "not checked: the check does not support Spanner; its revision, sessions and sizes are not known",
-            "look into the table schema_version in the Google Cloud console before you upgrade",
-        ),
-    )
-)
-CLOUD_CREDENTIALS = DatabaseReport(
-    findings=(
-        Finding.warning(
-            "Database",
-            "not checked: its password comes from AWS, which the client of this check cannot ask",
-            "look into the database yourself before you upgrade",
-        ),
-    )
-)
-
-
-class CockroachDBCheck(EngineCheck):
-    """Asks CockroachDB through PostgreSQL's protocol: only for what both have. Tested without a CockroachDB."""
-
-    image = "docker.io/library/postgres:15"
-    script = "postgres.sh"
-    sql = "cockroachdb.sql"
-
-    def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
-        """See `EngineCheck.findings`."""
-        yield Finding.ok("Database version", str(facts.one("server")["version"]).partition(" (")[0])
-        yield from revision_findings(question, revision)
-        if facts.one("create").get("allowed") is False:
-            make = Finding.failure if question.pending(revision) else Finding.warning
-            user = facts.one("server").get("user")
-            fix = f"GRANT CREATE ON DATABASE {facts.one('server').get('database')} TO {user}"
-            yield make("Database rights", "the migration's user has no permission to create tables", fix)

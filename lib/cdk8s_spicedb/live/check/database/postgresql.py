@@ -8,7 +8,7 @@ from typing import Any
 from ....plans.words import duration
 from ..finding import Finding
 from .engine import EngineCheck
-from .findings import REVISION, Limit, bytes_text, revision_findings, room_findings
+from .findings import ALL_RIGHTS, LOCKS, NO_LOCKS, REVISION, RIGHTS, Limit, bytes_text, revision_findings, room_findings
 from .question import Fact, Facts, Question
 
 _OLDEST, _OLDEST_TEXT = 130008, "13.8"
@@ -37,17 +37,20 @@ class PostgreSQLCheck(EngineCheck):
     )
 
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
-        """See `EngineCheck.findings`."""
         yield from _server(facts.one("server"))
         yield from _revision(facts, question, revision)
-        yield from _rights(facts, question, revision)
-        yield from _broken_indexes(facts)
+        yield from list(_rights(facts, question, revision)) or [ALL_RIGHTS]
+        # An interrupted migration left these. `CREATE INDEX … IF NOT EXISTS` would keep them.
+        for fact in facts.each("broken_index"):
+            text = f"{fact['name']} of {fact['table']} is invalid, and no query uses it: its creation was interrupted"
+            fix = f"DROP INDEX CONCURRENTLY {_quoted(fact['name'])}, before a migration creates it again"
+            yield Finding.failure("Database indexes", text, fix)
         yield from room_findings(question, _limits(facts, question))
         yield from _locks(facts, question.changes(revision))
         yield from _replicas(facts)
 
     def rows(self, facts: Facts, question: Question) -> Mapping[str, int]:
-        """See `EngineCheck.rows`. As PostgreSQL's planner does it: by the size now, and the last count."""
+        # As PostgreSQL's planner does it: by the size now, and the last count.
         now = {fact["name"]: int(fact["bytes"]) for fact in facts.each("size")}
         found = {}
         for fact in facts.each("table"):
@@ -55,10 +58,6 @@ class PostgreSQLCheck(EngineCheck):
             size = now.get(fact["name"], counted)
             found[fact["name"]] = round(rows * size / counted) if counted and rows else size // _TYPICAL_ROW_BYTES
         return found
-
-    def sizes(self, facts: Facts, question: Question) -> Mapping[str, int]:
-        """See `EngineCheck.sizes`."""
-        return {fact["name"]: int(fact["bytes"]) + int(fact["index_bytes"]) for fact in facts.each("table")}
 
 
 def _server(server: Fact) -> Iterator[Finding]:
@@ -85,57 +84,35 @@ def _server(server: Fact) -> Iterator[Finding]:
 
 def _revision(facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
     if revision is None and any(fact["name"] == "alembic_version" for fact in facts.each("table")):
-        yield Finding.failure(
-            REVISION,
-            "the table alembic_version cannot be read, or has no row",
-            "GRANT SELECT ON alembic_version TO the migration's user, and end transactions that lock the table",
-        )
-        return
-    yield from revision_findings(question, revision)
+        text = "the table alembic_version cannot be read, or has no row"
+        fix = "GRANT SELECT ON alembic_version TO the migration's user, and end transactions that lock the table"
+        yield Finding.failure(REVISION, text, fix)
+    else:
+        yield from revision_findings(question, revision)
 
 
 def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
     server, pending = facts.one("server"), question.pending(revision)
     user, make = _quoted(server["user"]), Finding.failure if pending else Finding.warning
-    complete = True
     if server.get("schema") is None:
+        text = "no schema of the search_path exists, or the user has no permission to use it"
         fix = f"ALTER ROLE {user} SET search_path = the schema of SpiceDB's tables, and GRANT USAGE, CREATE ON it"
-        yield Finding.failure(
-            "Database rights", "no schema of the search_path exists, or the user has no permission to use it", fix
-        )
+        yield Finding.failure(RIGHTS, text, fix)
         return
-    schema = _quoted(server["schema"])
     if not server.get("create"):
-        complete = False
-        fix = f"GRANT CREATE ON SCHEMA {schema} TO {user}"
-        yield make(
-            "Database rights",
-            f"the migration's user has no permission to create tables and indexes in the schema {schema}",
-            fix,
-        )
+        schema = _quoted(server["schema"])
+        text = f"the migration's user has no permission to create tables and indexes in the schema {schema}"
+        yield make(RIGHTS, text, f"GRANT CREATE ON SCHEMA {schema} TO {user}")
     foreign = [fact for fact in facts.each("table") if not fact["owned"]]
     if foreign:
-        complete = False
         owners = sorted({_quoted(fact["owner"]) for fact in foreign})
         names = ", ".join(fact["name"] for fact in foreign)
         fix = f"GRANT {', '.join(owners)} TO {user}, or ALTER TABLE … OWNER TO {user}"
-        yield make("Database rights", f"the migration's user does not own {names}, and cannot alter or index them", fix)
-    locked_out = [fact["name"] for fact in facts.each("table") if not fact["writable"]]
+        yield make(RIGHTS, f"the migration's user does not own {names}, and cannot alter or index them", fix)
+    locked_out = ", ".join(fact["name"] for fact in facts.each("table") if not fact["writable"])
     if locked_out and question.props.migration.datastore_uri is None:
-        complete = False
-        names = ", ".join(locked_out)
-        fix = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {user}"
-        yield Finding.failure("Database rights", f"the servers' user has no permission to write to {names}", fix)
-    if complete:
-        yield Finding.ok("Database rights", "the migration's user can create, alter and index tables")
-
-
-def _broken_indexes(facts: Facts) -> Iterator[Finding]:
-    """Indexes that an interrupted migration left. ``CREATE INDEX … IF NOT EXISTS`` would keep them."""
-    for fact in facts.each("broken_index"):
-        text = f"{fact['name']} of {fact['table']} is invalid, and no query uses it: its creation was interrupted"
-        fix = f"DROP INDEX CONCURRENTLY {_quoted(fact['name'])}, before a migration creates it again"
-        yield Finding.failure("Database indexes", text, fix)
+        fix = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {locked_out} TO {user}"
+        yield Finding.failure(RIGHTS, f"the servers' user has no permission to write to {locked_out}", fix)
 
 
 def _limits(facts: Facts, question: Question) -> list[Limit]:
@@ -145,19 +122,14 @@ def _limits(facts: Facts, question: Question) -> list[Limit]:
     free_for_us = int(fact["limit"]) - int(fact["reserved"])
     found = [Limit("max_connections", free_for_us, int(fact["used"]), "increase max_connections in PostgreSQL")]
     server = facts.one("server")
-    user, database = _quoted(server["user"]), _quoted(server["database"])
-    if _limited(fact["role_limit"]) and question.props.migration.datastore_uri is None:
-        fix = f"ALTER ROLE {user} CONNECTION LIMIT -1"
-        found.append(Limit(f"limit of the user {user}", int(fact["role_limit"]), int(fact["role_used"]), fix))
-    if _limited(fact["database_limit"]):
-        fix = f"ALTER DATABASE {database} CONNECTION LIMIT -1"
-        limit, used = int(fact["database_limit"]), int(fact["database_used"])
-        found.append(Limit(f"limit of the database {database}", limit, used, fix))
+    for kind, part in (("user", "role"), ("database", "database")):
+        limit, name = fact[f"{part}_limit"], _quoted(server[kind])
+        # A migration with a URI of its own may have another user than the servers.
+        ours = kind == "database" or question.props.migration.datastore_uri is None
+        if ours and limit is not None and int(limit) >= 0:
+            fix = f"ALTER {part.upper()} {name} CONNECTION LIMIT -1"
+            found.append(Limit(f"limit of the {kind} {name}", int(limit), int(fact[f"{part}_used"]), fix))
     return found
-
-
-def _limited(limit: Any) -> bool:
-    return limit is not None and int(limit) >= 0
 
 
 def _locks(facts: Facts, changes: set[str]) -> Iterator[Finding]:
@@ -168,43 +140,31 @@ def _locks(facts: Facts, changes: set[str]) -> Iterator[Finding]:
             strongest[key] = fact
     named = set()
     for (pid, table), fact in strongest.items():
+        blocks = fact["mode"] in _BLOCKS_WRITES
         # PostgreSQL ends its own vacuum when a migration needs the lock.
-        if fact.get("worker"):
-            continue
-        if fact["mode"] in _BLOCKS_WRITES:
-            text = f"{_session(fact)} holds {_mode(fact)} on {table}, for which servers wait"
-        elif table in changes:
-            text = f"{_session(fact)} holds {_mode(fact)} on {table}, for which a coming migration waits"
-        else:
-            continue
-        named.add(pid)
-        yield Finding.failure("Database locks", text, _end(fact))
+        if (blocks or table in changes) and not fact.get("worker"):
+            named.add(pid)
+            wait = "servers wait" if blocks else "a coming migration waits"
+            text = f"{_session(fact)} holds {fact['mode']} on {table}, for which {wait}"
+            yield Finding.failure(LOCKS, text, _end(fact))
     waits = [fact for fact in facts.each("transaction") if not fact.get("worker") and fact.get("pid") not in named]
     for fact in waits:
         text = f"{_session(fact)} is open; migrations that build an index wait until it ends"
         yield Finding.warning("Database transactions", text, _end(fact))
     if not named and not waits:
         if facts.one("server").get("sees_others"):
-            yield Finding.ok("Database locks", "no transaction is in the way of migrations")
+            yield NO_LOCKS
         else:
             text = "no lock is in the way, but the age of other users' transactions is not visible"
-            yield Finding.warning("Database locks", text, _MONITOR)
+            yield Finding.warning(LOCKS, text, _MONITOR)
 
 
 def _session(fact: Fact) -> str:
     if fact.get("pid") is None:
         return str(fact.get("application") or "a prepared transaction")
     seconds = fact.get("seconds")
-    details = [
-        str(fact.get("state") or ""),
-        duration(seconds) if seconds is not None else "",
-        str(fact.get("application") or ""),
-    ]
-    return f"the transaction of pid {fact['pid']} ({', '.join(detail for detail in details if detail) or 'unknown'})"
-
-
-def _mode(fact: Fact) -> str:
-    return str(fact["mode"])
+    details = (fact.get("state"), duration(seconds) if seconds is not None else "", fact.get("application"))
+    return f"the transaction of pid {fact['pid']} ({', '.join(str(each) for each in details if each) or 'unknown'})"
 
 
 def _end(fact: Fact) -> str:
@@ -215,13 +175,12 @@ def _end(fact: Fact) -> str:
 
 def _replicas(facts: Facts) -> Iterator[Finding]:
     for fact in facts.each("replica"):
-        seconds, behind = fact.get("seconds"), fact.get("bytes")
+        seconds, behind = fact.get("seconds") or 0, fact.get("bytes") or 0
         name = fact.get("application") or "a replica"
-        if (seconds or 0) > _LAG_SECONDS or (behind or 0) > _LAG_BYTES:
-            text = f"{name} is behind: {duration(seconds or 0)}, {bytes_text(behind or 0)}"
-            yield Finding.warning(
-                "Database replicas", text, "wait until it has caught up: building an index adds much to it"
-            )
+        if seconds > _LAG_SECONDS or behind > _LAG_BYTES:
+            text = f"{name} is behind: {duration(seconds)}, {bytes_text(behind)}"
+            fix = "wait until it has caught up: building an index adds much to it"
+            yield Finding.warning("Database replicas", text, fix)
         elif fact.get("state") is not None:
             yield Finding.ok("Database replicas", f"{name} is up to date")
 
@@ -231,3 +190,20 @@ def _quoted(name: Any) -> str:
     text = str(name)
     plain = text.isidentifier() and text.islower() and text.isascii()
     return text if plain else '"' + text.replace('"', '""') + '"'
+
+
+class CockroachDBCheck(EngineCheck):
+    """Asks CockroachDB through PostgreSQL's protocol: only for what both have. Tested without a CockroachDB."""
+
+    image = "docker.io/library/postgres:15"
+    script = "postgres.sh"
+    sql = "cockroachdb.sql"
+
+    def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
+        yield Finding.ok("Database version", str(facts.one("server")["version"]).partition(" (")[0])
+        yield from revision_findings(question, revision)
+        if facts.one("create").get("allowed") is False:
+            make = Finding.failure if question.pending(revision) else Finding.warning
+            user = facts.one("server").get("user")
+            fix = f"GRANT CREATE ON DATABASE {facts.one('server').get('database')} TO {user}"
+            yield make(RIGHTS, "the migration's user has no permission to create tables", fix)

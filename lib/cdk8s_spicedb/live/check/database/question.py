@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -14,8 +15,6 @@ from ....props.datastores.sql import SQLDatastore
 from ....props.secrets import SecretKey
 from ....versions import EngineReleases, Estimate
 from ..finding import Finding, Level
-
-NOBODY = EngineReleases((), {})
 
 
 @frozen(kw_only=True)
@@ -60,7 +59,7 @@ class Question:
     @property
     def releases(self) -> EngineReleases:
         """What is known about the engine."""
-        return self.props.releases.engines.get(self.props.datastore.engine, NOBODY)
+        return self.props.releases.engines.get(self.datastore.engine) or EngineReleases((), {})
 
     @property
     def version(self) -> str:
@@ -73,11 +72,8 @@ class Question:
         target = self.steps[-1].revision if self.steps else self.props.migration.target_migration
         if target in self.releases.revisions:
             return target
-        return None if target not in (None, "head") else self._head()
-
-    def _head(self) -> str | None:
-        known = self.props.releases.knows(self.props.datastore.engine, self.version)
-        return self.releases.heads[self.version] if known else None
+        known = self.props.releases.knows(self.datastore.engine, self.version)
+        return self.releases.heads[self.version] if known and target in (None, "head") else None
 
     def pending(self, revision: str | None) -> Sequence[str]:
         """The revisions that the coming migrations apply to a schema. None: to an empty database."""
@@ -87,14 +83,12 @@ class Question:
 
     def jobs(self, revision: str | None) -> Iterator[Sequence[str]]:
         """The revisions that each coming migration Job applies to a schema."""
-        known, pending = self.releases.revisions, self.pending(revision)
-        begin = 0
+        known, left = self.releases.revisions, self.pending(revision)
         for end in [step.revision for step in self.steps] or [self.target]:
-            if end in known:
-                done = [each for each in pending[begin:] if known.index(each) <= known.index(end)]
-                begin += len(done)
-                if done:
-                    yield done
+            done = [each for each in left if end in known and known.index(each) <= known.index(end)]
+            left = left[len(done) :]
+            if done:
+                yield done
 
     def changes(self, revision: str | None) -> set[str]:
         """The tables that the coming migrations change, of those that grow with the number of relationships."""
@@ -102,21 +96,15 @@ class Question:
         return {costs[pending].table for pending in self.pending(revision) if pending in costs}
 
     @property
-    def credentials(self) -> SecretKey | None:
-        """The Secret and key that hold the URI or the password of the migration."""
-        return self.props.migration.datastore_uri or self.datastore.uri or self.datastore.password
-
-    @property
-    def by_uri(self) -> bool:
-        """Whether the migration connects with a URI from a Secret."""
-        return bool(self.props.migration.datastore_uri or self.datastore.uri)
+    def uri(self) -> SecretKey | None:
+        """The Secret and key with the URI with which the migration connects. None: it connects with parts."""
+        return self.props.migration.datastore_uri or self.datastore.uri
 
     @property
     def place(self) -> str:
         """Where the database is, in words."""
-        key = self.credentials
-        if self.by_uri and key is not None:
-            return f"the database of key {key.key} in Secret {key.name}"
+        if self.uri:
+            return f"the database of key {self.uri.key} in Secret {self.uri.name}"
         return f"{self.datastore.host}:{self.datastore.network_port}"
 
 
@@ -127,28 +115,26 @@ Fact = Mapping[str, Any]
 class Facts:
     """The facts of one check, in the order in which the pod printed them, each with the name that its ``fact`` has."""
 
-    all: Mapping[str, tuple[Fact, ...]] = field(factory=dict)
+    all: Sequence[Fact] = ()
 
     @classmethod
     def read(cls, log: str) -> Facts:
         """Reads the log of the pod. Lines that are not facts are left out."""
-        found: dict[str, tuple[Fact, ...]] = {}
+        found = []
         for line in log.splitlines():
-            try:
+            with suppress(ValueError):
                 fact = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
-                found[fact["fact"]] = (*found.get(fact["fact"], ()), fact)
+                if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
+                    found.append(fact)
         return cls(found)
 
-    def each(self, name: str) -> tuple[Fact, ...]:
+    def each(self, name: str) -> list[Fact]:
         """All facts of a name."""
-        return self.all.get(name, ())
+        return [fact for fact in self.all if fact["fact"] == name]
 
     def one(self, name: str) -> Fact:
         """The first fact of a name. Empty if there is none."""
         return next(iter(self.each(name)), {})
 
     def __contains__(self, name: str) -> bool:
-        return name in self.all
+        return bool(self.each(name))

@@ -1,0 +1,89 @@
+"""Reads the files that the options name."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+
+from ..errors import SpiceDBError
+from ..files.read import Document, document, merge, props_of
+from ..props import SpiceDBProps
+from ..props.rules.warnings import all_warnings
+from ..text import some_of
+from .options import FILE, read, releases
+
+SHOWN = 5
+"""How many files with problems, or names of files, a command prints."""
+_INPUT = "-"
+
+
+def read_file(options: argparse.Namespace, *, delivery: str | None = None) -> SpiceDBProps:
+    """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
+    return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
+
+
+def read_documents(paths: Sequence[str]) -> Document:
+    """The documents of files, merged in their order. ``-`` is standard input."""
+    if paths.count(_INPUT) > 1:
+        raise SpiceDBError("standard input can be read only once; name - once")
+    return reduce(merge, map(read_document, paths))
+
+
+def read_document(path: str) -> Document:
+    """The document of a file, or of standard input."""
+    if path != _INPUT:
+        return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
+    try:
+        return document(sys.stdin.buffer.read().decode(), "standard input")
+    except UnicodeDecodeError:
+        raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
+
+
+def read_each(options: argparse.Namespace, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
+    """The props of each file of ``--each``, merged with the files of ``--file``, by the name of the file.
+
+    ``delivery`` takes precedence over that of the files. Raises one `SpiceDBError` about all files with problems.
+    """
+    base = read_documents(options.file) if options.file else None
+    table, found, invalid = releases(options), dict[str, SpiceDBProps](), list[str]()
+    for name, path in _paths(options.each).items():
+        try:
+            own = read_document(path)
+            found[name] = props_of(merge(base, own) if base else own, delivery=delivery, releases=table)
+        except SpiceDBError as error:
+            invalid.append(str(error))
+    if invalid:
+        more = len(invalid) - SHOWN
+        raise SpiceDBError("\n".join(invalid[:SHOWN]) + (f"\n{more} more files have problems" if more > 0 else ""))
+    return found
+
+
+def _paths(patterns: Sequence[str]) -> dict[str, str]:
+    """The paths of the files, by their names without an ending. Also expands patterns, for shells that do not."""
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        if pattern == _INPUT:
+            raise SpiceDBError("--each cannot read standard input, which has no name; pass it to --file")
+        paths = [pattern] if Path(pattern).exists() or not glob.has_magic(pattern) else sorted(glob.glob(pattern))
+        if not paths:
+            raise SpiceDBError(f"cannot read {pattern}: no file has such a name")
+        for path in paths:
+            name = Path(path).stem
+            if name in found:
+                raise SpiceDBError(f"{found[name]} and {path} both have the name {name}; rename one of them")
+            found[name] = path
+    return found
+
+
+def warn(found: Mapping[str, SpiceDBProps]) -> None:
+    """Prints each warning once, with the names of the files that it is about."""
+    about: dict[str, list[str]] = {}
+    for name, props in found.items():
+        for warning in all_warnings(props):
+            about.setdefault(warning, []).append(name)
+    for warning, names in about.items():
+        print(f"Warning for {some_of(names, SHOWN)}: {warning}", file=sys.stderr)
