@@ -11,4 +11,3 @@ from .sql import PostgreSQL as PostgreSQL
 from .sql import SQLDatastore as SQLDatastore
 
 ENGINES.update({kind.engine: kind for kind in (CockroachDB, Memory, MySQL, PostgreSQL, Spanner)})
-"""The datastores by SpiceDB's name for the engine."""
