@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..labels import CHECKSUM, POD_TEMPLATE_HASH, Component
-from ..props import Monitoring, ServerProps, SpiceDBProps
+from ..props import ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
 from ..props.flags import PRESHARED_KEY, TERMINATION_LOG, Setting, arguments, flagged, flags_of, settings_of
+from ..props.monitoring import Monitoring
 from ..props.secrets import EnvVar, SecretFiles, SecretKey, container_env, variable
 from ..versions import ALLOWED_MIGRATIONS
 from .jobs import migration_checksum

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from ..errors import InvalidProps, Problem
 from ..props import MigrationProps
 from ..props.datastores import Datastore
-from ..props.fields import Message, Opaque, Problems, problems, rule
+from ..props.fields import Message, Opaque, Problems, problems, use
 from ..props.fieldtypes import show
 from ..props.server import SCHEMA_MODE
 from ..props.types import Release
@@ -222,7 +222,6 @@ class _Upgrade:
 # ---------------------------------------------------------------- rules
 
 
-@rule(_Upgrade)
 def target_is_not_older(datastore: Datastore, current: str, target: str) -> Problems:
     if version_order(target) >= version_order(current):
         return
@@ -237,7 +236,6 @@ def target_is_not_older(datastore: Datastore, current: str, target: str) -> Prob
     yield Problem("target", show(target), allowed, fix)
 
 
-@rule(_Upgrade)
 def releases_have_the_modes(
     datastore: Datastore,
     current: str,
@@ -257,7 +255,6 @@ def releases_have_the_modes(
             yield Problem(name, show(mode), allowed, "remove it, or use a later release")
 
 
-@rule(_Upgrade)
 def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -> Problems:
     allowed = _MODES[_MODES.index(current_schema_mode or _MODES[0]) :]
     if schema_mode is not None and schema_mode not in allowed:
@@ -268,3 +265,14 @@ def modes_go_forward(schema_mode: str | None, current_schema_mode: str | None) -
             "go back with `helm rollback`, one mode at a time; after read-new-write-new, write the schema again in "
             "read-new-write-both: the old tables do not contain what was written since",
         )
+
+
+use(
+    {
+        _Upgrade: (
+            target_is_not_older,
+            releases_have_the_modes,
+            modes_go_forward,
+        ),
+    }
+)

@@ -3,6 +3,7 @@
 from . import rules as rules
 from .fields import problems as problems
 from .fields import require as require
+from .fields import use
 from .jobs import MigrationProps as MigrationProps
 from .monitoring import Alerts as Alerts
 from .monitoring import Dashboard as Dashboard
@@ -15,3 +16,5 @@ from .spicedb import SpiceDBProps as SpiceDBProps
 from .spicedb import require_cleanup as require_cleanup
 from .spicedb import require_migration as require_migration
 from .spicedb import secret_keys as secret_keys
+
+use(*rules.TABLES)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache, reduce
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import attrs
 from annotated_types import Interval, Predicate, Unit
@@ -265,20 +265,15 @@ Problems = Iterator[Problem]
 Rule = Callable[..., Problems]
 """Finds problems between fields of a class. Its parameters have the names of the fields that it reads, and it runs only
 when each of them is valid by itself. The texts may have placeholders."""
+Rules = Mapping[type, Sequence[Rule]]
+"""Rules by the class that they are about. A class also has the rules of its base classes."""
 RULES: dict[type, list[Rule]] = {}
-"""The rules by the class that they are about. A class also has the rules of its base classes."""
-_Rule = TypeVar("_Rule", bound=Rule)
 
 
-def rule(*kinds: type) -> Callable[[_Rule], _Rule]:
-    """Makes a function a rule of classes. Rules import the classes, so the classes cannot name their rules."""
-
-    def register(function: _Rule) -> _Rule:
-        for kind in kinds:
-            RULES.setdefault(kind, []).append(function)
-        return function
-
-    return register
+def use(*tables: Rules) -> None:
+    """Makes rules part of the checks. Rules import the classes, so the classes cannot name their rules."""
+    for kind, rules in (item for table in tables for item in table.items()):
+        RULES.setdefault(kind, []).extend(rules)
 
 
 def unset(path: str, value: object, when: str, fix: str = "remove it", shown: str | None = None) -> Problems:

@@ -1,5 +1,6 @@
 """The datastores: one class for each engine, which answers all questions about it."""
 
+from .base import ENGINES as ENGINES
 from .base import Datastore as Datastore
 from .base import Memory as Memory
 from .base import Pool as Pool
@@ -9,5 +10,4 @@ from .sql import MySQL as MySQL
 from .sql import PostgreSQL as PostgreSQL
 from .sql import SQLDatastore as SQLDatastore
 
-ENGINES: dict[str, type[Datastore]] = {kind.engine: kind for kind in (CockroachDB, Memory, MySQL, PostgreSQL, Spanner)}
-"""The datastores by SpiceDB's name for the engine."""
+ENGINES.update({kind.engine: kind for kind in (CockroachDB, Memory, MySQL, PostgreSQL, Spanner)})

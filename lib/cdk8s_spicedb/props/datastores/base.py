@@ -133,8 +133,6 @@ class Datastore(ABC):
     @classmethod
     def members(cls) -> Mapping[str, type[Datastore]]:
         """The classes of all engines, by SpiceDB's name for the engine."""
-        from . import ENGINES
-
         return ENGINES
 
     @property
@@ -203,3 +201,7 @@ class Memory(Datastore):
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:
         return ()
+
+
+ENGINES: dict[str, type[Datastore]] = {}
+"""The classes of all engines, by SpiceDB's name for the engine. The package of datastores lists them."""

@@ -1,8 +1,8 @@
 """Rules between props: functions that find problems, each with the fields that it reads as parameters.
 
-Each module says what its rules are about. The package of props imports them all.
+Each module says what its rules are about, and ends with their table. The package of props adds these to the checks.
 """
 
-from . import datastores as datastores
-from . import release as release
-from . import servers as servers
+from . import datastores, release, servers
+
+TABLES = (datastores.RULES, release.RULES, servers.RULES)

@@ -8,7 +8,7 @@ from ...errors import Problem
 from ..datastores import CockroachDB, Datastore, MySQL, Pool, PostgreSQL, Spanner, SQLDatastore
 from ..datastores.base import ExpiredIntegrityKey, RelationshipIntegrity
 from ..datastores.sql import SET_URI
-from ..fields import Problems, rule, unset
+from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
 from ..secrets import SecretKey
 from ..server import ServerProps
@@ -18,7 +18,6 @@ _MAX_REPLICAS = 16
 _Replicas = Sequence[str | SecretKey]
 
 
-@rule(SQLDatastore)
 def either_uri_or_parts(
     uri: object, host: object, port: object, database: object, user: object, password: object
 ) -> Problems:
@@ -27,7 +26,6 @@ def either_uri_or_parts(
     yield from _either(uri, parts, allowed, what, optional=("port", "password"))
 
 
-@rule(Spanner)
 def either_uri_or_ids(uri: object, project: object, instance: object, database: object) -> Problems:
     ids = {"project": project, "instance": instance, "database": database}
     yield from _either(uri, ids, "uri, or project, instance and database")
@@ -44,7 +42,6 @@ def _either(
             yield Problem(name, "None", allowed, f"set {name}, or {SET_URI}{what}")
 
 
-@rule(PostgreSQL)
 def postgresql_knows_the_user(
     uri: object, host: object, password: object, credentials_provider: object, client_certificate: object
 ) -> Problems:
@@ -52,7 +49,6 @@ def postgresql_knows_the_user(
     yield from _credentials(uri, host, {**credentials, "client_certificate": client_certificate})
 
 
-@rule(MySQL)
 def mysql_knows_the_user(uri: object, host: object, password: object, credentials_provider: object) -> Problems:
     yield from _credentials(uri, host, {"password": password, "credentials_provider": credentials_provider})
 
@@ -67,7 +63,6 @@ def _credentials(uri: object, host: object, credentials: dict[str, object]) -> P
         yield from unset("password", credentials["password"], when, fix, shown="(a SecretKey)")
 
 
-@rule(PostgreSQL, CockroachDB)
 def certificate_has_its_key(client_certificate: object, client_key: object) -> Problems:
     if (client_certificate is None) is not (client_key is None):
         missing = "client_certificate" if client_certificate is None else "client_key"
@@ -75,14 +70,12 @@ def certificate_has_its_key(client_certificate: object, client_key: object) -> P
         yield Problem(missing, "None", "{client_certificate} and {client_key} together", fix)
 
 
-@rule(PostgreSQL, CockroachDB)
 def certificates_need_tls(sslmode: str | None, ca: object, client_certificate: object) -> Problems:
     if sslmode == "disable" and (ca or client_certificate):
         allowed = "a mode with TLS when ca or {client_certificate} is set"
         yield Problem("sslmode", show(sslmode), allowed, "use 'verify-full', or remove the certificates")
 
 
-@rule(MySQL)
 def tls_is_for_parts_and_ca_for_tls(uri: object, tls: str | None, ca: object) -> Problems:
     if uri is not None:
         yield from unset("tls", tls, "when uri is set", "write it into the URI: ?parseTime=true&tls=true")
@@ -90,7 +83,6 @@ def tls_is_for_parts_and_ca_for_tls(uri: object, tls: str | None, ca: object) ->
         yield Problem("tls", show(tls), "a mode with TLS when ca is set", "use 'true', or remove ca")
 
 
-@rule(MySQL)
 def mysql_pools_are_simple(pool: Pool | None, read_replica_pool: Pool | None) -> Problems:
     for path, each in {"pool": pool, "read_replica_pool": read_replica_pool}.items():
         for name in ("min_open", "max_lifetime_jitter", "health_check_interval"):
@@ -98,19 +90,16 @@ def mysql_pools_are_simple(pool: Pool | None, read_replica_pool: Pool | None) ->
             yield from unset(f"{path}.{name}", getattr(each, name, None), when)
 
 
-@rule(Pool)
 def pool_minimum_at_most_maximum(min_open: int | None, max_open: int | None) -> Problems:
     if min_open is not None and max_open is not None and min_open > max_open:
         yield Problem("min_open", show(min_open), f"at most {{max_open}}, {max_open}", "lower it, or raise {max_open}")
 
 
-@rule(PostgreSQL, MySQL)
 def replicas_are_not_too_many(read_replicas: _Replicas) -> Problems:
     if len(read_replicas) > _MAX_REPLICAS:
         yield Problem("read_replicas", f"({len(read_replicas)} of them)", f"at most {_MAX_REPLICAS}", "remove some")
 
 
-@rule(PostgreSQL, MySQL)
 def replica_hosts_need_parts(read_replicas: _Replicas, uri: object) -> Problems:
     if uri is not None and any(isinstance(replica, str) for replica in read_replicas):
         allowed = "SecretKeys with whole URIs when uri is set"
@@ -118,20 +107,17 @@ def replica_hosts_need_parts(read_replicas: _Replicas, uri: object) -> Problems:
         yield Problem("read_replicas", "(hosts, not shown)", allowed, fix)
 
 
-@rule(PostgreSQL, MySQL)
 def replica_pool_needs_replicas(read_replicas: _Replicas, read_replica_pool: Pool | None) -> Problems:
     if not read_replicas:
         yield from unset("read_replica_pool", read_replica_pool, "without {read_replicas}", shown="(a Pool)")
 
 
-@rule(Spanner)
 def emulator_has_no_users(credentials: object, emulator_host: str | None) -> Problems:
     if emulator_host:
         when, fix = "when {emulator_host} is set", "remove one of the two"
         yield from unset("credentials", credentials, when, fix, shown="(a SecretKey)")
 
 
-@rule(RelationshipIntegrity)
 def each_key_has_its_id(key_id: str, expired_keys: Sequence[ExpiredIntegrityKey]) -> Problems:
     ids = [key_id, *(key.id for key in expired_keys)]
     for number, name in enumerate(ids[1:]):
@@ -140,7 +126,6 @@ def each_key_has_its_id(key_id: str, expired_keys: Sequence[ExpiredIntegrityKey]
             yield Problem(f"expired_keys[{number}].id", show(name), allowed, fix)
 
 
-@rule(SpiceDBProps)
 def nothing_is_bootstrapped(datastore: Datastore, server: ServerProps) -> Problems:
     arguments = {f"extra_args[{number}]": argument for number, argument in enumerate(server.extra_args)}
     for path, setting in {**arguments, **{f"env[{name}]": name for name in server.env}}.items():
@@ -150,3 +135,35 @@ def nothing_is_bootstrapped(datastore: Datastore, server: ServerProps) -> Proble
             allowed = f"no bootstrap files with a persistent datastore: {why}"
             fix = "set the schema with {schema=}{SchemaProps(text=…)|{text: …}}, and import relationships with zed"
             yield Problem(f"server.{path}", "(bootstrap)", allowed, fix)
+
+
+RULES: Rules = {
+    SQLDatastore: (either_uri_or_parts,),
+    Spanner: (
+        either_uri_or_ids,
+        emulator_has_no_users,
+    ),
+    PostgreSQL: (
+        postgresql_knows_the_user,
+        certificate_has_its_key,
+        certificates_need_tls,
+        replicas_are_not_too_many,
+        replica_hosts_need_parts,
+        replica_pool_needs_replicas,
+    ),
+    MySQL: (
+        mysql_knows_the_user,
+        tls_is_for_parts_and_ca_for_tls,
+        mysql_pools_are_simple,
+        replicas_are_not_too_many,
+        replica_hosts_need_parts,
+        replica_pool_needs_replicas,
+    ),
+    CockroachDB: (
+        certificate_has_its_key,
+        certificates_need_tls,
+    ),
+    Pool: (pool_minimum_at_most_maximum,),
+    RelationshipIntegrity: (each_key_has_its_id,),
+    SpiceDBProps: (nothing_is_bootstrapped,),
+}

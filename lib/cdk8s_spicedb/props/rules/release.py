@@ -11,7 +11,7 @@ from ...delivery import Delivery
 from ...errors import Problem
 from ...versions import ReleaseTable, is_version
 from ..datastores import Datastore
-from ..fields import Problems, rule, unset
+from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
 from ..flags import PRESHARED_KEY, flagged, variable_name
 from ..jobs import CleanupProps, MigrationProps, PermissionTest
@@ -20,7 +20,6 @@ from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
 
 
-@rule(SpiceDBProps)
 def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps) -> Problems:
     if cleanup.enabled and not delivery.has_hooks:
         when = f"with delivery {delivery.value}, where the clean-up would not wait for the migration"
@@ -28,7 +27,6 @@ def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps) -> Problems:
         yield Problem("cleanup.enabled", "True", f"{{False}} or {{None}} {when}", fix)
 
 
-@rule(SpiceDBProps)
 def hooks_have_no_ttl(delivery: Delivery, migration: MigrationProps) -> Problems:
     if delivery.has_hooks:
         when = f"with delivery {delivery.value}, which waits for the Job and must find it"
@@ -36,13 +34,11 @@ def hooks_have_no_ttl(delivery: Delivery, migration: MigrationProps) -> Problems
         yield from unset("migration.ttl_seconds_after_finished", migration.ttl_seconds_after_finished, when, fix)
 
 
-@rule(SpiceDBProps)
 def only_helm_has_tests(delivery: Delivery, test: PermissionTest | None) -> Problems:
     if not delivery.is_chart:
         yield from unset("test", test, f"with delivery {delivery.value}: only Helm has tests", shown="(set)")
 
 
-@rule(SpiceDBProps)
 def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migration: MigrationProps) -> Problems:
     """With hooks, the migration runs before the app's own objects exist."""
     if not (datastore.migrates and migration.enabled and delivery.has_hooks):
@@ -59,7 +55,6 @@ def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migr
         yield Problem(path, show(str(name)), allowed, fix)
 
 
-@rule(SpiceDBProps)
 def annotations_need_an_own_account(service_account_annotations: Mapping[str, str], server: ServerProps) -> Problems:
     if server.service_account and service_account_annotations:
         allowed = "none when server.{service_account} names your own ServiceAccount"
@@ -67,7 +62,6 @@ def annotations_need_an_own_account(service_account_annotations: Mapping[str, st
         yield Problem("service_account_annotations", show(dict(service_account_annotations)), allowed, fix)
 
 
-@rule(MigrationProps)
 def migration_annotations_need_an_own_account(
     service_account: str | None, service_account_annotations: Mapping[str, str] | None
 ) -> Problems:
@@ -77,7 +71,6 @@ def migration_annotations_need_an_own_account(
         yield from unset("service_account_annotations", dict(service_account_annotations), when, fix)
 
 
-@rule(MigrationProps)
 def timeout_before_deadline(migration_timeout: timedelta | None, active_deadline_seconds: int) -> Problems:
     if migration_timeout is not None and migration_timeout >= timedelta(seconds=active_deadline_seconds):
         allowed = f"less than {{active_deadline_seconds}}, {active_deadline_seconds} s"
@@ -85,7 +78,6 @@ def timeout_before_deadline(migration_timeout: timedelta | None, active_deadline
         yield Problem("migration_timeout", show(migration_timeout), allowed, fix)
 
 
-@rule(SpiceDBProps)
 def env_is_not_set_twice(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
     own = {variable_name(PRESHARED_KEY), *(variable.name for variable in datastore.env())}
     for part, env in {"server": server.env, "migration": migration.env}.items():
@@ -95,7 +87,6 @@ def env_is_not_set_twice(datastore: Datastore, server: ServerProps, migration: M
             yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
 
 
-@rule(SpiceDBProps)
 def image_has_the_version(image: str | None, version: str) -> Problems:
     _, tag, _ = image_parts(image or "")
     # A tag may have a suffix, such as v1.56.0-amd64.
@@ -104,7 +95,6 @@ def image_has_the_version(image: str | None, version: str) -> Problems:
         yield Problem("image", show(image), f"an image of version {version}", fix)
 
 
-@rule(SpiceDBProps)
 def version_has_the_flags(
     version: str, releases: ReleaseTable, server: ServerProps, migration: MigrationProps, datastore: Datastore
 ) -> Problems:
@@ -118,7 +108,6 @@ def version_has_the_flags(
                 yield Problem(f"{part}.{path}", show(value), allowed, "remove it, or use a later version")
 
 
-@rule(SpiceDBProps)
 def target_is_known(version: str, releases: ReleaseTable, datastore: Datastore, migration: MigrationProps) -> Problems:
     target, known = migration.target, releases.revisions(datastore.engine, version)
     if known and target != "head" and target not in known and not migration.allow_unknown_target:
@@ -127,7 +116,6 @@ def target_is_known(version: str, releases: ReleaseTable, datastore: Datastore, 
         yield Problem("migration.target_migration", show(target), allowed, fix)
 
 
-@rule(SpiceDBProps)
 def only_schemas_are_migrated(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
     if datastore.migrates:
         return
@@ -138,3 +126,23 @@ def only_schemas_are_migrated(datastore: Datastore, server: ServerProps, migrati
             yield Problem(f"migration.{name}", show(value), allowed, "remove it, or use a persistent datastore")
     for name in ("schema_mode", "datastore_migration_phase", "allowed_migrations"):
         yield from unset(f"server.{name}", getattr(server, name) or None, when)
+
+
+RULES: Rules = {
+    SpiceDBProps: (
+        cleanup_needs_hooks,
+        hooks_have_no_ttl,
+        only_helm_has_tests,
+        migration_finds_what_it_reads,
+        annotations_need_an_own_account,
+        env_is_not_set_twice,
+        image_has_the_version,
+        version_has_the_flags,
+        target_is_known,
+        only_schemas_are_migrated,
+    ),
+    MigrationProps: (
+        migration_annotations_need_an_own_account,
+        timeout_before_deadline,
+    ),
+}

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from ...errors import Problem
 from ..datastores import Datastore, SQLDatastore
-from ..fields import Problems, rule, unset
+from ..fields import Problems, Rules, unset
 from ..fieldtypes import show
 from ..monitoring import Monitoring
 from ..network import ExternalService, Ingress, NetworkPeer
@@ -18,28 +18,24 @@ from ..server import TLS, Autoscaling, ServerProps
 from ..spicedb import SpiceDBProps
 
 
-@rule(Autoscaling)
 def minimum_at_most_maximum(min_replicas: int, max_replicas: int) -> Problems:
     if min_replicas > max_replicas:
         allowed, fix = f"at most {{max_replicas}}, {max_replicas}", "lower it, or raise {max_replicas}"
         yield Problem("min_replicas", show(min_replicas), allowed, fix)
 
 
-@rule(Autoscaling)
 def autoscaler_has_a_target(cpu_utilization: int | None, memory_utilization: int | None) -> Problems:
     if cpu_utilization is None and memory_utilization is None:
         allowed = "{cpu_utilization}, {memory_utilization} or both"
         yield Problem("cpu_utilization", "None", allowed, "set one of them, or remove autoscaling")
 
 
-@rule(ServerProps)
 def either_replicas_or_autoscaling(replicas: int | None, autoscaling: Autoscaling | None) -> Problems:
     if autoscaling:
         fix = "remove it, and use autoscaling.{min_replicas}"
         yield from unset("replicas", replicas, "when autoscaling is set", fix)
 
 
-@rule(ServerProps)
 def autoscaler_needs_requests(autoscaling: Autoscaling | None, resources: Resources) -> Problems:
     for name in ("cpu", "memory"):
         if name not in resources.requests:
@@ -49,13 +45,11 @@ def autoscaler_needs_requests(autoscaling: Autoscaling | None, resources: Resour
             yield from unset(f"autoscaling.{path}", getattr(autoscaling, path, None), when, fix)
 
 
-@rule(ServerProps)
 def roll_outs_can_start(max_surge: int | str, max_unavailable: int | str) -> Problems:
     if str(max_surge).rstrip("%") == "0" and str(max_unavailable).rstrip("%") == "0":
         yield Problem("max_surge", show(max_surge), "more than 0 when {max_unavailable} is 0", "use {max_surge=}1")
 
 
-@rule(ServerProps)
 def servers_have_time_to_drain(
     termination_grace_period_seconds: int | None, pre_stop_sleep_seconds: int, shutdown_grace_period: timedelta
 ) -> Problems:
@@ -67,7 +61,6 @@ def servers_have_time_to_drain(
         yield Problem("termination_grace_period_seconds", show(seconds), allowed, fix)
 
 
-@rule(SpiceDBProps)
 def servers_can_share_the_datastore(datastore: Datastore, server: ServerProps) -> Problems:
     maximum, when = datastore.max_replicas, f"with the {datastore.engine} engine"
     if maximum is None:
@@ -83,7 +76,6 @@ def servers_can_share_the_datastore(datastore: Datastore, server: ServerProps) -
     yield from unset("server.dispatch_tls", server.dispatch_tls, when, fix, shown="(set)")
 
 
-@rule(SpiceDBProps)
 def database_has_enough_connections(datastore: Datastore, server: ServerProps) -> Problems:
     if not isinstance(datastore, SQLDatastore) or datastore.max_connections is None:
         return
@@ -96,7 +88,6 @@ def database_has_enough_connections(datastore: Datastore, server: ServerProps) -
         yield Problem("datastore.max_connections", show(maximum), allowed, fix)
 
 
-@rule(ExternalService)
 def only_load_balancers_have_their_settings(
     type: str, load_balancer_class: str | None, load_balancer_source_ranges: Sequence[str]
 ) -> Problems:
@@ -106,13 +97,11 @@ def only_load_balancers_have_their_settings(
         yield from unset("load_balancer_source_ranges", load_balancer_source_ranges or None, when)
 
 
-@rule(ServerProps)
 def http_ingress_needs_http(ingress: Ingress | None, http_enabled: bool) -> Problems:
     if ingress and ingress.port == "http" and not http_enabled:
         yield Problem("ingress.port", "'http'", "grpc when {http_enabled} is {False}", "use {http_enabled=}{True}")
 
 
-@rule(ServerProps)
 def certificates_are_for_open_ports(
     http_tls: TLS | None,
     http_enabled: bool,
@@ -128,14 +117,12 @@ def certificates_are_for_open_ports(
             yield from unset(f"{port}_tls", tls, when, fix, shown="(set)")
 
 
-@rule(SpiceDBProps)
 def pod_monitor_needs_metrics(server: ServerProps, monitoring: Monitoring) -> Problems:
     if not server.metrics_enabled:
         when, fix = "with server.{metrics_enabled=}{False}", "remove it, or use {metrics_enabled=}{True}"
         yield from unset("monitoring.pod_monitor", monitoring.pod_monitor, when, fix, shown="(set)")
 
 
-@rule(NetworkPeer)
 def either_pods_or_addresses(
     pods: Mapping[str, str] | None, namespaces: Mapping[str, str] | None, cidr: str | None
 ) -> Problems:
@@ -156,7 +143,6 @@ def _amount(quantity: str) -> Decimal:
     return Decimal(number) * _UNITS.get(quantity[len(number) :], 1)
 
 
-@rule(Resources)
 def requests_at_most_limits(requests: Mapping[str, str], limits: Mapping[str, str]) -> Problems:
     for name, requested in requests.items():
         if name in limits and _amount(requested) > _amount(limits[name]):
@@ -164,32 +150,60 @@ def requests_at_most_limits(requests: Mapping[str, str], limits: Mapping[str, st
             yield Problem(f"requests.{name}", show(requested), allowed, fix)
 
 
-@rule(Resources)
 def memory_is_limited(limits: Mapping[str, str]) -> Problems:
     if "memory" not in limits:
         yield Problem("limits", show(dict(limits)), "limits with a memory limit", "add one, such as {'memory': '1Gi'}")
 
 
-@rule(Toleration)
 def equal_needs_a_key(key: str | None, operator: str) -> Problems:
     if key is None and operator == "Equal":
         yield Problem("key", "None", "a key, or {operator=}'Exists'", "set the taint's key")
 
 
-@rule(Toleration)
 def exists_has_no_value(operator: str, value: str | None) -> Problems:
     if operator == "Exists":
         yield from unset("value", value, "with {operator=}'Exists'", "remove it, or use {operator=}'Equal'")
 
 
-@rule(Toleration)
 def only_evictions_have_a_time(effect: str | None, toleration_seconds: int | None) -> Problems:
     if effect != "NoExecute":
         fix = "remove it, or use {effect=}'NoExecute'"
         yield from unset("toleration_seconds", toleration_seconds, "without {effect=}'NoExecute'", fix)
 
 
-@rule(PatchOperation)
 def remove_has_no_value(op: str, value: object) -> Problems:
     if op == "remove":
         yield from unset("value", value, "with {op=}'remove'", shown="(set)")
+
+
+RULES: Rules = {
+    Autoscaling: (
+        minimum_at_most_maximum,
+        autoscaler_has_a_target,
+    ),
+    ServerProps: (
+        either_replicas_or_autoscaling,
+        autoscaler_needs_requests,
+        roll_outs_can_start,
+        servers_have_time_to_drain,
+        http_ingress_needs_http,
+        certificates_are_for_open_ports,
+    ),
+    SpiceDBProps: (
+        servers_can_share_the_datastore,
+        database_has_enough_connections,
+        pod_monitor_needs_metrics,
+    ),
+    ExternalService: (only_load_balancers_have_their_settings,),
+    NetworkPeer: (either_pods_or_addresses,),
+    Resources: (
+        requests_at_most_limits,
+        memory_is_limited,
+    ),
+    Toleration: (
+        equal_needs_a_key,
+        exists_has_no_value,
+        only_evictions_have_a_time,
+    ),
+    PatchOperation: (remove_has_no_value,),
+}
