@@ -20,7 +20,7 @@ from ..manifests.jobs import plain
 from ..props import SpiceDBProps, problems, require
 from ..props.chart import ChartMetadata
 from ..props.fields import Message, Pattern
-from ..props.fieldtypes import Schema, show
+from ..props.fieldtypes import show
 from .templates import templates
 from .texts import notes, readme
 from .values import Value, chart_values
@@ -54,18 +54,6 @@ def _annotations(props: SpiceDBProps, given: Mapping[str, Any]) -> Mapping[str, 
     texts = {"category": "security", "license": given["license"]}
     texts |= {name: dump(value) for name, value in lists.items() if value}
     return {f"artifacthub.io/{name}": text for name, text in texts.items()}
-
-
-_GLOBAL: Schema = {
-    "description": "Values that all charts of a release share. This chart reads imageRegistry alone, the registry of "
-    "all images.",
-    "type": "object",
-    "properties": {"imageRegistry": {"type": "string"}},
-}
-_ENABLED: Schema = {
-    "description": "For the condition of a chart that depends on this one. Without a condition, false is an error.",
-    "const": True,
-}
 
 
 def _values_yaml(values: list[Value]) -> str:
@@ -107,7 +95,13 @@ def _values_schema(values: list[Value]) -> str:
     """values.schema.json: Helm stops at a misspelled or invalid value before it applies anything."""
     root = {"$comment": MARK, "$schema": "http://json-schema.org/draft-07/schema#", **_schema(values, "")}
     # Helm passes these values to the charts on which another chart depends.
-    root["properties"] |= {"global": _GLOBAL, "enabled": _ENABLED}
+    text = (
+        "Values that all charts of a release share. This chart reads imageRegistry alone, the registry of all images."
+    )
+    shared = {"type": "object", "properties": {"imageRegistry": {"type": "string"}}}
+    root["properties"]["global"] = {"description": text, **shared}
+    text = "For the condition of a chart that depends on this one. Without a condition, false is an error."
+    root["properties"]["enabled"] = {"description": text, "const": True}
     return json.dumps(root, indent=2, ensure_ascii=False) + "\n"
 
 

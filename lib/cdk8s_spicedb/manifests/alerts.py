@@ -235,8 +235,6 @@ def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
 
 
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_SCOPE = ',namespace=~"$namespace"'
-_WIDTH, _HEIGHT, _COLUMNS = 12, 8, 2
 
 
 def _dashboard(props: SpiceDBProps) -> str:
@@ -280,14 +278,14 @@ def _queries(props: SpiceDBProps) -> Iterator[Query]:
 
 
 def _panel(number: int, query: Query, instance: str) -> dict[str, Any]:
-    row, column = divmod(number, _COLUMNS)
-    target = {"refId": "A", "datasource": _SOURCE, "expr": query.of(instance, _SCOPE), "legendFormat": "__auto"}
+    row, column = divmod(number, 2)
+    text = query.of(instance, ',namespace=~"$namespace"')
     return {
         "id": number + 1,
         "type": "timeseries",
         "title": query.title,
         "datasource": _SOURCE,
-        "gridPos": {"x": column * _WIDTH, "y": row * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
+        "gridPos": {"x": column * 12, "y": row * 8, "w": 12, "h": 8},
         "fieldConfig": {"defaults": {"unit": query.unit, "min": 0}, "overrides": []},
-        "targets": [target],
+        "targets": [{"refId": "A", "datasource": _SOURCE, "expr": text, "legendFormat": "__auto"}],
     }

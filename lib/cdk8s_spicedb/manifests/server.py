@@ -114,22 +114,19 @@ def server_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The objects of the servers."""
     objects = Objects(props, Component.SERVER)
     account = [] if props.server.service_account else [objects.service_account(props.service_account_annotations)]
-    return [
+    manifests = [
         *account,
         *exposure_manifests(objects),
         *_dispatch_manifests(objects),
         _deployment(objects),
         *_availability_manifests(objects),
         *network_policy(objects),
-        *_monitoring_manifests(objects),
     ]
-
-
-def _monitoring_manifests(objects: Objects) -> Iterator[Manifest]:
-    if objects.props.monitoring != Monitoring():
+    if props.monitoring != Monitoring():
         from .alerts import monitoring_manifests  # Imported only if it is configured: imports take time.
 
-        yield from monitoring_manifests(objects)
+        manifests += monitoring_manifests(objects)
+    return manifests
 
 
 def _deployment(objects: Objects) -> Manifest:
