@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_type_hints
+from enum import Enum
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import attrs
 import pytest
@@ -240,6 +241,15 @@ _CLASSES = [
 def test_every_annotation_of_props_can_be_read(kind: type) -> None:
     hints = get_type_hints(kind, include_extras=True)
     assert fields_of(kind).keys() <= hints.keys()
+
+
+@pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)
+def test_the_converter_of_a_field_takes_the_names_of_members(kind: type) -> None:
+    for field in attrs.fields(kind):
+        hint = get_type_hints(kind)[field.name]
+        for enum in (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, Enum)):
+            assert field.converter is not None, "files name the members by their values"
+            assert [field.converter(member.value) for member in enum] == list(enum)
 
 
 def test_every_class_of_props_is_among_them() -> None:
