@@ -115,13 +115,18 @@ def postgres_revision(namespace: Namespace) -> str:
 
 @contextmanager
 def postgres_locked(namespace: Namespace, table: str, seconds: int) -> Iterator[Popen[str]]:
-    """Locks a table for a while, so that nobody else can use it. Yields the process that holds the lock."""
+    """Locks a table, so that nobody else can use it, for a time or until the context ends, whichever is sooner.
+
+    Yields the process that holds the lock.
+    """
     sql = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
-    held = f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+    held = f"FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'AccessExclusiveLock' AND granted"
     psql = ("psql", "--host=/run/postgresql", f"--username={USER}", f"--command={sql}")
     with namespace.databases.background("exec", POSTGRES.name, "--", *psql) as holder:
-        wait("the lock", lambda: postgres_query(namespace, held) or None)
+        wait("the lock", lambda: postgres_query(namespace, f"SELECT 1 {held}") or None)
         yield holder
+        if holder.poll() is None:
+            postgres_query(namespace, f"SELECT pg_terminate_backend(pid) {held}")
 
 
 # Only roles that tests created have so large an oid.

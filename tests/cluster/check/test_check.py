@@ -91,10 +91,10 @@ def test_a_release_that_is_sound_can_be_upgraded(
     assert "set delivery: helm" in failure(checked(cluster, on_postgres(NEW, delivery=Delivery.KUBECTL))).fix
     assert failure(checked(cluster, on_postgres("v1.37.1"))).text.startswith("version is 'v1.37.1'")
 
-    namespace.apply(quota({"pods": "3"}))
+    namespace.apply(quota({"pods": "2"}))
     full = wait("the quota", lambda: next(iter(failures(checked(cluster, on_postgres(NEW)))), None))
-    assert (full.subject, "raise pods of the quota to 4" in full.fix) == ("ResourceQuota compute", True)
-    namespace.apply(quota({"pods": "4"}))
+    assert (full.subject, "raise pods of the quota to 3" in full.fix) == ("ResourceQuota compute", True)
+    namespace.apply(quota({"pods": "3"}))
     wait("the quota", lambda: not failures(checked(cluster, on_postgres(NEW))))
     assert helm.upgrade(on_postgres(NEW)).ok
 

@@ -135,7 +135,7 @@ def test_migration_that_takes_too_long_is_rolled_back(command: Command, namespac
     command.install(OLD)
     command.write(NEW)
     command.file.write_text(command.file.read_text().replace("backoffLimit: 1", "activeDeadlineSeconds: 15"))
-    with postgres_locked(namespace, "alembic_version", 60):
+    with postgres_locked(namespace, "alembic_version", 180):
         result = _stops_and_goes_back(command, namespace, "an upgrade behind a lock")
     assert "DeadlineExceeded" in result.error
     assert postgres_revision(namespace) != NEW_HEAD

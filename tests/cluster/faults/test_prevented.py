@@ -51,7 +51,7 @@ def small_quota(namespace: Namespace) -> Iterator[None]:
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": "small"},
-        "spec": {"hard": {"pods": "4"}},
+        "spec": {"hard": {"pods": "3"}},  # as many as there are: two servers and the relay
     }
     namespace.apply(quota)
     wait("the quota", lambda: (namespace.get("resourcequota", "small") or {}).get("status", {}).get("used"))
