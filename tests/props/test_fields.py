@@ -22,8 +22,8 @@ from cdk8s_spicedb.props.fields import (
     fields_of,
     problems,
     raw_problems,
-    rule,
     type_of,
+    use,
 )
 from cdk8s_spicedb.props.fieldtypes import in_python
 
@@ -37,10 +37,12 @@ class Toy:
     other: bool = True
 
 
-@rule(Toy)
 def minimum_at_most_maximum(minimum: int, maximum: int) -> Iterator[Problem]:
     if minimum > maximum:
         yield Problem("minimum", str(minimum), f"at most {maximum}", "lower it")
+
+
+use({Toy: (minimum_at_most_maximum,)})
 
 
 @pytest.mark.parametrize(
