@@ -25,7 +25,7 @@ from attrs import evolve
 
 from ..errors import InvalidProps, Problem
 from . import fieldtypes
-from .fieldtypes import PLAIN, FieldType, Invalid, in_python, redact, show
+from .fieldtypes import PLAIN, Choice, FieldType, Invalid, Limited, Refer, Schema, in_python, redact, show
 
 # ---------------------------------------------------------------- limits
 
@@ -83,24 +83,25 @@ def type_of(annotation: Any) -> FieldType:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         type_, *limits = arguments
-        return reduce(_limited, limits, fieldtypes.plain(type_, "", "") if Opaque in limits else type_of(type_))
+        base = Limited(PLAIN[Any], lambda value: isinstance(value, type_)) if Opaque in limits else type_of(type_)
+        return reduce(_limited, limits, base)
     if origin in (Union, UnionType):
         options = [type_of(argument) for argument in arguments if argument is not type(None)]
-        found = options[0] if len(options) == 1 else fieldtypes.any_of(options)
-        return fieldtypes.nullable(found) if type(None) in arguments else found
+        found = options[0] if len(options) == 1 else fieldtypes.AnyOf(options)
+        return fieldtypes.Nullable(found) if type(None) in arguments else found
     if origin is Literal:
-        return fieldtypes.choice(arguments)
+        return Choice(arguments)
     if origin is Sequence:
-        return fieldtypes.sequence_of(type_of(arguments[0]))
+        return fieldtypes.SequenceOf(type_of(arguments[0]))
     if origin is Mapping:
-        return fieldtypes.mapping_of(type_of(arguments[0]), type_of(arguments[1]))
+        return fieldtypes.MappingOf(type_of(arguments[0]), type_of(arguments[1]))
     if origin is type:
-        return fieldtypes.limited(PLAIN[Any], lambda value: _is_subclass(value, arguments[0]))
+        return Limited(PLAIN[Any], lambda value: _is_subclass(value, arguments[0]))
     if annotation in PLAIN:
         return PLAIN[annotation]
     if issubclass(annotation, Enum):
-        return fieldtypes.choice(annotation)
-    return _member_of(annotation) if hasattr(annotation, "members") else _props_of(annotation)
+        return Choice(annotation)
+    return MemberOf(annotation) if hasattr(annotation, "members") else PropsOf(annotation)
 
 
 def _is_subclass(value: object, kind: type) -> bool:
@@ -113,21 +114,22 @@ def _limited(base: FieldType, limit: Any) -> FieldType:
         case Interval(ge=minimum, le=maximum):
             return fieldtypes.between(base, minimum, maximum)
         case Unit(unit=unit):
-            return fieldtypes.described(base, f"{base.allowed} of {unit}")
+            return Limited(base, allowed=f"{base.allowed} of {unit}")
         case Predicate(func=test):
-            return fieldtypes.limited(base, test)
+            return Limited(base, test)
         case OneOf(texts=texts):
-            return fieldtypes.choice(texts)
+            return Choice(texts)
         case Excluding(texts=texts):
             allowed = f"{base.allowed} other than {', '.join(texts)}, which this package sets"
             fix = f"{base.fix}, and leave out those that this package sets"
-            found = fieldtypes.limited(base, lambda value: value not in texts, {"not": {"enum": list(texts)}})
-            return fieldtypes.described(found, allowed, fix)
-        case Pattern(regex=regex, allowed=allowed, fix=fix, max_length=max_length):
-            found = fieldtypes.limited(base, limit.matches, {"pattern": f"^(?:{regex})$", "maxLength": max_length})
-            return fieldtypes.described(fieldtypes.or_number(found) if limit.numbers else found, allowed, fix)
+            schema: Schema = {"not": {"enum": list(texts)}}
+            return Limited(base, lambda value: value not in texts, schema, allowed=allowed, fix=fix)
+        case Pattern(regex=regex, allowed=allowed, fix=fix):
+            schema = {"pattern": f"^(?:{regex})$", "maxLength": limit.max_length}
+            found = Limited(base, limit.matches, schema, allowed=allowed, fix=fix)
+            return fieldtypes.OrNumber(found) if limit.numbers else found
         case Message(allowed=allowed, fix=fix, redacted=redacted):
-            return fieldtypes.described(base, allowed, fix, redacted)
+            return Limited(base, allowed=allowed, fix=fix, redacted=redacted)
     return base
 
 
@@ -164,47 +166,49 @@ def manifest_of(props: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- classes of props
 
 
-def _props_of(kind: Any) -> FieldType:
+class PropsOf(FieldType):
     """Props of a class, which files give as a mapping."""
-    fields = attrs.fields(kind)
-    names = [field.name for field in fields if field.default is attrs.NOTHING]
-    if not names and len(fields) < 10:
-        names = [field.name for field in fields[:2]]
-    python = ", ".join(f"{name}=…" for name in names) or "…"
-    yaml = ", ".join(f"{camel(name)}: …" for name in names) or "…"
-    example = f"{{{kind.__name__}({python})|{{{yaml}}}}}"
-    message = getattr(kind, "message", Message())
 
-    def accepts(value: Any) -> bool:
-        return issubclass(value.kind if isinstance(value, Draft) else type(value), kind)
+    def __init__(self, kind: Any) -> None:
+        fields = attrs.fields(kind)
+        names = [field.name for field in fields if field.default is attrs.NOTHING]
+        if not names and len(fields) < 10:
+            names = [field.name for field in fields[:2]]
+        python = ", ".join(f"{name}=…" for name in names) or "…"
+        yaml = ", ".join(f"{camel(name)}: …" for name in names) or "…"
+        example = f"{{{kind.__name__}({python})|{{{yaml}}}}}"
+        message = getattr(kind, "message", Message())
+        super().__init__(message.allowed or example, message.fix or f"use {{field=}}{example}", message.redacted)
+        self.kind, self.message = kind, message
 
-    def read(value: Any) -> Draft | Invalid:
+    def accepts(self, value: Any) -> bool:
+        return issubclass(value.kind if isinstance(value, Draft) else type(value), self.kind)
+
+    def schema(self, refer: Refer) -> Schema:
+        return refer(self.kind)
+
+    def read(self, value: Any) -> Draft | Invalid:
         if isinstance(value, Mapping):
-            return _draft(kind, value)
-        keys = ", ".join(camel(field.name) for field in settings(kind))
-        fix = message.fix or "write its keys on the lines below, indented, or remove it"
+            return _draft(self.kind, value)
+        keys = ", ".join(camel(field.name) for field in settings(self.kind))
+        fix = self.message.fix or "write its keys on the lines below, indented, or remove it"
         return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
-    def inside(value: Any, path: str) -> Problems:
+    def inside(self, value: Any, path: str) -> Problems:
         prefix = f"{path}." if path else ""
         return value.problems(prefix) if isinstance(value, Draft) else raw_problems(value, prefix)
 
-    allowed, fix = message.allowed or example, message.fix or f"use {{field=}}{example}"
-    return FieldType(allowed, fix, accepts, lambda refer: refer(kind), read, inside, message.redacted)
 
-
-def _member_of(kind: Any) -> FieldType:
+class MemberOf(PropsOf):
     """Props of one of the members of a class, which files name by ``engine``."""
 
-    def read(value: Any) -> Draft:
-        members: Mapping[str, type] = kind.members()
+    def read(self, value: Any) -> Draft:
+        members: Mapping[str, type] = self.kind.members()
         engine = value.get("engine") if isinstance(value, Mapping) else None
         if not isinstance(engine, str) or engine not in members:
             fix = "choose one; memory is for trying SpiceDB out"
-            return Draft(kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
+            return Draft(self.kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
         return _draft(members[engine], {key: item for key, item in value.items() if key != "engine"}, ["engine"])
-
-    return evolve(_props_of(kind), read=read)
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""What fields take: how a value is checked, its JSON Schema, and how to read it from a file.
+"""What fields take: a class for each form of value, with its check, its JSON Schema, and how to read it from a file.
 
 `fields` makes these types from the annotations of props. Texts of messages are the same for Python and for files,
 except for the `PLACEHOLDER`\\ s in them.
@@ -7,6 +7,7 @@ except for the `PLACEHOLDER`\\ s in them.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -64,27 +65,35 @@ class Invalid:
         return Problem(path, self.value, self.allowed, self.fix.replace("{field", f"{{{name}"))
 
 
-# ---------------------------------------------------------------- types
+# ---------------------------------------------------------------- the base class
 
 
-@frozen(eq=False)
-class FieldType:
+class FieldType(ABC):
     """What a field takes."""
 
-    allowed: str
-    """What errors say is allowed."""
-    fix: str
-    """How errors say to fix it; ``{field}`` stands for the field's name."""
-    accepts: Callable[[Any], bool]
-    """Whether a value is allowed, apart from the props inside it."""
-    schema: Callable[[Refer], Schema]
-    """The JSON Schema of the value in a file."""
-    read: Callable[[Any], Any] = lambda value: value
-    """The prop of a value in a file; `Invalid` if it cannot become one. `check` tells whether it is allowed."""
-    inside: Callable[[Any, str], Iterable[Problem]] = lambda value, path: ()
-    """The problems inside an allowed value, whose path it gets."""
-    redacted: bool = False
-    """Whether the value may be a secret. Errors then describe it and do not show it."""
+    def __init__(self, allowed: str, fix: str, redacted: bool = False) -> None:
+        self.allowed = allowed
+        """What errors say is allowed."""
+        self.fix = fix
+        """How errors say to fix it; ``{field}`` stands for the field's name."""
+        self.redacted = redacted
+        """Whether the value may be a secret. Errors then describe it and do not show it."""
+
+    @abstractmethod
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is allowed, apart from the props inside it."""
+
+    @abstractmethod
+    def schema(self, refer: Refer) -> Schema:
+        """The JSON Schema of the value in a file."""
+
+    def read(self, value: Any) -> Any:
+        """The prop of a value in a file; `Invalid` if it cannot become one. `check` tells whether it is allowed."""
+        return value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        """The problems inside an allowed value, whose path it gets."""
+        return ()
 
     def check(self, value: object, path: str) -> Iterable[Problem]:
         """All problems of a value and of the props inside it."""
@@ -96,134 +105,58 @@ class FieldType:
         return (Invalid(shown, self.allowed, self.fix).problem(path),)
 
 
-def described(base: FieldType, allowed: str | None = None, fix: str | None = None, redacted: bool = False) -> FieldType:
-    """The same values with other texts; None keeps a text."""
-    return evolve(base, allowed=allowed or base.allowed, fix=fix or base.fix, redacted=redacted or base.redacted)
+class Limited(FieldType):
+    """The values of a type that also pass a test, which their schema expresses as far as it can; None keeps a text."""
+
+    def __init__(
+        self,
+        base: FieldType,
+        test: Callable[[Any], bool] = lambda _: True,
+        schema: Schema | None = None,
+        *,
+        allowed: str | None = None,
+        fix: str | None = None,
+        redacted: bool = False,
+    ) -> None:
+        super().__init__(allowed or base.allowed, fix or base.fix, redacted or base.redacted)
+        self.base, self.test, self.limits = base, test, schema or {}
+
+    def accepts(self, value: Any) -> bool:
+        return self.base.accepts(value) and self.test(value)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {**self.base.schema(refer), **self.limits}
+
+    def read(self, value: Any) -> Any:
+        return self.base.read(value)
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return self.base.inside(value, path)
 
 
-def limited(base: FieldType, test: Callable[[Any], bool], limits: Schema | None = None) -> FieldType:
-    """The values of a type that also pass a test, which their schema expresses as far as it can."""
-    return evolve(
-        base,
-        accepts=lambda value: base.accepts(value) and test(value),
-        schema=lambda refer: {**base.schema(refer), **(limits or {})},
-    )
-
-
-def between(base: FieldType, minimum: Any, maximum: Any) -> FieldType:
-    """The values of a type from a minimum to a maximum. None: there is no maximum."""
-
-    def test(value: Any) -> bool:
-        return bool(value >= minimum and (maximum is None or value <= maximum))
-
-    end = ", {} or more" if maximum is None else " from {} to {}"
-    allowed = base.allowed + end.format(show(minimum), show(maximum))
-    if isinstance(minimum, timedelta):
-        example = next(text for text, value in _EXAMPLES.items() if test(value))
-        return described(limited(base, test), allowed, f"use a duration such as {example}")
-    limits = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
-    return described(limited(base, test, limits), allowed)
-
-
-def choice(members: Iterable[Any]) -> FieldType:
-    """One of some texts, or a member of an enum. The converter of the field takes the names that files give."""
-    allowed = list(members)
-    texts = [member.value if isinstance(member, Enum) else member for member in allowed]
-    fix = "use one of these values exactly as written"
-    return FieldType(", ".join(texts), fix, lambda value: value in allowed, lambda _: {"enum": texts})
-
-
-def nullable(item: FieldType) -> FieldType:
-    """A value, or None."""
-    return evolve(
-        item,
-        allowed=f"{item.allowed}, or {{None}}",
-        accepts=lambda value: value is None or item.accepts(value),
-        schema=lambda refer: {"anyOf": [item.schema(refer), {"type": "null"}]},
-        read=lambda value: None if value is None else item.read(value),
-        inside=lambda value, path: () if value is None else item.inside(value, path),
-    )
-
-
-def or_number(text: FieldType) -> FieldType:
+class OrNumber(Limited):
     """Texts for which files may also give a number, which the field's converter makes a text."""
-    return evolve(text, schema=lambda refer: {"anyOf": [text.schema(refer), {"type": "number", "minimum": 0}]})
 
-
-def any_of(options: Sequence[FieldType]) -> FieldType:
-    """A value of one of several types, of which the last may be props."""
-    return FieldType(
-        " or ".join(option.allowed for option in options),
-        "; ".join(option.fix for option in options),
-        accepts=lambda value: any(option.accepts(value) for option in options),
-        schema=lambda refer: {"anyOf": [option.schema(refer) for option in options]},
-        read=lambda value: options[-1].read(value) if isinstance(value, Mapping) else value,
-        inside=lambda value, path: next(each for each in options if each.accepts(value)).inside(value, path),
-    )
-
-
-def sequence_of(item: FieldType) -> FieldType:
-    """A tuple or list. A str is refused: it would be read letter by letter."""
-    return FieldType(
-        f"{{a tuple or list|a list}}, each item: {item.allowed}",
-        f"{item.fix.replace('{field=}', '{field=}[')}]" if "{field=}" in item.fix else item.fix,
-        accepts=lambda value: isinstance(value, (tuple, list)) and _accepts_all(item, value),
-        schema=lambda refer: {"type": "array", "items": item.schema(refer)},
-        read=lambda value: tuple(map(item.read, value)) if isinstance(value, list) else value,
-        inside=lambda value, path: _inside(item, enumerate(value), path),
-        redacted=item.redacted,
-    )
-
-
-def mapping_of(key: FieldType, item: FieldType) -> FieldType:
-    """A mapping."""
-
-    def accepts(value: Any) -> bool:
-        keys = isinstance(value, Mapping) and all(map(key.accepts, value))
-        return keys and _accepts_all(item, value.values())
-
-    def schema(refer: Refer) -> Schema:
-        names, of_item = key.schema(refer), item.schema(refer)
-        # Helm reports a wrong name at another place if its schema is in propertyNames.
-        if "enum" in names:
-            properties: Schema = {"properties": dict.fromkeys(names["enum"], of_item)}
-        else:
-            excluded = names.get("not", {}).get("enum", ())
-            properties = {"properties": dict.fromkeys(excluded, False)} if excluded else {}
-            properties["patternProperties"] = {names["pattern"]: of_item}
-        return {"type": "object", **properties, "additionalProperties": False}
-
-    def read(value: Any) -> Any:
-        return {name: item.read(each) for name, each in value.items()} if isinstance(value, Mapping) else value
-
-    def inside(value: Any, path: str) -> Iterable[Problem]:
-        return _inside(item, value.items(), path)
-
-    allowed = f"a mapping from {key.allowed} to {item.allowed}"
-    return FieldType(allowed, f"{key.fix}; {item.fix}", accepts, schema, read, inside, item.redacted)
-
-
-def _accepts_all(type_: FieldType, items: Iterable[object]) -> bool:
-    """Whether each item is allowed, or has a problem of its own to report."""
-    return all(isinstance(item, Invalid) or type_.accepts(item) for item in items)
-
-
-def _inside(type_: FieldType, items: Iterable[tuple[object, object]], path: str) -> Iterator[Problem]:
-    """The problems of items, each with its index or key."""
-    return (problem for name, item in items for problem in type_.check(item, f"{path}[{name}]"))
+    def schema(self, refer: Refer) -> Schema:
+        return {"anyOf": [super().schema(refer), {"type": "number", "minimum": 0}]}
 
 
 # ---------------------------------------------------------------- plain values
 
 
-def plain(type_: Any, allowed: str, fix: str, **schema: Any) -> FieldType:
+class Plain(FieldType):
     """A value of a plain type."""
 
-    def accepts(value: Any) -> bool:
-        # In Python, a bool is also an int. Here it is not a number.
-        return isinstance(value, type_) and (type_ in (bool, object) or not isinstance(value, bool))
+    def __init__(self, type_: Any, allowed: str, fix: str, **schema: Any) -> None:
+        super().__init__(allowed, fix)
+        self.type, self.limits = type_, schema
 
-    return FieldType(allowed, fix, accepts, lambda _: schema)
+    def accepts(self, value: Any) -> bool:
+        # In Python, a bool is also an int. Here it is not a number.
+        return isinstance(value, self.type) and (self.type in (bool, object) or not isinstance(value, bool))
+
+    def schema(self, refer: Refer) -> Schema:
+        return self.limits
 
 
 _DURATION = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+"
@@ -235,13 +168,45 @@ _EXAMPLES = {
 }
 
 
-def _duration(value: Any) -> timedelta | Invalid:
-    """A ``timedelta`` as SpiceDB and Kubernetes write it: ``90s``, ``1h30m``."""
-    if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
-        return Invalid(show(value), "a duration, such as 90s or 1h30m", "use a number with its unit: ms, s, m or h")
-    seconds = sum(float(count) * _UNITS[unit] for count, unit in re.findall(r"([\d.]+)(ms|s|m|h)", value))
-    # A duration longer than any timedelta is above every maximum, and the check says so.
-    return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
+class Duration(Plain):
+    """A ``timedelta``. Files write it as SpiceDB and Kubernetes do: ``90s``, ``1h30m``."""
+
+    def read(self, value: Any) -> timedelta | Invalid:
+        if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
+            return Invalid(show(value), "a duration, such as 90s or 1h30m", "use a number with its unit: ms, s, m or h")
+        seconds = sum(float(count) * _UNITS[unit] for count, unit in re.findall(r"([\d.]+)(ms|s|m|h)", value))
+        # A duration longer than any timedelta is above every maximum, and the check says so.
+        return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
+
+
+def between(base: FieldType, minimum: Any, maximum: Any) -> FieldType:
+    """The values of a type from a minimum to a maximum. None: there is no maximum."""
+
+    def test(value: Any) -> bool:
+        return bool(value >= minimum and (maximum is None or value <= maximum))
+
+    end = ", {} or more" if maximum is None else " from {} to {}"
+    allowed = base.allowed + end.format(show(minimum), show(maximum))
+    if isinstance(base, Duration):
+        example = next(text for text, value in _EXAMPLES.items() if test(value))
+        return Limited(base, test, allowed=allowed, fix=f"use a duration such as {example}")
+    schema = {"minimum": minimum} if maximum is None else {"minimum": minimum, "maximum": maximum}
+    return Limited(base, test, schema, allowed=allowed)
+
+
+class Choice(FieldType):
+    """One of some texts, or a member of an enum. The converter of the field takes the names that files give."""
+
+    def __init__(self, members: Iterable[Any]) -> None:
+        self.members = list(members)
+        self.texts = [member.value if isinstance(member, Enum) else member for member in self.members]
+        super().__init__(", ".join(self.texts), "use one of these values exactly as written")
+
+    def accepts(self, value: Any) -> bool:
+        return value in self.members
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"enum": self.texts}
 
 
 def _can_be_written(value: str) -> bool:
@@ -253,18 +218,118 @@ _BOOL = "{True} or {False}"
 _NUMBER = "use a number in that range, without quotes"
 _TIME = "use a time such as datetime(2026, 11, 1, tzinfo=timezone.utc)"
 PLAIN: Mapping[Any, FieldType] = {
-    Any: plain(object, "", ""),
-    bool: plain(bool, _BOOL, f"use {_BOOL}, without quotes", type="boolean"),
-    int: plain(int, "a whole number", _NUMBER, type="integer"),
-    float: plain((int, float), "a number", _NUMBER, type="number"),
-    str: limited(plain(str, "{a str|a text}", "use a text in quotes", type="string"), _can_be_written),
-    timedelta: evolve(
-        plain(timedelta, "{a datetime.timedelta|a duration}", "", type="string", pattern=f"^{_DURATION}$"),
-        read=_duration,
-    ),
-    datetime: limited(
-        plain(datetime, "a datetime with a time zone", _TIME, type="string", format="date-time"),
+    Any: Plain(object, "", ""),
+    bool: Plain(bool, _BOOL, f"use {_BOOL}, without quotes", type="boolean"),
+    int: Plain(int, "a whole number", _NUMBER, type="integer"),
+    float: Plain((int, float), "a number", _NUMBER, type="number"),
+    str: Limited(Plain(str, "{a str|a text}", "use a text in quotes", type="string"), _can_be_written),
+    timedelta: Duration(timedelta, "{a datetime.timedelta|a duration}", "", type="string", pattern=f"^{_DURATION}$"),
+    datetime: Limited(
+        Plain(datetime, "a datetime with a time zone", _TIME, type="string", format="date-time"),
         lambda value: value.tzinfo is not None,
     ),
 }
 """The types of plain values."""
+
+# ---------------------------------------------------------------- types made of others
+
+
+class Nullable(FieldType):
+    """A value, or None."""
+
+    def __init__(self, item: FieldType) -> None:
+        super().__init__(f"{item.allowed}, or {{None}}", item.fix, item.redacted)
+        self.item = item
+
+    def accepts(self, value: Any) -> bool:
+        return value is None or self.item.accepts(value)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"anyOf": [self.item.schema(refer), {"type": "null"}]}
+
+    def read(self, value: Any) -> Any:
+        return None if value is None else self.item.read(value)
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return () if value is None else self.item.inside(value, path)
+
+
+class AnyOf(FieldType):
+    """A value of one of several types, of which the last may be props."""
+
+    def __init__(self, options: Sequence[FieldType]) -> None:
+        super().__init__(" or ".join(option.allowed for option in options), "; ".join(option.fix for option in options))
+        self.options = options
+
+    def accepts(self, value: Any) -> bool:
+        return any(option.accepts(value) for option in self.options)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"anyOf": [option.schema(refer) for option in self.options]}
+
+    def read(self, value: Any) -> Any:
+        return self.options[-1].read(value) if isinstance(value, Mapping) else value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return next(option for option in self.options if option.accepts(value)).inside(value, path)
+
+
+class SequenceOf(FieldType):
+    """A tuple or list. A str is refused: it would be read letter by letter."""
+
+    def __init__(self, item: FieldType) -> None:
+        fix = f"{item.fix.replace('{field=}', '{field=}[')}]" if "{field=}" in item.fix else item.fix
+        super().__init__(f"{{a tuple or list|a list}}, each item: {item.allowed}", fix, item.redacted)
+        self.item = item
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, (tuple, list)) and _accepts_all(self.item, value)
+
+    def schema(self, refer: Refer) -> Schema:
+        return {"type": "array", "items": self.item.schema(refer)}
+
+    def read(self, value: Any) -> Any:
+        return tuple(map(self.item.read, value)) if isinstance(value, list) else value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return _inside(self.item, enumerate(value), path)
+
+
+class MappingOf(FieldType):
+    """A mapping."""
+
+    def __init__(self, key: FieldType, item: FieldType) -> None:
+        allowed = f"a mapping from {key.allowed} to {item.allowed}"
+        super().__init__(allowed, f"{key.fix}; {item.fix}", item.redacted)
+        self.key, self.item = key, item
+
+    def accepts(self, value: Any) -> bool:
+        keys = isinstance(value, Mapping) and all(map(self.key.accepts, value))
+        return keys and _accepts_all(self.item, value.values())
+
+    def schema(self, refer: Refer) -> Schema:
+        names, item = self.key.schema(refer), self.item.schema(refer)
+        # Helm reports a wrong name at another place if its schema is in propertyNames.
+        if "enum" in names:
+            properties: Schema = {"properties": dict.fromkeys(names["enum"], item)}
+        else:
+            excluded = names.get("not", {}).get("enum", ())
+            properties = {"properties": dict.fromkeys(excluded, False)} if excluded else {}
+            properties["patternProperties"] = {names["pattern"]: item}
+        return {"type": "object", **properties, "additionalProperties": False}
+
+    def read(self, value: Any) -> Any:
+        return {name: self.item.read(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+
+    def inside(self, value: Any, path: str) -> Iterable[Problem]:
+        return _inside(self.item, value.items(), path)
+
+
+def _accepts_all(type_: FieldType, items: Iterable[object]) -> bool:
+    """Whether each item is allowed, or has a problem of its own to report."""
+    return all(isinstance(item, Invalid) or type_.accepts(item) for item in items)
+
+
+def _inside(type_: FieldType, items: Iterable[tuple[object, object]], path: str) -> Iterator[Problem]:
+    """The problems of items, each with its index or key."""
+    return (problem for name, item in items for problem in type_.check(item, f"{path}[{name}]"))
