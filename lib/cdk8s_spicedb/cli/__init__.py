@@ -42,8 +42,5 @@ def _run(command: str, options: object) -> int:
         module = import_module(f".{_MODULES.get(command, command)}", __name__)
     except ModuleNotFoundError:
         raise SpiceDBError(_EXTRA) from None
-    result: int | str = module.run(options)
-    if isinstance(result, int):
-        return result
-    print(result)
-    return 0
+    code: int = module.run(options)
+    return code

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import glob
 import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from ..errors import SpiceDBError
 from ..files.read import Document, document, merge, props_of
@@ -21,7 +21,7 @@ SHOWN = 5
 _INPUT = "-"
 
 
-def read_file(options: argparse.Namespace, *, delivery: str | None = None) -> SpiceDBProps:
+def read_file(options: Any, *, delivery: str | None = None) -> SpiceDBProps:
     """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
     return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
 
@@ -43,7 +43,7 @@ def read_document(path: str) -> Document:
         raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
 
 
-def read_each(options: argparse.Namespace, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
+def read_each(options: Any, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
     """The props of each file of ``--each``, merged with the files of ``--file``, by the name of the file.
 
     ``delivery`` takes precedence over that of the files. Raises one `SpiceDBError` about all files with problems.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import glob
 import shlex
 import sys
@@ -10,6 +9,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 from rich.console import Console, Group
@@ -19,7 +19,6 @@ from rich.text import Text
 
 from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from ..live.upgrade.outcome import Progress, State
-from ..live.upgrade.upgrade import UpgradeOptions
 from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
 from .display import EXIT_CODES, News, Screen, sentence
@@ -27,11 +26,14 @@ from .files import SHOWN, read_each, warn
 from .live import as_json, connect, require_yes
 from .options import STEM
 
+if TYPE_CHECKING:
+    from .upgrade import Options
+
 OF_FLEETS = ("canary", "wave_size", "parallel")
 """Options that belong to ``--each``."""
 
 
-def upgrade_each(options: argparse.Namespace, upgrade: UpgradeOptions) -> int:
+def upgrade_each(options: Options) -> int:
     """Upgrades all SpiceDBs of ``--each``, and returns the exit code."""
     found = read_each(options)
     warn(found)
@@ -42,8 +44,8 @@ def upgrade_each(options: argparse.Namespace, upgrade: UpgradeOptions) -> int:
         for name, props in found.items()
     ]
     given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
-    chosen, quiet = FleetOptions(**given, upgrade=upgrade), options.output == "json"
-    with FleetDisplay(quiet=quiet) as display:
+    chosen = FleetOptions(**given, upgrade=options.upgrade)
+    with FleetDisplay(quiet=options.quiet) as display:
         display.line(f"Looking at {len(members)} SpiceDBs in the cluster.")
         try:
             report = upgrade_fleet(
@@ -61,16 +63,16 @@ def upgrade_each(options: argparse.Namespace, upgrade: UpgradeOptions) -> int:
             print("Interrupted. Nothing was changed.", file=sys.stderr)
             return EXIT_CODES[State.INTERRUPTED]
     code = EXIT_CODES[report.state]
-    if quiet:
+    if options.quiet:
         print(as_json(report))
-    if code or not quiet:
+    if code or not options.quiet:
         print("\n".join(_ending(report, _command_again(options))), file=sys.stderr if code else sys.stdout)
     return code
 
 
-def _command_again(options: argparse.Namespace) -> str:
+def _command_again(options: Options) -> str:
     """The command line, with one pattern in place of many files if it stands for them in the same order."""
-    command, paths = shlex.join(["cdk8s-spicedb", *options.words]), list(options.each)
+    command, paths = shlex.join(["cdk8s-spicedb", *options.words]), list(options.each or ())
     pattern = str(Path(paths[0]).with_name(f"*{Path(paths[0]).suffix}"))
     if len(paths) > 1 and sorted(glob.glob(pattern)) == paths:
         return command.replace(shlex.join(paths), shlex.quote(pattern), 1)

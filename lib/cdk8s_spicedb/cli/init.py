@@ -10,9 +10,10 @@ from ..errors import SpiceDBError
 from ..versions import known_releases
 
 
-def run(options: argparse.Namespace) -> str:
-    """Writes the file, or returns the schema."""
-    return _schema() if options.command == "schema" else _write(options.output)
+def run(options: argparse.Namespace) -> int:
+    """Writes the file, or prints the schema."""
+    print(_schema() if options.command == "schema" else _write(options.output))
+    return 0
 
 
 def _schema() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable
@@ -19,12 +18,12 @@ GOOD, BAD, BUSY, FAINT = "green", "bold red", "yellow", "dim"
 """Styles of texts."""
 
 
-def connect(options: argparse.Namespace, patience_seconds: float = 0) -> Cluster:
+def connect(options: Any, patience_seconds: float = 0) -> Cluster:
     """The cluster and namespace of the options."""
     return Cluster.connect(namespace=options.namespace, context=options.context, patience_seconds=patience_seconds)
 
 
-def require_yes(options: argparse.Namespace) -> None:
+def require_yes(options: Any) -> None:
     """Raises `SpiceDBError` if the options leave a question that nobody can answer."""
     if options.output == "json" and not options.yes:
         raise SpiceDBError("--output json cannot ask for confirmation: add --yes")

@@ -279,7 +279,7 @@ def _rollback(commands: _Commands) -> None:
     _add_releases(parser)
 
 
-def releases(options: argparse.Namespace) -> ReleaseTable:
+def releases(options: Any) -> ReleaseTable:
     """The known releases, with those of the file in ``--releases``."""
     table = known_releases()
     if options.releases is None:

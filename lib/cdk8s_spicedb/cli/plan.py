@@ -24,8 +24,13 @@ _OPTIONS = {
 """The option for each parameter of `plan_upgrade`."""
 
 
-def run(options: argparse.Namespace) -> str:
-    """The plan, in the chosen format."""
+def run(options: argparse.Namespace) -> int:
+    """Prints the plan, in the chosen format."""
+    print(_text(options))
+    return 0
+
+
+def _text(options: argparse.Namespace) -> str:
     known = releases(options)
     options.target = options.target or known.newest
     try:

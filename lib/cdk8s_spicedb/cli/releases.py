@@ -18,8 +18,13 @@ from .options import releases
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
 
 
-def run(options: argparse.Namespace) -> str:
-    """The releases, in the chosen format."""
+def run(options: argparse.Namespace) -> int:
+    """Prints the releases, in the chosen format."""
+    print(_text(options))
+    return 0
+
+
+def _text(options: argparse.Namespace) -> str:
     found = history(releases(options), options.engine and [options.engine])
     if options.output == "json":
         return json.dumps([attrs.asdict(each) for each in found], indent=2)

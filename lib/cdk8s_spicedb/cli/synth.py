@@ -17,19 +17,21 @@ from .files import SHOWN, read_document, read_each, read_file, warn
 from .options import by_option
 
 
-def run(options: argparse.Namespace) -> str:
-    """Writes a folder, or one for each file of ``--each``: all of them, or none. Returns what was written."""
+def run(options: argparse.Namespace) -> int:
+    """Writes a folder, or one for each file of ``--each``: all of them, or none. Prints what was written."""
     folder, version, metadata = options.output, options.chart_version, _metadata(options)
     if options.each is not None:
         found = read_each(options, delivery=options.delivery)
         warn(found)
         changed = write_all(folder, found, version=version, metadata=metadata)
-        return "\n".join(_next_of_each(folder, found, changed))
+        print("\n".join(_next_of_each(folder, found, changed)))
+        return 0
     props = read_file(options, delivery=options.delivery)
     for warning in all_warnings(props):
         print(f"Warning: {warning}", file=sys.stderr)
     write_release(folder, props, version=version, metadata=metadata)
-    return "\n".join(_next(folder, props))
+    print("\n".join(_next(folder, props)))
+    return 0
 
 
 def _metadata(options: argparse.Namespace) -> ChartMetadata:

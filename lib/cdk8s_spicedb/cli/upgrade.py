@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 from rich.text import Text
@@ -24,21 +24,52 @@ from .live import as_json, connect, require_yes
 from .options import STEM
 
 
-def run(options: argparse.Namespace) -> int:
+@attrs.frozen(kw_only=True)
+class Options:
+    """The options of the command. `options` has their meaning."""
+
+    file: Sequence[str] | None
+    releases: str | None
+    namespace: str | None
+    context: str | None
+    output: str
+    yes: bool
+    each: Sequence[str] | None
+    canary: int | None
+    wave_size: int | None
+    parallel: int | None
+    write: str | None
+    upgrade: UpgradeOptions
+    words: Sequence[str]
+    """The whole command line."""
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace) -> Options:
+        """The options that argparse has found. Ends the program if they do not fit together."""
+        _require_fitting(parsed)
+        checks = CheckOptions(
+            database=not parsed.no_database, database_image=parsed.database_image, pull_images=not parsed.no_pull
+        )
+        check = None if parsed.no_check else checks
+        chosen = UpgradeOptions(observe_seconds=parsed.observe, on_failure=parsed.on_failure, check=check)
+        given = {name: value for name, value in vars(parsed).items() if name in attrs.fields_dict(cls)}
+        return cls(**given, upgrade=chosen)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only JSON is printed."""
+        return self.output == "json"
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Upgrades one release, or many, or writes the next step."""
-    _require_fitting(options)
-    checks = CheckOptions(
-        database=not options.no_database, database_image=options.database_image, pull_images=not options.no_pull
-    )
-    chosen = UpgradeOptions(
-        observe_seconds=options.observe, on_failure=options.on_failure, check=None if options.no_check else checks
-    )
+    options = Options.of(parsed)
     if options.each is not None:
-        return upgrade_each(options, chosen)
+        return upgrade_each(options)
     cluster, props = connect(options), read_file(options)
     if options.write is not None:
-        return _write(options, cluster, props, chosen.check)
-    return _upgrade(options, cluster, props, chosen)
+        return _write(options, cluster, props, options.write)
+    return _upgrade(options, cluster, props)
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
@@ -52,14 +83,13 @@ def _require_fitting(options: argparse.Namespace) -> None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
 
 
-def _upgrade(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, chosen: UpgradeOptions) -> int:
+def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
     require_yes(options)
-    quiet = options.output == "json"
-    with Display(quiet=quiet) as display:
+    with Display(quiet=options.quiet) as display:
         outcome = upgrade(
             cluster,
             props,
-            options=chosen,
+            options=options.upgrade,
             confirm=lambda preflight: display.confirms(_intention(preflight), "Continue?", yes=options.yes),
             report=display.report,
         )
@@ -68,7 +98,7 @@ def _upgrade(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps,
             _refuse(outcome.error.report, display)
         else:
             display.end(outcome)
-    if outcome.state is State.DONE and quiet:
+    if outcome.state is State.DONE and options.quiet:
         print(as_json(outcome.record))
     return EXIT_CODES[outcome.state]
 
@@ -89,8 +119,8 @@ def _refuse(report: CheckReport, display: Display) -> None:
     display.error("Nothing was changed. Fix the failures, then run the same command again.")
 
 
-def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, checks: CheckOptions | None) -> int:
-    display = Display(quiet=options.output == "json")
+def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str) -> int:
+    display, checks = Display(quiet=options.quiet), options.upgrade.check
     if checks is not None:
         report = check(cluster, props, **attrs.asdict(checks))
         if not report.ok:
@@ -98,9 +128,9 @@ def _write(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, c
             return EXIT_CODES[State.REFUSED]
         display.line(*lines(report, but=Level.OK))
     try:
-        written = write_next_step(cluster, props, options.write)
+        written = write_next_step(cluster, props, folder)
     except UpgradeStoppedError as error:
         display.error(str(error))
         return EXIT_CODES[State.STOPPED]
-    print(as_json(written) if options.output == "json" else written.text)
+    print(as_json(written) if options.quiet else written.text)
     return EXIT_CODES[State.DONE]

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from attrs import frozen
@@ -117,12 +118,15 @@ class Deliverer(ABC):
         return watch
 
     def explanation(self) -> str:
-        """Why the newest migration failed, and why new servers end. Empty if they do not."""
-        migration = migration_of(observe(self.cluster, self.running.name))
-        failed = migration.state is MigrationState.FAILED
-        lines = [f"Job {migration.job}: {migration.reason}", *migration.log] if failed else []
-        for pod in newest_servers(observe(self.cluster, self.running.name, rollout=True)):
-            if restarts(pod):
+        """Why the newest migration failed, and why new servers end. Empty if they do not, or if that may not be read:
+        the failure itself must not be hidden."""
+        lines: list[str] = []
+        with suppress(ClusterError):
+            migration = migration_of(observe(self.cluster, self.running.name))
+            if migration.state is MigrationState.FAILED:
+                lines += [f"Job {migration.job}: {migration.reason}", *migration.log]
+            seen = observe(self.cluster, self.running.name, rollout=True)
+            for pod in (each for each in newest_servers(seen) if restarts(each)):
                 name = pod["metadata"]["name"]
                 error = first_error(self.cluster.log(name, container_of(pod)["name"], previous=True))
                 lines += [f"pod {name}: {error}"] if error else []
