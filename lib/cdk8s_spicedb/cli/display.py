@@ -77,8 +77,6 @@ class Screen(ABC):
             return yes or ask(question)
 
 
-EXIT_CODES = {State.DONE: 0, State.REFUSED: 1, State.ROLLED_BACK: 3, State.STOPPED: 4, State.INTERRUPTED: 130}
-"""The exit code of what became of an upgrade or a rollback. 2 is wrong usage."""
 _QUIET_SECONDS = 30
 _STYLES = {Activity.ROLL_BACK: BAD, Activity.DONE: "bold green", Activity.OBSERVE: "cyan"}
 

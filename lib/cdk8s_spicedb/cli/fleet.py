@@ -21,7 +21,7 @@ from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, 
 from ..live.upgrade.outcome import Progress, State
 from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
-from .display import EXIT_CODES, News, Screen, sentence
+from .display import News, Screen, sentence
 from .files import SHOWN, read_each, warn
 from .live import as_json, connect, require_yes
 from .options import STEM
@@ -61,8 +61,8 @@ def upgrade_each(options: Options) -> int:
         except KeyboardInterrupt:
             display.stop()
             print("Interrupted. Nothing was changed.", file=sys.stderr)
-            return EXIT_CODES[State.INTERRUPTED]
-    code = EXIT_CODES[report.state]
+            return State.INTERRUPTED.exit_code
+    code = report.state.exit_code
     if options.quiet:
         print(as_json(report))
     if code or not options.quiet:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..live.upgrade.outcome import Return, State
 from ..live.upgrade.rollback import roll_back
-from .display import EXIT_CODES, Display
+from .display import Display
 from .files import read_file
 from .live import as_json, connect, require_yes
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         display.end(outcome)
     if outcome.state is State.DONE and options.output == "json":
         print(as_json(outcome.back))
-    return EXIT_CODES[outcome.state]
+    return outcome.state.exit_code
 
 
 def _intention(back: Return) -> Iterator[str]:

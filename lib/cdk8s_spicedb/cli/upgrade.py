@@ -17,7 +17,7 @@ from ..live.upgrade.upgrade import Preflight, UpgradeOptions, upgrade
 from ..props import SpiceDBProps
 from ..text import count
 from .check import lines
-from .display import EXIT_CODES, Display
+from .display import Display
 from .files import read_file
 from .fleet import OF_FLEETS, upgrade_each
 from .live import as_json, connect, require_yes
@@ -100,7 +100,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
             display.end(outcome)
     if outcome.state is State.DONE and options.quiet:
         print(as_json(outcome.record))
-    return EXIT_CODES[outcome.state]
+    return outcome.state.exit_code
 
 
 def _intention(preflight: Preflight) -> Iterator[str | Text]:
@@ -125,12 +125,12 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
         report = check(cluster, props, **attrs.asdict(checks))
         if not report.ok:
             _refuse(report, display)
-            return EXIT_CODES[State.REFUSED]
+            return State.REFUSED.exit_code
         display.line(*lines(report, but=Level.OK))
     try:
         written = write_next_step(cluster, props, folder)
     except UpgradeStoppedError as error:
         display.error(str(error))
-        return EXIT_CODES[State.STOPPED]
+        return State.STOPPED.exit_code
     print(as_json(written) if options.quiet else written.text)
-    return EXIT_CODES[State.DONE]
+    return State.DONE.exit_code

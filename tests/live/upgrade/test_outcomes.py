@@ -12,7 +12,6 @@ import attrs
 import httpx2
 import pytest
 
-from cdk8s_spicedb.cli.display import EXIT_CODES
 from cdk8s_spicedb.live import Outcome, State, roll_back
 from cdk8s_spicedb.live.cluster import Forbidden, Unreachable
 from cdk8s_spicedb.live.upgrade.deliver import Deliverer, StepError
@@ -120,7 +119,7 @@ def test_each_request_may_fail(
 
         world.api.fail(is_hit, _FAULTS[fault], times=None)
         outcome = act(world)
-        assert not (world.calls and EXIT_CODES[outcome.state] == 1), f"exit code 1 after {world.calls}"
+        assert not (world.calls and outcome.state.exit_code == 1), f"exit code 1 after {world.calls}"
         assert (outcome.error is None) is (outcome.state is State.DONE)
         if outcome.state is State.DONE:
             assert image_of(world).endswith(NEW if act is upgraded else OLD)
@@ -203,11 +202,11 @@ def test_a_deliverer_may_raise_anything(monkeypatch: pytest.MonkeyPatch, call: s
         assert outcome.state is State.ROLLED_BACK
     else:
         assert outcome.state is State.STOPPED
-    assert EXIT_CODES[outcome.state] != 1
+    assert outcome.state.exit_code != 1
 
 
 def test_every_state_has_its_own_exit_code() -> None:
-    assert EXIT_CODES == {
+    assert {state: state.exit_code for state in State} == {
         State.DONE: 0,
         State.REFUSED: 1,
         State.ROLLED_BACK: 3,

@@ -31,6 +31,11 @@ class State(Enum):
     INTERRUPTED = "interrupted"
     """Somebody interrupted it. If you run it again, it goes on where it stood."""
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command. Only `REFUSED` is 1, and 2 is wrong usage."""
+        return {"DONE": 0, "REFUSED": 1, "ROLLED_BACK": 3, "STOPPED": 4, "INTERRUPTED": 130}[self.name]
+
 
 class UpgradeStoppedError(SpiceDBError):
     """An upgrade stopped at a step."""
