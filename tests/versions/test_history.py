@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_spicedb import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
-from cdk8s_spicedb.versions.history import Caution, Release, RequiredStop, history
+from cdk8s_spicedb.versions.history import Caution, RequiredStop, Version, history
 
 ROLLOUTS = (
     Rollout(revision="b", starts_on=("b", "c"), why="it prepares"),
@@ -23,11 +23,11 @@ TABLE = ReleaseTable(
     },
     withdrawn={"v1.9.0": "use v1.10.0"},
 )
-LAST = Release(
+LAST = Version(
     version="v1.11.0", heads={"toy": "c", "other": "x"}, migrations={}, stops=(), cautions=(), withdrawn=None
 )
 STOP = RequiredStop(engines=("toy",), before="v1.10.0", rollouts=2, why="a table moves")
-MIDDLE = Release(
+MIDDLE = Version(
     version="v1.10.0",
     heads={"toy": "c", "other": "x"},
     migrations={"toy": ("b", "c"), "other": ("x",)},
@@ -35,7 +35,7 @@ MIDDLE = Release(
     cautions=(Caution(engine="toy", revisions=("b", "c"), text="it is slow"),),
     withdrawn=None,
 )
-FIRST = Release(
+FIRST = Version(
     version="v1.9.0",
     heads={"toy": "a"},
     migrations={"toy": ("a",)},

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from ..text import columns
-from ..versions.history import Release, history
+from ..versions.history import Version, history
 from .options import releases
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
@@ -35,14 +35,14 @@ def _text(options: argparse.Namespace) -> str:
     return "\n".join(_table(found, rows, shutil.get_terminal_size((100, 0)).columns))
 
 
-def _cells(release: Release, engine: str | None) -> Sequence[str]:
+def _cells(release: Version, engine: str | None) -> Sequence[str]:
     """A release in columns: with one engine, its head; else the heads of the engines that the release migrates."""
     if engine is None:
         return release.version, _migration(release)
     return release.version, "yes" if release.migrations else "-", release.heads[engine]
 
 
-def _table(found: Sequence[Release], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+def _table(found: Sequence[Version], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     """A line for each release, and below it what to know."""
     lines = columns(rows)
     margin, last = (" " * lines[0].index(heading) for heading in (rows[0][1], rows[0][-1]))
@@ -58,7 +58,7 @@ def _wrapped(text: str, width: int, first: str, indent: str) -> Iterator[str]:
     )
 
 
-def _markdown(found: Sequence[Release], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _markdown(found: Sequence[Version], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     headings = [heading.capitalize() for heading in (*rows[0], "KNOW BEFORE YOU UPGRADE")]
     yield f"| {' | '.join(headings)} |"
     yield f"| {' | '.join(['---'] * len(headings))} |"
@@ -68,7 +68,7 @@ def _markdown(found: Sequence[Release], rows: Sequence[Sequence[str]]) -> Iterat
         yield f"| {' | '.join([*cells, code, notes])} |"
 
 
-def _migration(release: Release) -> str:
+def _migration(release: Version) -> str:
     """The head of each engine that the release migrates. Engines with the same head share it."""
     engines: dict[str, list[str]] = {}
     for engine in release.migrations:
@@ -76,7 +76,7 @@ def _migration(release: Release) -> str:
     return "; ".join(f"{', '.join(names)}: {head}" for head, names in engines.items()) or "-"
 
 
-def _notes(release: Release) -> Iterator[str]:
+def _notes(release: Version) -> Iterator[str]:
     if release.withdrawn:
         yield f"Withdrawn: {release.withdrawn}."
     for stop in release.stops:

@@ -34,7 +34,7 @@ class Running:
     applied_as: str | None
     """Name of the Helm release, Argo CD Application or Flux object. None with kubectl."""
     version: str | None
-    """SpiceDB release of the servers that are wanted. None if neither label nor image tag names one."""
+    """SpiceDB version of the servers that are wanted. None if neither label nor image tag names one."""
     engine: str | None
     """Engine of the datastore. None if it is not in the Deployment, such as in a Secret."""
     replicas: int
@@ -201,7 +201,7 @@ def revision_of(manifest: Manifest) -> str:
 
 
 def version_of(template: Manifest, image: str) -> str | None:
-    """The SpiceDB release of a pod or a pod template: the tag of its image, or else its label."""
+    """The SpiceDB version of a pod or a pod template: the tag of its image, or else its label."""
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     label = template["metadata"].get("labels", {}).get(VERSION, "")
     for found in (tag, f"v{tag}", label, f"v{label}"):

@@ -148,7 +148,7 @@ class Pod:
     name: str
     """Name of the pod."""
     version: str | None
-    """SpiceDB release of the pod. None if neither its image nor its label names one."""
+    """SpiceDB version of the pod. None if neither its image nor its label names one."""
     ready: bool
     """Whether the pod is ready."""
     terminating: bool

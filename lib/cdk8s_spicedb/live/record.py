@@ -33,7 +33,7 @@ class Sound:
     step: int
     """Number of the step. 0: before the upgrade."""
     version: str | None
-    """SpiceDB release of the servers."""
+    """SpiceDB version of the servers."""
     schema_mode: str | None
     """Schema mode of the servers. None: SpiceDB's default."""
     revision: str

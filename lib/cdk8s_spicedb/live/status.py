@@ -47,7 +47,7 @@ class _Instance:
     namespace: str
     """Its namespace."""
     version: str | None = None
-    """SpiceDB release of the servers that are wanted. None if it is not known."""
+    """SpiceDB version of the servers that are wanted. None if it is not known."""
     engine: str | None = None
     """Engine of the datastore. None if it is not known."""
     ready: int = 0

@@ -56,7 +56,7 @@ class Migration:
     job: str | None = None
     """Name of the Job."""
     version: str | None = None
-    """SpiceDB release that migrates."""
+    """SpiceDB version that migrates."""
     target: str | None = None
     """Revision to which it migrates. ``head`` is the newest one that the release knows."""
     started: str | None = None

@@ -14,7 +14,7 @@ class UpgradeStep:
     """One step of an upgrade: a migration, then a roll-out of the servers."""
 
     version: str
-    """SpiceDB release of the migration and the servers."""
+    """SpiceDB version of the migration and the servers."""
     revision: str | None
     """Datastore revision after the step. None for the head of an unknown release, and with the memory engine, which has
     no revisions."""
@@ -55,9 +55,9 @@ class UpgradePlan:
     engine: str
     """Engine of the datastore, by SpiceDB's name."""
     current: str
-    """Release that runs now."""
+    """Version that runs now."""
     target: str
-    """Release to upgrade to."""
+    """Version to upgrade to."""
     steps: Sequence[UpgradeStep]
     """Steps in their order; none if there is nothing to do. Roll out and check each one before the next."""
     warnings: Sequence[str]
@@ -66,5 +66,5 @@ class UpgradePlan:
     """Number of relationships that the estimates are for. None: they are for one million rows of each table."""
 
     def before(self, number: int) -> str:
-        """Release of the servers before a step. The first step has the number 1."""
+        """Version of the servers before a step. The first step has the number 1."""
         return self.steps[number - 2].version if number > 1 else self.current

@@ -14,7 +14,7 @@ from ..props.datastores import Datastore
 from ..props.fields import Message, Opaque, Problems, problems, use
 from ..props.fieldtypes import show
 from ..props.server import SCHEMA_MODE
-from ..props.types import Release
+from ..props.types import Version
 from ..versions import (
     MILLION,
     SCHEMA_MODES,
@@ -95,8 +95,8 @@ class _Upgrade:
         Datastore | type[Datastore],
         Message("a datastore or its class", "use PostgreSQL, CockroachDB, MySQL, Spanner or Memory", redacted=True),
     ]
-    current: Release
-    target: Release
+    current: Version
+    target: Version
     schema_mode: SchemaMode | None
     current_schema_mode: SchemaMode | None
     releases: Annotated[ReleaseTable, Opaque, Message("a ReleaseTable", "extend known_releases()")]

@@ -22,7 +22,7 @@ from .network import NetworkPolicies
 from .patch import Patch
 from .secrets import SecretKey, as_secret_keys, required_secret_key
 from .server import DEFAULT_REPLICAS, SCHEMA_MODE, ServerProps
-from .types import Annotations, Image, Labels, ObjectName, PullPolicy, Release, ReleaseName
+from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
 
 
 def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
@@ -103,8 +103,8 @@ class SpiceDBProps:
     """Name of the Deployment, Service and ServiceAccount, and the value of the label ``app.kubernetes.io/instance``.
     Defaults to ``spicedb``. A second SpiceDB in the namespace needs another name. If you change the name later, every
     object is replaced."""
-    version: Release = field(factory=lambda: known_releases().newest)
-    """SpiceDB release, such as ``v1.56.0``. Defaults to the newest release that this version of the package knows. Set
+    version: Version = field(factory=lambda: known_releases().newest)
+    """SpiceDB version, such as ``v1.56.0``. Defaults to the newest release that this version of the package knows. Set
     it, so that an update of the package does not update SpiceDB."""
     image: Image | None = None
     """Image of servers and migration. If it has neither tag nor digest, its tag is ``version``. Defaults to

@@ -127,7 +127,7 @@ Argument = Annotated[
     ),
     Message(fix="use '--flag=value'; put secrets into {preshared_key}, datastore and env", redacted=True),
 ]
-Release = Annotated[
+Version = Annotated[
     str, Pattern(VERSION, "a release of SpiceDB, such as v1.56.0", "use its release tag, with the leading 'v'")
 ]
 LogLevel = Annotated[Literal["trace", "debug", "info", "warn", "error"], Flag("log-level")]

@@ -141,7 +141,7 @@ class Stop:
     """A release that an upgrade must not skip, because later releases do not work next to earlier ones."""
 
     version: str
-    """Release to stop at."""
+    """Version to stop at."""
     before: str
     """First release that needs the stop."""
     why: str

@@ -37,7 +37,7 @@ class RequiredStop:
 
 
 @frozen(kw_only=True)
-class Release:
+class Version:
     """A known release of SpiceDB."""
 
     version: str
@@ -54,7 +54,7 @@ class Release:
     """What to use instead, and why, if the SpiceDB maintainers withdrew the release."""
 
 
-def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequence[Release]:
+def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequence[Version]:
     """The releases of a table, newest first. ``engines`` limits them to those of some engines."""
     added: dict[str, dict[str, Sequence[str]]] = {}
     for name, known in table.engines.items():
@@ -65,9 +65,9 @@ def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequ
     return [_release(table, version, added[version]) for version in sorted(added, key=version_order, reverse=True)]
 
 
-def _release(table: ReleaseTable, version: str, added: Mapping[str, Sequence[str]]) -> Release:
+def _release(table: ReleaseTable, version: str, added: Mapping[str, Sequence[str]]) -> Version:
     own = {name: table.engines[name] for name in added}
-    return Release(
+    return Version(
         version=version,
         heads={name: known.heads[version] for name, known in own.items()},
         migrations={name: tuple(revisions) for name, revisions in added.items() if revisions},

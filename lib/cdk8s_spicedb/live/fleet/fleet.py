@@ -96,9 +96,9 @@ class MemberReport:
     wave: int
     """Number of its wave, from 1."""
     current: str | None
-    """SpiceDB release of the servers when the command began. None if it is not known."""
+    """SpiceDB version of the servers when the command began. None if it is not known."""
     target: str
-    """SpiceDB release of the file."""
+    """SpiceDB version of the file."""
     steps: int
     """Number of steps that were left when the command began. 0: it already was at the target."""
     rolls_back: bool | None

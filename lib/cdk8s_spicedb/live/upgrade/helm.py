@@ -145,7 +145,7 @@ class HelmDeliverer(Deliverer):
         return outcome.ok and bool(json.loads(outcome.output)[-1]["description"] == label)
 
     def version_of(self, revision: str) -> str | None:
-        """The SpiceDB release of a revision (``appVersion`` of its chart)."""
+        """The SpiceDB version of a revision (``appVersion`` of its chart)."""
         outcome = self._helm(["history", self.release, "--output", "json"])
         found = (
             {str(each["revision"]): each["app_version"] for each in json.loads(outcome.output)} if outcome.ok else {}

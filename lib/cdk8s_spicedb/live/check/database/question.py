@@ -63,7 +63,7 @@ class Question:
 
     @property
     def version(self) -> str:
-        """Release of the servers after the last step."""
+        """Version of the servers after the last step."""
         return self.steps[-1].version if self.steps else self.props.version
 
     @property
