@@ -43,14 +43,12 @@ class HelmDeliverer(Deliverer):
         return helm_releases(self.cluster, self.release)
 
     def revision(self) -> str:
-        """See `Deliverer.revision`."""
         deployed = [revision for revision in self.revisions() if revision.status == "deployed"]
         if not deployed:
             raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
         return str(deployed[-1].revision)
 
     def earlier(self) -> tuple[str, str | None] | None:
-        """See `Deliverer.earlier`."""
         older = [str(each.revision) for each in self.revisions() if each.status == "superseded"]
         return (older[-1], self.version_of(older[-1])) if older else None
 
@@ -90,7 +88,6 @@ class HelmDeliverer(Deliverer):
             raise StepError(f"another Helm has worked on the release for more than {_LONGEST_SECONDS // 60} min")
 
     def apply(self, props: SpiceDBProps, label: str, number: int) -> None:
-        """See `Deliverer.apply`."""
         with tempfile.TemporaryDirectory() as folder:
             chart = Path(folder) / "chart"
             write_helm_chart(chart, props, version=f"{number}.0.0")
@@ -153,7 +150,6 @@ class HelmDeliverer(Deliverer):
         return found.get(revision) or None
 
     def roll_back(self, revision: str) -> None:
-        """See `Deliverer.roll_back`."""
         timeout = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
         self._unlock()
         outcome = self._helm(["rollback", self.release, revision, *_wait(timeout)], watched=True)
@@ -161,13 +157,11 @@ class HelmDeliverer(Deliverer):
             raise StepError(f"helm rollback: {outcome.error}", outcome.output)
 
     def test(self) -> None:
-        """See `Deliverer.test`."""
         outcome = self._helm(["test", self.release, "--logs", "--timeout", "6m"])
         if not outcome.ok:
             raise StepError(f"the permission test failed: {outcome.error}", outcome.output)
 
     def roll_back_command(self, revision: str) -> str:
-        """See `Deliverer.roll_back_command`."""
         return f"helm rollback {self.release} {revision} --namespace {self.cluster.namespace} --wait"
 
     def _helm(self, arguments: list[str], *, watched: bool = False) -> Ended:

@@ -30,12 +30,10 @@ class KubectlDeliverer(Deliverer):
     """Runs ``kubectl apply --server-side``: first the migration, then the rest."""
 
     def revision(self) -> str:
-        """See `Deliverer.revision`."""
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
         return revision_of(deployment) if deployment else ""
 
     def earlier(self) -> tuple[str, str | None] | None:
-        """See `Deliverer.earlier`."""
         seen = observe(self.cluster, self.running.name, rollout=True)
         seen.need("replica_sets")
         older = [each for each in seen.replica_sets if revision_of(each) != self.running.revision]
@@ -49,7 +47,6 @@ class KubectlDeliverer(Deliverer):
         """See `Deliverer.recover`. There is nothing to do: what is applied again does not change."""
 
     def apply(self, props: SpiceDBProps, label: str, number: int) -> None:
-        """See `Deliverer.apply`."""
         manifests = release_manifests(props)
         first = [each for each in manifests if _component(each) is Component.MIGRATION]
         self._apply(first)
@@ -111,7 +108,6 @@ class KubectlDeliverer(Deliverer):
         self._kubectl("rollout", "status", name, "--timeout=10m")
 
     def test(self) -> None:
-        """See `Deliverer.test`."""
         raise SpiceDBError("only Helm runs permission tests")
 
     def _kubectl(self, *arguments: str) -> None:
@@ -122,7 +118,6 @@ class KubectlDeliverer(Deliverer):
             raise StepError(f"kubectl {arguments[0]}: {ended.error}", ended.output)
 
     def roll_back_command(self, revision: str) -> str:
-        """See `Deliverer.roll_back_command`."""
         name = f"deployment/{self.running.name}"
         return f"kubectl rollout undo {name} --to-revision={revision} --namespace {self.cluster.namespace}"
 
