@@ -48,7 +48,7 @@ test: setup ## run the checks and all tests that need no cluster
 	@$(MAKE) --no-print-directory --jobs=2 check unit
 
 coverage: setup ## the same as test, and fail if too little of the code was run; takes half as long again
-	@$(MAKE) --no-print-directory --jobs=2 check unit MEASURE="--cov --cov-report term-missing:skip-covered"
+	@$(MAKE) --no-print-directory test MEASURE="--cov --cov-report term-missing:skip-covered"
 
 unit: setup ## run all tests that need no cluster, without the checks
 	pytest tests --ignore tests/cluster --numprocesses auto $(MEASURE)
