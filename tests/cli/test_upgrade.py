@@ -143,6 +143,28 @@ def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["target"]["version"] == "v1.52.0"
 
 
+@pytest.mark.parametrize("command", ["upgrade", "rollback"])
+def test_output_that_cannot_be_written_hides_no_change(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    if command == "rollback":
+        assert main(["upgrade", "--yes"]) == 0
+    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        assert main([command, "--yes", "--output", "json"]) == 0
+    assert "cannot write the output" in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_before_a_change_is_an_error(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        assert main(["upgrade", "--yes"]) == 1
+    assert "cannot write the output" in capsys.readouterr().err
+    assert live.world.calls == []
+
+
 def test_rollback_says_what_stays(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["upgrade", "--yes", "--no-check", "--observe", "0"]) == 0
     capsys.readouterr()

@@ -14,6 +14,8 @@ __all__ = ["command_line", "main"]
 
 _MODULES = {"schema": "init"}
 """The module of a command, if it has another name."""
+_CHANGING = ("upgrade", "rollback")
+"""Commands whose exit code says what became of a change, whatever becomes of their output."""
 _EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'"
 
 
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = command_line().parse_args(words)
     options.words = tuple(words)
+    code: int | None = None
     try:
         code = _run(options.command, options)
         sys.stdout.flush()
@@ -30,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpiceDBError as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        # The reader, such as head, has what it wants. Python would report the error once more when it exits.
+    except OSError as error:
+        # Python would report the error once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        if options.command not in _CHANGING and isinstance(error, BrokenPipeError):
+            return code or 0  # The reader, such as head, has what it wants.
+        print(f"cannot write the output: {error.strerror}", file=sys.stderr)
+        return code if options.command in _CHANGING and code is not None else 1
 
 
 def _run(command: str, options: object) -> int:

@@ -6,7 +6,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar, TypeVar
 
 from rich.console import Console, Group
@@ -53,7 +53,8 @@ class Screen(ABC):
     def stop(self) -> None:
         """Ends the changing part."""
         if self._live:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
             self._live = None
 
     @contextmanager
@@ -69,6 +70,11 @@ class Screen(ABC):
         """Writes lines that stay."""
         for text in texts if not self._quiet else ():
             self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
+
+    def error(self, text: str) -> None:
+        """Writes an error to standard error."""
+        with suppress(OSError):
+            print(text, file=sys.stderr)
 
     def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
         """Writes lines, then asks. With ``yes``, the answer is known."""
@@ -110,10 +116,6 @@ class Display(Screen):
         self._news = News()
         self._done: list[tuple[Progress, float]] = []
         super().__init__(quiet=quiet, to=to)
-
-    def error(self, text: str) -> None:
-        """Writes an error to standard error."""
-        print(text, file=sys.stderr)
 
     def end(self, outcome: Outcome) -> None:
         """Ends the changing part, and says why the target is not reached."""

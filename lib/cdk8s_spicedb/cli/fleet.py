@@ -23,7 +23,7 @@ from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
 from .display import News, Screen, sentence
 from .files import SHOWN, read_each, warn
-from .live import as_json, connect, require_yes
+from .live import as_json, connect, print_after, require_yes
 from .options import STEM
 
 if TYPE_CHECKING:
@@ -64,9 +64,12 @@ def upgrade_each(options: Options) -> int:
             return State.INTERRUPTED.exit_code
     code = report.state.exit_code
     if options.quiet:
-        print(as_json(report))
-    if code or not options.quiet:
-        print("\n".join(_ending(report, _command_again(options))), file=sys.stderr if code else sys.stdout)
+        print_after(as_json(report))
+    text = "\n".join(_ending(report, _command_again(options)))
+    if code:
+        display.error(text)
+    elif not options.quiet:
+        print_after(text)
     return code
 
 

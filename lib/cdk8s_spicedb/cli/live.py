@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -36,9 +37,30 @@ def ask(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """The reader, such as head, has what it wants. What is at work goes on, and its exit code stays true."""
+        self.quiet = True
+        drop_output()
+
+
+def drop_output() -> None:
+    """Sends the rest of the output nowhere. Python would otherwise report the same error once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def console() -> Console:
     """Writes to standard output: with colors on a terminal, as plain lines elsewhere."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=1000)
+    return _Console(highlight=False) if sys.stdout.isatty() else _Console(highlight=False, width=1000)
+
+
+def print_after(text: str) -> None:
+    """Prints a text after something was changed. That it cannot be written must not hide what became of the change."""
+    try:
+        print(text, flush=True)
+    except (OSError, UnicodeError) as error:
+        print(f"cannot write the output: {error}", file=sys.stderr)
+        drop_output()
 
 
 def show(lines: Iterable[Text]) -> None:

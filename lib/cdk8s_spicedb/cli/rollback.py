@@ -9,7 +9,7 @@ from ..live.upgrade.outcome import Return, State
 from ..live.upgrade.rollback import roll_back
 from .display import Display
 from .files import read_file
-from .live import as_json, connect, require_yes
+from .live import as_json, connect, print_after, require_yes
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         )
         display.end(outcome)
     if outcome.state is State.DONE and options.output == "json":
-        print(as_json(outcome.back))
+        print_after(as_json(outcome.back))
     return outcome.state.exit_code
 
 

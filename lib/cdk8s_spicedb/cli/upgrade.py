@@ -20,7 +20,7 @@ from .check import lines
 from .display import Display
 from .files import read_file
 from .fleet import OF_FLEETS, upgrade_each
-from .live import as_json, connect, require_yes
+from .live import as_json, connect, print_after, require_yes
 from .options import STEM
 
 
@@ -99,7 +99,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
         else:
             display.end(outcome)
     if outcome.state is State.DONE and options.quiet:
-        print(as_json(outcome.record))
+        print_after(as_json(outcome.record))
     return outcome.state.exit_code
 
 
@@ -132,5 +132,5 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
     except UpgradeStoppedError as error:
         display.error(str(error))
         return State.STOPPED.exit_code
-    print(as_json(written) if options.quiet else written.text)
+    print_after(as_json(written) if options.quiet else written.text)
     return State.DONE.exit_code

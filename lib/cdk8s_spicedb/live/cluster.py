@@ -259,10 +259,12 @@ class Cluster:
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
         response = self._request(method, path, **options)
-        try:
-            return response.json()
-        except ValueError:
-            raise Unreachable(f"the answer of {self.client.base_url} to {method} {path} is not JSON") from None
+        answer: Any = None
+        with suppress(ValueError):
+            answer = response.json()
+        if not isinstance(answer, dict):
+            raise Unreachable(f"the answer of {self.client.base_url} to {method} {path} is no JSON object")
+        return answer
 
     def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """The answer to a request. Repeats it while the API server is away, for as long as the patience lasts."""

@@ -162,6 +162,9 @@ def _load(text: str, place: str) -> Record:
         record = _converter().structure(data, Record)
         if not record.sound:
             raise SpiceDBError(f"{place} is not valid: sound is empty; correct it")
+        numbers = {record.running or 0, *(sound.step for sound in record.sound)}
+        if not numbers <= set(range(len(record.plan.steps) + 1)):
+            raise SpiceDBError(f"{place} is not valid: it names steps that its plan does not have; correct it")
         return record
     except json.JSONDecodeError as error:
         raise SpiceDBError(f"{place} is not JSON: {error}; correct it") from None

@@ -169,6 +169,23 @@ def test_nothing_to_upgrade_is_an_error() -> None:
         upgrade(ApiServer().cluster(), props(NEW)).require_done()
 
 
+@pytest.mark.parametrize(
+    "error", [OSError("no space left"), UnicodeEncodeError("ascii", "…", 0, 1, "x"), SystemExit(1)]
+)
+def test_a_report_that_fails_stops_nothing(world: World, error: BaseException) -> None:
+    told: list[str] = []
+
+    def report(progress: Progress) -> None:
+        told.append(progress.text)
+        if progress.step:
+            raise error
+
+    world.fails["apply 2"] = StepError("it failed")
+    stopped(run(world, wanted(), report=report), State.ROLLED_BACK)
+    assert told[-1].startswith("v1.56.0 in read-legacy-write-legacy: "), "it is not called again"
+    assert world.calls[-1] == "roll back to 2"
+
+
 # ---------------------------------------------------------------- observing
 
 

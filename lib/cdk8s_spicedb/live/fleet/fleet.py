@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from threading import Event, Lock
 
@@ -284,7 +285,7 @@ class _Work:
         state, reason = self._upgrade(member)
         seconds = round(member.cluster.clock.monotonic() - start, 1)
         self.reports[number] = ended = evolve(before, state=state, reason=reason, seconds=seconds)
-        with self.lock:
+        with self.lock, suppress(Exception, SystemExit):  # As with a report, this must not end the others.
             self.on_end(ended)
         return state is MemberState.UPGRADED
 

@@ -141,3 +141,18 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+
+def harmless(report: Report) -> Report:
+    """A report that cannot end what it is about. One that fails, such as on a full disk, is not called again."""
+    failed = False
+
+    def tell(progress: Progress) -> None:
+        nonlocal failed
+        try:
+            if not failed:
+                report(progress)
+        except (Exception, SystemExit):
+            failed = True
+
+    return tell

@@ -17,7 +17,7 @@ from ..poll import Interrupted
 from ..record import Record, Sound, read_record, write_record
 from .deliver import Deliverer, Notify, StepError, require_settled
 from .lease import held
-from .outcome import Activity, Outcome, Progress, Report, Return, State
+from .outcome import Activity, Outcome, Progress, Report, Return, State, harmless
 from .prepare import deliverer_of
 from .schema import write_schema_again
 
@@ -67,7 +67,8 @@ def roll_back(
     rollback is not possible or fails.
     """
     patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
-    return _Rollback(cluster=patient, name=name, props=props, force=force, confirm=confirm, report=report).run()
+    tell = harmless(report)
+    return _Rollback(cluster=patient, name=name, props=props, force=force, confirm=confirm, report=tell).run()
 
 
 @define(kw_only=True)

@@ -27,7 +27,17 @@ from ..workload import drain_seconds
 from .deliver import Deliverer, Notify, StepError, require_settled
 from .lease import held
 from .metrics import Sample, between, sample, worse
-from .outcome import Activity, CheckFailedError, Outcome, Progress, Report, State, UpgradeStoppedError, unknown
+from .outcome import (
+    Activity,
+    CheckFailedError,
+    Outcome,
+    Progress,
+    Report,
+    State,
+    UpgradeStoppedError,
+    harmless,
+    unknown,
+)
 from .prepare import Prepared, deliverer_of, prepare
 from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
@@ -80,9 +90,8 @@ def upgrade(
     `CheckFailedError` if the check failed, and another `SpiceDBError` if there is nothing to upgrade.
     """
     patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
-    return _Upgrade(
-        cluster=patient, props=props, options=options or UpgradeOptions(), confirm=confirm, report=report
-    ).run()
+    chosen, tell = options or UpgradeOptions(), harmless(report)
+    return _Upgrade(cluster=patient, props=props, options=chosen, confirm=confirm, report=tell).run()
 
 
 @define(kw_only=True)
