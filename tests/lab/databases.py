@@ -163,6 +163,9 @@ def borrowed_postgres(lender: Namespace, namespace: Namespace) -> Iterator[None]
         },
     )
     namespace.databases = lender
+    # Until each node knows the Service's endpoint, connections are refused.
+    ready = ("pg_isready", f"--host={POSTGRES.name}.{namespace.name}", "--timeout=5")
+    wait("the Service", lambda: "accepting" in lender.kubectl("exec", POSTGRES.name, "--", *ready, check=False))
     yield
     namespace.kubectl("delete", f"service/{POSTGRES.name}", f"endpointslice/{POSTGRES.name}", "--wait=false")
 

@@ -103,7 +103,7 @@ def test_kubectl(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     (job,) = [each for each in found.objects if each.kind == "Job"]
     assert job.change is Change.CREATED
     assert f"The Job {job.name} runs." in found.meaning
-    assert any("has the delivery helm" in each for each in _diff(namespace, on_postgres(OLD)).meaning)
+    assert any("has delivery: helm" in each for each in _diff(namespace, on_postgres(OLD)).meaning)
 
 
 def test_server_side_apply(namespace: Namespace, postgres: None, tmp_path: Path) -> None:

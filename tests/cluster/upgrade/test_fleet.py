@@ -104,7 +104,7 @@ def test_waves_stop_at_a_broken_release_and_go_on_when_it_is_mended(
             assert f"Failed, and rolled back: 1 SpiceDB: {fleet.namespace.name}/{BROKEN}." in stopped.error
             assert "password authentication failed" in stopped.error
             assert "Not begun: 2 SpiceDBs" in stopped.error
-            assert stopped.error.rstrip().endswith("--no-database --no-pull")
+            assert stopped.error.rstrip().endswith(" ".join(OPTIONS))
             old = {name for name, versions in fleet.versions().items() if versions == {OLD}}
             assert old == {BROKEN, "vandelay", "wonka"}
 
