@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -68,9 +69,12 @@ def imports(text: str) -> Iterator[str]:
         yield from (name.split(".")[0] for name in names)
 
 
+_distributions = functools.cache(packages_distributions)
+
+
 def undeclared(text: str, declared: set[str]) -> set[str]:
     """Imported packages, except Python's own, that no declared requirement brings by itself."""
-    known = packages_distributions()
+    known = _distributions()
     others = set(imports(text)) - sys.stdlib_module_names
     return {name for name in others if not declared & {found.lower().replace("_", "-") for found in known[name]}}
 

@@ -334,7 +334,7 @@ def test_an_interruption_ends_what_runs(fleet: Fleet) -> None:
 
 
 def test_a_second_interruption_leaves_at_once(fleet: Fleet) -> None:
-    free = threading.Event()
+    free, before = threading.Event(), threading.enumerate()
 
     def hang(_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -345,9 +345,8 @@ def test_a_second_interruption_leaves_at_once(fleet: Fleet) -> None:
     free.set()
     assert report.interrupted
     assert states(report) == {"interrupted": "a", "not begun": "bcdefg"}
-    for thread in threading.enumerate():
-        if thread.daemon and thread is not threading.current_thread():
-            thread.join(5)
+    for thread in set(threading.enumerate()) - set(before):
+        thread.join(5)
 
 
 # ---------------------------------------------------------------- the plan
