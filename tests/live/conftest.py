@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.apiserver import ApiServer
+from tests.live.clock import FakeClock
 from tests.live.installed import (
     OLD,
     deploy,
@@ -19,3 +20,9 @@ def api() -> ApiServer:
     deploy(made, props(OLD))
     helm_revision(made, 1)
     return made
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves only when somebody waits."""
+    return FakeClock()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import httpx2
 import pytest
 
@@ -112,7 +111,7 @@ def test_one_tick_of_waiting_is_a_few_requests(api: ApiServer, migrates: bool) -
     else:
         api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 1
     clock = FakeClock()
-    assert wait_until_safe(attrs.evolve(api.cluster(), clock=clock), "spicedb", 10) is not None
+    assert wait_until_safe(api.cluster(clock=clock), "spicedb", 10) is not None
     ticks = api.count("get", "deployments")
     assert ticks == 21, "one each half a second"
     assert api.count() == ticks * 5

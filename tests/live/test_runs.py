@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 
 from cdk8s_spicedb.live.cluster import Cluster, ClusterError, Unreachable
@@ -38,15 +37,6 @@ def api() -> ApiServer:
     return ApiServer()
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-def on(api: ApiServer, clock: FakeClock) -> Cluster:
-    return attrs.evolve(api.cluster(), clock=clock)
-
-
 def test_each_pod_is_waited_for_and_then_deleted(api: ApiServer, clock: FakeClock) -> None:
     def work(seconds: float) -> None:
         for name, end in (("a", 2), ("b", 5)):
@@ -54,7 +44,7 @@ def test_each_pod_is_waited_for_and_then_deleted(api: ApiServer, clock: FakeCloc
                 api.get("pods", name)["status"] = status(terminated={"exitCode": 0})
 
     clock.on_sleep = work
-    with run_pods(on(api, clock), PODS, done=ended, seconds=60) as seen:
+    with run_pods(api.cluster(clock=clock), PODS, done=ended, seconds=60) as seen:
         assert [isinstance(each, dict) and ended(each) for each in seen] == [True, True]
         assert len(api.of("pods")) == 2
     assert 5 < clock.seconds < 6
@@ -65,7 +55,7 @@ def test_pods_are_read_by_one_list_in_each_tick(api: ApiServer, clock: FakeClock
     mine, ticks = pod("mine"), list[float]()
     mine["metadata"]["labels"] = {"app": "authz"}
     clock.on_sleep = ticks.append
-    with run_pods(on(api, clock), [mine, *PODS], done=ended, seconds=3) as seen:
+    with run_pods(api.cluster(clock=clock), [mine, *PODS], done=ended, seconds=3) as seen:
         labels = [each["metadata"]["labels"] for each in seen if isinstance(each, dict)]
     assert len({each[RUN] for each in labels}) == 1
     assert labels[0]["app"] == "authz"
@@ -75,7 +65,7 @@ def test_pods_are_read_by_one_list_in_each_tick(api: ApiServer, clock: FakeClock
 
 
 def test_waiting_ends_and_tells_what_it_saw_last(api: ApiServer, clock: FakeClock) -> None:
-    with run_pods(on(api, clock), PODS, done=ended, seconds=60) as seen:
+    with run_pods(api.cluster(clock=clock), PODS, done=ended, seconds=60) as seen:
         assert [each["metadata"]["name"] for each in seen if isinstance(each, dict)] == ["a", "b"]
     assert clock.seconds == pytest.approx(60)
     assert api.of("pods") == []
@@ -88,7 +78,7 @@ def test_pod_that_is_there_already_or_that_somebody_deletes(api: ApiServer, cloc
         api.remove("pods", "b")
 
     clock.on_sleep = delete
-    with run_pods(on(api, clock), PODS, done=ended, seconds=60) as (first, second):
+    with run_pods(api.cluster(clock=clock), PODS, done=ended, seconds=60) as (first, second):
         assert isinstance(first, ClusterError)
         assert second is None
     assert clock.seconds < 1
@@ -102,14 +92,14 @@ def test_pods_are_deleted_whatever_happens(api: ApiServer, clock: FakeClock, err
     clock.on_sleep = interrupt
     with (
         pytest.raises(error if isinstance(error, type) else type(error)),
-        run_pods(on(api, clock), PODS, done=ended, seconds=60),
+        run_pods(api.cluster(clock=clock), PODS, done=ended, seconds=60),
     ):
         pass
     assert api.of("pods") == []
 
 
 def test_pods_are_deleted_if_one_answer_was_lost(api: ApiServer, clock: FakeClock) -> None:
-    cluster, create = on(api, clock), Cluster.create
+    cluster, create = api.cluster(clock=clock), Cluster.create
 
     class Losing(Cluster):
         def create(self, manifest: Object, **options: Any) -> Object:
@@ -125,7 +115,7 @@ def test_pods_are_deleted_if_one_answer_was_lost(api: ApiServer, clock: FakeCloc
 
 
 def test_outage_at_the_end_hides_no_result(api: ApiServer, clock: FakeClock) -> None:
-    with run_pods(on(api, clock), PODS, done=lambda _: True, seconds=60) as seen:
+    with run_pods(api.cluster(clock=clock), PODS, done=lambda _: True, seconds=60) as seen:
         api.away = True
     assert len(seen) == 2
 
@@ -156,7 +146,7 @@ def test_job_ends_with_the_log_of_its_newest_pod(
     api: ApiServer, clock: FakeClock, state: Object, expected: JobState
 ) -> None:
     finish(api, **state)
-    assert run_job(on(api, clock), [SERVICE, FILES, JOB], seconds=120) == (expected, "log 1")
+    assert run_job(api.cluster(clock=clock), [SERVICE, FILES, JOB], seconds=120) == (expected, "log 1")
     assert clock.seconds == pytest.approx(120 if expected.runs else 0)
     assert api.of("jobs") == api.of("configmaps") == []
     assert len(api.of("services")) == 1, "what belongs to the release stays"
@@ -168,12 +158,12 @@ def test_job_is_deleted_whatever_happens(api: ApiServer, clock: FakeClock) -> No
 
     clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
-        run_job(on(api, clock), [FILES, JOB], seconds=120)
+        run_job(api.cluster(clock=clock), [FILES, JOB], seconds=120)
     assert api.of("jobs") == api.of("configmaps") == []
     with api.unreachable(), pytest.raises(Unreachable):
-        run_job(on(api, clock), [FILES, JOB], seconds=120)
+        run_job(api.cluster(clock=clock), [FILES, JOB], seconds=120)
 
 
 def test_job_that_somebody_deletes_does_not_wait_forever(api: ApiServer, clock: FakeClock) -> None:
     clock.on_sleep = lambda _: api.remove("jobs")
-    assert run_job(on(api, clock), [JOB], seconds=120) == (JobState(), "")
+    assert run_job(api.cluster(clock=clock), [JOB], seconds=120) == (JobState(), "")

@@ -5,22 +5,12 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.waiting import settled, wait_until_safe, wait_until_settled
 from tests.apiserver import ApiServer, Object
 from tests.live.clock import FakeClock
 from tests.live.installed import migration_job, running_in, server, servers
 
 REFUSED = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-def on(api: ApiServer, clock: FakeClock) -> Cluster:
-    return attrs.evolve(api.cluster(), clock=clock)
 
 
 def test_done_roll_out_is_settled(api: ApiServer) -> None:
@@ -54,10 +44,10 @@ def test_waiting_ends_with_the_reason(api: ApiServer, clock: FakeClock) -> None:
     api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 0
     told: list[str] = []
     running = running_in(api)
-    assert wait_until_settled(on(api, clock), running, 60, told.append) == "0 of 2 new servers ready"
+    assert wait_until_settled(api.cluster(clock=clock), running, 60, told.append) == "0 of 2 new servers ready"
     assert (told, clock.seconds) == (["0 of 2 new servers ready"], 60)
     other = attrs.evolve(running, name="other")
-    assert wait_until_settled(on(api, clock), other, 0) == "there is no Deployment other"
+    assert wait_until_settled(api.cluster(clock=clock), other, 0) == "there is no Deployment other"
     assert clock.seconds == 60
 
 
@@ -72,7 +62,7 @@ def test_each_reason_is_told_once(api: ApiServer, clock: FakeClock) -> None:
             api.get("deployments", "spicedb")["status"]["updatedReplicas"] = 2
 
     clock.on_sleep, told = work, list[str]()
-    assert wait_until_safe(on(api, clock), "spicedb", 60, told.append) is None
+    assert wait_until_safe(api.cluster(clock=clock), "spicedb", 60, told.append) is None
     assert told == ["the migration spicedb-migration runs: migrating", "0 of 2 new servers ready"]
     assert clock.seconds == 8
 
@@ -80,5 +70,5 @@ def test_each_reason_is_told_once(api: ApiServer, clock: FakeClock) -> None:
 def test_waiting_that_does_not_help_ends_at_once(api: ApiServer, clock: FakeClock) -> None:
     api.get("deployments", "spicedb")["status"]["conditions"].append(REFUSED)
     told: list[str] = []
-    reason = wait_until_safe(on(api, clock), "spicedb", 60, told.append)
+    reason = wait_until_safe(api.cluster(clock=clock), "spicedb", 60, told.append)
     assert (reason, told, clock.seconds) == ("the roll-out is stuck: exceeded quota", [], 0)

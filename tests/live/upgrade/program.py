@@ -60,7 +60,7 @@ class World:
         helm_revision(self.api, len(self.history))
 
     def cluster(self) -> Cluster:
-        return attrs.evolve(self.api.cluster(), clock=self.clock)
+        return self.api.cluster(clock=self.clock)
 
 
 class Program(Deliverer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 
 from cdk8s_spicedb import SpiceDBError
@@ -56,7 +55,7 @@ def of_helm(api: ApiServer, notes: list[str] | None = None, clock: Clock = CLOCK
         if notes is not None:
             notes.append(text)
 
-    found = deliverer_of(attrs.evolve(api.cluster(), clock=clock), seen_in(api), notify)
+    found = deliverer_of(api.cluster(clock=clock), seen_in(api), notify)
     assert isinstance(found, helm.HelmDeliverer)
     return found
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 
 from cdk8s_spicedb.live.cluster import Cluster, Unreachable
@@ -23,15 +22,6 @@ NOW = "2030-01-01T00:00:00.000000Z"
 @pytest.fixture
 def api() -> ApiServer:
     return ApiServer()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-def on(api: ApiServer, clock: FakeClock) -> Cluster:
-    return attrs.evolve(api.cluster(), clock=clock)
 
 
 def held_by(api: ApiServer, identity: str = OTHER, **spec: Any) -> Object:
@@ -52,14 +42,14 @@ def eventually(question: Callable[[], bool]) -> None:
 def is_refused(api: ApiServer, clock: FakeClock) -> None:
     with (
         pytest.raises(BusyError, match=r"somebody@elsewhere:42 \(user@host:process\) .* since 2030-01-01T00:00:00"),
-        held(on(api, clock), "spicedb"),
+        held(api.cluster(clock=clock), "spicedb"),
     ):
         pass
     assert api.get(*LEASE)["spec"]["holderIdentity"] == OTHER
 
 
 def test_lock_is_held_by_this_process_and_released(api: ApiServer, clock: FakeClock) -> None:
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         require()
         spec = api.get(*LEASE)["spec"]
         assert f":{os.getpid()}:" in spec["holderIdentity"]
@@ -72,7 +62,7 @@ def test_lock_is_held_by_this_process_and_released(api: ApiServer, clock: FakeCl
 def test_lock_that_is_not_renewed_is_taken_after_its_duration(api: ApiServer, clock: FakeClock, renewed: Any) -> None:
     held_by(api, renewTime=renewed)
     seen: list[str] = []
-    with held(on(api, clock), "spicedb", seen.append) as require:
+    with held(api.cluster(clock=clock), "spicedb", seen.append) as require:
         assert 30 <= clock.seconds <= 32, "by this machine's clock, whatever the Lease says"
         require()
     assert seen == [f"{OTHER} holds the lock; checking whether that process is still running"]
@@ -81,14 +71,14 @@ def test_lock_that_is_not_renewed_is_taken_after_its_duration(api: ApiServer, cl
 @pytest.mark.parametrize(("duration", "waited"), [(None, 30), (10, 10), (86_400, 60), (-1, 30)])
 def test_duration_of_a_lock(api: ApiServer, clock: FakeClock, duration: int | None, waited: int) -> None:
     held_by(api, leaseDurationSeconds=duration)
-    with held(on(api, clock), "spicedb"):
+    with held(api.cluster(clock=clock), "spicedb"):
         assert waited <= clock.seconds <= waited + 2
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": ""}])
 def test_lock_that_was_released_is_taken_at_once(api: ApiServer, clock: FakeClock, spec: Object | None) -> None:
     api.put("leases", {"metadata": {"name": LEASE[1]}, "spec": spec})
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         require()
         assert clock.seconds == 0
 
@@ -110,7 +100,7 @@ def test_lock_without_times_is_refused_without_a_traceback(api: ApiServer, clock
     taken = api.put("leases", {"metadata": {"name": LEASE[1]}, "spec": {"holderIdentity": "me"}})
     clock.on_sleep = lambda _: taken["spec"].update(renewTime=NOW)
     with pytest.raises(BusyError, match=r"^me \(user@host:process\) upgrades or rolls back this release; wait"):
-        held(on(api, clock), "spicedb").__enter__()
+        held(api.cluster(clock=clock), "spicedb").__enter__()
 
 
 def test_waiting_ends_if_the_lock_always_changes_hands(
@@ -125,7 +115,7 @@ def test_waiting_ends_if_the_lock_always_changes_hands(
         return None
 
     monkeypatch.setattr(Cluster, "get", free)
-    with pytest.raises(BusyError), held(on(api, clock), "spicedb"):
+    with pytest.raises(BusyError), held(api.cluster(clock=clock), "spicedb"):
         pass
     assert clock.seconds < 120
 
@@ -160,7 +150,7 @@ def test_only_one_of_two_processes_gets_a_free_lock(
         return create(self, manifest, **options)
 
     monkeypatch.setattr(Cluster, "create", slower)
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         require()
         assert clock.seconds >= 30
 
@@ -178,7 +168,7 @@ def test_own_lock_is_recognized_after_an_answer_that_was_lost(
         return created
 
     monkeypatch.setattr(Cluster, "create", losing)
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         require()
         assert clock.seconds < 5
 
@@ -193,13 +183,13 @@ def test_lock_is_released_if_the_answer_never_came(
         raise Unreachable("no answer")
 
     monkeypatch.setattr(Cluster, "create", losing)
-    with pytest.raises(Unreachable), held(on(api, clock), "spicedb"):
+    with pytest.raises(Unreachable), held(api.cluster(clock=clock), "spicedb"):
         pass
     assert not api.has(*LEASE)
 
 
 def test_lock_is_renewed_through_an_outage(api: ApiServer, clock: FakeClock) -> None:
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         with api.unreachable():
             time.sleep(0.05)
             clock.seconds += 20
@@ -210,7 +200,7 @@ def test_lock_is_renewed_through_an_outage(api: ApiServer, clock: FakeClock) -> 
 
 
 def test_lock_that_could_not_be_renewed_is_lost_until_it_can(api: ApiServer, clock: FakeClock) -> None:
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         with api.unreachable():
             clock.seconds += 31
             with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: it could not be renewed for 30 s"):
@@ -227,7 +217,7 @@ def test_renewal_survives_every_exception(api: ApiServer, clock: FakeClock, monk
             raise RuntimeError("a proxy answered with nonsense")
         return replace(self, manifest, **options)
 
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         monkeypatch.setattr(Cluster, "replace", broken)
         clock.seconds += 10
         eventually(lambda: bool(api.get(*LEASE)["spec"]["renewTime"] > NOW))
@@ -235,14 +225,14 @@ def test_renewal_survives_every_exception(api: ApiServer, clock: FakeClock, monk
 
 
 def test_lock_that_somebody_took_or_deleted_is_lost(api: ApiServer, clock: FakeClock) -> None:
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         held_by(api)
         eventually(lambda: _is_lost(require))
         with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: somebody@elsewhere:42 "):
             require()
     assert api.get(*LEASE)["spec"]["holderIdentity"] == OTHER, "the Lease of another process stays"
     api.remove(*LEASE)
-    with held(on(api, clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as require:
         api.remove(*LEASE)
         clock.seconds += 31
         with pytest.raises(BusyError, match="it could not be renewed"):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from cdk8s_spicedb import (
@@ -55,7 +54,7 @@ def answering(*answers: Answer) -> ApiServer:
 
 def quickly(api: ApiServer) -> Cluster:
     """The cluster, with a clock that does not wait."""
-    return attrs.evolve(api.cluster(), clock=FakeClock())
+    return api.cluster(clock=FakeClock())
 
 
 def printed(answer: Answer) -> str:
@@ -152,7 +151,7 @@ def test_last_lines_that_the_node_writes_late() -> None:
 
     api.on(matches("create", "pods"), delay)
     clock = FakeClock(on_sleep=lambda _: api.logs.update(whole))
-    assert check_database(attrs.evolve(api.cluster(), clock=clock), props()).revision == "add-schema-tables"
+    assert check_database(api.cluster(clock=clock), props()).revision == "add-schema-tables"
     assert clock.seconds > 0
 
 
