@@ -214,7 +214,7 @@ _SIGNS = (
     (Applier.ARGOCD, "annotations", labels.ARGOCD_TRACKING),
     (Applier.HELM, "annotations", labels.HELM_RELEASE),
 )
-"""The labels and annotations by which programs mark what they applied, and that begin with their own name for it."""
+"""Labels and annotations of programs that apply objects. Each value begins with the program's name for the release."""
 
 
 def applied_by(metadata: Mapping[str, Any]) -> tuple[Applier, str | None]:

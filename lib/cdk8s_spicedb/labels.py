@@ -52,7 +52,7 @@ MARKS = (
     HELM_CHART,
     *(f"{key.partition('/')[0]}/" for key in (ARGOCD_HOOK, FLUX_HELM, FLUX_KUSTOMIZE, HELM_RELEASE, LAST_APPLIED)),
 )
-"""Labels and annotations, or their prefixes, with which programs mark what they applied."""
+"""Labels and annotations, or their prefixes, that programs add to the objects they apply."""
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 JOB_INDEX = "batch.kubernetes.io/job-completion-index"

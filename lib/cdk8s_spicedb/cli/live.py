@@ -55,7 +55,7 @@ def console() -> Console:
 
 
 def print_after(text: str) -> None:
-    """Prints a text after something was changed. That it cannot be written must not hide what became of the change."""
+    """Prints a text after something was changed. If it cannot be written, the exit code still tells the outcome."""
     try:
         print(text, flush=True)
     except (OSError, UnicodeError) as error:

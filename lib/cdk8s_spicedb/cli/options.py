@@ -61,7 +61,7 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def _at_least(least: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number, and at least so many."""
+    """The type of an option: an integer with a minimum."""
 
     def number(text: str) -> int:
         if int(text) < least:

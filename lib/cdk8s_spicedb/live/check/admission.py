@@ -53,7 +53,7 @@ _POD_FIXES = {
 
 
 def no_right(error: ClusterError) -> bool:
-    """Whether you have no right to a request. If not, a policy may refuse what is in it."""
+    """Whether RBAC forbids the request. If not, an admission policy may refuse its content."""
     return isinstance(error, Forbidden) and _NO_RIGHT.search(str(error)) is not None
 
 

@@ -26,7 +26,7 @@ from .quota import quota_findings
 
 
 def namespace_finding(cluster: Cluster) -> Finding:
-    """Whether the namespace exists. Without the right to ask, it is taken to exist."""
+    """Whether the namespace exists. Also true if you have no right to read it."""
     subject = f"Namespace {cluster.namespace}"
     try:
         namespace = cluster.get(NAMESPACE, cluster.namespace)

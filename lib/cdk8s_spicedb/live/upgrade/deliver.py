@@ -105,7 +105,7 @@ class Deliverer(ABC):
         return look
 
     def watcher(self) -> Callable[[], str | None]:
-        """What `looks` returns, for while a program runs: without the observation, and going on after an error."""
+        """Like `looks`, to call while a program runs: it returns only the text, and reports API errors."""
         look = self.looks()
 
         def watch() -> str | None:

@@ -23,7 +23,7 @@ from .deliver import Deliverer, StepError, run
 
 _LOG_LINES = 20
 _LATE_SECONDS = 120
-"""How long the end of a Job may come after its own deadline: Kubernetes first stops its pods."""
+"""Maximum time from the deadline of a Job to its end. Kubernetes first stops its pods."""
 
 
 class KubectlDeliverer(Deliverer):

@@ -144,7 +144,7 @@ Report = Callable[[Progress], None]
 
 
 def harmless(report: Report) -> Report:
-    """A report that cannot end what it is about. One that fails, such as on a full disk, is not called again."""
+    """A report whose error stops no upgrade. After an error, such as a full disk, it is not called again."""
     failed = False
 
     def tell(progress: Progress) -> None:

@@ -112,7 +112,7 @@ class _Upgrade:
     """Raises `BusyError` if another process has taken the lock."""
 
     def run(self) -> Outcome:
-        """Upgrades, and says what became of it. From the first change on, no error means that nothing was changed."""
+        """Upgrades, and returns the outcome. After the first change, no outcome says that nothing was changed."""
         try:
             with held(self.cluster, self.props.name, self._tell(Activity.PREPARE)) as self.still_held:
                 state = self._run()
