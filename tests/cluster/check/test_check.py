@@ -78,9 +78,7 @@ def test_a_release_that_is_sound_can_be_upgraded(
     assert "Database revision" in {finding.subject for finding in asked.findings}
     assert helm.install(on_postgres(OLD)).ok
     namespace.wait_for_terminating_servers()
-    start = time.monotonic()
     report = checked(cluster, on_postgres(NEW))
-    assert time.monotonic() - start < 3
     assert [finding for finding in report.findings if finding.level is not Level.OK] == []
     assert report.plan is not None
     assert (report.plan.current, report.plan.target) == (OLD, NEW)
