@@ -30,6 +30,7 @@ import yaml
 from attrs import define, evolve, field, frozen
 
 from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.kubeconfig import Kubeconfig
 from cdk8s_spicedb.live.poll import CLOCK, Clock
 
 from .apierrors import REASONS, ApiError, conflict, invalid, not_found, refusal
@@ -143,9 +144,15 @@ class ApiServer:
         """A client that reaches this server."""
         return httpx2.Client(transport=httpx2.MockTransport(self._answer), base_url="https://cluster")
 
-    def cluster(self, namespace: str = NAMESPACE, patience_seconds: float = 0, clock: Clock = CLOCK) -> Cluster:
+    def cluster(
+        self,
+        namespace: str = NAMESPACE,
+        patience_seconds: float = 0,
+        clock: Clock = CLOCK,
+        kubeconfig: Kubeconfig | None = None,
+    ) -> Cluster:
         """The cluster, as the package sees it."""
-        return Cluster(self.client(), namespace, patience_seconds=patience_seconds, clock=clock)
+        return Cluster(self.client(), namespace, kubeconfig, patience_seconds, clock)
 
     def put(self, resource: str, content: Object, namespace: str = NAMESPACE) -> Object:
         """Stores an object of a resource as it is, with its status, and whatever was there before.

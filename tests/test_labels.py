@@ -70,10 +70,11 @@ OTHERS = {
     "kubernetes.io/dockerconfigjson",
     "kubernetes.io/h2c",
     "kubernetes.io/hostname",
+    "kubernetes.io/serviceaccount",
     "kubernetes.io/tls",
     "topology.kubernetes.io/zone",
 }
-"""Types of Secrets, protocols of ports, and labels of nodes, which users choose."""
+"""Types of Secrets, protocols of ports, labels of nodes, which users choose, and the folder of a pod's account."""
 
 
 def literals(tree: ast.AST) -> Iterator[str]:

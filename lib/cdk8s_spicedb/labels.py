@@ -18,6 +18,8 @@ RECOMMENDED = "app.kubernetes.io/"
 RESERVED = (NAME, INSTANCE, COMPONENT, VERSION)
 OWN = {MANAGED_BY: "cdk8s-spicedb"}
 """Labels of what the commands themselves create in a cluster."""
+UPGRADE = "cdk8s-spicedb/upgrade"
+"""The upgrade, the step and the number of a revision of a Helm release that an upgrade made."""
 CHECKSUM = "checksum/migration-config"
 SCHEMA_CHECKSUM = "checksum/schema"
 

@@ -46,7 +46,7 @@ def run(*command: str, text: str | None = None, check: bool = True) -> subproces
     return result
 
 
-def wait(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
+def wait(what: str, attempt: Callable[[], T | None], seconds: float = 180) -> T:
     """Calls ``attempt`` until its result is true, and returns that result. Empty results are not true."""
     end, pause = time.monotonic() + seconds, 0.2
     while True:

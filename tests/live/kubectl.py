@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from attrs import define, field
 
-from cdk8s_spicedb.live.poll import Clock
-from cdk8s_spicedb.live.upgrade.deliver import Ended
+from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.programs import Ended
 from tests.apiserver import ApiServer
 from tests.controllers import roll_out
 
@@ -24,13 +24,15 @@ class Kubectl:
     api: ApiServer
     commands: list[list[str]] = field(factory=list)
 
-    def run(self, command: Sequence[str], _: Clock) -> Ended:
-        """Runs ``kubectl apply --server-side`` and ``kubectl rollout undo | status``."""
+    def run(self, command: Sequence[str], _: Cluster, **__: object) -> Ended:
+        """Runs ``kubectl apply --server-side``, ``kubectl rollout undo | status``, and the question for a UID."""
         self.commands.append([*command])
         options = dict(each.partition("=")[::2] for each in command if each.startswith("--"))
         words = [each for each in command[1:] if not each.startswith("-")]
         if words[0] == "apply" and "--server-side" in options:
             return self._apply(options)
+        if words[:2] == ["get", "deployment"] and options["--output"] == "jsonpath={.metadata.uid}":
+            return Ended(True, str(self.api.get("deployments", words[2])["metadata"]["uid"]))
         if words[:2] == ["rollout", "undo"]:
             return self._undo(words[2].rpartition("/")[2], options["--to-revision"])
         if words[:2] == ["rollout", "status"]:

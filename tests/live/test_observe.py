@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from cdk8s_spicedb.live.cluster import Forbidden, Unreachable
+from cdk8s_spicedb.live.apierror import Forbidden, Unreachable
 from cdk8s_spicedb.live.instance import MissingError
 from cdk8s_spicedb.live.observe import observe, require
 from cdk8s_spicedb.live.status import status

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from cdk8s_spicedb import PostgreSQL, SpiceDBError, plan_upgrade
-from cdk8s_spicedb.live.record import Figures, Record, Sound, read_record, write_record
+from cdk8s_spicedb.live.record import Figures, Record, RecordFile, Sound, read_record
 from tests.apiserver import ApiServer, Object
 
+FIX = "correct it, or delete it with `kubectl delete configmap spicedb-upgrade --namespace authz`$"
 RECORD = Record(
     plan=plan_upgrade(PostgreSQL, "v1.30.0", "v1.56.0", relationships=50_000_000),
     started="2030-01-01T00:00:00Z",
@@ -25,7 +26,7 @@ RECORD = Record(
 @pytest.fixture
 def api() -> ApiServer:
     made = ApiServer()
-    write_record(made.cluster(), "spicedb", RECORD)
+    RecordFile(made.cluster(), "spicedb").write(RECORD)
     return made
 
 
@@ -53,9 +54,10 @@ def test_records_of_older_versions_are_read(api: ApiServer) -> None:
         data["process"] = "host:4711"
 
     rewritten(api, as_before)
-    found = read_record(api.cluster(), "spicedb")
+    file = RecordFile(api.cluster(), "spicedb")
+    found = file.read()
     assert found == RECORD
-    write_record(api.cluster(), "spicedb", found)
+    file.write(found)
     rewritten(api, lambda data: expect(data, process=None))
 
 
@@ -90,7 +92,10 @@ def test_record_that_is_not_valid_names_the_field(
 ) -> None:
     rewritten(api, change)
     place = "record.json in the ConfigMap spicedb-upgrade is not valid: "
-    with pytest.raises(SpiceDBError, match=f"^{place}.*{problem}; correct it$"):
+    with pytest.raises(
+        SpiceDBError,
+        match=f"^{place}.*{problem}; {FIX}",
+    ):
         read_record(api.cluster(), "spicedb")
 
 
@@ -98,7 +103,9 @@ def test_record_that_is_not_valid_names_the_field(
 def test_record_that_is_no_object(text: str) -> None:
     api = ApiServer()
     api.put("configmaps", {"metadata": {"name": "spicedb-upgrade"}, "data": {"record.json": text}})
-    with pytest.raises(SpiceDBError, match=r"^record\.json in the ConfigMap spicedb-upgrade is not .*; correct it$"):
+    with pytest.raises(
+        SpiceDBError, match=r"^record\.json in the ConfigMap spicedb-upgrade is not .*; correct it, or delete it"
+    ):
         read_record(api.cluster(), "spicedb")
 
 

@@ -31,13 +31,14 @@ def test_helm_compares_with_the_deployed_revision() -> None:
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_manifests_in_helms_secret(compressed: bool) -> None:
-    manifest = "---\n# Source: a\nkind: Service\n---\n---\nkind: Role\n"
+    service, role = (f"{{apiVersion: v1, kind: {kind}, metadata: {{name: a}}}}" for kind in ("Service", "Role"))
+    manifest = f"---\n# Source: a\n{service}\n---\n---\n{role}\n"
     text = json.dumps({"manifest": manifest, "config": {"server": {"replicas": 3}}}).encode()
     content = base64.b64encode(gzip.compress(text) if compressed else text)
     data = {"release": base64.b64encode(content).decode()}
     stored = read_stored(_kept(data).cluster(), _release(1, "deployed"))
     assert [each["kind"] for each in stored.manifests] == ["Service", "Role"]
-    assert stored.values == ("server",)
+    assert stored.values == {"server": {"replicas": 3}}
     with pytest.raises(SpiceDBError, match="cannot read the manifests in Helm's Secret v1"):
         read_stored(_kept({"release": "YWJj"}).cluster(), _release(1, "deployed"))
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
-from cdk8s_spicedb.live.cluster import Cluster, ClusterError, Unreachable
+from cdk8s_spicedb.live.apierror import ClusterError, Unreachable
+from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.pods import JobState, status_of
 from cdk8s_spicedb.live.pods import ended as container_ended
-from cdk8s_spicedb.live.runs import RUN, run_job, run_pods
+from cdk8s_spicedb.live.runs import RUN, owned, run_job, run_pods
 from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
+from tests.live.installed import OLD, deploy, props
 
 
 def pod(name: str) -> Object:
@@ -60,7 +63,7 @@ def test_pods_are_read_by_one_list_in_each_tick(api: ApiServer, clock: FakeClock
     assert len({each[RUN] for each in labels}) == 1
     assert labels[0]["app"] == "authz"
     lists = [request.query["labelSelector"] for request in api.asked("list", "pods")]
-    assert lists == [f"{RUN}={labels[0][RUN]}"] * (len(ticks) + 1)
+    assert lists == [RUN, *[f"{RUN}={labels[0][RUN]}"] * (len(ticks) + 1)], "first those that somebody left behind"
     assert api.count("get", "pods") == 0
 
 
@@ -109,9 +112,35 @@ def test_pods_are_deleted_if_one_answer_was_lost(api: ApiServer, clock: FakeCloc
             return made
 
     losing = Losing(cluster.client, cluster.namespace, clock=clock)
-    with pytest.raises(Unreachable), run_pods(losing, PODS, done=ended, seconds=60):
-        pass
+    with run_pods(losing, PODS, done=lambda _: True, seconds=60) as seen:
+        assert [each["metadata"]["name"] for each in seen if isinstance(each, dict)] == ["a", "b"]
     assert api.of("pods") == []
+    api.fail(matches("create", "pods", ""), httpx2.ReadError("reset"), times=None)
+    with pytest.raises(Unreachable), run_pods(api.cluster(clock=clock), PODS, done=ended, seconds=60):
+        pass
+
+
+def test_pods_that_a_killed_process_left_are_deleted(api: ApiServer, clock: FakeClock) -> None:
+    for name, phase in (("ended", "Failed"), ("other", "Running")):
+        left = pod(name)
+        left["metadata"]["labels"] = {RUN: "of-another-run"}
+        api.put("pods", {**left, "status": {"phase": phase}})
+    api.put("pods", {**pod("foreign"), "status": {"phase": "Failed"}})
+    with run_pods(api.cluster(clock=clock), PODS, done=lambda _: True, seconds=60):
+        pass
+    assert [each["metadata"]["name"] for each in api.of("pods")] == ["foreign", "other"]
+
+
+def test_what_runs_for_a_moment_goes_with_the_deployment() -> None:
+    api = ApiServer()
+    assert owned(api.cluster(), "spicedb", PODS) == [*PODS]
+    deploy(api, props(OLD))
+    (first, _) = owned(api.cluster(), "spicedb", PODS)
+    uid = api.get("deployments", "spicedb")["metadata"]["uid"]
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "spicedb", "uid": uid}
+    assert first["metadata"]["ownerReferences"] == [owner]
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"}}
+    assert owned(api.cluster(), "spicedb", [policy]) == [policy], "the release has it too"
 
 
 def test_outage_at_the_end_hides_no_result(api: ApiServer, clock: FakeClock) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdk8s_spicedb.live.cluster import Forbidden
+from cdk8s_spicedb.live.apierror import Forbidden
 from cdk8s_spicedb.live.instance import Observed, describe
 from cdk8s_spicedb.live.workload import (
     Counts,

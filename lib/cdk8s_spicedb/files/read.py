@@ -44,6 +44,35 @@ class Document:
     """Where a later file names another engine than the files before it."""
 
 
+@frozen
+class Destination:
+    """Where a SpiceDB belongs, as its file says: keys of a file that are no props, because a chart has neither."""
+
+    namespace: str | None = None
+    """Namespace of the release. The commands for a live release use it, and refuse another ``--namespace``. Defaults to
+    the one of ``--namespace`` or of the kubeconfig. ``synth`` does not write it: what applies the output chooses it."""
+    context: str | None = None
+    """Context of the kubeconfig with the cluster of the release. The commands for a live release use it, and refuse
+    another ``--context``. Defaults to the one of ``--context``, or to the current one."""
+
+
+DESTINATION = tuple(attrs.fields_dict(Destination))
+
+
+def destination_of(found: Document) -> Destination:
+    """Where a document says that its SpiceDB belongs. Raises `InvalidProps` if that is not text."""
+    data = found.data if isinstance(found.data, dict) else {}
+    given = {name: data[name] for name in DESTINATION if data.get(name) is not None}
+    problems = [
+        Problem(name, str(value), f"the name of a {name}", f"write it as text, such as {name}: authz")
+        for name, value in given.items()
+        if not isinstance(value, str) or not value
+    ]
+    if problems:
+        raise InvalidProps(_subject(found), [_located(each, found) for each in problems])
+    return Destination(**given)
+
+
 def document(text: str, name: str) -> Document:
     """The document of a YAML text. Raises `SpiceDBError` if the text is not YAML."""
     data, lines = load(text, name)
@@ -124,6 +153,8 @@ def props_of(found: Document, *, delivery: str | None = None, releases: ReleaseT
     line, and with its file if there are several.
     """
     data = found.data
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if key not in DESTINATION}
     if delivery is not None and isinstance(data, dict):
         data = {**data, "delivery": delivery}
     type_ = type_of(SpiceDBProps)
@@ -143,10 +174,13 @@ def _built(type_: FieldType, draft: Any, found: Document) -> Any:
     """The props of a document. Raises `InvalidProps` with every problem."""
     problems = sorted(type_.check(draft, ""), key=lambda problem: _order(problem, found))
     if problems:
-        *names, last = found.names
-        subject = f"{', '.join(names)} and {last}" if names else last
-        raise InvalidProps(subject, [_located(each, found) for each in problems])
+        raise InvalidProps(_subject(found), [_located(each, found) for each in problems])
     return draft.build()
+
+
+def _subject(found: Document) -> str:
+    *names, last = found.names
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 def _place(problem: Problem, found: Document) -> Place | None:

@@ -17,7 +17,7 @@ from ..props import SpiceDBProps
 from ..props.datastores import ENGINES, Datastore
 from ..props.fields import camel, fields_of, settings
 from ..props.fieldtypes import Refer, Schema
-from .read import yaml_word
+from .read import DESTINATION, Destination, yaml_word
 
 
 def props_schema() -> Schema:
@@ -31,6 +31,11 @@ def props_schema() -> Schema:
         return {"$ref": f"#/$defs/{kind.__name__}"}
 
     root = _of_class(SpiceDBProps, refer)
+    texts = field_texts(Destination)
+    root["properties"] |= {
+        name: {"description": for_files(texts.get(name, "")), "type": ["string", "null"], "minLength": 1}
+        for name in DESTINATION
+    }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "SpiceDB on Kubernetes"}
     return {**head, **root, "$defs": found}
 

@@ -4,9 +4,10 @@ The commands of ``cdk8s-spicedb`` are made of these functions. Each one gets a `
 They need the extra ``live``: ``pip install 'cdk8s-spicedb[live]'``.
 """
 
+from .apierror import ClusterError, Conflict, Forbidden, NotFound, Unreachable
 from .check.check import CheckOptions, CheckReport, check
 from .check.finding import Finding, Level
-from .cluster import Cluster, ClusterError, Conflict, Forbidden, NotFound, Unreachable
+from .cluster import Cluster
 from .diff import Diff, diff
 from .fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from .instance import Applier, Observed, Running, find_running

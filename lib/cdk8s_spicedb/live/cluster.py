@@ -2,57 +2,33 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
+from urllib.parse import quote
 
 import httpx2
 from attrs import evolve, field, frozen
-from lightkube.config import client_adapter
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.core.exceptions import ConfigError
 
-from ..errors import SpiceDBError
 from ..manifests.objects import Manifest
-from .poll import CLOCK, Clock, Deadline
+from .apierror import ClusterError, NotFound, reads
+from .connection import connect
+from .http import WRITE_SECONDS, Api
+from .kubeconfig import Kubeconfig, read_kubeconfig
+from .poll import CLOCK, Clock
 
 MANAGER = "cdk8s-spicedb"
 """Field manager of the objects that this package applies."""
-_ATTEMPT_SECONDS = 10.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
+PATIENCE_SECONDS = 10
+"""How long a command repeats a request while the API server cannot be reached."""
+_POD_SECONDS, _LEAVE_SECONDS = 5.0, 3.0
+"""Time for a question to a pod, and for each request before the command ends."""
+_MOST_LOG_BYTES, _MOST_PAGE_BYTES = 4 << 20, 16 << 20
+"""Longest log, and longest answer of a pod."""
 _APPLY = "application/apply-patch+yaml"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-class ClusterError(SpiceDBError):
-    """A request to Kubernetes failed. ``status`` is the HTTP status; None if there was no answer."""
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        self.status = status
-        super().__init__(text)
-
-
-class NotFound(ClusterError):  # noqa: N818 (the names of these say what Kubernetes answered)
-    """The cluster has no such object, or no such kind of object."""
-
-
-class Forbidden(ClusterError):  # noqa: N818
-    """You have no right to the request, or an admission policy refuses it."""
-
-
-class Conflict(ClusterError):  # noqa: N818
-    """The object exists already, or somebody changed it since it was read."""
-
-
-class Unreachable(ClusterError):  # noqa: N818
-    """The API server did not answer, or what answered was not the API server."""
-
-
-_BY_STATUS: Mapping[int, type[ClusterError]] = {
-    httpx2.codes.NOT_FOUND: NotFound,
-    httpx2.codes.FORBIDDEN: Forbidden,
-    httpx2.codes.CONFLICT: Conflict,
-}
 
 
 @frozen
@@ -118,85 +94,125 @@ class Cluster:
     """Client of the API server, with its address and credentials."""
     namespace: str
     """Namespace of the objects."""
-    context: str | None = None
-    """Context of the kubeconfig, for programs that this package runs."""
+    kubeconfig: Kubeconfig | None = field(default=None, repr=False)
+    """The context that the client uses, for programs that this package runs. Defaults to what they find themselves."""
     patience_seconds: float = 0
     """Time for which requests are repeated while the API server cannot be reached. Defaults to 0."""
     clock: Clock = field(default=CLOCK, repr=False, eq=False)
     """The time for everything that waits."""
+    most_seconds: float = WRITE_SECONDS
+    """Maximum time for one request. Requests that only read have 10 s."""
     _resources: dict[str, dict[str, _Resource]] = field(factory=dict, repr=False, eq=False)
 
     @classmethod
     def connect(
-        cls, *, namespace: str | None = None, context: str | None = None, patience_seconds: float = 0
+        cls,
+        *,
+        namespace: str | None = None,
+        context: str | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+        clock: Clock = CLOCK,
     ) -> Cluster:
-        """Connects as kubectl does: with the file in ``KUBECONFIG``, ``~/.kube/config``, or the account of the pod.
+        """Connects as kubectl does: with the files in ``KUBECONFIG``, ``~/.kube/config``, or the account of the pod.
 
-        ``namespace`` and ``context`` default to those of the kubeconfig. Raises `ClusterError` if there is none.
+        ``namespace`` and ``context`` default to those of the kubeconfig. They are chosen once: a later change of the
+        current context changes nothing. Raises `ClusterError` if there is none.
         """
-        try:
-            config = KubeConfig.from_env().get(context)
-        except (ConfigError, OSError, KeyError) as error:
-            raise ClusterError(f"cannot read the kubeconfig: {error}; set KUBECONFIG or --context") from None
-        if config is None:
-            raise ClusterError("the kubeconfig has no current context; set one with --context")
-        parameters = client_adapter.ConnectionParams(timeout=httpx2.Timeout(_ATTEMPT_SECONDS))
-        client = client_adapter.Client(config, parameters)
-        return cls(client, namespace or config.namespace, context, patience_seconds)
+        config = read_kubeconfig(context)
+        return cls(connect(config), namespace or config.namespace, config, patience_seconds, clock)
 
     def patient(self, seconds: float) -> Cluster:
         """The same namespace, with requests that are repeated while the API server cannot be reached."""
         return evolve(self, patience_seconds=seconds)
+
+    def leaving(self) -> Cluster:
+        """The same namespace, for what is done last: no request takes long or is repeated, or waits for its turn."""
+        return evolve(self, patience_seconds=0, most_seconds=_LEAVE_SECONDS, clock=CLOCK)
+
+    @property
+    def context(self) -> str | None:
+        """Name of the context of the kubeconfig. None: there is none, as in a pod."""
+        return self.kubeconfig.context if self.kubeconfig else None
+
+    @property
+    def place(self) -> str:
+        """The cluster, in words: its context and its API server."""
+        server = str(self.client.base_url).rstrip("/")
+        return f"context {self.context} ({server})" if self.context else server
+
+    def options(self, context: str = "--context") -> str:
+        """The options of a command line for this namespace. ``context`` is the name of the option for the context."""
+        of_context = [context, self.context] if self.context else []
+        return shlex.join(["--namespace", self.namespace, *of_context])
 
     # ------------------------------------------------------------ objects
 
     def get(self, kind: Kind, name: str) -> Manifest | None:
         """One object. None if there is none of that name."""
         try:
-            return cast(Manifest, self._json("GET", self._path(kind, name)))
+            return self._api.json("GET", self._path(kind, name))
         except NotFound:
             return None
 
     def find(self, kind: Kind, *, labels: str = "", fields: str = "", everywhere: bool = False) -> list[Manifest]:
         """Objects of a kind that selectors match, in the namespace or everywhere. Each one has its kind."""
         params = {"labelSelector": labels, "fieldSelector": fields}
-        found = self._json("GET", self._path(kind, everywhere=everywhere), params=params)
-        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found["items"] or ()]
+        found = self._list(kind, everywhere, params=params)
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found]
 
     def find_metadata(self, kind: Kind, *, labels: str = "", everywhere: bool = False) -> list[Manifest]:
         """What `find` returns, but only the metadata: the data of Secrets stays on the server."""
-        path, headers = self._path(kind, everywhere=everywhere), {"Accept": _METADATA_ONLY}
-        return list(self._json("GET", path, params={"labelSelector": labels}, headers=headers)["items"] or ())
+        return self._list(kind, everywhere, params={"labelSelector": labels}, headers={"Accept": _METADATA_ONLY})
+
+    def _list(self, kind: Kind, everywhere: bool, **options: Any) -> list[Manifest]:
+        items = self._api.json("GET", self._path(kind, everywhere=everywhere), **options).get("items") or []
+        if not isinstance(items, list):
+            raise self._api.odd(f"a list of {kind.kind}s")
+        # What has no name is no object, and must not hide the others.
+        return [item for item in items if isinstance(item, dict) and _is_named(item)]
 
     def apply(self, manifest: Manifest, *, manager: str = MANAGER, dry_run: bool = False) -> Manifest:
         """Creates or changes an object by server-side apply, and returns the result. Takes over fields of others."""
         params = {"fieldManager": manager, "force": "true", **_dry(dry_run)}
         path = self._path(Kind.of(manifest), manifest["metadata"]["name"])
-        return cast(Manifest, self._json("PATCH", path, params=params, json=manifest, headers={"Content-Type": _APPLY}))
+        return self._api.json("PATCH", path, params=params, json=manifest, headers={"Content-Type": _APPLY})
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Creates an object. Raises `Conflict` if it exists."""
+        """Creates an object. Raises `Conflict` if it exists, and `Unreachable` if it is not known whether it was
+        created."""
         params = {"fieldManager": MANAGER, **_dry(dry_run)}
-        return cast(Manifest, self._json("POST", self._path(Kind.of(manifest)), params=params, json=manifest))
+        path = self._path(Kind.of(manifest))
+        return self._api.json("POST", path, params=params, json=manifest, repeats=dry_run)
 
     def replace(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         """Replaces an object. Raises `Conflict` if somebody changed it since it was read."""
         path = self._path(Kind.of(manifest), manifest["metadata"]["name"])
         params = {"fieldManager": MANAGER, **_dry(dry_run)}
-        return cast(Manifest, self._json("PUT", path, params=params, json=manifest))
+        return self._api.json("PUT", path, params=params, json=manifest)
 
-    def delete(self, kind: Kind, name: str) -> None:
-        """Deletes an object and what it owns. Does nothing if there is none."""
+    def delete(self, kind: Kind, name: str, *, only: Manifest | None = None) -> None:
+        """Deletes an object and what it owns. Does nothing if there is none. ``only`` is the object that was read: if
+        somebody has changed or replaced it, this raises `Conflict`."""
+        options: dict[str, Any] = {"propagationPolicy": "Background"}
+        if only is not None:
+            metadata = only["metadata"]
+            options["preconditions"] = {key: metadata[key] for key in ("uid", "resourceVersion") if key in metadata}
         with suppress(NotFound):
-            self._json("DELETE", self._path(kind, name), params={"propagationPolicy": "Background"})
+            self._api.json("DELETE", self._path(kind, name), json=options)
 
     # ------------------------------------------------------------ pods and rights
 
     def log(self, pod: str, container: str, *, tail: int | None = None, previous: bool = False) -> str:
-        """The log of a container, or of the one before its restart. Empty if it has none."""
-        params = {"container": container, "tailLines": str(tail or ""), "previous": "true" if previous else ""}
+        """The log of a container, or of the one before its restart: at most 4 MiB. Empty if it has none."""
+        params = {
+            "container": container,
+            "tailLines": str(tail or ""),
+            "previous": "true" if previous else "",
+            "limitBytes": str(_MOST_LOG_BYTES),
+        }
         try:
-            return self._request("GET", f"{self._path(POD, pod)}/log", params=params).text
+            path = f"{self._path(POD, pod)}/log"
+            return self._api.request("GET", path, _text, params=params, most=_MOST_LOG_BYTES, cut=True)
         except ClusterError as error:
             if error.status in (httpx2.codes.NOT_FOUND, httpx2.codes.BAD_REQUEST):
                 return ""
@@ -204,9 +220,11 @@ class Cluster:
 
     def ask_pod(self, pod: str, port: int, path: str, *, tls: bool = False) -> str:
         """The answer of a pod's HTTP port, through the API server. Asks once: an error can be the pod's own."""
-        name = f"{'https:' if tls else ''}{pod}:{port}"
-        return self.patient(0)._request("GET", f"{self._path(POD, name)}/proxy/{path}").text
+        name, once = f"{pod}:{port}", evolve(self, patience_seconds=0, most_seconds=_POD_SECONDS)
+        whole = f"{once._path(POD)}/{'https:' if tls else ''}{_segment(name)}/proxy/{path}"
+        return once._api.request("GET", whole, _text, most=_MOST_PAGE_BYTES)
 
+    @reads("whether you have a right")
     def may(self, verb: str, kind: Kind, *, subresource: str = "") -> bool:
         """Whether the user of this client has a right in the namespace."""
         attributes = {
@@ -221,14 +239,18 @@ class Cluster:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        answer = self._json("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json=review)
-        return bool(answer["status"]["allowed"])
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        return bool(self._api.json("POST", path, json=review, repeats=True)["status"]["allowed"])
 
     def has(self, kind: Kind) -> bool:
         """Whether the cluster has a kind of object."""
         return kind in _BUILT_IN or kind.kind in self._resources_of(kind.api_version)
 
     # ------------------------------------------------------------ requests
+
+    @property
+    def _api(self) -> Api:
+        return Api(self.client, self.patience_seconds, self.clock, self.most_seconds)
 
     def resource(self, kind: Kind) -> _Resource:
         """The name of a kind in paths. Of kinds that not every cluster has, by the cluster's own list. Raises
@@ -238,11 +260,12 @@ class Cluster:
             raise NotFound(f"the cluster has no {kind.kind} of {kind.api_version}", httpx2.codes.NOT_FOUND)
         return found
 
+    @reads("the cluster's list of kinds")
     def _resources_of(self, api_version: str) -> dict[str, _Resource]:
         if api_version not in self._resources:
             prefix = "apis" if "/" in api_version else "api"
             try:
-                items = self._json("GET", f"/{prefix}/{api_version}")["resources"]
+                items = self._api.json("GET", f"/{prefix}/{api_version}")["resources"]
             except NotFound:
                 items = []
             self._resources[api_version] = {
@@ -254,60 +277,28 @@ class Cluster:
         resource = self.resource(kind)
         parts = ["apis" if kind.group else "api", kind.api_version]
         if resource.namespaced and not everywhere:
-            parts += ["namespaces", self.namespace]
-        return "/" + "/".join([*parts, resource.plural, *([name] if name else [])])
-
-    def _json(self, method: str, path: str, **options: Any) -> Any:
-        response = self._request(method, path, **options)
-        answer: Any = None
-        with suppress(ValueError):
-            answer = response.json()
-        if not isinstance(answer, dict):
-            raise Unreachable(f"the answer of {self.client.base_url} to {method} {path} is no JSON object")
-        return answer
-
-    def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """The answer to a request. Repeats it while the API server is away, for as long as the patience lasts."""
-        options["params"] = {name: value for name, value in options.get("params", {}).items() if value}
-        deadline, pause = Deadline.after(self.clock, self.patience_seconds), _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return self._attempt(method, path, options)
-            except ClusterError as error:
-                if not isinstance(error, Unreachable) and error.status not in _TEMPORARY:
-                    raise
-                if deadline.left < pause:
-                    raise
-            self.clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-    def _attempt(self, method: str, path: str, options: Mapping[str, Any]) -> httpx2.Response:
-        try:
-            response = self.client.request(method, path, **options)
-        except httpx2.TransportError as error:
-            raise Unreachable(f"cannot reach the API server at {self.client.base_url}: {_text(error)}") from None
-        if response.is_error:
-            kind = _BY_STATUS.get(response.status_code, ClusterError)
-            raise kind(_message(response), response.status_code)
-        return response
+            parts += ["namespaces", _segment(self.namespace)]
+        return "/" + "/".join([*parts, resource.plural, *([_segment(name)] if name else [])])
 
 
-_TEMPORARY = (httpx2.codes.TOO_MANY_REQUESTS, httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.GATEWAY_TIMEOUT)
+def _is_named(item: Manifest) -> bool:
+    metadata = item.get("metadata")
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+
+
+def _segment(name: str) -> str:
+    """A name as part of a path. Raises `NotFound` if no object can have it, by Kubernetes' rule for names in paths."""
+    if name in (".", "..") or re.search("[/%]", name):
+        raise NotFound(f"no object can have the name {name!r}", httpx2.codes.NOT_FOUND)
+    return quote(name, safe=":")
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")
 
 
 def _dry(dry_run: bool) -> Mapping[str, str]:
     return {"dryRun": "All"} if dry_run else {}
-
-
-def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _message(response: httpx2.Response) -> str:
-    try:
-        return str(response.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return response.text.strip() or f"HTTP status {response.status_code}"
 
 
 def items_of(value: Any, *path: str) -> Iterator[Any]:

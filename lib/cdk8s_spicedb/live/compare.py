@@ -12,7 +12,8 @@ from attrs import evolve, frozen
 from ..delivery import Applier
 from ..labels import MARKS, VERSION
 from ..manifests.objects import Manifest
-from .cluster import MANAGER, Cluster, ClusterError, Kind, items_of
+from .apierror import ClusterError
+from .cluster import MANAGER, Cluster, Kind, items_of
 from .instance import Running
 from .poll import parallel
 from .released import apply_manager, find_released

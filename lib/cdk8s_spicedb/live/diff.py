@@ -12,7 +12,8 @@ from ..manifests import release_manifests
 from ..manifests.objects import Manifest
 from ..plans.plan import UpgradePlan
 from ..props import SpiceDBProps, require
-from .cluster import DEPLOYMENT, MANAGER, Cluster, ClusterError, Kind, Unreachable
+from .apierror import ClusterError, Unreachable, reads
+from .cluster import DEPLOYMENT, MANAGER, Cluster, Kind
 from .compare import Change, ObjectDiff, by_key, compare
 from .instance import describe
 from .meaning import Change as Meant
@@ -50,6 +51,7 @@ class Diff:
         return any(each.change is not Change.UNCHANGED for each in self.objects)
 
 
+@reads("the objects of the release")
 def diff(cluster: Cluster, props: SpiceDBProps, *, plan: UpgradePlan | None = None) -> Diff:
     """What would change if these props were applied, by a server-side dry run that changes nothing.
 
@@ -86,7 +88,7 @@ def diff(cluster: Cluster, props: SpiceDBProps, *, plan: UpgradePlan | None = No
         objects=objects,
         deletes=[_title(each) for each in own] if helm else [],
         leaves=[_title(each) for each in left if identity(each) not in wanted],
-        values=released.values,
+        values=tuple(sorted(map(str, released.values))),
         foreign=[_title(each) for each in gone if not is_of(each, props.name)] if helm else [],
         unknown=released.reason if running and released.objects is None else "",
     )

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 from attrs import frozen
@@ -13,7 +14,8 @@ from attrs import frozen
 from ..errors import SpiceDBError
 from ..labels import Component, object_name
 from ..manifests.objects import Manifest
-from .cluster import EVENT, SECRET, Cluster, ClusterError, items_of
+from .apierror import SHAPE, ClusterError, reads
+from .cluster import EVENT, SECRET, Cluster, items_of
 from .text import redacted
 
 _CERTIFICATES = ("ca.crt", "tls.crt")
@@ -37,6 +39,7 @@ class Certificate:
     """Why it could not be read."""
 
 
+@reads("the certificates of the servers")
 def find_certificates(cluster: Cluster, template: Manifest) -> list[Certificate]:
     """The certificates that a pod template mounts. Kubernetes returns whole Secrets, but only the keys of certificates
     are read. Raises `SpiceDBError` if the library is missing."""
@@ -119,6 +122,7 @@ class EventWarning:
     """Time of the newest event (ISO 8601)."""
 
 
+@reads("the events of the namespace")
 def find_warnings(cluster: Cluster, name: str) -> list[EventWarning]:
     """The warnings of the last hour about the objects of a release, newest first."""
     return warnings_of(cluster.find(EVENT, fields="type=Warning"), name, datetime.now(timezone.utc))
@@ -127,14 +131,17 @@ def find_warnings(cluster: Cluster, name: str) -> list[EventWarning]:
 def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[EventWarning]:
     """The warnings among events about the objects of a release, at a moment."""
     found: dict[tuple[str, str, str], EventWarning] = {}
+    recent: list[tuple[Manifest, Manifest, str]] = []
     # By its name: an object of a pod that is gone is known in no other way.
     names = "|".join(re.escape(object_name(name, component)) for component in Component)
     own = re.compile(f"({names})({_SUFFIX})?")
     oldest = now - timedelta(hours=1)
     for event in sorted(events, key=_time):
-        about, time = event["involvedObject"], _time(event)
-        if not own.fullmatch(about.get("name", "")) or datetime.fromisoformat(time.replace("Z", "+00:00")) < oldest:
-            continue
+        about, time = event.get("involvedObject") or {}, _time(event)
+        with suppress(*SHAPE):  # One event without a time must not hide the others.
+            if own.fullmatch(about.get("name", "")) and datetime.fromisoformat(time.replace("Z", "+00:00")) >= oldest:
+                recent.append((event, about, time))
+    for event, about, time in recent:
         message = redacted(" ".join((event.get("message") or "").split()))
         key = about.get("kind", ""), event.get("reason", ""), message.replace(about["name"], "")
         count = int((event.get("series") or {}).get("count") or event.get("count") or 1)

@@ -16,7 +16,8 @@ from ..manifests.objects import Manifest
 from ..props.flags import ENGINE, variable_name
 from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
 from ..versions import ALLOWED_MIGRATIONS, is_version
-from .cluster import DEPLOYMENT, Cluster, ClusterError, items_of
+from .apierror import SHAPE, ClusterError
+from .cluster import DEPLOYMENT, Cluster, items_of
 
 
 @frozen(kw_only=True)
@@ -148,7 +149,14 @@ def find_running(cluster: Cluster, name: str) -> Running | None:
 
 def find_all(cluster: Cluster, *, everywhere: bool = False) -> list[Manifest]:
     """The Deployments of all SpiceDBs in the namespace, or in all namespaces."""
-    return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _container(each) is not None]
+    return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _serves(each)]
+
+
+def _serves(deployment: Manifest) -> bool:
+    try:
+        return _container(deployment) is not None
+    except SHAPE:  # It may be of any program.
+        return False
 
 
 def selector_of(running: Running) -> str:
@@ -164,7 +172,7 @@ def _container(deployment: Manifest) -> Manifest | None:
     """The container that serves SpiceDB."""
     for container in items_of(deployment, "spec", "template", "spec", "containers"):
         words = [*container.get("command", ()), *container.get("args", ())]
-        image = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
+        image = container.get("image", "").partition("@")[0].rpartition("/")[2].partition(":")[0]
         if image == "spicedb" and "operator" not in deployment["metadata"]["name"]:
             return dict(container)
         if any(word.rpartition("/")[2] == "spicedb" for word in words[:2]) and "serve" in words[:3]:

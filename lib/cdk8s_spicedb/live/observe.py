@@ -7,7 +7,8 @@ from typing import Any
 
 from ..labels import INSTANCE, JOB_NAME, NAME, SERVICE_NAME, Component, selector_text
 from ..manifests.objects import Manifest
-from .cluster import DEPLOYMENT, ENDPOINT_SLICE, JOB, POD, REPLICA_SET, Cluster, ClusterError, Unreachable
+from .apierror import ClusterError, Unreachable, reads
+from .cluster import DEPLOYMENT, ENDPOINT_SLICE, JOB, POD, REPLICA_SET, Cluster
 from .instance import MissingError, Observed, describe, selector_of
 from .pods import container_of, created, job_state
 from .poll import parallel
@@ -16,6 +17,7 @@ from .released import helm_release_of, helm_releases
 _LOG_LINES = 3
 
 
+@reads("what runs")
 def observe(cluster: Cluster, name: str, *, rollout: bool = False, helm: bool = False) -> Observed:
     """Reads what runs of one instance. ``rollout`` also reads what a judgement of its roll-out needs, and ``helm`` the
     revisions of its Helm release.

@@ -41,7 +41,7 @@ class Clock:
 CLOCK = Clock()
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """Somebody interrupted the work of this thread."""
 
 

@@ -14,7 +14,9 @@ from attrs import evolve, frozen
 
 from ..errors import SpiceDBError
 from ..labels import OWN
+from ..manifests.objects import Manifest
 from ..plans.plan import UpgradePlan, UpgradeStep
+from .apierror import Conflict, NotFound, Unreachable
 from .cluster import CONFIG_MAP, Cluster
 from .instance import Running
 
@@ -70,6 +72,8 @@ class Record:
     """Why the last attempt stopped."""
     before: Figures | None = None
     """What clients saw before the upgrade."""
+    pending: str | None = None
+    """Revision that a rollback is making. None: there is none."""
 
     @classmethod
     def start(cls, plan: UpgradePlan, running: Running, revision: str) -> Record:
@@ -99,7 +103,7 @@ class Record:
 
     def begin(self, number: int) -> Record:
         """The record when a step begins."""
-        return evolve(self, running=number, stopped=None)
+        return evolve(self, running=number, stopped=None, pending=None)
 
     def finish(self, revision: str) -> Record:
         """The record when the running step is done and sound."""
@@ -120,7 +124,7 @@ class Record:
 
     def with_revision(self, revision: str) -> Record:
         """The record with another revision of the last sound state: a rollback makes a new one."""
-        return evolve(self, sound=(*self.sound[:-1], evolve(self.sound[-1], revision=revision)))
+        return evolve(self, sound=(*self.sound[:-1], evolve(self.sound[-1], revision=revision)), pending=None)
 
 
 def record_name(name: str) -> str:
@@ -130,47 +134,93 @@ def record_name(name: str) -> str:
 
 def read_record(cluster: Cluster, name: str) -> Record | None:
     """The record of the last upgrade of a release. None if there is none. Raises `SpiceDBError` if it is not valid."""
-    found = cluster.get(CONFIG_MAP, record_name(name)) or {}
-    text = (found.get("data") or {}).get(_KEY)
-    return None if text is None else _load(text, f"{_KEY} in the ConfigMap {record_name(name)}")
+    return RecordFile(cluster, name).read()
 
 
-def write_record(cluster: Cluster, name: str, record: Record) -> None:
-    """Writes the record."""
-    plan, at = record.plan, record.sound[-1].step
-    data = {
-        _KEY: json.dumps({"format": _FORMAT, **attrs.asdict(record)}, indent=2),
-        # For people who look at the ConfigMap.
-        "upgrade": f"{plan.current} to {plan.target}",
-        "steps-done": f"{at} of {len(plan.steps)}",
-        "stopped": record.stopped or "",
-    }
-    metadata = {"name": record_name(name), "labels": OWN}
-    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+class RecordFile:
+    """The ConfigMap with the record of a release. Nobody else may change it between two writes."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self._cluster, self._name = cluster, record_name(name)
+        self._version: str | None = None
+
+    def read(self) -> Record | None:
+        """The record. None if there is none. Raises `SpiceDBError` if it is not valid."""
+        text = self._text()
+        return None if text is None else _load(text, f"{_KEY} in the ConfigMap {self._name}", self._fix)
+
+    def write(self, record: Record) -> None:
+        """Writes the record. Raises `SpiceDBError` if somebody else has changed it since this was last called."""
+        wanted = self._manifest(record)
+        for _ in range(2):
+            change = self._cluster.create
+            if self._version is not None:
+                change, wanted["metadata"]["resourceVersion"] = self._cluster.replace, self._version
+            try:
+                self._version = change(wanted)["metadata"]["resourceVersion"]
+                return
+            except (Conflict, NotFound, Unreachable) as error:
+                refused = error
+            # It was written if only the answer was lost.
+            before = self._version
+            if self._text() == wanted["data"][_KEY]:
+                return
+            if self._version != before or isinstance(refused, Conflict):
+                raise SpiceDBError(
+                    f"somebody else changed the ConfigMap {self._name}, which has the record of the upgrade; "
+                    "`cdk8s-spicedb status` shows what runs"
+                )
+        raise refused
+
+    @property
+    def _fix(self) -> str:
+        return f"correct it, or delete it with `kubectl delete configmap {self._name} {self._cluster.options()}`"
+
+    def _text(self) -> str | None:
+        found = self._cluster.get(CONFIG_MAP, self._name) or {}
+        self._version = found.get("metadata", {}).get("resourceVersion")
+        text = (found.get("data") or {}).get(_KEY)
+        return text if isinstance(text, str) else None
+
+    def _manifest(self, record: Record) -> Manifest:
+        plan, at = record.plan, record.sound[-1].step
+        data = {
+            _KEY: json.dumps({"format": _FORMAT, **attrs.asdict(record)}, indent=2),
+            # For people who look at the ConfigMap.
+            "upgrade": f"{plan.current} to {plan.target}",
+            "steps-done": f"{at} of {len(plan.steps)}",
+            "stopped": record.stopped or "",
+        }
+        metadata = {"name": self._name, "labels": OWN}
+        return {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": metadata, "data": data}
 
 
-def _load(text: str, place: str) -> Record:
+def _load(text: str, place: str, fix: str) -> Record:
     # Imported only here, because it takes 13 ms.
     from cattrs import BaseValidationError, transform_error
 
     try:
         data = json.loads(text)
         if not isinstance(data, dict):
-            raise SpiceDBError(f"{place} is not a JSON object; correct it")
+            raise SpiceDBError(f"{place} is not a JSON object; {fix}")
         if data.get("format", _FORMAT) != _FORMAT:
             raise SpiceDBError(f"a newer version of cdk8s-spicedb wrote {place}; use that version, or a newer one")
         record = _converter().structure(data, Record)
         if not record.sound:
-            raise SpiceDBError(f"{place} is not valid: sound is empty; correct it")
+            raise SpiceDBError(f"{place} is not valid: sound is empty; {fix}")
+        if any(not (each.revision or "0").isdecimal() for each in record.sound):
+            raise SpiceDBError(f"{place} is not valid: a revision in sound is not a number; {fix}")
         numbers = {record.running or 0, *(sound.step for sound in record.sound)}
         if not numbers <= set(range(len(record.plan.steps) + 1)):
-            raise SpiceDBError(f"{place} is not valid: it names steps that its plan does not have; correct it")
+            raise SpiceDBError(f"{place} is not valid: it names steps that its plan does not have; {fix}")
         return record
+    except RecursionError:
+        raise SpiceDBError(f"{place} is nested too deeply; {fix}") from None
     except json.JSONDecodeError as error:
-        raise SpiceDBError(f"{place} is not JSON: {error}; correct it") from None
+        raise SpiceDBError(f"{place} is not JSON: {error}; {fix}") from None
     except BaseValidationError as error:
         problems = "; ".join(problem.replace(" @ $.", " at ") for problem in transform_error(error))
-        raise SpiceDBError(f"{place} is not valid: {problems}; correct it") from None
+        raise SpiceDBError(f"{place} is not valid: {problems}; {fix}") from None
 
 
 @cache

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import gzip
+import io
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
-from attrs import frozen
+from attrs import field, frozen
 
 from ..delivery import Applier
 from ..errors import SpiceDBError
 from ..labels import HELM_RELEASE, HOOKS, INSTANCE, LAST_APPLIED, NAME
 from ..manifests.objects import Manifest
-from .cluster import SECRET, Cluster, ClusterError, Kind, items_of
+from .apierror import SHAPE, ClusterError
+from .cluster import SECRET, Cluster, Kind, items_of
 from .instance import HelmRelease, Running
 from .poll import parallel
 
@@ -24,20 +27,25 @@ from .poll import parallel
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+_MOST_BYTES, _MOST_PARTS = 64 << 20, 1_000_000
+"""Longest content of a Secret of Helm. Kubernetes limits it to 1 MiB, packed."""
+
+
 def helm_releases(cluster: Cluster, release: str) -> list[HelmRelease]:
     """The revisions of a release, oldest first. Reads no Secret's data. Empty if Helm keeps them elsewhere."""
     found = []
     for secret in cluster.find_metadata(SECRET, labels=f"owner=helm,name={release}"):
         metadata = secret["metadata"]
-        found.append(
-            HelmRelease(
-                release=release,
-                revision=int(metadata["labels"]["version"]),
-                status=metadata["labels"]["status"],
-                created=metadata["creationTimestamp"],
-                secret=metadata["name"],
+        with suppress(*SHAPE):  # What is not as Helm writes it is no revision.
+            found.append(
+                HelmRelease(
+                    release=release,
+                    revision=int(metadata["labels"]["version"]),
+                    status=metadata["labels"]["status"],
+                    created=metadata["creationTimestamp"],
+                    secret=metadata["name"],
+                )
             )
-        )
     return sorted(found, key=lambda each: each.revision)
 
 
@@ -53,8 +61,8 @@ class Stored:
 
     manifests: Sequence[Manifest]
     """Its objects, without hooks."""
-    values: Sequence[str]
-    """Names of the values that somebody set for it, above the chart's defaults."""
+    values: Mapping[str, Any]
+    """The values that somebody set for it, above the chart's defaults."""
 
 
 def read_stored(cluster: Cluster, release: HelmRelease) -> Stored:
@@ -64,11 +72,41 @@ def read_stored(cluster: Cluster, release: HelmRelease) -> Stored:
         raise SpiceDBError(f"Helm's Secret {release.secret} is gone")
     try:
         content = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        stored = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
-        found = list(yaml.load_all(stored["manifest"], _LOADER))
-    except (KeyError, ValueError, OSError, EOFError, binascii.Error, yaml.YAMLError):
+        stored = json.loads(_unpacked(content) if content[:2] == b"\x1f\x8b" else content)
+        found = tuple(each for each in yaml.load_all(stored["manifest"], _LOADER) if each)
+        values = stored.get("config") or {}
+        if not _is_small(found) or not all(map(is_object, found)) or not isinstance(values, dict):
+            raise ValueError
+    except (*SHAPE, OSError, EOFError, yaml.YAMLError, zlib.error):
         raise SpiceDBError(f"cannot read the manifests in Helm's Secret {release.secret}") from None
-    return Stored(tuple(each for each in found if each), tuple(sorted(stored.get("config") or ())))
+    return Stored(found, values)
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Unpacks what Helm has packed. Raises `ValueError` if it is far larger than a Secret of Helm can be."""
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        found = file.read(_MOST_BYTES + 1)
+    if len(found) > _MOST_BYTES:
+        raise ValueError
+    return found
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a value has a sane number of parts. With aliases, a short text can have a billion."""
+    left, seen = [value], 0
+    while left and seen < _MOST_PARTS:
+        part, seen = left.pop(), seen + 1
+        left.extend(part.values() if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ())
+    return not left
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value is an object of Kubernetes: it has a kind and a name."""
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        return False
+    return all(
+        isinstance(each, str) for each in (value.get("apiVersion"), value.get("kind"), value["metadata"].get("name"))
+    )
 
 
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -100,8 +138,8 @@ class Released:
     """Why they are not known, and what to do."""
     helm: HelmRelease | None = None
     """The revision of the Helm release that they are from."""
-    values: Sequence[str] = ()
-    """Names of the values of the Helm release."""
+    values: Mapping[str, Any] = field(factory=dict)
+    """The values that somebody set for the Helm release, above the chart's defaults."""
 
 
 def find_released(cluster: Cluster, running: Running, helm_release: str | None) -> Released:
@@ -139,13 +177,30 @@ def is_of(manifest: Manifest, name: str) -> bool:
     return (labels.get(NAME), labels.get(INSTANCE)) == ("spicedb", name)
 
 
-def foreign_objects(cluster: Cluster, running: Running) -> list[str]:
-    """The other objects of the Helm release, which an upgrade with a chart of this SpiceDB alone would delete. None are
-    known without the right to read Helm's Secrets."""
+def helm_released(cluster: Cluster, running: Running) -> Released:
+    """What Helm released. Unknown without the right to read Helm's Secrets, and empty with other programs."""
     if not running.applier.keeps_history or running.applied_as is None:
-        return []
-    objects = _from_helm(cluster, running.applied_as).objects or ()
-    return [f"{each['kind']} {each['metadata']['name']}" for each in objects if not is_of(each, running.name)]
+        return Released(())
+    return _from_helm(cluster, running.applied_as)
+
+
+def foreign_objects(released: Released, name: str) -> list[str]:
+    """The other objects of the Helm release, which an upgrade with a chart of this SpiceDB alone would delete."""
+    return [f"{each['kind']} {each['metadata']['name']}" for each in released.objects or () if not is_of(each, name)]
+
+
+REMOVE_PIN = (
+    "install the chart that runs once more with `helm upgrade --reset-then-reuse-values --set image.tag=null "
+    "--set image.digest=null`"
+)
+"""How to let the chart choose the image again."""
+
+
+def pinned_image(released: Released) -> str | None:
+    """The value of the Helm release that sets the image of the servers, which takes precedence over a chart."""
+    image = released.values.get("image")
+    image = image if isinstance(image, dict) else {}
+    return next((f"image.{key}={image[key]}" for key in ("tag", "digest") if image.get(key)), None)
 
 
 def last_applied(live: Manifest) -> Manifest | None:
@@ -153,9 +208,9 @@ def last_applied(live: Manifest) -> Manifest | None:
     text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     try:
         found = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if is_object(found) else None
 
 
 def own_objects(cluster: Cluster, name: str) -> list[Manifest]:

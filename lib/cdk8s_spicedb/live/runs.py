@@ -8,41 +8,72 @@ from contextlib import contextmanager, suppress
 
 from ..labels import JOB_NAME
 from ..manifests.objects import Manifest
-from .cluster import JOB, POD, Cluster, ClusterError, Kind, Unreachable
+from .apierror import ClusterError, Unreachable
+from .cluster import CONFIG_MAP, DEPLOYMENT, JOB, PATIENCE_SECONDS, POD, Cluster, Kind
 from .pods import JobState, container_of, created, job_state
 from .poll import parallel, poll
 
 RUN = "cdk8s-spicedb/run"
 """Label of short-lived pods of one run."""
+_OURS = (JOB.kind, POD.kind, CONFIG_MAP.kind)
+"""Kinds of objects that exist for a moment."""
 _EVERY_SECONDS = 0.3
 _LOG_LINES = 100_000
+_LATE_LOG_SECONDS = 5
+_KEPT_SECONDS = 300
+"""How long Kubernetes keeps a Job that ended if this process was killed before it could delete it."""
 
 
 @contextmanager
 def deleted_at_the_end(cluster: Cluster, manifests: Sequence[Manifest]) -> Iterator[None]:
     """Deletes objects in the end, also those that are not there yet. What the cluster keeps hides no result."""
 
+    deleting = cluster.leaving()
+
     def delete(manifest: Manifest) -> None:
         with suppress(ClusterError):
-            cluster.delete(Kind.of(manifest), manifest["metadata"]["name"])
+            deleting.delete(Kind.of(manifest), manifest["metadata"]["name"])
 
     try:
         yield
+        deleting = cluster.patient(PATIENCE_SECONDS)
     finally:
         parallel(delete, manifests)
+
+
+def owned(cluster: Cluster, name: str, manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Objects that Kubernetes deletes with the Deployment of this name, if there is one, and Jobs that it deletes some
+    time after their end: so nothing stays for good if this process is killed."""
+    deployment = cluster.get(DEPLOYMENT, name)
+    return [_owned(deployment, each) for each in manifests]
+
+
+def _owned(deployment: Manifest | None, manifest: Manifest) -> Manifest:
+    if manifest["kind"] not in _OURS:  # The release has others, such as a NetworkPolicy.
+        return manifest
+    found = {**manifest, "metadata": {**manifest["metadata"]}}
+    if deployment is not None:
+        owner = {"name": deployment["metadata"]["name"], "uid": deployment["metadata"]["uid"]}
+        kind = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind}
+        found["metadata"]["ownerReferences"] = [{**kind, **owner}]
+    if manifest["kind"] == JOB.kind:
+        found["spec"] = {**manifest["spec"], "ttlSecondsAfterFinished": _KEPT_SECONDS}
+    return found
 
 
 @contextmanager
 def run_pods(
     cluster: Cluster, pods: Sequence[Manifest], *, done: Callable[[Manifest], bool], seconds: float
 ) -> Iterator[list[Manifest | ClusterError | None]]:
-    """Starts pods, waits until each one is done, at most for so many seconds, and deletes them in the end.
+    """Starts pods, waits until each one is done, at most for so many seconds, and deletes them in the end. Also deletes
+    those that a process which was killed has left behind, if they have ended.
 
     Yields each pod as it was seen last, in their order: None if somebody deleted it, and the error if the cluster
     refused it. Raises `Unreachable` if the cluster does not answer.
     """
     with deleted_at_the_end(cluster, pods):
         mark = uuid.uuid4().hex[:8]
+        _delete_ended(cluster)
         started = parallel(lambda pod: _create(cluster, pod, mark), pods)
         seen: list[Manifest | ClusterError | None] = [*started]
 
@@ -56,6 +87,13 @@ def run_pods(
         yield seen
 
 
+def _delete_ended(cluster: Cluster) -> None:
+    with suppress(ClusterError):
+        for pod in cluster.find(POD, labels=RUN):
+            if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+                cluster.delete(POD, _name(pod), only=pod)
+
+
 def _name(manifest: Manifest) -> str:
     return str(manifest["metadata"]["name"])
 
@@ -64,14 +102,20 @@ def _create(cluster: Cluster, pod: Manifest, mark: str) -> Manifest | ClusterErr
     metadata = pod["metadata"]
     try:
         return cluster.create({**pod, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), RUN: mark}}})
-    except Unreachable:
+    except Unreachable as error:
+        if error.seen and cluster.get(POD, metadata["name"]) is not None:
+            return pod  # Only the answer was lost.
         raise
     except ClusterError as error:
         return error
 
 
-def run_job(cluster: Cluster, manifests: Sequence[Manifest], *, seconds: float) -> tuple[JobState, str]:
+def run_job(
+    cluster: Cluster, manifests: Sequence[Manifest], *, seconds: float, whole: Callable[[str], bool] = lambda _: True
+) -> tuple[JobState, str]:
     """Runs a Job, at most for so many seconds. Returns how it ended, and its log.
+
+    The node may write the end of a log a moment after the Job has succeeded, so the log is read until it is ``whole``.
 
     A Job that fails is retried; here, one failed pod is a failure. Deletes the Job and its ConfigMap in the end. Other
     objects stay, such as a NetworkPolicy of the release.
@@ -79,7 +123,7 @@ def run_job(cluster: Cluster, manifests: Sequence[Manifest], *, seconds: float) 
     (job,) = (each for each in manifests if each["kind"] == JOB.kind)
     name = job["metadata"]["name"]
     cluster.delete(JOB, name)
-    with deleted_at_the_end(cluster, [each for each in manifests if each["kind"] in (JOB.kind, "ConfigMap")]):
+    with deleted_at_the_end(cluster, [each for each in manifests if each["kind"] in _OURS]):
         for manifest in manifests:
             cluster.apply(manifest)
         found = poll(
@@ -88,7 +132,14 @@ def run_job(cluster: Cluster, manifests: Sequence[Manifest], *, seconds: float) 
             seconds=seconds,
             clock=cluster.clock,
         )
-        return _end(found), job_log(cluster, found, _LOG_LINES)
+        state = _end(found)
+        log = poll(
+            lambda: job_log(cluster, found, _LOG_LINES),
+            until=lambda log: whole(log) or not state.succeeded,
+            seconds=_LATE_LOG_SECONDS,
+            clock=cluster.clock,
+        )
+        return state, log
 
 
 def _end(job: Manifest) -> JobState:

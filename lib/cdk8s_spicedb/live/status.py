@@ -13,12 +13,8 @@ from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
 from ..plans.words import step_of
-from .cluster import (
-    JOB,
-    Cluster,
-    ClusterError,
-    Unreachable,
-)
+from .apierror import SHAPE, ClusterError, Unreachable, odd, reads
+from .cluster import JOB, Cluster
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings
 from .instance import HelmRelease, Observed, Running, describe, find_all
@@ -108,13 +104,14 @@ class Status(_Instance):
     """What could not be read, and why."""
 
 
+@reads("what runs")
 def statuses(cluster: Cluster, everywhere: bool = False) -> Sequence[Summary]:
     """All SpiceDBs of the namespace, or of all namespaces, whoever installed them."""
     with ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(_jobs, cluster, everywhere)
         deployments = find_all(cluster, everywhere=everywhere)
         jobs = waiting.result()
-    found = [_summary(each, jobs.pop(_place(each), None)) for each in deployments]
+    found = [_readable(each, jobs.pop(_place(each), None)) for each in deployments]
     for (namespace, name), job in jobs.items():
         state = f"not installed; migration {migration_state(job).value}"
         found.append(Summary(name=name, namespace=namespace, healthy=False, state=state))
@@ -128,12 +125,22 @@ def _jobs(cluster: Cluster, everywhere: bool) -> dict[tuple[str, str], Manifest]
         jobs = cluster.find(JOB, labels=labels, everywhere=everywhere)
     except ClusterError:
         return {}
-    jobs.sort(key=lambda each: str(each["metadata"]["creationTimestamp"]))
-    return {(each["metadata"]["namespace"], each["metadata"]["labels"].get(INSTANCE, "")): each for each in jobs}
+    jobs.sort(key=lambda each: str(each["metadata"].get("creationTimestamp", "")))
+    labels_of = [(each["metadata"].get("labels") or {}, each) for each in jobs]
+    return {(_place(each)[0], str(labels.get(INSTANCE, ""))): each for labels, each in labels_of}
+
+
+def _readable(deployment: Manifest, job: Manifest | None) -> Summary:
+    """The summary of a Deployment. One that cannot be read hides no other."""
+    try:
+        return _summary(deployment, job)
+    except SHAPE as error:
+        namespace, name = _place(deployment)
+        return Summary(name=name, namespace=namespace, healthy=False, state=str(odd(error, "its Deployment")))
 
 
 def _place(deployment: Manifest) -> tuple[str, str]:
-    return deployment["metadata"]["namespace"], deployment["metadata"]["name"]
+    return str(deployment["metadata"].get("namespace", "")), str(deployment["metadata"]["name"])
 
 
 def _summary(deployment: Manifest, job: Manifest | None) -> Summary:
@@ -157,6 +164,7 @@ def _facts(running: Running, deployment: Manifest) -> dict[str, Any]:
     return {**{name: getattr(running, name) for name in names}, "ready": counts(deployment).ready}
 
 
+@reads("what runs")
 def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bool = False) -> Status:
     """What runs of one SpiceDB. Raises `SpiceDBError` if there is neither a server nor a migration.
 
@@ -174,7 +182,9 @@ def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bo
             asked.append(("drift", pool.submit(find_drift, cluster, running, helm_release_of(seen.deployment))))
         if running and certificates:
             asked.append(("certificates", pool.submit(find_certificates, cluster, running.template)))
-    unknown = {_TITLES.get(what, what): error for what, error in seen.unknown.items() if what != "log"}
+    unknown: dict[str, SpiceDBError] = {
+        _TITLES.get(what, what): error for what, error in seen.unknown.items() if what != "log"
+    }
     answers: dict[str, Any] = {what: _answer(what, future, unknown) for what, future in asked}
     answers["upgrade"] = _upgrade(answers["upgrade"])
     answers["warnings"] = answers["warnings"] or ()
@@ -187,13 +197,13 @@ def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bo
 _TITLES = {"jobs": "migration", "helm": "Helm"}
 
 
-def _answer(what: str, future: Future[Any], unknown: dict[str, ClusterError]) -> Any:
+def _answer(what: str, future: Future[Any], unknown: dict[str, SpiceDBError]) -> Any:
     """An answer. None if it is unknown, such as for lack of a right."""
     try:
         return future.result()
     except Unreachable:
         raise
-    except ClusterError as error:
+    except SpiceDBError as error:
         unknown[what] = error
         return None
 

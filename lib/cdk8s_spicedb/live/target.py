@@ -8,13 +8,15 @@ from attrs import evolve
 
 from ..delivery import misfit
 from ..errors import InvalidProps, Problem, SpiceDBError
+from ..manifests import release_manifests
 from ..plans.plan import UpgradePlan, UpgradeStep
 from ..plans.planner import plan_upgrade
 from ..props import SpiceDBProps
-from .cluster import Cluster
-from .instance import Running
+from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
+from .cluster import DEPLOYMENT, Cluster, Kind
+from .instance import Running, describe
 from .record import Record, read_record
-from .released import foreign_objects
+from .released import REMOVE_PIN, foreign_objects, helm_released, pinned_image
 
 
 def require_same_delivery(props: SpiceDBProps, running: Running) -> None:
@@ -92,14 +94,47 @@ def props_at(props: SpiceDBProps, plan: UpgradePlan, step: UpgradeStep) -> Spice
     return props.at(step)
 
 
+def not_in_place(running: Running, step: UpgradeStep) -> str | None:
+    """Why the Deployment is not that of a step. None: it is."""
+    settings = {
+        "version": (running.version, step.version),
+        f"--{SCHEMA_MODE}": (running.schema_mode, step.schema_mode or running.schema_mode),
+        f"--{MIGRATION_PHASE}": (running.migration_phase, step.datastore_migration_phase),
+    }
+    for name, (now, wanted) in settings.items():
+        if now != wanted:
+            return f"{name} of the servers is {now or 'not set'}, but this step needs {wanted or 'none'}"
+    return None
+
+
+def other_settings(running: Running, props: SpiceDBProps) -> str | None:
+    """Which settings of the servers are not those of the props. None: all are as the props say."""
+    (rendered,) = (each for each in release_manifests(props) if Kind.of(each) == DEPLOYMENT)
+    metadata = {**rendered["metadata"], "namespace": running.namespace}
+    wanted = describe({**rendered, "metadata": metadata})
+    names = [f"--{name}" for name, value in wanted.arguments.items() if running.arguments.get(name) != value]
+    names += [f"--{name}" for name in running.arguments if name not in wanted.arguments]
+    if "replicas" in rendered["spec"] and running.replicas != wanted.replicas:
+        names.append("replicas")
+    return ", ".join(sorted(names)) or None
+
+
 def require_own(cluster: Cluster, running: Running) -> None:
-    """Raises `SpiceDBError` if this package did not make the release, or if an upgrade would delete other objects."""
+    """Raises `SpiceDBError` if this package did not make the release, if an upgrade would delete other objects, or if
+    the release has an image of its own, so that an upgrade would not change the servers."""
     if not running.ours:
         raise SpiceDBError(
             f"the Deployment {running.name} was not made by cdk8s-spicedb; move to this package first, as the "
             "documentation describes"
         )
-    others = foreign_objects(cluster, running)
+    released = helm_released(cluster, running)
+    pinned = pinned_image(released)
+    if pinned is not None:
+        raise SpiceDBError(
+            f"the Helm release {running.applied_as} has the value {pinned}, which takes precedence over the file; "
+            f"remove it: {REMOVE_PIN}"
+        )
+    others = foreign_objects(released, running.name)
     if others:
         raise SpiceDBError(
             f"the Helm release {running.applied_as} also has {', '.join(others)}, which an upgrade with this file "

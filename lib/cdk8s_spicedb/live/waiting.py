@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .apierror import reads
 from .cluster import Cluster
 from .instance import Observed, Running
 from .observe import observe
@@ -39,6 +40,7 @@ def wait_until_safe(cluster: Cluster, name: str, seconds: float, notify: Notify 
     return wait_until(cluster, name, unsafe, seconds, notify)
 
 
+@reads("what runs")
 def wait_until(cluster: Cluster, name: str, judge: Judgement, seconds: float, notify: Notify) -> str | None:
     """Observes until there is no reason left to wait. Returns the reason that is left after ``seconds``.
 

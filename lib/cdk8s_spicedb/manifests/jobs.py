@@ -44,9 +44,9 @@ def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]
 
 
 def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:
-    """A Job that prints the schema to its log. It is not part of a release."""
+    """A Job that prints the schema to its log, as JSON. It is not part of a release."""
     objects = Objects(props, Component.SCHEMA)
-    return [*network_policy(objects), _job(objects, client, SCHEMA, ["zed", "schema", "read"], retries=2)]
+    return [*network_policy(objects), _job(objects, client, SCHEMA, ["zed", "schema", "read", "--json"], retries=2)]
 
 
 def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:

@@ -10,9 +10,10 @@ import pytest
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.check import lines
+from cdk8s_spicedb.live.apierror import ClusterError
 from cdk8s_spicedb.live.check.check import CheckReport, check
 from cdk8s_spicedb.live.check.finding import Finding, Level
-from cdk8s_spicedb.live.cluster import Cluster, ClusterError
+from cdk8s_spicedb.live.cluster import Cluster
 from tests.apiserver import NAMESPACE
 from tests.live.installed import deploy, installable, props
 

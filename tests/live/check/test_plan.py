@@ -8,7 +8,7 @@ from cdk8s_spicedb import MySQL, SecretKey, SpiceDBProps, plan_upgrade
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.plan import Planned, planned, step_images, time_findings
 from cdk8s_spicedb.live.instance import find_running
-from cdk8s_spicedb.live.record import Record, write_record
+from cdk8s_spicedb.live.record import Record, RecordFile
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, installable, props
 
@@ -99,7 +99,7 @@ def test_an_upgrade_that_is_under_way_goes_on() -> None:
     assert running is not None
     plan = plan_upgrade(props().datastore, "v1.13.0", "v1.56.0")
     record = Record.start(plan, running, "1").begin(1).finish("2").stop("no quota", running=None)
-    write_record(live, "spicedb", record)
+    RecordFile(live, "spicedb").write(record)
     result = found(cluster)
     assert (result.plan, result.done, result.interrupted) == (plan, 1, False)
     assert result.findings[0].level is Level.WARNING

@@ -118,8 +118,8 @@ class Fleet:
         class OfName(Program):
             """The program of one release."""
 
-            def __init__(self, cluster: Cluster, seen: Observed, notify: Notify = silent) -> None:
-                super().__init__(cluster, seen, notify)
+            def __init__(self, cluster: Cluster, seen: Observed, notify: Notify = silent, **more: Any) -> None:
+                super().__init__(cluster, seen, notify, **more)
                 object.__setattr__(self, "world", fleet.world_of(seen.name))
 
             def apply(self, settings: SpiceDBProps, label: str, number: int) -> None:
@@ -198,6 +198,13 @@ def find(fleet: Fleet, name: str) -> str | None:
 
 def test_members_are_upgraded_in_waves(fleet: Fleet) -> None:
     told: list[str] = []
+    both = threading.Barrier(2)
+
+    def meet(_: Deliverer) -> None:
+        both.wait(60)
+
+    # The first two of the second wave wait for each other.
+    fleet.acts = dict.fromkeys("bc", meet)
     report = fleet.run(report=lambda member, progress: told.append(f"{member.title} {progress.text}"))
     assert report.ok
     assert [each.wave for each in report.members] == [1, 2, 2, 2, 3, 3, 3]
@@ -283,13 +290,13 @@ def test_errors_before_the_first_step_change_nothing(fleet: Fleet) -> None:
 def test_an_error_of_the_upgrade_itself_does_not_hide_the_others(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(cluster: Cluster, settings: SpiceDBProps, *_: object) -> Prepared:
         if settings.name == "b":
-            raise ValueError("nobody expects this")
+            raise RuntimeError("nobody expects this")
         return PREPARE.prepare(cluster, settings)  # type: ignore[no-any-return]
 
     monkeypatch.setattr(UPGRADE, "prepare", prepare)
     report = fleet.run(parallel=1)
     assert states(report) == {"upgraded": "a", "unchanged": "b", "not begun": "cdefg"}
-    assert report.members[1].reason == "ValueError: nobody expects this"
+    assert report.members[1].reason == "RuntimeError: nobody expects this"
 
 
 def test_each_member_is_checked_when_its_turn_comes(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

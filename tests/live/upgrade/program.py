@@ -46,6 +46,8 @@ class World:
     """What each revision of the release has applied."""
     label: str | None = None
     """The label of the newest revision."""
+    uid: str | None = None
+    """The UID that the program sees, if it sees another cluster."""
 
     def call(self, name: str, deliverer: Deliverer | None = None) -> None:
         self.calls.append(name)
@@ -67,6 +69,9 @@ class Program(Deliverer):
     """The deliverer of a `World`."""
 
     world: ClassVar[World]
+
+    def found_uid(self) -> str | None:
+        return self.world.uid or str(self.world.api.get("deployments", self.running.name)["metadata"]["uid"])
 
     def revision(self) -> str:
         return str(len(self.world.history))

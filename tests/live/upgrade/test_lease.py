@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cdk8s_spicedb.live.cluster import Cluster, Unreachable
+from cdk8s_spicedb.live.apierror import Unreachable
+from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.upgrade.lease import BusyError, held
 from tests.apiserver import ApiServer, Object
 from tests.live.clock import FakeClock
@@ -49,8 +50,8 @@ def is_refused(api: ApiServer, clock: FakeClock) -> None:
 
 
 def test_lock_is_held_by_this_process_and_released(api: ApiServer, clock: FakeClock) -> None:
-    with held(api.cluster(clock=clock), "spicedb") as require:
-        require()
+    with held(api.cluster(clock=clock), "spicedb") as lock:
+        lock.require()
         spec = api.get(*LEASE)["spec"]
         assert f":{os.getpid()}:" in spec["holderIdentity"]
         assert spec["renewTime"] == NOW
@@ -62,9 +63,9 @@ def test_lock_is_held_by_this_process_and_released(api: ApiServer, clock: FakeCl
 def test_lock_that_is_not_renewed_is_taken_after_its_duration(api: ApiServer, clock: FakeClock, renewed: Any) -> None:
     held_by(api, renewTime=renewed)
     seen: list[str] = []
-    with held(api.cluster(clock=clock), "spicedb", seen.append) as require:
+    with held(api.cluster(clock=clock), "spicedb", seen.append) as lock:
         assert 30 <= clock.seconds <= 32, "by this machine's clock, whatever the Lease says"
-        require()
+        lock.require()
     assert seen == [f"{OTHER} holds the lock; checking whether that process is still running"]
 
 
@@ -78,8 +79,8 @@ def test_duration_of_a_lock(api: ApiServer, clock: FakeClock, duration: int | No
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": ""}])
 def test_lock_that_was_released_is_taken_at_once(api: ApiServer, clock: FakeClock, spec: Object | None) -> None:
     api.put("leases", {"metadata": {"name": LEASE[1]}, "spec": spec})
-    with held(api.cluster(clock=clock), "spicedb") as require:
-        require()
+    with held(api.cluster(clock=clock), "spicedb") as lock:
+        lock.require()
         assert clock.seconds == 0
 
 
@@ -150,30 +151,12 @@ def test_only_one_of_two_processes_gets_a_free_lock(
         return create(self, manifest, **options)
 
     monkeypatch.setattr(Cluster, "create", slower)
-    with held(api.cluster(clock=clock), "spicedb") as require:
-        require()
+    with held(api.cluster(clock=clock), "spicedb") as lock:
+        lock.require()
         assert clock.seconds >= 30
 
 
-def test_own_lock_is_recognized_after_an_answer_that_was_lost(
-    api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create, lost = Cluster.create, [True]
-
-    def losing(self: Cluster, manifest: Object, **options: Any) -> Object:
-        created = create(self, manifest, **options)
-        if lost.pop():
-            lost.append(False)
-            return create(self, manifest, **options)  # As a client does that has patience.
-        return created
-
-    monkeypatch.setattr(Cluster, "create", losing)
-    with held(api.cluster(clock=clock), "spicedb") as require:
-        require()
-        assert clock.seconds < 5
-
-
-def test_lock_is_released_if_the_answer_never_came(
+def test_lock_is_taken_if_the_answer_never_came(
     api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = Cluster.create
@@ -183,29 +166,30 @@ def test_lock_is_released_if_the_answer_never_came(
         raise Unreachable("no answer")
 
     monkeypatch.setattr(Cluster, "create", losing)
-    with pytest.raises(Unreachable), held(api.cluster(clock=clock), "spicedb"):
-        pass
+    with held(api.cluster(clock=clock), "spicedb") as lock:
+        lock.require()
+        assert clock.seconds < 5
     assert not api.has(*LEASE)
 
 
 def test_lock_is_renewed_through_an_outage(api: ApiServer, clock: FakeClock) -> None:
-    with held(api.cluster(clock=clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as lock:
         with api.unreachable():
             time.sleep(0.05)
             clock.seconds += 20
         eventually(lambda: bool(api.get(*LEASE)["spec"]["renewTime"] > NOW))
         clock.seconds += 20
-        require()
+        lock.require()
         assert api.get(*LEASE)["spec"]["acquireTime"] == NOW
 
 
 def test_lock_that_could_not_be_renewed_is_lost_until_it_can(api: ApiServer, clock: FakeClock) -> None:
-    with held(api.cluster(clock=clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as lock:
         with api.unreachable():
             clock.seconds += 31
             with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: it could not be renewed for 30 s"):
-                require()
-        require()
+                lock.require()
+        lock.require()
 
 
 def test_renewal_survives_every_exception(api: ApiServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,26 +201,42 @@ def test_renewal_survives_every_exception(api: ApiServer, clock: FakeClock, monk
             raise RuntimeError("a proxy answered with nonsense")
         return replace(self, manifest, **options)
 
-    with held(api.cluster(clock=clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as lock:
         monkeypatch.setattr(Cluster, "replace", broken)
         clock.seconds += 10
         eventually(lambda: bool(api.get(*LEASE)["spec"]["renewTime"] > NOW))
-        require()
+        lock.require()
 
 
 def test_lock_that_somebody_took_or_deleted_is_lost(api: ApiServer, clock: FakeClock) -> None:
-    with held(api.cluster(clock=clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as lock:
         held_by(api)
-        eventually(lambda: _is_lost(require))
+        eventually(lambda: _is_lost(lock.require))
         with pytest.raises(BusyError, match=r"lost the Lease spicedb-upgrade: somebody@elsewhere:42 "):
-            require()
+            lock.require()
     assert api.get(*LEASE)["spec"]["holderIdentity"] == OTHER, "the Lease of another process stays"
     api.remove(*LEASE)
-    with held(api.cluster(clock=clock), "spicedb") as require:
+    with held(api.cluster(clock=clock), "spicedb") as lock:
         api.remove(*LEASE)
         clock.seconds += 31
         with pytest.raises(BusyError, match="it could not be renewed"):
-            require()
+            lock.require()
+
+
+def test_whoever_waits_learns_at_once_that_the_lock_is_lost(api: ApiServer, clock: FakeClock) -> None:
+    with held(api.cluster(clock=clock), "spicedb") as lock:
+        lock.cluster.clock.sleep(1)
+        held_by(api)
+        eventually(lambda: _is_lost(lambda: lock.cluster.clock.sleep(0)))
+        assert lock.cluster.clock.now() == clock.now()
+
+
+def test_lock_that_was_taken_in_a_short_run_is_noticed(api: ApiServer, clock: FakeClock) -> None:
+    """Shorter than the time between two renewals."""
+    with held(api.cluster(clock=clock), "spicedb") as lock:
+        held_by(api)
+        with pytest.raises(BusyError, match="lost the Lease"):
+            lock.require()
 
 
 def _is_lost(require: Callable[[], None]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from cdk8s_spicedb.live.cluster import ClusterError
+from cdk8s_spicedb.live.apierror import ClusterError
 from cdk8s_spicedb.live.record import Figures
 from cdk8s_spicedb.live.upgrade.metrics import Counts, counts, sample, worse
 from tests.apiserver import ApiServer

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from cdk8s_spicedb.live import Outcome, State, roll_back
-from cdk8s_spicedb.live.cluster import Forbidden, Unreachable
+from cdk8s_spicedb.live.apierror import Forbidden, Unreachable
 from cdk8s_spicedb.live.upgrade.deliver import Deliverer, StepError
 from tests.apiserver import Request, matches
 from tests.live.installed import props
@@ -133,7 +133,8 @@ def away(world: World) -> None:
 
 
 def lose_lease(world: World) -> None:
-    world.api.get("leases", "spicedb-upgrade")["spec"]["holderIdentity"] = "somebody@elsewhere:1:abc"
+    lease = world.api.get("leases", "spicedb-upgrade")
+    world.api.put("leases", {**lease, "spec": {**lease["spec"], "holderIdentity": "somebody@elsewhere:1:abc"}})
     world.clock.seconds += 60
 
 
@@ -142,7 +143,7 @@ def lose_deployment(world: World) -> None:
 
 
 def refuse_record(world: World) -> None:
-    world.api.deny("configmaps", "patch")
+    world.api.deny("configmaps", "update")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from unittest.mock import ANY
 import attrs
 import pytest
 
-from cdk8s_spicedb import Delivery, InvalidProps, PermissionTest, SpiceDBError
+from cdk8s_spicedb import Delivery, InvalidProps, PermissionTest, ServerProps, SpiceDBError
 from cdk8s_spicedb.live import Activity, Outcome, Progress, State, upgrade
-from cdk8s_spicedb.live.cluster import Unreachable
-from cdk8s_spicedb.live.record import Figures, write_record
-from cdk8s_spicedb.live.upgrade.deliver import StepError
+from cdk8s_spicedb.live.apierror import Unreachable
+from cdk8s_spicedb.live.record import Figures, RecordFile
+from cdk8s_spicedb.live.upgrade.deliver import Deliverer, OtherProgramError, StepError
 from cdk8s_spicedb.live.upgrade.lease import BusyError
 from cdk8s_spicedb.live.upgrade.upgrade import UpgradeOptions
 from tests.apiserver import ApiServer
@@ -229,6 +229,65 @@ def test_record_survives_its_way_to_the_cluster(world: World) -> None:
     record = done(run(world, wanted()))
     figures = Figures(requests=5, error_ratio=0.5, p99_seconds=None)
     changed = attrs.evolve(record, before=figures, stopped="reason")
-    write_record(world.cluster(), "spicedb", changed)
+    file = RecordFile(world.cluster(), "spicedb")
+    file.read()
+    file.write(changed)
     assert record_of(world) == changed
     assert world.api.get("configmaps", "spicedb-upgrade")["data"]["steps-done"] == "4 of 4"
+
+
+def test_step_is_done_only_when_its_servers_run(world: World) -> None:
+    """A value of the Helm release may keep an older image, although Helm has succeeded."""
+    world.acts["applied 1"] = lambda _: world.deploy(props(OLD))
+    error = stopped(run(world, wanted(None)), State.ROLLED_BACK)
+    assert error.reason.startswith("version of the servers is v1.52.0, but this step needs v1.56.0")
+    assert record_of(world).sound[-1].step == 0
+
+
+def test_other_settings_of_the_servers_are_named(world: World) -> None:
+    told: list[Progress] = []
+    other = wanted(None, server=ServerProps(log_level="debug", replicas=3))
+    world.acts["applied 1"] = lambda _: world.deploy(other)
+    done(run(world, wanted(None), report=told.append))
+    assert "these settings of the servers are not those of the file: --log-level, replicas" in [
+        each.text for each in told
+    ]
+
+
+def test_rollback_of_a_step_is_done_only_when_the_older_servers_run(world: World) -> None:
+    world.fails["apply 1"] = StepError("it failed")
+    world.acts["rolled back to 1"] = lambda _: world.deploy(wanted(None))
+    error = stopped(run(world, wanted(None)))
+    assert "version of the servers is v1.56.0 after the rollback, and not v1.52.0" in str(error)
+
+
+def test_program_that_sees_another_cluster_changes_nothing(world: World) -> None:
+    world.uid = "another"
+    outcome = run(world, wanted(None))
+    assert (outcome.state, world.calls) == (State.REFUSED, [])
+    assert "does not see the Deployment spicedb in https://cluster" in outcome.reason
+    assert not world.api.has("configmaps", "spicedb-upgrade")
+
+
+def test_another_program_that_was_faster_is_no_failure(world: World) -> None:
+    world.fails["apply 1"] = OtherProgramError("another Helm works on the release")
+    outcome = run(world, wanted(None))
+    assert (outcome.state, outcome.reason) == (State.REFUSED, "another Helm works on the release")
+    assert record_of(world).running is None
+    world.fails = {"apply 2": OtherProgramError("another Helm works on the release")}
+    outcome = run(world, wanted())
+    assert outcome.state is State.STOPPED, "the first step has changed something"
+    assert "roll back" not in " ".join(world.calls)
+    world.fails.clear()
+    done(run(world, wanted()))
+
+
+def test_nobody_else_writes_the_record(world: World) -> None:
+    def change(_: Deliverer) -> None:
+        record = world.api.get("configmaps", "spicedb-upgrade")
+        world.api.put("configmaps", {**record, "data": {**record["data"], "stopped": "by hand"}})
+
+    world.acts["applied 1"] = change
+    outcome = run(world, wanted(None))
+    assert outcome.state is State.STOPPED
+    assert "somebody else changed the ConfigMap spicedb-upgrade" in outcome.reason

@@ -12,6 +12,7 @@ from ...delivery import Delivery
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps, secret_keys
 from ...props.secrets import SecretKey
+from ..apierror import Forbidden
 from ..cluster import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -23,7 +24,6 @@ from ..cluster import (
     REPLICA_SET,
     SECRET,
     Cluster,
-    Forbidden,
     Kind,
     items_of,
 )
@@ -143,10 +143,10 @@ def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[
         return [Finding.warning(subject, f"not checked for the keys {listed}: you have no right to get it", _RIGHT)]
     if secret is None:
         literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
-        fix = f"create it: kubectl create secret generic {name} --namespace {cluster.namespace} {literals}"
+        fix = f"create it: kubectl create secret generic {name} {cluster.options()} {literals}"
         return [Finding.failure(subject, f"does not exist; the release reads its keys {listed}", fix)]
     data, problems = secret.get("data") or {}, []
-    fix = f"set it with `kubectl edit secret {name} --namespace {cluster.namespace}`, base64-encoded"
+    fix = f"set it with `kubectl edit secret {name} {cluster.options()}`, base64-encoded"
     for key in keys:
         value = base64.b64decode(data.get(key) or "")
         if key not in data:
@@ -168,7 +168,7 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
     except Forbidden:
         return Finding.warning(subject, "not checked: you have no right to get this image pull Secret", _RIGHT)
     create = (
-        f"create it: kubectl create secret docker-registry {name} --namespace {cluster.namespace} "
+        f"create it: kubectl create secret docker-registry {name} {cluster.options()} "
         "--docker-server=REGISTRY --docker-username=USER --docker-password=PASSWORD"
     )
     if secret is None:

@@ -10,7 +10,8 @@ from attrs import frozen
 from ...delivery import Delivery
 from ...labels import COMPONENT, HELM_HOOK, HELM_RELEASE, LONGEST_NAME, POD_SECURITY, Component
 from ...manifests.objects import Manifest
-from ..cluster import JOB, RESOURCE_QUOTA, Cluster, ClusterError, Forbidden, Kind, NotFound, Unreachable
+from ..apierror import ClusterError, Forbidden, NotFound, Unreachable
+from ..cluster import JOB, RESOURCE_QUOTA, Cluster, Kind
 from ..poll import parallel
 from .finding import Finding
 
@@ -166,7 +167,7 @@ def _pod(cluster: Cluster, template: PodTemplate, own: set[str]) -> Iterator[Fin
     if account and not has_account(cluster, account):
         if account not in own:
             text = f"its ServiceAccount {account} does not exist"
-            fix = f"create it with `kubectl create serviceaccount {account} --namespace {cluster.namespace}`"
+            fix = f"create it with `kubectl create serviceaccount {account} {cluster.options()}`"
             yield Finding.failure(subject, text, fix)
         # The release creates the account, and a pod without it is refused.
         del spec["serviceAccountName"]

@@ -12,7 +12,8 @@ from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan
 from ...props import SpiceDBProps
-from ..cluster import NAMESPACE, Cluster, Forbidden
+from ..apierror import Forbidden, OddAnswer, reads
+from ..cluster import NAMESPACE, Cluster
 from ..instance import Observed
 from ..observe import observe
 from ..poll import parallel
@@ -138,9 +139,11 @@ def _side_by_side(groups: Mapping[str, _Group]) -> list[list[Finding]]:
 
     def guarded(subject: str, group: _Group) -> Iterator[Finding]:
         try:
-            yield from group()
+            yield from reads(subject)(lambda: [*group()])()
         except Forbidden as error:
             yield _forbidden(subject, error)
+        except OddAnswer as error:
+            yield Finding.warning(subject, f"not checked: {error}", "see what is in the cluster with kubectl")
 
     return parallel(lambda group: list(guarded(*group)), groups.items())
 

@@ -9,9 +9,10 @@ from ...labels import OWN
 from ...manifests.objects import Manifest
 from ...manifests.pods import restricted_container, restricted_pod
 from ...props import SpiceDBProps
-from ..cluster import Cluster, ClusterError
+from ..apierror import ClusterError
+from ..cluster import Cluster
 from ..pods import status_of, unscheduled, waiting
-from ..runs import run_pods
+from ..runs import owned, run_pods
 from .admission import PodTemplate, has_account, no_right, pod_templates
 from .finding import Finding
 
@@ -34,7 +35,7 @@ def image_findings(
     images, templates = all_images(manifests, more), list(pod_templates(manifests))
     prefix = f"{props.name[:40]}-pull-{uuid.uuid4().hex[:8]}"
     pods = [_pod(cluster, props, image, templates, f"{prefix}-{number}") for number, image in enumerate(images)]
-    with run_pods(cluster, pods, done=_is_tried, seconds=_SECONDS) as seen:
+    with run_pods(cluster, owned(cluster, props.name, pods), done=_is_tried, seconds=_SECONDS) as seen:
         found = [_finding(image, pod) for image, pod in zip(images, seen, strict=True)]
     yield from found
 

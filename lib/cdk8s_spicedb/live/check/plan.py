@@ -13,11 +13,12 @@ from ...plans.plan import UpgradePlan, UpgradeStep
 from ...plans.words import BACKUP, old_servers, rollback, step_of, time_sentences
 from ...props import SpiceDBProps
 from ...text import count
-from ..cluster import Cluster, ClusterError
+from ..apierror import ClusterError
+from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..pods import is_terminating, job_state
 from ..record import Record
-from ..released import foreign_objects, helm_releases
+from ..released import REMOVE_PIN, foreign_objects, helm_released, helm_releases, pinned_image
 from ..target import props_at, start_or_continue
 from ..workload import RolloutState, counts, rollout_of
 from .finding import Finding, Level
@@ -149,14 +150,19 @@ def server_findings(
     running = seen.running if seen else None
     if running is not None:
         yield _applier(props, running)
-        others = ", ".join(foreign_objects(cluster, running))
+        released = helm_released(cluster, running)
+        pinned = pinned_image(released)
+        if pinned is not None:
+            text = f"it has the value {pinned}, which takes precedence over the file"
+            yield Finding.failure(f"Helm release {running.applied_as}", text, REMOVE_PIN)
+        others = ", ".join(foreign_objects(released, running.name))
         if others:
             text = f"it also has {others}, which an upgrade with this file alone would delete"
             fix = "upgrade it with the chart or app that has all its objects"
             yield Finding.failure(f"Helm release {running.applied_as}", text, fix)
     under_way = [
-        *([_roll_out(seen.deployment, running)] if seen and seen.deployment and running else ()),
-        *(_migration(props, seen) if seen else ()),
+        *([_roll_out(cluster, seen.deployment, running)] if seen and seen.deployment and running else ()),
+        *(_migration(cluster, props, seen) if seen else ()),
         *_helm_release(cluster, props, seen),
     ]
     for finding in under_way:
@@ -166,8 +172,8 @@ def server_findings(
             yield finding
 
 
-def _roll_out(deployment: Manifest, running: Running) -> Finding:
-    subject, place = f"Deployment {running.name}", f"deployment/{running.name} --namespace {running.namespace}"
+def _roll_out(cluster: Cluster, deployment: Manifest, running: Running) -> Finding:
+    subject, place = f"Deployment {running.name}", f"deployment/{running.name} {cluster.options()}"
     look, rollout, servers = f"see `kubectl rollout status {place}`", rollout_of(deployment), counts(deployment)
     if rollout.state is RolloutState.PAUSED:
         return Finding.failure(subject, "is paused", f"run `kubectl rollout resume {place}`")
@@ -179,7 +185,7 @@ def _roll_out(deployment: Manifest, running: Running) -> Finding:
         return Finding.failure(subject, text, f"wait until it is done; {look}")
     if servers.available < servers.wanted:
         text = f"{servers.available} of {servers.wanted} servers are ready"
-        fix = f"find out why with `kubectl describe pods --namespace {running.namespace}`"
+        fix = f"find out why with `kubectl describe pods {cluster.options()}`"
         return Finding.warning(subject, text, f"{fix}; an upgrade does not repair a server by itself")
     version = running.version or "an unknown release"
     return Finding.ok(subject, f"{servers.wanted} of {servers.wanted} servers are ready, and run {version}")
@@ -196,11 +202,11 @@ def _applier(props: SpiceDBProps, running: Running) -> Finding:
     return (Finding.failure if wrong.certain else Finding.warning)(subject, wrong.text, wrong.fix)
 
 
-def _migration(props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
+def _migration(cluster: Cluster, props: SpiceDBProps, seen: Observed) -> Iterator[Finding]:
     if not props.migrates:
         return
     seen.need("jobs")
-    place = f"--namespace {seen.namespace}"
+    place = cluster.options()
     for job in seen.jobs:
         name, state = job["metadata"]["name"], job_state(job)
         if state.failed:
@@ -226,7 +232,7 @@ def _helm_release(cluster: Cluster, props: SpiceDBProps, seen: Observed | None) 
     if not revisions:
         return
     number, status = revisions[-1].revision, revisions[-1].status
-    subject, place = f"Helm release {name}", f"--namespace {cluster.namespace}"
+    subject, place = f"Helm release {name}", cluster.options("--kube-context")
     good = [each.revision for each in revisions if each.status in ("deployed", "superseded")]
     back = f"`helm rollback {name} {good[-1]} {place}`" if good else f"`helm uninstall {name} {place}`"
     if status.startswith("pending") or status == "uninstalling":

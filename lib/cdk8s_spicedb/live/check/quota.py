@@ -12,7 +12,8 @@ from ...labels import Component
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.spicedb import number_of
-from ..cluster import RESOURCE_QUOTA, Cluster, Forbidden, items_of
+from ..apierror import Forbidden
+from ..cluster import RESOURCE_QUOTA, Cluster, items_of
 from .admission import PodTemplate, pod_templates
 from .finding import Finding
 

@@ -14,8 +14,9 @@ from ...errors import SpiceDBError
 from ...plans.words import rolls_back
 from ...props import SpiceDBProps
 from ...text import some_of
+from ..apierror import Unreachable
 from ..check.finding import Level
-from ..cluster import DEPLOYMENT, Cluster, Unreachable
+from ..cluster import DEPLOYMENT, Cluster
 from ..diff import diff
 from ..instance import MissingError
 from ..poll import InterruptibleClock, parallel

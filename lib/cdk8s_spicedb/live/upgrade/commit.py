@@ -9,17 +9,15 @@ from attrs import evolve, frozen
 
 from ...errors import SpiceDBError
 from ...helm import write_release
-from ...plans.plan import UpgradeStep
 from ...plans.words import step_of
 from ...props import SpiceDBProps
-from ...props.server import MIGRATION_PHASE, SCHEMA_MODE
 from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
-from ..record import Record, read_record, write_record
-from ..target import props_at, start_or_continue
+from ..record import Record, RecordFile
+from ..target import not_in_place, props_at, start_or_continue
 from ..workload import unsettled
-from .lease import held
+from .lease import Lock, held
 from .outcome import unknown
 from .schema import write_schema_again
 
@@ -48,29 +46,33 @@ def write_next_step(
     Raises `SpiceDBError`, and writes nothing, if the step before is not done: its servers are not all ready, or an
     older server is left. Raises `UpgradeStoppedError` if it fails later, when something may have been written.
     """
-    with held(cluster, props.name, notify):
+    with held(cluster, props.name, notify) as lock:
+        cluster = lock.cluster
         seen = require(cluster, props.name, rollout=True)
         assert seen.running is not None
         running = seen.running
-        earlier = read_record(cluster, props.name)
+        file = RecordFile(cluster, props.name)
+        earlier = file.read()
         if earlier is not None and earlier.done and _is_reached(earlier, running, props):
             return _reached(earlier)
         record = start_or_continue(cluster, props, running, lambda: running.revision)
         if record.running is not None:
-            record = _finish(seen, running, record, record.running)
+            record = _finish(cluster, seen, running, record, record.running)
         number = record.next_step
         if number is None:
-            write_record(cluster, props.name, record)
+            lock.require()
+            file.write(record)
             return _reached(record)
         try:
-            _write_step(cluster, props, record, number, folder, notify)
+            _write_step(lock, file, props, record, number, folder, notify)
         except Exception as error:
             raise unknown(number, error) from None
-        return NextStep(step=number, steps=len(record.plan.steps), text=_next(folder, props, record, number))
+        return NextStep(step=number, steps=len(record.plan.steps), text=_next(cluster, folder, props, record, number))
 
 
 def _write_step(
-    cluster: Cluster,
+    lock: Lock,
+    file: RecordFile,
     props: SpiceDBProps,
     record: Record,
     number: int,
@@ -78,10 +80,11 @@ def _write_step(
     notify: Callable[[str], None],
 ) -> None:
     if record.rewrites_schema(number):
-        write_schema_again(cluster, props, notify)
+        write_schema_again(lock.cluster, props, notify)
         record = evolve(record, schema_written=number)
     write_release(folder, props_at(props, record.plan, record.step(number)), version=f"{number}.0.0")
-    write_record(cluster, props.name, record.begin(number))
+    lock.require()
+    file.write(record.begin(number))
 
 
 def _is_reached(record: Record, running: Running, props: SpiceDBProps) -> bool:
@@ -89,27 +92,14 @@ def _is_reached(record: Record, running: Running, props: SpiceDBProps) -> bool:
     return record.plan.target == props.version == running.version and last.schema_mode == props.server.schema_mode
 
 
-def _finish(seen: Observed, running: Running, record: Record, number: int) -> Record:
-    waits = _not_in_place(running, record.step(number)) or unsettled(seen)
+def _finish(cluster: Cluster, seen: Observed, running: Running, record: Record, number: int) -> Record:
+    waits = not_in_place(running, record.step(number)) or unsettled(seen)
     if waits:
         raise SpiceDBError(
             f"{step_of(number, len(record.plan.steps))} is not done: {waits}; commit its files, and wait with "
-            f"`cdk8s-spicedb status {running.name} --wait`"
+            f"`cdk8s-spicedb status {running.name} --wait {cluster.options()}`"
         )
     return record.finish(running.revision)
-
-
-def _not_in_place(running: Running, step: UpgradeStep) -> str | None:
-    """Why the Deployment is not that of a step."""
-    settings = {
-        "version": (running.version, step.version),
-        f"--{SCHEMA_MODE}": (running.schema_mode, step.schema_mode or running.schema_mode),
-        f"--{MIGRATION_PHASE}": (running.migration_phase, step.datastore_migration_phase),
-    }
-    for name, (now, wanted) in settings.items():
-        if now != wanted:
-            return f"{name} of the servers is {now or 'not set'}, but this step needs {wanted or 'none'}"
-    return None
 
 
 def _reached(record: Record) -> NextStep:
@@ -117,10 +107,10 @@ def _reached(record: Record) -> NextStep:
     return NextStep(step=None, steps=steps, text=f"All {steps} steps are done: SpiceDB {record.plan.target} serves.")
 
 
-def _next(folder: str | PathLike[str], props: SpiceDBProps, record: Record, number: int) -> str:
+def _next(cluster: Cluster, folder: str | PathLike[str], props: SpiceDBProps, record: Record, number: int) -> str:
     step, steps = record.step(number), len(record.plan.steps)
     then = "" if number == steps else ", and run this command again for the next step"
     return (
         f"Wrote {folder}: {step_of(number, steps)}, SpiceDB {step.version}: {step.why}.\n"
-        f"Commit it. Then wait with `cdk8s-spicedb status {props.name} --wait`{then}."
+        f"Commit it. Then wait with `cdk8s-spicedb status {props.name} --wait {cluster.options()}`{then}."
     )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,11 +12,11 @@ from attrs import frozen
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import DEPLOYMENT, Cluster, ClusterError
+from ..apierror import ClusterError
+from ..cluster import DEPLOYMENT, Cluster
 from ..instance import Observed, Running
 from ..observe import observe
 from ..pods import Broken, container_of, restarts
-from ..poll import Clock, Deadline
 from ..text import first_error, redacted
 from ..waiting import wait_until_settled
 from ..workload import MigrationState, drain_seconds, migration_of, newest_servers, progress_of
@@ -33,6 +30,10 @@ class Notify(Protocol):
 
 def silent(text: str, seconds_left: int | None = None) -> None:
     """Tells nobody."""
+
+
+class OtherProgramError(SpiceDBError):
+    """Somebody else's Helm works on the release, and this one has not begun."""
 
 
 class StepError(SpiceDBError):
@@ -52,6 +53,10 @@ class Deliverer(ABC):
     """What ran before the step."""
     notify: Notify = silent
     """Gets the progress."""
+    started: str = ""
+    """Time at which the upgrade began (ISO 8601), by which its own changes are known."""
+    pending: str | None = None
+    """Revision that an interrupted rollback of the upgrade was making. None: there is no such rollback."""
 
     @property
     def running(self) -> Running:
@@ -60,8 +65,26 @@ class Deliverer(ABC):
         return self.seen.running
 
     @abstractmethod
+    def found_uid(self) -> str | None:
+        """The UID of the Deployment as the program sees it. None: the program does not see it."""
+
+    def require_usable(self) -> None:
+        """Raises `SpiceDBError` if the program sees another cluster than this process, or if somebody else's works on
+        the release."""
+        wanted, found = self.seen.deployment["metadata"].get("uid") if self.seen.deployment else None, self.found_uid()
+        if found != wanted:
+            raise SpiceDBError(
+                f"Helm or kubectl does not see the Deployment {self.running.name} in {self.cluster.place}, namespace "
+                f"{self.cluster.namespace}, so it may use another cluster; check which programs are on PATH"
+            )
+
+    @abstractmethod
     def revision(self) -> str:
         """The revision to which a rollback can return."""
+
+    def next_revision(self) -> str | None:
+        """The revision that a rollback makes. None: it is not known before."""
+        return None
 
     @abstractmethod
     def earlier(self) -> tuple[str, str | None] | None:
@@ -142,66 +165,3 @@ def require_settled(cluster: Cluster, running: Running, notify: Notify) -> None:
     reason = wait_until_settled(cluster, running, drain_seconds(running), notify)
     if reason is not None:
         raise StepError(f"the roll-out did not finish: {reason}")
-
-
-_POLL_SECONDS, _STEP_SECONDS = 1.0, 0.1
-_END_SECONDS = 20
-
-
-@frozen
-class Ended:
-    """How a program ended."""
-
-    ok: bool
-    output: str
-    """What it wrote to standard output and standard error."""
-    stopped: str | None = None
-    """Why it was stopped. None: it ended by itself."""
-
-    @property
-    def error(self) -> str:
-        """The line that says what is wrong."""
-        lines = [line for line in self.output.splitlines() if line.strip()]
-        errors = [line for line in lines if line.lower().startswith(("error", "err:"))]
-        return self.stopped or (errors or lines or ["it failed without a message"])[-1].strip()
-
-
-def run(command: Sequence[str], clock: Clock, *, watch: Callable[[], str | None] = lambda: None) -> Ended:
-    """Runs a program to its end. ``watch`` is called every second; if it returns a reason, the program is stopped.
-
-    Raises `SpiceDBError` if the program is not installed.
-    """
-    # A pipe could fill up, and its end is lost with this process. The program must be able to finish without it.
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        except OSError as error:
-            raise SpiceDBError(f"cannot run {command[0]}: {error.strerror}; install it, and add it to PATH") from None
-        stopped = _wait(process, clock, watch)
-        output.seek(0)
-        return Ended(process.returncode == 0 and stopped is None, output.read(), stopped)
-
-
-def _wait(process: subprocess.Popen[bytes], clock: Clock, watch: Callable[[], str | None]) -> str | None:
-    """Waits until the program ends. Helm and kubectl have limits of their own."""
-    tick = Deadline.after(clock, _POLL_SECONDS)
-    while process.poll() is None:
-        clock.sleep(_STEP_SECONDS)
-        if tick.left or process.poll() is not None:
-            continue
-        tick = Deadline.after(clock, _POLL_SECONDS)
-        reason = watch()
-        if reason is not None:
-            _end(process)
-            return reason
-    return None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Lets the program end in order, and kills it if it does not."""
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

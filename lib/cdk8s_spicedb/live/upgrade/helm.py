@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ...errors import SpiceDBError
 from ...helm import write_helm_chart
+from ...labels import UPGRADE
+from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import (
-    SECRET,
-    ClusterError,
-    Unreachable,
-)
+from ..apierror import ClusterError, Conflict, Unreachable
+from ..cluster import SECRET
 from ..instance import HelmRelease
 from ..observe import observe
 from ..poll import Deadline, poll
+from ..programs import QUERY_SECONDS, Ended, helm, run
 from ..released import helm_releases
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of
-from .deliver import Deliverer, Ended, StepError, run
+from .deliver import Deliverer, OtherProgramError, StepError
 
 _ATTEMPTS = 3
 _OUTAGE = ("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout")
 _OUTAGE_SECONDS = 300
+_BUSY = "another operation"
+"""What Helm says while another Helm works on the release."""
 _UNKNOWN_PROCESS_SECONDS = 60
 _LONGEST_SECONDS = 3600
 """How long to wait for a Helm that was left behind, as long as something changes."""
 _PENDING_SECONDS = 2
+_TEST_SECONDS = 360
+_MARGIN_SECONDS = 60
+"""How long after its own limit of time Helm may end."""
+_LOOKUP = """\
+uid: {{ dig "metadata" "uid" "" (lookup "apps/v1" "Deployment" .Release.Namespace .Values.name) | quote }}
+"""
 
 
 class HelmDeliverer(Deliverer):
@@ -37,6 +46,23 @@ class HelmDeliverer(Deliverer):
     def release(self) -> str:
         """The name of the Helm release."""
         return self.running.applied_as or self.running.name
+
+    def require_usable(self) -> None:
+        super().require_usable()
+        self._pending()
+
+    def found_uid(self) -> str | None:
+        """See `Deliverer.found_uid`. Helm renders a template that looks the Deployment up."""
+        with _folder() as folder:
+            Path(folder, "templates").mkdir()
+            Path(folder, "Chart.yaml").write_text("{apiVersion: v2, name: lookup, version: 0.0.0}\n", encoding="utf-8")
+            Path(folder, "templates", "uid.yaml").write_text(_LOOKUP, encoding="utf-8")
+            name = f"name={self.running.name}"
+            ended = self._helm("template", self.release, folder, "--dry-run=server", "--set-string", name)
+        if not ended.ok:
+            raise SpiceDBError(f"helm template: {StepError(ended.error).reason}")
+        found = next((line.partition(":")[2] for line in ended.stdout.splitlines() if line.startswith("uid:")), "")
+        return found.strip().strip('"') or None
 
     def revisions(self) -> list[HelmRelease]:
         """The revisions of the release, oldest first."""
@@ -48,9 +74,15 @@ class HelmDeliverer(Deliverer):
             raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
         return str(deployed[-1].revision)
 
+    def next_revision(self) -> str | None:
+        revisions = self.revisions()
+        return str(revisions[-1].revision + 1) if revisions else None
+
     def earlier(self) -> tuple[str, str | None] | None:
         older = [str(each.revision) for each in self.revisions() if each.status == "superseded"]
         return (older[-1], self.version_of(older[-1])) if older else None
+
+    # ------------------------------------------------------------ Helm's own lock
 
     def recover(self) -> None:
         """See `Deliverer.recover`. Helm refuses to work on a release while one of its revisions is pending."""
@@ -58,16 +90,38 @@ class HelmDeliverer(Deliverer):
             self._wait_for_unknown_process()
             self._unlock()
 
+    def _pending(self) -> HelmRelease | None:
+        """The revision that this upgrade left unfinished. Raises `OtherProgramError` if it is somebody else's."""
+        revisions = self.revisions()
+        newest = revisions[-1] if revisions else None
+        if newest is None or not newest.status.startswith("pending-"):
+            return None
+        if str(newest.revision) != self.pending and not self._is_ours(newest, self._mark("")):
+            raise OtherProgramError(
+                f"another Helm works on the release {self.release}: its revision {newest.revision} is "
+                f"{newest.status}; wait until it ends. If that Helm was killed, delete the Secret {newest.secret}"
+            )
+        return newest
+
+    def _is_ours(self, revision: HelmRelease, mark: str) -> bool:
+        """Whether this upgrade, or one of its steps, made a revision."""
+        label = str((self._secret(revision)["metadata"].get("labels") or {}).get(UPGRADE, ""))
+        return label.startswith(mark) and label.rpartition(".")[2] == str(revision.revision)
+
+    def _secret(self, revision: HelmRelease) -> Manifest:
+        """The Secret of a revision, without its data. Empty if it is gone."""
+        of_revision = f"owner=helm,name={self.release},version={revision.revision}"
+        return next(iter(self.cluster.find_metadata(SECRET, labels=of_revision)), {"metadata": {}})
+
     def _unlock(self) -> None:
         revision = self._pending()
         if revision is not None:
             # What the next upgrade compares with is then the revision that was deployed last.
             self.notify(f"Helm was killed; removing its unfinished revision {revision.revision}")
-            self.cluster.delete(SECRET, revision.secret)
-
-    def _pending(self) -> HelmRelease | None:
-        revisions = self.revisions()
-        return revisions[-1] if revisions and revisions[-1].status.startswith("pending-") else None
+            try:
+                self.cluster.delete(SECRET, revision.secret, only=self._secret(revision))
+            except Conflict:
+                raise StepError(f"Helm still works on its revision {revision.revision}") from None
 
     def _wait_for_unknown_process(self) -> None:
         """A Helm that was left behind may still run. It has ended if no migration runs and nothing changes for a
@@ -87,12 +141,14 @@ class HelmDeliverer(Deliverer):
         if not poll(is_over, until=bool, seconds=_LONGEST_SECONDS, clock=clock, every=_PENDING_SECONDS):
             raise StepError(f"another Helm has worked on the release for more than {_LONGEST_SECONDS // 60} min")
 
+    # ------------------------------------------------------------ steps
+
     def apply(self, props: SpiceDBProps, label: str, number: int) -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with _folder() as folder:
             chart = Path(folder) / "chart"
             write_helm_chart(chart, props, version=f"{number}.0.0")
             command = ["upgrade", self.release, str(chart), "--description", label, *self._values()]
-            self._run([*command, *_wait(self._timeout(props))], label)
+            self._run(command, label, self._timeout(props))
 
     def _timeout(self, props: SpiceDBProps) -> int:
         """Seconds after which Helm gives up: the time of the migration, or that of all servers one after the other."""
@@ -101,24 +157,41 @@ class HelmDeliverer(Deliverer):
 
     def _values(self) -> list[str]:
         """Keeps values that somebody set at install time, above the new chart's defaults."""
-        outcome = self._helm(["get", "values", self.release, "--output", "json"])
-        values = json.loads(outcome.output) if outcome.ok else None
+        values = self._json("get", "values", self.release)
         if not values:
             return []
-        self.notify(f"the release keeps its own values: {', '.join(sorted(values))}")
+        self.notify(f"the release keeps its own values: {', '.join(sorted(map(str, values)))}")
         return ["--reset-then-reuse-values"]
 
-    def _run(self, command: list[str], label: str) -> None:
+    def _run(self, command: list[str], label: str, seconds: int) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
-            outcome = self._helm(command, watched=True)
+            mark = f"{UPGRADE}={self._mark(label)}{self.next_revision()}"
+            outcome = self._helm(*command, "--labels", mark, *_wait(seconds), seconds=seconds, watched=True)
             if outcome.ok or self.is_applied(label):
                 return
+            if attempt == 1:
+                self._require_no_other(outcome)
             if attempt == _ATTEMPTS or not self._lost_connection(outcome):
                 # Of a Helm that was stopped, the output says only that.
                 output = "" if outcome.stopped else outcome.output
                 raise StepError(f"helm {command[0]}: {outcome.error}", f"{output}\n{self.explanation()}")
             self.notify("Helm lost the connection to the API server; running it again")
             self._unlock()
+
+    def _mark(self, label: str) -> str:
+        """The label of the revisions of this upgrade, or of one of its steps, before the number of the revision.
+
+        Helm copies the labels of a release to its next revision, so the number is part of the label.
+        """
+        step = f"{hashlib.sha256(label.encode()).hexdigest()[:8]}." if label else ""
+        return f"{self.started.replace(':', '')}.{step}"
+
+    def _require_no_other(self, outcome: Ended) -> None:
+        """Raises `OtherProgramError` if Helm refused to begin because another one works on the release."""
+        if _BUSY in outcome.error:
+            raise OtherProgramError(
+                f"another Helm works on the release {self.release}; wait until it ends, then run the same command again"
+            )
 
     def _lost_connection(self, outcome: Ended) -> bool:
         """Whether the API server was away. Waits until it is back."""
@@ -134,41 +207,59 @@ class HelmDeliverer(Deliverer):
         return away or any(sign in outcome.error for sign in _OUTAGE)
 
     def is_applied(self, label: str) -> bool:
-        """See `Deliverer.is_applied`: whether the newest revision is deployed, and has this description."""
-        revisions = self.revisions()
-        if not revisions or revisions[-1].status != "deployed":
-            return False
-        outcome = self._helm(["history", self.release, "--max", "1", "--output", "json"])
-        return outcome.ok and bool(json.loads(outcome.output)[-1]["description"] == label)
+        """See `Deliverer.is_applied`: whether the newest revision is deployed, and is of this step."""
+        newest = self.revisions()[-1:]
+        return any(each.status == "deployed" and self._is_ours(each, self._mark(label)) for each in newest)
 
     def version_of(self, revision: str) -> str | None:
-        """The SpiceDB version of a revision (``appVersion`` of its chart)."""
-        outcome = self._helm(["history", self.release, "--output", "json"])
-        found = (
-            {str(each["revision"]): each["app_version"] for each in json.loads(outcome.output)} if outcome.ok else {}
-        )
-        return found.get(revision) or None
+        """The SpiceDB version of a revision (``appVersion`` of its chart). None if Helm does not say it."""
+        ended = self._helm("history", self.release, "--output", "json")
+        for each in ended.json() or ():
+            if isinstance(each, dict) and str(each.get("revision")) == revision:
+                return str(each.get("app_version") or "") or None
+        return None
 
     def roll_back(self, revision: str) -> None:
-        timeout = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
+        if not revision.isdecimal():
+            raise StepError(f"{revision!r} is no revision of a Helm release; see `helm history {self.release}`")
+        seconds = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
         self._unlock()
-        outcome = self._helm(["rollback", self.release, revision, *_wait(timeout)], watched=True)
+        command = ("rollback", self.release, revision, *_wait(seconds))
+        outcome = self._helm(*command, seconds=seconds, watched=True)
         if not outcome.ok:
+            self._require_no_other(outcome)
             raise StepError(f"helm rollback: {outcome.error}", outcome.output)
 
     def test(self) -> None:
-        outcome = self._helm(["test", self.release, "--logs", "--timeout", "6m"])
+        timeout = f"{_TEST_SECONDS}s"
+        outcome = self._helm("test", self.release, "--logs", "--timeout", timeout, seconds=_TEST_SECONDS)
         if not outcome.ok:
             raise StepError(f"the permission test failed: {outcome.error}", outcome.output)
 
     def roll_back_command(self, revision: str) -> str:
-        return f"helm rollback {self.release} {revision} --namespace {self.cluster.namespace} --wait"
+        return f"helm rollback {self.release} {revision} {self.cluster.options('--kube-context')} --wait"
 
-    def _helm(self, arguments: list[str], *, watched: bool = False) -> Ended:
-        context = ["--kube-context", self.cluster.context] if self.cluster.context else []
-        command = ["helm", *arguments, "--namespace", self.cluster.namespace, *context]
-        return run(command, self.cluster.clock, watch=self.watcher() if watched else lambda: None)
+    def _json(self, *arguments: str) -> Any:
+        ended = self._helm(*arguments, "--output", "json")
+        if not ended.ok:
+            raise StepError(f"helm {arguments[0]}: {ended.error}", ended.output)
+        found = ended.json()
+        if found is None and ended.stdout.strip() != "null":
+            raise StepError(f"helm {arguments[0]} has not written JSON", ended.output)
+        return found
+
+    def _helm(self, *arguments: str, seconds: float | None = None, watched: bool = False) -> Ended:
+        limit = QUERY_SECONDS if seconds is None else seconds + _MARGIN_SECONDS
+        watch = self.watcher() if watched else lambda: None
+        return run(helm(self.cluster, *arguments), self.cluster, seconds=limit, watch=watch)
 
 
 def _wait(seconds: int) -> list[str]:
     return ["--wait", "--timeout", f"{seconds}s"]
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise StepError(f"cannot write a temporary chart: {error}; set TMPDIR to a folder with free space") from None

@@ -17,17 +17,23 @@ from ..instance import Observed, revision_of, version_of
 from ..observe import observe
 from ..pods import container_of, job_state
 from ..poll import poll
+from ..programs import QUERY_SECONDS, Ended, kubectl, run
 from ..runs import job_log
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of, unsettled
-from .deliver import Deliverer, StepError, run
+from .deliver import Deliverer, StepError
 
 _LOG_LINES = 20
+_APPLY_SECONDS, _STATUS_SECONDS = 300, 600
 _LATE_SECONDS = 120
 """Maximum time from the deadline of a Job to its end. Kubernetes first stops its pods."""
 
 
 class KubectlDeliverer(Deliverer):
     """Runs ``kubectl apply --server-side``: first the migration, then the rest."""
+
+    def found_uid(self) -> str | None:
+        ended = self._run("get", "deployment", self.running.name, "--output=jsonpath={.metadata.uid}")
+        return ended.stdout.strip() or None
 
     def revision(self) -> str:
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
@@ -65,11 +71,15 @@ class KubectlDeliverer(Deliverer):
                 self.cluster.delete(JOB, job["metadata"]["name"])
         if not manifests:
             return
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "manifests.yaml"
-            file.write_text(dump(*manifests), encoding="utf-8")
-            # Takes over fields of an earlier `kubectl apply` without --server-side.
-            self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={file}")
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "manifests.yaml"
+                file.write_text(dump(*manifests), encoding="utf-8")
+                # Takes over fields of an earlier `kubectl apply` without --server-side.
+                self._run("apply", "--server-side", "--force-conflicts", f"--filename={file}", seconds=_APPLY_SECONDS)
+        except OSError as error:
+            text = f"cannot write temporary manifests: {error}; set TMPDIR to a folder with free space"
+            raise StepError(text) from None
 
     def _wait_for_jobs(self, props: SpiceDBProps, manifests: list[Manifest]) -> None:
         """Waits until each Job has succeeded. Raises `StepError` if one fails, is deleted, or never ends."""
@@ -103,23 +113,25 @@ class KubectlDeliverer(Deliverer):
 
     def roll_back(self, revision: str) -> None:
         """See `Deliverer.roll_back`. Only the servers return: other objects stay as they are."""
+        if not revision.isdecimal():
+            raise StepError(f"{revision!r} is no revision of a Deployment; see `kubectl rollout history`")
         name = f"deployment/{self.running.name}"
-        self._kubectl("rollout", "undo", name, f"--to-revision={revision}")
-        self._kubectl("rollout", "status", name, "--timeout=10m")
+        self._run("rollout", "undo", name, f"--to-revision={revision}")
+        timeout = f"--timeout={_STATUS_SECONDS}s"
+        self._run("rollout", "status", name, timeout, seconds=_STATUS_SECONDS + QUERY_SECONDS)
 
     def test(self) -> None:
         raise SpiceDBError("only Helm runs permission tests")
 
-    def _kubectl(self, *arguments: str) -> None:
-        context = ["--context", self.cluster.context] if self.cluster.context else []
-        command = ["kubectl", *arguments, "--namespace", self.cluster.namespace, *context]
-        ended = run(command, self.cluster.clock)
+    def _run(self, *arguments: str, seconds: float = QUERY_SECONDS) -> Ended:
+        ended = run(kubectl(self.cluster, *arguments), self.cluster, seconds=seconds)
         if not ended.ok:
             raise StepError(f"kubectl {arguments[0]}: {ended.error}", ended.output)
+        return ended
 
     def roll_back_command(self, revision: str) -> str:
         name = f"deployment/{self.running.name}"
-        return f"kubectl rollout undo {name} --to-revision={revision} --namespace {self.cluster.namespace}"
+        return f"kubectl rollout undo {name} --to-revision={revision} {self.cluster.options()}"
 
 
 def _component(manifest: Manifest) -> Component:

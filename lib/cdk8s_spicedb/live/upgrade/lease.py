@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
+from attrs import evolve, frozen
+
 from ...errors import SpiceDBError
 from ...labels import OWN
 from ...manifests.objects import Manifest
-from ..cluster import LEASE, Cluster, ClusterError, Conflict, NotFound
-from ..poll import Deadline
+from ..apierror import Conflict, NotFound, Unreachable
+from ..cluster import LEASE, Cluster
+from ..poll import Clock, Deadline
 
 DURATION_SECONDS = 30
 """Time after which the Lease of a process that is gone can be taken. Longer than a restart of the API server."""
@@ -23,17 +26,26 @@ RENEW_SECONDS = 5
 _LONGEST_SECONDS = 60
 """Longest duration of a Lease that counts, whatever somebody wrote into it."""
 _WAIT_SECONDS = _LONGEST_SECONDS + RENEW_SECONDS
+_LEAVE_SECONDS = 3
 
 
 class BusyError(SpiceDBError):
     """Another process works on the release."""
 
 
-@contextmanager
-def held(cluster: Cluster, name: str, notify: Callable[[str], None] = lambda _: None) -> Iterator[Callable[[], None]]:
-    """Holds the Lease of a release. Raises `BusyError` if another process holds and renews it.
+@frozen
+class Lock:
+    """The Lease of a release, as long as this process holds it."""
 
-    Yields a function that raises `BusyError` if this process has lost the Lease.
+    cluster: Cluster
+    """The cluster. Everything that waits with its clock raises `BusyError` as soon as the Lease is lost."""
+    require: Callable[[], None]
+    """Renews the Lease. Raises `BusyError` if it is lost."""
+
+
+@contextmanager
+def held(cluster: Cluster, name: str, notify: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
+    """Holds the Lease of a release. Raises `BusyError` if another process holds and renews it.
 
     A Lease that another process released is taken at once, and that of a process that was killed when nobody has
     renewed it for its duration. This process measures that time itself, because the clocks of two machines can differ.
@@ -44,11 +56,11 @@ def held(cluster: Cluster, name: str, notify: Callable[[str], None] = lambda _: 
     try:
         holder.take(notify)
         renewal.start()
-        yield holder.require
+        yield Lock(evolve(cluster, clock=_HeldClock(cluster.clock, holder)), holder.require)
     finally:
         stop.set()
         if renewal.ident is not None:
-            renewal.join()
+            renewal.join(_LEAVE_SECONDS)
         holder.release()
 
 
@@ -62,22 +74,25 @@ class _Holder:
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster, self._name, self._clock = cluster, name, cluster.clock
-        # Renewals and the release are not repeated: the next renewal comes soon, and a Lease that stays expires.
+        # Renewals are not repeated: the next one comes soon.
         self._once = cluster.patient(0)
-        self._identity = f"{_user()}@{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._identity = f"{_user()}@{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
         self._since = _text(self._clock.now())
         self._expires = Deadline.after(self._clock, 0)
         self._taken_by: Manifest | None = None
         self._renewing = threading.Lock()
 
     def require(self) -> None:
-        if not self._expires.left:
-            self._renew()
-        if self._taken_by is not None:
-            raise BusyError(f"lost the Lease {self._name}: {_busy(self._taken_by)}")
+        # While the API server is away, nobody can take the Lease, so an expired one is still ours when it is back.
+        self._renew(self._once if self._expires.left else self._cluster)
+        self.require_not_taken()
         if not self._expires.left:
             text = f"it could not be renewed for {DURATION_SECONDS} s; run the same command again"
             raise BusyError(f"lost the Lease {self._name}: {text}")
+
+    def require_not_taken(self) -> None:
+        if self._taken_by is not None:
+            raise BusyError(f"lost the Lease {self._name}: {_busy(self._taken_by)}")
 
     def take(self, notify: Callable[[str], None]) -> None:
         """Takes the Lease if nobody holds it, or when it did not change for its duration."""
@@ -106,19 +121,22 @@ class _Holder:
 
     def renew_until(self, stop: threading.Event) -> None:
         while self._taken_by is None and not self._clock.wait(stop, RENEW_SECONDS):
-            self._renew()
+            self._renew(self._once)
 
     def release(self) -> None:
-        with suppress(ClusterError):
-            if _spec(self._once.get(LEASE, self._name)).get("holderIdentity") == self._identity:
-                self._once.delete(LEASE, self._name)
+        # A Lease that stays expires.
+        leaving = self._cluster.leaving()
+        with suppress(Exception):
+            lease = leaving.get(LEASE, self._name)
+            if lease is not None and _spec(lease).get("holderIdentity") == self._identity:
+                leaving.delete(LEASE, self._name, only=lease)
 
-    def _renew(self) -> None:
+    def _renew(self, cluster: Cluster) -> None:
         # Whatever goes wrong, it was not renewed. Nobody takes it before it expires, so the next attempt may succeed.
         with self._renewing, suppress(Exception):
-            lease = self._once.get(LEASE, self._name)
+            lease = cluster.get(LEASE, self._name)
             if _spec(lease).get("holderIdentity") == self._identity:
-                self._write(self._once, lease)
+                self._write(cluster, lease)
             elif lease is not None:
                 self._taken_by = _spec(lease)
 
@@ -139,12 +157,38 @@ class _Holder:
             change({**kind, "metadata": {**metadata, "labels": OWN}, "spec": spec})
         except (Conflict, NotFound):
             return False
+        except Unreachable as error:
+            if not error.seen:
+                raise
+            return False  # Perhaps it was written. The next look tells.
         self._expires = expires
         return True
 
 
+class _HeldClock(Clock):
+    """A clock with which nobody waits after the Lease was lost."""
+
+    def __init__(self, clock: Clock, holder: _Holder) -> None:
+        self._clock, self._holder = clock, holder
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._holder.require_not_taken()
+        self._clock.sleep(seconds)
+        self._holder.require_not_taken()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return self._clock.wait(event, seconds)
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+
 def _spec(lease: Manifest | None) -> Manifest:
-    return (lease or {}).get("spec") or {}
+    spec = (lease or {}).get("spec")
+    return spec if isinstance(spec, dict) else {}
 
 
 def _duration(spec: Manifest) -> int:

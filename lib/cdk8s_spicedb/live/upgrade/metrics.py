@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 
 from attrs import field, frozen
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,10 +12,12 @@ from ...manifests.alerts import HANDLED, SECONDS, SERVER_ERRORS
 from ...manifests.pods import METRICS, NUMBERS
 from ...props import ServerProps
 from ...props.flags import flag_of
-from ..cluster import Cluster, ClusterError
+from ..apierror import ClusterError, reads
+from ..cluster import Cluster
 from ..instance import Running
 from ..observe import observe
-from ..pods import is_ready
+from ..pods import is_ready, restarts
+from ..poll import parallel
 from ..record import Figures
 
 _CLIENTS = "authzed.api."
@@ -38,7 +41,9 @@ class Counts:
     """Number of requests of at most that many seconds."""
 
     def since(self, earlier: Counts) -> Counts:
-        """What happened since an earlier moment."""
+        """What happened since an earlier moment. A counter that went down began again: the server has restarted."""
+        if self.requests < earlier.requests or self.errors < earlier.errors:
+            return self
         buckets = {limit: count - earlier.buckets.get(limit, 0) for limit, count in self.buckets.items()}
         return Counts(self.requests - earlier.requests, self.errors - earlier.errors, buckets)
 
@@ -67,21 +72,32 @@ class Counts:
         return lower
 
 
-Sample = Mapping[str, Counts]
-"""The counters of each server, by pod."""
+@frozen
+class Sample:
+    """The servers at one moment, by pod."""
+
+    counts: Mapping[str, Counts]
+    """The counters of the ready servers."""
+    restarts: Mapping[str, int]
+    """How often each server was restarted."""
 
 
 def sample(cluster: Cluster, running: Running) -> Sample:
-    """The counters of all ready servers. Raises `ClusterError` if they cannot be read."""
+    """The counters of all ready servers, asked side by side. Raises `ClusterError` if they cannot be read."""
     if running.arguments.get(flag_of(ServerProps, "metrics_enabled")) == "false":
         raise ClusterError("the servers have no metrics: metrics_enabled is off")
     tls = flag_of(ServerProps, "metrics_tls.certificate") in running.arguments
     seen = observe(cluster, running.name)
     seen.need("pods")
     pods = [pod["metadata"]["name"] for pod in seen.servers if is_ready(pod)]
-    return {pod: counts(cluster.ask_pod(pod, NUMBERS[METRICS], "metrics", tls=tls)) for pod in pods}
+    found = parallel(lambda pod: counts(cluster.ask_pod(pod, NUMBERS[METRICS], "metrics", tls=tls)), pods)
+    return Sample(
+        counts=dict(zip(pods, found, strict=True)),
+        restarts={pod["metadata"]["name"]: restarts(pod) for pod in seen.servers},
+    )
 
 
+@reads("the metrics of a server")
 def counts(text: str) -> Counts:
     """The counters in the metrics of a server."""
     requests = errors = 0.0
@@ -91,6 +107,8 @@ def counts(text: str) -> Counts:
         for each in family.samples:
             if not each.labels.get("grpc_service", "").startswith(_CLIENTS):
                 continue
+            if not isfinite(each.value) or each.value < 0:
+                raise ValueError(f"{each.name} is {each.value}")
             if each.name == HANDLED:
                 requests += each.value
                 errors += each.value if each.labels["grpc_code"] in SERVER_ERRORS else 0
@@ -103,9 +121,14 @@ def counts(text: str) -> Counts:
 def between(first: Sample, last: Sample) -> Figures:
     """What clients saw between two samples. A server that is only in the last one started in between."""
     total = Counts()
-    for pod, later in last.items():
-        total = total.plus(later.since(first.get(pod, Counts())))
+    for pod, later in last.counts.items():
+        total = total.plus(later.since(first.counts.get(pod, Counts())))
     return total.figures()
+
+
+def restarted(first: Sample, last: Sample) -> str | None:
+    """The first server that was restarted between two samples. None: there is none."""
+    return next((pod for pod, number in last.restarts.items() if number > first.restarts.get(pod, 0)), None)
 
 
 def worse(before: Figures | None, after: Figures) -> str | None:

@@ -8,6 +8,7 @@ from enum import Enum
 from attrs import frozen
 
 from ...errors import SpiceDBError
+from ..apierror import SHAPE, odd
 from ..check.check import CheckReport
 from ..check.finding import Level
 from ..instance import Running
@@ -138,6 +139,16 @@ class Progress:
     """Details, in one line."""
     seconds_left: int | None = None
     """Seconds that this takes at most. None: there is no limit, or it is not known."""
+
+
+def as_refusal(error: Exception) -> SpiceDBError:
+    """The error with which nothing was changed. Raises it again if it is neither an error of this package nor due to
+    an answer of an unknown shape."""
+    if isinstance(error, SpiceDBError):
+        return error
+    if isinstance(error, SHAPE):
+        return odd(error, "what runs")
+    raise error
 
 
 Report = Callable[[Progress], None]

@@ -22,9 +22,9 @@ from .kubectl import KubectlDeliverer
 _DELIVERERS: dict[Applier, type[Deliverer]] = {Applier.HELM: HelmDeliverer, Applier.KUBECTL: KubectlDeliverer}
 
 
-def deliverer_of(cluster: Cluster, seen: Observed, notify: Notify = silent) -> Deliverer:
-    """The deliverer of an instance that runs. Raises `SpiceDBError` if a commit or the operator
-    applies its release."""
+def deliverer_of(cluster: Cluster, seen: Observed, notify: Notify = silent, record: Record | None = None) -> Deliverer:
+    """The deliverer of an instance that runs. ``record`` is that of the upgrade that it works for. Raises
+    `SpiceDBError` if a commit or the operator applies its release."""
     assert seen.running is not None
     applier = seen.running.applier
     if applier.applies_commits:
@@ -36,7 +36,8 @@ def deliverer_of(cluster: Cluster, seen: Observed, notify: Notify = silent) -> D
         raise SpiceDBError(
             f"{applier.title} applies this release; move to this package first, as the documentation describes"
         )
-    return _DELIVERERS[applier](cluster, seen, notify)
+    started, pending = (record.started, record.pending) if record else ("", None)
+    return _DELIVERERS[applier](cluster, seen, notify, started=started, pending=pending)
 
 
 @frozen(kw_only=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from attrs import define
+from attrs import define, evolve
 
 from ...errors import SpiceDBError
 from ...plans.words import old_servers
 from ...props import SpiceDBProps
+from ...props.server import SCHEMA_MODE
 from ..cluster import Cluster
-from ..instance import Observed
+from ..instance import Observed, Running
 from ..observe import require
-from ..poll import Interrupted
-from ..record import Record, Sound, read_record, write_record
-from .deliver import Deliverer, Notify, StepError, require_settled
-from .lease import held
-from .outcome import Activity, Outcome, Progress, Report, Return, State, harmless
+from ..record import Record, RecordFile, Sound, read_record
+from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
+from .lease import Lock, held
+from .outcome import Activity, Outcome, Progress, Report, Return, State, as_refusal, harmless
 from .prepare import deliverer_of
 from .schema import write_schema_again
 
@@ -89,16 +89,20 @@ class _Rollback:
         """Rolls back, and says what became of it."""
         error: SpiceDBError | None = None
         try:
-            with held(self.cluster, self.name, self._notify) as still_held:
-                state = self._run(still_held)
-        except (KeyboardInterrupt, Interrupted):
+            with held(self.cluster, self.name, self._notify) as lock:
+                self.cluster = lock.cluster
+                state = self._run(lock)
+        except KeyboardInterrupt:
             state = State.INTERRUPTED
+        except OtherProgramError as failure:
+            state, error = State.REFUSED, failure
         except SpiceDBError as failure:
             state, error = State.STOPPED if self.changed else State.REFUSED, failure
         except Exception as failure:
-            if not self.changed:
-                raise
-            state, error = State.STOPPED, _failed(f"{type(failure).__name__}: {failure}")
+            if self.changed:
+                state, error = State.STOPPED, _failed(f"{type(failure).__name__}: {failure}")
+            else:
+                state, error = State.REFUSED, as_refusal(failure)
         return Outcome(state=state, back=self.back, error=error)
 
     def _notify(self, text: str, seconds_left: int | None = None) -> None:
@@ -107,7 +111,7 @@ class _Rollback:
     def _report(self, activity: Activity, text: str, seconds_left: int | None = None) -> None:
         self.report(Progress(step=1, steps=1, activity=activity, text=text, seconds_left=seconds_left))
 
-    def _run(self, still_held: Callable[[], None]) -> State:
+    def _run(self, lock: Lock) -> State:
         seen = require(self.cluster, self.name, rollout=True)
         back = _plan(self.cluster, seen)
         if back.blocked and not self.force:
@@ -118,25 +122,34 @@ class _Rollback:
                 "file of this SpiceDB"
             )
         self.back = back
+        file = RecordFile(self.cluster, self.name)
+        record = file.read()
+        applies = deliverer_of(self.cluster, seen, self._notify, record)
+        applies.require_usable()
         if not self.confirm(back):
             return State.REFUSED
-        still_held()
-        applies, record = deliverer_of(self.cluster, seen, self._notify), read_record(self.cluster, self.name)
-        self.changed = True
+        lock.require()
+        known = record is not None and back.target in record.sound
         if record is not None and record.running is not None:
+            self.changed = True
             applies.recover()
-        self._return(applies, back)
-        if record is not None and back.target in record.sound:
-            still_held()
-            write_record(self.cluster, self.name, record.return_to(back.target).with_revision(applies.revision()))
-        self._report(Activity.DONE, f"SpiceDB {back.target.version} serves")
+        if record is not None and known:
+            self.changed = True
+            file.write(evolve(record, pending=applies.next_revision()))
+        self.changed = True
+        running = self._return(applies, back)
+        if record is not None and known:
+            lock.require()
+            file.write(record.return_to(back.target).with_revision(applies.revision()))
+        self._report(Activity.DONE, f"SpiceDB {running.version or 'of an unknown version'} serves")
         return State.DONE
 
-    def _return(self, applies: Deliverer, back: Return) -> None:
+    def _return(self, applies: Deliverer, back: Return) -> Running:
         try:
-            return_servers(self.cluster, applies, back.target, self._notify)
+            running = return_servers(self.cluster, applies, back.target, self._notify)
             if back.rewrites_schema and self.props is not None:
                 write_schema_again(self.cluster, self.props, self._notify)
+            return running
         except StepError as error:
             raise _failed(f"{error.reason}\n{error.details}".rstrip()) from None
 
@@ -145,13 +158,21 @@ def _failed(reason: str) -> SpiceDBError:
     return SpiceDBError(f"the rollback failed: {reason}")
 
 
-def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: Notify) -> None:
-    """Returns the servers to a sound state, and waits until they are ready and no newer server is left. Raises
-    `StepError`."""
+def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: Notify) -> Running:
+    """Returns the servers to a sound state, and waits until they are ready and no newer server is left. Returns
+    them. Raises `StepError` if they do not run, or are not as they were."""
     applies.roll_back(sound.revision)
     seen = require(cluster, applies.running.name)
     assert seen.running is not None
     require_settled(cluster, seen.running, notify)
+    settings = {
+        "version": (seen.running.version, sound.version),
+        f"--{SCHEMA_MODE}": (seen.running.schema_mode, sound.schema_mode),
+    }
+    for name, (now, wanted) in settings.items():
+        if wanted is not None and now != wanted:
+            raise StepError(f"{name} of the servers is {now or 'not set'} after the rollback, and not {wanted}")
+    return seen.running
 
 
 def leaves_last_mode(before: str | None, after: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,13 @@ from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.jobs import ClientProps, SchemaProps
 from ..cluster import Cluster
-from ..runs import run_job
+from ..pods import JobState
+from ..runs import owned, run_job
 from .deliver import StepError
 
 _SECONDS = 120
+_NO_SCHEMA = "no schema has been defined"
+"""What SpiceDB says if there is none."""
 
 
 def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[str], None]) -> None:
@@ -25,16 +29,34 @@ def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[
     props = evolve(props, delivery=Delivery.KUBECTL)
     client = _client(props)
     notify("reading the SpiceDB schema")
-    log = _run(cluster, schema_read_manifests(props, client), allow_failure=True)
-    text = schema_in(log)
+    text = _read(cluster, props, client)
     if text is None:
-        if "no schema has been defined" not in log.lower():
-            raise StepError("cannot read the SpiceDB schema", log)
         notify("there is no SpiceDB schema yet")
         return
     notify("writing the SpiceDB schema again")
     settings = {name: value for name, value in asdict(client, recurse=False).items() if name != "text"}
-    _run(cluster, [_renamed(each) for each in schema_manifests(props, SchemaProps(**settings, text=text))])
+    manifests = [_renamed(each) for each in schema_manifests(props, SchemaProps(**settings, text=text))]
+    state, log = run_job(cluster, owned(cluster, props.name, manifests), seconds=_SECONDS)
+    if not state.succeeded:
+        raise StepError(f"the Job that writes the SpiceDB schema {_ending(state)}", log)
+
+
+def _read(cluster: Cluster, props: SpiceDBProps, client: ClientProps) -> str | None:
+    """The SpiceDB schema. None if there is none. Raises `StepError` if it is not certain that all of it was read."""
+    manifests = owned(cluster, props.name, schema_read_manifests(props, client))
+    state, log = run_job(cluster, manifests, seconds=_SECONDS, whole=lambda log: schema_in(log) is not None)
+    if state.failed and _NO_SCHEMA in log.lower():
+        return None
+    if not state.succeeded:
+        raise StepError(f"cannot read the SpiceDB schema: the Job that reads it {_ending(state)}", log)
+    text = schema_in(log)
+    if text is None:
+        raise StepError("cannot read the SpiceDB schema: the log of the Job that reads it is not complete", log)
+    return text
+
+
+def _ending(state: JobState) -> str:
+    return "failed" if state.failed else f"has not ended after {_SECONDS} s"
 
 
 def _client(props: SpiceDBProps) -> ClientProps:
@@ -43,10 +65,15 @@ def _client(props: SpiceDBProps) -> ClientProps:
 
 
 def schema_in(log: str) -> str | None:
-    """The schema in the log of ``zed schema read``. None if there is none. The log's own lines are JSON."""
-    lines = [line for line in log.splitlines() if not line.startswith('{"level"')]
-    text = "\n".join(lines).strip()
-    return text if "definition" in text or "caveat" in text else None
+    """The schema in the log of ``zed schema read --json``. None if it is not there, or not to its end: the end of JSON
+    is known. Other lines of the log are JSON of their own."""
+    text = "\n".join(line for line in log.splitlines() if not line.startswith('{"level"'))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    schema = found.get("schemaText") if isinstance(found, dict) else None
+    return schema if isinstance(schema, str) and schema.strip() else None
 
 
 def _renamed(manifest: Manifest) -> Any:
@@ -65,12 +92,3 @@ def _replaced(value: Any, name: str) -> Any:
     if isinstance(value, list):
         return [_replaced(each, name) for each in value]
     return f"{name}-again" if value == name else value
-
-
-def _run(cluster: Cluster, manifests: list[Manifest], *, allow_failure: bool = False) -> str:
-    """Runs a Job to its end and returns its log."""
-    (name,) = (each["metadata"]["name"] for each in manifests if each["kind"] == "Job")
-    ended, log = run_job(cluster, manifests, seconds=_SECONDS)
-    if not ended.succeeded and not allow_failure:
-        raise StepError(f"the Job {name} {'failed' if ended.failed else 'took too long'}", log)
-    return log

@@ -9,24 +9,22 @@ from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
-from ...errors import SpiceDBError
 from ...manifests import release_manifests
 from ...plans.plan import UpgradeStep
 from ...plans.words import old_servers, sentence, step_of
 from ...props import SpiceDBProps
 from ..check.check import CheckOptions, CheckReport
-from ..cluster import Cluster, ClusterError
+from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..pods import is_terminating
-from ..poll import Deadline, Interrupted
-from ..record import Figures, Record, Sound, write_record
-from ..target import props_at
+from ..record import Record, RecordFile, Sound
+from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
-from .deliver import Deliverer, Notify, StepError, require_settled
-from .lease import held
-from .metrics import Sample, between, sample, worse
+from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
+from .lease import Lock, held
+from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
     Activity,
     CheckFailedError,
@@ -35,6 +33,7 @@ from .outcome import (
     Report,
     State,
     UpgradeStoppedError,
+    as_refusal,
     harmless,
     unknown,
 )
@@ -42,9 +41,7 @@ from .prepare import Prepared, deliverer_of, prepare
 from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
 
-_SAMPLE_SECONDS = 2
 _DRAINS = "waiting for the older servers to stop"
-_ENOUGH_REQUESTS = 200
 
 
 @frozen(kw_only=True)
@@ -108,16 +105,19 @@ class _Upgrade:
     """Number of the step that is at work."""
     changed: bool = False
     """Whether anything may have changed."""
-    still_held: Callable[[], None] = lambda: None
-    """Raises `BusyError` if another process has taken the lock."""
+    lock: Lock = field(init=False)
+    """The lock of the release."""
+    file: RecordFile = field(init=False)
+    """The record in the cluster."""
 
     def run(self) -> Outcome:
         """Upgrades, and returns the outcome. After the first change, no outcome says that nothing was changed."""
         try:
-            with held(self.cluster, self.props.name, self._tell(Activity.PREPARE)) as self.still_held:
+            with held(self.cluster, self.props.name, self._tell(Activity.PREPARE)) as self.lock:
+                self.cluster = self.lock.cluster
                 state = self._run()
             return Outcome(state=state, record=self.record)
-        except (KeyboardInterrupt, Interrupted):
+        except KeyboardInterrupt:
             return Outcome(state=State.INTERRUPTED, record=self.record)
         except UpgradeStoppedError as error:
             state = State.ROLLED_BACK if error.rolled_back else State.STOPPED
@@ -125,19 +125,21 @@ class _Upgrade:
         except Exception as error:
             if self.changed:
                 return Outcome(state=State.STOPPED, record=self.record, error=unknown(self.step or 0, error))
-            if not isinstance(error, SpiceDBError):
-                raise
-            return Outcome(state=State.REFUSED, record=self.record, error=error)
+            return Outcome(state=State.REFUSED, record=self.record, error=as_refusal(error))
 
     def _run(self) -> State:
-        prepared = prepare(self.cluster, self.props, self._tell(Activity.PREPARE))
-        first, self.record = _sample(self.cluster, prepared.running), prepared.record
+        tell = self._tell(Activity.PREPARE)
+        self.file = RecordFile(self.cluster, self.props.name)
+        self.file.read()
+        prepared = prepare(self.cluster, self.props, tell)
+        deliverer_of(self.cluster, prepared.seen, tell, prepared.record).require_usable()
+        first, self.record = try_sample(self.cluster, prepared.running), prepared.record
         if not self.confirm(self._preflight(prepared)):
             return State.REFUSED
         if self.record.before is None:
-            self.record = evolve(self.record, before=_before(self.cluster, prepared.running, first))
+            self.record = evolve(self.record, before=figures_before(self.cluster, prepared.running, first))
         while (number := self.record.next_step) is not None:
-            self.still_held()
+            self.lock.require()
             self.step = number
             self._run_step(self.record, number)
         self._tell(Activity.DONE)(f"SpiceDB {self.props.version} serves")
@@ -176,7 +178,8 @@ class _Upgrade:
         """Does one step, from where it stands. Raises `UpgradeStoppedError` if it fails."""
         step, props = record.step(number), props_at(self.props, record.plan, record.step(number))
         seen = require(self.cluster, self.props.name)
-        applies = deliverer_of(self.cluster, seen, self._tell(Activity.APPLY))
+        applies = deliverer_of(self.cluster, seen, self._tell(Activity.APPLY), record)
+        before, changed = record, self.changed or record.rewrites_schema(number) or record.running == number
         if record.running == number:
             self.changed = True
             applies.recover()
@@ -184,19 +187,24 @@ class _Upgrade:
             record = self._rewrite_schema(record, number, props)
             self._write(record.begin(number))
             self._apply(applies, step, props, number)
-            self._check(applies, props)
+            self._check(applies, step, props)
             self._write(self._sound().finish(applies.revision()))
         except StepError as error:
             raise self._fail(step, error, applies) from None
+        except OtherProgramError as error:
+            # Nothing of the step was applied, so there is no way back.
+            self._note(before.stop(str(error), running=None))
+            self.changed = changed
+            raise
 
     def _sound(self) -> Record:
         assert self.record is not None
         return self.record
 
     def _write(self, record: Record) -> None:
-        self.still_held()
+        self.lock.require()
         self.changed = True
-        write_record(self.cluster, self.props.name, record)
+        self.file.write(record)
         self.record = record
 
     def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
@@ -224,38 +232,28 @@ class _Upgrade:
 
         wait_until(self.cluster, running.name, draining, drain_seconds(running), notify)
 
-    def _check(self, applies: Deliverer, props: SpiceDBProps) -> None:
+    def _check(self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps) -> None:
         """Waits, tests and observes. Raises `StepError` if the servers do not work as before."""
         self._tell(Activity.SETTLE)(_DRAINS)
         seen = require(self.cluster, self.props.name)
         assert seen.running is not None
         require_settled(self.cluster, seen.running, self._tell(Activity.SETTLE))
+        self._require_in_place(seen.running, step, props)
         if props.test is not None:
             self._tell(Activity.TEST)("running the permission test")
             applies.test()
         if self.options.observe_seconds:
-            self._observe(seen.running, self._tell(Activity.OBSERVE))
+            seconds, notify = self.options.observe_seconds, self._tell(Activity.OBSERVE)
+            observe_servers(self.cluster, seen.running, seconds, self._sound().before, notify)
 
-    def _observe(self, running: Running, notify: Notify) -> None:
-        before, clock = self._sound().before, self.cluster.clock
-        first, deadline = _sample(self.cluster, running), Deadline.after(clock, self.options.observe_seconds)
-        if isinstance(first, ClusterError):
-            notify(f"the servers' metrics cannot be read, so they are not observed: {first}")
-            return
-        figures = between(first, first)
-        while deadline.left:
-            clock.sleep(min(_SAMPLE_SECONDS, deadline.left))
-            last = _sample(self.cluster, running)
-            if isinstance(last, ClusterError):
-                continue
-            figures = between(first, last)
-            notify(_figures(figures, before), round(deadline.left))
-            errors = evolve(figures, p99_seconds=None)
-            if figures.requests >= _ENOUGH_REQUESTS and worse(before, errors):
-                break
-        reason = worse(before, figures)
-        if reason is not None:
-            raise StepError(f"the servers are worse than before: {reason}")
+    def _require_in_place(self, running: Running, step: UpgradeStep, props: SpiceDBProps) -> None:
+        """Raises `StepError` if other servers run than those of the step, although the program has succeeded."""
+        wrong = not_in_place(running, step)
+        if wrong is not None:
+            raise StepError(f"{wrong}; if the Helm release has its own values, such as image.tag, remove them")
+        others = other_settings(running, props)
+        if others is not None:
+            self._tell(Activity.SETTLE)(f"these settings of the servers are not those of the file: {others}")
 
     def _fail(self, step: UpgradeStep, error: StepError, applies: Deliverer) -> UpgradeStoppedError:
         """Rolls the step back, or stops. Returns the error that says which."""
@@ -272,7 +270,8 @@ class _Upgrade:
         notify = self._tell(Activity.ROLL_BACK)
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
-            self.still_held()
+            self.lock.require()
+            self._note(evolve(record, pending=applies.next_revision()))
             return_servers(self.cluster, applies, sound, notify)
             if leaves_last_mode(step.schema_mode, sound.schema_mode):
                 # The old tables lack what was written in that mode.
@@ -304,22 +303,6 @@ def _details(error: Exception) -> str:
     return f"{error.reason}\n{error.details}" if isinstance(error, StepError) else str(error)
 
 
-def _sample(cluster: Cluster, running: Running) -> Sample | ClusterError:
-    try:
-        return sample(cluster, running)
-    except ClusterError as error:
-        return error
-
-
-def _before(cluster: Cluster, running: Running, first: Sample | ClusterError) -> Figures | None:
-    """What clients saw lately or, if there were few requests, since the servers started."""
-    last = _sample(cluster, running)
-    if isinstance(first, ClusterError) or isinstance(last, ClusterError):
-        return None
-    lately = between(first, last)
-    return lately if lately.requests >= _ENOUGH_REQUESTS else between({}, last)
-
-
 def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer) -> Iterator[str]:
     yield "Nothing was rolled back. Fix the cause, then run the same command again."
     command = applies.roll_back_command(sound.revision)
@@ -340,11 +323,3 @@ def _label(record: Record, number: int, props: SpiceDBProps) -> str:
     settings = hashlib.sha256(text.encode()).hexdigest()[:7]
     place = step_of(number, len(plan.steps))
     return f"cdk8s-spicedb {plan.current} to {plan.target}, {place}, since {record.started}, settings {settings}"
-
-
-def _figures(now: Figures, before: Figures | None) -> str:
-    text = f"{now.requests} requests, {now.error_ratio:.2%} failed"
-    if now.p99_seconds is None:
-        return text
-    earlier = f" ({before.p99_seconds * 1000:.0f} ms before)" if before and before.p99_seconds else ""
-    return f"{text}, 99th percentile {now.p99_seconds * 1000:.0f} ms{earlier}"

@@ -9,16 +9,17 @@ from contextlib import suppress
 from importlib.resources import files
 from typing import ClassVar
 
-from ....labels import Component
+from ....labels import INSTANCE, Component
 from ....manifests.objects import Manifest, Objects
 from ....manifests.pods import pod_template
 from ....props import SpiceDBProps
 from ....props.datastores.base import Datastore
 from ....props.secrets import EnvVar, container_env
-from ...cluster import EVENT, Cluster, ClusterError
+from ...apierror import ClusterError
+from ...cluster import EVENT, Cluster
 from ...pods import Waiting, ended, status_of, unscheduled, waiting
 from ...poll import poll
-from ...runs import run_pods
+from ...runs import owned, run_pods
 from ..finding import Finding
 from .findings import DATABASE, connection_findings, estimate_findings, uri_findings
 from .question import DatabaseReport, Fact, Facts, Question
@@ -147,7 +148,8 @@ def answer(cluster: Cluster, pod: Manifest) -> str | Finding:
     If the pod does not run, a finding says why: a failure if the migration's pod would not run either.
     """
     name = pod["metadata"]["name"]
-    with run_pods(cluster, [pod], done=_is_done, seconds=LONGEST_SECONDS) as (seen,):
+    pods = owned(cluster, pod["metadata"]["labels"][INSTANCE], [pod])
+    with run_pods(cluster, pods, done=_is_done, seconds=LONGEST_SECONDS) as (seen,):
         if isinstance(seen, dict) and ended(status_of(seen, _CONTAINER)):
             # The node may write the last lines a moment after the end.
             return poll(

@@ -1,0 +1,160 @@
+"""Runs Helm and kubectl: on the same cluster as this process, with a limit of time, and their output apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
+
+from attrs import frozen
+
+from ..errors import SpiceDBError
+from .apierror import SHAPE
+from .cluster import Cluster
+from .poll import Clock, Deadline
+
+QUERY_SECONDS = 60
+"""Time for a program that only asks."""
+_DROPPED = ("HELM_DEBUG", "HELM_DRIVER", "HELM_NAMESPACE", "KUBERNETES_MASTER")
+"""Variables that send Helm or kubectl to other objects than the options say, or change what they print. So do all that
+begin with ``HELM_KUBE``."""
+_KUBERC = {"KUBERC": "off", "KUBECTL_KUBERC": "false"}
+"""Without the defaults for options that somebody can set for kubectl in ``~/.kube/kuberc``."""
+_WATCH_SECONDS, _STEP_SECONDS = 1.0, 0.1
+_END_SECONDS = 20
+_MOST_CHARACTERS = 4 << 20
+
+
+@frozen
+class Ended:
+    """How a program ended."""
+
+    ok: bool
+    stdout: str
+    """What it wrote to standard output."""
+    stderr: str = ""
+    """What it wrote to standard error."""
+    stopped: str | None = None
+    """Why it was stopped. None: it ended by itself."""
+
+    @property
+    def output(self) -> str:
+        """Everything that it wrote. First what it wrote to standard output."""
+        return "\n".join(part.rstrip("\n") for part in (self.stdout, self.stderr) if part.strip())
+
+    @property
+    def error(self) -> str:
+        """The line that says what is wrong."""
+        lines = [line for line in self.output.splitlines() if line.strip()]
+        errors = [line for line in lines if line.lower().startswith(("error", "err:"))]
+        return self.stopped or (errors or lines or ["it failed without a message"])[-1].strip()
+
+    def json(self) -> Any:
+        """Its standard output as JSON. None if it is not JSON, or if the program failed."""
+        if not self.ok:
+            return None
+        try:
+            return json.loads(self.stdout)
+        except SHAPE:
+            return None
+
+
+def helm(cluster: Cluster, *arguments: str) -> list[str]:
+    """A command line of Helm for the cluster and its namespace."""
+    return ["helm", *arguments, "--namespace", cluster.namespace, *_context(cluster, "--kube-context")]
+
+
+def kubectl(cluster: Cluster, *arguments: str) -> list[str]:
+    """A command line of kubectl for the cluster and its namespace."""
+    return ["kubectl", *arguments, "--namespace", cluster.namespace, *_context(cluster, "--context")]
+
+
+def _context(cluster: Cluster, option: str) -> list[str]:
+    return [option, cluster.kubeconfig.name] if cluster.kubeconfig else []
+
+
+def environment(cluster: Cluster) -> dict[str, str]:
+    """The variables with which a program finds the same cluster as this process, whatever somebody changes."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HELM_KUBE") and key not in _DROPPED}
+    own = {"KUBECONFIG": str(cluster.kubeconfig.write())} if cluster.kubeconfig else {}
+    return {**kept, **_KUBERC, **own}
+
+
+def run(
+    command: Sequence[str],
+    cluster: Cluster,
+    *,
+    seconds: float = QUERY_SECONDS,
+    watch: Callable[[], str | None] = lambda: None,
+) -> Ended:
+    """Runs a program, at most for so many seconds. ``watch`` is called every second; if it returns a reason, or raises
+    an error, the program is stopped.
+
+    Raises `SpiceDBError` if the program is not installed.
+    """
+    # A pipe could fill up, and its end is lost with this process. The program must be able to finish without it.
+    with _file() as stdout, _file() as stderr:
+        process = _start(command, environment(cluster), stdout, stderr)
+        try:
+            stopped = _wait(process, cluster.clock, seconds, watch)
+            if stopped is not None:
+                _end(process)
+        except BaseException:
+            _end(process)
+            raise
+        return Ended(process.returncode == 0 and stopped is None, _text(stdout), _text(stderr), stopped)
+
+
+def _file() -> IO[str]:
+    try:
+        return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SpiceDBError(f"cannot write a temporary file: {error}; set TMPDIR to a folder with free space") from None
+
+
+def _start(command: Sequence[str], env: Mapping[str, str], stdout: IO[str], stderr: IO[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    except OSError as error:
+        raise SpiceDBError(f"cannot run {command[0]}: {error.strerror}; install it, and add it to PATH") from None
+
+
+def _text(file: IO[str]) -> str:
+    """The text of a file, without its beginning if it is very long."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _MOST_CHARACTERS, 0))
+    return file.read()
+
+
+def _wait(
+    process: subprocess.Popen[bytes], clock: Clock, seconds: float, watch: Callable[[], str | None]
+) -> str | None:
+    """Waits until the program ends. Returns why it must be stopped."""
+    deadline, tick = Deadline.after(clock, seconds), Deadline.after(clock, _WATCH_SECONDS)
+    while process.poll() is None:
+        clock.sleep(_STEP_SECONDS)
+        if not deadline.left:
+            return f"it has not ended within {seconds:.0f} s"
+        if tick.left or process.poll() is not None:
+            continue
+        tick = Deadline.after(clock, _WATCH_SECONDS)
+        reason = watch()
+        if reason is not None:
+            return reason
+    return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Lets the program end in order, and kills it if it does not."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,135 @@
+"""The programs that the commands run: on the same cluster, with a limit of time, and their output apart."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.live import programs as program
+from cdk8s_spicedb.live.kubeconfig import Kubeconfig
+from cdk8s_spicedb.live.programs import Ended, environment, helm, kubectl, run
+from tests.apiserver import ApiServer
+from tests.live.clock import FakeClock
+
+CLUSTER = ApiServer().cluster()
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print('on', flush=True)
+time.sleep(60)
+"""
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_program_ends_with_its_output() -> None:
+    outcome = run(python("print('a'); raise SystemExit('Error: b')"), CLUSTER)
+    assert (outcome.ok, outcome.error, outcome.output) == (False, "Error: b", "a\nError: b")
+    assert run(["true"], CLUSTER).ok
+    assert Ended(False, "").error == "it failed without a message"
+
+
+def test_messages_of_a_program_are_no_part_of_its_json() -> None:
+    """A program that gets credentials may warn on standard error at any time."""
+    outcome = run(python("import sys; print('{\"a\": 1}'); print('W: old', file=sys.stderr)"), CLUSTER)
+    assert outcome.json() == {"a": 1}
+
+
+@pytest.mark.parametrize("text", ["", "null", "[", "W: old\n{}", "[" * 100_000])
+def test_odd_json_of_a_program_is_nothing(text: str) -> None:
+    assert Ended(True, text).json() is None
+    assert Ended(False, "{}").json() is None
+
+
+def test_program_is_stopped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "_WATCH_SECONDS", 0)
+    monkeypatch.setattr(program, "_END_SECONDS", 0.1)
+    answers = iter([None, None, "broken"])
+    outcome = run(python(STUBBORN), CLUSTER, watch=lambda: next(answers))
+    assert (outcome.ok, outcome.error) == (False, "broken")
+
+
+def test_program_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "_END_SECONDS", 0.1)
+    cluster = ApiServer().cluster(clock=FakeClock())
+    outcome = run(python(STUBBORN), cluster, seconds=5)
+    assert (outcome.ok, outcome.error) == (False, "it has not ended within 5 s")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SpiceDBError("the lock is lost")])
+def test_no_program_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException) -> None:
+    monkeypatch.setattr(program, "_WATCH_SECONDS", 0)
+    began, ended = tmp_path / "began", tmp_path / "ended"
+    code = f"""
+import time
+try:
+    open({str(began)!r}, 'w')
+    time.sleep(60)
+except KeyboardInterrupt:
+    open({str(ended)!r}, 'w')
+"""
+
+    def interrupt() -> None:
+        if began.exists():
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, SpiceDBError)):
+        run(python(code), CLUSTER, watch=interrupt)
+    assert ended.exists(), "it ended in order"
+
+
+def test_program_that_is_not_installed_is_an_error() -> None:
+    with pytest.raises(SpiceDBError, match=r"cannot run no-such-program: .*; install it"):
+        run(["no-such-program"], CLUSTER)
+
+
+def test_programs_use_the_context_that_was_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever somebody sets for Helm and kubectl, or changes in the kubeconfig later."""
+    for name in (
+        "HELM_KUBECONTEXT",
+        "HELM_KUBETOKEN",
+        "HELM_NAMESPACE",
+        "HELM_DEBUG",
+        "HELM_DRIVER",
+        "KUBERNETES_MASTER",
+    ):
+        monkeypatch.setenv(name, "prod")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("HELM_CACHE_HOME", "kept")
+    chosen = Kubeconfig(
+        context="staging", namespace="authz", cluster={"server": "https://staging"}, user={"token": "secret"}
+    )
+    cluster = ApiServer().cluster(kubeconfig=chosen)
+    assert helm(cluster, "history", "x") == [
+        "helm",
+        "history",
+        "x",
+        "--namespace",
+        "authz",
+        "--kube-context",
+        "staging",
+    ]
+    assert kubectl(cluster, "get", "x")[-2:] == ["--context", "staging"]
+    found = environment(cluster)
+    assert {name for name in found if name.startswith(("HELM", "KUBERNETES_MASTER"))} == {"HELM_CACHE_HOME"}
+    file = Path(found["KUBECONFIG"])
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    content = json.loads(file.read_text())
+    assert content["current-context"] == "staging"
+    assert content["clusters"] == [{"name": "staging", "cluster": {"server": "https://staging"}}]
+    assert environment(cluster)["KUBECONFIG"] == str(file), "it is written once"
+    assert "secret" not in repr(cluster)
+
+
+def test_pod_has_no_context_to_name() -> None:
+    account = Kubeconfig(context=None, namespace="authz", cluster={"server": "https://10.0.0.1:443"}, user={})
+    cluster = ApiServer().cluster(kubeconfig=account)
+    assert helm(cluster, "list")[-2:] == ["--kube-context", "in-cluster"]
+    assert cluster.options() == "--namespace authz", "a person has no such context"
