@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import lru_cache
 from types import NoneType
@@ -101,12 +102,29 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""Characters that end a line for some readers of YAML, and are ordinary for others."""
+_NOT_A_TEXT = re.compile(
+    r"""(
+        [yYnN]
+        | [-+]? _* 0 _* [xXoObB] [0-9a-fA-F_]+
+        | [-+]? [0-9_]* \.? [0-9_]* ([eE] _* [-+]? [0-9_]+)?
+        | [0-9]{4} - [0-9]{1,2} - [0-9]{1,2} ([Tt ].*)?
+    )$""",
+    re.VERBOSE,
+)
+"""What Kubernetes reads as a number, a boolean or a time. PyYAML alone quotes only what is one in YAML 1.1."""
+
+
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """A text of several lines as a block, for reviews."""
-    return dumper.represent_scalar(_TEXT, text, style="|" if "\n" in text else None)
+    style = '"' if _LINE_ENDS.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar(_TEXT, text, style=style)
 
 
 _Dumper.add_representer(str, _text)
+# PyYAML quotes a text that a reader would take for something else.
+_Dumper.add_implicit_resolver("!kubernetes", _NOT_A_TEXT, [*"yYnN+-.0123456789"])
 
 
 def dump(*documents: Any) -> str:
