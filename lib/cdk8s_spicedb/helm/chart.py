@@ -227,8 +227,9 @@ def write_all(
 
 
 def _problems(name: str, props: SpiceDBProps) -> Iterator[Problem]:
-    if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
-        yield Problem("(name of a folder)", show(name), "a name without / and \\", "use a name such as 'tenant-a'")
+    if name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        allowed = "a name without /, \\ and control characters"
+        yield Problem("(name of a folder)", show(name), allowed, "use a name such as 'tenant-a'")
     yield from _named(name, problems(props))
 
 
