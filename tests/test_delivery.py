@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import attrs
@@ -219,3 +220,17 @@ def test_programs_have_one_name() -> None:
         "the SpiceDB operator, SpiceDBCluster authz",
     ]
     assert [applier.of(None) for applier in Applier] == ["Helm", "Argo CD", "Flux", "kubectl", "the SpiceDB operator"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["dist", "a b", "$(touch pwned)", "it's", 'a"b', "x;y", "a/-rf", "ü", "*", "~", "a\\b"]
+)
+def test_the_next_command_names_the_folder_in_any_shell(folder: str) -> None:
+    words = ["helm", "upgrade", "--install", "authz", folder, "--wait", "--timeout", "9m"]
+    assert shlex.split(Delivery.HELM.next_command(folder, "authz", "9m")) == words
+    assert shlex.split(Delivery.KUBECTL.next_command(folder, "authz", "9m"))[-1] == folder
+    assert shlex.split(Delivery.ARGOCD.next_command(folder, "authz", "9m"))[1] == folder
+
+
+def test_a_folder_is_no_option() -> None:
+    assert " ./-rf " in Delivery.HELM.next_command("-rf", "authz", "9m")

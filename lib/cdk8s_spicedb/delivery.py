@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal
@@ -68,6 +69,8 @@ class Delivery(Enum):
 
     def next_command(self, folder: str, name: str, timeout: str) -> str:
         """What to do with a written folder: the chart or the manifests of a release."""
+        # A path that begins with - would be an option.
+        folder = shlex.quote(f"./{folder}" if folder.startswith("-") else folder)
         if self is Delivery.HELM:
             return f"helm upgrade --install {name} {folder} --wait --timeout {timeout}"
         if self is Delivery.ARGOCD:

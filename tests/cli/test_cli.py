@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -204,6 +205,19 @@ def test_from_nothing_to_a_chart_in_two_commands(capsys: pytest.CaptureFixture[s
     assert same(without_chart_labels(rendered(folder / "dist")), release_manifests(props))
 
 
+def test_a_name_for_the_first_file_is_quoted_for_shells(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    _, out, _ = run(capsys, "init", "-o", "my $(file).yaml")
+    assert out.endswith("cdk8s-spicedb synth --file 'my $(file).yaml'\n")
+
+
+def test_nothing_is_left_of_a_first_file_that_cannot_be_written(folder: Path) -> None:
+    command = f"ulimit -f 0; {shlex.quote(sys.executable)} -m cdk8s_spicedb init"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "cannot write spicedb.yaml: File too large; choose another file with --output\n"
+    assert not (folder / "spicedb.yaml").exists()
+
+
 @pytest.mark.parametrize(("delivery", "says"), [("kubectl", "kubectl apply --filename out"), ("argocd", "commit out")])
 def test_manifests_for_those_who_apply_them(
     delivery: str, says: str, capsys: pytest.CaptureFixture[str], folder: Path
@@ -376,6 +390,13 @@ def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_a_command_needs_no_output(folder: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m cdk8s_spicedb init >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (folder / "spicedb.yaml").exists()
 
 
 def test_a_closed_output_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +99,7 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(OSError, match="disk on fire"):
+    with pytest.raises(SpiceDBError, match=f"cannot write to {folder}: disk on fire"):
         replace(folder, "eight")
     assert names(tmp_path) == (["out"] if existed else [])
     assert not existed or contents(folder) == {"out.txt": written("seven").encode()}
@@ -210,3 +213,142 @@ def test_a_folder_with_the_same_files_is_not_replaced(tmp_path: Path) -> None:
     assert not found.changed
     assert not found.removed
     assert folder.stat().st_ino == before.st_ino
+
+
+def test_a_folder_that_cannot_be_listed_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "out"
+    replace(folder, "sixteen")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "precious.txt").write_text("years of work")
+    scan = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "mine":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        with pytest.raises(SpiceDBError, match=f"cannot list {folder / 'mine'}: Permission denied; choose an empty"):
+            replace(folder, "seventeen")
+    assert contents(folder)["mine/precious.txt"] == b"years of work"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("before", "renamed", "is_done", "after"),
+    [
+        ("old", "out", False, "old"),
+        ("old", "out", True, "old"),
+        ("old", "new", False, "old"),
+        ("old", "new", True, "new"),
+        (None, "new", False, None),
+        (None, "new", True, "new"),
+    ],
+)
+def test_ctrl_c_leaves_the_old_folder_or_the_new_one(
+    before: str | None,
+    renamed: str,
+    is_done: bool,
+    after: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """First ``out`` is renamed, so that it is out of the way, then ``new``, which takes its place."""
+    folder, rename = tmp_path / "out", Path.rename
+    if before:
+        replace(folder, before)
+
+    def interrupt(self: Path, target: Path) -> Path:
+        if self.name == renamed and not is_done:
+            raise KeyboardInterrupt
+        found = rename(self, target)
+        if self.name == renamed:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Path, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        replace(folder, "new")
+    assert names(tmp_path) == (["out"] if after else [])
+    assert not after or contents(folder) == {"out.txt": written(after).encode()}
+
+
+def test_ctrl_c_while_files_are_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Path, content: bytes) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        replace(tmp_path / "a" / "b" / "out", "new")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("file/out", "Not a directory; a part of the path is no folder"),
+        ("file/a/out", "Not a directory; a part of the path is no folder"),
+        (f"a/b/{'n' * 300}", "File name too long; choose a shorter name"),
+        ("loop/out", "Too many levels of symbolic links; a part of the path is no folder"),
+        ("loop", "Not a directory; a part of the path is no folder"),
+    ],
+)
+def test_a_path_that_cannot_be_a_folder_is_an_error(path: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SpiceDBError, match=f"cannot write to {tmp_path / path}: {says}"):
+        replace(tmp_path / path, "new")
+    assert names(tmp_path) == ["file", "loop"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    replace(tmp_path / ("n" * 255), "new")
+    assert names(tmp_path) == ["n" * 255]
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "fix"),
+    [
+        ("mkdir", errno.EACCES, "choose a folder that you may change"),
+        ("mkdir", errno.EROFS, "choose a folder that you may change"),
+        ("write_bytes", errno.ENOSPC, "make room on the disk"),
+        ("write_bytes", errno.EDQUOT, "make room on the disk"),
+        ("read_bytes", errno.EIO, "choose a folder that you may change"),
+        ("cwd", errno.ENOENT, "choose a folder that you may change"),
+    ],
+)
+def test_errors_of_the_file_system_are_said_and_leave_nothing(
+    name: str, number: int, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    replace(tmp_path / "out", "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, name, fail)
+        with pytest.raises(SpiceDBError) as caught:
+            replace(tmp_path / "out", "new")
+    assert str(caught.value) == f"cannot write to {tmp_path / 'out'}: {os.strerror(number)}; {fix}"
+    assert contents(tmp_path) == {"out/out.txt": written("old").encode()}
+    assert names(tmp_path) == ["out"]
+
+
+def test_files_that_somebody_adds_meanwhile_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    write_files(folder, [("a/1.txt", written("1")), ("a/2.txt", written("2"))])
+
+    def files() -> Iterator[tuple[str, str]]:
+        # The folder has been looked through when the first file is asked for.
+        (folder / "a" / "2.txt").write_text("mine")
+        (folder / "b").mkdir()
+        (folder / "b" / "also mine.txt").write_text("mine")
+        yield "a/1.txt", written("new")
+
+    with pytest.raises(
+        SpiceDBError, match=f"wrote {folder}; files of the old folder that somebody added or changed"
+    ) as caught:
+        write_files(folder, files())
+    assert contents(folder) == {"a/1.txt": written("new").encode()}
+    kept = Path(str(caught.value).rpartition(" ")[2])
+    assert contents(kept) == {"a/2.txt": b"mine", "b/also mine.txt": b"mine"}

@@ -49,9 +49,52 @@ def test_merge_keys_are_resolved_and_own_keys_take_precedence() -> None:
         ("a: 2020-13-45", "line 1: this value is not of the type timestamp"),
         ("a: &x [*x]", "an alias in it contains itself"),
         ("[" * 2000, "nested too deeply"),
+        (
+            "a: 1\nb: 0x" + "f" * 4000,
+            "line 2: this number has more than 50 characters; write a shorter one, or quote it",
+        ),
+        ("a: " + "9" * 5000, "line 1: this number has more than 50 characters"),
+        ("a: 0b" + "1" * 100_000, "line 1: this number has more than 50 characters"),
+        ("a: 1" + ":59" * 30_000, "line 1: this number has more than 50 characters"),
+        ("a: 1" + ":59" * 300 + ".5", "line 1: this number has more than 50 characters"),
+        ("a: !!float " + "9" * 5000, "line 1: this number has more than 50 characters"),
+        ("? 1" + "0" * 5000 + "\n: a", "line 1: this number has more than 50 characters"),
     ],
 )
 def test_what_is_no_yaml_is_said_with_its_line(text: str, says: str) -> None:
     with pytest.raises(SpiceDBError, match=says) as caught:
         load(text, "spicedb.yaml")
     assert "hunter2" not in str(caught.value)
+
+
+def tower(floors: int, item: str) -> str:
+    """A few lines of aliases, each of which stands for ten of those before."""
+    lines = ["a0: &a0 " + item.replace("*", "x")]
+    lines += [f"a{each}: &a{each} " + item.replace("*", f"*a{each - 1}") for each in range(1, floors)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        tower(6, "[*,*,*,*,*,*,*,*,*,*]"),
+        tower(6, "{a: *, b: *, c: *, d: *, e: *, f: *, g: *, h: *, i: *, j: *}"),
+        "a0: &a0 {k0: 1}\n"
+        + "".join(f"a{n}: &a{n} {{<<: [{','.join([f'*a{n - 1}'] * 10)}], k{n}: 1}}\n" for n in range(1, 6)),
+        "<<: [&a0 {k0: 1}," + ",".join(f"&a{n} {{<<: *a{n - 1}, k{n}: 1}}" for n in range(1, 1000)) + "]",
+        f"a: &a {'x' * 100_000}\nb: [{'*a,' * 100}]",
+        "a: [" + "1," * 30_000 + "]",
+        "a: {" + ", ".join(f"k{each}: v" for each in range(15_000)) + "}",
+        "x" * 2_100_000,
+    ],
+    ids=["lists", "mappings", "merge keys", "a chain of merge keys", "texts", "items", "keys", "one text"],
+)
+def test_a_file_that_is_too_large_is_refused(text: str) -> None:
+    with pytest.raises(SpiceDBError, match=r"spicedb.yaml: line \d+: too large: more than 20,000 keys and values"):
+        load(text, "spicedb.yaml")
+
+
+def test_a_large_file_with_aliases_is_read() -> None:
+    labels = ", ".join(f"key-{each}: value" for each in range(1000))
+    data, _ = load(f"a: &a {{{labels}}}\nb: [*a, *a, *a]\nc: {'x' * 1_000_000}", "spicedb.yaml")
+    assert data["b"] == [data["a"]] * 3

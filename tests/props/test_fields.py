@@ -226,6 +226,11 @@ def test_a_message_names_the_field() -> None:
     assert found.value == "(a str, not shown)"
 
 
+def test_a_number_that_python_does_not_write_is_described() -> None:
+    shown = [problem.value for problem in problems(Toy(minimum=-(10**5000)))]
+    assert shown == ["(a number with too many digits to show)"]
+
+
 def test_a_mapping_of_secrets_stays_hidden() -> None:
     type_ = type_of(Mapping[str, Annotated[bool, Message(redacted=True)]])
     [found] = type_.check({"a": "hunter2!"}, "field")

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code: int | None = None
     try:
         code = _run(options.command, options)
-        sys.stdout.flush()
+        print(end="", flush=True)  # There is no sys.stdout if it was closed.
         return code
     except SpiceDBError as error:
         print(error, file=sys.stderr)

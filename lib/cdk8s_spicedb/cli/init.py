@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 from importlib.resources import files
 
 from ..errors import SpiceDBError
@@ -25,11 +27,15 @@ def _schema() -> str:
 
 def _write(path: str) -> str:
     text = (files("cdk8s_spicedb.files") / "init.yaml").read_text("utf-8").replace("VERSION", known_releases().newest)
+    is_new = False
     try:
         with open(path, "x", encoding="utf-8") as file:
+            is_new = True
             file.write(text)
     except FileExistsError:
         raise SpiceDBError(f"{path} already exists; use another file with --output, or remove it") from None
     except OSError as error:
-        raise SpiceDBError(f"cannot write {path}: {error.strerror}") from None
-    return f"Wrote {path}. Edit it, then run: cdk8s-spicedb synth --file {path}"
+        if is_new:
+            os.unlink(path)
+        raise SpiceDBError(f"cannot write {path}: {error.strerror}; choose another file with --output") from None
+    return f"Wrote {path}. Edit it, then run: cdk8s-spicedb synth --file {shlex.quote(path)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import lru_cache
 from types import NoneType
@@ -11,27 +12,50 @@ import yaml
 
 from ..errors import SpiceDBError
 
-_MERGE = "tag:yaml.org,2002:merge"
-_TEXT = "tag:yaml.org,2002:str"
+_MERGE, _TEXT, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "str", "int", "float"))
+_MOST = 20_000
+"""How many keys and values a file may have. An alias counts as all that it stands for: a few lines of aliases can stand
+for more than fits into the memory. A long text counts once more for each 100 characters."""
+_LONGEST_NUMBER = 50
+"""In characters. Python needs minutes to read a number that is much longer."""
 
 
 def load(text: str, name: str) -> tuple[Any, dict[str, int]]:
     """The value of a YAML text, and the line of each of its parts by dotted path. ``name`` is its name in errors.
 
-    As `yaml.safe_load`, but a duplicate key is an error. Raises `SpiceDBError` if the text is not YAML.
+    As `yaml.safe_load`, but a duplicate key is an error. Raises `SpiceDBError` if the text is too large, or no YAML.
     """
-    # PyYAML's parser in C is faster, but it accepts tabs as indents, and deep nesting crashes Python.
     lines: dict[str, int] = {}
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = yaml.compose(text, _Loader)
         return {} if root is None else _value(root, (), lines), lines
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise SpiceDBError(f"{name}:{line} {error.problem or error.context}; write it as YAML") from None
+        fix = error.note or "write it as YAML"
+        raise SpiceDBError(f"{name}:{line} {error.problem or error.context}; {fix}") from None
     except yaml.YAMLError:
         raise SpiceDBError(f"{name}: it contains characters that YAML does not allow") from None
     except RecursionError:
         raise SpiceDBError(f"{name}: it is nested too deeply, or an alias in it contains itself") from None
+
+
+# PyYAML's parser in C is faster, but it accepts tabs as indents, and deep nesting crashes Python.
+class _Loader(yaml.SafeLoader):
+    """Counts what it reads, and stops when it is too much."""
+
+    _size = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        before, is_alias = self._size, self.check_event(yaml.AliasEvent)
+        node: Any = super().compose_node(parent, index)
+        # A node has no size yet if the alias is inside it.
+        self._size += getattr(node, "size", 1) if is_alias else 1 + len(node.value) // 100
+        if self._size > _MOST:
+            problem = f"too large: more than {_MOST:,} keys and values, or {_MOST // 10_000} MB of text, up to here"
+            raise _wrong(node, problem, "write less, or use fewer aliases (*), which count as what they stand for")
+        if not is_alias:
+            node.size = self._size - before
+        return node
 
 
 def _value(node: yaml.Node, path: tuple[str, ...], lines: dict[str, int]) -> Any:
@@ -70,6 +94,9 @@ def _scalar(node: yaml.Node) -> Any:
         raise _wrong(node, "a key must be a text")
     if node.tag == _TEXT:
         return node.value
+    if node.tag in (_INT, _FLOAT) and len(node.value) > _LONGEST_NUMBER:
+        problem = f"this number has more than {_LONGEST_NUMBER} characters"
+        raise _wrong(node, problem, "write a shorter one, or quote it if it is a text")
     loader: Any = yaml.SafeLoader("")
     try:
         return loader.construct_object(node)
@@ -80,8 +107,8 @@ def _scalar(node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def _wrong(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+def _wrong(node: yaml.Node, problem: str, fix: str | None = None) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark, note=fix)
 
 
 # ---------------------------------------------------------------- values to text
@@ -101,12 +128,29 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""Characters that end a line for some readers of YAML, and are ordinary for others."""
+_NOT_A_TEXT = re.compile(
+    r"""(
+        [yYnN]
+        | [-+]? _* 0 _* [xXoObB] [0-9a-fA-F_]+
+        | [-+]? [0-9_]* \.? [0-9_]* ([eE] _* [-+]? [0-9_]+)?
+        | [0-9]{4} - [0-9]{1,2} - [0-9]{1,2} ([Tt ].*)?
+    )$""",
+    re.VERBOSE,
+)
+"""What Kubernetes reads as a number, a boolean or a time. PyYAML alone quotes only what is one in YAML 1.1."""
+
+
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """A text of several lines as a block, for reviews."""
-    return dumper.represent_scalar(_TEXT, text, style="|" if "\n" in text else None)
+    style = '"' if _LINE_ENDS.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar(_TEXT, text, style=style)
 
 
 _Dumper.add_representer(str, _text)
+# PyYAML quotes a text that a reader would take for something else.
+_Dumper.add_implicit_resolver("!kubernetes", _NOT_A_TEXT, [*"yYnN+-.0123456789"])
 
 
 def dump(*documents: Any) -> str:

@@ -150,7 +150,8 @@ def write_helm_chart(
     ``version`` is the chart's own; set it if you publish the chart. ``name`` is the chart's; it defaults to the props'
     name. ``metadata`` says who distributes the chart. Either the whole folder is written or nothing changes. Raises
     `InvalidProps` if the props or the metadata are invalid, if the props are not for Helm, or if Helm does not accept
-    the name or the version, and `SpiceDBError` if the folder contains a file that this package did not write.
+    the name or the version, and `SpiceDBError` if the folder cannot be written, or contains a file that this package
+    did not write.
     """
     require_helm(props)
     name, metadata = name or props.name, metadata or ChartMetadata()
@@ -215,7 +216,7 @@ def write_all(
     says who distributes them. Either all folders are written or nothing changes. Files whose content stays the same
     keep their time, and folders that ``props`` no longer has are removed. Returns the names of the folders that are
     new, changed or removed. Raises `InvalidProps` with every problem of all props, each after its folder's name, and
-    `SpiceDBError` if the folder contains a file that this package did not write.
+    `SpiceDBError` if the folder cannot be written, or contains a file that this package did not write.
     """
     metadata = metadata or ChartMetadata()
     require_chart("spicedb", version, metadata)
@@ -227,8 +228,9 @@ def write_all(
 
 
 def _problems(name: str, props: SpiceDBProps) -> Iterator[Problem]:
-    if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
-        yield Problem("(name of a folder)", show(name), "a name without / and \\", "use a name such as 'tenant-a'")
+    if name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        allowed = "a name without /, \\ and control characters"
+        yield Problem("(name of a folder)", show(name), allowed, "use a name such as 'tenant-a'")
     yield from _named(name, problems(props))
 
 

@@ -45,11 +45,11 @@ def _labels(chart: str) -> Iterator[str]:
     component = Component.SERVER
     yield "{{- $root := index . 0 -}}"
     for name, value in selector_labels(FULLNAME, component).items():
-        names = {FULLNAME: f'{{{{ include "{chart}.fullname" $root }}}}', component.value: "{{ index . 1 }}"}
+        names = {FULLNAME: f'{{{{ include "{chart}.fullname" $root | quote }}}}', component.value: "{{ index . 1 }}"}
         yield f"{name}: {names.get(value, value)}"
     yield '{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}'
-    yield f'{HELM_CHART}: {{{{ $chart | trunc 63 | trimSuffix "-" }}}}'
-    yield f"{MANAGED_BY}: {{{{ $root.Release.Service }}}}"
+    yield f'{HELM_CHART}: {{{{ $chart | trunc 63 | trimSuffix "-" | quote }}}}'
+    yield f"{MANAGED_BY}: {{{{ $root.Release.Service | quote }}}}"
     yield f'{VERSION}: {{{{ include "{chart}.version" $root | quote }}}}'
     yield "{{- with $root.Values.commonLabels }}"
     yield "{{ toYaml . }}"

@@ -114,13 +114,14 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
     return Place((component,), put)
 
 
-def optional_argument(prop: str, flag: str, loop: str = "with") -> Place:
-    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own."""
+def optional_argument(prop: str, flag: str, loop: str = "with", text: str = ".") -> Place:
+    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own.
+    ``text`` is the expression that makes the argument's text of the value."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         args = _arguments(manifest)
         if f"--{flag}={SETTING}" in args:
-            block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ . }}}}\n{{{{- end }}}}"
+            block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ {text} }}}}\n{{{{- end }}}}"
             args[args.index(f"--{flag}={SETTING}")] = mark(block)
 
     return Place((Component(prop.split(".")[0]),), put, optional=True, prop=prop)

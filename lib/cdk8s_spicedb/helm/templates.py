@@ -141,8 +141,12 @@ class _Template:
         # Grafana takes at most 40 characters as the identity of a dashboard.
         short = f'{{{{ printf "spicedb-%s" ({self._include("fullname")}) | trunc 40 }}}}'
         text = text.replace(f"spicedb-{FULLNAME}", short)
-        text = text.replace(FULLNAME, f"{{{{ {self._include('fullname')} }}}}")
-        return text.replace(ACCOUNT, f"{{{{ {self._include('serviceAccountName')} }}}}")
+        for name, helper in ((FULLNAME, "fullname"), (ACCOUNT, "serviceAccountName")):
+            # A name alone may be a word of YAML, such as `on`. A longer text that contains it is none.
+            alone = rf"^( *(?:- |[^\s:]+: )+){name}$"
+            text = re.sub(alone, rf"\1{{{{ {self._include(helper)} | quote }}}}", text, flags=re.MULTILINE)
+            text = text.replace(name, f"{{{{ {self._include(helper)} }}}}")
+        return text
 
     def _mark(self, expression: str) -> str:
         self._expressions.append(expression)
@@ -174,7 +178,7 @@ class _Template:
     def _program(self, template: Manifest) -> None:
         """What several values determine together."""
         if CHECKSUM in template["metadata"].get("annotations", {}):
-            template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum"))
+            template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum", " | quote"))
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
         for container in spec["containers"]:

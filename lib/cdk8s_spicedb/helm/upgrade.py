@@ -164,7 +164,7 @@ def write_upgrade(folder: str | PathLike[str], props: SpiceDBProps, plan: Upgrad
 
     The chart of a step has ``props`` with the changes of that step (`SpiceDBProps.at`). If anything fails, the folder
     stays as it is. Raises `InvalidProps` if the props are invalid at a step, or have another engine than the plan, and
-    `SpiceDBError` if the folder contains a file that this package did not write.
+    `SpiceDBError` if the folder cannot be written, or contains a file that this package did not write.
     """
     require_helm(props)
     engine, fix = props.datastore.engine, "plan the upgrade with the same datastore"

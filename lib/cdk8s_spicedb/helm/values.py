@@ -18,7 +18,7 @@ from ..props.flags import flag_of
 from ..props.secrets import SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
-from ..props.types import PullPolicy, ReleaseName, Revision
+from ..props.types import ObjectName, PullPolicy, ReleaseName, Revision
 from .places import Place, argument, entries, field, items, optional_argument, optional_field
 
 FULLNAME = "cdk8s-spicedb-fullname"
@@ -29,7 +29,8 @@ IDENTITY = "cdk8s-spicedb-identity"
 """An annotation of the ServiceAccounts, which the value ``serviceAccount.annotations`` replaces."""
 
 _TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 1}
+# From 1,000,000, Helm writes numbers as 1e+06.
+_COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 100_000}
 _OBJECT: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
 _POD = "spec.template.spec"
@@ -64,9 +65,14 @@ def _schema_of(annotation: Any) -> Schema:
     return type_of(annotation).schema(lambda _: {})
 
 
+def _or_empty(schema: Schema) -> Schema:
+    """The schema of a value whose default is the empty text."""
+    return {"anyOf": [schema, {"const": ""}]}
+
+
 def _names(props: SpiceDBProps) -> Iterator[Value]:
     """The names of objects and images."""
-    schema = {"anyOf": [_schema_of(ReleaseName), {"const": ""}]}
+    schema = _or_empty(_schema_of(ReleaseName))
     text = (
         "Name of the Deployment and the Service. The names of all other objects begin with it. Set a different name "
         f"for each release in a namespace, and never change it later. Defaults to {props.name}."
@@ -130,8 +136,9 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
             for each in props.server.topology_spread
         ]
         yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
+    account = _or_empty(_schema_of(ObjectName))
     text = "Existing ServiceAccount for the servers. Defaults to a new one with the name of the Deployment."
-    yield Value("serviceAccount.name", str(props.server.service_account or ""), _TEXT, text, nullable=True)
+    yield Value("serviceAccount.name", str(props.server.service_account or ""), account, text, nullable=True)
     text = "Annotations of the ServiceAccounts of the servers and the migration, for workload identity."
     places = tuple(
         entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
@@ -151,7 +158,7 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
     place = entries(tuple(Component), "metadata.annotations", props.annotations)
     yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,))
     if has_jobs(props):
-        logs: Schema = {"anyOf": [{"type": "boolean"}, {"const": ""}]}
+        logs = _or_empty({"type": "boolean"})
         text = (
             "Lets Helm print the log of the migration, and the logs of other hooks if they fail. Defaults to true, or "
             "to false if Flux installs the chart, because Flux's helm-controller crashes on the annotation for it."
@@ -209,7 +216,7 @@ def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     yield value("migration.target_migration", schema=choice)
     yield value("migration.target_phase")
     yield from _argument(props, "migration.migration_timeout")
-    yield from _argument(props, "migration.backfill_batch_size")
+    yield from _argument(props, "migration.backfill_batch_size", text="int64 .")
     yield value("migration.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
     yield value("migration.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
     yield value("migration.active_deadline_seconds", field(_MIGRATION, "spec.activeDeadlineSeconds"))
@@ -235,12 +242,12 @@ def _pods(props: SpiceDBProps, component: Component) -> Iterator[Value]:
         yield value(f"{part}.{name}", place, _LIST if name == "tolerations" else None)
 
 
-def _argument(props: SpiceDBProps, prop: str, loop: str = "with", **given: Any) -> Iterator[Value]:
-    """The value of a prop that sets an argument, if the release has its flag."""
+def _argument(props: SpiceDBProps, prop: str, loop: str = "with", text: str = ".", **given: Any) -> Iterator[Value]:
+    """The value of a prop that sets an argument, if the release has its flag. See `optional_argument`."""
     part, name = prop.split(".")
     flag = flag_of(type(getattr(props, part)), name)
     if props.releases.takes(flag, props.version):
-        yield _value(props, prop, optional_argument(prop, flag, loop), **given)
+        yield _value(props, prop, optional_argument(prop, flag, loop, text), **given)
 
 
 def _value(

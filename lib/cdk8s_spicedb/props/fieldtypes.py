@@ -42,7 +42,10 @@ def show(value: object) -> str:
     """A value for an error message."""
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g} s"
-    text = repr(value.value if isinstance(value, Enum) else value)
+    try:
+        text = repr(value.value if isinstance(value, Enum) else value)
+    except ValueError:
+        return "(a number with too many digits to show)"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
