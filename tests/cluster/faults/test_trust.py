@@ -21,7 +21,7 @@ from tests.lab.cluster import Namespace, run, wait
 from tests.lab.command import Command
 from tests.lab.props import KEY, NEW, OLD
 
-FIRST = next(iter(SCHEMA_MODES))
+SECOND = list(SCHEMA_MODES)[1]
 ATTACK = "\x1b]0;owned\x07\x1b]52;c;cm0gLXJmIH4=\x07\x1b[2J\x9b31m [link=http://evil]click[/link] :bomb:"
 
 
@@ -52,18 +52,20 @@ def test_nobody_redirects_an_upgrade(
     monkeypatch.setenv("HELM_KUBECONTEXT", "prod")
     monkeypatch.setenv("HELM_NAMESPACE", "elsewhere")
     monkeypatch.setenv("HELM_DEBUG", "1")
-    command.write(NEW, delivery=delivery, server=f"schemaMode: {FIRST}")
+    command.write(NEW, delivery=delivery, server=f"schemaMode: {SECOND}")
     with command.running("upgrade", *command.options()) as upgrade:
         assert upgrade.stdout is not None
-        lines = []
+        lines, switched = [], False
         for line in upgrade.stdout:
             lines.append(line)
             if "step 1 of 2: apply" in line:
                 run("kubectl", "config", "use-context", "prod")
+                switched = True
         upgrade.wait(timeout=120)
     monkeypatch.undo()
+    assert switched
     assert upgrade.returncode == 0, "".join(lines)
-    assert (namespace.versions(), mode(namespace)) == ({NEW}, FIRST)
+    assert (namespace.versions(), mode(namespace)) == ({NEW}, SECOND)
 
 
 def test_helm_of_a_colleague_keeps_its_lock(command: Command, namespace: Namespace, postgres: None) -> None:
@@ -75,10 +77,10 @@ def test_helm_of_a_colleague_keeps_its_lock(command: Command, namespace: Namespa
     slow = ("upgrade", "spicedb", chart, "--set", "image.tag=v0.0.0", "--wait", "--timeout=90s")
     with namespace.background(*slow, program="helm") as theirs:
         wait("their Helm", lambda: _pending(namespace))
-        for words in (("upgrade", *command.options()), ("rollback", "--yes")):
-            result = command.run(*words)
-            assert result.code == 1, result.error
-            assert "another Helm works on the release spicedb: its revision 2 is pending-upgrade" in result.error
+        result = command.upgrade()
+        assert result.code == 1, result.error
+        assert "another Helm works on the release spicedb: its revision 2 is pending-upgrade" in result.error
+        assert command.run("rollback", "--yes").code == 1
         assert _pending(namespace), "it still has its lock"
         theirs.terminate()
         theirs.wait(timeout=60)
@@ -147,7 +149,7 @@ POINTS = (
 def test_signals_end_an_upgrade_in_order(command: Command, namespace: Namespace, postgres: None) -> None:
     """As a CI system that cancels a job. The lock is free at once, no Helm goes on, and the next run continues."""
     command.install(OLD)
-    command.write(NEW, server=f"schemaMode: {FIRST}")
+    command.write(NEW, server=f"schemaMode: {SECOND}")
     with relay(namespace) as address:
         Client(address, KEY).write()
         with Load("an upgrade that is ended nine times", address, KEY, writes=True) as load:
@@ -160,7 +162,7 @@ def test_signals_end_an_upgrade_in_order(command: Command, namespace: Namespace,
             result = command.upgrade()
         assert result.code == 0, result.error
         assert load.succeeded()
-    assert (namespace.versions(), mode(namespace)) == ({NEW}, FIRST)
+    assert (namespace.versions(), mode(namespace)) == ({NEW}, SECOND)
     assert namespace.list("jobs", instance="spicedb", component="schema") == []
 
 
