@@ -207,14 +207,15 @@ class Cluster:
         name = f"{'https:' if tls else ''}{pod}:{port}"
         return self.patient(0)._request("GET", f"{self._path(POD, name)}/proxy/{path}").text
 
-    def may(self, verb: str, kind: Kind, *, subresource: str = "") -> bool:
-        """Whether the user of this client has a right in the namespace."""
+    def may(self, verb: str, kind: Kind, *, subresource: str = "", name: str = "") -> bool:
+        """Whether the user of this client has a right in the namespace: for all objects of a kind, or for one."""
         attributes = {
             "namespace": self.namespace,
             "verb": verb,
             "group": kind.group,
             "resource": self.resource(kind).plural,
             "subresource": subresource,
+            "name": name,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

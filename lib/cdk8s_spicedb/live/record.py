@@ -145,8 +145,9 @@ def write_record(cluster: Cluster, name: str, record: Record) -> None:
         "steps-done": f"{at} of {len(plan.steps)}",
         "stopped": record.stopped or "",
     }
-    metadata = {"name": record_name(name), "labels": OWN}
-    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": record_name(name), "labels": OWN}}
+    found = cluster.get(CONFIG_MAP, record_name(name))
+    (cluster.create if found is None else cluster.replace)({**manifest, "data": data})
 
 
 def _load(text: str, place: str) -> Record:

@@ -142,7 +142,7 @@ def lose_deployment(world: World) -> None:
 
 
 def refuse_record(world: World) -> None:
-    world.api.deny("configmaps", "patch")
+    world.api.deny("configmaps", "update")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -19,11 +20,14 @@ from cdk8s_spicedb import (
     SpiceDBProps,
 )
 from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
-from cdk8s_spicedb.live.check.database.engine import client_pod
+from cdk8s_spicedb.live.check.database.engine import EngineCheck, client_pod
+from cdk8s_spicedb.live.check.database.mysql import MySQLCheck
+from cdk8s_spicedb.live.check.database.postgresql import CockroachDBCheck, PostgreSQLCheck
 from cdk8s_spicedb.live.cluster import Cluster
 from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
 from tests.live.installed import waiting as container_waiting
+from tests.programs import ROOT
 from tests.synth import synth
 
 from .answers import ON_MYSQL, Answer, at, connections, failures, props, server, warnings
@@ -84,6 +88,16 @@ def test_the_pod_connects_as_the_migration_does() -> None:
     names = {each["name"]: each for each in env}
     assert names["SPICEDB_DATASTORE_CONN_URI"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
     assert names["X"]["value"] == "y"
+
+
+@pytest.mark.parametrize("kind", [PostgreSQLCheck, CockroachDBCheck, MySQLCheck])
+def test_the_image_of_the_client_is_pinned_and_named(kind: type[EngineCheck]) -> None:
+    """It gets the credentials of the migration."""
+    found = re.fullmatch(r"docker\.io/library/((?:postgres|mariadb):[\d.]+)@sha256:[0-9a-f]{64}", kind.image)
+    assert found is not None
+    release = found[1]
+    for page in ("operate/commands.md", "why/security.md"):
+        assert f"`{release}`" in (ROOT / "docs" / page).read_text(), page
 
 
 def test_a_check_leaves_no_pod() -> None:
