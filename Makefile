@@ -7,17 +7,20 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test coverage unit check format e2e docs bench bench-cluster policies snapshots imports reference chart package constraints clean
+.PHONY: help setup synth test coverage unit check format e2e docs bench bench-cluster policies snapshots imports reference chart wheel try package locks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/ready node_modules/ready ## install the dependencies
 
-.venv/ready: pyproject.toml constraints.txt
+# Only the files whose hashes the list has, and nothing that would run code to be installed.
+INSTALL := -m pip install --quiet --require-hashes --only-binary :all: --requirement
+
+.venv/ready: pyproject.toml tools/dev.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[live]"
+	.venv/bin/python $(INSTALL) tools/dev.txt
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 node_modules/ready: package.json package-lock.json .venv/ready
@@ -76,7 +79,7 @@ bench: setup ## measure rendering, beside plain cdk8s objects
 # In a separate environment, because checkov pins other versions of shared dependencies. kube-score needs Go to install.
 .policies/ready: tools/policies.txt
 	$(PYTHON) -m venv .policies
-	.policies/bin/python -m pip install --quiet --requirement tools/policies.txt
+	.policies/bin/python $(INSTALL) tools/policies.txt
 	GOBIN=$(CURDIR)/.policies/bin go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 	@touch $@
 
@@ -101,20 +104,36 @@ imports: setup ## regenerate the bindings in imports/ from the schemas there
 reference: setup ## regenerate the pages of docs/reference/ that come from the code
 	for page in reference configuration objects plans output costs figures; do COLUMNS=100 python -m tools.$$page || exit 1; done
 
-.package/ready: tools/package.txt
-	$(PYTHON) -m venv .package
-	.package/bin/python -m pip install --quiet --requirement tools/package.txt
+.wheel/ready: tools/wheel.txt
+	$(PYTHON) -m venv .wheel
+	.wheel/bin/python $(INSTALL) tools/wheel.txt
 	@touch $@
 
-package: setup .package/ready ## build the wheel and the sdist into build/dist/, and use them as users do
+wheel: .wheel/ready ## build the wheel and the sdist into build/dist/, with nothing but hatchling
+	@rm -rf build/dist
+	.wheel/bin/python -m hatchling build --directory build/dist
+
+.package/ready: tools/package.txt
+	$(PYTHON) -m venv .package
+	.package/bin/python $(INSTALL) tools/package.txt
+	@touch $@
+
+try: setup .package/ready ## use the wheel and the sdist in build/dist/ as users do
 	python tools/package.py
 
-constraints: ## resolve the versions for constraints.txt; set PYTHON to the oldest supported Python
-	$(PYTHON) -m venv .constraints
-	.constraints/bin/python -m pip install --quiet --upgrade pip
-	.constraints/bin/python -m pip install --quiet --group dev --editable ".[live]"
-	.constraints/bin/python -m pip freeze --all --exclude-editable | grep -v "^setuptools=" > constraints.txt
-	@rm -rf .constraints
+package: wheel ## build the wheel and the sdist, and use them as users do
+	@$(MAKE) --no-print-directory try
+
+# The tools for the package and the policies need a later Python than the package itself.
+LOCK := .locks/bin/uv pip compile --quiet --universal --generate-hashes --only-binary :all: --no-header --no-annotate $(UPGRADE)
+locks: ## resolve tools/*.txt after a change of pyproject.toml; with UPGRADE=--upgrade, to the newest versions
+	$(PYTHON) -m venv .locks
+	.locks/bin/python -m pip install --quiet uv
+	$(LOCK) --python-version 3.10 --extra live --group dev --output-file tools/dev.txt pyproject.toml
+	$(LOCK) --python-version 3.10 --group wheel --output-file tools/wheel.txt
+	$(LOCK) --python-version 3.11 --group package --output-file tools/package.txt
+	$(LOCK) --python-version 3.11.5 --group policies --output-file tools/policies.txt
+	@rm -rf .locks
 
 clean: ## remove what make installed and wrote, except dist/
-	rm -rf .venv .policies .package node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
+	rm -rf .venv .policies .package .wheel node_modules build .synth .imports .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage

@@ -132,7 +132,7 @@ def run_once(where: Namespace, command: Command, chart: Path, found: dict[str, l
         where.wait_for_terminating_servers()
         add(f"{step} by Helm and wait", time.monotonic() - start)
     add("status", seconds(where, "status", "spicedb"))
-    add("check", seconds(where, "check", *file))
+    add("check", seconds(where, "check", *file, f"--database-image={POSTGRES.image}"))
     add("diff", seconds(where, "diff", *file))
     add("upgrade", seconds(where, "upgrade", *file, "--yes", "--no-check", "--observe=0"))
     add("rollback", seconds(where, "rollback", "spicedb", "--yes"))

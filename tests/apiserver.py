@@ -128,7 +128,10 @@ class ApiServer:
     """Whether the server cannot be reached."""
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     _objects: dict[Key, Object] = field(factory=dict)
+    used: set[tuple[str, str, str]] = field(factory=set)
+    """Rights that requests have used: a verb, a resource such as ``pods/log``, and the name of an object or nothing."""
     _denied: set[tuple[str, str]] = field(factory=set)
+    _rules: list[Object] | None = None
     _only: set[str] | None = None
     _faults: list[_Fault] = field(factory=list)
     _hooks: list[tuple[bool, Match, Callable[[Request, Any], object]]] = field(factory=list)
@@ -223,6 +226,10 @@ class ApiServer:
     def allow_only(self, *resources: str) -> None:
         """Takes the rights to all other resources away."""
         self._only = set(resources)
+
+    def grant(self, *rules: Object) -> None:
+        """Leaves the user only the rights of these rules of Roles."""
+        self._rules = [*rules]
 
     def fail(self, match: Match, answer: Answer | Callable[[Request], Answer], times: int | None = 1) -> None:
         """Lets the next requests that match fail; each one, if ``times`` is None. They change nothing.
@@ -373,8 +380,10 @@ class ApiServer:
 
     # -------------------------------------------------------- rights
 
-    def may(self, verb: str, resource: str) -> bool:
+    def may(self, verb: str, resource: str, group: str = "", name: str = "") -> bool:
         """Whether the user has a right."""
+        if self._rules is not None and not any(_grants(rule, verb, resource, group, name) for rule in self._rules):
+            return False
         if self._only is not None and resource.partition("/")[0] not in self._only:
             return False
         return not {(verb, resource), ("*", resource)} & self._denied
@@ -382,18 +391,19 @@ class ApiServer:
     def _review(self, review: Object) -> httpx2.Response:
         asked = review["spec"]["resourceAttributes"]
         part = f"/{asked['subresource']}" if asked.get("subresource") else ""
-        allowed = self.may(asked["verb"], asked["resource"] + part)
+        allowed = self.may(asked["verb"], asked["resource"] + part, asked.get("group", ""), asked.get("name", ""))
         return httpx2.Response(201, json={**review, "status": {"allowed": allowed}})
 
-    def _require_right(self, request: Request, kind: Resource) -> None:
-        resource = f"{kind.plural}/{request.subresource}" if request.subresource else kind.plural
-        if self.may(request.verb, resource):
+    def _require_right(self, request: Request, kind: Resource, verb: str = "") -> None:
+        resource, verb = f"{kind.plural}/{request.subresource}".rstrip("/"), verb or request.verb
+        self.used.add((verb, resource, request.name))
+        if self.may(verb, resource, kind.group, request.name):
             return
         name = f' "{request.name}"' if request.name else ""
         where = f'in the namespace "{request.namespace}"' if request.namespace else "at the cluster scope"
         raise ApiError(
             403,
-            f'{kind.title}{name} is forbidden: User "{self.user}" cannot {request.verb} resource "{resource}" in API '
+            f'{kind.title}{name} is forbidden: User "{self.user}" cannot {verb} resource "{resource}" in API '
             f'group "{kind.group}" {where}',
         )
 
@@ -507,6 +517,8 @@ class ApiServer:
             current = self._objects.get((kind.group_version, kind.plural, request.namespace, request.name))
         if request.verb == "patch" and request.content_type not in (_APPLY, _MERGE):
             raise ApiError(415, f"this server does not know patches of type {request.content_type}")
+        if request.content_type == _APPLY and current is None:
+            self._require_right(request, kind, "create")
         body = copy.deepcopy(request.body or {})
         self._require_fit(request, kind, body)
         result = self._result(request, kind, current, body)
@@ -661,6 +673,16 @@ class ApiServer:
             metadata.get("namespace", "") if kind.namespaced else "",
             metadata["name"],
         )
+
+
+def _grants(rule: Object, verb: str, resource: str, group: str, name: str) -> bool:
+    """Whether a rule of a Role gives a right. One with names gives none to create: the name is not known then."""
+    return (
+        verb in rule["verbs"]
+        and resource in rule["resources"]
+        and group in rule["apiGroups"]
+        and (not rule.get("resourceNames") or (verb != "create" and name in rule["resourceNames"]))
+    )
 
 
 def _failure(answer: Any, request: Request) -> httpx2.Response:

@@ -461,8 +461,8 @@ def test_a_right_that_is_missing(api: ApiServer) -> None:
 
 
 def test_the_rights_can_be_asked_for(api: ApiServer) -> None:
-    def may(verb: str, resource: str, subresource: str = "") -> bool:
-        attributes = {"verb": verb, "resource": resource, "subresource": subresource, "namespace": "authz"}
+    def may(verb: str, resource: str, subresource: str = "", name: str = "") -> bool:
+        attributes = {"verb": verb, "resource": resource, "subresource": subresource, "name": name}
         body = {"kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}}
         answer = ask(api, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
         assert answer.status_code == 201
@@ -473,6 +473,23 @@ def test_the_rights_can_be_asked_for(api: ApiServer) -> None:
     assert not may("get", "pods", "log")
     api.allow_only("pods")
     assert (may("list", "pods"), may("list", "secrets")) == (True, False)
+    api.allow("secrets")
+    named = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"], "verbs": ["get", "create"]}
+    api.grant(named, {"apiGroups": ["apps"], "resources": ["pods"], "verbs": ["list"]})
+    assert [may("get", "secrets", name=name) for name in ("a", "b", "")] == [True, False, False]
+    assert not may("create", "secrets", name="a"), "the name of an object is not known before it is created"
+    assert not may("list", "pods"), "of another group"
+
+
+def test_an_apply_that_creates_needs_both_rights(api: ApiServer) -> None:
+    manifest = {**deployment(), "metadata": {"name": "x"}}
+    api.deny("deployments", "create")
+    assert applied(api, DEPLOYMENTS, manifest).status_code == 403
+    api.allow("deployments")
+    assert applied(api, DEPLOYMENTS, manifest).status_code == 201
+    api.deny("deployments", "create")
+    assert applied(api, DEPLOYMENTS, manifest).status_code == 200
+    assert api.used == {("patch", "deployments", "x"), ("create", "deployments", "x")}
 
 
 # ---------------------------------------------------------------- pods

@@ -1,7 +1,7 @@
-"""Tests the package as its users see it: ``make package``
+"""Tests the wheel and the sdist in build/dist/ as their users see them: ``make try``
 
-Builds and checks the wheel and the sdist. Installs the wheel into a separate environment for every Python on the
-machine, uses it as users do, and type-checks apps against it. Compares the public names with an earlier release.
+Checks that a second build is the same. Installs the wheel into a separate environment for every Python on the machine,
+uses it as users do, and type-checks apps against it. Compares the public names with an earlier release.
 """
 
 from __future__ import annotations
@@ -50,18 +50,15 @@ def run(*command: object, folder: Path = ROOT, fails: bool = False) -> str:
     return done.stdout
 
 
-def build() -> Path:
-    """Builds the sdist and returns the wheel.
+def checked() -> Path:
+    """Checks the wheel and the sdist, and returns the wheel.
 
-    A second build must have the same bytes, and a wheel built from the sdist the same contents.
+    A build in this environment must have the same bytes, and a wheel built from the sdist the same contents.
     """
-    hashes = []
-    for _ in range(2):
-        shutil.rmtree(DIST, ignore_errors=True)
-        run(sys.executable, "-m", "hatchling", "build", "--directory", DIST)
-        hashes.append({path.name: sha256(path.read_bytes()).hexdigest() for path in DIST.iterdir()})
-    if hashes[0] != hashes[1]:
-        sys.exit(f"a second build has other bytes: {hashes}")
+    with tempfile.TemporaryDirectory() as folder:
+        run(sys.executable, "-m", "hatchling", "build", "--directory", folder)
+        if _hashes(Path(folder)) != _hashes(DIST):
+            sys.exit(f"a second build has other bytes: {_hashes(Path(folder))} instead of {_hashes(DIST)}")
     run(TOOLS / "twine", "check", "--strict", *DIST.iterdir())
     (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
     with tempfile.TemporaryDirectory() as folder:
@@ -69,6 +66,10 @@ def build() -> Path:
         if _contents(Path(folder) / wheel.name) != _contents(wheel):
             sys.exit(f"{sdist.name} makes another wheel than the checkout")
     return wheel
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
 def _contents(wheel: Path) -> dict[str, int]:
@@ -134,7 +135,7 @@ def compare() -> Iterator[str]:
 
 
 def main() -> None:
-    wheel = build()
+    wheel = checked()
     print(f"{wheel.name} and its sdist are sound, and built twice they are the same")
     there = pythons()
     for minor, python in there.items():

@@ -13,7 +13,10 @@ from typing import Any
 from attrs import frozen
 
 from .cluster import Namespace
+from .databases import POSTGRES
 
+ASK_DATABASES = ("check", "upgrade")
+"""Commands that start a client of the database. The cluster may have no other image of one than the server's."""
 FILE = """
 version: {version}
 delivery: {delivery}
@@ -95,7 +98,8 @@ class Command:
             self._namespace.kubectl("rollout", "status", "deployment/spicedb", "--timeout=90s")
 
     def _line(self, command: str, arguments: Sequence[str]) -> list[str]:
-        return [*_PROGRAM, command, "--namespace", self._namespace.name, *arguments]
+        client = [f"--database-image={POSTGRES.image}"] if command in ASK_DATABASES else []
+        return [*_PROGRAM, command, "--namespace", self._namespace.name, *client, *arguments]
 
 
 _PROGRAM = (sys.executable, "-m", "cdk8s_spicedb")

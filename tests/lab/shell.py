@@ -12,15 +12,19 @@ from pathlib import Path
 from attrs import field, frozen
 
 from .cluster import Namespace
+from .command import ASK_DATABASES
+from .databases import POSTGRES
 from .props import NEW
 
 _SKIPPED = re.compile(r"pip install|kubectl (create|delete) namespace")
 """Commands that the test setup replaces."""
+_ASKS_DATABASE = rf"\bcdk8s-spicedb ({'|'.join(ASK_DATABASES)})\b"
 
 
 @frozen
 class Shell:
-    """A shell in a folder. It replaces the namespace ``authz`` with the test's own."""
+    """A shell in a folder. It replaces the namespace ``authz``, and the image of the database's client, with the test's
+    own."""
 
     namespace: Namespace
     folder: Path
@@ -30,8 +34,9 @@ class Shell:
     def run(self, command: str, *, fails: bool = False) -> str:
         """Runs a command and returns its output. The command must succeed, or fail if ``fails`` is set."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        line = command.replace("--namespace authz", f"--namespace {self.namespace.name}")
         result = subprocess.run(
-            command.replace("--namespace authz", f"--namespace {self.namespace.name}"),
+            re.sub(_ASKS_DATABASE, rf"\g<0> --database-image={POSTGRES.image}", line),
             shell=True,
             cwd=self.folder,
             env={**os.environ, "PATH": path, **self.variables},

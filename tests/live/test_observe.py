@@ -12,6 +12,7 @@ from cdk8s_spicedb.live.instance import MissingError
 from cdk8s_spicedb.live.observe import observe, require
 from cdk8s_spicedb.live.status import status
 from cdk8s_spicedb.live.waiting import wait_until_safe
+from cdk8s_spicedb.live.workload import unsettled
 from tests.apiserver import ApiServer, matches
 from tests.live.clock import FakeClock
 from tests.live.installed import helm_revision, migration_job, server, servers
@@ -92,6 +93,21 @@ def test_an_instance_of_another_program_is_found_by_its_own_labels(api: ApiServe
     found = observe(api.cluster(), "spicedb")
     assert [pod["metadata"]["name"] for pod in found.servers] == ["theirs"]
     assert len(servers(api)) == 2
+
+
+@pytest.mark.parametrize("component", ["cleanup", "schema", "test", "migration"])
+@pytest.mark.parametrize("terminates", [False, True])
+def test_pods_of_other_parts_are_no_servers(api: ApiServer, component: str, terminates: bool) -> None:
+    labels = {**servers(api)[0]["metadata"]["labels"], "app.kubernetes.io/component": component}
+    labels.pop("pod-template-hash")
+    pod = server("other", labels)
+    pod["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    if not terminates:
+        del pod["metadata"]["deletionTimestamp"]
+    api.put("pods", pod)
+    found = observe(api.cluster(), "spicedb", rollout=True)
+    assert (len(found.pods), len(found.servers), found.migration_pods) == (3, 2, [])
+    assert unsettled(found) is None
 
 
 def test_nothing_that_runs(api: ApiServer) -> None:

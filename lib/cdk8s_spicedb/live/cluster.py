@@ -225,14 +225,15 @@ class Cluster:
         return once._api.request("GET", whole, _text, most=_MOST_PAGE_BYTES)
 
     @reads("whether you have a right")
-    def may(self, verb: str, kind: Kind, *, subresource: str = "") -> bool:
-        """Whether the user of this client has a right in the namespace."""
+    def may(self, verb: str, kind: Kind, *, subresource: str = "", name: str = "") -> bool:
+        """Whether the user of this client has a right in the namespace: for all objects of a kind, or for one."""
         attributes = {
             "namespace": self.namespace,
             "verb": verb,
             "group": kind.group,
             "resource": self.resource(kind).plural,
             "subresource": subresource,
+            "name": name,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

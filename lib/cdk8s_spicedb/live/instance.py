@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from ..delivery import Applier as Applier
 from ..delivery import applied_by
 from ..errors import SpiceDBError
-from ..labels import COMPONENT, RECOMMENDED, REVISION, VERSION, Component, selector_labels, selector_text
+from ..labels import COMPONENT, JOB_NAME, RECOMMENDED, REVISION, VERSION, Component, selector_labels, selector_text
 from ..manifests.objects import Manifest
 from ..props.flags import ENGINE, variable_name
 from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
@@ -95,7 +95,7 @@ class Observed:
     deployment: Manifest | None = None
     """Its Deployment. None if no server was installed."""
     pods: tuple[Manifest, ...] = ()
-    """Its pods: those of the servers and, if this package made the release, those of the migration."""
+    """Its pods: those of the servers and, if this package made the release, all others with its labels."""
     jobs: tuple[Manifest, ...] = ()
     """Its migration Jobs, oldest first."""
     log: tuple[str, ...] = ()
@@ -117,12 +117,16 @@ class Observed:
     @property
     def servers(self) -> list[Manifest]:
         """The pods of the servers, among them those that terminate."""
-        return [each for each in self.pods if not _migrates(each)]
+        if self.running and not self.running.ours:
+            return list(self.pods)
+        return [each for each in self.pods if _component(each) == Component.SERVER.value]
 
     @property
     def migration_pods(self) -> list[Manifest]:
         """The pods of the migration."""
-        return [each for each in self.pods if _migrates(each)]
+        # The pod that asks the database has the labels of these, for network policies, but no Job.
+        migrates = [each for each in self.pods if _component(each) == Component.MIGRATION.value]
+        return [each for each in migrates if JOB_NAME in each["metadata"]["labels"]]
 
     def need(self, *names: str) -> None:
         """Raises the `ClusterError` of the first of these fields that could not be read."""
@@ -228,5 +232,6 @@ def _arguments(container: Manifest) -> dict[str, str]:
     return {flag: ",".join(values) for flag, values in found.items()}
 
 
-def _migrates(pod: Manifest) -> bool:
-    return (pod["metadata"].get("labels") or {}).get(COMPONENT) == Component.MIGRATION.value
+def _component(pod: Manifest) -> str | None:
+    component: str | None = (pod["metadata"].get("labels") or {}).get(COMPONENT)
+    return component

@@ -17,17 +17,20 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import CleanupProps, Delivery, Monitoring, Patch, PatchOperation, PodMonitor, SpiceDBProps
+from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.live.check.access import Need, needs
 from cdk8s_spicedb.live.check.check import CheckReport, check
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.cluster import CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, Cluster, Kind
 from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.versions import SCHEMA_MODES
+from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace, run, wait
 from tests.lab.command import Command
 from tests.lab.databases import POSTGRES
 from tests.lab.deliver import Deliverer, HelmDeliverer, KubectlDeliverer
 from tests.lab.helm import Helm
-from tests.lab.props import NEW, OLD, on_postgres
+from tests.lab.props import KEY, NEW, OLD, on_postgres
 
 _ACCOUNT = "operator"
 _KINDS = (CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, Kind("v1", "Service"), Kind("v1", "ServiceAccount"))
@@ -169,6 +172,7 @@ def grant(namespace: Namespace, cluster: Cluster, wanted: list[Need]) -> None:
         {
             "apiGroups": [need.kind.group],
             "resources": [cluster.resource(need.kind).plural + (f"/{need.subresource}" if need.subresource else "")],
+            "resourceNames": list(need.names),
             "verbs": list(need.verbs),
         }
         for need in wanted
@@ -193,11 +197,11 @@ def test_each_missing_right_is_a_failure_with_its_rule(namespace: Namespace, clu
 
 
 def with_account(namespace: Namespace, cluster: Cluster, account: Cluster, props: SpiceDBProps) -> None:
-    wanted = needs(props.delivery, release_manifests(props))
+    wanted = needs(props, release_manifests(props))
 
     report = check(account, props, database=False)
     assert {finding.subject for finding in failures(report)} == {"Rights"}
-    rules = [yaml.safe_load(finding.fix.partition(": ")[2]) for finding in failures(report)]
+    rules = [rule for each in failures(report) for rule in yaml.safe_load(f"[{each.fix.partition(': ')[2]}]")]
     assert len(rules) == len(wanted)
     secret = next(each for each in report.findings if each.subject == "Secret spicedb")
     assert secret.level is Level.WARNING
@@ -222,7 +226,7 @@ def verification() -> Any:
 
 
 @pytest.mark.parametrize("program", ["helm", "helm3", "kubectl"])
-def test_the_rights_are_enough_to_deliver(
+def test_the_rights_are_enough_to_deliver_and_to_upgrade(
     namespace: Namespace,
     cluster: Cluster,
     postgres: None,
@@ -230,14 +234,22 @@ def test_the_rights_are_enough_to_deliver(
     program: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if not shutil.which(program):
+    found = shutil.which(program)
+    if not found:
         pytest.skip(f"{program} is not on PATH")
     deliverer: Deliverer = KubectlDeliverer(namespace, tmp_path)
     if program != "kubectl":
         deliverer = HelmDeliverer(namespace, tmp_path, program)
-    props, token = on_postgres(delivery=deliverer.delivery), as_account(namespace)
-    wanted = needs(props.delivery, release_manifests(props))
+        # The command runs the program that is called helm.
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "helm").symlink_to(found)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    token, command, delivery = as_account(namespace), Command(namespace, tmp_path), deliverer.delivery.value
+    old = read_props(command.write(OLD, delivery=delivery).read_text(), "old")
+    last = f"schemaMode: {list(SCHEMA_MODES)[-1]}"
+    new = read_props(command.write(NEW, delivery=delivery, server=last).read_text(), "new")
     own = [Need(Kind("v1", "Endpoints"), ("get", "watch"))]
+    wanted = [*needs(old, release_manifests(old)), *needs(new, release_manifests(new), rewrites_schema=True)]
     grant(namespace, cluster, [*wanted, *own])
     config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     for user in config["users"]:
@@ -245,7 +257,15 @@ def test_the_rights_are_enough_to_deliver(
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
     with monkeypatch.context() as patched:
         patched.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        for each in (props, attrs.evolve(props, labels={"changed": "yes"})):
+        for each in (old, attrs.evolve(old, labels={"changed": "yes"})):
             outcome = deliverer.deliver(each)
             assert outcome.ok, outcome.output
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+    with monkeypatch.context() as patched:
+        patched.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        result = command.upgrade()
+        assert result.code == 0, result.error
+        back = command.run("rollback", "--yes", "--file", str(command.file))
+        assert back.code == 0, back.error
     run("kubectl", "--namespace", namespace.name, "rollout", "status", "deployment/spicedb", "--timeout=60s")

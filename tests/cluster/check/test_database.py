@@ -34,7 +34,7 @@ def check(namespace: Namespace, props: SpiceDBProps, **options: Any) -> Database
     start = time.monotonic()
     cluster = Cluster.connect(namespace=namespace.name)
     with cluster.client:
-        report = check_database(cluster, props, **options)
+        report = check_database(cluster, props, **{"image": POSTGRES.image, **options})
     seconds = time.monotonic() - start
     print(f"the check of {props.datastore.engine} took {seconds:.1f} s")
     assert PASSWORD not in str(report)
@@ -88,7 +88,7 @@ def test_healthy_postgresql(helm: Helm, namespace: Namespace) -> None:
 def test_postgresql_before_its_first_migration(namespace: Namespace, postgres: None) -> None:
     cluster = Cluster.connect(namespace=namespace.name)
     with cluster.client:
-        assert read_revision(cluster, on_postgres()) is None
+        assert read_revision(cluster, on_postgres(), POSTGRES.image) is None
     assert check(namespace, on_postgres()).pending[-1] == NEW_HEAD
 
 

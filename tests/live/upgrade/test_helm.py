@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.live.check.database.engine import client_pod
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.poll import CLOCK, Clock
 from cdk8s_spicedb.live.programs import Ended
@@ -278,6 +279,17 @@ def test_migration_without_its_image_ends_the_wait(api: ApiServer) -> None:
     assert watch() is None
     clock.seconds += 16
     assert watch() == "pod migrate-0: ErrImagePull: why"
+
+
+def test_pod_of_a_check_does_not_end_the_wait(api: ApiServer) -> None:
+    """It has the labels of the migration's pods, and can be somebody else's."""
+    clock = FakeClock()
+    pod = client_pod(props(), "no-such-image", "postgres.sh", "")
+    api.put("pods", {**pod, "status": waiting("CreateContainerError", "why")})
+    watch = of_helm(api, clock=clock).watcher()
+    assert watch() is None
+    clock.seconds += 16
+    assert watch() is None
 
 
 def test_failed_migration_is_explained(api: ApiServer, a_helm: Helm) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from attrs import frozen
 
-from ...delivery import Delivery
+from ...labels import Component, object_name
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps, secret_keys
 from ...props.secrets import SecretKey
@@ -17,7 +17,6 @@ from ..cluster import (
     CONFIG_MAP,
     DEPLOYMENT,
     ENDPOINT_SLICE,
-    EVENT,
     JOB,
     LEASE,
     POD,
@@ -28,6 +27,7 @@ from ..cluster import (
     items_of,
 )
 from ..poll import parallel
+from ..record import record_name
 from ..released import is_hook
 from .admission import pod_templates
 from .finding import Finding
@@ -35,70 +35,108 @@ from .finding import Finding
 _SUBJECT = "Rights"
 
 
+_VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
+_NAMED = ("get", "update", "patch", "delete")
+"""Verbs that a rule can limit to objects by their names."""
+_NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy")
+
+
 @frozen
 class Need:
-    """Verbs that are needed for a kind of object, or for a part of it."""
+    """Verbs that are needed for a kind of object, or for a part of it: a rule of a Role."""
 
     kind: Kind
     verbs: tuple[str, ...]
     subresource: str = ""
+    names: tuple[str, ...] = ()
+    """Names of the objects. Empty: all of the kind."""
 
 
-def needs(delivery: Delivery, manifests: Sequence[Manifest]) -> list[Need]:
-    """The rights to apply a release, to watch it, and to upgrade it in steps. Each kind is there once."""
-    verbs: dict[tuple[Kind, str], dict[str, None]] = {}
+def needs(props: SpiceDBProps, manifests: Sequence[Manifest], *, rewrites_schema: bool = False) -> list[Need]:
+    """The rights to apply a release, to upgrade it in steps, and to roll it back.
 
-    def need(kind: Kind, *names: str, subresource: str = "") -> None:
-        verbs.setdefault((kind, subresource), {}).update(dict.fromkeys(names))
+    ``rewrites_schema`` is whether the SpiceDB schema is written again. Rights that Helm uses to delete what a later
+    release no longer has are not among them.
+    """
+    found: dict[tuple[Kind, str, str], set[str]] = {}
 
-    applies = delivery.uses_your_rights  # Argo CD applies the objects by its own.
-    for manifest in manifests:
-        kind = Kind.of(manifest)
-        need(kind, "get", "list", *(("create", "patch") if applies else ()))
-        if applies and (is_hook(manifest) or kind == JOB):
-            need(kind, "delete")
+    def need(kind: Kind, *verbs: str, subresource: str = "", name: str = "") -> None:
+        for verb in verbs:
+            # Jobs get other names with each spec, and in dry runs.
+            of = name if verb in _NAMED and kind != JOB else ""
+            found.setdefault((kind, subresource, of), set()).add(verb)
+
+    delivery, schema = props.delivery, object_name(props.name, Component.SCHEMA)
+    need(DEPLOYMENT, "get", name=props.name)
+    for kind in (JOB, POD, REPLICA_SET, ENDPOINT_SLICE):
+        need(kind, "list")
+    need(POD, "get", subresource="log")
+    # The lock and the record have one name.
+    need(LEASE, "get", "create", "update", "delete", name=record_name(props.name))
+    need(CONFIG_MAP, "get", "create", "update", name=record_name(props.name))
+    if rewrites_schema:
+        need(JOB, "get", "create", "patch", "delete")
+        need(CONFIG_MAP, "create", "patch", "delete", name=f"{schema}-again")
+        if props.network_policies:
+            need(_NETWORK_POLICY, "create", "patch", name=schema)
+    for manifest in manifests if delivery.uses_your_rights else ():
+        kind, name = Kind.of(manifest), manifest["metadata"]["name"]
+        need(kind, "get", "create", "patch", name=name)
+        if is_hook(manifest) or kind == JOB:
+            need(kind, "delete", name=name)
         if delivery.is_chart:
-            need(kind, "watch")  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
+            need(kind, "list", "watch")  # Helm 4 waits for all objects in this way, and Helm 3 for hooks.
     if delivery.is_chart:
         need(REPLICA_SET, "watch")
         need(POD, "watch")
         need(SECRET, "get", "list", "create", "update", "delete")  # Helm keeps its releases in Secrets.
-    # To upgrade. Helm and kubectl find the new servers by their ReplicaSet.
-    for kind in (DEPLOYMENT, REPLICA_SET, POD):
-        need(kind, "get", "list")
-    need(POD, "get", subresource="log")
-    need(EVENT, "list")
-    need(ENDPOINT_SLICE, "list")
-    for kind in (LEASE, CONFIG_MAP):
-        need(kind, "get", "create", "update", "patch", "delete")
-    return [Need(kind, tuple(names), part) for (kind, part), names in verbs.items()]
+    elif delivery.uses_your_rights:
+        need(DEPLOYMENT, "list", "watch")  # `kubectl rollout status` waits in this way.
+    rules: dict[tuple[Kind, str, tuple[str, ...]], list[str]] = {}
+    for (kind, part, name), verbs in found.items():
+        rules.setdefault((kind, part, tuple(sorted(verbs, key=_VERBS.index))), []).append(name)
+    return [Need(kind, verbs, part, tuple(filter(None, names))) for (kind, part, verbs), names in rules.items()]
 
 
-def right_findings(cluster: Cluster, delivery: Delivery, manifests: Sequence[Manifest]) -> Iterator[Finding]:
+def right_findings(cluster: Cluster, wanted: Iterable[Need]) -> Iterator[Finding]:
     """One finding for each kind of object without a right, or one that all rights are there."""
-    wanted = [need for need in needs(delivery, manifests) if cluster.has(need.kind)]
-    metrics = Need(POD, ("get",), "proxy")
-    pairs = [(need, verb) for need in (*wanted, metrics) for verb in need.verbs]
-    allowed = parallel(lambda pair: cluster.may(pair[1], pair[0].kind, subresource=pair[0].subresource), pairs)
-    refused: dict[Need, list[str]] = {}
-    for (need, verb), is_allowed in zip(pairs, allowed, strict=True):
+    rules, metrics = [need for need in wanted if cluster.has(need.kind)], Need(POD, ("get",), "proxy")
+    asked = [(need, verb, name) for need in (*rules, metrics) for verb in need.verbs for name in need.names or ("",)]
+    allowed = parallel(lambda each: _may(cluster, *each), asked)
+    refused: dict[Need, dict[str, None]] = {}
+    for (need, verb, _), is_allowed in zip(asked, allowed, strict=True):
         if not is_allowed:
-            refused.setdefault(need, []).append(verb)
+            refused.setdefault(need, {})[verb] = None
     no_metrics = refused.pop(metrics, None)
-    for need, verbs in refused.items():
-        group = f".{need.kind.group}" if need.kind.group and not need.subresource else ""
-        text = f"you have no right to {', '.join(verbs)} {_resource(cluster, need)}{group}"
-        yield Finding.failure(_SUBJECT, text, f"add to your Role: {_rule(cluster, need, verbs)}")
+    resources: dict[str, list[Need]] = {}
+    for need in refused:
+        resources.setdefault(_resource(cluster, need), []).append(need)
+    for resource, missing in resources.items():
+        group = f".{missing[0].kind.group}" if missing[0].kind.group and not missing[0].subresource else ""
+        verbs = sorted({verb for need in missing for verb in refused[need]}, key=_VERBS.index)
+        fix = ", ".join(_rule(cluster, need, refused[need]) for need in missing)
+        text = f"you have no right to {', '.join(verbs)} {resource}{group}"
+        yield Finding.failure(_SUBJECT, text, f"add to your Role: {fix}")
     if not refused:
-        yield Finding.ok(_SUBJECT, f"you have all {len(pairs) - 1} rights that the release and its upgrades need")
+        count = sum(len(need.verbs) for need in rules)
+        yield Finding.ok(_SUBJECT, f"you have all {count} rights that the release and its upgrades need")
     if no_metrics:
         text = "you have no right to get pods/proxy, so an upgrade cannot watch the metrics of the servers"
         yield Finding.warning(_SUBJECT, text, f"add to your Role: {_rule(cluster, metrics, no_metrics)}")
 
 
-def _rule(cluster: Cluster, need: Need, verbs: Sequence[str]) -> str:
-    listed = ", ".join(f'"{verb}"' for verb in verbs)
-    return f'{{apiGroups: ["{need.kind.group}"], resources: ["{_resource(cluster, need)}"], verbs: [{listed}]}}'
+def _may(cluster: Cluster, need: Need, verb: str, name: str) -> bool:
+    return cluster.may(verb, need.kind, subresource=need.subresource, name=name)
+
+
+def _rule(cluster: Cluster, need: Need, verbs: Iterable[str]) -> str:
+    names = f"resourceNames: [{_quoted(need.names)}], " if need.names else ""
+    resources = f'apiGroups: ["{need.kind.group}"], resources: ["{_resource(cluster, need)}"]'
+    return f"{{{resources}, {names}verbs: [{_quoted(verbs)}]}}"
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
 
 
 def _resource(cluster: Cluster, need: Need) -> str:
@@ -106,7 +144,8 @@ def _resource(cluster: Cluster, need: Need) -> str:
     return f"{plural}/{need.subresource}" if need.subresource else plural
 
 
-_RIGHT = 'to enable this check, add to your Role: {apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
+def _right(cluster: Cluster, name: str) -> str:
+    return f"to enable this check, add to your Role: {_rule(cluster, Need(SECRET, ('get',), names=(name,)), ('get',))}"
 
 
 def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[Manifest]) -> Iterator[Finding]:
@@ -140,7 +179,11 @@ def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[
     try:
         secret = cluster.get(SECRET, name)
     except Forbidden:
-        return [Finding.warning(subject, f"not checked for the keys {listed}: you have no right to get it", _RIGHT)]
+        return [
+            Finding.warning(
+                subject, f"not checked for the keys {listed}: you have no right to get it", _right(cluster, name)
+            )
+        ]
     if secret is None:
         literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
         fix = f"create it: kubectl create secret generic {name} {cluster.options()} {literals}"
@@ -166,7 +209,8 @@ def _pull_secret(cluster: Cluster, name: str) -> Finding:
     try:
         secret = cluster.get(SECRET, name)
     except Forbidden:
-        return Finding.warning(subject, "not checked: you have no right to get this image pull Secret", _RIGHT)
+        text = "not checked: you have no right to get this image pull Secret"
+        return Finding.warning(subject, text, _right(cluster, name))
     create = (
         f"create it: kubectl create secret docker-registry {name} {cluster.options()} "
         "--docker-server=REGISTRY --docker-username=USER --docker-password=PASSWORD"

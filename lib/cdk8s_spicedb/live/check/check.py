@@ -17,7 +17,7 @@ from ..cluster import NAMESPACE, Cluster
 from ..instance import Observed
 from ..observe import observe
 from ..poll import parallel
-from .access import right_findings, secret_findings
+from .access import needs, right_findings, secret_findings
 from .admission import object_findings, pod_findings
 from .database import check_database
 from .finding import Finding, Level
@@ -118,7 +118,7 @@ def check_planned(
     groups: dict[str, _Group] = {
         "Servers": lambda: server_findings(cluster, props, seen, resumes=upgrade.interrupted),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
-        "Rights": lambda: right_findings(cluster, props.delivery, manifests),
+        "Rights": lambda: right_findings(cluster, needs(props, manifests, rewrites_schema=upgrade.rewrites_schema)),
         "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),
         "Pods": lambda: pod_findings(cluster, manifests),
     }

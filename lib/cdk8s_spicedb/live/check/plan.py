@@ -13,6 +13,7 @@ from ...plans.plan import UpgradePlan, UpgradeStep
 from ...plans.words import BACKUP, old_servers, rollback, step_of, time_sentences
 from ...props import SpiceDBProps
 from ...text import count
+from ...versions import SCHEMA_MODES
 from ..apierror import ClusterError
 from ..cluster import Cluster
 from ..instance import Observed, Running
@@ -46,6 +47,11 @@ class Planned:
     def steps(self) -> Sequence[UpgradeStep]:
         """The steps that are not done."""
         return self.plan.steps[self.done :] if self.plan else ()
+
+    @property
+    def rewrites_schema(self) -> bool:
+        """Whether the SpiceDB schema is written again before a step, or when the last schema mode is rolled back."""
+        return any(step.rewrites_schema or step.schema_mode == [*SCHEMA_MODES][-1] for step in self.steps)
 
 
 def planned(cluster: Cluster, props: SpiceDBProps, running: Running | None) -> Planned:

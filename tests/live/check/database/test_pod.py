@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
+import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,11 +20,14 @@ from cdk8s_spicedb import (
     SpiceDBProps,
 )
 from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
-from cdk8s_spicedb.live.check.database.engine import client_pod, script
+from cdk8s_spicedb.live.check.database.engine import EngineCheck, client_pod
+from cdk8s_spicedb.live.check.database.mysql import MySQLCheck
+from cdk8s_spicedb.live.check.database.postgresql import CockroachDBCheck, PostgreSQLCheck
 from cdk8s_spicedb.live.cluster import Cluster
 from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
 from tests.live.installed import waiting as container_waiting
+from tests.programs import ROOT
 from tests.synth import synth
 
 from .answers import ON_MYSQL, Answer, at, connections, failures, props, server, warnings
@@ -88,6 +88,16 @@ def test_the_pod_connects_as_the_migration_does() -> None:
     names = {each["name"]: each for each in env}
     assert names["SPICEDB_DATASTORE_CONN_URI"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
     assert names["X"]["value"] == "y"
+
+
+@pytest.mark.parametrize("kind", [PostgreSQLCheck, CockroachDBCheck, MySQLCheck])
+def test_the_image_of_the_client_is_pinned_and_named(kind: type[EngineCheck]) -> None:
+    """It gets the credentials of the migration."""
+    found = re.fullmatch(r"docker\.io/library/((?:postgres|mariadb):[\d.]+)@sha256:[0-9a-f]{64}", kind.image)
+    assert found is not None
+    release = found[1]
+    for page in ("operate/commands.md", "why/security.md"):
+        assert f"`{release}`" in (ROOT / "docs" / page).read_text(), page
 
 
 def test_a_check_leaves_no_pod() -> None:
@@ -231,127 +241,7 @@ def test_a_pod_that_no_node_can_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0/1 nodes are available" in failures(check_database(api.cluster(), props()))[0]
 
 
-# ---------------------------------------------------------------- scripts
-
-
-FAKE = """#!/bin/sh
-cat > /dev/null
-[ "$1" = --version ] && echo "{version}" && exit
-for argument in "$@"; do printf '%s\\n' "$argument"; done > {folder}/arguments
-env > {folder}/environment
-{act}
-"""
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Any:
-    """Runs a script with a client that writes down its arguments and then acts."""
-
-    def run(
-        name: str, uri: str, act: str = "", version: str = "x MariaDB", **env: str
-    ) -> tuple[list[Answer], list[str], str]:
-        for program in ("psql", "mariadb"):
-            file = tmp_path / program
-            file.write_text(FAKE.format(folder=tmp_path, act=act, version=version))
-            file.chmod(0o755)
-        text = (script("common.sh") + script(name)).replace("/tmp/errors", f"{tmp_path}/errors")
-        text = text.replace("/usr/lib/postgresql/*", f"{tmp_path}/nowhere/*")
-        variables = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SPICEDB_DATASTORE_CONN_URI": uri, "CHECK_SQL": "x", **env}
-        shell = shutil.which("dash") or "sh"
-        result = subprocess.run([shell, "-c", text], env=variables, capture_output=True, text=True, timeout=20)
-        assert (result.returncode, result.stderr) == (0, "")
-        arguments, environment = tmp_path / "arguments", tmp_path / "environment"
-        facts = [json.loads(line) for line in result.stdout.splitlines()]
-        return (
-            facts,
-            arguments.read_text().splitlines() if arguments.exists() else [],
-            environment.read_text() if environment.exists() else "",
-        )
-
-    return run
-
-
-def test_parameters_that_only_the_driver_knows(client: Any) -> None:
-    uri = "postgres://u:p@h/d?pool_max_conns=3&sslmode=disable&search_path=a%20b&statement_cache_mode=describe"
-    facts, arguments, _ = client("postgres.sh", uri)
-    assert [fact["fact"] for fact in facts] == ["pool", "done"]
-    assert arguments[-1] == (
-        "postgres://u:p@h/d?application_name=cdk8s-spicedb-check&sslmode=disable&options=%20-c%20search_path%3Da%5C%20b"
-    )
-
-
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
-        ('FATAL:  password authentication failed for user "u"', "password"),
-        ('invalid integer value "SECRET" for connection option "port"', "unknown"),
-        ('could not translate host name "SECRET" to address', "dns"),
-        ('FATAL:  database "SECRET@h/d" does not exist', "no-database"),
-        ("FATAL:  sorry, too many clients already", "full"),
-        ('root certificate file "/root/.postgresql/root.crt" does not exist', "no-ca"),
-    ],
-)
-def test_errors_of_psql_stay_in_the_pod(client: Any, message: str, kind: str) -> None:
-    facts, _, _ = client("postgres.sh", "postgres://u:SECRET@h/d", f"echo '{message}' >&2; exit 2")
-    assert facts == [{"fact": "error", "kind": kind}, {"fact": "done"}]
-
-
-def test_errors_of_statements_are_not_errors_of_the_connection(client: Any) -> None:
-    act = """echo '{"fact":"server"}'; echo 'ERROR:  too many clients' >&2"""
-    facts, _, _ = client("postgres.sh", "postgres://u@h/d", act)
-    assert facts == [{"fact": "server"}, {"fact": "done"}]
-
-
-@pytest.mark.parametrize(
-    ("uri", "host", "port", "user", "password", "database"),
-    [
-        ("u:p@tcp(h:3307)/d?parseTime=true", "h", "3307", "u", "p", "d"),
-        ("u:p:/@)(x@tcp(h)/a%20b", "h", "3306", "u", "p:/@)(x", "a b"),
-        ("u@tcp([::1]:3308)/d", "::1", "3308", "u", "", "d"),
-        ("u:${DATASTORE_PASSWORD}@tcp(h:3306)/d", "h", "3306", "u", "from $a variable", "d"),
-    ],
-)
-def test_uris_of_mysql(client: Any, uri: str, host: str, port: str, user: str, password: str, database: str) -> None:
-    facts, arguments, environment = client("mysql.sh", uri, DATASTORE_PASSWORD="from $a variable")
-    assert facts == [{"fact": "done"}]
-    for argument in (f"--host={host}", f"--port={port}", f"--user={user}", f"--database={database}", "--skip-ssl"):
-        assert argument in arguments
-    assert f"MYSQL_PWD={password}\n" in environment
-    assert not password or not any(password in argument for argument in arguments if password != "p")
-
-
-def test_tls_of_mysql(client: Any) -> None:
-    _, arguments, _ = client("mysql.sh", "u@tcp(h)/d?a=b&tls=true", SSL_CERT_DIR="/certificates")
-    assert {"--ssl", "--ssl-verify-server-cert", "--ssl-ca=/certificates/ca.crt"} <= set(arguments)
-    _, arguments, _ = client("mysql.sh", "u@tcp(h)/d?tls=skip-verify", version="mysql Ver 8.4")
-    assert "--ssl-mode=REQUIRED" in arguments
-
-
-def test_hashes_of_passwords_stay_in_the_pod(client: Any) -> None:
-    grant = r"GRANT USAGE ON *.* TO \`u\`@\`%\` IDENTIFIED BY PASSWORD '*HASH'"
-    act = f"""printf '%s\\n' "{grant}" 'd\trelation_tuple\t1\t0'"""
-    facts, _, _ = client("mysql.sh", "u@tcp(h)/d", act)
-    assert [fact.get("text") for fact in facts] == ["GRANT USAGE ON *.* TO `u`@`%`", "d relation_tuple 1 0", None]
-
-
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
-        ("ERROR 1045 (28000): Access denied for user", "password-or-tls"),
-        ("ERROR 2005 (HY000): Unknown server host", "dns"),
-        ("ERROR 1049 (42000): Unknown database", "no-database"),
-        ("ERROR 2002 (HY000): Can't connect to server on 'h' (111)", "refused"),
-        ("ERROR 2002 (HY000): Can't connect to server on 'h' (115)", "timeout"),
-    ],
-)
-def test_errors_of_mysql(client: Any, message: str, kind: str) -> None:
-    facts, _, _ = client("mysql.sh", "u@tcp(h)/d", f'echo "{message}" >&2; exit 1')
-    assert facts == [{"fact": "error", "kind": kind}, {"fact": "done"}]
-
-
-def test_a_dollar_in_a_uri(client: Any) -> None:
-    assert client("postgres.sh", "postgres://u:a$b@h/d")[0][0] == {"fact": "dollar"}
-    assert client("mysql.sh", "u:a$b@tcp(h)/d")[0][0] == {"fact": "dollar"}
+def test_a_dollar_or_a_pool_in_a_uri() -> None:
     by_uri = props(datastore=PostgreSQL(uri=SecretKey("db", "uri")))
     answers = (
         {"fact": "dollar"},

@@ -13,6 +13,8 @@ from .engine import EngineCheck
 from .findings import ALL_RIGHTS, DATABASE, LOCKS, NO_LOCKS, RIGHTS, Limit, revision_findings, room_findings
 from .question import Fact, Facts, Question
 
+# By digest, because it gets the migration's credentials. It is the digest of the index for all architectures.
+_CLIENT = "docker.io/library/mariadb:10.11.19@sha256:7db29378d4fdab73f8123bbc2b48905c90d1a4b00cf848b028f1e81e623257f2"
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "DROP")
 _BLOCKS_WRITES = ("SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "SHARED_READ_ONLY", "EXCLUSIVE")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<database>\S+?)\.(?P<table>\S+) TO ")
@@ -21,7 +23,7 @@ _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<database>\S+?)\.(?P<table>\S+
 class MySQLCheck(EngineCheck):
     """Asks MySQL, or MariaDB, in a session whose transactions are read-only."""
 
-    image = "docker.io/library/mariadb:10.11"
+    image = _CLIENT
     script = "mysql.sh"
     sql = "mysql.sql"
     tls = "datastore.tls"

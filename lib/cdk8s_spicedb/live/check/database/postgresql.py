@@ -11,6 +11,8 @@ from .engine import EngineCheck
 from .findings import ALL_RIGHTS, LOCKS, NO_LOCKS, REVISION, RIGHTS, Limit, bytes_text, revision_findings, room_findings
 from .question import Fact, Facts, Question
 
+# By digest, because it gets the migration's credentials. It is the digest of the index for all architectures.
+_CLIENT = "docker.io/library/postgres:15.19@sha256:724292da1f2e50bdccfc3302ce75bbba7f4a6076701b588cc795fcac65683550"
 _OLDEST, _OLDEST_TEXT = 130008, "13.8"
 _LAG_SECONDS, _LAG_BYTES = 30, 1 << 30
 _TYPICAL_ROW_BYTES = 200
@@ -21,7 +23,7 @@ _MONITOR = "GRANT pg_monitor TO the migration's user, to see the transactions an
 class PostgreSQLCheck(EngineCheck):
     """Asks PostgreSQL in one read-only transaction, which takes no lock that a server or a migration waits for."""
 
-    image = "docker.io/library/postgres:15"
+    image = _CLIENT
     script = "postgres.sh"
     sql = "postgres.sql"
     tables = (
@@ -195,7 +197,7 @@ def _quoted(name: Any) -> str:
 class CockroachDBCheck(EngineCheck):
     """Asks CockroachDB through PostgreSQL's protocol: only for what both have. Tested without a CockroachDB."""
 
-    image = "docker.io/library/postgres:15"
+    image = _CLIENT
     script = "postgres.sh"
     sql = "cockroachdb.sql"
 

@@ -18,3 +18,28 @@ connection_error() {
     fact done
     exit 0
 }
+
+# Sets $decoded to a text of a URI without its %XX.
+decode() {
+    decoded=
+    rest=$1
+    while :; do
+        case "$rest" in
+        *%*) ;;
+        *) break ;;
+        esac
+        decoded=$decoded${rest%%\%*}
+        rest=${rest#*%}
+        code=${rest%"${rest#??}"}
+        case "$code" in
+        00) connection_error uri ;;
+        [0-9A-Fa-f][0-9A-Fa-f]) ;;
+        *) connection_error uri ;;
+        esac
+        # shellcheck disable=SC2059
+        character=$(printf "\\$(printf %o "0x$code")x")
+        decoded=$decoded${character%x}
+        rest=${rest#??}
+    done
+    decoded=$decoded$rest
+}

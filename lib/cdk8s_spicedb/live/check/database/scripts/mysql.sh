@@ -1,5 +1,9 @@
 # The URI is one of Go's driver: user:password@tcp(host:port)/database?parameters. Nothing in it is encoded but the database.
 uri=$SPICEDB_DATASTORE_CONN_URI
+case "$uri" in
+*/*) ;;
+*) connection_error uri ;;
+esac
 left=${uri%/*}
 right=${uri##*/}
 account=
@@ -32,22 +36,8 @@ unix*) connection_error parameter ;;
 *) connection_error uri ;;
 esac
 
-decode() {
-    text=$1
-    while :; do
-        case "$text" in
-        *%??*) ;;
-        *) break ;;
-        esac
-        rest=${text#*%}
-        printf '%s' "${text%%\%*}"
-        # shellcheck disable=SC2059
-        printf "\\$(printf '%o' "0x${rest%"${rest#??}"}")"
-        text=${rest#??}
-    done
-    printf '%s' "$text"
-}
-database=$(decode "${right%%\?*}")
+decode "${right%%\?*}"
+database=$decoded
 tls=false
 parameters=
 case "$right" in
