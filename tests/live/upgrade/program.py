@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -75,6 +75,9 @@ class Program(Deliverer):
 
     def revision(self) -> str:
         return str(len(self.world.history))
+
+    def revisions_kept(self) -> Collection[str]:
+        return [*self.world.history]
 
     def earlier(self) -> tuple[str, str | None] | None:
         number = str(len(self.world.history) - 1)

@@ -307,3 +307,16 @@ def test_servers_that_a_rollback_replaces_do_not_end_it(api: ApiServer) -> None:
         pod["status"] = waiting("CrashLoopBackOff", restartCount=4, lastState={"terminated": {"exitCode": 2}})
     watch = applies.watcher()
     assert watch() is None
+
+
+@pytest.mark.parametrize("name", ["--kubeconfig=/tmp/evil", "a,name=b", "../x", ""])
+def test_name_of_a_release_is_never_an_option(api: ApiServer, a_helm: Helm, name: str) -> None:
+    api.get("deployments", "spicedb")["metadata"]["annotations"]["meta.helm.sh/release-name"] = name
+    applies = of_helm(api)
+    if not name:
+        assert applies.release == "spicedb"
+        return
+    for act in (applies.revisions, applies.test, lambda: applies.roll_back("1")):
+        with pytest.raises(SpiceDBError, match="which is no Helm release"):
+            act()
+    assert a_helm.commands == []

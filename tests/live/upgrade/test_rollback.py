@@ -70,3 +70,13 @@ def test_rollback_without_a_record_uses_the_history(world: World) -> None:
 def test_api_server_that_never_returns_is_an_error(world: World) -> None:
     with world.api.unreachable(), pytest.raises(SpiceDBError, match="cannot reach the API server"):
         plan_rollback(world.cluster(), "spicedb")
+
+
+def test_rollback_to_a_revision_that_is_gone_is_refused(world: World) -> None:
+    """Helm and Kubernetes keep the last ten."""
+    assert run(world, wanted(None)).state is State.DONE
+    del world.history["1"]
+    world.history["3"] = world.history["2"]
+    outcome = roll_back(world.cluster(), "spicedb")
+    assert outcome.state is State.REFUSED
+    assert "the cluster no longer has revision 1 of spicedb" in outcome.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Protocol
 
@@ -85,6 +85,10 @@ class Deliverer(ABC):
     def next_revision(self) -> str | None:
         """The revision that a rollback makes. None: it is not known before."""
         return None
+
+    @abstractmethod
+    def revisions_kept(self) -> Collection[str]:
+        """The revisions to which a rollback can return, as the cluster keeps them."""
 
     @abstractmethod
     def earlier(self) -> tuple[str, str | None] | None:

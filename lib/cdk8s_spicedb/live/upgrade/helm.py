@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from ..released import helm_releases
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of
 from .deliver import Deliverer, OtherProgramError, StepError
 
+_NAME = re.compile("[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
+"""What can be the name of a Helm release."""
 _ATTEMPTS = 3
 _OUTAGE = ("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout")
 _OUTAGE_SECONDS = 300
@@ -48,8 +52,11 @@ class HelmDeliverer(Deliverer):
 
     @property
     def release(self) -> str:
-        """The name of the Helm release."""
-        return self.running.applied_as or self.running.name
+        """The name of the Helm release. Raises `SpiceDBError` if Helm would read it as something else."""
+        name = self.running.applied_as or self.running.name
+        if not _NAME.fullmatch(name):
+            raise SpiceDBError(f"the Deployment {self.running.name} names {name!r}, which is no Helm release")
+        return name
 
     def require_usable(self) -> None:
         super().require_usable()
@@ -77,6 +84,9 @@ class HelmDeliverer(Deliverer):
         if not deployed:
             raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
         return str(deployed[-1].revision)
+
+    def revisions_kept(self) -> Collection[str]:
+        return [str(each.revision) for each in self.revisions()]
 
     def next_revision(self) -> str | None:
         revisions = self.revisions()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ...errors import SpiceDBError
@@ -39,10 +39,16 @@ class KubectlDeliverer(Deliverer):
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
         return revision_of(deployment) if deployment else ""
 
-    def earlier(self) -> tuple[str, str | None] | None:
+    def revisions_kept(self) -> Collection[str]:
+        return [revision_of(each) for each in self._replica_sets()]
+
+    def _replica_sets(self) -> Sequence[Manifest]:
         seen = observe(self.cluster, self.running.name, rollout=True)
         seen.need("replica_sets")
-        older = [each for each in seen.replica_sets if revision_of(each) != self.running.revision]
+        return seen.replica_sets
+
+    def earlier(self) -> tuple[str, str | None] | None:
+        older = [each for each in self._replica_sets() if revision_of(each) != self.running.revision]
         newest = max(older, key=lambda each: int(revision_of(each)), default=None)
         if newest is None:
             return None
