@@ -70,5 +70,15 @@ def test_text() -> None:
         "What this means:",
         "  * It restarts.",
     ]
+    script = FieldDiff(path="spec.args", before="a\n(hidden)", after="a\n(hidden)")
+    hidden = ObjectDiff(kind="Deployment", name="a", change=Change.CHANGED, fields=(script,))
+    assert list(lines(Diff(name="a", namespace="authz", objects=(hidden,), meaning=())))[1:3] == [
+        "@@ spec.args",
+        "  (only what is hidden differs)",
+    ]
+    sql = FieldDiff(path="data.sql", before="-- one\nselect", after="++ two\nselect")
+    changed = ObjectDiff(kind="ConfigMap", name="a", change=Change.CHANGED, fields=(sql,))
+    text = list(lines(Diff(name="a", namespace="authz", objects=(changed,), meaning=())))
+    assert text[2:6] == ["@@ -1,2 +1,2 @@", "--- one", "+++ two", " select"]
     same = Diff(name="a", namespace="authz", objects=objects[2:], meaning=())
     assert list(lines(same)) == ["No changes in namespace authz: 1 object is as in the file."]

@@ -15,6 +15,7 @@ from ..props import SpiceDBProps
 from ..props.rules.warnings import all_warnings
 from ..text import some_of
 from .options import FILE, read, releases
+from .output import say_error
 
 SHOWN = 5
 """How many files with problems, or names of files, a command prints."""
@@ -37,6 +38,8 @@ def read_document(path: str) -> Document:
     """The document of a file, or of standard input."""
     if path != _INPUT:
         return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
+    if sys.stdin is None:
+        raise SpiceDBError("cannot read standard input: it is closed")
     try:
         return document(sys.stdin.buffer.read().decode(), "standard input")
     except UnicodeDecodeError:
@@ -86,4 +89,4 @@ def warn(found: Mapping[str, SpiceDBProps]) -> None:
         for warning in all_warnings(props):
             about.setdefault(warning, []).append(name)
     for warning, names in about.items():
-        print(f"Warning for {some_of(names, SHOWN)}: {warning}", file=sys.stderr)
+        say_error(f"Warning for {some_of(names, SHOWN)}: {warning}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import shlex
-import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ import attrs
 from rich.console import Console, Group
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
 from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from ..live.upgrade.outcome import Progress, State
@@ -23,10 +21,12 @@ from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
 from .display import News, Screen, sentence
 from .files import SHOWN, read_each, warn
-from .live import as_json, connect, print_after, require_yes
-from .options import STEM
+from .options import STEM, connect, require_yes
+from .output import FAINT, as_json, say_after, say_error, styled
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .upgrade import Options
 
 OF_FLEETS = ("canary", "wave_size", "parallel")
@@ -60,16 +60,16 @@ def upgrade_each(options: Options) -> int:
             )
         except KeyboardInterrupt:
             display.stop()
-            print("Interrupted. Nothing was changed.", file=sys.stderr)
+            say_error("Interrupted. Nothing was changed.")
             return State.INTERRUPTED.exit_code
     code = report.state.exit_code
     if options.quiet:
-        print_after(as_json(report))
+        say_after(as_json(report))
     text = "\n".join(_ending(report, _command_again(options)))
     if code:
         display.error(text)
     elif not options.quiet:
-        print_after(text)
+        say_after(text)
     return code
 
 
@@ -169,12 +169,14 @@ class FleetDisplay(Screen):
 
     def interrupt(self) -> None:
         """Says what happens after Ctrl-C."""
-        print(_INTERRUPTED, file=sys.stderr, flush=True)
+        say_error(_INTERRUPTED)
 
     def render(self) -> Group | Text:
         """A line for each member that runs."""
         running = self._running  # Another thread may replace it meanwhile.
         table = Table.grid(padding=(0, 2))
         for title, (start, text) in running.items():
-            table.add_row(Spinner("dots"), Text(title, "bold"), f"{time.monotonic() - start:.0f} s", text)
-        return Group(table, Text(f"{self._ended} ended", "dim")) if running else Text("")
+            table.add_row(
+                Spinner("dots"), styled(title, style="bold"), f"{time.monotonic() - start:.0f} s", styled(text)
+            )
+        return Group(table, styled(f"{self._ended} ended", style=FAINT)) if running else styled()

@@ -9,7 +9,8 @@ from ..live.upgrade.outcome import Return, State
 from ..live.upgrade.rollback import roll_back
 from .display import Display
 from .files import read_file
-from .live import as_json, connect, print_after, require_yes
+from .options import connect, require_yes
+from .output import as_json, say_after
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         )
         display.end(outcome)
     if outcome.state is State.DONE and options.output == "json":
-        print_after(as_json(outcome.back))
+        say_after(as_json(outcome.back))
     return outcome.state.exit_code
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 import attrs
+from rich.console import Group
 from rich.live import Live
 
 from ..errors import SpiceDBError
@@ -17,7 +17,8 @@ from ..live.cluster import Cluster
 from ..live.status import Status, Summary, status, statuses
 from ..live.waiting import wait_until_safe
 from .files import read_file
-from .live import as_json, connect, console
+from .options import connect
+from .output import as_json, console, say, say_error, show
 from .status_text import details, line, table
 
 _POLL_SECONDS = 1.0
@@ -44,10 +45,10 @@ def run(options: argparse.Namespace) -> int:
             raise SpiceDBError(f"the next change of {name} is not safe yet: {reason}")
     found = _status(options, cluster, name)
     if options.output == "json":
-        print(as_json(found))
+        say(as_json(found))
     else:
         output = console()
-        output.print(details(found, output.width if output.is_terminal else None), soft_wrap=True)
+        show(details(found, output.width if output.is_terminal else None))
     return 0 if found.healthy else 1
 
 
@@ -71,11 +72,11 @@ def _require_fitting(options: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace, found: Sequence[Summary]) -> int:
     if options.output == "json":
-        print(as_json(found))
+        say(as_json(found))
     elif not found:
         raise SpiceDBError("there is no SpiceDB in any namespace of the cluster")
     else:
-        console().print(table(found))
+        show(table(found))
     return 0 if found and all(each.healthy for each in found) else 1
 
 
@@ -102,7 +103,7 @@ def _status(options: argparse.Namespace, cluster: Cluster, name: str) -> Status:
 
 
 def _say_why(reason: str) -> None:
-    print(f"Waiting: {reason}", file=sys.stderr, flush=True)
+    say_error(f"Waiting: {reason}")
 
 
 def _watch(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
@@ -113,9 +114,9 @@ def _watch(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
             for found in _polled(options, cluster, name):
                 text = line(found)
                 if live:
-                    live.update(details(found, screen.width), refresh=True)
-                elif text != last:
-                    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+                    live.update(Group(*details(found, screen.width)), refresh=True)
+                elif text != last and not say(f"{time.strftime('%H:%M:%S')} {text}"):
+                    break  # Nobody reads any more.
                 last = text
     except KeyboardInterrupt:
         pass

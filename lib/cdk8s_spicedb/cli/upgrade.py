@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
-from rich.text import Text
 
 from ..live.check.check import CheckOptions, CheckReport, check
 from ..live.check.finding import Level
@@ -20,8 +20,11 @@ from .check import lines
 from .display import Display
 from .files import read_file
 from .fleet import OF_FLEETS, upgrade_each
-from .live import as_json, connect, print_after, require_yes
-from .options import STEM
+from .options import STEM, connect, require_yes
+from .output import as_json, say_after
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @attrs.frozen(kw_only=True)
@@ -99,7 +102,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
         else:
             display.end(outcome)
     if outcome.state is State.DONE and options.quiet:
-        print_after(as_json(outcome.record))
+        say_after(as_json(outcome.record))
     return outcome.state.exit_code
 
 
@@ -132,5 +135,5 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
     except UpgradeStoppedError as error:
         display.error(str(error))
         return State.STOPPED.exit_code
-    print_after(as_json(written) if options.quiet else written.text)
+    say_after(as_json(written) if options.quiet else written.text)
     return State.DONE.exit_code

@@ -15,6 +15,7 @@ from lightkube.core.exceptions import ConfigError
 from ..errors import SpiceDBError
 from ..manifests.objects import Manifest
 from .poll import CLOCK, Clock, Deadline
+from .text import redacted
 
 MANAGER = "cdk8s-spicedb"
 """Field manager of the objects that this package applies."""
@@ -29,7 +30,7 @@ class ClusterError(SpiceDBError):
 
     def __init__(self, text: str, status: int | None = None) -> None:
         self.status = status
-        super().__init__(text)
+        super().__init__(redacted(text))
 
 
 class NotFound(ClusterError):  # noqa: N818 (the names of these say what Kubernetes answered)

@@ -140,10 +140,10 @@ def write_record(cluster: Cluster, name: str, record: Record) -> None:
     plan, at = record.plan, record.sound[-1].step
     data = {
         _KEY: json.dumps({"format": _FORMAT, **attrs.asdict(record)}, indent=2),
-        # For people who look at the ConfigMap.
+        # For people who look at the ConfigMap. An apply is YAML, which refuses control characters.
         "upgrade": f"{plan.current} to {plan.target}",
         "steps-done": f"{at} of {len(plan.steps)}",
-        "stopped": record.stopped or "",
+        "stopped": "".join(filter(str.isprintable, record.stopped or "")),
     }
     metadata = {"name": record_name(name), "labels": OWN}
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
