@@ -353,16 +353,58 @@ def test_no_module_is_too_short_to_be_a_file() -> None:
     assert [name for name in short if Path(name).stem not in faces] == []
 
 
-def _imports(file: Path, folder: Path) -> set[str]:
-    """The modules of the package that a file imports, also inside functions. Imports for type checkers do not count."""
-    tree = ast.parse(file.read_text())
-    only_types = {
+_PRINTS = {
+    "print",
+    "input",
+    "Console",
+    "Text",
+    "sys.stdout",
+    "sys.stderr",
+    "sys.__stdout__",
+    "sys.__stderr__",
+    "os.write",
+}
+_OF_RICH = {"rich.console.Console", "rich.console.Group", "rich.live.Live", "rich.spinner.Spinner", "rich.table.Table"}
+
+
+def test_only_one_module_prints() -> None:
+    folder = Path(cdk8s_spicedb.__file__).parent
+    found = {
+        file.relative_to(folder).as_posix(): _printing(ast.parse(file.read_text())) for file in folder.rglob("*.py")
+    }
+    one = found.pop("cli/output.py")
+    assert {"input", "Console", "sys.stdout", "sys.stderr"} <= one
+    assert {file: names for file, names in found.items() if names} == {}
+
+
+def _printing(tree: ast.Module) -> set[str]:
+    """What a module uses to print. Imports for type checkers do not count."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            found.add(ast.unparse(node.func))
+        elif isinstance(node, ast.Attribute):
+            found.add(ast.unparse(node))
+        elif isinstance(node, ast.ImportFrom) and node.module and node not in _only_for_types(tree):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name for name in names if name.startswith(("sys.", "builtins."))}
+            found |= {"Text" for name in names if name.startswith("rich") and name not in _OF_RICH}
+    return found & _PRINTS
+
+
+def _only_for_types(tree: ast.Module) -> set[ast.AST]:
+    return {
         inner
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
     }
-    found = set()
+
+
+def _imports(file: Path, folder: Path) -> set[str]:
+    """The modules of the package that a file imports, also inside functions. Imports for type checkers do not count."""
+    tree = ast.parse(file.read_text())
+    only_types, found = _only_for_types(tree), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level and node not in only_types:
             place = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))

@@ -25,7 +25,7 @@ def test_diff_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     file.write_text("version: v1.52.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n")
     api = applied(props(OLD), **BY_HELM)
     helm_keeps(api)
-    monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda _: api.cluster())
+    monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda *_: api.cluster())
     assert main(["diff", "-f", str(file), "--exit-code"]) == 0
     assert capsys.readouterr().out.startswith("No changes in namespace authz: ")
     api.get("deployments", "spicedb")["spec"]["replicas"] = 5
@@ -70,5 +70,15 @@ def test_text() -> None:
         "What this means:",
         "  * It restarts.",
     ]
+    script = FieldDiff(path="spec.args", before="a\n(hidden)", after="a\n(hidden)")
+    hidden = ObjectDiff(kind="Deployment", name="a", change=Change.CHANGED, fields=(script,))
+    assert list(lines(Diff(name="a", namespace="authz", objects=(hidden,), meaning=())))[1:3] == [
+        "@@ spec.args",
+        "  (only what is hidden differs)",
+    ]
+    sql = FieldDiff(path="data.sql", before="-- one\nselect", after="++ two\nselect")
+    changed = ObjectDiff(kind="ConfigMap", name="a", change=Change.CHANGED, fields=(sql,))
+    text = list(lines(Diff(name="a", namespace="authz", objects=(changed,), meaning=())))
+    assert text[2:6] == ["@@ -1,2 +1,2 @@", "--- one", "+++ two", " select"]
     same = Diff(name="a", namespace="authz", objects=objects[2:], meaning=())
     assert list(lines(same)) == ["No changes in namespace authz: 1 object is as in the file."]

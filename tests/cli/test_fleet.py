@@ -17,6 +17,7 @@ from rich.console import Console
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.fleet import FleetDisplay
 from cdk8s_spicedb.live import Activity, FleetOptions, FleetReport, Member, MemberState, Progress
+from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.fleet.fleet import preview
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, props
@@ -71,10 +72,10 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
         deploy(made.api, props("v1.52.0", name=name))
         (tmp_path / "tenants" / f"{name}.yaml").write_text(f"name: {name}\n")
 
-    def connect(options: Any) -> Any:
-        return attrs.evolve(made.api.cluster(), namespace=options.namespace or "authz")
+    def connect(*, namespace: str | None, **_: Any) -> Any:
+        return attrs.evolve(made.api.cluster(), namespace=namespace or "authz")
 
-    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.fleet"), "connect", connect)
+    monkeypatch.setattr(Cluster, "connect", connect)
     monkeypatch.setattr(import_module("cdk8s_spicedb.cli.fleet"), "upgrade_fleet", made.upgrade_fleet)
     unchanged = SimpleNamespace(changes=False)
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.fleet.fleet"), "diff", lambda *_: unchanged)
@@ -136,7 +137,7 @@ def test_one_question_is_asked(
     live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: answer)
+    monkeypatch.setattr("builtins.input", lambda: answer)
     assert run(capsys)[0] == code
 
 

@@ -31,7 +31,7 @@ from tests.live.objects import (
 def test_lines_wrap_on_a_terminal() -> None:
     objects = {**NOTHING, "deployments": [deployment()], "pods": [server_pod(ready=False, reason="a " * 60)]}
     found = status(cluster_of(**objects), "spicedb")
-    lines = "\n".join(str(part) for part in details(found, 80).renderables).splitlines()
+    lines = "\n".join(str(part) for part in details(found, 80)).splitlines()
     assert max(map(len, lines)) <= 80
     assert any(each.startswith(" " * 17 + "a a") for each in lines)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,7 @@ class Live:
         self.world, self.findings = world, [Finding.ok("Plan", "1 step")]
         self.checked: list[CheckOptions] = []
 
-    def connect(self, _: object) -> Cluster:
+    def connect(self, *_: object) -> Cluster:
         return self.world.cluster()
 
     def check_planned(self, _: object, __: object, options: CheckOptions, *___: object) -> CheckReport:
@@ -90,7 +93,7 @@ def test_failed_check_changes_nothing(live: Live, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("", 1), ("no", 1)])
 def test_question(live: Live, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: answer)
+    monkeypatch.setattr("builtins.input", lambda: answer)
     assert main(["upgrade", "--no-check"]) == code
     assert main(["rollback"]) == code
 
@@ -143,25 +146,83 @@ def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["target"]["version"] == "v1.52.0"
 
 
+@contextmanager
+def broken(kind: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Standard output that cannot be written: from the beginning, or from the moment at which a step is applied."""
+    with monkeypatch.context() as patched, ExitStack() as stack:
+        if kind == "full":
+            patched.setattr(sys, "stdout", stack.enter_context(open("/dev/full", "w")))
+        elif kind == "closed":
+            patched.setattr(sys, "stdout", None)
+        elif kind == "ascii":
+            patched.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+        else:
+            reader, writer = os.pipe()
+            patched.setattr(sys, "stdout", stack.enter_context(open(writer, "w")))
+            if kind == "gone":
+                os.close(reader)
+            else:
+                world.acts["apply 1"] = world.acts["roll back to 1"] = lambda _: os.close(reader)
+        yield
+
+
+@pytest.mark.parametrize("kind", ["full", "closed", "ascii", "gone", "goes"])
+@pytest.mark.parametrize("output", ["text", "json"])
 @pytest.mark.parametrize("command", ["upgrade", "rollback"])
-def test_output_that_cannot_be_written_hides_no_change(
-    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+def test_output_that_cannot_be_written_stops_nothing(
+    live: Live,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    output: str,
+    kind: str,
 ) -> None:
     if command == "rollback":
         assert main(["upgrade", "--yes"]) == 0
-    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
-        patched.setattr(sys, "stdout", full)
-        assert main([command, "--yes", "--output", "json"]) == 0
-    assert "cannot write the output" in capsys.readouterr().err
+    capsys.readouterr()
+    with broken(kind, live.world, monkeypatch):
+        assert main([command, "--yes", "--output", output]) == 0
+    assert live.world.calls[-1] == ("applied 1" if command == "upgrade" else "roll back to 1")
+    error = capsys.readouterr().err
+    reasons = {"full": "No space left on device", "closed": "it is closed" if output == "json" else ""}
+    assert error == (f"cannot write the output: {reasons[kind]}\n" if reasons.get(kind) else "")
 
 
-def test_output_that_cannot_be_written_before_a_change_is_an_error(
-    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["full", "closed", "gone"])
+def test_exit_code_of_a_failed_step_does_not_depend_on_the_output(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
-        patched.setattr(sys, "stdout", full)
-        assert main(["upgrade", "--yes"]) == 1
-    assert "cannot write the output" in capsys.readouterr().err
+    live.world.fails["applied 1"] = StepError("it failed", "line")
+    with broken(kind, live.world, monkeypatch):
+        assert main(["upgrade", "--yes", "--no-check", "--on-failure", "rollback"]) == 3
+    assert "step 1 stopped: it failed" in capsys.readouterr().err
+
+
+def test_exit_code_of_a_failed_step_needs_no_standard_error(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.world.fails["applied 1"] = StepError("it failed")
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["upgrade", "--yes", "--no-check", "--on-failure", "stop"]) == 4
+
+
+@pytest.mark.parametrize("kind", ["full", "closed", "gone"])
+def test_a_question_that_nobody_can_read_changes_nothing(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda: "y")
+    with broken(kind, live.world, monkeypatch):
+        assert main(["upgrade", "--no-check"]) == 1
+    assert "add --yes to go on without a question" in capsys.readouterr().err
+    assert live.world.calls == []
+
+
+def test_the_end_of_the_input_means_no(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end() -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", end)
+    assert main(["upgrade", "--no-check"]) == main(["rollback"]) == 1
     assert live.world.calls == []
 
 

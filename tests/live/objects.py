@@ -116,4 +116,4 @@ def cluster_of(**objects: list[Object]) -> Cluster:
 
 
 def text_of(found: Status) -> str:
-    return "\n".join(str(part) for part in details(found).renderables)
+    return "\n".join(str(part) for part in details(found))

@@ -40,7 +40,7 @@ def _object(**spec: Any) -> Object:
         (
             {"env": [{"name": "A", "value": "1"}]},
             {"env": []},
-            {"spec.env[A].name": ("A", None), "spec.env[A].value": ("1", None)},
+            {"spec.env[A].name": ("A", None), "spec.env[A].value": ("(hidden)", None)},
         ),
         (
             {"rules": [{"verbs": ["get"]}]},
@@ -84,6 +84,30 @@ def test_values_of_secrets_are_hidden() -> None:
         ("data.key", "(hidden)", "(hidden)"),
         ("data.new", None, "(hidden)"),
     ]
+
+
+def test_hidden_values_that_differ_are_a_change() -> None:
+    def box(**values: str) -> Object:
+        env = [{"name": name.rstrip("_"), "value": value} for name, value in values.items()]
+        return _object(
+            containers=[{"name": "a", "env": env, "command": ["sh", "-c", f"PGPASSWORD={values['A']} psql"]}]
+        )
+
+    found = compare(box(A="1", B="x"), box(A="2", B="x"))
+    assert found.change is Change.CHANGED
+    assert [(field.path, field.before, field.after) for field in found.fields] == [
+        ("spec.containers[a].env[A].value", "(hidden)", "(hidden)"),
+        ("spec.containers[a].command", *[["sh", "-c", "PGPASSWORD=(hidden) psql"]] * 2),
+    ]
+    twice = compare(box(A="1", A_="1"), box(A="1", A_="2"))
+    assert [(field.path, field.before, field.after) for field in twice.fields] == [
+        ("spec.containers[a].env[1].value", "(hidden)", "(hidden)"),
+    ]
+
+
+def test_a_path_shows_no_secret() -> None:
+    (field,) = differences(_object(args=["--a"]), _object(args=["--a", "--grpc-preshared-key abc"]))
+    assert (field.path, field.after) == ("spec.args[--grpc-preshared-key (hidden)", "")
 
 
 def test_fields_that_people_set() -> None:

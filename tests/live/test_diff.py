@@ -58,7 +58,7 @@ def test_diff_of_a_helm_release() -> None:
     (deployment,) = [each for each in found.objects if each.kind == "Deployment"]
     fields = {field.path: (field.before, field.after) for field in deployment.fields}
     assert fields["spec.template.metadata.annotations.team"] == ("a", None)
-    assert fields["spec.template.spec.containers[spicedb].env[A].value"] == ("1", None)
+    assert fields["spec.template.spec.containers[spicedb].env[A].value"] == ("(hidden)", None)
     text = " ".join(found.meaning)
     assert "Helm deletes Role spicedb, RoleBinding spicedb." in text
     assert "The Helm release also has Service other" in text

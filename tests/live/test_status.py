@@ -99,7 +99,7 @@ def test_table() -> None:
         ("other", "roll-out progressing", False),
         ("spicedb", "migration failed", False),
     ]
-    lines = str(table(found)).splitlines()
+    lines = [str(line) for line in table(found)]
     assert lines[0].split() == ["NAMESPACE", "NAME", "VERSION", "ENGINE", "READY", "STATE", "APPLIED", "BY"]
     assert lines[2].startswith("authz      spicedb  v1.56.0  postgres  2/2    migration failed")
 

@@ -9,37 +9,42 @@ from importlib import import_module
 
 from ..errors import SpiceDBError
 from .options import command_line
+from .output import say_error
+from .signals import signals_end_work
 
 __all__ = ["command_line", "main"]
 
 _MODULES = {"schema": "init"}
 """The module of a command, if it has another name."""
-_CHANGING = ("upgrade", "rollback")
-"""Commands whose exit code says what became of a change, whatever becomes of their output."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, SIGTERM or SIGHUP."""
+_DEBUG = "CDK8S_SPICEDB_DEBUG"
+"""Variable that shows where an error came from."""
 _EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command, which prints its output. Returns 0 when it is done, and 1 when it was refused; wrong usage exits
-    with 2."""
+    """Runs a command, which prints its output. Returns 0 when it is done, 1 when it was refused, and 130 when it was
+    interrupted; wrong usage exits with 2."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = command_line().parse_args(words)
-    options.words = tuple(words)
-    code: int | None = None
     try:
-        code = _run(options.command, options)
-        print(end="", flush=True)  # There is no sys.stdout if it was closed.
-        return code
+        with signals_end_work():
+            options = command_line().parse_args(words)
+            options.words = tuple(words)
+            return _run(options.command, options)
+    except KeyboardInterrupt:
+        say_error("Interrupted.")
+        return INTERRUPTED
     except SpiceDBError as error:
-        print(error, file=sys.stderr)
-        return 1
+        say_error(str(error))
     except OSError as error:
-        # Python would report the error once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if options.command not in _CHANGING and isinstance(error, BrokenPipeError):
-            return code or 0  # The reader, such as head, has what it wants.
-        print(f"cannot write the output: {error.strerror}", file=sys.stderr)
-        return code if options.command in _CHANGING and code is not None else 1
+        say_error(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:
+        if _DEBUG in os.environ:
+            raise
+        name = type(error).__name__
+        say_error(f"an error that nobody expected: {name}: {error}; set {_DEBUG}=1 to see where, and report it")
+    return 1
 
 
 def _run(command: str, options: object) -> int:

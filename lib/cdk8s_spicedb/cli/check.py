@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from ..live.check.check import CheckReport, check
 from ..live.check.finding import Level
 from ..text import count
-from .files import read_file
-from .live import BAD, BUSY, GOOD, as_json, connect, show
+from .destination import connect
+from .files import read_release
+from .output import BAD, BUSY, GOOD, as_json, say, show, styled
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _STYLES = {Level.OK: GOOD, Level.WARNING: BUSY, Level.FAILURE: BAD}
 
 
 def run(options: argparse.Namespace) -> int:
     """Checks, and prints what was found."""
-    props, cluster = read_file(options), connect(options)
+    props, destination = read_release(options)
+    cluster = connect(options, destination)
     report = check(
         cluster,
         props,
@@ -28,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         pull_images=options.pull_images,
     )
     if options.output == "json":
-        print(as_json(report))
+        say(as_json(report))
     else:
         show(lines(report))
     return 0 if report.ok else 1
@@ -40,12 +44,12 @@ def lines(report: CheckReport, *, but: Level | None = None) -> Iterator[Text]:
     width = max((len(finding.subject) for finding in shown), default=0)
     for finding in shown:
         level = (f"{finding.level.value:9}", _STYLES[finding.level])
-        yield Text.assemble(level, f"{finding.subject:{width}}  {_one_line(finding.text)}")
+        yield styled(level, f"{finding.subject:{width}}  {_one_line(finding.text)}")
         if finding.fix:
-            yield Text(f"{'':9}{'':{width}}  fix: {_one_line(finding.fix)}")
+            yield styled(f"{'':9}{'':{width}}  fix: {_one_line(finding.fix)}")
     found = Counter(finding.level for finding in report.findings)
     problems = f"{count(found[Level.FAILURE], 'failure')}, {count(found[Level.WARNING], 'warning')}"
-    yield Text(f"{problems}, {found[Level.OK]} ok")
+    yield styled(f"{problems}, {found[Level.OK]} ok")
 
 
 def _one_line(text: str) -> str:

@@ -9,12 +9,11 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from rich.text import Text
-
 from ..live.compare import FieldDiff
 from ..live.diff import Diff, diff
-from .files import read_file
-from .live import as_json, connect, show
+from .destination import connect
+from .files import read_release
+from .output import as_json, say, show, styled
 
 _CHANGES = 3
 """The exit code of ``--exit-code`` if there are changes."""
@@ -26,12 +25,13 @@ _MOST_LINES = 20
 
 def run(options: argparse.Namespace) -> int:
     """Compares, and prints the difference."""
-    cluster, props = connect(options), read_file(options)
+    props, destination = read_release(options)
+    cluster = connect(options, destination)
     found = diff(cluster, props)
     if options.output == "json":
-        print(as_json(found))
+        say(as_json(found))
     else:
-        show(Text(line, _STYLES.get(line[:1], "")) for line in lines(found))
+        show(styled(line, style=_STYLES.get(line[:1], "")) for line in lines(found))
     return _CHANGES if options.exit_code and found.changes else 0
 
 
@@ -73,7 +73,7 @@ def _field(field: FieldDiff) -> Iterator[str]:
             return
         # The lines that differ, with a line around them.
         compared = difflib.unified_diff((before or "").splitlines(), (after or "").splitlines(), n=1, lineterm="")
-        yield from (line for line in compared if not line.startswith(("---", "+++")))
+        yield from [*compared][2:] or ["  (only what is hidden differs)"]
         return
     if before is not None:
         yield f"- {field.path}: {before}".rstrip(": ")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import ClassVar, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
 from ..live.upgrade.outcome import Activity, Outcome, Progress, State
 from ..plans.words import step_of
-from .live import BAD, FAINT, ask, console
+from .output import BAD, FAINT, Stream, ask, console, say_error, styled
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _Self = TypeVar("_Self", bound="Screen")
 
@@ -31,7 +32,8 @@ class Screen(ABC):
     """Whether the terminal itself wraps long lines."""
 
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
-        self._console, self._quiet = to or console(), quiet
+        self._stream, self._quiet = Stream(lasting=True), quiet
+        self._console = to or console(self._stream)
         self._live: Live | None = None
         if self._console.is_terminal and not quiet:
             self._live = Live(
@@ -53,8 +55,7 @@ class Screen(ABC):
     def stop(self) -> None:
         """Ends the changing part."""
         if self._live:
-            with suppress(OSError):
-                self._live.stop()
+            self._live.stop()
             self._live = None
 
     @contextmanager
@@ -69,18 +70,17 @@ class Screen(ABC):
     def line(self, *texts: str | Text) -> None:
         """Writes lines that stay."""
         for text in texts if not self._quiet else ():
-            self._console.print(text, markup=False, soft_wrap=self.soft_wrap)
+            self._console.print(styled(text) if isinstance(text, str) else text, soft_wrap=self.soft_wrap)
 
     def error(self, text: str) -> None:
         """Writes an error to standard error."""
-        with suppress(OSError):
-            print(text, file=sys.stderr)
+        say_error(text)
 
     def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
         """Writes lines, then asks. With ``yes``, the answer is known."""
         with self.paused():
             self.line(*texts)
-            return yes or ask(question)
+            return yes or ask(question, seen=self._stream.works)
 
 
 _QUIET_SECONDS = 30
@@ -139,15 +139,16 @@ class Display(Screen):
         """The steps that are done, and the one that runs."""
         last = self._news.last
         if last is None:
-            return Text("")
+            return styled()
         table = Table.grid(padding=(0, 2))
         for done, seconds in self._done:
-            table.add_row("✓", _place(done), done.activity.value, f"{seconds:.0f} s", _details(done))
+            table.add_row("✓", _place(done), done.activity.value, f"{seconds:.0f} s", styled(_details(done)))
         style = _STYLES.get(last.activity, "bold")
-        mark = Text("✓", style) if last.activity is Activity.DONE else Spinner("dots")
+        mark = styled("✓", style=style) if last.activity is Activity.DONE else Spinner("dots")
         used = f"{time.monotonic() - self._activity_start:.0f} s"
-        table.add_row(mark, Text(_place(last), style), Text(last.activity.value, style), used, _details(last))
-        return Group(table, Text(f"{time.monotonic() - self._start:.0f} s in total", FAINT))
+        place, activity = styled(_place(last), style=style), styled(last.activity.value, style=style)
+        table.add_row(mark, place, activity, used, styled(_details(last)))
+        return Group(table, styled(f"{time.monotonic() - self._start:.0f} s in total", style=FAINT))
 
 
 def sentence(progress: Progress) -> str:

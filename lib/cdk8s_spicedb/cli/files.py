@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SpiceDBError
-from ..files.read import Document, document, merge, props_of
+from ..files.read import Destination, Document, destination_of, document, merge, props_of
 from ..props import SpiceDBProps
 from ..props.rules.warnings import all_warnings
 from ..text import some_of
 from .options import FILE, read, releases
+from .output import say_error
 
 SHOWN = 5
 """How many files with problems, or names of files, a command prints."""
@@ -24,6 +25,12 @@ _INPUT = "-"
 def read_file(options: Any, *, delivery: str | None = None) -> SpiceDBProps:
     """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
     return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
+
+
+def read_release(options: Any) -> tuple[SpiceDBProps, Destination]:
+    """The props in the files of ``--file``, and where the files say that the SpiceDB belongs."""
+    found = read_documents(options.file or [FILE])
+    return props_of(found, releases=releases(options)), destination_of(found)
 
 
 def read_documents(paths: Sequence[str]) -> Document:
@@ -37,14 +44,19 @@ def read_document(path: str) -> Document:
     """The document of a file, or of standard input."""
     if path != _INPUT:
         return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
+    if sys.stdin is None:
+        raise SpiceDBError("cannot read standard input: it is closed")
     try:
         return document(sys.stdin.buffer.read().decode(), "standard input")
     except UnicodeDecodeError:
         raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
 
 
-def read_each(options: Any, *, delivery: str | None = None) -> dict[str, SpiceDBProps]:
+def read_each(
+    options: Any, *, delivery: str | None = None, destinations: dict[str, Destination] | None = None
+) -> dict[str, SpiceDBProps]:
     """The props of each file of ``--each``, merged with the files of ``--file``, by the name of the file.
+    ``destinations`` gets where each file says that its SpiceDB belongs.
 
     ``delivery`` takes precedence over that of the files. Raises one `SpiceDBError` about all files with problems.
     """
@@ -53,7 +65,10 @@ def read_each(options: Any, *, delivery: str | None = None) -> dict[str, SpiceDB
     for name, path in _paths(options.each).items():
         try:
             own = read_document(path)
-            found[name] = props_of(merge(base, own) if base else own, delivery=delivery, releases=table)
+            whole = merge(base, own) if base else own
+            found[name] = props_of(whole, delivery=delivery, releases=table)
+            if destinations is not None:
+                destinations[name] = destination_of(whole)
         except SpiceDBError as error:
             invalid.append(str(error))
     if invalid:
@@ -86,4 +101,4 @@ def warn(found: Mapping[str, SpiceDBProps]) -> None:
         for warning in all_warnings(props):
             about.setdefault(warning, []).append(name)
     for warning, names in about.items():
-        print(f"Warning for {some_of(names, SHOWN)}: {warning}", file=sys.stderr)
+        say_error(f"Warning for {some_of(names, SHOWN)}: {warning}")

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import glob
 import shlex
-import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
 from rich.console import Console, Group
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
+from ..files.read import Destination
 from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from ..live.upgrade.outcome import Progress, State
 from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
+from .destination import connect_each
 from .display import News, Screen, sentence
 from .files import SHOWN, read_each, warn
-from .live import as_json, connect, print_after, require_yes
-from .options import STEM
+from .options import require_yes
+from .output import FAINT, as_json, say_after, say_error, styled
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .upgrade import Options
 
 OF_FLEETS = ("canary", "wave_size", "parallel")
@@ -35,18 +36,16 @@ OF_FLEETS = ("canary", "wave_size", "parallel")
 
 def upgrade_each(options: Options) -> int:
     """Upgrades all SpiceDBs of ``--each``, and returns the exit code."""
-    found = read_each(options)
+    destinations: dict[str, Destination] = {}
+    found = read_each(options, destinations=destinations)
     warn(found)
-    cluster = connect(options)
+    clusters = connect_each(options, destinations)
     require_yes(options)
-    members = [
-        Member(cluster=attrs.evolve(cluster, namespace=cluster.namespace.replace(STEM, name)), props=props)
-        for name, props in found.items()
-    ]
+    members = [Member(cluster=clusters[name], props=props) for name, props in found.items()]
     given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
     chosen = FleetOptions(**given, upgrade=options.upgrade)
     with FleetDisplay(quiet=options.quiet) as display:
-        display.line(f"Looking at {len(members)} SpiceDBs in the cluster.")
+        display.line(f"Looking at {len(members)} SpiceDBs in {members[0].cluster.place}.")
         try:
             report = upgrade_fleet(
                 members,
@@ -60,16 +59,16 @@ def upgrade_each(options: Options) -> int:
             )
         except KeyboardInterrupt:
             display.stop()
-            print("Interrupted. Nothing was changed.", file=sys.stderr)
+            say_error("Interrupted. Nothing was changed.")
             return State.INTERRUPTED.exit_code
     code = report.state.exit_code
     if options.quiet:
-        print_after(as_json(report))
+        say_after(as_json(report))
     text = "\n".join(_ending(report, _command_again(options)))
     if code:
         display.error(text)
     elif not options.quiet:
-        print_after(text)
+        say_after(text)
     return code
 
 
@@ -169,12 +168,14 @@ class FleetDisplay(Screen):
 
     def interrupt(self) -> None:
         """Says what happens after Ctrl-C."""
-        print(_INTERRUPTED, file=sys.stderr, flush=True)
+        say_error(_INTERRUPTED)
 
     def render(self) -> Group | Text:
         """A line for each member that runs."""
         running = self._running  # Another thread may replace it meanwhile.
         table = Table.grid(padding=(0, 2))
         for title, (start, text) in running.items():
-            table.add_row(Spinner("dots"), Text(title, "bold"), f"{time.monotonic() - start:.0f} s", text)
-        return Group(table, Text(f"{self._ended} ended", "dim")) if running else Text("")
+            table.add_row(
+                Spinner("dots"), styled(title, style="bold"), f"{time.monotonic() - start:.0f} s", styled(text)
+            )
+        return Group(table, styled(f"{self._ended} ended", style=FAINT)) if running else styled()

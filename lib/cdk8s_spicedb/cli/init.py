@@ -10,11 +10,12 @@ from importlib.resources import files
 
 from ..errors import SpiceDBError
 from ..versions import known_releases
+from .output import say
 
 
 def run(options: argparse.Namespace) -> int:
     """Writes the file, or prints the schema."""
-    print(_schema() if options.command == "schema" else _write(options.output))
+    say(_schema() if options.command == "schema" else _write(options.output))
     return 0
 
 

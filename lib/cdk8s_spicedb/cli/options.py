@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 
@@ -15,6 +16,10 @@ from ..delivery import Delivery
 from ..errors import InvalidProps, SpiceDBError
 from ..props.datastores import ENGINES
 from ..versions import SCHEMA_MODES, ReleaseTable, known_releases
+from .output import say, say_error
+
+if TYPE_CHECKING:
+    pass
 
 FILE = "spicedb.yaml"
 STEM = "{}"
@@ -32,9 +37,24 @@ _Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Prints as the commands do."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.color = False  # Python 3.14 has colors in the help. Other versions have not.
+
+    def print_help(self, file: Any = None) -> None:
+        say(self.format_help().rstrip())
+
+    def error(self, message: str) -> NoReturn:
+        say_error(f"{self.format_usage()}{self.prog}: error: {message}")
+        sys.exit(2)
+
+
 def command_line() -> argparse.ArgumentParser:
     """All commands and their options. A command runs in the module of its name."""
-    parser = argparse.ArgumentParser(prog="cdk8s-spicedb", description=_DESCRIPTION)
+    parser = _Parser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     for add in (_init, _synth, _plan, _releases, _status, _check, _diff, _upgrade, _rollback):
         add(commands)
@@ -277,6 +297,12 @@ def _rollback(commands: _Commands) -> None:
     text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
     _add_releases(parser)
+
+
+def require_yes(options: Any) -> None:
+    """Raises `SpiceDBError` if the options leave a question that nobody can answer."""
+    if options.output == "json" and not options.yes:
+        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
 
 
 def releases(options: Any) -> ReleaseTable:

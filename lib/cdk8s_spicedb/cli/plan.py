@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-
-import attrs
 
 from ..errors import InvalidProps
 from ..plans.planner import plan_upgrade
 from ..plans.tables import markdown, table
 from ..props.datastores import ENGINES
 from .options import by_option, releases
+from .output import as_json, say
 
 _OPTIONS = {
     "current": "--from",
@@ -26,7 +24,7 @@ _OPTIONS = {
 
 def run(options: argparse.Namespace) -> int:
     """Prints the plan, in the chosen format."""
-    print(_text(options))
+    say(_text(options))
     return 0
 
 
@@ -39,7 +37,7 @@ def _text(options: argparse.Namespace) -> str:
     except InvalidProps as error:
         raise by_option(error, "plan", _OPTIONS) from None
     if options.output == "json":
-        return json.dumps(attrs.asdict(plan), indent=2)
+        return as_json(plan)
     if options.output == "markdown":
         return markdown(plan)
     return table(plan, width=shutil.get_terminal_size((100, 0)).columns)

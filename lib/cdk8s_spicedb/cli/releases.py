@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 
-import attrs
-
 from ..text import columns
 from ..versions.history import Version, history
 from .options import releases
+from .output import as_json, say
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the releases, in the chosen format."""
-    print(_text(options))
+    say(_text(options))
     return 0
 
 
 def _text(options: argparse.Namespace) -> str:
     found = history(releases(options), options.engine and [options.engine])
     if options.output == "json":
-        return json.dumps([attrs.asdict(each) for each in found], indent=2)
+        return as_json(found)
     headings = ("VERSION", "MIGRATES", "HEAD") if options.engine else ("VERSION", "MIGRATES THE DATABASE TO")
     rows = [headings, *(_cells(each, options.engine) for each in found)]
     if options.output == "markdown":

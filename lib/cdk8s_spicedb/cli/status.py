@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 import attrs
+from rich.console import Group
 from rich.live import Live
 
 from ..errors import SpiceDBError
 from ..live.check.database import read_revision
-from ..live.cluster import Cluster
+from ..live.cluster import PATIENCE_SECONDS, Cluster
 from ..live.status import Status, Summary, status, statuses
 from ..live.waiting import wait_until_safe
-from .files import read_file
-from .live import as_json, connect, console
+from ..props import SpiceDBProps
+from .destination import connect
+from .files import read_release
+from .output import as_json, console, say, say_error, show
 from .status_text import details, line, table
 
 _POLL_SECONDS = 1.0
@@ -29,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
     """Prints one SpiceDB, or several."""
     _require_fitting(options)
     waits = options.wait is not None
-    cluster = connect(options, _PATIENCE_SECONDS if options.watch or waits else 0)
+    props, destination = read_release(options) if options.file else (None, None)
+    patience = _PATIENCE_SECONDS if options.watch or waits else PATIENCE_SECONDS
+    cluster = connect(options, destination, patience)
     name = options.name
     if name is None:
         several = statuses(cluster, everywhere=options.all_namespaces)
@@ -37,17 +41,17 @@ def run(options: argparse.Namespace) -> int:
             return _list(options, several)
         name = _only(several, cluster.namespace)
     if options.watch:
-        return _watch(options, cluster, name)
+        return _watch(options, props, cluster, name)
     if waits:
         reason = wait_until_safe(cluster, name, options.wait, _say_why)
         if reason is not None:
             raise SpiceDBError(f"the next change of {name} is not safe yet: {reason}")
-    found = _status(options, cluster, name)
+    found = _status(options, props, cluster, name)
     if options.output == "json":
-        print(as_json(found))
+        say(as_json(found))
     else:
         output = console()
-        output.print(details(found, output.width if output.is_terminal else None), soft_wrap=True)
+        show(details(found, output.width if output.is_terminal else None))
     return 0 if found.healthy else 1
 
 
@@ -71,11 +75,11 @@ def _require_fitting(options: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace, found: Sequence[Summary]) -> int:
     if options.output == "json":
-        print(as_json(found))
+        say(as_json(found))
     elif not found:
         raise SpiceDBError("there is no SpiceDB in any namespace of the cluster")
     else:
-        console().print(table(found))
+        show(table(found))
     return 0 if found and all(each.healthy for each in found) else 1
 
 
@@ -90,11 +94,10 @@ def _only(found: Sequence[Summary], namespace: str) -> str:
     return found[0].name
 
 
-def _status(options: argparse.Namespace, cluster: Cluster, name: str) -> Status:
+def _status(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cluster, name: str) -> Status:
     found = status(cluster, name, drift=options.drift, certificates=options.certificates)
-    if not options.datastore:
+    if props is None:
         return found
-    props = read_file(options)
     if props.name != found.name:
         files = " and ".join(options.file) + (" describes" if len(options.file) == 1 else " describe")
         raise SpiceDBError(f"{files} {props.name}, not {found.name}; name the file of {found.name}")
@@ -102,27 +105,27 @@ def _status(options: argparse.Namespace, cluster: Cluster, name: str) -> Status:
 
 
 def _say_why(reason: str) -> None:
-    print(f"Waiting: {reason}", file=sys.stderr, flush=True)
+    say_error(f"Waiting: {reason}")
 
 
-def _watch(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
+def _watch(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cluster, name: str) -> int:
     """Prints again on every change: the whole text on a terminal, and a line elsewhere."""
     found, last, screen = None, "", console()
     try:
         with Live(console=screen, auto_refresh=False) if screen.is_terminal else nullcontext() as live:
-            for found in _polled(options, cluster, name):
+            for found in _polled(options, props, cluster, name):
                 text = line(found)
                 if live:
-                    live.update(details(found, screen.width), refresh=True)
-                elif text != last:
-                    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+                    live.update(Group(*details(found, screen.width)), refresh=True)
+                elif text != last and not say(f"{time.strftime('%H:%M:%S')} {text}"):
+                    break  # Nobody reads any more.
                 last = text
     except KeyboardInterrupt:
         pass
     return 0 if found and found.healthy else 1
 
 
-def _polled(options: argparse.Namespace, cluster: Cluster, name: str) -> Iterator[Status]:
+def _polled(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cluster, name: str) -> Iterator[Status]:
     while True:
-        yield _status(options, cluster, name)
-        time.sleep(_POLL_SECONDS)
+        yield _status(options, props, cluster, name)
+        cluster.clock.sleep(_POLL_SECONDS)

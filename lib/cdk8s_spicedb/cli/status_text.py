@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-
-from rich.console import Group
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from ..delivery import Applier
 from ..live.status import Status, Summary
 from ..live.workload import Migration, MigrationState, RolloutState
 from ..text import age, columns, count
-from .live import BAD, BUSY, FAINT, GOOD
+from .output import BAD, BUSY, FAINT, GOOD, styled, visible
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _COLUMN = 15
 _MOST_WARNINGS = 5
@@ -24,13 +24,12 @@ Line = tuple[str, str, str]
 """Heading, text and style."""
 
 
-def table(found: Sequence[Summary]) -> Text:
+def table(found: Sequence[Summary]) -> list[Text]:
     """Several SpiceDBs, one in each line."""
     headings = ("NAMESPACE", "NAME", "VERSION", "ENGINE", "READY", "STATE", "APPLIED BY")
     lines = columns([headings, *map(_row, found)])
     styles = ["bold", *("" if each.healthy else BAD for each in found)]
-    texts = (Text(line, style) for line, style in zip(lines, styles, strict=True))
-    return Text("\n", no_wrap=True, overflow="ignore").join(texts)
+    return [styled(line, style=style) for line, style in zip(lines, styles, strict=True)]
 
 
 def _row(each: Summary) -> tuple[str, ...]:
@@ -53,24 +52,26 @@ def line(found: Status) -> str:
     parts += [f"{pod.name}: {pod.reason}" for pod in found.pods if pod.reason and not pod.terminating]
     if found.upgrade:
         parts.append(found.upgrade)
-    return "; ".join(parts)
+    return "; ".join(parts).replace("\n", " ")
 
 
-def details(found: Status, width: int | None = None) -> Group:
+def details(found: Status, width: int | None = None) -> list[Text]:
     """One SpiceDB. ``width`` is that of a terminal, whose lines wrap."""
-    head = Text(f"{found.name} in namespace {found.namespace}: ", "bold")
-    head.append("healthy" if found.healthy else "not healthy", GOOD if found.healthy else BAD)
-    return Group(head, *_below(_lines(found), width))
+    state = ("healthy", GOOD) if found.healthy else ("not healthy", BAD)
+    head = styled((f"{found.name} in namespace {found.namespace}: ", "bold"), state)
+    return [head, *_below(_lines(found), width)]
 
 
 def _below(lines: Iterable[Line], width: int | None) -> Iterator[Text]:
     """Lines in two columns. Lines with the same heading share it."""
-    indent, last = " " * (_COLUMN + 2), ""
+    last = ""
     for heading, text, style in lines:
+        parts = [text]
         if width is not None:
-            text = f"\n{indent}".join(textwrap.wrap(text, max(width - len(indent), 40), break_on_hyphens=False))
-        yield Text.assemble((f"  {'' if heading == last else heading:<{_COLUMN}}", "bold"), (text, style))
-        last = heading
+            parts = textwrap.wrap(visible(text), max(width - _COLUMN - 2, 40), break_on_hyphens=False)
+        for part in parts:
+            yield styled((f"  {'' if heading == last else heading:<{_COLUMN}}", "bold"), (part, style))
+            last = heading
 
 
 def _lines(found: Status) -> Iterator[Line]:

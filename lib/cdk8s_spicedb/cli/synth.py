@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
 
 from ..errors import InvalidProps
@@ -15,6 +14,7 @@ from ..props.rules.warnings import all_warnings
 from ..text import count, some_of
 from .files import SHOWN, read_document, read_each, read_file, warn
 from .options import by_option
+from .output import say, say_error
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,13 +24,13 @@ def run(options: argparse.Namespace) -> int:
         found = read_each(options, delivery=options.delivery)
         warn(found)
         changed = write_all(folder, found, version=version, metadata=metadata)
-        print("\n".join(_next_of_each(folder, found, changed)))
+        say("\n".join(_next_of_each(folder, found, changed)))
         return 0
     props = read_file(options, delivery=options.delivery)
     for warning in all_warnings(props):
-        print(f"Warning: {warning}", file=sys.stderr)
+        say_error(f"Warning: {warning}")
     write_release(folder, props, version=version, metadata=metadata)
-    print("\n".join(_next(folder, props)))
+    say("\n".join(_next(folder, props)))
     return 0
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
-from rich.text import Text
 
 from ..live.check.check import CheckOptions, CheckReport, check
 from ..live.check.finding import Level
@@ -17,11 +17,15 @@ from ..live.upgrade.upgrade import Preflight, UpgradeOptions, upgrade
 from ..props import SpiceDBProps
 from ..text import count
 from .check import lines
+from .destination import connect
 from .display import Display
-from .files import read_file
+from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
-from .live import as_json, connect, print_after, require_yes
-from .options import STEM
+from .options import STEM, require_yes
+from .output import as_json, say_after
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +70,8 @@ def run(parsed: argparse.Namespace) -> int:
     options = Options.of(parsed)
     if options.each is not None:
         return upgrade_each(options)
-    cluster, props = connect(options), read_file(options)
+    props, destination = read_release(options)
+    cluster = connect(options, destination)
     if options.write is not None:
         return _write(options, cluster, props, options.write)
     return _upgrade(options, cluster, props)
@@ -90,7 +95,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
             cluster,
             props,
             options=options.upgrade,
-            confirm=lambda preflight: display.confirms(_intention(preflight), "Continue?", yes=options.yes),
+            confirm=lambda preflight: display.confirms(_intention(cluster, preflight), "Continue?", yes=options.yes),
             report=display.report,
         )
         if isinstance(outcome.error, CheckFailedError):
@@ -99,18 +104,18 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
         else:
             display.end(outcome)
     if outcome.state is State.DONE and options.quiet:
-        print_after(as_json(outcome.record))
+        say_after(as_json(outcome.record))
     return outcome.state.exit_code
 
 
-def _intention(preflight: Preflight) -> Iterator[str | Text]:
+def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     """What the check found that is not ok, and what the upgrade does."""
     if preflight.check is not None:
         yield from lines(preflight.check, but=Level.OK)
     running, record = preflight.running, preflight.record
     change = f"SpiceDB {record.plan.current} to {record.plan.target}, {count(len(record.plan.steps), 'step')}"
     more = f" Continues with step {record.next_step}." if record.sound[-1].step or record.running else ""
-    yield f"{running.name} in {running.namespace}: {change}.{more}"
+    yield f"{running.name} in {running.namespace}, {cluster.place}: {change}.{more}"
     yield from (f"  {sentence}" for sentence in preflight.meaning)
 
 
@@ -132,5 +137,5 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
     except UpgradeStoppedError as error:
         display.error(str(error))
         return State.STOPPED.exit_code
-    print_after(as_json(written) if options.quiet else written.text)
+    say_after(as_json(written) if options.quiet else written.text)
     return State.DONE.exit_code

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from ..errors import SpiceDBError
+from .text import redacted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +21,7 @@ class ClusterError(SpiceDBError):
 
     def __init__(self, text: str, status: int | None = None) -> None:
         self.status = status
-        super().__init__(text)
+        super().__init__(redacted(text))
 
 
 class NotFound(ClusterError):  # noqa: N818 (the names of these say what Kubernetes answered)

@@ -17,7 +17,7 @@ from .cluster import MANAGER, Cluster, Kind, items_of
 from .instance import Running
 from .poll import parallel
 from .released import apply_manager, find_released
-from .text import HIDDEN, shown
+from .text import HIDDEN, redacted, shown
 
 
 class Change(Enum):
@@ -101,7 +101,7 @@ def _field(path: str, before: Any, after: Any, *, secret: bool) -> FieldDiff:
     hidden = secret and path.startswith(("data", "stringData"))
     values = (None if value is _ABSENT else value for value in (before, after))
     one, two = (HIDDEN if hidden and value is not None else shown(path, value) for value in values)
-    return FieldDiff(path=path, before=one, after=two)
+    return FieldDiff(path=redacted(path), before=one, after=two)
 
 
 def _walk(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -22,6 +22,7 @@ from .observe import observe
 from .pods import Pod, pod_of
 from .record import Record, read_record
 from .released import helm_release_of
+from .text import redacted
 from .workload import (
     Migration,
     MigrationState,
@@ -272,4 +273,4 @@ def _upgrade(record: Record | None) -> str | None:
     step = record.step(number)
     doing = "runs" if record.running is not None and record.stopped is None else "is next"
     text = f"{plan.current} to {plan.target}: {step_of(number, len(plan.steps))} ({step.version}) {doing}"
-    return f"{text}; the last attempt stopped: {record.stopped}" if record.stopped else text
+    return f"{text}; the last attempt stopped: {redacted(record.stopped)}" if record.stopped else text

@@ -193,9 +193,9 @@ def rollout_of(deployment: Manifest) -> Rollout:
     found = conditions(deployment)
     failure, progress = holds(found, "ReplicaFailure"), found.get("Progressing", {})
     if failure:
-        return Rollout(state=RolloutState.STUCK, message=failure.get("message", ""))
+        return Rollout(state=RolloutState.STUCK, message=redacted(failure.get("message") or ""))
     if progress.get("reason") == "ProgressDeadlineExceeded":
-        return Rollout(state=RolloutState.STUCK, message=progress.get("message", ""))
+        return Rollout(state=RolloutState.STUCK, message=redacted(progress.get("message") or ""))
     if deployment["spec"].get("paused"):
         return Rollout(state=RolloutState.PAUSED, message="resume it with `kubectl rollout resume`")
     message = _left(counts(deployment))

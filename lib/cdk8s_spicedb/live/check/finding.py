@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
+
+from ..text import redacted
 
 
 class Level(Enum):
@@ -26,8 +28,8 @@ class Finding:
     """How serious it is."""
     subject: str
     """What was checked, such as ``Secret spicedb``."""
-    text: str
-    """What was found. It never contains a secret."""
+    text: str = field(converter=redacted)
+    """What was found. Passwords, keys and tokens in it are hidden."""
     fix: str = ""
     """What to do. Empty if there is nothing to do."""
 

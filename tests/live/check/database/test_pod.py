@@ -23,6 +23,7 @@ from cdk8s_spicedb.live.check.database import check_database, engine, read_revis
 from cdk8s_spicedb.live.check.database.engine import EngineCheck, client_pod
 from cdk8s_spicedb.live.check.database.mysql import MySQLCheck
 from cdk8s_spicedb.live.check.database.postgresql import CockroachDBCheck, PostgreSQLCheck
+from cdk8s_spicedb.live.check.database.question import Facts
 from cdk8s_spicedb.live.cluster import Cluster
 from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
@@ -163,6 +164,11 @@ def test_last_lines_that_the_node_writes_late() -> None:
     clock = FakeClock(on_sleep=lambda _: api.logs.update(whole))
     assert check_database(api.cluster(clock=clock), props()).revision == "add-schema-tables"
     assert clock.seconds > 0
+
+
+def test_lines_that_are_not_facts_are_left_out() -> None:
+    lines = ["starts", "[" * 200_000, '{"fact": 1}', '{"fact": ' + "[" * 10_000, '{"fact": "done"}']
+    assert Facts.read("\n".join(lines)).all == [{"fact": "done"}]
 
 
 def test_engines_that_are_not_asked() -> None:

@@ -122,7 +122,7 @@ class Facts:
         """Reads the log of the pod. Lines that are not facts are left out."""
         found = []
         for line in log.splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 fact = json.loads(line)
                 if isinstance(fact, dict) and isinstance(fact.get("fact"), str):
                     found.append(fact)
