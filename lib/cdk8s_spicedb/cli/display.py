@@ -72,10 +72,6 @@ class Screen(ABC):
         for text in texts if not self._quiet else ():
             self._console.print(styled(text) if isinstance(text, str) else text, soft_wrap=self.soft_wrap)
 
-    def error(self, text: str) -> None:
-        """Writes an error to standard error."""
-        say_error(text)
-
     def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
         """Writes lines, then asks. With ``yes``, the answer is known."""
         with self.paused():
@@ -121,9 +117,9 @@ class Display(Screen):
         """Ends the changing part, and says why the target is not reached."""
         self.stop()
         if outcome.state is State.INTERRUPTED:
-            self.error("Interrupted. Run the same command again to continue.")
+            say_error("Interrupted. Run the same command again to continue.")
         elif outcome.error is not None:
-            self.error(outcome.reason)
+            say_error(outcome.reason)
 
     def report(self, progress: Progress) -> None:
         """Shows the progress."""

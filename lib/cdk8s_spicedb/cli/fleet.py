@@ -66,7 +66,7 @@ def upgrade_each(options: Options) -> int:
         say_after(as_json(report))
     text = "\n".join(_ending(report, _command_again(options)))
     if code:
-        display.error(text)
+        say_error(text)
     elif not options.quiet:
         say_after(text)
     return code

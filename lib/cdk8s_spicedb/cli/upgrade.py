@@ -22,7 +22,7 @@ from .display import Display
 from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
 from .options import STEM, require_yes
-from .output import as_json, say_after
+from .output import as_json, say_after, say_error
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -121,7 +121,7 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
 
 def _refuse(report: CheckReport, display: Display) -> None:
     display.line(*lines(report, but=Level.OK))
-    display.error("Nothing was changed. Fix the failures, then run the same command again.")
+    say_error("Nothing was changed. Fix the failures, then run the same command again.")
 
 
 def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str) -> int:
@@ -135,7 +135,7 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
     try:
         written = write_next_step(cluster, props, folder)
     except UpgradeStoppedError as error:
-        display.error(str(error))
+        say_error(str(error))
         return State.STOPPED.exit_code
     say_after(as_json(written) if options.quiet else written.text)
     return State.DONE.exit_code

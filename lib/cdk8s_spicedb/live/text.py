@@ -108,7 +108,7 @@ def _without_authority_user(part: str, quote: str) -> str:
     end = part.find(quote) if quote and quote in part else len(part.partition(" ")[0].partition("\t")[0])
     uri = part[:end]
     authority = re.split(r"[/?#]", uri, maxsplit=1)[0].rstrip(".,;:)}>\"'`\\")
-    has_no_user = ":" not in authority or "@" not in uri.partition("?")[0]
+    has_no_user = ":" not in authority or "@" not in uri.partition("?")[0].replace("@sha256:", "")
     if has_no_user and all(map(_HOST.fullmatch, authority.split(","))):
         return part
     query = uri.rfind("?")
@@ -178,8 +178,7 @@ def _without_values(line: str) -> Iterator[str]:
     has_key = any(word in lower for word in _WORDS)  # Most lines have none, and this is quick.
     while has_key and (match := _PAIR.search(line, position)):
         start, value = match.start("value"), match["value"]
-        before = line[max(match.start() - 64, 0) : match.start()].rjust(64 if match.start() > 64 else 0)
-        after = line[match.end() :].strip()
+        before, after = line[max(match.start() - 64, 0) : match.start()], line[match.end() :].strip()
         yield line[position:start]
         position = start
         if _is_secret(before, match["key"].lower(), match["separator"], value, after):
