@@ -85,12 +85,12 @@ def tower(floors: int, item: str) -> str:
         f"a: &a {'x' * 100_000}\nb: [{'*a,' * 100}]",
         "a: [" + "1," * 30_000 + "]",
         "a: {" + ", ".join(f"k{each}: v" for each in range(15_000)) + "}",
-        "x" * 2_100_000,
+        "x" * 20_000_000,
     ],
     ids=["lists", "mappings", "merge keys", "a chain of merge keys", "texts", "items", "keys", "one text"],
 )
 def test_a_file_that_is_too_large_is_refused(text: str) -> None:
-    with pytest.raises(SpiceDBError, match=r"spicedb.yaml: line \d+: too large: more than 20,000 keys and values"):
+    with pytest.raises(SpiceDBError, match=r"spicedb.yaml:( line \d+:)? too large: a file may have 20,000 keys and"):
         load(text, "spicedb.yaml")
 
 

@@ -16,6 +16,8 @@ _MERGE, _TEXT, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("merge",
 _MOST = 20_000
 """How many keys and values a file may have. An alias counts as all that it stands for: a few lines of aliases can stand
 for more than fits into the memory. A long text counts once more for each 100 characters."""
+_TOO_LARGE = f"too large: a file may have {_MOST:,} keys and values, and {_MOST // 10_000} MB of text"
+_WRITE_LESS = "write less, or use fewer aliases (*), which count as all that they stand for"
 _LONGEST_NUMBER = 50
 """In characters. Python needs minutes to read a number that is much longer."""
 
@@ -25,6 +27,8 @@ def load(text: str, name: str) -> tuple[Any, dict[str, int]]:
 
     As `yaml.safe_load`, but a duplicate key is an error. Raises `SpiceDBError` if the text is too large, or no YAML.
     """
+    if len(text) > 100 * _MOST:
+        raise SpiceDBError(f"{name}: {_TOO_LARGE}; {_WRITE_LESS}")
     lines: dict[str, int] = {}
     try:
         root = yaml.compose(text, _Loader)
@@ -51,8 +55,7 @@ class _Loader(yaml.SafeLoader):
         # A node has no size yet if the alias is inside it.
         self._size += getattr(node, "size", 1) if is_alias else 1 + len(node.value) // 100
         if self._size > _MOST:
-            problem = f"too large: more than {_MOST:,} keys and values, or {_MOST // 10_000} MB of text, up to here"
-            raise _wrong(node, problem, "write less, or use fewer aliases (*), which count as what they stand for")
+            raise _wrong(node, _TOO_LARGE, _WRITE_LESS)
         if not is_alias:
             node.size = self._size - before
         return node
