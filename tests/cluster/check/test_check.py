@@ -264,7 +264,7 @@ def test_the_rights_are_enough_to_deliver_and_to_upgrade(
         Client(address, KEY).write()
     with monkeypatch.context() as patched:
         patched.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        result = command.upgrade()
+        result = command.run("upgrade", *command.options(), seconds=600)
         assert result.code == 0, result.error
         back = command.run("rollback", "--yes", "--file", str(command.file))
         assert back.code == 0, back.error
