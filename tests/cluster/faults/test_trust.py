@@ -71,8 +71,8 @@ def test_helm_of_a_colleague_keeps_its_lock(command: Command, namespace: Namespa
     command.install(OLD)
     chart = str(command.file.parent / "install")
     command.write(NEW)
-    # Nothing changes but the number of servers, which takes long, because no server of this size finds a node.
-    slow = ("upgrade", "spicedb", chart, "--set", "server.resources.requests.cpu=900", "--wait", "--timeout=60s")
+    # Its migration waits for an image that does not exist.
+    slow = ("upgrade", "spicedb", chart, "--set", "image.tag=v0.0.0", "--wait", "--timeout=90s")
     with namespace.background(*slow, program="helm") as theirs:
         wait("their Helm", lambda: _pending(namespace))
         for words in (("upgrade", *command.options()), ("rollback", "--yes")):

@@ -43,7 +43,7 @@ class Helm:
         assert 0 < seconds < 10_000
         waiting = self.outcomes.get(command[1], [])
         uid = self.api.get("deployments", "spicedb")["metadata"]["uid"]
-        empty = {"get": "{}", "template": f'---\n# Source: lookup/templates/uid.yaml\nuid: "{uid}"\n'}
+        empty = {"get": "{}", "template": f'---\n# Source: lookup/templates/uid.yaml\ndata:\n  uid: "{uid}"\n'}
         return waiting.pop(0) if waiting else Ended(True, empty.get(command[1], ""))
 
     def called(self, name: str) -> list[list[str]]:
@@ -226,7 +226,7 @@ def test_values_that_cannot_be_read_stop_the_step(api: ApiServer, a_helm: Helm, 
 
 def test_other_cluster_of_helm_is_refused(api: ApiServer, a_helm: Helm) -> None:
     of_helm(api).require_usable()
-    for seen in ('uid: "another"\n', 'uid: ""\n', ""):
+    for seen in ('  uid: "another"\n', '  uid: ""\n', ""):
         a_helm.outcomes["template"] = [Ended(True, seen)]
         with pytest.raises(SpiceDBError, match="does not see the Deployment spicedb in https://cluster"):
             of_helm(api).require_usable()

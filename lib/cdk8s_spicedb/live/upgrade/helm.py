@@ -35,7 +35,11 @@ _TEST_SECONDS = 360
 _MARGIN_SECONDS = 60
 """How long after its own limit of time Helm may end."""
 _LOOKUP = """\
-uid: {{ dig "metadata" "uid" "" (lookup "apps/v1" "Deployment" .Release.Namespace .Values.name) | quote }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cdk8s-spicedb-lookup}
+data:
+  uid: {{ dig "metadata" "uid" "" (lookup "apps/v1" "Deployment" .Release.Namespace .Values.name) | quote }}
 """
 
 
@@ -61,7 +65,7 @@ class HelmDeliverer(Deliverer):
             ended = self._helm("template", self.release, folder, "--dry-run=server", "--set-string", name)
         if not ended.ok:
             raise SpiceDBError(f"helm template: {StepError(ended.error).reason}")
-        found = next((line.partition(":")[2] for line in ended.stdout.splitlines() if line.startswith("uid:")), "")
+        found = next((line.partition(":")[2] for line in ended.stdout.splitlines() if line.startswith("  uid:")), "")
         return found.strip().strip('"') or None
 
     def revisions(self) -> list[HelmRelease]:
