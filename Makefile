@@ -7,7 +7,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test coverage unit check format e2e docs bench bench-cluster policies snapshots imports reference chart wheel try package locks clean
+.PHONY: help setup synth test coverage unit check format matrix e2e docs bench bench-cluster policies snapshots imports reference chart wheel try package locks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ coverage: setup ## the same as test, and fail if too little of the code was run;
 
 unit: setup ## run all tests that need no cluster, without the checks
 	pytest tests --ignore tests/cluster --numprocesses auto $(MEASURE)
+
+matrix: setup ## cause every fault at every call of an upgrade, in memory; takes some minutes and prints figures
+	pytest tests/live/upgrade/test_matrix.py -m matrix --numprocesses auto --quiet
 
 # Cluster tests mostly wait, so there can be more of them than processors.
 WORKERS ?= 6

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import httpx2
-import yaml
 from attrs import define, evolve, field, frozen
 
 from cdk8s_spicedb.live.cluster import Cluster
@@ -35,6 +35,7 @@ from cdk8s_spicedb.live.poll import CLOCK, Clock
 
 from .apierrors import REASONS, ApiError, conflict, invalid, not_found, refusal
 from .apikinds import RESOURCES, Resource
+from .fast_yaml import load
 from .fieldsets import ApplyConflictError, DuplicateKeyError, Fields, apply, track
 from .selectors import matches_fields, matches_labels, unsupported
 
@@ -145,7 +146,7 @@ class ApiServer:
 
     def client(self) -> httpx2.Client:
         """A client that reaches this server."""
-        return httpx2.Client(transport=httpx2.MockTransport(self._answer), base_url="https://cluster")
+        return httpx2.Client(transport=httpx2.MockTransport(self.answer), base_url="https://cluster")
 
     def cluster(
         self,
@@ -156,6 +157,12 @@ class ApiServer:
     ) -> Cluster:
         """The cluster, as the package sees it."""
         return Cluster(self.client(), namespace, kubeconfig, patience_seconds, clock)
+
+    def copied(self) -> ApiServer:
+        """Another server with the same objects, logs and pages. It has no faults, hooks, or missing rights."""
+        made = ApiServer(logs=dict(self.logs), pages=dict(self.pages))
+        made._objects, made._version = pickle.loads(pickle.dumps(self._objects)), self._version
+        return made
 
     def put(self, resource: str, content: Object, namespace: str = NAMESPACE) -> Object:
         """Stores an object of a resource as it is, with its status, and whatever was there before.
@@ -268,10 +275,14 @@ class ApiServer:
 
     # -------------------------------------------------------- a request
 
-    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        """What the server does, and answers."""
         if self.away:
             raise httpx2.ConnectError("connection refused")
-        found = self._parsed(request)
+        return self.answer_to(self.parsed(request))
+
+    def answer_to(self, found: Request) -> httpx2.Response:
+        """What the server does, and answers, when a request has reached it."""
         with self._lock:
             self.requests.append(found)
             for fault in self._faults:
@@ -291,6 +302,8 @@ class ApiServer:
         self._gone = None
         self._call(request, before=True)
         response = self._routed(request)
+        if not any(match(request) for early, match, _ in self._hooks if not early):
+            return response
         # A copy, so that hooks do not change the answer.
         answered = httpx2.Response(response.status_code, content=response.content, headers=response.headers)
         self._call(request, before=False, created=answered)
@@ -310,17 +323,23 @@ class ApiServer:
     _gone: Object | None = None
     """The object that the request deleted."""
 
-    def _parsed(self, request: httpx2.Request) -> Request:
+    def parsed(self, request: httpx2.Request) -> Request:
+        """The request as the server understands it."""
         content_type = request.headers.get("content-type", "").partition(";")[0]
         text = request.content.decode()
-        parsed = Request(
-            method=request.method,
-            path=request.url.path,
-            query=dict(request.url.params),
-            body=(yaml.safe_load(text) if "yaml" in content_type else json.loads(text)) if text else None,
-            content_type=content_type,
-            accept=request.headers.get("accept", ""),
+        return self.understood(
+            Request(
+                method=request.method,
+                path=request.url.path,
+                query=dict(request.url.params),
+                body=(load(text) if "yaml" in content_type else json.loads(text)) if text else None,
+                content_type=content_type,
+                accept=request.headers.get("accept", ""),
+            )
         )
+
+    def understood(self, parsed: Request) -> Request:
+        """The request with what its method and path mean."""
         prefix, _, rest = parsed.path.strip("/").partition("/")
         parts = rest.split("/")[1 if prefix == "api" else 2 :]
         if prefix not in ("api", "apis") or not parts:
@@ -333,7 +352,7 @@ class ApiServer:
         verbs["DELETE"] = "delete" if name else "deletecollection"
         return evolve(
             parsed,
-            verb=verbs[request.method],
+            verb=verbs[parsed.method],
             resource=parts[0],
             name=name,
             namespace=namespace,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 Object = dict[str, Any]
@@ -88,11 +89,11 @@ class Fields:
         """The identity of the items of the list at a way of plain names. Empty if the list is atomic."""
         if self.plain and not names.startswith("metadata."):
             return ()
-        return next((keys for ending, keys in _BY_KEY.items() if _ends(names, ending)), ())
+        return _keys(names)
 
     def is_atomic(self, names: str) -> bool:
         """Whether a map has one owner."""
-        return not self.plain and any(_ends(names, each) for each in _ATOMIC_MAPS)
+        return not self.plain and _is_atomic(names)
 
     def children(self, value: Any, names: str) -> Iterator[tuple[str, Any, str]] | None:
         """The parts of a value with their step and their way of plain names. None if it is a leaf."""
@@ -194,6 +195,16 @@ def _names(path: Path) -> str:
 
 def _step(identity: Object) -> str:
     return f"k:{json.dumps(identity, separators=(',', ':'), sort_keys=True)}"
+
+
+@cache
+def _keys(names: str) -> tuple[str, ...]:
+    return next((keys for ending, keys in _BY_KEY.items() if _ends(names, ending)), ())
+
+
+@cache
+def _is_atomic(names: str) -> bool:
+    return any(_ends(names, each) for each in _ATOMIC_MAPS)
 
 
 def _ends(names: str, ending: str) -> bool:

@@ -92,7 +92,7 @@ def test_the_plan_the_progress_and_the_end_are_shown(live: Live, capsys: pytest.
     code, out, err = run(capsys, "--yes")
     assert (code, err) == (0, [])
     assert out == [
-        "Looking at 3 SpiceDBs in the cluster.",
+        "Looking at 3 SpiceDBs in https://cluster.",
         "WAVE  UPGRADE                     ROLLBACK  SPICEDBS",
         "1     v1.52.0 to v1.56.0, 1 step  works     authz/acme",
         "2     v1.52.0 to v1.56.0, 1 step  works     authz/globex, authz/initech",

@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cdk8s_spicedb import TLS, ServerProps
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.live.cluster import Cluster
-from cdk8s_spicedb.live.poll import Clock
 from cdk8s_spicedb.live.programs import Ended
 from tests.apiserver import ApiServer, Object, matches
 from tests.live.clock import FakeClock
@@ -203,7 +202,9 @@ def test_refusals_of_the_api_server(api: ApiServer, run: Run) -> None:
 def failing_helm(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Helm that fails, after a migration that wrote something."""
 
-    def helm(command: Sequence[str], _: Clock, *, watch: Callable[[], str | None]) -> Ended:
+    def helm(command: Sequence[str], _: Cluster, *, seconds: float, watch: Callable[[], str | None]) -> Ended:
+        if command[1] == "template":
+            return Ended(True, f'  uid: "{api.get("deployments", "spicedb")["metadata"]["uid"]}"\n')
         if command[1] == "get":
             return Ended(True, json.dumps({evil("value").partition(" postgres")[0]: 1}))
         if command[1] != "upgrade":

@@ -82,15 +82,13 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("closed", [False, True])
 def test_an_output_that_cannot_be_written_is_an_error(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, closed: bool
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     with open("/dev/full", "w") as full, monkeypatch.context() as patched:
-        patched.setattr(sys, "stdout", None if closed else full)
+        patched.setattr(sys, "stdout", full)
         assert main(command.split()) == 1
-    reason = "it is closed" if closed else "No space left on device"
-    assert capsys.readouterr().err == f"cannot write the output: {reason}\n"
+    assert capsys.readouterr().err == "cannot write the output: No space left on device\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -137,7 +135,7 @@ def _shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]
     ("redirect", "code", "error"),
     [
         ("> /dev/full", 1, "cannot write the output: No space left on device\n"),
-        (">&-", 1, "cannot write the output: it is closed\n"),
+        (">&-", 0, ""),
         ("2>&- > /dev/null", 0, ""),
         ("| true", 0, ""),
     ],

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from attrs import define, field
 
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.programs import Ended
 from tests.apiserver import ApiServer
 from tests.controllers import roll_out
+from tests.fast_yaml import load_all
 
 _REVISION = "deployment.kubernetes.io/revision"
 
@@ -42,7 +42,7 @@ class Kubectl:
     def _apply(self, options: dict[str, str]) -> Ended:
         force = {"force": "true"} if "--force-conflicts" in options else {}
         client = self.api.client()
-        for manifest in yaml.safe_load_all(Path(options["--filename"]).read_text(encoding="utf-8")):
+        for manifest in load_all(Path(options["--filename"]).read_text(encoding="utf-8")):
             response = client.patch(
                 self.api.path_of(manifest),
                 params={"fieldManager": "kubectl", **force},

@@ -152,7 +152,7 @@ class Answers:
         )
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
-        response = self.api._answer(request)
+        response = self.api.answer(request)
         key = f"{request.method} {request.url.path}"
         self.given.setdefault(key, response.content)
         return httpx2.Response(response.status_code, content=self.replaced.get(key, response.content))

@@ -59,6 +59,22 @@ def error_of(status: int, text: str) -> ClusterError:
     return _BY_STATUS.get(status, ClusterError)(text, status)
 
 
+def leave(act: Callable[[], object]) -> None:
+    """Does what is done last, and must not be left out: once more if it fails, or if somebody interrupts it. Its error
+    hides no result."""
+    interrupted: KeyboardInterrupt | None = None
+    for _ in range(2):
+        try:
+            act()
+            break
+        except Exception:
+            continue
+        except KeyboardInterrupt as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
 SHAPE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 """What Python raises for a value that has another shape than expected."""
 

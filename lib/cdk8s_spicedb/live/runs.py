@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from ..labels import JOB_NAME
 from ..manifests.objects import Manifest
-from .apierror import ClusterError, Unreachable
+from .apierror import ClusterError, Unreachable, leave
 from .cluster import CONFIG_MAP, DEPLOYMENT, JOB, PATIENCE_SECONDS, POD, Cluster, Kind
 from .pods import JobState, container_of, created, job_state
 from .poll import parallel, poll
@@ -31,8 +31,7 @@ def deleted_at_the_end(cluster: Cluster, manifests: Sequence[Manifest]) -> Itera
     deleting = cluster.leaving()
 
     def delete(manifest: Manifest) -> None:
-        with suppress(ClusterError):
-            deleting.delete(Kind.of(manifest), manifest["metadata"]["name"])
+        leave(lambda: deleting.delete(Kind.of(manifest), manifest["metadata"]["name"]))
 
     try:
         yield

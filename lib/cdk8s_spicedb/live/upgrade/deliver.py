@@ -82,9 +82,17 @@ class Deliverer(ABC):
     def revision(self) -> str:
         """The revision to which a rollback can return."""
 
-    def next_revision(self) -> str | None:
-        """The revision that a rollback makes. None: it is not known before."""
-        return None
+    def newest(self) -> str:
+        """The newest revision, whatever became of it. Empty if there is none."""
+        return self.revision()
+
+    def next_revision(self) -> str:
+        """The revision that a rollback makes."""
+        return str(int(self.newest() or 0) + 1)
+
+    def is_rolled_back(self) -> bool:
+        """Whether the rollback that was interrupted has come to its end."""
+        return self.pending is not None and self.newest() == self.pending
 
     @abstractmethod
     def revisions_kept(self) -> Collection[str]:

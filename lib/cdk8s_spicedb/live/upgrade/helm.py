@@ -88,9 +88,15 @@ class HelmDeliverer(Deliverer):
     def revisions_kept(self) -> Collection[str]:
         return [str(each.revision) for each in self.revisions()]
 
-    def next_revision(self) -> str | None:
-        revisions = self.revisions()
-        return str(revisions[-1].revision + 1) if revisions else None
+    def newest(self) -> str:
+        return next((str(each.revision) for each in self.revisions()[-1:]), "")
+
+    def next_revision(self) -> str:
+        self._unlock()  # The number of a revision that is removed is free again.
+        return super().next_revision()
+
+    def is_rolled_back(self) -> bool:
+        return super().is_rolled_back() and self.revisions()[-1].status == "deployed"
 
     def earlier(self) -> tuple[str, str | None] | None:
         older = [str(each.revision) for each in self.revisions() if each.status == "superseded"]
@@ -110,7 +116,9 @@ class HelmDeliverer(Deliverer):
         newest = revisions[-1] if revisions else None
         if newest is None or not newest.status.startswith("pending-"):
             return None
-        if str(newest.revision) != self.pending and not self._is_ours(newest, self._mark("")):
+        # Helm cannot label a rollback.
+        rolls_back = (newest.status, str(newest.revision)) == ("pending-rollback", self.pending)
+        if not rolls_back and not self._is_ours(newest, self._mark("")):
             raise OtherProgramError(
                 f"another Helm works on the release {self.release}: its revision {newest.revision} is "
                 f"{newest.status}; wait until it ends. If that Helm was killed, delete the Secret {newest.secret}"
@@ -190,7 +198,6 @@ class HelmDeliverer(Deliverer):
                 output = "" if outcome.stopped else outcome.output
                 raise StepError(f"helm {command[0]}: {outcome.error}", f"{output}\n{self.explanation()}")
             self.notify("Helm lost the connection to the API server; running it again")
-            self._unlock()
 
     def _mark(self, label: str) -> str:
         """The label of the revisions of this upgrade, or of one of its steps, before the number of the revision.

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from ...errors import SpiceDBError
 from ...labels import OWN
 from ...manifests.objects import Manifest
-from ..apierror import Conflict, NotFound, Unreachable
+from ..apierror import Conflict, NotFound, Unreachable, leave
 from ..cluster import LEASE, Cluster
 from ..poll import Clock, Deadline
 
@@ -126,10 +126,13 @@ class _Holder:
     def release(self) -> None:
         # A Lease that stays expires.
         leaving = self._cluster.leaving()
-        with suppress(Exception):
+
+        def delete() -> None:
             lease = leaving.get(LEASE, self._name)
             if lease is not None and _spec(lease).get("holderIdentity") == self._identity:
                 leaving.delete(LEASE, self._name, only=lease)
+
+        leave(delete)
 
     def _renew(self, cluster: Cluster) -> None:
         # Whatever goes wrong, it was not renewed. Nobody takes it before it expires, so the next attempt may succeed.

@@ -136,14 +136,19 @@ class _Rollback:
             return State.REFUSED
         lock.require()
         known = record is not None and back.target in record.sound
-        if record is not None and record.running is not None:
+        if record is not None and (record.running or record.pending):
             self.changed = True
             applies.recover()
-        if record is not None and known:
+        if record is not None and known and not applies.is_rolled_back():
             self.changed = True
             file.write(evolve(record, pending=applies.next_revision()))
         self.changed = True
-        running = self._return(applies, back)
+        try:
+            running = self._return(applies, back)
+        except OtherProgramError:
+            if record is not None and known:
+                file.write(evolve(record, pending=None))  # That revision is somebody else's.
+            raise
         if record is not None and known:
             lock.require()
             file.write(record.return_to(back.target).with_revision(applies.revision()))
@@ -167,7 +172,8 @@ def _failed(reason: str) -> SpiceDBError:
 def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: Notify) -> Running:
     """Returns the servers to a sound state, and waits until they are ready and no newer server is left. Returns
     them. Raises `StepError` if they do not run, or are not as they were."""
-    applies.roll_back(sound.revision)
+    if not applies.is_rolled_back():
+        applies.roll_back(sound.revision)
     seen = require(cluster, applies.running.name)
     assert seen.running is not None
     require_settled(cluster, seen.running, notify)
@@ -191,8 +197,15 @@ def _choose(cluster: Cluster, seen: Observed, applies: Deliverer) -> _Choice:
     record = read_record(cluster, seen.name)
     if record is not None and record.running is not None:
         return _Choice(record.sound[-1], record)
-    if record is not None and record.sound[1:] and applies.revision() == record.sound[-1].revision:
-        return _Choice(record.sound[-2], record)
+    if record is not None and record.sound[1:]:
+        # A rollback of the last step that did not end in order goes on.
+        if applies.newest() == record.pending or applies.revision() == record.sound[-1].revision:
+            return _Choice(record.sound[-2], record)
+    elif record is not None and applies.newest() == record.sound[0].revision:
+        raise SpiceDBError(
+            f"the upgrade to {record.plan.target} is rolled back: {record.sound[0].version} runs, as before it. To "
+            f"return to an older revision, run: {applies.roll_back_command('REVISION')}"
+        )
     earlier = applies.earlier()
     if earlier is None:
         raise SpiceDBError(f"{seen.name} has no earlier revision to return to")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from attrs import asdict, evolve
+from attrs import evolve, fields
 
 from ...delivery import Delivery
 from ...manifests.jobs import schema_manifests, schema_read_manifests
@@ -34,7 +34,7 @@ def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[
         notify("there is no SpiceDB schema yet")
         return
     notify("writing the SpiceDB schema again")
-    settings = {name: value for name, value in asdict(client, recurse=False).items() if name != "text"}
+    settings = {each.name: getattr(client, each.name) for each in fields(ClientProps)}
     manifests = [_renamed(each) for each in schema_manifests(props, SchemaProps(**settings, text=text))]
     state, log = run_job(cluster, owned(cluster, props.name, manifests), seconds=_SECONDS)
     if not state.succeeded:

@@ -183,6 +183,8 @@ class _Upgrade:
         if record.running == number:
             self.changed = True
             applies.recover()
+            if applies.is_rolled_back():
+                record = record.with_revision(applies.newest())
         try:
             record = self._rewrite_schema(record, number, props)
             self._write(record.begin(number))
@@ -219,7 +221,8 @@ class _Upgrade:
     def _apply(self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps, number: int) -> None:
         label, notify = _label(self._sound(), number, props), self._tell(Activity.APPLY)
         notify(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
-        if not applies.is_applied(label):
+        # Of a rollback that was interrupted, it is not known how far it came.
+        if applies.pending is not None or not applies.is_applied(label):
             self._wait_for_draining(applies.running, notify)
             applies.apply(props, label, number)
 
@@ -271,14 +274,16 @@ class _Upgrade:
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
             self.lock.require()
-            self._note(evolve(record, pending=applies.next_revision()))
+            record = evolve(record, pending=applies.next_revision())
+            self._note(record)
             return_servers(self.cluster, applies, sound, notify)
             if leaves_last_mode(step.schema_mode, sound.schema_mode):
                 # The old tables lack what was written in that mode.
                 write_schema_again(self.cluster, self.props, notify)
             revision = applies.revision()
         except Exception as second:  # Whatever it is, it must not hide why the step failed.
-            self._note(record.stop(error.reason, running=record.running))
+            pending = None if isinstance(second, OtherProgramError) else record.pending
+            self._note(evolve(record.stop(error.reason, running=record.running), pending=pending))
             command = applies.roll_back_command(sound.revision)
             return stopped(f"The rollback failed too: {_details(second)}\nTo try again, run: {command}")
         back = record.stop(error.reason, running=None).with_revision(revision)
@@ -288,7 +293,7 @@ class _Upgrade:
             f"The servers are back at {sound.version}{mode}, and ready. The datastore schema stays as it "
             "is. Fix the cause, then run the same command again."
         )
-        return stopped(f"{text}{written}", rolled_back=True)
+        return stopped(f"{text}{written}", rolled_back=not written)
 
     def _note(self, record: Record) -> str:
         """Writes the record when a step has failed. Returns a sentence if that is not possible."""
