@@ -70,7 +70,7 @@ def test_upgrade_says_what_it_does_and_how_it_goes(live: Live, capsys: pytest.Ca
     assert lines[0].endswith(" s  prepare: checking")
     assert lines[1].split() == ["warning", "Database", "is", "slow"]
     assert lines[2] == "0 failures, 1 warning, 1 ok"
-    assert lines[3] == "spicedb in authz: SpiceDB v1.52.0 to v1.56.0, 1 step."
+    assert lines[3] == "spicedb in authz, https://cluster: SpiceDB v1.52.0 to v1.56.0, 1 step."
     assert lines[4] == "  2 servers are replaced."
     assert [line.partition(" s  ")[2].partition(": v1.56.0")[0].partition(", so")[0] for line in lines[5:]] == [
         "step 1 of 1: apply",
@@ -231,7 +231,7 @@ def test_rollback_says_what_stays(live: Live, capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
     assert main(["rollback", "--yes", "--file", "spicedb.yaml", "--force"]) == 0
     head, caution, *progress = capsys.readouterr().out.splitlines()
-    assert head == "spicedb in authz: from SpiceDB v1.56.0 back to v1.52.0, revision 1"
+    assert head == "spicedb in authz, https://cluster: from SpiceDB v1.56.0 back to v1.52.0, revision 1"
     assert caution == "  the datastore schema stays as it is: SpiceDB cannot migrate back"
     assert progress[-1].endswith(" s  step 1 of 1: done: SpiceDB v1.52.0 serves")
     assert live.world.calls[-1] == "roll back to 1"

@@ -64,7 +64,7 @@ class Api:
                 if wait is None or deadline.left < wait:
                     raise
             # Many clients that wait for the same server must not come back at the same moment.
-            self.clock.sleep(wait * random.uniform(1, 1.2))
+            self.clock.sleep(min(wait * random.uniform(1, 1.2), deadline.left))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _attempt(self, method: str, path: str, *, most: int = MOST_BYTES, cut: bool = False, **options: Any) -> bytes:

@@ -39,9 +39,9 @@ def plan_rollback(cluster: Cluster, name: str) -> Return:
 
 def _plan(cluster: Cluster, seen: Observed) -> Return:
     assert seen.running is not None
-    applies = deliverer_of(cluster, seen)
-    target, record = _choose(cluster, seen, applies)
-    if target.revision not in applies.revisions_kept():
+    target, record = _choose(cluster, seen, deliverer_of(cluster, seen))
+    applies = deliverer_of(cluster, seen, record=record)
+    if not applies.is_rolled_back() and target.revision not in applies.revisions_kept():
         raise SpiceDBError(
             f"the cluster no longer has revision {target.revision} of {seen.name}, because it keeps only some; to go "
             f"back, upgrade with a file that has SpiceDB {target.version}"
