@@ -33,6 +33,7 @@ def _masked(text: str) -> set[str]:
 
 def _shown(text: str, namespace: Namespace) -> str:
     """The output as the page shows it."""
+    text = re.sub(r"context \S+ \(https?://[^)]*\)", "context production (https://10.0.0.1:6443)", text)
     # In a column, the shorter name needs the same width.
     text = re.sub(f"{namespace.name}(?=  )", "authz".ljust(len(namespace.name)), text)
     return "".join(f"{line.rstrip()}\n" for line in text.replace(namespace.name, "authz").splitlines())
