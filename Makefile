@@ -56,7 +56,7 @@ coverage: setup ## the same as test, and fail if too little of the code was run;
 unit: setup ## run all tests that need no cluster, without the checks
 	pytest tests --ignore tests/cluster --numprocesses auto $(MEASURE)
 
-matrix: setup ## cause every fault at every call of an upgrade, in memory; takes some minutes and prints figures
+matrix: setup ## cause every fault at every call of an upgrade, in memory; takes 40 minutes on two processors
 	pytest tests/live/upgrade/test_matrix.py -m matrix --numprocesses auto --quiet
 
 # Cluster tests mostly wait, so there can be more of them than processors.
