@@ -213,8 +213,14 @@ def test_log_of_a_pod_cannot_attack_the_terminal(command: Command, namespace: Na
         namespace.kubectl("delete", "job", "spicedb-migration")
     script = "printf '%s\\n' \"$TEXT\"; printf '%s' \"$TEXT\" > /dev/termination-log; exit 1"
     env = [{"name": "TEXT", "value": ATTACK}]
+    limited = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {"name": "migrate", "image": image, "command": ["sh", "-c", script], "env": env}
-    template = {"metadata": {"labels": labels}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    spec = {
+        "restartPolicy": "Never",
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{**container, "securityContext": limited}],
+    }
+    template = {"metadata": {"labels": labels}, "spec": spec}
     namespace.apply(
         {
             "apiVersion": "batch/v1",
