@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import SpiceDBError
 from ...helm import write_helm_chart
-from ...labels import UPGRADE
+from ...labels import HELM_HOOK, UPGRADE
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..apierror import ClusterError, Conflict, Unreachable
@@ -42,10 +42,10 @@ _MARGIN_SECONDS = 60
 _LOOKUP = """\
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: lookup, annotations: {helm.sh/hook: test}}
+metadata: {name: lookup, annotations: {HOOK: test}}
 data:
   uid: {{ dig "metadata" "uid" "" (lookup "apps/v1" "Deployment" .Release.Namespace .Values.name) | quote }}
-"""
+""".replace("HOOK", HELM_HOOK)
 
 
 class HelmDeliverer(Deliverer):
