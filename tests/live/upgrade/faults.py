@@ -56,6 +56,11 @@ class Cell:
         return self.kind in ("killed", "killed before", "killed after")
 
     @property
+    def hides_the_record(self) -> bool:
+        """Whether the API server denies that there is a record: then a rollback goes by the history of the release."""
+        return self.kind == "404" and self.call.what.startswith("get configmaps")
+
+    @property
     def stays_away(self) -> bool:
         """Whether the API server does not answer until the end, or denies that an object exists."""
         return self.call.where == "api" and (self.forever or self.kind == "404")

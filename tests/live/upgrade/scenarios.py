@@ -327,7 +327,10 @@ def _wrong(scenario: Scenario, process: Faulty, first: _Snapshot, outcome: Outco
     now, runs = servers_of(api), (record or {}).get("running")
     if not scenario.asks and (outcome.error is None) is not (state in (State.DONE, State.INTERRUPTED)):
         yield f"{state} with the error {outcome.error}"
-    if state is State.DONE:
+    if state is State.DONE and scenario.upgraded and process.cell is not None and process.cell.hides_the_record:
+        if now != scenario.target:
+            yield f"done, but {now} runs"
+    elif state is State.DONE:
         yield from _not_at(scenario, api, scenario.target)
     if state is State.ROLLED_BACK:
         last = record["sound"][-1]
