@@ -21,7 +21,7 @@ from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.poll import Interrupted
 from cdk8s_spicedb.live.programs import Ended
 from tests.apierrors import refusal
-from tests.apiserver import ApiServer, Request
+from tests.apiserver import ApiServer, Object, Request
 from tests.live.clock import FakeClock
 from tests.live.kubectl import Kubectl
 
@@ -54,6 +54,11 @@ class Cell:
     def kills(self) -> bool:
         """Whether this process is killed."""
         return self.kind in ("killed", "killed before", "killed after")
+
+    @property
+    def hides_the_record(self) -> bool:
+        """Whether the API server denies that there is a record: then a rollback goes by the history of the release."""
+        return self.kind == "404" and self.call.what.startswith("get configmaps")
 
     @property
     def stays_away(self) -> bool:
@@ -132,7 +137,7 @@ class Faulty:
     """The calls, oldest first."""
     changes: list[str] = field(factory=list)
     """The commands of programs that change something, and were run."""
-    other: str | None = None
+    other: Object | None = None
     """The Secret of somebody else's Helm, which works on the release."""
     dead: bool = False
     """Whether this process was killed: nothing that it calls happens any more."""

@@ -81,12 +81,11 @@ class Helm:
         chart = {"metadata": {"name": "spicedb", "version": "1.0.0", "appVersion": version}}
         self._store(release, 1, "deployed", {}, {"chart": chart, **_split(objects)})
 
-    def begins(self, release: str) -> str:
-        """Somebody else's ``helm upgrade`` begins, and goes on. Returns the name of its Secret."""
+    def begins(self, release: str) -> Object:
+        """Somebody else's ``helm upgrade`` begins, and goes on. Returns its Secret."""
         last = self.revisions(release)[-1]
         content = {**_content(last), "info": {"description": "somebody else"}}
-        self._store(release, _number(last) + 1, "pending-upgrade", _custom(last), content)
-        return _name(release, _number(last) + 1)
+        return self._store(release, _number(last) + 1, "pending-upgrade", _custom(last), content)
 
     def ends(self, release: str) -> None:
         """The Helm that works on the release ends without success."""

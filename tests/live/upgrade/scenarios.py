@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -171,13 +172,19 @@ class OneByOne:
         pass
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        """The results. Like a pool, it calls the function for all items before it raises the first error."""
+        """The results. Like a pool, it calls the function for all items before it raises the first error, and takes as
+        long as the longest call."""
         results, errors = list[Any](), list[BaseException]()
+        clock = Running.process.clock
+        start = end = clock.seconds
         for each in items:
+            clock.seconds = start
             try:
                 results.append(function(each))
             except BaseException as error:
                 errors.append(error)
+            end = max(end, clock.seconds)
+        clock.seconds = end
         if errors:
             raise errors[0]
         return results
@@ -294,8 +301,8 @@ def judged(scenario: Scenario, cell: Cell | None) -> Judged:
         wrong += [f"{each} is left" for each in _left_behind(api)]
     wrong += first.lost(process)
     if state != scenario.usual.value or scenario.fails:
-        state, more = _again(scenario, state)
-        wrong += more
+        then, more = _again(scenario)
+        state, wrong = state + then, [*wrong, *more]
         wrong += first.lost(process)
     return Judged(state, wrong)
 
@@ -306,11 +313,13 @@ class _Snapshot:
     def __init__(self, api: ApiServer) -> None:
         self.deployment = json.dumps(api.get("deployments", NAME)["spec"], sort_keys=True)
         self.revisions = _revisions(api)
+        self.secrets = api.of("secrets")
 
     def lost(self, process: Faulty) -> list[str]:
-        """The revisions of others that were deleted."""
-        others = [*self.revisions, *([process.other] if process.other else [])]
-        return [f"{each} was deleted" for each in others if not process.api.has("secrets", each)]
+        """The revisions of others that were deleted, although another one may have their name."""
+        others = [*self.secrets, *([process.other] if process.other else [])]
+        left = {each["metadata"]["uid"] for each in process.api.of("secrets")}
+        return [f"{each['metadata']['name']} was deleted" for each in others if each["metadata"]["uid"] not in left]
 
 
 def _wrong(scenario: Scenario, process: Faulty, first: _Snapshot, outcome: Outcome) -> Iterator[str]:
@@ -318,7 +327,10 @@ def _wrong(scenario: Scenario, process: Faulty, first: _Snapshot, outcome: Outco
     now, runs = servers_of(api), (record or {}).get("running")
     if not scenario.asks and (outcome.error is None) is not (state in (State.DONE, State.INTERRUPTED)):
         yield f"{state} with the error {outcome.error}"
-    if state is State.DONE:
+    if state is State.DONE and scenario.upgraded and process.cell is not None and process.cell.hides_the_record:
+        if now != scenario.target:
+            yield f"done, but {now} runs"
+    elif state is State.DONE:
         yield from _not_at(scenario, api, scenario.target)
     if state is State.ROLLED_BACK:
         last = record["sound"][-1]
@@ -326,7 +338,8 @@ def _wrong(scenario: Scenario, process: Faulty, first: _Snapshot, outcome: Outco
             yield f"rolled back, but {now} runs, and the record is at step {last['step']} and runs {runs}"
     if state is State.REFUSED:
         deployment = json.dumps(api.get("deployments", NAME)["spec"], sort_keys=True)
-        revisions = {key: value for key, value in _revisions(api).items() if key != process.other}
+        other = process.other["metadata"]["name"] if process.other else ""
+        revisions = {key: value for key, value in _revisions(api).items() if key != other}
         if deployment != first.deployment or revisions != first.revisions or runs is not None:
             yield f"refused after {process.changes}, record runs {runs}: {outcome.reason}"
 
@@ -343,8 +356,34 @@ def _not_at(scenario: Scenario, api: ApiServer, wanted: Servers) -> Iterator[str
         yield f"done, but the record is at step {last['step']}"
 
 
-def _again(scenario: Scenario, state: str) -> tuple[str, list[str]]:
-    """Runs the same command again, without faults, until it says that the target is reached."""
+_AGAIN: dict[tuple[str, str], tuple[str, list[str]]] = {}
+"""What became of second runs. Many cells leave the cluster in the same state."""
+
+
+def _again(scenario: Scenario) -> tuple[str, list[str]]:
+    """Runs the same command again, without faults, until it says that the target is reached. Returns how that ended,
+    and what does not hold."""
+    key = scenario.name, _state_of(Running.process)
+    if key not in _AGAIN:
+        _AGAIN[key] = _second_run(scenario)
+    return _AGAIN[key]
+
+
+def _state_of(process: Faulty) -> str:
+    """All of the cluster that a run depends on. Each run has other times, identities and random names."""
+    api, record = process.api, record_of(process.api) or {}
+    started = record.pop("started", "").replace(":", "")
+    secrets = [(each["metadata"]["name"], each["metadata"].get("labels")) for each in api.of("secrets")]
+    sets = [(each["metadata"]["name"], each["metadata"]["annotations"]) for each in api.of("replicasets")]
+    jobs = [(each["metadata"]["name"], each["status"]) for each in api.of("jobs")]
+    rest = [_left_behind(api), api.get("deployments", NAME)["spec"], process.other is not None]
+    record.update(stopped=None, before=None)
+    text = json.dumps([record, secrets, sets, jobs, rest], sort_keys=True)
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|-[a-z0-9]{5}\b", "", text)
+    return re.sub(rf"{started}\.[0-9a-f]{{8}}" if started else "^", "", text)
+
+
+def _second_run(scenario: Scenario) -> tuple[str, list[str]]:
     before = Running.process
     Running.process = process = before.healed()
     api, wrong = process.api, list[str]()
@@ -358,14 +397,14 @@ def _again(scenario: Scenario, state: str) -> tuple[str, list[str]]:
         process.program.ends(RELEASE)
     outcome = scenario.act(process)
     if scenario.asks and outcome.state is State.REFUSED:
-        return state, wrong
+        return "", wrong
     refused = scenario.upgraded and outcome.state is State.REFUSED and _BACK in outcome.reason
     if outcome.state is not State.DONE and not refused:
-        wrong.append(f"{state}, and the second run is {outcome.state}: {outcome.reason}")
-        return f"{state}, then {outcome.state.value}", wrong
-    wrong += [f"second run after {state}: {each}" for each in _not_at(scenario, api, scenario.target)]
+        wrong.append(f"the second run is {outcome.state}: {outcome.reason}")
+        return f", then {outcome.state.value}", wrong
+    wrong += [f"second run: {each}" for each in _not_at(scenario, api, scenario.target)]
     wrong += [f"after the second run, {each} is left" for each in _left_behind(api)]
-    return f"{state}, then {'nothing to do' if refused else 'done'}", wrong
+    return f", then {'nothing to do' if refused else 'done'}", wrong
 
 
 @cache

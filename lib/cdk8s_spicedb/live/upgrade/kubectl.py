@@ -13,7 +13,7 @@ from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB
-from ..instance import Observed, revision_of, version_of
+from ..instance import MissingError, Observed, revision_of, version_of
 from ..observe import observe
 from ..pods import container_of, job_state
 from ..poll import poll
@@ -37,7 +37,9 @@ class KubectlDeliverer(Deliverer):
 
     def revision(self) -> str:
         deployment = self.cluster.get(DEPLOYMENT, self.running.name)
-        return revision_of(deployment) if deployment else ""
+        if deployment is None:
+            raise MissingError(self.running.name, self.cluster.namespace)
+        return revision_of(deployment)
 
     def revisions_kept(self) -> Collection[str]:
         return [revision_of(each) for each in self._replica_sets()]

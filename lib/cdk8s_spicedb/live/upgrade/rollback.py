@@ -12,7 +12,7 @@ from ...plans.words import old_servers
 from ...props import SpiceDBProps
 from ...props.server import SCHEMA_MODE
 from ..cluster import Cluster
-from ..instance import Observed, Running
+from ..instance import Running
 from ..observe import require
 from ..record import Record, RecordFile, Sound, read_record
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
@@ -34,21 +34,21 @@ class _Choice(NamedTuple):
 
 def plan_rollback(cluster: Cluster, name: str) -> Return:
     """What a rollback would do. Raises `SpiceDBError` if there is nothing to return to."""
-    return _plan(cluster, require(cluster, name, rollout=True))
+    seen, record = require(cluster, name, rollout=True), read_record(cluster, name)
+    return _plan(record, deliverer_of(cluster, seen, record=record))
 
 
-def _plan(cluster: Cluster, seen: Observed) -> Return:
-    assert seen.running is not None
-    target, record = _choose(cluster, seen, deliverer_of(cluster, seen))
-    applies = deliverer_of(cluster, seen, record=record)
+def _plan(found: Record | None, applies: Deliverer) -> Return:
+    running = applies.running
+    target, record = _choose(found, applies)
     if not applies.is_rolled_back() and target.revision not in applies.revisions_kept():
         raise SpiceDBError(
-            f"the cluster no longer has revision {target.revision} of {seen.name}, because it keeps only some; to go "
-            f"back, upgrade with a file that has SpiceDB {target.version}"
+            f"the cluster no longer has revision {target.revision} of {running.name}, because it keeps only some; to "
+            f"go back, upgrade with a file that has SpiceDB {target.version}"
         )
-    rewrites = leaves_last_mode(seen.running.schema_mode, target.schema_mode)
+    rewrites = leaves_last_mode(running.schema_mode, target.schema_mode)
     return Return(
-        running=seen.running,
+        running=running,
         target=target,
         cautions=tuple(_cautions(record, target, rewrites)),
         blocked=_blocked(record, target),
@@ -118,8 +118,10 @@ class _Rollback:
         self.report(Progress(step=1, steps=1, activity=activity, text=text, seconds_left=seconds_left))
 
     def _run(self, lock: Lock) -> State:
-        seen = require(self.cluster, self.name, rollout=True)
-        back = _plan(self.cluster, seen)
+        seen, file = require(self.cluster, self.name, rollout=True), RecordFile(self.cluster, self.name)
+        record = file.read()
+        applies = deliverer_of(self.cluster, seen, self._notify, record)
+        back = _plan(record, applies)
         if back.blocked and not self.force:
             raise SpiceDBError(f"{back.blocked}. Restore the backup of the datastore, then add --force")
         if back.rewrites_schema and self.props is None:
@@ -128,9 +130,6 @@ class _Rollback:
                 "file of this SpiceDB"
             )
         self.back = back
-        file = RecordFile(self.cluster, self.name)
-        record = file.read()
-        applies = deliverer_of(self.cluster, seen, self._notify, record)
         applies.require_usable()
         if not self.confirm(back):
             return State.REFUSED
@@ -192,9 +191,8 @@ def leaves_last_mode(before: str | None, after: str | None) -> bool:
     return before == LAST_MODE and after != LAST_MODE
 
 
-def _choose(cluster: Cluster, seen: Observed, applies: Deliverer) -> _Choice:
+def _choose(record: Record | None, applies: Deliverer) -> _Choice:
     """The state to return to: from the record of the upgrade, or else from the history of the release."""
-    record = read_record(cluster, seen.name)
     if record is not None and record.running is not None:
         return _Choice(record.sound[-1], record)
     if record is not None and record.sound[1:]:
@@ -208,7 +206,7 @@ def _choose(cluster: Cluster, seen: Observed, applies: Deliverer) -> _Choice:
         )
     earlier = applies.earlier()
     if earlier is None:
-        raise SpiceDBError(f"{seen.name} has no earlier revision to return to")
+        raise SpiceDBError(f"{applies.running.name} has no earlier revision to return to")
     revision, version = earlier
     return _Choice(Sound(step=0, version=version, schema_mode=None, revision=revision), None)
 
