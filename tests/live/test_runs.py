@@ -124,6 +124,7 @@ def test_pods_that_a_killed_process_left_are_deleted(api: ApiServer, clock: Fake
     for name, phase in (("ended", "Failed"), ("other", "Running")):
         left = pod(name)
         left["metadata"]["labels"] = {RUN: "of-another-run"}
+        left["metadata"]["creationTimestamp"] = "2029-12-31T00:00:00Z"
         api.put("pods", {**left, "status": {"phase": phase}})
     api.put("pods", {**pod("foreign"), "status": {"phase": "Failed"}})
     with run_pods(api.cluster(clock=clock), PODS, done=lambda _: True, seconds=60):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 from ..labels import JOB_NAME
 from ..manifests.objects import Manifest
@@ -17,6 +18,8 @@ RUN = "cdk8s-spicedb/run"
 """Label of short-lived pods of one run."""
 _OURS = (JOB.kind, POD.kind, CONFIG_MAP.kind)
 """Kinds of objects that exist for a moment."""
+_PROCESS = uuid.uuid4().hex[:8]
+"""Begins the label of the pods of this process."""
 _EVERY_SECONDS = 0.3
 _LOG_LINES = 100_000
 _LATE_LOG_SECONDS = 5
@@ -71,7 +74,7 @@ def run_pods(
     refused it. Raises `Unreachable` if the cluster does not answer.
     """
     with deleted_at_the_end(cluster, pods):
-        mark = uuid.uuid4().hex[:8]
+        mark = f"{_PROCESS}-{uuid.uuid4().hex[:8]}"
         _delete_ended(cluster)
         started = parallel(lambda pod: _create(cluster, pod, mark), pods)
         seen: list[Manifest | ClusterError | None] = [*started]
@@ -89,8 +92,14 @@ def run_pods(
 def _delete_ended(cluster: Cluster) -> None:
     with suppress(ClusterError):
         for pod in cluster.find(POD, labels=RUN):
-            if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            ours = pod["metadata"]["labels"][RUN].startswith(_PROCESS)
+            if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and not ours and _is_old(cluster, pod):
                 cluster.delete(POD, _name(pod), only=pod)
+
+
+def _is_old(cluster: Cluster, pod: Manifest) -> bool:
+    """Whether a pod is older than any check takes, so that nobody reads its log any more."""
+    return created(pod) < (cluster.clock.now() - timedelta(seconds=_KEPT_SECONDS)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name(manifest: Manifest) -> str:
