@@ -128,12 +128,14 @@ package: wheel ## build the wheel and the sdist, and use them as users do
 	@$(MAKE) --no-print-directory try
 
 # The tools for the package and the policies need a later Python than the package itself.
-LOCK := .locks/bin/uv pip compile --quiet --universal --generate-hashes --only-binary :all: --no-header --no-annotate $(UPGRADE)
+# Extras stay in the lists: pip before 23.3 wants a hash for "httpx2[http2]" too, not only for "httpx2".
+LOCK := .locks/bin/uv pip compile --quiet --universal --generate-hashes --only-binary :all: --no-header --no-annotate --no-strip-extras $(UPGRADE)
 locks: ## resolve tools/*.txt after a change of pyproject.toml; with UPGRADE=--upgrade, to the newest versions
 	$(PYTHON) -m venv .locks
-	.locks/bin/python -m pip install --quiet uv
+	.locks/bin/python $(INSTALL) tools/locks.txt
 	$(LOCK) --python-version 3.10 --extra live --group dev --output-file tools/dev.txt pyproject.toml
 	$(LOCK) --python-version 3.10 --group wheel --output-file tools/wheel.txt
+	$(LOCK) --python-version 3.10 --group locks --output-file tools/locks.txt
 	$(LOCK) --python-version 3.11 --group package --output-file tools/package.txt
 	$(LOCK) --python-version 3.11.5 --group policies --output-file tools/policies.txt
 	@rm -rf .locks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import zipfile
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import Parser
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -69,14 +69,21 @@ def imports(text: str) -> Iterator[str]:
         yield from (name.split(".")[0] for name in names)
 
 
-_distributions = functools.cache(packages_distributions)
+@functools.cache
+def distributions() -> dict[str, set[str]]:
+    """The installed distributions that bring each package, by their files. Python 3.10's own function omits most."""
+    found: dict[str, set[str]] = {}
+    for distribution in importlib.metadata.distributions():
+        for file in distribution.files or ():
+            found.setdefault(file.parts[0].removesuffix(".py"), set()).add(distribution.name.lower().replace("_", "-"))
+    return found
 
 
 def undeclared(text: str, declared: set[str]) -> set[str]:
     """Imported packages, except Python's own, that no declared requirement brings by itself."""
-    known = _distributions()
+    known = distributions()
     others = set(imports(text)) - sys.stdlib_module_names
-    return {name for name in others if not declared & {found.lower().replace("_", "-") for found in known[name]}}
+    return {name for name in others if not declared & known[name]}
 
 
 @pytest.mark.parametrize(
