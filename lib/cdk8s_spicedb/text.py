@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
@@ -17,11 +18,19 @@ def some_of(names: Sequence[str], shown: int) -> str:
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
+def time_of(moment: str) -> datetime:
+    """A moment as APIs write it (RFC 3339), which is in UTC if it has no offset. Python 3.10 itself reads neither the
+    ``Z`` nor a fraction of any length. Raises ``ValueError`` if it is none."""
+    micros = re.sub(r"\.(\d+)", lambda fraction: f".{fraction[1][:6]:0<6}", moment)
+    time = datetime.fromisoformat(micros.replace("Z", "+00:00"))
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
 def age(moment: str) -> str:
     """The time since a moment, in the largest unit."""
     if not moment:
         return "?"
-    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(moment.replace("Z", "+00:00"))).total_seconds()
+    seconds = (datetime.now(timezone.utc) - time_of(moment)).total_seconds()
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"

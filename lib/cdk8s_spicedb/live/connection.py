@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx2
 
+from ..text import time_of
 from .apierror import SHAPE, ClusterError, Unreachable
 from .kubeconfig import Kubeconfig
 from .text import last_error
@@ -189,9 +190,7 @@ class _Plugin(_Token):
             status = found["status"]
             token, certificate = status.get("token"), status.get("clientCertificateData")
             expires = status.get("expirationTimestamp")
-            self._expires = datetime.fromisoformat(str(expires).replace("Z", "+00:00")) if expires else None
-            if self._expires and self._expires.tzinfo is None:
-                self._expires = self._expires.replace(tzinfo=timezone.utc)
+            self._expires = time_of(str(expires)) if expires else None
             if certificate:
                 with ExitStack() as files:
                     texts = (certificate, status["clientKeyData"])

@@ -14,6 +14,7 @@ from attrs import frozen
 from ..errors import SpiceDBError
 from ..labels import Component, object_name
 from ..manifests.objects import Manifest
+from ..text import time_of
 from .apierror import SHAPE, ClusterError, reads
 from .cluster import EVENT, SECRET, Cluster, items_of
 from .text import redacted
@@ -139,7 +140,7 @@ def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[Ev
     for event in sorted(events, key=_time):
         about, time = event.get("involvedObject") or {}, _time(event)
         with suppress(*SHAPE):  # One event without a time must not hide the others.
-            if own.fullmatch(about.get("name", "")) and datetime.fromisoformat(time.replace("Z", "+00:00")) >= oldest:
+            if own.fullmatch(about.get("name", "")) and time_of(time) >= oldest:
                 recent.append((event, about, time))
     for event, about, time in recent:
         message = redacted(" ".join((event.get("message") or "").split()))
