@@ -51,5 +51,5 @@ def test_moments_have_fractions_of_any_length(text: str, microseconds: int) -> N
 
 @pytest.mark.parametrize("text", ["", "soon", "2030-13-02T03:04:05Z"])
 def test_other_texts_are_no_moments(text: str) -> None:
-    with pytest.raises(ValueError, match="Invalid isoformat|must be in|month"):
+    with pytest.raises(ValueError, match=r"isoformat|month"):
         time_of(text)
