@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -25,6 +25,15 @@ def command(monkeypatch: pytest.MonkeyPatch, run: Callable[[object], int]) -> No
     monkeypatch.setattr(cli, "import_module", lambda *_: SimpleNamespace(run=run))
 
 
+@pytest.fixture
+def default_hang_up() -> Iterator[None]:
+    """Also if what runs the tests ignores it, as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("default_hang_up")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_all_threads(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
