@@ -31,6 +31,7 @@ from cdk8s_spicedb import (
     Patch,
     PatchOperation,
     PermissionTest,
+    PodSettings,
     Pool,
     PostgreSQL,
     Probe,
@@ -72,6 +73,8 @@ VALUES: list[Any] = [
     SchemaProps(text="definition user {}"),
     PermissionTest(resource="document", permission="read", subject="user"),
     [Toleration(key="dedicated", operator="Exists")],
+    *([{"name": "x", "emptyDir": {}}], [{"name": "tls", "mountPath": "/x"}], [{"name": "x", "image": "x"}]),
+    PodSettings(pod_labels={"team": "identity"}),
     [Patch(kind="Service", operations=[PatchOperation(op="add", path="/spec/sessionAffinity", value="None")])],
     *(["other"], [_OTHER], ["--dispatch-max-depth=100"], []),
 ]

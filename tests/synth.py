@@ -32,6 +32,7 @@ from cdk8s_spicedb import (
     PatchOperation,
     PermissionTest,
     PodMonitor,
+    PodSettings,
     Pool,
     PostgreSQL,
     Probe,
@@ -228,6 +229,14 @@ def _pod(name: str) -> dict[str, Any]:
             Toleration(key="dedicated", value=name, effect="NoExecute", toleration_seconds=60),
             Toleration(operator="Exists"),
         ),
+        "extra_volumes": [
+            {"name": "shared", "configMap": {"name": f"{name}-shared"}},
+            {"name": f"{name}-own", "configMap": {"name": "own"}},
+        ],
+        "extra_volume_mounts": [
+            {"name": "shared", "mountPath": "/mnt/shared"},
+            {"name": f"{name}-own", "mountPath": "/mnt/own"},
+        ],
         "affinity": {
             "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -256,6 +265,22 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
         datastore=datastore,
         preshared_key=SecretKey("api", "key"),
         other_preshared_keys=[SecretKey("api", "next")],
+        pods=PodSettings(
+            pod_labels={"example.com/all": "pods", "example.com/pod": "pods"},
+            pod_annotations={"example.com/all": "pods", "example.com/pod": "pods"},
+            node_selector={"kubernetes.io/arch": "arm64"},
+            tolerations=[Toleration(key="shared", operator="Exists")],
+            priority_class_name="low",
+            env={"ONE": "pods", "TWO": SecretKey("token", "two")},
+            extra_volumes=[
+                {"name": "shared", "configMap": {"name": "pods-shared"}},
+                {"name": "pods", "configMap": {"name": "own"}},
+            ],
+            extra_volume_mounts=[
+                {"name": "pods", "mountPath": "/mnt/shared"},
+                {"name": "pods", "mountPath": "/mnt/pods"},
+            ],
+        ),
         server=ServerProps(
             replicas=5,
             disruption_budget=2,
@@ -323,7 +348,9 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
             **_pod("migration"),
         ),
         cleanup=CleanupProps(
-            image="registry.example.com/kubectl:v1.33.0", active_deadline_seconds=60, **_pod("cleanup")
+            image="registry.example.com/kubectl:v1.33.0",
+            active_deadline_seconds=60,
+            **_pod("cleanup"),
         ),
         service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/servers"},
         schema=SchemaProps(
@@ -331,6 +358,7 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
             ca=SecretKey("grpc", "ca.crt"),
             hostname="permissions.identity.svc",
             active_deadline_seconds=100,
+            env={"ONE": "schema"},
             **_pod("schema"),
         ),
         test=PermissionTest(

@@ -43,6 +43,7 @@ from cdk8s_spicedb import (
     PermissionTest,
     PodMonitor,
     PodProps,
+    PodSettings,
     Pool,
     PostgreSQL,
     Probe,
@@ -68,7 +69,7 @@ _NAMES = """
     Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
-    PodMonitor PodProps Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
+    PodMonitor PodProps PodSettings Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
     SchemaProps SecretKey Server ServerProps SignKey Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps
     SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade
     write_all write_helm_chart write_manifests write_upgrade
@@ -78,6 +79,7 @@ _CLASSES = (
     ServerProps,
     MigrationProps,
     CleanupProps,
+    PodSettings,
     PodProps,
     Resources,
     Toleration,
@@ -175,6 +177,12 @@ _POD: dict[str, Any] = {
     "tolerations": (),
     "affinity": {},
     "priority_class_name": None,
+    "service_account": None,
+    "env": {},
+    "extra_volumes": (),
+    "extra_volume_mounts": (),
+    "init_containers": (),
+    "extra_containers": (),
 }
 _TUNED: dict[str, Any] = {
     "read_only": False,
@@ -220,9 +228,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "schema_mode": None,
         "datastore_migration_phase": None,
         "restart_on_secret_change": False,
-        "service_account": None,
         "extra_args": (),
-        "env": {},
         "resources": default_resources("250m", "256Mi", limits=("2", "1Gi")),
     },
     MigrationProps: {
@@ -236,11 +242,9 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "backfill_batch_size": None,
         "datastore_uri": None,
         "service_account_annotations": None,
-        "service_account": None,
         "backoff_limit": 3,
         "active_deadline_seconds": 600,
         "extra_args": (),
-        "env": {},
         "ttl_seconds_after_finished": None,
         "restart_policy": "OnFailure",
         "resources": default_resources("100m", "128Mi", limits=("1", "512Mi")),
@@ -277,6 +281,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "preshared_key": SecretKey("spicedb", "preshared-key"),
         "other_preshared_keys": (),
         "delivery": Delivery.HELM,
+        "pods": PodSettings(),
         "server": ServerProps(),
         "migration": MigrationProps(),
         "cleanup": CleanupProps(),

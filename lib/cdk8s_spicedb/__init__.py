@@ -12,7 +12,7 @@ from .props.jobs import CleanupProps, MigrationPhase, MigrationProps, Permission
 from .props.monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
 from .props.network import Egress, ExternalService, GRPCRoute, Ingress, NetworkPeer, NetworkPolicies
 from .props.patch import Patch, PatchOperation
-from .props.pod import PodProps, Resources, Toleration
+from .props.pod import PodProps, PodSettings, Resources, Toleration
 from .props.secrets import SecretKey
 from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
@@ -62,6 +62,7 @@ __all__ = [
     "PermissionTest",
     "PodMonitor",
     "PodProps",
+    "PodSettings",
     "Pool",
     "PostgreSQL",
     "Probe",

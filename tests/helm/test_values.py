@@ -26,7 +26,9 @@ from cdk8s_spicedb import (
     MigrationPhase,
     MigrationProps,
     PermissionTest,
+    PodSettings,
     Resources,
+    SchemaProps,
     SecretKey,
     ServerProps,
     SignKey,
@@ -37,6 +39,7 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.labels import CHECKSUM
 from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.props import problems
 from tests import fast_yaml
 from tests.charts import rendered, same, texts, without_chart_labels
 from tests.synth import POSTGRES, Manifests, matrix
@@ -126,11 +129,6 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "imagePullSecrets": ([{"name": "registry"}], of(image_pull_secrets=["registry"])),
     "replicas": (5, of(server=ServerProps(replicas=5))),
     "logLevel": ("warn", of(server=ServerProps(log_level="warn"))),
-    "podAnnotations": ({"a": "b"}, of(server=ServerProps(pod_annotations={"a": "b"}))),
-    "nodeSelector": ({"disk": "ssd"}, of(server=ServerProps(node_selector={"disk": "ssd"}))),
-    "affinity": ({"nodeAffinity": {}}, of(server=ServerProps(affinity={"nodeAffinity": {}}))),
-    "priorityClassName": ("high", of(server=ServerProps(priority_class_name="high"))),
-    "podLabels": ({"a": "b"}, of(server=ServerProps(pod_labels={"a": "b"}))),
     "rollingUpdate.maxSurge": ("25%", of(server=ServerProps(max_surge="25%"))),
     "rollingUpdate.maxUnavailable": (1, of(server=ServerProps(max_unavailable=1))),
     "terminationGracePeriodSeconds": (99, of(server=ServerProps(termination_grace_period_seconds=99))),
@@ -147,8 +145,6 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
         ["--dispatch-max-depth=100", "--x=y"],
         of(server=ServerProps(extra_args=["--dispatch-max-depth=100", "--x=y"])),
     ),
-    "extraEnv": ([{"name": "A", "value": "b"}], of(server=ServerProps(env={"A": "b"}))),
-    "serviceAccount.name": ("theirs", of(server=ServerProps(service_account="theirs"))),
     "serviceAccount.annotations": ({"a": "b"}, of(service_account_annotations={"a": "b"})),
     "service.annotations": ({"a": "b"}, of(server=ServerProps(service_annotations={"a": "b"}))),
     "commonLabels": ({"a": "b"}, of(labels={"a": "b"})),
@@ -167,43 +163,52 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "migrations.restartPolicy": ("Never", of(migration=MigrationProps(restart_policy="Never"))),
     "migrations.backoffLimit": (0, of(migration=MigrationProps(backoff_limit=0))),
     "migrations.activeDeadlineSeconds": (7, of(migration=MigrationProps(active_deadline_seconds=7))),
-    "migrations.podAnnotations": ({"a": "b"}, of(migration=MigrationProps(pod_annotations={"a": "b"}))),
-    "migrations.podLabels": ({"a": "b"}, of(migration=MigrationProps(pod_labels={"a": "b"}))),
     "migrations.migrationTimeout": ("90s", of(migration=MigrationProps(migration_timeout=timedelta(seconds=90)))),
     "migrations.backfillBatchSize": (7, of(migration=MigrationProps(backfill_batch_size=7))),
     "migrations.extraArgs": (["--x=y"], of(migration=MigrationProps(extra_args=["--x=y"]))),
-    "migrations.tolerations": (_TOLERATIONS, of(migration=MigrationProps(tolerations=_TOLERATED))),
-    "migrations.resources": (_MORE, of(migration=MigrationProps(resources=Resources(**_MORE)))),
-    "migrations.nodeSelector": ({"disk": "ssd"}, of(migration=MigrationProps(node_selector={"disk": "ssd"}))),
-    "migrations.affinity": ({"nodeAffinity": {}}, of(migration=MigrationProps(affinity={"nodeAffinity": {}}))),
-    "migrations.priorityClassName": ("high", of(migration=MigrationProps(priority_class_name="high"))),
     "migrations.cleanup.enabled": (False, of(cleanup=CleanupProps(enabled=False))),
     "migrations.cleanup.image": ("example.com/kubectl:v1", of(cleanup=CleanupProps(image="example.com/kubectl:v1"))),
-    "migrations.cleanup.podAnnotations": ({"a": "b"}, of(cleanup=CleanupProps(pod_annotations={"a": "b"}))),
-    "migrations.cleanup.podLabels": ({"a": "b"}, of(cleanup=CleanupProps(pod_labels={"a": "b"}))),
     "migrations.cleanup.activeDeadlineSeconds": (7, of(cleanup=CleanupProps(active_deadline_seconds=7))),
-    "migrations.cleanup.nodeSelector": ({"a": "b"}, of(cleanup=CleanupProps(node_selector={"a": "b"}))),
-    "migrations.cleanup.priorityClassName": ("high", of(cleanup=CleanupProps(priority_class_name="high"))),
-    "migrations.cleanup.affinity": ({"nodeAffinity": {}}, of(cleanup=CleanupProps(affinity={"nodeAffinity": {}}))),
 }
-_MOUNT, _VOLUME = {"name": "more", "mountPath": "/more"}, {"name": "more", "emptyDir": {}}
-_CONTAINER = {"name": "more", "image": "example.com/more:v1"}
-# By value, something that no prop has: the component that follows it, and the list where it is the last item.
-MORE_VALUES: dict[str, tuple[Any, str, str]] = {
-    "extraVolumes": (_VOLUME, "server", "volumes"),
-    "extraVolumeMounts": (_MOUNT, "server", "volumeMounts"),
-    "extraContainers": (_CONTAINER, "server", "containers"),
-    "initContainers": (_CONTAINER, "server", "initContainers"),
-    "migrations.extraEnv": ({"name": "A", "value": "b"}, "migration", "env"),
-    "migrations.extraVolumes": (_VOLUME, "migration", "volumes"),
-    "migrations.extraVolumeMounts": (_MOUNT, "migration", "volumeMounts"),
+# What all kinds of pods have: by the name of the value, something else than the default, and the prop with the same.
+_MOUNTS = [{"name": "datastore", "mountPath": "/more"}]
+_CONTAINERS = [{"name": "more", "image": "example.com/more:v1"}]
+POD_VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "podLabels": ({"a": "b"}, {"pod_labels": {"a": "b"}}),
+    "podAnnotations": ({"a": "b"}, {"pod_annotations": {"a": "b"}}),
+    "nodeSelector": ({"disk": "ssd"}, {"node_selector": {"disk": "ssd"}}),
+    "tolerations": (_TOLERATIONS, {"tolerations": _TOLERATED}),
+    "affinity": ({"nodeAffinity": {}}, {"affinity": {"nodeAffinity": {}}}),
+    "priorityClassName": ("high", {"priority_class_name": "high"}),
+    "serviceAccount.name": ("theirs", {"service_account": "theirs"}),
+    "extraVolumes": ([{"name": "more", "emptyDir": {}}], {"extra_volumes": [{"name": "more", "emptyDir": {}}]}),
+    "extraVolumeMounts": (_MOUNTS, {"extra_volume_mounts": _MOUNTS}),
+    "initContainers": (_CONTAINERS, {"init_containers": _CONTAINERS}),
+    "extraContainers": (_CONTAINERS, {"extra_containers": _CONTAINERS}),
+    "resources": (_MORE, {"resources": Resources(**_MORE)}),
+    "extraEnv": ([{"name": "A", "value": "b"}], {"env": {"A": "b"}}),
 }
-# By value, something else, the component that follows it, and where.
-POD_VALUES = {
-    f"{prefix}{name}": (value, component)
-    for prefix, component in {"": "server", "migrations.cleanup.": "cleanup"}.items()
-    for name, value in {"resources": _MORE, "tolerations": _TOLERATIONS}.items()
+_CLIENTS = of(
+    schema=SchemaProps(text="definition user {}"),
+    test=PermissionTest(resource="document", permission="read", subject="user"),
+)
+PARTS = {
+    "pods": "pods.",
+    "server": "",
+    "migration": "migrations.",
+    "cleanup": "migrations.cleanup.",
+    "schema": "schema.",
+    "test": "test.",
 }
+CLIENT_VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
+    f"{part}.{name}": (value, attrs.evolve(_CLIENTS, **{part: attrs.evolve(getattr(_CLIENTS, part), **{field: value})}))
+    for part in ("schema", "test")
+    for name, field, value in (
+        ("image", "image", "example.com/zed:v1"),
+        ("activeDeadlineSeconds", "active_deadline_seconds", 7),
+    )
+}
+EVERY_POD = [(part, name) for part in PARTS for name in POD_VALUES if (part, name) != ("pods", "resources")]
 OTHER_VALUES = ("extraObjects", "service.type")
 """Values with a test of their own."""
 
@@ -236,26 +241,137 @@ def test_a_value_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBPro
     assert not same(found, before)
 
 
-@pytest.mark.parametrize("path", MORE_VALUES)
-def test_a_value_that_no_prop_has_reaches_the_pod(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
-    value, component, where = MORE_VALUES[path]
-    for props in (BASE, MATRIX["postgres-parts-full"]):
-        folder = chart(props)
-        kind = "Deployment" if component == "server" else "Job"
-        before, found = rendered(folder), rendered(folder, nest(path, [value]))
-        pods = [Manifests(objects).pod(kind, component) for objects in (before, found)]
-        lists = [pod.get(where) or pod["containers"][0].get(where, []) for pod in pods]
-        assert lists[1] == [*lists[0], value]
-        assert (checksum(before) != checksum(found)) is (component == "migration")
+@pytest.mark.parametrize("path", CLIENT_VALUES)
+def test_a_value_of_a_client_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
+    value, props = CLIENT_VALUES[path]
+    assert same(without_chart_labels(rendered(chart(_CLIENTS), nest(path, value))), release_manifests(props))
 
 
-@pytest.mark.parametrize("path", POD_VALUES)
-def test_a_value_of_pods_reaches_the_pod(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
-    value, component = POD_VALUES[path]
-    found = Manifests(rendered(chart(BASE), nest(path, value)))
-    kind = "Deployment" if component == "server" else "Job"
-    pod, name = found.pod(kind, component), path.rpartition(".")[2]
-    assert (found.container(kind, component) if name == "resources" else pod)[name] == value
+@pytest.mark.parametrize(("part", "name"), EVERY_POD)
+def test_every_pod_has_the_same_values(part: str, name: str, chart: Callable[[SpiceDBProps], Path]) -> None:
+    (value, fields), path = POD_VALUES[name], f"{PARTS[part]}{name}"
+    wanted = release_manifests(attrs.evolve(_CLIENTS, **{part: attrs.evolve(getattr(_CLIENTS, part), **fields)}))
+    before, found = (without_chart_labels(rendered(chart(_CLIENTS), values)) for values in ({}, nest(path, value)))
+    # The variables of the migration count by the name of the value.
+    assert (checksum(before) != checksum(found)) is (part == "migration")
+    checksum(wanted)
+    assert same(found, wanted)
+    assert not same(found, before)
+
+
+def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps], Path]) -> None:
+    def values(whose: str) -> dict[str, Any]:
+        return {
+            "podLabels": {"both": whose, whose: "x"},
+            "nodeSelector": {"both": whose, whose: "x"},
+            "priorityClassName": whose,
+            "tolerations": [{"key": whose, "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {whose: 1}},
+            "serviceAccount": {"name": whose},
+            "extraEnv": [{"name": "BOTH", "value": whose}, {"name": whose, "value": "x"}],
+            "extraVolumes": [{"name": "both", "emptyDir": {"medium": whose}}, {"name": whose, "emptyDir": {}}],
+            "initContainers": [{"name": "both", "image": whose}],
+        }
+
+    def settings(kind: Any, own: Any, whose: str) -> Any:
+        given = values(whose)
+        return attrs.evolve(
+            own,
+            pod_labels=given["podLabels"],
+            node_selector=given["nodeSelector"],
+            priority_class_name=whose,
+            tolerations=[Toleration(key=whose, operator="Exists")],
+            affinity=given["affinity"],
+            service_account=whose,
+            env={each["name"]: each["value"] for each in given["extraEnv"]},
+            extra_volumes=given["extraVolumes"],
+            init_containers=given["initContainers"],
+        )
+
+    shared = settings(PodSettings, PodSettings(), "all")
+    wanted = attrs.evolve(_CLIENTS, pods=shared, test=settings(PermissionTest, _CLIENTS.test, "one"))
+    found = without_chart_labels(rendered(chart(_CLIENTS), {"pods": values("all"), "test": values("one")}))
+    assert same(found, release_manifests(wanted))
+    pod = Manifests(found).pod("Job", "test")
+    assert (pod["priorityClassName"], pod["nodeSelector"]) == ("one", {"all": "x", "both": "one", "one": "x"})
+    assert [each["name"] for each in pod["volumes"]] == ["both", "all", "one"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"extraEnv": [{"name": "SPICEDB_GRPC_PRESHARED_KEY", "value": "x"}]}, "extraEnv: the chart itself sets SPICE"),
+        ({"pods": {"extraEnv": [{"name": "SPICEDB_DATASTORE_CONN_URI"}]}}, "pods.extraEnv: the chart itself sets"),
+        ({"migrations": {"extraEnv": [{"name": "A"}, {"name": "A"}]}}, "migrations.extraEnv: A is there twice"),
+        ({"extraContainers": [{"name": "spicedb", "image": "x"}]}, "extraContainers: the chart itself sets spicedb"),
+        ({"schema": {"extraVolumes": [{"name": "schema", "emptyDir": {}}]}}, "schema.extraVolumes: the chart itself"),
+        (
+            {"schema": {"extraVolumeMounts": [{"name": "x", "mountPath": "/etc/spicedb/schema/"}]}},
+            "schema.extraVolumeMounts: the chart itself sets /etc/spicedb/schema",
+        ),
+        ({"test": {"initContainers": [{"name": "a"}, {"name": "a"}]}}, "test.initContainers: a is there twice"),
+    ],
+)
+def test_a_name_is_not_there_twice(values: dict[str, Any], says: str, chart: Callable[[SpiceDBProps], Path]) -> None:
+    """Kubernetes rejects a list with the same name twice if it is applied by the server, as Helm 4 does."""
+    with pytest.raises(helm.HelmError, match=says):
+        rendered(chart(_CLIENTS), values)
+
+
+def apart(**selector: Any) -> dict[str, Any]:
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}
+    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+NAMED, TEAM = {"app.kubernetes.io/name": "spicedb"}, {"matchLabels": {"team": "x"}}
+IN = {"key": "app.kubernetes.io/component", "operator": "In", "values": ["server", "schema"]}
+NOT_IN = {"key": "app.kubernetes.io/component", "operator": "NotIn", "values": ["migration", "cleanup", "schema"]}
+# Values, and the Job that could find no node.
+APART: list[tuple[dict[str, Any], str | None]] = [
+    ({"affinity": apart(matchLabels=NAMED)}, "migration"),
+    ({"affinity": apart()}, "migration"),
+    ({"affinity": apart(matchExpressions=[IN])}, "schema"),
+    ({"affinity": apart(matchExpressions=[NOT_IN])}, "test"),
+    ({"affinity": apart(matchExpressions=[{"key": "app.kubernetes.io/version", "operator": "Exists"}])}, "migration"),
+    ({"pods": {"affinity": apart(matchLabels=NAMED)}}, "migration"),
+    ({"migrations": {"affinity": apart(matchLabels={"app.kubernetes.io/component": "server"})}}, "migration"),
+    ({"affinity": apart(**TEAM), "schema": {"podLabels": {"team": "x"}}}, "schema"),
+    ({"affinity": apart(**TEAM), "pods": {"podLabels": {"team": "x"}}}, "migration"),
+    ({"affinity": apart(**TEAM)}, None),
+    ({"affinity": apart(**TEAM), "podLabels": {"team": "x"}}, None),
+    ({"affinity": apart(matchLabels={**NAMED, "app.kubernetes.io/component": "server"})}, None),
+    ({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}}, None),
+    ({"affinity": None}, None),
+]
+
+
+@pytest.mark.parametrize(("values", "job"), APART)
+def test_servers_leave_a_node_for_the_jobs(
+    values: dict[str, Any], job: str | None, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    """The same in a chart's values and in props."""
+    parts = {"pods": "pods", "migrations": "migration", "schema": "schema"}
+    given: dict[str, dict[str, Any]] = {"server": {}}
+    for name, value in values.items():
+        given.update({parts[name]: value} if name in parts else {})
+        given["server"].update({} if name in parts else {name: value})
+    names = {"affinity": "affinity", "podLabels": "pod_labels"}
+    props = attrs.evolve(
+        _CLIENTS,
+        **{
+            part: attrs.evolve(getattr(_CLIENTS, part), **{names[name]: value or {} for name, value in fields.items()})
+            for part, fields in given.items()
+        },
+    )
+    found = list(problems(props))
+    if job is None:
+        assert found == []
+        assert rendered(chart(_CLIENTS), values)
+    else:
+        assert job in found[0].allowed
+        assert found[0].fix == "add app.kubernetes.io/component: server to its labelSelector"
+        with pytest.raises(helm.HelmError, match=r"the Job \w+ off the same node"):
+            rendered(chart(_CLIENTS), values)
 
 
 def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
@@ -272,9 +388,9 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
             if f"{prefix}{name}" not in ("global", "enabled")
         }
 
-    found = leaves(json.loads((chart(BASE) / "values.schema.json").read_text()))
+    found = leaves(json.loads((chart(_CLIENTS) / "values.schema.json").read_text()))
     pairs = {path.rpartition(".")[0] for path in found if path.startswith("secrets.") and path.endswith(".key")}
-    tried = {*VALUES, *MORE_VALUES, *POD_VALUES, *OTHER_VALUES}
+    tried = {*VALUES, *CLIENT_VALUES, *(f"{PARTS[part]}{name}" for part, name in EVERY_POD), *OTHER_VALUES}
     assert {path for path in found if not path.endswith(".key")} | pairs == tried
 
 

@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 
-from cdk8s_spicedb import Delivery, InvalidProps, Memory, Patch, PatchOperation, SpiceDB, SpiceDBProps, write_helm_chart
+from cdk8s_spicedb import (
+    Delivery,
+    InvalidProps,
+    Memory,
+    Patch,
+    PatchOperation,
+    PostgreSQL,
+    SecretKey,
+    SpiceDB,
+    SpiceDBProps,
+    write_helm_chart,
+)
+from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.props import problems
-from tests.charts import rendered
+from tests.charts import rendered, same, without_chart_labels
 from tests.synth import POSTGRES, Manifests, chart, synth
 
 
@@ -140,3 +152,120 @@ def test_openshift_chooses_the_users() -> None:
             "seccompProfile": {"type": "RuntimeDefault"},
         }
     assert synth(SpiceDBProps(datastore=Memory())).pod("Deployment")["securityContext"]["runAsUser"] == 65532
+
+
+def operation(op: Any, path: str, value: Any = None) -> PatchOperation:
+    return PatchOperation(op=op, path=path, value=value)
+
+
+POD = "/spec/template/spec"
+CA = PostgreSQL(host="db", database="d", user="u", password=SecretKey("pg", "p"), ca=SecretKey("pg-ca", "ca.crt"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "lost"),
+    [
+        ("Deployment", add(f"{POD}/volumes", [{"name": "x", "emptyDir": {}}]), "add would replace it"),
+        ("Deployment", operation("replace", f"{POD}/volumes", [{"name": "x"}]), "keeps the volume datastore"),
+        ("Deployment", operation("remove", f"{POD}/volumes/0"), "keeps the volume datastore"),
+        ("Deployment", operation("replace", f"{POD}/containers/0/volumeMounts", []), "the mount at /etc/spicedb/data"),
+        ("Deployment", operation("remove", f"{POD}/containers/0/env"), "keeps the variable"),
+        ("Deployment", operation("replace", f"{POD}/containers/0/name", "other"), "keeps the container spicedb"),
+        (
+            "Deployment",
+            operation("remove", "/spec/template/metadata/annotations"),
+            "pods' annotation checksum/migration",
+        ),
+        ("Deployment", add("/spec/template/metadata/annotations", {"a": "b"}), "pods' annotation checksum/migration"),
+        ("Deployment", add("/spec/template/metadata/labels", {"a": "b"}), "the pods' label app.kubernetes.io/comp"),
+        ("Deployment", add("/spec/selector/matchLabels/team", "x"), "keeps its selector"),
+        ("Deployment", operation("replace", "/metadata/name", "other"), "keeps its name"),
+        ("Service", operation("replace", "/kind", "Ingress"), "keeps its kind"),
+        ("Service", operation("remove", "/spec/selector/app.kubernetes.io~1component"), "keeps its selector"),
+        ("Job", operation("remove", "/metadata/annotations/helm.sh~1hook"), "annotation helm.sh/hook"),
+        ("Job", operation("remove", f"{POD}"), "keeps the container"),
+    ],
+)
+def test_a_patch_cannot_remove_what_the_release_needs(kind: str, change: PatchOperation, lost: str) -> None:
+    with pytest.raises(InvalidProps) as caught:
+        render(Patch(kind=kind, operations=[change]), datastore=CA)
+    [problem] = caught.value.problems
+    assert lost in problem.allowed
+    assert problem.field == "patches[0].operations[0]"
+    assert problem.value == f"{change.op} {change.path}"
+    assert len(str(problem)) < 500
+
+
+def test_a_patch_can_add_to_lists_and_change_values() -> None:
+    operations = [
+        add(f"{POD}/volumes/-", {"name": "more", "emptyDir": {}}),
+        add(f"{POD}/volumes/0", {"name": "first", "emptyDir": {}}),
+        add(f"{POD}/containers/-", {"name": "agent", "image": "example.com/agent:1"}),
+        operation("replace", f"{POD}/containers/0/env/0", {"name": "SPICEDB_GRPC_PRESHARED_KEY", "value": "x"}),
+    ]
+    pod = render(Patch(kind="Deployment", operations=operations), datastore=CA).pod("Deployment")
+    assert [each["name"] for each in pod["volumes"]] == ["first", "datastore", "more"]
+    assert [each["name"] for each in pod["containers"]] == ["spicedb", "agent"]
+    assert pod["containers"][0]["env"][0]["value"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("/spec/replicas", 7, ("replicas", "server.replicas")),
+        (f"{POD}/tolerations", [{"operator": "Exists"}], ("tolerations", "server.tolerations")),
+        (f"{POD}/priorityClassName", "critical", ("priorityClassName", "server.priority_class_name")),
+        (f"{POD}/containers/0/image", "x", ("image", "image")),
+        (f"{POD}/containers/0/resources/limits/memory", "2Gi", ("resources", "server.resources")),
+        (f"{POD}/containers/0/args/0", "--log-level=warn", ("logLevel", "server.log_level")),
+        (f"{POD}/containers/0/imagePullPolicy", "Always", ("image.pullPolicy", "image_pull_policy")),
+        (f"{POD}/serviceAccountName", "x", ("serviceAccount.name", "server.service_account")),
+        (f"{POD}/topologySpreadConstraints/-", {}, ("topologySpreadConstraints", "server.topology_spread")),
+        (f"{POD}/terminationGracePeriodSeconds", 9, ("terminationGracePeriodSeconds", "server.termination_grace_pe")),
+        ("/metadata/labels/app.kubernetes.io~1version", "x", ("image.tag", "version")),
+    ],
+)
+def test_in_a_chart_a_patch_does_not_change_what_a_value_sets(
+    path: str, value: Any, named: tuple[str, str], tmp_path: Path
+) -> None:
+    """Otherwise the value would silently undo the patch."""
+    props = patched(Patch(kind="Deployment", operations=[add(path, value)]))
+    assert synth(props)
+    with pytest.raises(InvalidProps) as caught:
+        write_helm_chart(tmp_path / "chart", props)
+    [problem] = caught.value.problems
+    assert problem.field == "patches[0].operations[0]"
+    assert f"the value {named[0]} sets this one" in problem.allowed
+    assert f"set the prop {named[1]}" in problem.fix
+    assert not (tmp_path / "chart").exists()
+
+
+PATCHES = {
+    "a field": ("Deployment", add(DNS, "Default")),
+    "a label of pods": ("Deployment", add("/spec/template/metadata/labels/team", "x")),
+    "an annotation": ("Service", add("/metadata/annotations", {"a": "b"})),
+    "annotations of pods": ("Job", add("/spec/template/metadata/annotations", {"a": "b"})),
+    "a node selector": ("Deployment", add(f"{POD}/nodeSelector", {"pool": "iam"})),
+    "a variable": ("Deployment", add(f"{POD}/containers/0/env/-", {"name": "A", "value": "{{ b }}"})),
+    "a variable from another Secret": (
+        "Deployment",
+        add(
+            f"{POD}/containers/0/env/-",
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k", "optional": True}}},
+        ),
+    ),
+    "an argument": ("Deployment", add(f"{POD}/containers/0/args/-", "--dispatch-max-depth=100")),
+    "a volume": ("Deployment", add(f"{POD}/volumes", [{"name": "x", "secret": {"secretName": "x"}}])),
+    "a sidecar": ("Deployment", add(f"{POD}/containers/-", {"name": "agent", "image": "example.com/agent:1"})),
+    "a field of the container": ("Deployment", add(f"{POD}/containers/0/workingDir", "/x")),
+    "a session affinity": ("Service", add("/spec/sessionAffinity", "ClientIP")),
+    "all Jobs": ("Job", add(f"{POD}/dnsPolicy", "Default")),
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_a_chart_has_the_same_patches_as_the_constructs(name: str, tmp_path: Path) -> None:
+    kind, change = PATCHES[name]
+    props = patched(Patch(kind=kind, operations=[change]))
+    write_helm_chart(tmp_path / "chart", props)
+    assert same(without_chart_labels(rendered(tmp_path / "chart")), release_manifests(props))

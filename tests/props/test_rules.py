@@ -25,9 +25,11 @@ from cdk8s_spicedb import (
     MigrationPhase,
     MigrationProps,
     MySQL,
+    PodSettings,
     PostgreSQL,
     Probe,
     Resources,
+    SchemaProps,
     SecretKey,
     Server,
     ServerProps,
@@ -44,6 +46,19 @@ Make = Callable[[], SpiceDBProps]
 VERSION = "v1.56.0"
 KEY = SecretKey("spicedb", "some-key")
 PARTS: Mapping[str, Any] = {"host": "db", "database": "spicedb", "user": "app", "password": KEY}
+
+
+APART: Mapping[str, Any] = {
+    "podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {
+                "topologyKey": "kubernetes.io/hostname",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "spicedb"}},
+            }
+        ]
+    }
+}
+"""Keeps everything of a SpiceDB apart."""
 
 
 def spicedb(**given: Any) -> Make:
@@ -144,6 +159,85 @@ BAD: list[tuple[Make, str, str, str]] = [
         "leave out those that this package sets",
     ),
     (migration(pod_annotations={"a": True}), "migration.pod_annotations", "to a str", "quote numbers and booleans"),
+    # what pods get in addition
+    (spicedb(pods=ServerProps(replicas=3)), "pods", "PodSettings(…), which all kinds", "move the rest to server"),
+    (spicedb(pods=PodSettings(env={"ZED_TOKEN": "x"})), "pods.env[ZED_TOKEN]", "variables other than", "preshared_key"),
+    (
+        spicedb(schema=SchemaProps(text="definition user {}", env={"ZED_TOKEN": "x"})),
+        "schema.env[ZED_TOKEN]",
+        "variables other than",
+        "preshared_key",
+    ),
+    (
+        spicedb(pods=PodSettings(service_account="own"), service_account_annotations={"a": "b"}),
+        "service_account_annotations",
+        "none when pods.service_account names your own",
+        "annotate that",
+    ),
+    (server(extra_volumes=[{"emptyDir": {}}]), "server.extra_volumes", "a volume, with a name", "as in a manifest"),
+    (server(extra_volumes={"name": "x"}), "server.extra_volumes", "a tuple or list", "as in a manifest"),
+    (server(extra_volume_mounts=[{"name": "tls"}]), "server.extra_volume_mounts", "name and mountPath", "own names"),
+    (server(init_containers=[{"name": "x"}]), "server.init_containers", "with name and image", "as in a manifest"),
+    (
+        server(extra_volumes=[{"name": "datastore"}]),
+        "server.extra_volumes[0].name",
+        "another name than ca, datastore",
+        "choose another name",
+    ),
+    (
+        server(extra_volume_mounts=[{"name": "tls", "mountPath": "/etc/spicedb/datastore/"}]),
+        "server.extra_volume_mounts[0].mountPath",
+        "/etc/spicedb/datastore",
+        "choose another mountPath",
+    ),
+    (
+        spicedb(pods=PodSettings(extra_containers=[{"name": "zed", "image": "x"}])),
+        "pods.extra_containers[0].name",
+        "spicedb, zed, which this package uses",
+        "choose another",
+    ),
+    (
+        migration(init_containers=[{"name": "a", "image": "x"}, {"name": "a", "image": "y"}]),
+        "migration.init_containers[1].name",
+        "a name that no other item has",
+        "rename it",
+    ),
+    (
+        migration(init_containers=[{"name": "a", "image": "x"}], extra_containers=[{"name": "a", "image": "y"}]),
+        "migration.extra_containers",
+        "a name that no container of init_containers has",
+        "rename one",
+    ),
+    (
+        server(extra_volume_mounts=[{"name": "data", "mountPath": "/x"}], extra_volumes=[{"name": "date"}]),
+        "server.extra_volume_mounts[0].name",
+        "the name of one of extra_volumes: date",
+        "add the volume",
+    ),
+    (
+        spicedb(pods=PodSettings(extra_volume_mounts=[{"name": "data", "mountPath": "/x"}])),
+        "pods.extra_volume_mounts[0].name",
+        "the name of one of extra_volumes",
+        "add the volume",
+    ),
+    (
+        server(affinity=APART),
+        "server.affinity",
+        "servers and Jobs (migration, cleanup) off the same",
+        "add app.kubernetes.io/component: server to its labelSelector",
+    ),
+    (
+        migration(affinity=APART),
+        "migration.affinity",
+        "servers and Jobs (migration) off",
+        "add app.kubernetes.io/component: server",
+    ),
+    (
+        spicedb(pods=PodSettings(affinity=APART)),
+        "pods.affinity",
+        "Jobs (migration, cleanup) off",
+        "add app.kubernetes.io/c",
+    ),
     # servers
     (server(replicas=0), "server.replicas", "1 to 1000", "in that range"),
     (server(replicas=1001), "server.replicas", "1 to 1000", "in that range"),

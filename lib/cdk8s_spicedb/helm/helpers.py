@@ -14,6 +14,8 @@ from ..manifests.jobs import changed_settings, plain
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
 from ..props.spicedb import image_parts
+from .accounts import account_names
+from .placement import placement
 from .values import FULLNAME, Value, has_jobs, secrets
 
 
@@ -22,13 +24,15 @@ def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[st
     yield f"{{{{- /* {MARK} */}}}}"
     parts: dict[str, Iterable[str]] = {
         "fullname": [f'{{{{- .Values.fullnameOverride | default "{props.name}" -}}}}'],
-        "serviceAccountName": [f'{{{{- .Values.serviceAccount.name | default (include "{chart}.fullname" .) -}}}}'],
+        **account_names(props, chart),
         "labels": _labels(chart),
         "image": _image(chart),
         "withRegistry": _WITH_REGISTRY,
         "version": _version(props),
     }
+    parts["items"] = _ITEMS
     if has_jobs(props):
+        parts |= placement(chart)
         parts["hookLogs"] = _HOOK_LOGS
     if props.datastore.max_replicas != 1:
         parts["topologySpreadConstraints"] = _spread(chart)
@@ -90,6 +94,26 @@ def _version(props: SpiceDBProps) -> Iterator[str]:
     yield "{{- end -}}"
 
 
+_ITEMS = (
+    "{{- $key := .key }}{{ $own := .own }}{{ $names := list }}{{ $found := dict -}}",
+    "{{- range .lists }}",
+    "{{- $path := index . 0 }}{{ $seen := list -}}",
+    "{{- range index . 1 }}",
+    '{{- $name := get . $key | toString | trimSuffix "/" -}}',
+    "{{- if has $name $own }}",
+    '{{- fail (printf "value %s: the chart itself sets %s. Remove it, or choose another %s" $path $name $key) }}',
+    "{{- else if has $name $seen }}",
+    '{{- fail (printf "value %s: %s is there twice. Remove one, or choose another %s" $path $name $key) }}',
+    "{{- end }}",
+    "{{- $seen = append $seen $name -}}",
+    "{{- if not (hasKey $found $name) }}{{ $names = append $names $name }}{{ end -}}",
+    "{{- $_ := set $found $name . -}}",
+    "{{- end }}",
+    "{{- end }}",
+    "{{- $items := list }}{{ range $names }}{{ $items = append $items (get $found .) }}{{ end -}}",
+    "{{- with $items }}{{ toYaml . }}{{ end -}}",
+)
+"""The items of several lists; later ones take precedence. Kubernetes rejects a list that has the same key twice."""
 _FLUX = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
 _HOOK_LOGS = (
     '{{- if kindIs "bool" .Values.hookLogs }}{{ ternary "true" "" .Values.hookLogs }}',
@@ -121,7 +145,8 @@ def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
     known = {camel(name): "" if value is None else plain(value) for name, value in settings}
     # A value without a prop is an empty list.
     defaults = {name: known.get(name, []) for name in names}
-    fixed = {name: value for name, value in changed_settings(props.migration).items() if name not in names}
+    changed = changed_settings(props.migration).items()
+    fixed = {name: value for name, value in changed if name not in (*names, "serviceAccount")}
     yield f"{{{{- $settings := fromJson {_go(fixed)} -}}}}"
     uri = props.migration.datastore_uri
     if uri is not None:
@@ -132,6 +157,7 @@ def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
     yield "{{- $value := get $migrations $name -}}"
     yield "{{- if ne (toJson $value) (toJson $default) }}{{ $_ := set $settings $name $value }}{{ end -}}"
     yield "{{- end -}}"
+    yield '{{- with $migrations.serviceAccount.name }}{{ $_ := set $settings "serviceAccount" . }}{{ end -}}'
     yield "{{- toRawJson $settings | sha256sum -}}"
 
 

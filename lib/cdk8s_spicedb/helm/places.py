@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -14,10 +14,19 @@ OPEN, CLOSE = "\ue000", "\ue001"
 """Around the number of a mark, which the finished template replaces by an expression."""
 MERGED = "\ue002"
 """Before the name of a map that gets entries from several values; `merge` makes one expression of them."""
+LISTED = "\ue004"
+"""Before the name of a list that gets items from several values; `merge` makes one expression of them."""
 SETTING: Any = "\ue003"
 """Stands for any setting of an argument."""
 Mark = Callable[[str], str]
 """Makes the mark of an expression."""
+
+
+Overlap = Callable[[Manifest, Sequence[str]], bool]
+
+
+def _never(manifest: Manifest, path: Sequence[str]) -> bool:
+    return False
 
 
 @frozen
@@ -27,6 +36,8 @@ class Place:
     components: Collection[Component]
     put: Callable[[Manifest, str, Mark], None]
     """Puts the expression of a value, such as ``.Values.replicas``, into a manifest if it has the place."""
+    overwrites: Overlap = _never
+    """Whether the value decides about what is at a path of a manifest, so that a patch of it would be lost."""
     optional: bool = False
     """Whether the manifest has nothing there if the value is empty or null."""
     prop: str = ""
@@ -41,19 +52,23 @@ def field(component: Component, path: str, kind: str | None = None, name: str | 
         if key in parent and _matches(manifest, kind, name):
             parent[key] = mark(value)
 
-    return Place((component,), put)
+    def overwrites(manifest: Manifest, other: Sequence[str]) -> bool:
+        return _matches(manifest, kind, name) and overlap(path, other)
+
+    return Place((component,), put, overwrites)
 
 
-def optional_field(components: Collection[Component], path: str) -> Place:
-    """A field that is missing if the value is empty."""
+def optional_field(components: Collection[Component], path: str, default: str = "") -> Place:
+    """A field that is missing if the value is empty. ``default`` is used if the value is empty."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         parent, name = _parent(manifest, path)
         if parent:
             parent.pop(name, None)
-            parent[mark(_whole(value, name))] = None
+            expression = f"({value} | default {default})" if default else value
+            parent[mark(_whole(expression, name))] = None
 
-    return Place(components, put, optional=True)
+    return Place(components, put, lambda manifest, other: overlap(path, other), optional=True)
 
 
 def entries(
@@ -72,14 +87,33 @@ def entries(
             parent.update({key: own} if own else {})
             parent.setdefault(f"{MERGED}{key}", []).append(value)
 
-    return Place(components, put, optional=True)
+    def overwrites(manifest: Manifest, other: Sequence[str]) -> bool:
+        return _matches(manifest, kind, name) and any(overlap(path, other, each) for each in default)
+
+    return Place(components, put, overwrites, optional=True)
 
 
-def merge(node: Any, mark: Mark) -> None:
-    """Makes one expression of all values that have entries in the same map."""
+def named_items(components: Collection[Component], path: str, key: str, default: Collection[str] = ()) -> Place:
+    """Items of a list that Kubernetes tells apart by ``key``, beside those that the chart itself sets. ``default`` has
+    the keys of the value's default."""
+
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        parent, name = _parent(manifest, path)
+        if parent:
+            own = [item for item in parent.pop(name, []) if item[key] not in default]
+            parent.update({name: own} if own else {})
+            parent.setdefault(f"{LISTED}{name}", []).append((value, key))
+
+    return Place(components, put, lambda manifest, other: bool(default) and overlap(path, other), optional=True)
+
+
+def merge(node: Any, mark: Mark, chart: str) -> None:
+    """Makes one expression of all values that have entries in the same map, or items in the same list."""
     for inner in list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else ():
-        merge(inner, mark)
-    for name in [name for name in node if name.startswith(MERGED)] if isinstance(node, dict) else ():
+        merge(inner, mark, chart)
+    if not isinstance(node, dict):
+        return
+    for name in [name for name in node if name.startswith(MERGED)]:
         values, key = node.pop(name), name.removeprefix(MERGED)
         maps = " ".join(f"({value} | default dict)" for value in values)
         expression = f"mergeOverwrite (dict) {maps}" if len(values) > 1 else values[0]
@@ -87,6 +121,19 @@ def merge(node: Any, mark: Mark) -> None:
             node[key][mark(_block(expression, "toYaml ."))] = None
         else:
             node[mark(_whole(expression, key))] = None
+    for name in [name for name in node if name.startswith(LISTED)]:
+        _merge_lists(node, name.removeprefix(LISTED), node.pop(name), mark, chart)
+
+
+def _merge_lists(node: dict[str, Any], name: str, values: list[tuple[str, str]], mark: Mark, chart: str) -> None:
+    own, key = node.pop(name, []), values[0][1]
+    names = " ".join(f'"{item[key]}"' for item in own)
+    lists = " ".join(f'(list "{value.removeprefix(".Values.")}" {value})' for value, _ in values)
+    expression = f'include "{chart}.items" (dict "key" "{key}" "own" (list {names}) "lists" (list {lists}))'
+    if own:
+        node[name] = [*own, mark(_block(expression, "."))]
+    else:
+        node[mark(f"{{{{- with {expression} }}}}\n{name}:\n{{{{- . | nindent INDENT }}}}\n{{{{- end }}}}")] = None
 
 
 def items(component: Component, path: str, default: int = 0) -> Place:
@@ -101,7 +148,7 @@ def items(component: Component, path: str, default: int = 0) -> Place:
         elif parent:
             parent[mark(_whole(value, name))] = None
 
-    return Place((component,), put, optional=True)
+    return Place((component,), put, lambda manifest, other: bool(default) and overlap(path, other), optional=True)
 
 
 def argument(component: Component, flag: str, default: str | None = None) -> Place:
@@ -111,7 +158,7 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
         expression, args = f"{value} | default {default}" if default else value, _arguments(manifest)
         args[:] = [f"--{flag}={mark(expression)}" if text.startswith(f"--{flag}=") else text for text in args]
 
-    return Place((component,), put)
+    return Place((component,), put, _changes_arguments)
 
 
 def optional_argument(prop: str, flag: str, loop: str = "with", text: str = ".") -> Place:
@@ -124,11 +171,25 @@ def optional_argument(prop: str, flag: str, loop: str = "with", text: str = ".")
             block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ {text} }}}}\n{{{{- end }}}}"
             args[args.index(f"--{flag}={SETTING}")] = mark(block)
 
-    return Place((Component(prop.split(".")[0]),), put, optional=True, prop=prop)
+    return Place((Component(prop.split(".")[0]),), put, _changes_arguments, optional=True, prop=prop)
+
+
+_ARGUMENTS = "spec.template.spec.containers.0.args"
+
+
+def _changes_arguments(manifest: Manifest, path: Sequence[str]) -> bool:
+    """Whether a patch does more to the arguments than to add one at the end."""
+    return overlap(_ARGUMENTS, path) and [*path] != [*_ARGUMENTS.split("."), "-"]
+
+
+def overlap(path: str, other: Sequence[str], *key: str) -> bool:
+    """Whether two paths are the same, or one is inside the other. ``key`` is the last part of the first one, which may
+    contain dots."""
+    return all(one == two for one, two in zip([*path.split("."), *key], other, strict=False))
 
 
 def _arguments(manifest: Manifest) -> list[str]:
-    container, name = _parent(manifest, "spec.template.spec.containers.0.args")
+    container, name = _parent(manifest, _ARGUMENTS)
     found: list[str] = container.get(name, [])
     return found
 

@@ -13,12 +13,16 @@ from ..files.folder import MARK
 from ..files.yaml import dump
 from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
 from ..manifests import Manifest, objects_of
-from ..manifests.objects import Objects, require_matches
+from ..manifests.objects import Objects
+from ..manifests.patches import require_matches
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
 from ..props.patch import Patch
+from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, own_account
 from .helpers import helpers
+from .patches import require_no_values
+from .placement import require_a_node
 from .places import CLOSE, OPEN, SETTING, merge
-from .values import ACCOUNT, FULLNAME, IDENTITY, Value, has_default_identity, secrets
+from .values import FULLNAME, PATHS, Value, secrets
 
 Part = TypeVar("Part", ServerProps, MigrationProps)
 
@@ -35,17 +39,20 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         name=FULLNAME,
         hook_logs=True,
         server=with_settings(_server(props), Component.SERVER),
-        migration=with_settings(attrs.evolve(props.migration, enabled=True), Component.MIGRATION),
-        cleanup=attrs.evolve(props.cleanup, enabled=None),
+        migration=with_settings(attrs.evolve(props.migration, enabled=True, service_account=None), Component.MIGRATION),
+        cleanup=attrs.evolve(props.cleanup, enabled=None, service_account=CLEANUP_ACCOUNT),
+        pods=attrs.evolve(props.pods, service_account=None),
         service_account_annotations={IDENTITY: ""},
         patches=[_patch(patch, props.name) for patch in props.patches],
     )
-    account = Objects(whole, Component.SERVER).service_account(whole.service_account_annotations)
-    manifests, found = [account, *objects_of(whole)], dict[Component, list[Manifest]]()
+    accounts = [Objects(whole, Component.SERVER).service_account(whole.service_account_annotations)]
+    accounts += [Objects(whole, Component.CLEANUP).service_account()] if whole.cleans_up else []
+    manifests, found = [*accounts, *objects_of(whole)], dict[Component, list[Manifest]]()
     names = [(each["kind"], each["metadata"]["name"].replace(FULLNAME, props.name)) for each in manifests]
     require_matches(props, [{"kind": kind, "metadata": {"name": name}} for kind, name in names])
     for manifest in manifests:
         found.setdefault(Component(manifest["metadata"]["labels"][COMPONENT]), []).append(manifest)
+    require_no_values(whole, values, found)
     return found
 
 
@@ -78,6 +85,7 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
     for component, manifests in _whole_manifests(props, values).items():
         body = "---\n".join(_Template(props, values, chart, component).text(manifest) for manifest in manifests)
         condition = _CONDITIONS.get(component)
+        body = require_a_node(chart, component) + body
         files[f"{component.value}.yaml"] = f"# {MARK}\n{_when(condition, body)}"
     return {**files, "extra.yaml": _EXTRA}
 
@@ -113,7 +121,7 @@ class _Template:
             for place in value.places:
                 if self._component in place.components:
                     place.put(manifest, f".Values.{value.path}", self._mark)
-        merge(manifest, self._mark)
+        merge(manifest, self._mark, self._chart)
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
@@ -123,14 +131,12 @@ class _Template:
 
     def _condition(self, manifest: Manifest) -> str | None:
         """The condition under which the object is part of the release, apart from its component's."""
-        kind, server = manifest["kind"], self._component is Component.SERVER
+        kind = manifest["kind"]
         if kind == "PodDisruptionBudget":
             count = "autoscaling.minReplicas" if self._props.server.autoscaling else "replicas"
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
-        if kind == "ServiceAccount" and server:
-            return "not .Values.serviceAccount.name"
-        if kind == "ServiceAccount" and IDENTITY in manifest["metadata"].get("annotations", {}):
-            return ".Values.serviceAccount.annotations"
+        if kind == "ServiceAccount":
+            return own_account(self._props, self._component)
         return None
 
     def _include(self, name: str, more: str = "") -> str:
@@ -141,7 +147,7 @@ class _Template:
         # Grafana takes at most 40 characters as the identity of a dashboard.
         short = f'{{{{ printf "spicedb-%s" ({self._include("fullname")}) | trunc 40 }}}}'
         text = text.replace(f"spicedb-{FULLNAME}", short)
-        for name, helper in ((FULLNAME, "fullname"), (ACCOUNT, "serviceAccountName")):
+        for name, helper in _NAMES.items():
             # A name alone may be a word of YAML, such as `on`. A longer text that contains it is none.
             alone = rf"^( *(?:- |[^\s:]+: )+){name}$"
             text = re.sub(alone, rf"\1{{{{ {self._include(helper)} | quote }}}}", text, flags=re.MULTILINE)
@@ -181,13 +187,14 @@ class _Template:
             template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum", " | quote"))
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
-        for container in spec["containers"]:
-            container["image"] = self._mark(self._image(container["image"]))
-            if self._component is Component.MIGRATION:
-                container["command"] = [*container["command"][:2], self._mark(_TARGET)]
-        if self._component is Component.MIGRATION and has_default_identity(self._props):
-            account = f"serviceAccountName: {spec.pop('serviceAccountName')}"
-            spec[self._mark(f"{{{{- if .Values.serviceAccount.annotations }}}}\n{account}\n{{{{- end }}}}")] = None
+        container = spec["containers"][0]
+        container["image"] = self._mark(self._image(container["image"]))
+        if self._component is Component.MIGRATION:
+            container["command"] = [*container["command"][:2], self._mark(_TARGET)]
+            spec.pop("serviceAccountName", None)
+            account = self._include("migrationServiceAccountName")
+            name = f"{{{{- with {account} }}}}\nserviceAccountName: {{{{ . | quote }}}}\n{{{{- end }}}}"
+            spec[self._mark(name)] = None
         if "topologySpreadConstraints" in spec:
             del spec["topologySpreadConstraints"]
             count = "autoscaling.maxReplicas" if self._props.server.autoscaling else "replicas"
@@ -202,26 +209,34 @@ class _Template:
     def _image(self, image: str) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):
             return self._include("image", " | quote")
-        reference = ".Values.migrations.cleanup.image" if self._component is Component.CLEANUP else f'"{image}"'
-        return f'include "{self._chart}.withRegistry" (list . {reference}) | quote'
+        image = f".Values.{PATHS[self._component.value]}image"
+        return f'include "{self._chart}.withRegistry" (list . {image}) | quote'
 
     def _secret_keys(self, node: Any) -> None:
         """Puts values in the places of all Secret keys."""
         for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
             self._secret_keys(inner)
         if isinstance(node, dict) and "secretKeyRef" in node:
-            node["secretKeyRef"] = self._reference(**node["secretKeyRef"])
+            node["secretKeyRef"] = self._reference(node["secretKeyRef"])
         if isinstance(node, dict) and isinstance(node.get("secret"), dict):
-            source = node["secret"]
-            (item,) = source["items"]
-            reference = self._reference(source["name"], item["key"])
-            node["secret"] = {"name": reference["name"], "items": [{**item, "key": reference["key"]}]}
+            self._file(node["secret"])
 
-    def _reference(self, name: str, key: str) -> Manifest:
-        value = f".Values.secrets.{self._keys[SecretKey(name, key)]}"
-        return {"name": self._mark(f"{value}.name | quote"), "key": self._mark(f"{value}.key | quote")}
+    def _file(self, secret: Manifest) -> None:
+        """Puts values in the place of the Secret key of a file."""
+        items = secret.get("items", ())
+        if len(items) == 1:
+            reference = self._reference({"name": secret.get("name", ""), "key": items[0]["key"]})
+            secret.update(name=reference["name"], items=[{**items[0], "key": reference["key"]}])
+
+    def _reference(self, source: Manifest) -> Manifest:
+        """A Secret key with the values that stand for it. Those that only a patch or a user's object has stay."""
+        own = self._keys.get(SecretKey(source.get("name", ""), source.get("key", ""))) if len(source) == 2 else None
+        value = f".Values.secrets.{own}"
+        return {name: self._mark(f"{value}.{name} | quote") for name in ("name", "key")} if own else source
 
 
+_NAMES = {CLEANUP_ACCOUNT: "cleanupServiceAccountName", FULLNAME: "fullname", ACCOUNT: "serviceAccountName"}
+"""The helper of each name that values can change."""
 _TARGET = """\
 {{- if or .Values.migrations.targetMigration (not .Values.migrations.targetPhase) }}
 - {{ .Values.migrations.targetMigration | default "head" | quote }}

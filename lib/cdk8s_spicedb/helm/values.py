@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial, reduce
 from typing import Any, cast, get_args
 
+import attrs
 from attrs import frozen
 
 from ..files.schema import field_schema, field_texts, for_files
@@ -15,19 +16,16 @@ from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
+from ..props.pod import KEYS
 from ..props.secrets import SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
 from ..props.types import ObjectName, PullPolicy, ReleaseName, Revision
-from .places import Place, argument, entries, field, items, optional_argument, optional_field
+from .accounts import IDENTITY
+from .places import Place, argument, entries, field, items, named_items, optional_argument, optional_field
 
 FULLNAME = "cdk8s-spicedb-fullname"
 """The name of the SpiceDB, which the value ``fullnameOverride`` can change."""
-ACCOUNT = "cdk8s-spicedb-account"
-"""The ServiceAccount of the servers, which the value ``serviceAccount.name`` can change."""
-IDENTITY = "cdk8s-spicedb-identity"
-"""An annotation of the ServiceAccounts, which the value ``serviceAccount.annotations`` replaces."""
-
 _TEXT: Schema = {"type": "string"}
 # From 1,000,000, Helm writes numbers as 1e+06.
 _COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 100_000}
@@ -36,8 +34,16 @@ _LIST: Schema = {"type": "array", "items": _OBJECT}
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
 _SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
-_PATHS = {_SERVER: "", _MIGRATION: "migrations.", _CLEANUP: "migrations.cleanup."}
-"""With what the paths of a component's values begin."""
+_SCHEMA, _TEST = Component.SCHEMA, Component.TEST
+PATHS = {
+    "server": "",
+    "migration": "migrations.",
+    "cleanup": "migrations.cleanup.",
+    "schema": "schema.",
+    "test": "test.",
+    "pods": "pods.",
+}
+"""With what the paths of the values begin that stand for a part of the props."""
 
 
 @frozen
@@ -54,6 +60,8 @@ class Value:
     """Where the templates use it. Empty: `templates` uses it in a way of its own."""
     nullable: bool = False
     """Whether `templates` can do without it."""
+    prop: str = ""
+    """The prop that it stands for, such as ``server.replicas``."""
 
     @property
     def optional(self) -> bool:
@@ -91,34 +99,22 @@ def _names(props: SpiceDBProps) -> Iterator[Value]:
     policies = {"enum": ["", *get_args(PullPolicy)]}
     place = optional_field(tuple(Component), f"{_CONTAINER}.imagePullPolicy")
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
-    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,))
+    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,), prop="image_pull_policy")
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
     place = optional_field(tuple(Component), f"{_POD}.imagePullSecrets")
     text = "Secrets for all pods to pull images: [{name: …}]."
-    yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,))
+    yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,), prop="image_pull_secrets")
 
 
-def _lists(props: SpiceDBProps, component: Component) -> Iterator[Value]:
-    """What a component's pods get in addition."""
-    path, whose = _PATHS[component], "servers" if component is _SERVER else component.value
+def _arguments(props: SpiceDBProps, component: Component) -> Iterator[Value]:
+    """The arguments that a component gets in addition."""
     arguments = list(getattr(props, component.value).extra_args)
+    whose = "servers" if component is _SERVER else component.value
     text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
     place = items(component, f"{_CONTAINER}.args", len(arguments))
-    yield Value(f"{path}extraArgs", arguments, {"type": "array", "items": _TEXT}, text, (place,))
-    mounts = "More volume mounts of the {}, as in a container's volumeMounts."
-    more = {
-        "extraEnv": (f"{_CONTAINER}.env", "More environment variables of the {}, as in a container's env."),
-        "extraVolumeMounts": (f"{_CONTAINER}.volumeMounts", mounts),
-        "extraVolumes": (f"{_POD}.volumes", "More volumes of the {}, as in a pod's volumes."),
-    }
-    if component is _SERVER:
-        text = "Containers that run before the servers start, as in a pod's initContainers."
-        more |= {
-            "extraContainers": (f"{_POD}.containers", "More containers of the {}' pods, as in a pod's containers."),
-            "initContainers": (f"{_POD}.initContainers", text),
-        }
-    for name, (where, text) in more.items():
-        yield Value(f"{path}{name}", [], _LIST, text.format(whose), (items(component, where),))
+    schema = {"type": "array", "items": _TEXT}
+    prop = f"{component.value}.extra_args"
+    yield Value(f"{PATHS[component.value]}extraArgs", arguments, schema, text, (place,), prop=prop)
 
 
 def _objects(props: SpiceDBProps) -> Iterator[Value]:
@@ -136,27 +132,26 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
             for each in props.server.topology_spread
         ]
         yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
-    account = _or_empty(_schema_of(ObjectName))
-    text = "Existing ServiceAccount for the servers. Defaults to a new one with the name of the Deployment."
-    yield Value("serviceAccount.name", str(props.server.service_account or ""), account, text, nullable=True)
     text = "Annotations of the ServiceAccounts of the servers and the migration, for workload identity."
     places = tuple(
         entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
         for component in (_SERVER, _MIGRATION)
         if component is _SERVER or has_default_identity(props)
     )
-    annotations = field_schema(SpiceDBProps, "annotations")
-    yield Value("serviceAccount.annotations", dict(props.service_account_annotations), annotations, text, places)
+    annotations, default = field_schema(SpiceDBProps, "annotations"), dict(props.service_account_annotations)
+    prop = "service_account_annotations"
+    yield Value("serviceAccount.annotations", default, annotations, text, places, prop=prop)
     types, service = ["ClusterIP", "NodePort", "LoadBalancer"], field(_SERVER, "spec.type", "Service", FULLNAME)
     yield Value("service.type", "ClusterIP", {"enum": types}, "Type of the Service for clients.", (service,))
     default = dict(props.server.service_annotations)
     place = entries((_SERVER,), "metadata.annotations", default, "Service", FULLNAME)
-    yield Value("service.annotations", default, annotations, "Annotations of the Service for clients.", (place,))
+    text, prop = "Annotations of the Service for clients.", "server.service_annotations"
+    yield Value("service.annotations", default, annotations, text, (place,), prop=prop)
     text, labels = "Labels of every object except pods. For pods, use podLabels.", field_schema(SpiceDBProps, "labels")
     yield Value("commonLabels", dict(props.labels), labels, text, nullable=True)
     text = "Annotations of every object except pods. For pods, use podAnnotations."
     place = entries(tuple(Component), "metadata.annotations", props.annotations)
-    yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,))
+    yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,), prop="annotations")
     if has_jobs(props):
         logs = _or_empty({"type": "boolean"})
         text = (
@@ -175,9 +170,7 @@ def has_jobs(props: SpiceDBProps) -> bool:
 
 def has_default_identity(props: SpiceDBProps) -> bool:
     """Whether the ServiceAccount of the migration has the same annotations as the one of the servers."""
-    migration = props.migration
-    shared = migration.service_account is None and migration.service_account_annotations is None
-    return shared and props.datastore.migrates
+    return props.datastore.migrates and props.migration.service_account_annotations is None
 
 
 def _servers(props: SpiceDBProps) -> Iterator[Value]:
@@ -204,7 +197,7 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
         yield from _argument(props, "server.allowed_migrations", "range", schema=schema, empty=default)
     grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
     yield value("server.termination_grace_period_seconds", grace, _COUNT, props.server.termination_seconds)
-    yield from _pods(props, _SERVER)
+    yield from _pods(props, "server")
 
 
 def _migrations(props: SpiceDBProps) -> Iterator[Value]:
@@ -220,26 +213,73 @@ def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     yield value("migration.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
     yield value("migration.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
     yield value("migration.active_deadline_seconds", field(_MIGRATION, "spec.activeDeadlineSeconds"))
-    yield from _pods(props, _MIGRATION)
-    yield from _lists(props, _MIGRATION)
+    yield from _pods(props, "migration")
+    yield from _arguments(props, _MIGRATION)
     yield value("cleanup.enabled", schema={"type": "boolean"}, empty=True)
     yield value("cleanup.image")
     yield value("cleanup.active_deadline_seconds", field(_CLEANUP, "spec.activeDeadlineSeconds"))
-    yield from _pods(props, _CLEANUP)
+    yield from _pods(props, "cleanup")
 
 
-def _pods(props: SpiceDBProps, component: Component) -> Iterator[Value]:
-    """The values of a component's pods."""
-    value, part, metadata = partial(_value, props), component.value, "spec.template.metadata"
-    resources = optional_field((component,), f"{_CONTAINER}.resources")
-    note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
-    yield value(f"{part}.resources", resources, _OBJECT, note=note)
+def _client(props: SpiceDBProps, part: str) -> Iterator[Value]:
+    """The values of a Job that connects to the servers."""
+    yield _value(props, f"{part}.image")
+    yield _value(props, f"{part}.active_deadline_seconds", field(Component(part), "spec.activeDeadlineSeconds"))
+    yield from _pods(props, part)
+
+
+_WHERE = {
+    "extra_volume_mounts": f"{_CONTAINER}.volumeMounts",
+    "extra_volumes": f"{_POD}.volumes",
+    "init_containers": f"{_POD}.initContainers",
+    "extra_containers": f"{_POD}.containers",
+}
+
+
+def _pods(props: SpiceDBProps, part: str) -> Iterator[Value]:
+    """The values of a component's pods, or of all pods: with ``part`` ``pods``."""
+    own, metadata, shared = getattr(props, part), "spec.template.metadata", part == "pods"
+    components = tuple(Component) if shared else (Component(part),)
+
+    def value(name: str, *places: Place, schema: Schema | None = None, note: str = "") -> Value:
+        return attrs.evolve(_value(props, f"{part}.{name}", None, schema, note=note), places=places, nullable=shared)
+
+    if not shared:
+        note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
+        place = optional_field(components, f"{_CONTAINER}.resources")
+        yield value("resources", place, schema=_OBJECT, note=note)
     for kind in ("labels", "annotations"):
-        place = entries((component,), f"{metadata}.{kind}", getattr(getattr(props, part), f"pod_{kind}"))
-        yield value(f"{part}.pod_{kind}", place)
-    for name in ("node_selector", "tolerations", "affinity", "priority_class_name"):
-        place = optional_field((component,), f"{_POD}.{camel(name)}")
-        yield value(f"{part}.{name}", place, _LIST if name == "tolerations" else None)
+        yield value(f"pod_{kind}", entries(components, f"{metadata}.{kind}", getattr(own, f"pod_{kind}")))
+    yield value("node_selector", entries(components, f"{_POD}.nodeSelector", own.node_selector))
+    for name in ("tolerations", "affinity", "priority_class_name"):
+        # The values of all pods are the default of those of one kind of pod.
+        place = optional_field(components, f"{_POD}.{camel(name)}", f".Values.pods.{camel(name)}")
+        yield value(name, *(() if shared else (place,)), schema=_LIST if name == "tolerations" else None)
+    yield _account(props, part)
+    text = (
+        "More environment variables, as in a container's env. You cannot set those that the chart itself sets. They "
+        "take precedence over those of pods."
+    )
+    place = named_items(components, f"{_CONTAINER}.env", "name")
+    yield Value(f"{PATHS[part]}extraEnv", [], _LIST, text.partition(" They")[0] if shared else text, (place,))
+    for name, where in _WHERE.items():
+        key = KEYS[name]
+        place = named_items(components, where, key, [item[key] for item in getattr(own, name)])
+        yield value(name, place, schema=_LIST)
+
+
+def _account(props: SpiceDBProps, part: str) -> Value:
+    """The value with the name of a ServiceAccount that exists."""
+    path, own = f"{PATHS[part]}serviceAccount.name", getattr(props, part).service_account
+    whose = {"pods": "all pods", "server": "the servers, and for the migration if it has none of its own"}
+    text = f"Existing ServiceAccount for {whose.get(part, f'the {part}')}."
+    if part == "server":
+        text += " Defaults to a new one with the name of the Deployment."
+    schema, prop = _or_empty(_schema_of(ObjectName)), f"{part}.service_account"
+    where, default = f"{_POD}.serviceAccountName", ".Values.pods.serviceAccount.name"
+    # The templates of the others also decide whether the release has a ServiceAccount of their own.
+    places = (optional_field((Component(part),), where, default),) if part in ("schema", "test") else ()
+    return Value(path, str(own or ""), schema, text, places, nullable=True, prop=prop)
 
 
 def _argument(props: SpiceDBProps, prop: str, loop: str = "with", text: str = ".", **given: Any) -> Iterator[Value]:
@@ -279,14 +319,16 @@ def _value(
     if default == "" and meaning:
         # An empty value means the default of the prop.
         text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
-    path = path or _PATHS[Component(part)] + ".".join(map(camel, names))
-    return Value(path, default, schema, f"{text} {note}".rstrip(), (place,) if place else ())
+    path = path or PATHS[part] + ".".join(map(camel, names))
+    return Value(path, default, schema, f"{text} {note}".rstrip(), (place,) if place else (), prop=prop)
 
 
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
-    found = [*_names(props), *_servers(props), *_lists(props, _SERVER), *_objects(props), *_secrets(props)]
-    return [*found, *_migrations(props)] if props.datastore.migrates else found
+    found = [*_names(props), *_pods(props, "pods"), *_servers(props), *_arguments(props, _SERVER), *_objects(props)]
+    migrations = _migrations(props) if props.datastore.migrates else ()
+    clients = (value for part in ("schema", "test") if getattr(props, part) for value in _client(props, part))
+    return [*found, *_secrets(props), *migrations, *clients]
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:

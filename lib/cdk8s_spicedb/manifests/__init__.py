@@ -8,7 +8,7 @@ from .jobs import migration_manifests as migration_manifests
 from .jobs import schema_manifests as schema_manifests
 from .jobs import test_manifests as test_manifests
 from .objects import Manifest as Manifest
-from .objects import require_matches
+from .patches import require_matches
 from .server import server_manifests as server_manifests
 
 

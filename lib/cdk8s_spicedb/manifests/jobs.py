@@ -93,8 +93,16 @@ def _job(
         "env": [*env, *container_env([EnvVar("ZED_TOKEN", props.preshared_key)])],
         "volumeMounts": mounts,
     }
+    account = client.service_account or props.pods.service_account
     template = pod_template(
-        objects, client, container, files=ca, annotations=annotations, volumes=volumes, restartPolicy="Never"
+        objects,
+        client,
+        container,
+        files=ca,
+        annotations=annotations,
+        volumes=volumes,
+        restartPolicy="Never",
+        serviceAccountName=str(account) if account else None,
     )
     # Without hooks, the Job starts together with the migration, so its time limit includes the migration's.
     waits = 0 if props.delivery.has_hooks or not props.migrates else props.migration.active_deadline_seconds
@@ -165,12 +173,12 @@ def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
         "--wait=false",
     ]
     container = {"name": "kubectl", "image": cleanup.image, "command": command}
-    template = pod_template(
-        objects, cleanup, container, token=True, restartPolicy="Never", serviceAccountName=objects.name
-    )
+    given = cleanup.service_account or props.pods.service_account
+    account = str(given or objects.name)
+    template = pod_template(objects, cleanup, container, token=True, restartPolicy="Never", serviceAccountName=account)
     return [
-        objects.service_account(),
-        *objects.role(*rules),
+        *([] if given else [objects.service_account()]),
+        *objects.role(*rules, account=account),
         *network_policy(objects),
         objects.job(CLEANUP, template, retries=3, deadline=cleanup.active_deadline_seconds),
     ]
@@ -179,13 +187,12 @@ def cleanup_manifests(props: SpiceDBProps) -> list[Manifest]:
 def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The Job, and its own ServiceAccount if it has one."""
     objects, migration, files = Objects(props, Component.MIGRATION), props.migration, props.datastore.files()
-    own_env = [EnvVar(name, value) for name, value in migration.env.items()]
     container = {
         "name": "migrate",
         "image": props.full_image,
         "command": _command(props),
         "args": _arguments(props),
-        "env": container_env([*props.datastore.env(uri=migration.datastore_uri, migrate=True), *own_env]),
+        "env": container_env(props.datastore.env(uri=migration.datastore_uri, migrate=True)),
     }
     account = props.migration_service_account
     template = pod_template(
@@ -194,7 +201,7 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     retries, deadline = migration.backoff_limit, migration.active_deadline_seconds
     job = objects.job(MIGRATION, template, retries, deadline, ttl=props.migration_ttl_seconds)
     hook, identity = props.delivery.annotations(MIGRATION_IDENTITY), props.migration_identity
-    accounts = [objects.service_account({**identity, **hook})] if identity else []
+    accounts = [objects.service_account({**identity, **hook})] if props.migration_has_account else []
     return [*network_policy(objects, hook), *accounts, job]
 
 

@@ -9,7 +9,8 @@ from ..labels import VERSION
 from ..props import PodProps, ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
 from ..props.flags import TERMINATION_LOG, Setting, flags_of
-from ..props.secrets import SecretFiles
+from ..props.pod import combined
+from ..props.secrets import EnvVar, SecretFiles, container_env
 from .objects import Manifest, Objects, omit_empty
 
 _TELEMETRY, RELEASE_CHECK = (flag.name for flag in flags_of(ServerProps)["telemetry_enabled"])
@@ -58,14 +59,20 @@ def pod_template(
     ``container`` holds the container's own fields, and ``fields`` are those of the pod's spec. ``token`` mounts the
     ServiceAccount's token, for pods that call the Kubernetes API.
     """
-    props = objects.props
+    props, pod = objects.props, combined(objects.props.pods, pod)
+    own_env = [EnvVar(name, value) for name, value in pod.env.items()]
     metadata = {
         "labels": {**objects.selector, VERSION: props.version, **pod.pod_labels},
         "annotations": {**pod.pod_annotations, **(annotations or {})},
     }
     program = {
         **container,
-        "volumeMounts": [*container.get("volumeMounts", ()), *(folder.mount() for folder in files)],
+        "env": [*container.get("env", ()), *container_env(own_env)],
+        "volumeMounts": [
+            *container.get("volumeMounts", ()),
+            *(folder.mount() for folder in files),
+            *pod.extra_volume_mounts,
+        ],
         "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
         "securityContext": restricted_container(),
         # If the program writes no message, the end of its log becomes the pod's status.
@@ -74,8 +81,9 @@ def pod_template(
     }
     spec = {
         **fields,
-        "containers": [omit_empty(program)],
-        "volumes": [*volumes, *(folder.volume() for folder in files)],
+        "initContainers": list(pod.init_containers),
+        "containers": [omit_empty(program), *pod.extra_containers],
+        "volumes": [*volumes, *(folder.volume() for folder in files), *pod.extra_volumes],
         "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
         "nodeSelector": dict(pod.node_selector),
         "tolerations": [manifest_of(toleration) for toleration in pod.tolerations],

@@ -113,7 +113,7 @@ def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
 def server_manifests(props: SpiceDBProps) -> list[Manifest]:
     """The objects of the servers."""
     objects = Objects(props, Component.SERVER)
-    account = [] if props.server.service_account else [objects.service_account(props.service_account_annotations)]
+    account = [] if props.given_service_account else [objects.service_account(props.service_account_annotations)]
     manifests = [
         *account,
         *exposure_manifests(objects),
@@ -183,9 +183,9 @@ def _container(props: SpiceDBProps) -> Manifest:
 
 def _env(props: SpiceDBProps) -> list[EnvVar]:
     # Without a user name, servers that send traces stop, and an image may not define it.
-    user = {"USER": "spicedb"} if props.server.tracing and "USER" not in props.server.env else {}
-    own = [EnvVar(name, value) for name, value in {**user, **props.server.env}.items()]
-    return [*_preshared_keys(props), *props.datastore.env(), *own]
+    needs_user = props.server.tracing and "USER" not in props.pods_of(Component.SERVER).env
+    user = [EnvVar("USER", "spicedb")] if needs_user else []
+    return [*_preshared_keys(props), *props.datastore.env(), *user]
 
 
 def _preshared_keys(props: SpiceDBProps) -> list[EnvVar]:

@@ -9,6 +9,7 @@ from .monitoring import Alerts as Alerts
 from .monitoring import Dashboard as Dashboard
 from .monitoring import PodMonitor as PodMonitor
 from .pod import PodProps as PodProps
+from .pod import PodSettings as PodSettings
 from .secrets import SecretKey as SecretKey
 from .server import Autoscaling as Autoscaling
 from .server import ServerProps as ServerProps

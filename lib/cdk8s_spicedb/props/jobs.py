@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -12,8 +12,8 @@ from attrs import field, frozen
 from .fields import Message, Pattern, as_member
 from .flags import Flag
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, as_secret_key, name_of, with_secret_keys
-from .types import Annotations, Argument, Count, DNSName, EnvName, LogLevel, PinnedImage, Revision, Seconds, Week
+from .secrets import SecretKey, ServiceAccountName, as_secret_key, name_of
+from .types import Annotations, Argument, Count, DNSName, LogLevel, PinnedImage, Revision, Seconds, Week
 
 
 class MigrationPhase(Enum):
@@ -69,12 +69,13 @@ class MigrationProps(PodProps):
     that the servers need no right to change tables. Defaults to the servers' connection."""
     service_account_annotations: Annotations | None = None
     """Annotations of the migration's own ServiceAccount, for workload identity. This ServiceAccount is a hook that runs
-    before the migration. Defaults to ``SpiceDBProps.service_account_annotations``. Without annotations, the migration
-    has no ServiceAccount of its own."""
+    before the migration. Defaults to ``SpiceDBProps.service_account_annotations``."""
     service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """ServiceAccount for the migration, by name or as a cdk8s-plus object. It must exist before you install the
-    release. Defaults to the migration's own ServiceAccount if that has annotations, and otherwise to the namespace's
-    default. In both cases, the migration gets no API token."""
+    release. Defaults to a ServiceAccount ``NAME-migration`` if ``service_account_annotations`` has annotations for it.
+    Otherwise, defaults to your own ServiceAccount for the servers, so that both have the same identity. With a
+    ``credentials_provider``, and without your own ServiceAccount, defaults to ``NAME-migration`` too. In all other
+    cases, defaults to the namespace's default. The migration gets no API token."""
     backoff_limit: Annotated[int, Interval(ge=0, le=100)] = 3
     """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, which is enough while a database
     starts."""
@@ -92,9 +93,6 @@ class MigrationProps(PodProps):
     extra_args: Sequence[Argument] = ()
     """More arguments of ``spicedb migrate``, after this package's own, so that they take precedence. Defaults to
     none."""
-    env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the migration. SpiceDB ignores misspelled SPICEDB_* variables, so prefer
-    ``extra_args``. Defaults to none. ``ServerProps.env`` applies only to the servers."""
     resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
     """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of
     1 CPU, 512Mi memory and 1Gi disk, because the database does most of the work."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
-from annotated_types import Interval, Unit
+import attrs
+from annotated_types import Interval, Predicate, Unit
 from attrs import field, frozen
 
-from .types import Affinity, Amounts, Labels, PodAnnotations, PriorityClassName, Selector
+from .fields import Message
+from .secrets import EnvValue, ServiceAccountName, name_of, with_secret_keys
+from .types import Affinity, Amounts, EnvName, Labels, PodAnnotations, PriorityClassName, Selector
 
 
 def _as_texts(amounts: Mapping[str, Any]) -> Mapping[str, str]:
@@ -55,12 +58,46 @@ class Toleration:
     """How long a pod stays on a node with a ``NoExecute`` taint, in seconds. Defaults to no limit."""
 
 
-@frozen(kw_only=True)
-class PodProps:
-    """Settings that every kind of pod has."""
+def _has(*fields: str) -> Callable[[object], bool]:
+    """Whether a value is an object with some fields, each a text."""
 
-    resources: Resources
-    """Resources of the container. Required here; each kind of pod has its own default."""
+    def test(value: object) -> bool:
+        return isinstance(value, Mapping) and all(isinstance(value.get(field), str) for field in fields)
+
+    return test
+
+
+_AS_IN_A_MANIFEST = "write it as in a manifest, in Kubernetes' own names"
+_Volume = Annotated[Any, Predicate(_has("name")), Message("a volume, with a name", _AS_IN_A_MANIFEST, redacted=True)]
+_Mount = Annotated[
+    Any,
+    Predicate(_has("name", "mountPath")),
+    Message("a volume mount, with name and mountPath", _AS_IN_A_MANIFEST, redacted=True),
+]
+_Container = Annotated[
+    Any,
+    Predicate(_has("name", "image")),
+    Message("a container, with name and image", _AS_IN_A_MANIFEST, redacted=True),
+]
+KEYS: Mapping[str, str] = {
+    "extra_volumes": "name",
+    "extra_volume_mounts": "mountPath",
+    "init_containers": "name",
+    "extra_containers": "name",
+}
+"""The settings that are lists of objects, and the field by which Kubernetes tells the objects apart."""
+
+
+@frozen(kw_only=True)
+class PodSettings:
+    """Settings that all pods of a release have: servers, migration, clean-up, schema and test.
+
+    Each kind of pod has the same settings of its own. They are added to the ones here: to labels, annotations, node
+    selector and variables by their names, and to volumes and containers by theirs. The pod's own setting takes
+    precedence if both have the same name. Tolerations, affinity, PriorityClass and ServiceAccount have no names: the
+    pod's own setting replaces the one here.
+    """
+
     pod_labels: Labels = field(factory=dict)
     """Labels of the pods, in addition to the ones that this package sets. Defaults to none."""
     pod_annotations: PodAnnotations = field(factory=dict)
@@ -74,3 +111,50 @@ class PodProps:
     affinity: Affinity = field(factory=dict)
     """Affinity of the pods (``affinity``), written as in a manifest, with keys such as ``nodeAffinity``. Defaults to
     none."""
+    service_account: ServiceAccountName | None = field(default=None, converter=name_of)
+    """ServiceAccount of the pods, by name or as a cdk8s-plus object. It must exist before you install the release.
+    Defaults to the one that this package creates for the pods, or to the namespace's default."""
+    env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
+    """More environment variables of the pods' first container. SpiceDB ignores misspelled SPICEDB_* variables, so
+    prefer props and ``extra_args``. Defaults to none."""
+    extra_volumes: Sequence[_Volume] = ()
+    """More volumes of the pods (``volumes``), written as in a manifest. Defaults to none."""
+    extra_volume_mounts: Sequence[_Mount] = ()
+    """More volume mounts of the pods' first container (``volumeMounts``), written as in a manifest. Defaults to
+    none."""
+    init_containers: Sequence[_Container] = ()
+    """Containers that run before the pods' own (``initContainers``), written as in a manifest. With ``restartPolicy:
+    Always``, a container keeps running beside them, as a proxy for the database must. Defaults to none."""
+    extra_containers: Sequence[_Container] = ()
+    """More containers of the pods (``containers``), written as in a manifest. A Job ends when all of them end, so in
+    Jobs, use ``init_containers`` for a container that keeps running. Defaults to none."""
+
+
+@frozen(kw_only=True)
+class PodProps(PodSettings):
+    """Settings of one kind of pod."""
+
+    resources: Resources
+    """Resources of the container. Required here; each kind of pod has its own default."""
+
+
+Settings = TypeVar("Settings", bound=PodSettings)
+_NOTHING = PodSettings()
+
+
+def combined(pods: PodSettings, own: Settings) -> Settings:
+    """The settings of one kind of pod, with those of all pods where it has none of its own."""
+    if pods == _NOTHING:
+        return own
+    found = {each.name: _combined(each.name, pods, own) for each in attrs.fields(PodSettings)}
+    return attrs.evolve(own, **found)
+
+
+def _combined(name: str, pods: PodSettings, own: PodSettings) -> Any:
+    shared, value = getattr(pods, name), getattr(own, name)
+    if name in KEYS:
+        key = KEYS[name]
+        return list({each[key]: each for each in (*shared, *value)}.values())
+    if isinstance(shared, Mapping) and name != "affinity":
+        return {**shared, **value}
+    return value or shared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -16,8 +16,8 @@ from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, name_of, required_secret_key, with_secret_keys
-from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
+from .secrets import SecretKey, ServiceAccountName, name_of, required_secret_key
+from .types import Annotations, Argument, Count, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
 
 DEFAULT_REPLICAS = 2
 
@@ -264,13 +264,10 @@ class ServerProps(PodProps):
     # The program
     service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """Your own ServiceAccount for the servers, by name or as a cdk8s-plus object. With dispatch, it gets the right to
-    watch the Endpoints of the Service. Defaults to a new ServiceAccount with the name of this SpiceDB and no other
-    rights."""
+    watch the Endpoints of the Service. The migration uses it too, unless it has its own. Defaults to a new
+    ServiceAccount with the name of this SpiceDB and no other rights."""
     extra_args: Sequence[Argument] = ()
     """More arguments of ``spicedb serve``, after this package's own, so that they take precedence. Defaults to none."""
-    env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the servers. SpiceDB ignores misspelled SPICEDB_* variables, so prefer
-    ``extra_args``. Defaults to none. The migration has its own variables, ``MigrationProps.env``."""
     resources: Resources = default_resources("250m", "256Mi", limits=("2", "1Gi"))
     """Resources of each server. Defaults to requests of 250m CPU, 256Mi memory and 64Mi disk for logs, and limits of 2
     CPUs, 1Gi memory and 1Gi disk, which is enough to start with. SpiceDB sizes its caches by the memory limit."""

@@ -20,7 +20,8 @@ from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
 from .patch import Patch
-from .secrets import SecretKey, as_secret_keys, required_secret_key
+from .pod import PodSettings, combined
+from .secrets import MadeName, SecretKey, as_secret_keys, required_secret_key
 from .server import DEFAULT_REPLICAS, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
 
@@ -30,7 +31,8 @@ def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
     parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
     found: dict[SecretKey, str] = {}
     # Keys of the servers have the name of their prop alone.
-    for part, value in {**parts, "": props.server, "schema": props.schema, "test": props.test}.items():
+    more = {name: getattr(props, name) for name in ("schema", "test", "cleanup", "pods")}
+    for part, value in {**parts, "": props.server, **more}.items():
         for key, name in _named_keys(value, part):
             found.setdefault(key, name.removeprefix("_"))
     return found
@@ -132,6 +134,9 @@ class SpiceDBProps:
     Defaults to none."""
     delivery: Delivery = field(default=Delivery.HELM, converter=_as_delivery)
     """Tool that applies the manifests: ``helm``, ``argocd`` or ``kubectl``. Defaults to Helm."""
+    pods: PodSettings = field(factory=PodSettings)
+    """Settings of all pods: labels, placement, volumes, containers, variables. Each kind of pod can add its own.
+    Defaults to none."""
     server: ServerProps = field(factory=ServerProps)
     """Settings of the servers. Defaults to two servers that dispatch requests to each other."""
     migration: MigrationProps = field(factory=MigrationProps)
@@ -244,15 +249,44 @@ class SpiceDBProps:
         return self.delivery.progress_deadline_seconds(self.migration.active_deadline_seconds)
 
     @property
+    def given_service_account(self) -> str | None:
+        """ServiceAccount of the servers that exists before the release. None: the release has its own."""
+        return self.server.service_account or self.pods.service_account
+
+    @property
     def service_account(self) -> str:
         """ServiceAccount of the servers."""
-        return str(self.server.service_account or self.name)
+        return str(self.given_service_account or self.name)
+
+    @property
+    def migration_has_account(self) -> bool:
+        """Whether the migration has a ServiceAccount of its own, which the release creates."""
+        if self.migration.service_account or self.migration_identity:
+            return self.migration.service_account is None
+        # The servers' ServiceAccount does not exist yet when the migration runs.
+        unnamed = self.given_service_account is None and self.migration.service_account_annotations is None
+        return unnamed and self.datastore.needs_identity
 
     @property
     def migration_service_account(self) -> str | None:
         """ServiceAccount of the migration. None: the namespace's default, without a token."""
-        own = object_name(self.name, Component.MIGRATION) if self.migration_identity else None
-        return str(self.migration.service_account) if self.migration.service_account else own
+        if self.migration_has_account:
+            return object_name(self.name, Component.MIGRATION)
+        found = self.migration.service_account or self.given_service_account
+        # With hooks, the migration runs before the app's own objects exist.
+        exists = not (self.delivery.has_hooks and isinstance(found, MadeName))
+        return str(found) if found and exists else None
+
+    def pods_of(self, component: Component) -> PodSettings:
+        """The settings of a component's pods, with those of all pods."""
+        parts: Mapping[Component, PodSettings | None] = {
+            Component.SERVER: self.server,
+            Component.MIGRATION: self.migration,
+            Component.CLEANUP: self.cleanup,
+            Component.SCHEMA: self.schema,
+            Component.TEST: self.test,
+        }
+        return combined(self.pods, parts[component] or PodSettings())
 
     @property
     def allowed_migrations(self) -> Sequence[str]:

@@ -141,6 +141,11 @@ class Datastore(ABC):
         return None
 
     @property
+    def needs_identity(self) -> bool:
+        """Whether pods get their credentials by their ServiceAccount."""
+        return False
+
+    @property
     def max_servers(self) -> int | None:
         """Maximum number of servers for which it has connections. None: they are not counted."""
         return None

@@ -163,6 +163,10 @@ class ReplicatedDatastore(SQLDatastore):
     """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
     20 connections."""
 
+    @property
+    def needs_identity(self) -> bool:
+        return self.credentials_provider is not None
+
     def env(self, *, uri: SecretKey | None = None, migrate: bool = False) -> tuple[EnvVar, ...]:
         replicas = {} if migrate else self._replicas()
         if len(replicas) == 1:

@@ -14,7 +14,8 @@ from ..datastores import Datastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
 from ..flags import PRESHARED_KEY, flagged, variable_name
-from ..jobs import CleanupProps, MigrationProps, PermissionTest
+from ..jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
+from ..pod import PodSettings
 from ..secrets import MadeName, SecretKey
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
@@ -39,15 +40,19 @@ def only_helm_has_tests(delivery: Delivery, test: PermissionTest | None) -> Prob
         yield from unset("test", test, f"with delivery {delivery.value}: only Helm has tests", shown="(set)")
 
 
-def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migration: MigrationProps) -> Problems:
+def migration_finds_what_it_reads(
+    delivery: Delivery, datastore: Datastore, migration: MigrationProps, pods: PodSettings
+) -> Problems:
     """With hooks, the migration runs before the app's own objects exist."""
     if not (datastore.migrates and migration.enabled and delivery.has_hooks):
         return
     keys = [(variable.value, "datastore") for variable in datastore.env(uri=migration.datastore_uri, migrate=True)]
     keys += [(key, "datastore") for folder in datastore.files() for key in folder.files.values()]
     keys += [(value, "migration.env") for value in migration.env.values()]
+    keys += [(value, "pods.env") for value in pods.env.values()]
     names = [(key.name, path) for key, path in keys if isinstance(key, SecretKey)]
     names += [(migration.service_account or "", "migration.service_account")]
+    names += [(pods.service_account or "", "pods.service_account")]
     allowed = "an object that exists before the release: the migration runs before the app's own objects are applied"
     # Only Python has objects that the app makes.
     fix = "create it outside of this app, then import it (from_secret_name, from_service_account_name) or use its name"
@@ -55,9 +60,12 @@ def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migr
         yield Problem(path, show(str(name)), allowed, fix)
 
 
-def annotations_need_an_own_account(service_account_annotations: Mapping[str, str], server: ServerProps) -> Problems:
-    if server.service_account and service_account_annotations:
-        allowed = "none when server.{service_account} names your own ServiceAccount"
+def annotations_need_an_own_account(
+    service_account_annotations: Mapping[str, str], server: ServerProps, pods: PodSettings
+) -> Problems:
+    if (server.service_account or pods.service_account) and service_account_annotations:
+        whose = "server" if server.service_account else "pods"
+        allowed = f"none when {whose}.{{service_account}} names your own ServiceAccount"
         fix = "annotate that ServiceAccount, and use migration.{service_account_annotations} for the migration's own"
         yield Problem("service_account_annotations", show(dict(service_account_annotations)), allowed, fix)
 
@@ -78,13 +86,28 @@ def timeout_before_deadline(migration_timeout: timedelta | None, active_deadline
         yield Problem("migration_timeout", show(migration_timeout), allowed, fix)
 
 
-def env_is_not_set_twice(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
+def env_is_not_set_twice(
+    datastore: Datastore,
+    pods: PodSettings,
+    server: ServerProps,
+    migration: MigrationProps,
+    schema: SchemaProps | None,
+    test: PermissionTest | None,
+) -> Problems:
     own = {variable_name(PRESHARED_KEY), *(variable.name for variable in datastore.env())}
-    for part, env in {"server": server.env, "migration": migration.env}.items():
-        for name in sorted(own & set(env)):
+    clients = {"ZED_TOKEN", "JOB_COMPLETION_INDEX"}
+    parts: Mapping[str, tuple[PodSettings | None, set[str]]] = {
+        "pods": (pods, own | clients),
+        "server": (server, own),
+        "migration": (migration, own),
+        "schema": (schema, clients),
+        "test": (test, clients),
+    }
+    for part, (props, names) in parts.items():
+        for name in sorted(names & set(props.env)) if props else ():
             allowed = "variables other than those of {preshared_key} and datastore"
             fix = "remove it, and set it with {preshared_key} or datastore"
-            yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
+            yield Problem(f"{part}.env[{name}]", redact(props.env[name]) if props else "", allowed, fix)
 
 
 def image_has_the_version(image: str | None, version: str) -> Problems:

@@ -13,6 +13,7 @@ from cdk8s_spicedb import (
     Memory,
     MigrationProps,
     MySQL,
+    PodSettings,
     PostgreSQL,
     SecretKey,
     Spanner,
@@ -89,6 +90,23 @@ def test_the_pod_connects_as_the_migration_does() -> None:
     names = {each["name"]: each for each in env}
     assert names["SPICEDB_DATASTORE_CONN_URI"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
     assert names["X"]["value"] == "y"
+
+
+def test_the_pod_has_the_proxy_of_all_pods_and_ends() -> None:
+    proxy = {"name": "proxy", "image": "example.com/proxy:1", "restartPolicy": "Always"}
+    agent = {"name": "agent", "image": "example.com/agent:1"}
+    tmp = {"name": "tmp", "mountPath": "/tmp"}
+    shared = PodSettings(
+        init_containers=[proxy],
+        extra_containers=[agent],
+        extra_volumes=[{"name": "tmp", "emptyDir": {}}],
+        extra_volume_mounts=[tmp],
+    )
+    found = client_pod(props(pods=shared), "psql:1", "postgres.sh", "")["spec"]
+    assert found["initContainers"] == [proxy]
+    assert [each["name"] for each in found["containers"]] == ["check"]
+    assert [each for each in found["containers"][0]["volumeMounts"] if each["mountPath"] == "/tmp"] == [tmp]
+    assert [each["name"] for each in found["volumes"]].count("tmp") == 1
 
 
 @pytest.mark.parametrize("kind", [PostgreSQLCheck, CockroachDBCheck, MySQLCheck])

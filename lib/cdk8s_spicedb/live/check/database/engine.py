@@ -9,11 +9,14 @@ from contextlib import suppress
 from importlib.resources import files
 from typing import ClassVar
 
+import attrs
+
 from ....labels import INSTANCE, Component
 from ....manifests.objects import Manifest, Objects
 from ....manifests.pods import pod_template
 from ....props import SpiceDBProps
 from ....props.datastores.base import Datastore
+from ....props.pod import combined
 from ....props.secrets import EnvVar, container_env
 from ...apierror import ClusterError
 from ...cluster import EVENT, Cluster
@@ -28,7 +31,7 @@ PATIENCE_SECONDS = 10
 """Age from which an open transaction is worth a finding."""
 LONGEST_SECONDS = 60
 """Time for the whole pod. Most of it is for the node to pull the image."""
-_CONTAINER = "check"
+_CONTAINER, _TMP = "check", "check-tmp"
 
 
 class EngineCheck(ABC):
@@ -110,25 +113,25 @@ def client_pod(props: SpiceDBProps, image: str, connect: str, sql: str) -> Manif
 
     It has the Secrets and files of the migration, and its labels, so that network policies treat it in the same way.
     """
-    migration = props.migration
-    env = [
-        *props.datastore.env(uri=migration.datastore_uri, migrate=True),
-        *(EnvVar(name, value) for name, value in migration.env.items()),
-        EnvVar("CHECK_SQL", _literal(sql)),
-    ]
+    # Containers that keep running would keep the pod from its end.
+    migration = attrs.evolve(props.migration, extra_containers=())
+    props = attrs.evolve(props, pods=attrs.evolve(props.pods, extra_containers=()))
+    env = [*props.datastore.env(uri=migration.datastore_uri, migrate=True), EnvVar("CHECK_SQL", _literal(sql))]
+    mounts = combined(props.pods, migration).extra_volume_mounts
+    own = not any(each["mountPath"].rstrip("/") == "/tmp" for each in mounts)
     container = {
         "name": _CONTAINER,
         "image": image,
         "command": ["sh", "-c", _literal(script("common.sh") + script(connect))],
         "env": container_env(env),
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "volumeMounts": [{"name": _TMP, "mountPath": "/tmp"}] if own else [],
     }
     template = pod_template(
         Objects(props, Component.MIGRATION),
         migration,
         container,
         files=props.datastore.files(),
-        volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
+        volumes=[{"name": _TMP, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}] if own else [],
         restartPolicy="Never",
         activeDeadlineSeconds=LONGEST_SECONDS,
         terminationGracePeriodSeconds=1,

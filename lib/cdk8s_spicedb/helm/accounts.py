@@ -1,0 +1,54 @@
+"""The ServiceAccount of each kind of pod in a chart: its name, and whether the chart creates it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..labels import Component, object_name
+from ..props import SpiceDBProps
+
+ACCOUNT = "cdk8s-spicedb-account"
+"""The ServiceAccount of the servers, which the values of names can change."""
+CLEANUP_ACCOUNT = "cdk8s-spicedb-cleanup-account"
+"""The ServiceAccount of the clean-up."""
+IDENTITY = "cdk8s-spicedb-identity"
+"""An annotation of the ServiceAccounts, which the value ``serviceAccount.annotations`` replaces."""
+_ALL, _SERVERS = ".Values.pods.serviceAccount.name", ".Values.serviceAccount.name"
+_MIGRATION, _CLEANUP = ".Values.migrations.serviceAccount.name", ".Values.migrations.cleanup.serviceAccount.name"
+
+
+def own_account(props: SpiceDBProps, component: Component) -> str:
+    """The condition under which the chart creates a component's ServiceAccount."""
+    if component is Component.MIGRATION:
+        return f"and (not {_MIGRATION}) ({_identity(props)})"
+    return f"not (or {_SERVERS if component is Component.SERVER else _CLEANUP} {_ALL})"
+
+
+def _identity(props: SpiceDBProps) -> str:
+    """The condition under which the migration gets an identity of its own, unless a value names one."""
+    own = props.migration.service_account_annotations
+    if own is not None:
+        return "true" if own else "false"
+    condition = ".Values.serviceAccount.annotations"
+    return f"or {condition} (not (or {_SERVERS} {_ALL}))" if props.datastore.needs_identity else condition
+
+
+def account_names(props: SpiceDBProps, chart: str) -> dict[str, Iterable[str]]:
+    """The helpers that give the names."""
+    fullname = f'include "{chart}.fullname" .'
+    found: dict[str, Iterable[str]] = {
+        "serviceAccountName": [f"{{{{- {_SERVERS} | default {_ALL} | default ({fullname}) -}}}}"]
+    }
+    if not props.datastore.migrates:
+        return found
+    cleanup = object_name("", Component.CLEANUP)
+    found["migrationServiceAccountName"] = [
+        f"{{{{- if {_MIGRATION} }}}}{{{{ {_MIGRATION} }}}}",
+        f"{{{{- else if {_identity(props)} }}}}{{{{ {fullname} }}}}{object_name('', Component.MIGRATION)}",
+        f"{{{{- else }}}}{{{{ {_ALL} | default {_SERVERS} }}}}",
+        "{{- end -}}",
+    ]
+    found["cleanupServiceAccountName"] = [
+        f'{{{{- {_CLEANUP} | default {_ALL} | default (printf "%s{cleanup}" ({fullname})) -}}}}'
+    ]
+    return found
