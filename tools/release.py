@@ -1,6 +1,6 @@
 """Adds releases of SpiceDB to the data of this project: ``python tools/release.py VERSION``
 
-``VERSION`` is the tag of a release, such as ``v1.56.2``. The tool downloads its Go module and builds its program with
+``VERSION`` is the tag of a release, such as ``v1.57.1``. The tool downloads its Go module and builds its program with
 ``go``, which takes a minute or two. Name several releases in their order, the oldest first.
 
 Instead of a version, you can name folders and programs that you have: a checkout of authzed/spicedb at the release's

@@ -160,7 +160,7 @@ def test_it_runs_as_a_module_and_as_a_program(program: list[str]) -> None:
     found = subprocess.run([*program, *PLAN], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("postgres v1.13.0 to v1.56.0: 7 steps\n")
-    refused = subprocess.run([*program, *PLAN[:4], "v1.57.0"], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*program, *PLAN[:4], "v1.97.0"], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
 
 

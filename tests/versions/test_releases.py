@@ -335,7 +335,7 @@ def test_the_data_has_all_engines_with_migrations() -> None:
 )
 def test_the_newest_release_has_the_last_head(engine: str, head: str) -> None:
     table = known_releases()
-    assert table.newest == "v1.56.2"
+    assert table.newest == "v1.57.1"
     assert table.revisions(engine, table.newest)[-1] == head
     assert table.revisions(engine, table.newest) == table.engines[engine].revisions
     assert table.allowed_migrations(engine, table.newest) == ()

@@ -104,7 +104,7 @@ class SpiceDBProps:
     Defaults to ``spicedb``. A second SpiceDB in the namespace needs another name. If you change the name later, every
     object is replaced."""
     version: Version = field(factory=lambda: known_releases().newest)
-    """SpiceDB version, such as ``v1.56.0``. Defaults to the newest release that this version of the package knows. Set
+    """SpiceDB version, such as ``v1.57.1``. Defaults to the newest release that this version of the package knows. Set
     it, so that an update of the package does not update SpiceDB."""
     image: Image | None = None
     """Image of servers and migration. If it has neither tag nor digest, its tag is ``version``. Defaults to
