@@ -115,7 +115,7 @@ _CLASSES = (
 
 def _props(datastore: Datastore = POSTGRES, **fields: Any) -> SpiceDBProps:
     """Props with a pinned version."""
-    return SpiceDBProps(**{"version": "v1.56.0", "datastore": datastore, **fields})
+    return SpiceDBProps(**{"version": "v1.57.1", "datastore": datastore, **fields})
 
 
 def _fields(*classes: type) -> list[Any]:
@@ -214,6 +214,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "metrics_enabled": True,
         "dispatch_enabled": None,
         "shutdown_grace_period": timedelta(seconds=10),
+        "shutdown_drain_delay": None,
         "pre_stop_sleep_seconds": 5,
         "termination_grace_period_seconds": None,
         "allowed_migrations": None,

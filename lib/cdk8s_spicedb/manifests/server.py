@@ -182,9 +182,11 @@ def _container(props: SpiceDBProps) -> Manifest:
 
 
 def _env(props: SpiceDBProps) -> list[EnvVar]:
-    # Without a user name, servers that send traces stop, and an image may not define it.
-    user = {"USER": "spicedb"} if props.server.tracing and "USER" not in props.server.env else {}
-    own = [EnvVar(name, value) for name, value in {**user, **props.server.env}.items()]
+    tracing = props.server.tracing
+    # Without a user name, servers that send traces stop, and an image may not define it. The name of the service comes
+    # from the variable since v1.57, and before from the argument.
+    traces = {"USER": "spicedb", "OTEL_SERVICE_NAME": tracing.service_name} if tracing else {}
+    own = [EnvVar(name, value) for name, value in {**traces, **props.server.env}.items()]
     return [*_preshared_keys(props), *props.datastore.env(), *own]
 
 
