@@ -156,6 +156,29 @@ esac'''
     assert "The changelog marks v1.56.9 as withdrawn" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('echo "go: requires go >= 1.99" >&2; exit 1', "go mod download -json .* failed:\ngo: requires go >= 1.99"),
+        ('[ "$GOTOOLCHAIN" = auto ] || exit 0; echo "no such release"; exit 1', "no such release\nInstall the Go"),
+    ],
+)
+def test_a_failure_of_go_is_a_clear_error(
+    script: str, message: str, tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_script(tmp_path / "go", script)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GOTOOLCHAIN", "local")
+    with pytest.raises(SystemExit, match=message):
+        release.main(["v1.97.0"])
+
+
+def test_a_missing_go_is_a_clear_error(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match=r"There is no program go\. Install the Go that it needs, or pass a checkout"):
+        release.main(["v1.97.0"])
+
+
 def test_hidden_flags_are_found(tmp_path: Path, files: tuple[Path, Path]) -> None:
     earlier = {"migrate": ["help"], "serve": ["grpc-addr", "hidden", "removed"]}
     (files[1] / "v1.56.0.json").write_text(json.dumps(earlier))

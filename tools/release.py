@@ -39,8 +39,23 @@ _REGISTERED = re.compile(r'(?:\.Register|registerMigration|RegisterMigration)\(\
 _REGISTERED_INDEX = re.compile(r'registerIndexMigration\(\s*[\w.]+,\s*"([^"]+)",\s*"([^"]*)"')
 
 
-def run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+# A release may need a newer Go than the one that is installed. Go gets it, unless its own setting forbids that.
+_GO = {"GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
+_INSTEAD = "Install the Go that it needs, or pass a checkout and a `spicedb` program of the release."
+
+
+def run(*command: str, **environment: str) -> str:
+    """The output of a program."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    except FileNotFoundError:
+        raise SystemExit(
+            f"There is no program {command[0]}. {_INSTEAD if command[0] == 'go' else ''}".strip()
+        ) from None
+    if done.returncode:
+        reason = f"`{' '.join(command)}` failed:\n{done.stderr.strip() or done.stdout.strip()}"
+        raise SystemExit(f"{reason}\n{_INSTEAD}" if command[0] == "go" else reason)
+    return done.stdout.strip()
 
 
 # ---------------------------------------------------------------- get a release
@@ -48,13 +63,12 @@ def run(*command: str) -> str:
 
 def module(version: str) -> Path:
     """The folder of a release's Go module."""
-    return Path(json.loads(run("go", "mod", "download", "-json", f"{MODULE}@{version}"))["Dir"])
+    return Path(json.loads(run("go", "mod", "download", "-json", f"{MODULE}@{version}", **_GO))["Dir"])
 
 
 def program(version: str, folder: Path) -> Path:
     """The program of a release, built in a folder."""
-    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
-    subprocess.run(["go", "install", f"{MODULE}/cmd/spicedb@{version}"], check=True, env=environment)
+    run("go", "install", f"{MODULE}/cmd/spicedb@{version}", GOBIN=str(folder), **_GO)
     return folder / "spicedb"
 
 

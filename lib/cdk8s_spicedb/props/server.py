@@ -153,8 +153,8 @@ class ServerProps(PodProps):
     """Time that a server reports to health checks that it stops, and still accepts new requests, before
     ``shutdown_grace_period`` begins (``--grpc-shutdown-drain-delay``, SpiceDB 1.57 and later). Set it if clients or a
     load balancer watch SpiceDB's health service. It comes after ``pre_stop_sleep_seconds``, in which the server still
-    reports that it serves. Defaults to none, because Kubernetes itself takes a server that stops out of the Service, and
-    ``pre_stop_sleep_seconds`` gives it the time for that."""
+    reports that it serves. Defaults to none, because Kubernetes itself takes a server that stops out of the
+    Service, and ``pre_stop_sleep_seconds`` gives it the time for that."""
 
     # Ports
     http_enabled: Annotated[bool, Flag("http-enabled")] = False

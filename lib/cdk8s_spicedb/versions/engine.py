@@ -275,8 +275,12 @@ class EngineReleases:
         return set().union(*of_phase) or head
 
     def with_release(self, version: str, revisions: Sequence[str]) -> EngineReleases:
-        """Adds a release. Without new revisions, it has the head of the release before."""
+        """Adds a release. Without revisions, it has the head of the release before.
+
+        A revision that is known already is shared, so the head of a release without migrations can be named.
+        """
         head = revisions[-1] if revisions else self.head(version)
         if head is None:
             return self
-        return evolve(self, revisions=(*self.revisions, *revisions), heads={**self.heads, version: head})
+        new = [revision for revision in revisions if revision not in self.revisions]
+        return evolve(self, revisions=(*self.revisions, *new), heads={**self.heads, version: head})

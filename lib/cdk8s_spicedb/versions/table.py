@@ -96,9 +96,10 @@ class ReleaseTable:
     def with_release(self, version: str, revisions: Mapping[str, Sequence[str]]) -> ReleaseTable:
         """A copy of this table with one more release.
 
-        ``revisions`` are the revisions that the release adds after the last known one, in order, by engine. An engine
-        that you leave out keeps the head of the release before. Raises `SpiceDBError` if the version is invalid or
-        already known, if an engine is unknown, or if migrations would go backward.
+        ``revisions`` are the revisions that the release adds after the last known one, in order, by engine. For a
+        release that adds none, name its head, or leave out the engine: it keeps the head of the release before. Raises
+        `SpiceDBError` if the version is invalid or already known, if an engine is unknown, or if migrations would go
+        backward.
         """
         unknown = sorted(set(revisions) - set(self.engines))
         if unknown:
