@@ -175,7 +175,7 @@ def test_a_failure_of_go_is_a_clear_error(
 
 def test_a_missing_go_is_a_clear_error(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(SystemExit, match=r"There is no program go\. Install the Go that it needs, or pass a checkout"):
+    with pytest.raises(SystemExit, match=r"There is no program go\. Install the Go that the release needs, or pass a checkout"):
         release.main(["v1.97.0"])
 
 

@@ -41,7 +41,7 @@ _REGISTERED_INDEX = re.compile(r'registerIndexMigration\(\s*[\w.]+,\s*"([^"]+)",
 
 # A release may need a newer Go than the one that is installed. Go gets it, unless its own setting forbids that.
 _GO = {"GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
-_INSTEAD = "Install the Go that it needs, or pass a checkout and a `spicedb` program of the release."
+_INSTEAD = "Install the Go that the release needs, or pass a checkout and a `spicedb` program."
 
 
 def run(*command: str, **environment: str) -> str:
@@ -49,12 +49,10 @@ def run(*command: str, **environment: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
     except FileNotFoundError:
-        raise SystemExit(
-            f"There is no program {command[0]}. {_INSTEAD if command[0] == 'go' else ''}".strip()
-        ) from None
+        raise SystemExit(f"There is no program {command[0]}. {_INSTEAD}") from None
     if done.returncode:
-        reason = f"`{' '.join(command)}` failed:\n{done.stderr.strip() or done.stdout.strip()}"
-        raise SystemExit(f"{reason}\n{_INSTEAD}" if command[0] == "go" else reason)
+        reason = done.stderr.strip() or done.stdout.strip()
+        raise SystemExit(f"`{' '.join(command)}` failed:\n{reason}\n{_INSTEAD}")
     return done.stdout.strip()
 
 
