@@ -64,7 +64,7 @@ from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    TLS Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
+    TLS AdvisoryWarning Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
     Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
@@ -271,6 +271,7 @@ def test_spicedb_defaults_do_not_change() -> None:
     assert attrs.asdict(props, recurse=False) == {
         "name": "spicedb",
         "version": known_releases().newest,
+        "accept_advisories": (),
         "image": None,
         "image_pull_secrets": (),
         "image_pull_policy": None,
@@ -299,6 +300,8 @@ def test_spicedb_defaults_do_not_change() -> None:
 _WITHOUT_EFFECT = {
     # Facts about releases, which only affect checks and other defaults.
     (SpiceDBProps, "releases"),
+    # Only affects warnings and checks.
+    (SpiceDBProps, "accept_advisories"),
     # Allows another prop to have an unknown value.
     (MigrationProps, "allow_unknown_target"),
     # Invalid with hooks. test_delivery.py covers it.

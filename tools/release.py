@@ -24,6 +24,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.files.program import Program, head_of, takes, version_of
 from cdk8s_spicedb.versions import is_version, read_releases, version_order
 
 ROOT = Path(__file__).parent.parent
@@ -107,17 +109,6 @@ def checkout_revisions(checkout: Path, engine: str) -> list[str]:
     return chain
 
 
-def program_version(program: str) -> str:
-    match = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
-    if match is None or not is_version(match.group()):
-        raise SystemExit(f"{program} does not say its version")
-    return match.group()
-
-
-def program_head(program: str, engine: str) -> str:
-    return run(program, "datastore", "head", "--datastore-engine", engine).splitlines()[-1]
-
-
 def program_flags(program: str) -> dict[str, list[str]]:
     return {
         command: sorted({*_FLAG.findall(run(program, command, "--help")), *_hidden_flags(program, command)})
@@ -129,8 +120,7 @@ def _hidden_flags(program: str, command: str) -> Iterator[str]:
     """Flags of other releases that this one accepts too, even if its help does not show them."""
     known = {flag for file in FLAGS.glob("*.json") for flag in json.loads(file.read_text("utf-8"))[command]}
     for flag in sorted(known):
-        answer = subprocess.run([program, command, f"--{flag}=", "--help"], capture_output=True, text=True)
-        if f"unknown flag: --{flag}" not in answer.stdout + answer.stderr:
+        if takes(Program([program]), command, flag):
             yield flag
 
 
@@ -161,8 +151,9 @@ def add(data: Mapping[str, Any], source: Path) -> tuple[str, dict[str, Any]]:
         version = checkout_version(source)
         return version, added(data, version, {engine: checkout_revisions(source, engine) for engine in FOLDERS})
     path = str(source.resolve())
-    version = program_version(path)
-    return version, added(data, version, {engine: [program_head(path, engine)] for engine in FOLDERS})
+    program = Program([path])
+    version = version_of(program)
+    return version, added(data, version, {engine: [head_of(program, engine)] for engine in FOLDERS})
 
 
 # ---------------------------------------------------------------- write the data
@@ -209,8 +200,8 @@ def main(sources: list[str]) -> None:
             if version_order(old.stem) < version_order(new.stem) and old.read_bytes() == new.read_bytes():
                 old.unlink()
     marked = {version for source in found if source.is_dir() for version in withdrawn(source)}
-    for version in sorted(marked - data["withdrawn"].keys(), key=version_order):
-        print(f"The changelog marks {version} as withdrawn: add it to withdrawn, with what to use instead.")
+    for version in sorted(marked - read_releases(data).withdrawn.keys(), key=version_order):
+        print(f"The changelog marks {version} as withdrawn: add it to an advisory, in its list `withdrawn`.")
 
 
 def _sources(source: str, folder: Path) -> Sequence[Path]:
@@ -231,4 +222,7 @@ def _heads(data: Mapping[str, Any], version: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except SpiceDBError as error:
+        raise SystemExit(str(error)) from None

@@ -34,20 +34,39 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 def test_a_plan_is_a_table_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "90")
-    assert run(capsys, *PLAN) == (0, f"{table(plan_upgrade(PostgreSQL, 'v1.13.0', 'v1.56.0'), 90)}\n", "")
+    code, out, err = run(capsys, *PLAN)
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        f"{table(plan_upgrade(PostgreSQL, 'v1.13.0', 'v1.56.0'), 90)}\n\nWarning: v1.56.0 has a known"
+    )
 
 
 def test_a_plan_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *PLAN, "--output", "json")
     assert (code, err) == (0, "")
     plan = attrs.asdict(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0"))
-    assert json.loads(out) == json.loads(json.dumps(plan))
-    assert set(json.loads(out)) == {"engine", "current", "target", "steps", "warnings", "relationships"}
+    found = json.loads(out)
+    names = [each["advisory"]["id"] for each in found.pop("advisories")]
+    assert names == ["GHSA-jf7w-wx43-32gc", "GO-2026-6612", "spicedb-3243"]
+    assert found == json.loads(json.dumps(plan))
+    assert set(found) == {"engine", "current", "target", "steps", "warnings", "relationships"}
 
 
 def test_a_plan_is_markdown_for_pull_requests(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0")
-    assert run(capsys, *PLAN, "--output", "markdown") == (0, f"{markdown(plan)}\n", "")
+    code, out, err = run(capsys, *PLAN, "--output", "markdown")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        f"{markdown(plan)}\n\n> [!WARNING]\n> v1.56.0 has a known fault. GHSA-jf7w-wx43-32gc (severe):"
+    )
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_a_plan_to_a_release_without_known_faults_says_nothing_of_them(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run(capsys, *PLAN[:-1], "v1.57.1", "--output", form)
+    assert "known fault" not in out
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
 from ..plans.words import step_of
+from ..versions import Concern
 from .apierror import SHAPE, ClusterError, Unreachable, odd, reads
 from .cluster import JOB, Cluster
 from .compare import Drift, find_drift
-from .evidence import Certificate, EventWarning, find_certificates, find_warnings
+from .evidence import Certificate, EventWarning, find_certificates, find_warnings, known_faults
 from .instance import HelmRelease, Observed, Running, describe, find_all
 from .observe import observe
 from .pods import Pod, pod_of
@@ -101,6 +102,8 @@ class Status(_Instance):
     """Certificates that the servers mount. None: they were not read."""
     revision: str | None = None
     """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
+    advisories: Sequence[Concern] = ()
+    """Known faults of the release that concern the servers, or that may, the most severe first."""
     unknown: Sequence[str] = ()
     """What could not be read, and why."""
 
@@ -226,6 +229,7 @@ def _servers(seen: Observed) -> Status:
         schema_mode=running.schema_mode,
         migration_phase=running.migration_phase,
         allowed_migrations=running.allowed_migrations,
+        advisories=known_faults(running),
     )
 
 

@@ -10,7 +10,7 @@ import attrs
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from ..versions import ALLOWED_MIGRATIONS, SchemaMode
+from ..versions import ALLOWED_MIGRATIONS, SCHEMA_MODE_FLAG, SchemaMode
 from .fields import Message, Pattern
 from .flags import Flag, flag_of, last_argument, read_duration
 from .monitoring import Tracing
@@ -256,7 +256,7 @@ class ServerProps(PodProps):
     datastore_migration_phase: Annotated[Revision, Flag("datastore-migration-phase")] | None = None
     """Phase of a migration that takes several roll-outs (``--datastore-migration-phase``), for PostgreSQL at SpiceDB
     1.14 and Spanner at 1.22. Other releases reject it or only log it. Defaults to none."""
-    schema_mode: Annotated[SchemaMode, Flag("experimental-schema-mode")] | None = None
+    schema_mode: Annotated[SchemaMode, Flag(SCHEMA_MODE_FLAG)] | None = None
     """Tables in which servers read and write the SpiceDB schema (``--experimental-schema-mode``, SpiceDB 1.53 and
     later). Change the mode one step at a time, with one rolling update each, in this order:
     ``read-legacy-write-legacy``, ``read-legacy-write-both``, ``read-new-write-both``, ``read-new-write-new``. Defaults
@@ -298,5 +298,6 @@ class ServerProps(PodProps):
 
 LOG_LEVEL, LOG_FORMAT = flag_of(ServerProps, "log_level"), flag_of(ServerProps, "log_format")
 DRAIN_DELAY = flag_of(ServerProps, "shutdown_drain_delay")
+TRACES = flag_of(ServerProps, "tracing.provider")
 MIGRATION_PHASE = flag_of(ServerProps, "datastore_migration_phase")
 SCHEMA_MODE = flag_of(ServerProps, "schema_mode")

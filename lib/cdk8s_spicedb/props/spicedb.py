@@ -166,6 +166,9 @@ class SpiceDBProps:
     Defaults to none."""
     annotations: Annotations = field(factory=dict)
     """Annotations of every object except pods. For pods, use ``pod_annotations``. Defaults to none."""
+    accept_advisories: Sequence[str] = ()
+    """Names of advisories that you accept, such as ``GHSA-jf7w-wx43-32gc``: you get no warning about them, and
+    ``check`` does not fail because of them. Defaults to none. `cdk8s-spicedb releases` lists all advisories."""
     releases: Annotated[
         ReleaseTable,
         Opaque,

@@ -15,14 +15,16 @@ from ..errors import SpiceDBError
 MILLION = 1_000_000
 
 
-class _Words(str, Enum):
+class Words(str, Enum):
+    """Words that data may use."""
+
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         allowed = ", ".join(member.value for member in cls)
         raise SpiceDBError(f"{cls.__name__.lower()} is {value!r}; allowed: {allowed}")
 
 
-class Work(_Words):
+class Work(Words):
     """What a migration does to a table."""
 
     INDEXES = "indexes"
@@ -35,7 +37,7 @@ class Work(_Words):
     """It changes columns or constraints. PostgreSQL checks a new constraint against all rows."""
 
 
-class Waits(_Words):
+class Waits(Words):
     """Who waits for the lock of a migration while it works on its table."""
 
     NOBODY = "none"
