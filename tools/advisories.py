@@ -74,8 +74,8 @@ def _conditions() -> Iterator[str]:
 
 def _table() -> Iterator[str]:
     yield "## The faults\n"
-    yield "| Name | Severity | Releases | Concerns | What happens | What to do | Source |"
-    yield f"|{' --- |' * 7}"
+    yield "| Fault | Severity | Releases | Concerns | What to do |"
+    yield f"|{' --- |' * 5}"
     yield from map(_row, known_releases().advisories)
 
 
@@ -85,13 +85,11 @@ def _row(advisory: Advisory) -> str:
     concerns = " and ".join([*map("`{}`".format, advisory.engines)]) or "all engines"
     conditions = f", {' and '.join(CONDITIONS[name] for name in advisory.when)}" if advisory.when else ""
     cells = (
-        " ".join(advisory.names),
+        f"**{' '.join(advisory.names)}**: {advisory.what}. Source: {advisory.source}.",
         advisory.severity.value,
         f"{program}{' and '.join(map(str, advisory.releases))}{withdrawn}",
         "everybody" if advisory.program == "helm" else f"{concerns}{conditions}",
-        advisory.what,
         advisory.fix,
-        advisory.source,
     )
     return f"| {' | '.join(map(in_cell, cells))} |"
 

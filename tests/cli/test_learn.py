@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk8s_spicedb import known_releases
+from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.options import command_line, releases
 from cdk8s_spicedb.files import program as programs
@@ -131,7 +131,7 @@ def test_a_program_of_no_release_is_refused(
 
 def test_a_program_has_a_limit_of_time(make: Make) -> None:
     path = make("v1.99.0", more="exec sleep 60")
-    with pytest.raises(programs.SpiceDBError, match=r"has not ended within 0 s"):
+    with pytest.raises(SpiceDBError, match=r"has not ended within 0 s"):
         Program([path], 0.2).ask("version")
 
 
@@ -159,7 +159,7 @@ def test_an_image_is_run(
     tool.write_text(f'#!/bin/sh\n[ "$1 $2 $3 $4 $5" = "{options}" ] || exit 9\nshift 5\nexec {path} "$@"\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    monkeypatch.setattr(programs.shutil, "which", lambda name: str(tool) if name == runner else None)
+    monkeypatch.setattr("cdk8s_spicedb.files.program.shutil.which", lambda name: str(tool) if name == runner else None)
     code, out, _ = run(capsys, "registry.example.com/spicedb:v1.99.0")
     assert (code, out.splitlines()[0]) == (0, "v1.99.0:")
 
@@ -167,9 +167,11 @@ def test_an_image_is_run(
 def test_an_image_without_docker_and_podman_is_copied_out(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs.shutil, "which", lambda name: None)
+    monkeypatch.setattr("cdk8s_spicedb.files.program.shutil.which", lambda name: None)
     code, _, err = run(capsys, "authzed/spicedb:v1.99.0")
     assert code == 1
     assert re.search(r"install docker or podman\. Or copy the program out of the image, .*crane export authzed/", err)
-    code, _, err = run(capsys, "nothing")
-    assert (code, err) == (1, "there is no program nothing; pass the path of a `spicedb` program, or an image\n")
+    for name in ("nothing", "./spicedb", "/opt/spicedb", "-v:1"):
+        said = f"there is no program {name}; pass the path of a `spicedb` program, or an image"
+        with pytest.raises(SpiceDBError, match=re.escape(said)):
+            find_program(name)

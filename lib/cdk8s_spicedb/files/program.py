@@ -24,6 +24,8 @@ _NO_REQUESTS = flags_of(ServerProps)["telemetry_enabled"][1].name
 _RUNNERS = ("docker", "podman")
 _HELP = r"^\s+--{}\s(.*)$"
 _MODES = re.compile(r"\b(?:read|write)-[a-z]+-(?:read|write)-[a-z]+\b")
+_IMAGE = re.compile(r"[a-z0-9][\w.-]*(?::\d+)?(?:[/:@][\w.:@-]+)+")
+"""A reference of an image, as opposed to a path or a word."""
 _REVISION = re.compile(r"[\w-]+")
 _EXTRACT = "crane export {} - | tar --extract --to-stdout usr/local/bin/spicedb > spicedb && chmod +x spicedb"
 
@@ -84,7 +86,7 @@ def find_program(name: str) -> Program:
     path = name if Path(name).is_file() else shutil.which(name)
     if path is not None:
         return Program([str(Path(path).absolute())])
-    if name.startswith("-") or not re.search(r"[/:]", name):
+    if not _IMAGE.fullmatch(name):
         raise SpiceDBError(f"there is no program {name}; pass the path of a `spicedb` program, or an image")
     hint = f"Or copy the program out of the image, such as with `{_EXTRACT.format(name)}`, and pass ./spicedb"
     for runner in _RUNNERS:

@@ -16,7 +16,7 @@ from ..labels import Component, object_name
 from ..manifests.objects import Manifest
 from ..props.flags import REPLICA_URI, variable_name
 from ..props.server import TRACES
-from ..versions import Concern, concerns, known_releases
+from ..versions import Concern, ReleaseTable, concerns, known_releases
 from .apierror import SHAPE, ClusterError, reads
 from .cluster import EVENT, SECRET, Cluster, items_of
 from .instance import Running
@@ -165,13 +165,13 @@ def _time(event: Manifest) -> str:
     return str(last or event.get("eventTime") or event["metadata"].get("creationTimestamp"))
 
 
-def known_faults(running: Running) -> Sequence[Concern]:
+def known_faults(running: Running, releases: ReleaseTable | None = None) -> Sequence[Concern]:
     """The advisories that concern servers, or that may: nothing in the cluster tells their schema."""
     if running.version is None:
         return ()
     # The settings of another program's release may be in variables, or in Secrets.
     known = _conditions(running) if running.ours else {}
-    return concerns(known_releases().advisories, running.version, running.engine, known)
+    return concerns((releases or known_releases()).advisories, running.version, running.engine, known)
 
 
 def _conditions(running: Running) -> Mapping[str, bool]:

@@ -116,6 +116,13 @@ class Advisory:
         """The first release without the fault. None: there is none yet."""
         return self.releases[-1].before
 
+    @property
+    def fix(self) -> str:
+        """What to do."""
+        fixed = f"use {self.fixed} or later" if self.fixed else "no release is without it yet"
+        # Who can use an earlier release of a program need not do both.
+        return f"{fixed}, {'or' if self.program == 'helm' else 'and'} {self.advice}" if self.advice else fixed
+
     def affects(self, version: str, program: str = "spicedb") -> bool:
         """Whether a release of a program has the fault."""
         return program == self.program and any(each.has(version) for each in self.releases)
@@ -159,9 +166,7 @@ class Concern:
     @property
     def fix(self) -> str:
         """What to do."""
-        fixed, advice = self.advisory.fixed, self.advisory.advice
-        steps = [f"use {fixed} or later" if fixed else "no release is without it yet", advice]
-        return ", and ".join(filter(None, steps))
+        return self.advisory.fix
 
 
 def concerns(

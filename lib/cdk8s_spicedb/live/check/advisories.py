@@ -41,7 +41,7 @@ def _helm_findings(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
         accepted = set(props.accept_advisories).intersection(each.names)
         if version and not accepted and each.affects(version, "helm"):
             text = f"Helm {version} on this machine: {each.id} ({each.severity.value}): {each.what}"
-            yield Finding.warning(_SUBJECT, text, f"use Helm {each.fixed} or later, or {each.advice}")
+            yield Finding.warning(_SUBJECT, text, each.fix)
 
 
 def helm_version(cluster: Cluster) -> str | None:
