@@ -5,7 +5,7 @@ from cdk8s import App
 from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
 
 props = SpiceDBProps(
-    version="v1.56.0",
+    version="v1.57.1",
     datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
     preshared_key=SecretKey("spicedb", "preshared-key"),
 )

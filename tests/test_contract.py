@@ -65,7 +65,7 @@ from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    TLS Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
+    TLS AdvisoryWarning Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
     Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
@@ -117,7 +117,7 @@ _CLASSES = (
 
 def _props(datastore: Datastore = POSTGRES, **fields: Any) -> SpiceDBProps:
     """Props with a pinned version."""
-    return SpiceDBProps(**{"version": "v1.56.0", "datastore": datastore, **fields})
+    return SpiceDBProps(**{"version": "v1.57.1", "datastore": datastore, **fields})
 
 
 def _fields(*classes: type) -> list[Any]:
@@ -222,6 +222,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "metrics_enabled": True,
         "dispatch_enabled": None,
         "shutdown_grace_period": timedelta(seconds=10),
+        "shutdown_drain_delay": None,
         "pre_stop_sleep_seconds": 5,
         "termination_grace_period_seconds": None,
         "allowed_migrations": None,
@@ -274,6 +275,7 @@ def test_spicedb_defaults_do_not_change() -> None:
     assert attrs.asdict(props, recurse=False) == {
         "name": "spicedb",
         "version": known_releases().newest,
+        "accept_advisories": (),
         "image": None,
         "image_pull_secrets": (),
         "image_pull_policy": None,
@@ -303,6 +305,8 @@ def test_spicedb_defaults_do_not_change() -> None:
 _WITHOUT_EFFECT = {
     # Facts about releases, which only affect checks and other defaults.
     (SpiceDBProps, "releases"),
+    # Only affects warnings and checks.
+    (SpiceDBProps, "accept_advisories"),
     # Allows another prop to have an unknown value.
     (MigrationProps, "allow_unknown_target"),
     # Invalid with hooks. test_delivery.py covers it.

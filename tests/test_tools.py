@@ -18,7 +18,7 @@ from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.versions import read_releases
 from tests import fast_yaml
 from tests.programs import ROOT
-from tools import configuration, costs, figures, objects, output, plans, reference, release
+from tools import advisories, configuration, costs, figures, objects, output, plans, reference, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
@@ -106,69 +106,94 @@ def test_checkout_of_a_known_release_changes_nothing(
 
 
 def test_checkout_adds_its_migrations(tmp_path: Path, files: tuple[Path, Path], tag: Callable[[str], object]) -> None:
-    tag("v1.57.0")
+    tag("v1.97.0")
     revisions = {**KNOWN, "postgres": [*KNOWN["postgres"], "add-a", "add-b"]}
     release.main([str(write_checkout(tmp_path / "source", revisions))])
     table = read_releases(json.loads(files[0].read_text()))
-    assert table.newest == "v1.57.0"
-    assert table.revisions("postgres", "v1.57.0")[-3:] == ("populate-schema-tables", "add-a", "add-b")
-    assert table.revisions("mysql", "v1.57.0") == known_releases().revisions("mysql", "v1.56.0")
+    assert table.newest == "v1.97.0"
+    assert table.revisions("postgres", "v1.97.0")[-3:] == ("populate-schema-tables", "add-a", "add-b")
+    assert table.revisions("mysql", "v1.97.0") == known_releases().revisions("mysql", "v1.56.0")
     assert table.allowed_migrations("postgres", "v1.56.0") == ("add-b",)
 
 
 def test_program_adds_its_heads_and_flags(tmp_path: Path, files: tuple[Path, Path]) -> None:
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()} | {"spanner": "add-c"}
-    release.main([str(write_program(tmp_path, "v1.57.0", heads))])
+    release.main([str(write_program(tmp_path, "v1.97.0", heads))])
     table = read_releases(json.loads(files[0].read_text()))
-    assert table.revisions("spanner", "v1.57.0")[-1] == "add-c"
-    assert table.revisions("postgres", "v1.57.0")[-1] == "populate-schema-tables"
-    flags = json.loads((files[1] / "v1.57.0.json").read_text())
+    assert table.revisions("spanner", "v1.97.0")[-1] == "add-c"
+    assert table.revisions("postgres", "v1.97.0")[-1] == "populate-schema-tables"
+    flags = json.loads((files[1] / "v1.97.0.json").read_text())
     assert flags == {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr"]}
 
 
 def test_the_newest_of_several_releases_with_the_same_flags_is_kept(tmp_path: Path, files: tuple[Path, Path]) -> None:
     flags = {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr"]}
-    for version, found in {"v1.55.0": {**flags, "serve": []}, "v1.56.0": flags, "v1.58.0": flags}.items():
+    for version, found in {"v1.55.0": {**flags, "serve": []}, "v1.56.0": flags, "v1.98.0": flags}.items():
         (files[1] / f"{version}.json").write_text(json.dumps(found, indent=2) + "\n")
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
-    release.main([str(write_program(tmp_path, "v1.57.0", heads))])
-    assert sorted(file.stem for file in files[1].iterdir()) == ["v1.55.0", "v1.57.0", "v1.58.0"]
+    release.main([str(write_program(tmp_path, "v1.97.0", heads))])
+    assert sorted(file.stem for file in files[1].iterdir()) == ["v1.55.0", "v1.97.0", "v1.98.0"]
 
 
 def test_a_version_is_downloaded_and_built(
     tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = write_checkout(tmp_path / "spicedb@v1.57.0", KNOWN)
+    folder = write_checkout(tmp_path / "spicedb@v1.97.0", KNOWN)
     (folder / "CHANGELOG.md").write_text("## [1.56.9] - 2026-11-01 [YANKED]\n## [1.50.0] - 2026-03-19 [YANKED]\n")
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
-    write_program(tmp_path, "v1.57.0", heads)
+    write_program(tmp_path, "v1.97.0", heads)
     go = f'''case "$1 $2" in
-  "mod download") [ "$4" = github.com/authzed/spicedb@v1.57.0 ] && echo \'{{"Dir": "{folder}"}}\';;
-  "install github.com/authzed/spicedb/cmd/spicedb@v1.57.0") cp {tmp_path}/spicedb "$GOBIN/spicedb";;
+  "mod download") [ "$4" = github.com/authzed/spicedb@v1.97.0 ] && echo \'{{"Dir": "{folder}"}}\';;
+  "install github.com/authzed/spicedb/cmd/spicedb@v1.97.0") cp {tmp_path}/spicedb "$GOBIN/spicedb";;
   *) exit 1;;
 esac'''
     (tmp_path / "bin").mkdir()
     write_script(tmp_path / "bin" / "go", go)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    release.main(["v1.57.0"])
-    assert read_releases(json.loads(files[0].read_text())).newest == "v1.57.0"
-    assert (files[1] / "v1.57.0.json").exists()
+    release.main(["v1.97.0"])
+    assert read_releases(json.loads(files[0].read_text())).newest == "v1.97.0"
+    assert (files[1] / "v1.97.0.json").exists()
     assert "The changelog marks v1.56.9 as withdrawn" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('echo "go: requires go >= 1.99" >&2; exit 1', "go mod download -json .* failed:\ngo: requires go >= 1.99"),
+        ('[ "$GOTOOLCHAIN" = auto ] || exit 0; echo "no such release"; exit 1', "no such release\nInstall the Go"),
+    ],
+)
+def test_a_failure_of_go_is_a_clear_error(
+    script: str, message: str, tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_script(tmp_path / "go", script)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GOTOOLCHAIN", "local")
+    with pytest.raises(SystemExit, match=message):
+        release.main(["v1.97.0"])
+
+
+def test_a_missing_go_is_a_clear_error(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(
+        SystemExit, match=r"There is no program go\. Install the Go that the release needs, or pass a checkout"
+    ):
+        release.main(["v1.97.0"])
 
 
 def test_hidden_flags_are_found(tmp_path: Path, files: tuple[Path, Path]) -> None:
     earlier = {"migrate": ["help"], "serve": ["grpc-addr", "hidden", "removed"]}
     (files[1] / "v1.56.0.json").write_text(json.dumps(earlier))
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()}
-    release.main([str(write_program(tmp_path, "v1.57.0", heads))])
-    flags = json.loads((files[1] / "v1.57.0.json").read_text())
+    release.main([str(write_program(tmp_path, "v1.97.0", heads))])
+    flags = json.loads((files[1] / "v1.97.0.json").read_text())
     assert flags == {"migrate": ["help", "migration-timeout"], "serve": ["grpc-addr", "hidden"]}
 
 
 @pytest.mark.parametrize(
     ("name", "revisions", "message"),
     [
-        ("v1.57.0", {**KNOWN, "mysql": ["other", *KNOWN["mysql"]]}, "mysql: the release's migrations are not those"),
+        ("v1.97.0", {**KNOWN, "mysql": ["other", *KNOWN["mysql"]]}, "mysql: the release's migrations are not those"),
         ("nightly", KNOWN, "nightly, which is no release"),
     ],
 )
@@ -190,7 +215,7 @@ def test_invalid_release_is_not_written(
 def test_later_release_with_an_earlier_head_is_rejected(tmp_path: Path, files: tuple[Path, Path]) -> None:
     heads = {engine: revisions[0] for engine, revisions in KNOWN.items()}
     with pytest.raises(SpiceDBError, match="a later release has an earlier head"):
-        release.main([str(write_program(tmp_path, "v1.57.0", heads))])
+        release.main([str(write_program(tmp_path, "v1.97.0", heads))])
 
 
 def test_migrations_without_an_order_are_rejected(tmp_path: Path) -> None:
@@ -212,8 +237,8 @@ def test_program_with_another_head_or_an_invalid_version_is_rejected(tmp_path: P
     heads = {engine: revisions[-1] for engine, revisions in KNOWN.items()} | {"spanner": "add-c"}
     with pytest.raises(SystemExit, match=r"the head of v1\.56\.0 is populate-schema-tables already, and now add-c"):
         release.main([str(write_program(tmp_path, "v1.56.0", heads))])
-    with pytest.raises(SystemExit, match="does not say its version"):
-        release.main([str(write_program(tmp_path, "v1.57.0+dirty", heads))])
+    with pytest.raises(SpiceDBError, match="does not say its version"):
+        release.main([str(write_program(tmp_path, "v1.97.0+dirty", heads))])
 
 
 def test_missing_arguments_show_the_usage() -> None:
@@ -221,7 +246,7 @@ def test_missing_arguments_show_the_usage() -> None:
         release.main([])
 
 
-@pytest.mark.parametrize("tool", [reference, configuration, objects, plans, output, costs])
+@pytest.mark.parametrize("tool", [reference, configuration, objects, plans, output, costs, advisories])
 def test_reference_pages_are_up_to_date(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert tool.PAGE.read_text() == tool.page(), "run: make reference"

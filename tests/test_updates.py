@@ -103,12 +103,12 @@ def test_the_workflow_may_only_read_and_comment() -> None:
 def test_the_commands_of_the_workflow_exist() -> None:
     lines = re.findall(r"cdk8s-spicedb (.*?) >", _SCRIPTS["Plan"])
     assert len(lines) == 1
-    values = {"$ENGINE": _JOB["env"]["ENGINE"], "$FROM": "v1.52.0", "$TO": "v1.56.2"}
+    values = {"$ENGINE": _JOB["env"]["ENGINE"], "$FROM": "v1.52.0", "$TO": "v1.57.1"}
     options = command_line().parse_args([values.get(word, word) for word in shlex.split(lines[0])])
     assert (options.engine, options.current, options.target, options.output) == (
         _JOB["env"]["ENGINE"],
         "v1.52.0",
-        "v1.56.2",
+        "v1.57.1",
         "markdown",
     )
     assert _JOB["env"]["ENGINE"] in ENGINES
@@ -132,19 +132,19 @@ def test_the_scripts_compare_the_version_with_the_base_branch(file: str, tmp_pat
 
     text = (_EXAMPLE / file).read_text()
     git("init", "--quiet")
-    for version in ("v1.52.0", "v1.56.2"):
-        (tmp_path / file).write_text(text.replace("v1.56.0", version))
+    for version in ("v1.52.0", "v1.57.1"):
+        (tmp_path / file).write_text(text.replace("v1.57.1", version))
         git("add", file)
         git("commit", "--quiet", "--message", version)
     run(_SCRIPTS["Read both versions"], tmp_path, FILE=file)
     versions = dict(line.split("=") for line in (tmp_path / "GITHUB_ENV").read_text().splitlines())
-    assert versions == {"FROM": "v1.52.0", "TO": "v1.56.2"}
+    assert versions == {"FROM": "v1.52.0", "TO": "v1.57.1"}
     run(_SCRIPTS["Plan"], tmp_path, **versions)
     plan = (tmp_path / "plan.md").read_text()
-    assert plan.startswith("### SpiceDB v1.52.0 → v1.56.2 on postgres\n")
+    assert plan.startswith("### SpiceDB v1.52.0 → v1.57.1 on postgres\n")
     assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text() == plan
-    run(_SCRIPTS["Plan"], tmp_path, FROM="v1.56.2", TO="v1.52.0")
-    assert (tmp_path / "plan.md").read_text().startswith("### No plan from SpiceDB v1.56.2 to v1.52.0\n```text\n")
+    run(_SCRIPTS["Plan"], tmp_path, FROM="v1.57.1", TO="v1.52.0")
+    assert (tmp_path / "plan.md").read_text().startswith("### No plan from SpiceDB v1.57.1 to v1.52.0\n```text\n")
 
 
 @pytest.mark.parametrize("earlier", ["", "42"])
@@ -163,7 +163,7 @@ def test_the_comment_is_written_once_and_then_changed(earlier: str, tmp_path: Pa
 
 
 def test_the_readme_shows_a_comment_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "--engine postgres --from v1.52.0 --to v1.56.2 --output markdown"
+    arguments = "--engine postgres --from v1.52.0 --to v1.57.1 --output markdown"
     assert cdk8s_spicedb(["plan", *arguments.split()]) == 0
     quoted = re.findall(r"^> ?(.*)$", (_EXAMPLE / "README.md").read_text(), re.MULTILINE)
     assert capsys.readouterr().out.startswith("\n".join(quoted) + "\n")

@@ -48,7 +48,7 @@ there is no clean-up, and the names of Jobs end with a hash of what they run.
 _CLOSING = """
 Secrets and Namespaces are never rendered. Create the Secrets that you name, and the Namespace, before you install.
 """
-PLAIN = SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
+PLAIN = SpiceDBProps(version="v1.57.1", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
 _EVERYTHING = evolve(
     PLAIN,
     server=evolve(

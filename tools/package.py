@@ -98,7 +98,7 @@ def use(wheel: Path, python: str, folder: Path) -> Path:
         sys.exit(f"{python}: it is another version that is used")
     for command in (["init"], ["synth", "--output", "chart"], ["schema"]):
         run(own / "cdk8s-spicedb", *command, folder=folder)
-    run(own / "cdk8s-spicedb", "plan", "--engine", "postgres", "--from", "v1.52.0", "--to", "v1.56.0", folder=folder)
+    run(own / "cdk8s-spicedb", "plan", "--engine", "postgres", "--from", "v1.52.0", "--to", "v1.57.1", folder=folder)
     return own / "python"
 
 

@@ -22,18 +22,18 @@ become ready on the schema that the step leaves. [Phases](../why/phases.md) expl
 `make reference` generates this page.
 """
 PLANS = {
-    "PostgreSQL, from before the change of transaction ids": "--engine postgres --from v1.13.0 --to v1.56.0",
-    "PostgreSQL, with stops for requests between servers": "--engine postgres --from v1.35.3 --to v1.56.0",
-    "PostgreSQL, in one step, with a working rollback": "--engine postgres --from v1.52.0 --to v1.56.0",
+    "PostgreSQL, from before the change of transaction ids": "--engine postgres --from v1.13.0 --to v1.57.1",
+    "PostgreSQL, with stops for requests between servers": "--engine postgres --from v1.35.3 --to v1.57.1",
+    "PostgreSQL, in one step, with a working rollback": "--engine postgres --from v1.52.0 --to v1.57.1",
     "PostgreSQL, to the unified schema, mode by mode": (
-        "--engine postgres --from v1.52.0 --to v1.56.0 --schema-mode read-new-write-new"
+        "--engine postgres --from v1.52.0 --to v1.57.1 --schema-mode read-new-write-new"
     ),
     "PostgreSQL, from a withdrawn release": "--engine postgres --from v1.48.0 --to v1.50.0",
-    "Spanner, to change streams": "--engine spanner --from v1.21.0 --to v1.56.0",
+    "Spanner, to change streams": "--engine spanner --from v1.21.0 --to v1.57.1",
     "Spanner, to one combined change stream": "--engine spanner --from v1.26.0 --to v1.30.0",
-    "CockroachDB, to a schema without the table of statistics": "--engine cockroachdb --from v1.29.5 --to v1.56.0",
-    "MySQL, with one rebuild of a large table": "--engine mysql --from v1.52.0 --to v1.56.0 --relationships 10M",
-    "MySQL, with two rebuilds of a table": "--engine mysql --from v1.19.1 --to v1.56.0",
+    "CockroachDB, to a schema without the table of statistics": "--engine cockroachdb --from v1.29.5 --to v1.57.1",
+    "MySQL, with one rebuild of a large table": "--engine mysql --from v1.52.0 --to v1.57.1 --relationships 10M",
+    "MySQL, with two rebuilds of a table": "--engine mysql --from v1.19.1 --to v1.57.1",
 }
 
 

@@ -1,6 +1,6 @@
 """Adds releases of SpiceDB to the data of this project: ``python tools/release.py VERSION``
 
-``VERSION`` is the tag of a release, such as ``v1.56.2``. The tool downloads its Go module and builds its program with
+``VERSION`` is the tag of a release, such as ``v1.57.1``. The tool downloads its Go module and builds its program with
 ``go``, which takes a minute or two. Name several releases in their order, the oldest first.
 
 Instead of a version, you can name folders and programs that you have: a checkout of authzed/spicedb at the release's
@@ -24,6 +24,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.files.program import Program, head_of, takes, version_of
 from cdk8s_spicedb.versions import is_version, read_releases, version_order
 
 ROOT = Path(__file__).parent.parent
@@ -39,8 +41,21 @@ _REGISTERED = re.compile(r'(?:\.Register|registerMigration|RegisterMigration)\(\
 _REGISTERED_INDEX = re.compile(r'registerIndexMigration\(\s*[\w.]+,\s*"([^"]+)",\s*"([^"]*)"')
 
 
-def run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+# A release may need a newer Go than the one that is installed. Go gets it, unless its own setting forbids that.
+_GO = {"GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
+_INSTEAD = "Install the Go that the release needs, or pass a checkout and a `spicedb` program."
+
+
+def run(*command: str, **environment: str) -> str:
+    """The output of a program."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    except FileNotFoundError:
+        raise SystemExit(f"There is no program {command[0]}. {_INSTEAD}") from None
+    if done.returncode:
+        reason = done.stderr.strip() or done.stdout.strip()
+        raise SystemExit(f"`{' '.join(command)}` failed:\n{reason}\n{_INSTEAD}")
+    return done.stdout.strip()
 
 
 # ---------------------------------------------------------------- get a release
@@ -48,13 +63,12 @@ def run(*command: str) -> str:
 
 def module(version: str) -> Path:
     """The folder of a release's Go module."""
-    return Path(json.loads(run("go", "mod", "download", "-json", f"{MODULE}@{version}"))["Dir"])
+    return Path(json.loads(run("go", "mod", "download", "-json", f"{MODULE}@{version}", **_GO))["Dir"])
 
 
 def program(version: str, folder: Path) -> Path:
     """The program of a release, built in a folder."""
-    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
-    subprocess.run(["go", "install", f"{MODULE}/cmd/spicedb@{version}"], check=True, env=environment)
+    run("go", "install", f"{MODULE}/cmd/spicedb@{version}", GOBIN=str(folder), **_GO)
     return folder / "spicedb"
 
 
@@ -95,17 +109,6 @@ def checkout_revisions(checkout: Path, engine: str) -> list[str]:
     return chain
 
 
-def program_version(program: str) -> str:
-    match = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
-    if match is None or not is_version(match.group()):
-        raise SystemExit(f"{program} does not say its version")
-    return match.group()
-
-
-def program_head(program: str, engine: str) -> str:
-    return run(program, "datastore", "head", "--datastore-engine", engine).splitlines()[-1]
-
-
 def program_flags(program: str) -> dict[str, list[str]]:
     return {
         command: sorted({*_FLAG.findall(run(program, command, "--help")), *_hidden_flags(program, command)})
@@ -117,8 +120,7 @@ def _hidden_flags(program: str, command: str) -> Iterator[str]:
     """Flags of other releases that this one accepts too, even if its help does not show them."""
     known = {flag for file in FLAGS.glob("*.json") for flag in json.loads(file.read_text("utf-8"))[command]}
     for flag in sorted(known):
-        answer = subprocess.run([program, command, f"--{flag}=", "--help"], capture_output=True, text=True)
-        if f"unknown flag: --{flag}" not in answer.stdout + answer.stderr:
+        if takes(Program([program]), command, flag):
             yield flag
 
 
@@ -149,8 +151,9 @@ def add(data: Mapping[str, Any], source: Path) -> tuple[str, dict[str, Any]]:
         version = checkout_version(source)
         return version, added(data, version, {engine: checkout_revisions(source, engine) for engine in FOLDERS})
     path = str(source.resolve())
-    version = program_version(path)
-    return version, added(data, version, {engine: [program_head(path, engine)] for engine in FOLDERS})
+    program = Program([path])
+    version = version_of(program)
+    return version, added(data, version, {engine: [head_of(program, engine)] for engine in FOLDERS})
 
 
 # ---------------------------------------------------------------- write the data
@@ -197,8 +200,8 @@ def main(sources: list[str]) -> None:
             if version_order(old.stem) < version_order(new.stem) and old.read_bytes() == new.read_bytes():
                 old.unlink()
     marked = {version for source in found if source.is_dir() for version in withdrawn(source)}
-    for version in sorted(marked - data["withdrawn"].keys(), key=version_order):
-        print(f"The changelog marks {version} as withdrawn: add it to withdrawn, with what to use instead.")
+    for version in sorted(marked - read_releases(data).withdrawn.keys(), key=version_order):
+        print(f"The changelog marks {version} as withdrawn: add it to an advisory, in its list `withdrawn`.")
 
 
 def _sources(source: str, folder: Path) -> Sequence[Path]:
@@ -219,4 +222,7 @@ def _heads(data: Mapping[str, Any], version: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except SpiceDBError as error:
+        raise SystemExit(str(error)) from None

@@ -9,7 +9,7 @@ SpiceDBChart(
     app,
     "spicedb",
     SpiceDBProps(
-        version="v1.56.0",
+        version="v1.57.1",
         preshared_key=SecretKey("spicedb", "preshared-key"),
         datastore=CockroachDB(
             host="cockroachdb-public",

@@ -30,7 +30,7 @@ spicedb = SpiceDB(
     chart,
     "spicedb",
     SpiceDBProps(
-        version="v1.56.0",
+        version="v1.57.1",
         datastore=PostgreSQL(uri=kplus.SecretValue(secret=secret, key="datastore-uri")),
         preshared_key=kplus.SecretValue(secret=secret, key="preshared-key"),
         server=ServerProps(http_enabled=True),

@@ -19,7 +19,7 @@ from cdk8s_spicedb import (
 
 LABELS = {"team": "identity"}
 BASE = SpiceDBProps(
-    version="v1.56.0",
+    version="v1.56.2",
     preshared_key=SecretKey("spicedb", "preshared-key"),
     datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
     server=ServerProps(log_level="info", pod_labels=LABELS),
@@ -32,7 +32,7 @@ def server(**settings: Any) -> ServerProps:
 
 
 ENVIRONMENTS = {
-    "dev": evolve(BASE, version="v1.56.2", datastore=Memory(), server=server(log_level="debug")),
+    "dev": evolve(BASE, version="v1.57.1", datastore=Memory(), server=server(log_level="debug")),
     "staging": evolve(
         BASE,
         server=server(

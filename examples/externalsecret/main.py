@@ -40,6 +40,6 @@ ExternalSecret(
     ),
 )
 
-SpiceDBChart(app, "spicedb", SpiceDBProps(version="v1.56.0", datastore=PostgreSQL(uri=URI), preshared_key=KEY))
+SpiceDBChart(app, "spicedb", SpiceDBProps(version="v1.57.1", datastore=PostgreSQL(uri=URI), preshared_key=KEY))
 
 app.synth()

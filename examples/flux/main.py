@@ -9,7 +9,7 @@ SpiceDBChart(
     app,
     "spicedb",
     SpiceDBProps(
-        version="v1.56.0",
+        version="v1.57.1",
         datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
         preshared_key=SecretKey("spicedb", "preshared-key"),
         delivery=Delivery.KUBECTL,

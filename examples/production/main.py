@@ -46,7 +46,7 @@ def _namespace(name: str) -> NetworkPeer:
 
 
 PROPS = SpiceDBProps(
-    version="v1.56.0",
+    version="v1.57.1",
     preshared_key=SecretKey("spicedb", "preshared-key"),
     datastore=PostgreSQL(
         host="postgres",

@@ -8,6 +8,6 @@ app = App()
 SpiceDBChart(
     app,
     "spicedb",
-    SpiceDBProps(version="v1.56.0", datastore=Memory(), preshared_key=SecretKey("spicedb", "preshared-key")),
+    SpiceDBProps(version="v1.57.1", datastore=Memory(), preshared_key=SecretKey("spicedb", "preshared-key")),
 )
 app.synth()

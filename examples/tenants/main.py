@@ -20,7 +20,7 @@ def tenant(name: str, server: ServerProps) -> SpiceDBProps:
     """The SpiceDB of a tenant. A Secret of the same name holds its preshared key and the URI of its database."""
     return SpiceDBProps(
         name=name,
-        version="v1.56.0",
+        version="v1.57.1",
         delivery=Delivery.KUBECTL,
         datastore=PostgreSQL(uri=SecretKey(name, "datastore-uri")),
         server=server,

@@ -6,7 +6,7 @@ from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
 
 app = App()
 props = SpiceDBProps(
-    version="v1.56.0",
+    version="v1.57.1",
     preshared_key=SecretKey("spicedb", "preshared-key"),
     datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")),
 )

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .delivery import Delivery
-from .errors import InvalidProps, Problem, SpiceDBError, SpiceDBWarning
+from .errors import AdvisoryWarning, InvalidProps, Problem, SpiceDBError, SpiceDBWarning
 from .props.chart import ChartChange, ChartLink, ChartMetadata, Maintainer, SignKey
 from .props.datastores import CockroachDB, Datastore, Memory, MySQL, Pool, PostgreSQL, Spanner
 from .props.datastores.base import ExpiredIntegrityKey, RelationshipIntegrity
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TLS",
+    "AdvisoryWarning",
     "Alerts",
     "Autoscaling",
     "ChartChange",

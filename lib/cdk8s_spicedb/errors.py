@@ -5,6 +5,7 @@ Exception
     └── InvalidProps        also a ValueError: the props cannot be rendered
 UserWarning
 └── SpiceDBWarning          the props render, but you should know something about them
+    └── AdvisoryWarning     the release has a known fault that concerns these props
 """
 
 from __future__ import annotations
@@ -58,4 +59,11 @@ class SpiceDBWarning(UserWarning):
     """Category of all warnings of this package: settings that render, and that you should know about.
 
     ``-W error::cdk8s_spicedb.SpiceDBWarning`` turns them into errors.
+    """
+
+
+class AdvisoryWarning(SpiceDBWarning):
+    """Category of the warnings about known faults of a release of SpiceDB.
+
+    ``SpiceDBProps.accept_advisories`` accepts one of them by its name.
     """

@@ -20,6 +20,7 @@ from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.files.schema import props_schema
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.plans.tables import markdown, table
+from cdk8s_spicedb.versions import Advisory, Range
 from tests.charts import rendered, same, without_chart_labels
 from tests.programs import contents
 
@@ -34,20 +35,39 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 def test_a_plan_is_a_table_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "90")
-    assert run(capsys, *PLAN) == (0, f"{table(plan_upgrade(PostgreSQL, 'v1.13.0', 'v1.56.0'), 90)}\n", "")
+    code, out, err = run(capsys, *PLAN)
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        f"{table(plan_upgrade(PostgreSQL, 'v1.13.0', 'v1.56.0'), 90)}\n\nWarning: v1.56.0 has a known"
+    )
 
 
 def test_a_plan_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *PLAN, "--output", "json")
     assert (code, err) == (0, "")
     plan = attrs.asdict(plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0"))
-    assert json.loads(out) == json.loads(json.dumps(plan))
-    assert set(json.loads(out)) == {"engine", "current", "target", "steps", "warnings", "relationships"}
+    found = json.loads(out)
+    names = [each["advisory"]["id"] for each in found.pop("advisories")]
+    assert names == ["GHSA-jf7w-wx43-32gc", "GO-2026-6612", "spicedb-3243"]
+    assert found == json.loads(json.dumps(plan))
+    assert set(found) == {"engine", "current", "target", "steps", "warnings", "relationships"}
 
 
 def test_a_plan_is_markdown_for_pull_requests(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_upgrade(PostgreSQL, "v1.13.0", "v1.56.0")
-    assert run(capsys, *PLAN, "--output", "markdown") == (0, f"{markdown(plan)}\n", "")
+    code, out, err = run(capsys, *PLAN, "--output", "markdown")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        f"{markdown(plan)}\n\n> [!WARNING]\n> v1.56.0 has a known fault. GHSA-jf7w-wx43-32gc (severe):"
+    )
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_a_plan_to_a_release_without_known_faults_says_nothing_of_them(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run(capsys, *PLAN[:-1], "v1.57.1", "--output", form)
+    assert "known fault" not in out
 
 
 @pytest.mark.parametrize(
@@ -160,7 +180,7 @@ def test_it_runs_as_a_module_and_as_a_program(program: list[str]) -> None:
     found = subprocess.run([*program, *PLAN], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("postgres v1.13.0 to v1.56.0: 7 steps\n")
-    refused = subprocess.run([*program, *PLAN[:4], "v1.57.0"], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*program, *PLAN[:4], "v1.97.0"], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
 
 
@@ -363,6 +383,10 @@ def test_synth_knows_the_releases_of_a_file(
         ("1.99: {}", "releases.yaml: invalid SpiceDB version"),
         ("v1.99.0: {oracle: []}", "releases.yaml: unknown engines: oracle"),
         ("a: b: c", "releases.yaml: line 1"),
+        ("v1.99.0: {flags: a}", "releases.yaml: v1.99.0: flags and schemaModes are lists of names"),
+        ("advisories: {a: b}", "releases.yaml: advisories: write a list"),
+        ("advisories: [{id: X-1}]", "releases.yaml: advisory 'X-1': severity is missing; releases is missing; what"),
+        ("advisories: [{id: X-1, when: [rain]}]", "what is missing; source is missing"),
     ],
 )
 def test_invalid_releases_are_refused(
@@ -374,6 +398,40 @@ def test_invalid_releases_are_refused(
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (1, "")
     assert says in err
+
+
+def test_a_file_can_add_known_faults(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "datastore: {engine: postgres, uri: {name: spicedb, key: uri}}\nversion: v1.57.1\n"
+    Path("spicedb.yaml").write_text(text)
+    fault = {"id": "our-42", "severity": "moderate", "what": "it stops", "source": "our wiki"}
+    fault |= {"releases": [{"from": "v1.57.1"}], "engines": ["postgres"]}
+    Path("releases.json").write_text(json.dumps({"advisories": [fault]}))
+    code, _, err = run(capsys, "synth", "--releases", "releases.json")
+    assert (code, err) == (
+        0,
+        "Warning: v1.57.1 has a known fault. our-42 (moderate): it stops. No release is without it yet; or accept it: "
+        "acceptAdvisories: [our-42].\n",
+    )
+    Path("spicedb.yaml").write_text(f"{text}acceptAdvisories: [our-42]\n")
+    assert run(capsys, "synth", "--releases", "releases.json")[::2] == (0, "")
+    code, _, err = run(capsys, "synth")
+    assert code == 1
+    assert "acceptAdvisories (line 3) = 'our-42'" in err
+    plan = ("plan", "--engine", "postgres", "--from", "v1.52.0", "--releases", "releases.json")
+    assert "Warning: v1.57.1 has a known fault. our-42 (moderate)" in run(capsys, *plan)[1]
+
+
+def test_init_names_the_known_faults_of_the_newest_release(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fault = Advisory(id="X-1", severity="low", releases=[Range()], what="a", source="b")
+    monkeypatch.setattr("cdk8s_spicedb.cli.init.known_releases", lambda: known_releases().with_advisories([fault]))
+    _, out, _ = run(capsys, "init")
+    assert out.startswith("v1.57.1 has known faults, which `cdk8s-spicedb releases` explains: X-1.\nWrote spicedb")
 
 
 def test_a_missing_file_of_releases_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,11 @@ from cdk8s_spicedb.live.fleet.fleet import preview
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, props
 
-BASE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
+BASE = """\
+version: v1.56.0
+acceptAdvisories: [GO-2026-6612]
+datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}
+"""
 NAMES = ("acme", "globex", "initech")
 COMMAND = ("upgrade", "-f", "base.yaml", "--each", "tenants/*.yaml")
 

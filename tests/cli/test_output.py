@@ -17,6 +17,7 @@ from cdk8s_spicedb.cli.output import as_json, say, say_error, styled, visible
 from tests.live.installed import BY_HELM, OLD, applied, props
 from tests.programs import ROOT
 
+ACCEPTED = "acceptAdvisories: [GO-2026-6612, GHSA-hrxh-6v49-42gf, GHSA-4vrg-r928-h5vv]\n"
 PLAN = ("plan", "--engine", "postgres", "--from", "v1.52.0")
 
 
@@ -68,7 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a file. What it describes runs in the cluster, for the commands that ask one."""
     monkeypatch.chdir(tmp_path)
     uri = "{name: spicedb, key: datastore-uri}"
-    Path("spicedb.yaml").write_text(f"version: v1.52.0\ndatastore: {{engine: postgres, uri: {uri}}}\n")
+    Path("spicedb.yaml").write_text(f"{ACCEPTED}version: v1.52.0\ndatastore: {{engine: postgres, uri: {uri}}}\n")
     api = applied(props(OLD), **BY_HELM)
     for command in ("check", "diff", "status"):
         monkeypatch.setattr(f"cdk8s_spicedb.cli.{command}.connect", lambda *_: api.cluster())

@@ -30,7 +30,7 @@ def test_the_table_begins_with_the_newest_release(capsys: pytest.CaptureFixture[
     assert lines[1].split() == [known_releases().newest, "-"]
     assert "v1.54.0  mysql: identifiers_case_sensitive" in lines
     assert "v1.53.0  postgres, cockroachdb, spanner: populate-schema-tables; mysql: populate_schema_tables" in lines
-    assert "         Withdrawn: use v1.51.1 (CVE-2026-40091)." in lines
+    assert "         Withdrawn: use v1.51.1 (GHSA-jf4f-rr2c-9m58)." in lines
     assert max(map(len, lines)) <= 100
     text = " ".join(" ".join(lines).split())
     assert "identifiers_case_sensitive (mysql): rebuilds the table of relationships" in text
@@ -49,7 +49,7 @@ def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads("\n".join(run(capsys, "--output", "json")))
     expected = [attrs.asdict(release) for release in history(known_releases())]
     assert found == json.loads(json.dumps(expected))
-    assert set(found[0]) == {"version", "heads", "migrations", "stops", "cautions", "withdrawn"}
+    assert set(found[0]) == {"version", "heads", "migrations", "stops", "cautions", "withdrawn", "advisories"}
 
 
 @pytest.mark.parametrize(("arguments", "columns"), [((), 3), (("--engine", "mysql"), 4)])

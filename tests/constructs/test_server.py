@@ -33,7 +33,7 @@ SELECTOR = {
 
 def servers(props: SpiceDBProps | None = None, **changes: Any) -> Manifests:
     target = chart()
-    Server(target, "server", props or attrs.evolve(SpiceDBProps(version="v1.56.0", datastore=POSTGRES), **changes))
+    Server(target, "server", props or attrs.evolve(SpiceDBProps(version="v1.57.1", datastore=POSTGRES), **changes))
     return manifests(target)
 
 
@@ -91,6 +91,7 @@ def test_servers_have_these_arguments_by_default() -> None:
         ("log_format", "console", "--log-format=console"),
         ("shutdown_grace_period", timedelta(minutes=2), "--grpc-shutdown-grace-period=120s"),
         ("shutdown_grace_period", timedelta(milliseconds=1500), "--grpc-shutdown-grace-period=1500ms"),
+        ("shutdown_drain_delay", timedelta(seconds=8), "--grpc-shutdown-drain-delay=8s"),
         ("http_enabled", True, "--http-enabled=true"),
         ("metrics_enabled", False, "--metrics-enabled=false"),
         ("schema_mode", "read-new-write-both", "--experimental-schema-mode=read-new-write-both"),
@@ -199,9 +200,9 @@ def test_without_files_there_is_no_volume() -> None:
 @pytest.mark.parametrize(
     ("image", "rendered"),
     [
-        (None, "ghcr.io/authzed/spicedb:v1.56.0"),
-        ("registry.example.com:5000/spicedb", "registry.example.com:5000/spicedb:v1.56.0"),
-        ("registry.example.com/spicedb:v1.56.0", "registry.example.com/spicedb:v1.56.0"),
+        (None, "ghcr.io/authzed/spicedb:v1.57.1"),
+        ("registry.example.com:5000/spicedb", "registry.example.com:5000/spicedb:v1.57.1"),
+        ("registry.example.com/spicedb:v1.57.1", "registry.example.com/spicedb:v1.57.1"),
         ("registry.example.com/spicedb:nightly", "registry.example.com/spicedb:nightly"),
         (f"spicedb@sha256:{'0' * 64}", f"spicedb@sha256:{'0' * 64}"),
     ],
@@ -244,6 +245,16 @@ def test_a_server_without_a_sleep_has_no_lifecycle_hook() -> None:
         ({"pre_stop_sleep_seconds": 0}, 2 * 10 + 5),
         ({"shutdown_grace_period": timedelta(milliseconds=1500)}, 5 + 2 * 2 + 5),
         ({"termination_grace_period_seconds": 300}, 300),
+        ({"shutdown_drain_delay": timedelta(seconds=20)}, 5 + 20 + 2 * 10 + 5),
+        ({"extra_args": ["--grpc-shutdown-drain-delay=1m0.5s"]}, 5 + 61 + 2 * 10 + 5),
+        # SpiceDB takes the last argument.
+        (
+            {
+                "shutdown_drain_delay": timedelta(seconds=20),
+                "extra_args": ["--grpc-shutdown-drain-delay=9s", "--grpc-shutdown-drain-delay=500ms"],
+            },
+            5 + 1 + 2 * 10 + 5,
+        ),
     ],
 )
 def test_kubernetes_waits_until_a_server_has_drained(server: dict[str, Any], seconds: int) -> None:
@@ -347,7 +358,7 @@ def test_a_users_labels_are_on_objects_and_pods_but_in_no_selector() -> None:
     deployment = found.one("Deployment")["spec"]
     assert deployment["template"]["metadata"]["labels"] == {
         **SELECTOR,
-        "app.kubernetes.io/version": "v1.56.0",
+        "app.kubernetes.io/version": "v1.57.1",
         "pod": "yes",
     }
     assert deployment["selector"]["matchLabels"] == SELECTOR

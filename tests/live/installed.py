@@ -24,7 +24,8 @@ BY_HELM = {"meta.helm.sh/release-name": "release", "meta.helm.sh/release-namespa
 
 def props(version: str = "v1.56.0", **fields: Any) -> SpiceDBProps:
     """SpiceDB on PostgreSQL, with two keys of one Secret."""
-    return SpiceDBProps(version=version, datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")), **fields)
+    datastore = PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))
+    return SpiceDBProps(**{"version": version, "datastore": datastore, **fields})
 
 
 def installable(*denied: tuple[str, str]) -> ApiServer:

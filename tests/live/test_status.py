@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from cdk8s_spicedb import PostgreSQL
+from cdk8s_spicedb import MySQL, PostgreSQL, SecretKey, ServerProps, Tracing
 from cdk8s_spicedb.cli.status_text import line, table
 from cdk8s_spicedb.errors import SpiceDBError
 from cdk8s_spicedb.live.instance import describe
@@ -128,3 +130,29 @@ def test_an_upgrade_that_is_under_way() -> None:
         "v1.52.0 to v1.56.0: step 1 of 2 (v1.56.0) is next; the last attempt stopped: it broke"
     )
     assert _upgrade(begun.finish("2").begin(2).finish("3")) is None
+
+
+def test_known_faults_of_the_servers_that_run() -> None:
+    def found(version: str, **fields: Any) -> list[str]:
+        api = ApiServer()
+        deploy(api, props(version, **fields))
+        concerns = status(api.cluster(), "spicedb").advisories
+        return [each.advisory.id for each in concerns]
+
+    key = SecretKey("spicedb", "datastore-uri")
+    replicas = PostgreSQL(uri=key, read_replicas=[key, SecretKey("b", "c")])
+    traces = ServerProps(tracing=Tracing(endpoint="collector:4317"))
+    assert found("v1.57.1") == []
+    assert found("v1.56.0") == ["GO-2026-6612"]
+    assert found("v1.56.0", server=traces) == ["GO-2026-6612"]
+    assert found("v1.56.0", server=traces, datastore=replicas)[0] == "GHSA-jf7w-wx43-32gc"
+    # Nothing in the cluster tells the schema.
+    assert found("v1.57.0", datastore=MySQL(uri=key)) == ["spicedb-3431"]
+
+
+def test_known_faults_in_text() -> None:
+    api = ApiServer()
+    deploy(api, props("v1.53.0"))
+    text = text_of(status(api.cluster(), "spicedb"))
+    assert "Known faults   GO-2026-6612 (moderate): clients can attack" in text
+    assert "of low severity, or only with some settings: GHSA-4vrg-r928-h5vv" in text

@@ -210,6 +210,19 @@ def test_servers_that_send_traces_have_a_user_name() -> None:
     assert "USER" not in env()
 
 
+def test_the_name_in_traces_is_also_a_variable() -> None:
+    """SpiceDB 1.57 sends the name of its flag under another key, and takes service.name from the variable."""
+
+    def name(**server: Any) -> object:
+        props = SpiceDBProps(datastore=Memory(), server=ServerProps(**server))
+        return environment(synth(props).container("Deployment")).get("OTEL_SERVICE_NAME")
+
+    tracing = Tracing(endpoint="collector:4317", service_name="permissions")
+    assert name(tracing=tracing) == "permissions"
+    assert name(tracing=tracing, env={"OTEL_SERVICE_NAME": "own"}) == "own"
+    assert name() is None
+
+
 def test_the_migration_calls_nothing_outside_the_cluster() -> None:
     assert "--skip-release-check=true" in render(Monitoring()).container("Job", "migration")["args"]
     server = ServerProps(telemetry_enabled=True)

@@ -401,7 +401,7 @@ def test_a_datastore_has_the_same_plan_as_its_class() -> None:
 
 def test_a_withdrawn_target_has_a_warning() -> None:
     assert plan_upgrade(PostgreSQL, "v1.48.0", "v1.50.0").warnings == (
-        "the SpiceDB maintainers withdrew v1.50.0: use v1.51.1 (CVE-2026-40091, and higher memory use)",
+        "the SpiceDB maintainers withdrew v1.50.0: use v1.51.1 (GHSA-jf4f-rr2c-9m58)",
     )
     assert plan_upgrade(PostgreSQL, "v1.50.0", "v1.51.1").warnings == ()
 

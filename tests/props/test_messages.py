@@ -36,6 +36,7 @@ from cdk8s_spicedb import (
     Problem,
     RelationshipIntegrity,
     ServerProps,
+    known_releases,
 )
 from cdk8s_spicedb.files.read import in_yaml
 from cdk8s_spicedb.plans import planner
@@ -48,6 +49,7 @@ from tests.props.test_rules import BAD, KEY, Make, cleanup, datastore, migration
 TEXTS = Path(__file__).with_name("messages.txt")
 EXPIRED = ExpiredIntegrityKey(id="a", key=KEY, expired_at=datetime(2026, 11, 1, tzinfo=timezone.utc))
 INTEGRITY = RelationshipIntegrity(key_id="a", key=KEY, expired_keys=[EXPIRED])
+ONE_MODE = known_releases().with_release("v9.0.0", {}, schema_modes=["read-legacy-write-legacy"])
 MORE: list[Make] = [
     datastore(PostgreSQL, uri=KEY, read_replicas=["replica"]),
     datastore(PostgreSQL, uri=KEY, read_replicas=[KEY] * 17),
@@ -68,6 +70,8 @@ MORE: list[Make] = [
     migration(service_account="own", service_account_annotations={"a": "b"}),
     migration(service_account=MadeName("own")),
     migration(ttl_seconds_after_finished=60),
+    spicedb(accept_advisories=["GHSA-none"]),
+    spicedb(version="v9.0.0", releases=ONE_MODE, server=ServerProps(schema_mode="read-new-write-new")),
 ]
 """Props that break the rules that no row of ``BAD`` breaks."""
 

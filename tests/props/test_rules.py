@@ -261,7 +261,7 @@ BAD: list[tuple[Make, str, str, str]] = [
     (
         server(termination_grace_period_seconds=24),
         "server.termination_grace_period_seconds",
-        "at least 25: pre_stop_sleep_seconds and twice shutdown_grace_period",
+        "at least 25: pre_stop_sleep_seconds, shutdown_drain_delay and twice shutdown_grace_period",
         "loses requests",
     ),
     (server(allowed_migrations="add-caveats"), "server.allowed_migrations", "a tuple or list", "'add-caveats'"),

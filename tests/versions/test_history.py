@@ -5,11 +5,23 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_spicedb import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
+from cdk8s_spicedb.versions import Advisory, Range
 from cdk8s_spicedb.versions.history import Caution, RequiredStop, Version, history
 
 ROLLOUTS = (
     Rollout(revision="b", starts_on=("b", "c"), why="it prepares"),
     Rollout(revision="c", starts_on=("b", "c"), why="it cleans up"),
+)
+FAULT = Advisory(
+    id="X-1",
+    severity="severe",
+    releases=[Range(before="v1.10.0")],
+    what="it is wrong",
+    source="notes",
+    withdrawn=["v1.9.0"],
+)
+OF_OTHER = Advisory(
+    id="X-2", severity="low", releases=[Range(before="v1.11.0")], what="a", source="b", engines=["other"]
 )
 TABLE = ReleaseTable(
     {
@@ -21,10 +33,16 @@ TABLE = ReleaseTable(
         ),
         "other": EngineReleases(("x",), {"v1.10.0": "x", "v1.11.0": "x"}),
     },
-    withdrawn={"v1.9.0": "use v1.10.0"},
+    advisories=(FAULT, OF_OTHER),
 )
 LAST = Version(
-    version="v1.11.0", heads={"toy": "c", "other": "x"}, migrations={}, stops=(), cautions=(), withdrawn=None
+    version="v1.11.0",
+    heads={"toy": "c", "other": "x"},
+    migrations={},
+    stops=(),
+    cautions=(),
+    withdrawn=None,
+    advisories=(),
 )
 STOP = RequiredStop(engines=("toy",), before="v1.10.0", rollouts=2, why="a table moves")
 MIDDLE = Version(
@@ -34,6 +52,7 @@ MIDDLE = Version(
     stops=(STOP,),
     cautions=(Caution(engine="toy", revisions=("b", "c"), text="it is slow"),),
     withdrawn=None,
+    advisories=(OF_OTHER,),
 )
 FIRST = Version(
     version="v1.9.0",
@@ -41,7 +60,8 @@ FIRST = Version(
     migrations={"toy": ("a",)},
     stops=(),
     cautions=(),
-    withdrawn="use v1.10.0",
+    withdrawn="use v1.10.0 (X-1)",
+    advisories=(FAULT,),
 )
 
 

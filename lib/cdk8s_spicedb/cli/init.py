@@ -9,7 +9,7 @@ import shlex
 from importlib.resources import files
 
 from ..errors import SpiceDBError
-from ..versions import known_releases
+from ..versions import concerns, known_releases
 from .output import say
 
 
@@ -39,4 +39,8 @@ def _write(path: str) -> str:
         if is_new:
             os.unlink(path)
         raise SpiceDBError(f"cannot write {path}: {error.strerror}; choose another file with --output") from None
-    return f"Wrote {path}. Edit it, then run: cdk8s-spicedb synth --file {shlex.quote(path)}"
+    faults = concerns(known_releases().advisories, known_releases().newest, None, {})
+    names = ", ".join(each.advisory.id for each in faults)
+    note = f"{known_releases().newest} has known faults, which `cdk8s-spicedb releases` explains: {names}.\n"
+    next_step = f"Wrote {path}. Edit it, then run: cdk8s-spicedb synth --file {shlex.quote(path)}"
+    return f"{note if faults else ''}{next_step}"

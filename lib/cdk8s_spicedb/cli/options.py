@@ -56,7 +56,7 @@ def command_line() -> argparse.ArgumentParser:
     """All commands and their options. A command runs in the module of its name."""
     parser = _Parser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    for add in (_init, _synth, _plan, _releases, _status, _check, _diff, _upgrade, _rollback):
+    for add in (_init, _synth, _plan, _releases, _learn, _status, _check, _diff, _upgrade, _rollback):
         add(commands)
     return parser
 
@@ -67,7 +67,10 @@ def _add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defau
 
 
 def _add_releases(parser: argparse.ArgumentParser) -> None:
-    text = "YAML file with SpiceDB releases that this package does not know, such as {v1.99.0: {postgres: [revision]}}"
+    text = (
+        "YAML file with SpiceDB releases that this package does not know, such as {v1.99.0: {postgres: [revision]}}. "
+        "`learn` writes one"
+    )
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 
@@ -167,6 +170,22 @@ def _releases(commands: _Commands) -> None:
     engines = sorted(known_releases().engines)
     parser.add_argument("--engine", choices=engines, help="engine of the datastore; defaults to all")
     parser.add_argument("--output", choices=_TABLES, default="table", help="output format; defaults to table")
+    _add_releases(parser)
+
+
+def _learn(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "learn",
+        help="ask a SpiceDB program for what this package has to know of its release",
+        description="Asks a SpiceDB program for its version, its newest revisions, its flags and its schema modes, and "
+        "prints an entry for a file of --releases. So you can use a release that this package does not know yet.",
+        epilog="Exit code: 0 with the entry, 1 if there is an error, or if the program contradicts what this package "
+        "knows of its release (see stderr), 2 for wrong usage.",
+    )
+    text = "path or name of a `spicedb` program, or its image. An image needs docker or podman"
+    parser.add_argument("program", metavar="PROGRAM", help=text)
+    text = "file to write; defaults to standard output. It must not exist"
+    parser.add_argument("-o", "--output", metavar="FILE", help=text)
     _add_releases(parser)
 
 
@@ -311,20 +330,14 @@ def releases(options: Any) -> ReleaseTable:
     if options.releases is None:
         return table
     # Commands without a file do not load YAML.
+    from ..files.releases import with_file
     from ..files.yaml import load
 
     data, _ = load(read(options.releases), options.releases)
-    if not isinstance(data, dict) or not all(isinstance(added, dict) for added in data.values()):
-        raise SpiceDBError(f"{options.releases}: write releases as v1.99.0: {{postgres: [the-revision-that-it-adds]}}")
-    for version, added in data.items():
-        lists = {engine: revisions or [] for engine, revisions in added.items()}
-        if not all(isinstance(name, str) for each in lists.values() for name in each):
-            raise SpiceDBError(f"{options.releases}: {version}: give a list of revisions for each engine")
-        try:
-            table = table.with_release(str(version), lists)
-        except SpiceDBError as error:
-            raise SpiceDBError(f"{options.releases}: {error}") from None
-    return table
+    try:
+        return with_file(table, data)
+    except SpiceDBError as error:
+        raise SpiceDBError(f"{options.releases}: {error}") from None
 
 
 def read(path: str, hint: str = "") -> str:

@@ -6,9 +6,10 @@ import argparse
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..text import columns
+from ..versions import Advisory, Concern, Severity
 from ..versions.history import Version, history
 from .options import releases
 from .output import as_json, say
@@ -28,9 +29,11 @@ def _text(options: argparse.Namespace) -> str:
         return as_json(found)
     headings = ("VERSION", "MIGRATES", "HEAD") if options.engine else ("VERSION", "MIGRATES THE DATABASE TO")
     rows = [headings, *(_cells(each, options.engine) for each in found)]
+    faults = {each.id: each for release in found for each in release.advisories}
     if options.output == "markdown":
-        return "\n".join(_markdown(found, rows))
-    return "\n".join(_table(found, rows, shutil.get_terminal_size((100, 0)).columns))
+        return "\n".join([*_markdown(found, rows), *_faults_markdown(faults.values())])
+    width = shutil.get_terminal_size((100, 0)).columns
+    return "\n".join([*_table(found, rows, width), *_faults(faults.values(), width)])
 
 
 def _cells(release: Version, engine: str | None) -> Sequence[str]:
@@ -66,6 +69,32 @@ def _markdown(found: Sequence[Version], rows: Sequence[Sequence[str]]) -> Iterat
         yield f"| {' | '.join([*cells, code, notes])} |"
 
 
+def _faults(advisories: Iterable[Advisory], width: int) -> Iterator[str]:
+    """Each known fault, with whom it concerns."""
+    for number, each in enumerate(advisories):
+        yield from () if number else ("", "KNOWN FAULTS")
+        yield from _wrapped(f"{_fault(each)} Source: {each.source}.", width, "", "  ")
+
+
+def _faults_markdown(advisories: Iterable[Advisory]) -> Iterator[str]:
+    for number, each in enumerate(advisories):
+        yield from () if number else ("", "**Known faults**", "")
+        yield f"- {_fault(each)} Source: {each.source}."
+
+
+def _fault(advisory: Advisory) -> str:
+    """What is wrong, for whom, and what to do."""
+    everything = Concern(advisory=advisory, depends_on=advisory.when)
+    engines = f" with {' or '.join(advisory.engines)}" if advisory.engines else ""
+    ranges = " and ".join(map(str, advisory.releases))
+    program = "Helm " if advisory.program == "helm" else ""
+    return f"{everything.text}. {program}{ranges}{engines}: {everything.fix}."
+
+
+def _named(advisory: Advisory) -> str:
+    return f"{advisory.id} ({advisory.severity.value})" if advisory.severity is Severity.SEVERE else advisory.id
+
+
 def _migration(release: Version) -> str:
     """The head of each engine that the release migrates. Engines with the same head share it."""
     engines: dict[str, list[str]] = {}
@@ -77,6 +106,8 @@ def _migration(release: Version) -> str:
 def _notes(release: Version) -> Iterator[str]:
     if release.withdrawn:
         yield f"Withdrawn: {release.withdrawn}."
+    if release.advisories:
+        yield f"Known faults: {', '.join(map(_named, release.advisories))}."
     for stop in release.stops:
         rollouts = f", in {stop.rollouts} roll-outs" if stop.rollouts > 1 else ""
         yield f"Required stop on the way to {stop.before} or later ({', '.join(stop.engines)}{rollouts}): {stop.why}."

@@ -19,6 +19,7 @@ from ..live.waiting import wait_until_safe
 from ..props import SpiceDBProps
 from .destination import connect
 from .files import read_release
+from .options import releases
 from .output import as_json, console, say, say_error, show
 from .status_text import details, line, table
 
@@ -95,7 +96,8 @@ def _only(found: Sequence[Summary], namespace: str) -> str:
 
 
 def _status(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cluster, name: str) -> Status:
-    found = status(cluster, name, drift=options.drift, certificates=options.certificates)
+    table = releases(options)
+    found = status(cluster, name, drift=options.drift, certificates=options.certificates, releases=table)
     if props is None:
         return found
     if props.name != found.name:

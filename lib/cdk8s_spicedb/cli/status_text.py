@@ -78,6 +78,7 @@ def _lines(found: Status) -> Iterator[Line]:
     yield from (("Problems", _short(text), BAD) for text in found.problems)
     if found.version or found.engine:
         yield "Runs", f"SpiceDB {found.version or '(unknown version)'} on {found.engine or 'an unknown engine'}", ""
+    yield from _known_faults(found)
     yield "Applied by", _applied_by(found), ""
     yield from _servers(found)
     if found.migration is not None:
@@ -89,6 +90,15 @@ def _lines(found: Status) -> Iterator[Line]:
     yield from _certificates(found)
     yield from _warnings(found)
     yield from (("Unknown", _short(text), BUSY) for text in found.unknown)
+
+
+def _known_faults(found: Status) -> Iterator[Line]:
+    for each in found.advisories:
+        if each.stands_out:
+            yield "Known faults", _short(f"{each.text}; {each.fix}"), BUSY
+    others = [each.advisory.id for each in found.advisories if not each.stands_out]
+    if others:
+        yield "Known faults", _short(f"of low severity, or only with some settings: {', '.join(others)}"), FAINT
 
 
 def _short(text: str) -> str:

@@ -1,11 +1,11 @@
-"""What else says how a release does: when the certificates of its servers end, and the warnings about its objects."""
+"""What else says how a release does: known faults, when certificates of servers end, and warnings about its objects."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
@@ -14,9 +14,13 @@ from attrs import frozen
 from ..errors import SpiceDBError
 from ..labels import Component, object_name
 from ..manifests.objects import Manifest
+from ..props.flags import REPLICA_URI, variable_name
+from ..props.server import TRACES
 from ..text import time_of
+from ..versions import Concern, ReleaseTable, concerns, known_releases
 from .apierror import SHAPE, ClusterError, reads
 from .cluster import EVENT, SECRET, Cluster, items_of
+from .instance import Running
 from .text import redacted
 
 _CERTIFICATES = ("ca.crt", "tls.crt")
@@ -160,3 +164,22 @@ def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[Ev
 def _time(event: Manifest) -> str:
     last = (event.get("series") or {}).get("lastObservedTime") or event.get("lastTimestamp")
     return str(last or event.get("eventTime") or event["metadata"].get("creationTimestamp"))
+
+
+def known_faults(running: Running, releases: ReleaseTable | None = None) -> Sequence[Concern]:
+    """The advisories that concern servers, or that may: nothing in the cluster tells their schema."""
+    if running.version is None:
+        return ()
+    # The settings of another program's release may be in variables, or in Secrets.
+    known = _conditions(running) if running.ours else {}
+    return concerns((releases or known_releases()).advisories, running.version, running.engine, known)
+
+
+def _conditions(running: Running) -> Mapping[str, bool]:
+    containers = running.template["spec"].get("containers") or []
+    variables = {each.get("name") for container in containers for each in container.get("env") or ()}
+    return {
+        "tracing": running.arguments.get(TRACES, "none") not in ("", "none"),
+        "secret-arguments": any("$(" in value for value in running.arguments.values()),
+        "read-replicas": REPLICA_URI in running.arguments or variable_name(REPLICA_URI) in variables,
+    }

@@ -13,10 +13,11 @@ from ..errors import SpiceDBError
 from ..labels import COMPONENT, INSTANCE, NAME, Component
 from ..manifests.objects import Manifest
 from ..plans.words import step_of
+from ..versions import Concern, ReleaseTable
 from .apierror import SHAPE, ClusterError, Unreachable, odd, reads
 from .cluster import JOB, Cluster
 from .compare import Drift, find_drift
-from .evidence import Certificate, EventWarning, find_certificates, find_warnings
+from .evidence import Certificate, EventWarning, find_certificates, find_warnings, known_faults
 from .instance import HelmRelease, Observed, Running, describe, find_all
 from .observe import observe
 from .pods import Pod, pod_of
@@ -101,6 +102,8 @@ class Status(_Instance):
     """Certificates that the servers mount. None: they were not read."""
     revision: str | None = None
     """Revision of the datastore's schema. ``none`` before the first migration. None: the datastore was not asked."""
+    advisories: Sequence[Concern] = ()
+    """Known faults of the release that concern the servers, or that may, the most severe first."""
     unknown: Sequence[str] = ()
     """What could not be read, and why."""
 
@@ -166,11 +169,18 @@ def _facts(running: Running, deployment: Manifest) -> dict[str, Any]:
 
 
 @reads("what runs")
-def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bool = False) -> Status:
+def status(
+    cluster: Cluster,
+    name: str,
+    *,
+    drift: bool = False,
+    certificates: bool = False,
+    releases: ReleaseTable | None = None,
+) -> Status:
     """What runs of one SpiceDB. Raises `SpiceDBError` if there is neither a server nor a migration.
 
     ``drift`` also compares with what was released, and ``certificates`` reads when certificates expire; both need the
-    right to read Secrets.
+    right to read Secrets. ``releases`` has the known faults of releases, by default those that this package knows.
     """
     with ThreadPoolExecutor(4) as pool:
         asked: list[tuple[str, Future[Any]]] = [
@@ -189,7 +199,7 @@ def status(cluster: Cluster, name: str, *, drift: bool = False, certificates: bo
     answers: dict[str, Any] = {what: _answer(what, future, unknown) for what, future in asked}
     answers["upgrade"] = _upgrade(answers["upgrade"])
     answers["warnings"] = answers["warnings"] or ()
-    found = evolve(_servers(seen) if running else _not_installed(cluster, seen), **answers)
+    found = evolve(_servers(seen, releases) if running else _not_installed(cluster, seen), **answers)
     problems = (*found.problems, *_problems(found))
     texts = sorted(f"{what}: {error}" for what, error in unknown.items())
     return evolve(found, problems=problems, healthy=not problems, unknown=tuple(texts))
@@ -209,7 +219,7 @@ def _answer(what: str, future: Future[Any], unknown: dict[str, SpiceDBError]) ->
         return None
 
 
-def _servers(seen: Observed) -> Status:
+def _servers(seen: Observed, releases: ReleaseTable | None) -> Status:
     """What runs, without what is wrong with it."""
     assert seen.running is not None
     assert seen.deployment is not None
@@ -226,6 +236,7 @@ def _servers(seen: Observed) -> Status:
         schema_mode=running.schema_mode,
         migration_phase=running.migration_phase,
         allowed_migrations=running.allowed_migrations,
+        advisories=known_faults(running, releases),
     )
 
 

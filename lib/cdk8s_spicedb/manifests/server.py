@@ -182,10 +182,12 @@ def _container(props: SpiceDBProps) -> Manifest:
 
 
 def _env(props: SpiceDBProps) -> list[EnvVar]:
-    # Without a user name, servers that send traces stop, and an image may not define it.
-    needs_user = props.server.tracing and "USER" not in props.pods_of(Component.SERVER).env
-    user = [EnvVar("USER", "spicedb")] if needs_user else []
-    return [*_preshared_keys(props), *props.datastore.env(), *user]
+    tracing, own = props.server.tracing, props.pods_of(Component.SERVER).env
+    # Without a user name, servers that send traces stop, and an image may not define it. The name of the service comes
+    # from the variable since v1.57, and before from the argument.
+    traces = {"USER": "spicedb", "OTEL_SERVICE_NAME": tracing.service_name} if tracing else {}
+    more = [EnvVar(name, value) for name, value in traces.items() if name not in own]
+    return [*_preshared_keys(props), *props.datastore.env(), *more]
 
 
 def _preshared_keys(props: SpiceDBProps) -> list[EnvVar]:

@@ -86,6 +86,7 @@ class Tracing:
     insecure: Annotated[bool, Flag("…-insecure")] = False
     """Connects without TLS (``--otel-insecure``). Defaults to off."""
     service_name: Annotated[_Name, Flag("…-service-name")] = "spicedb"
-    """Name of the servers in traces (``--otel-service-name``). Defaults to ``spicedb``, as in SpiceDB."""
+    """Name of the servers in traces (``--otel-service-name``, and the variable ``OTEL_SERVICE_NAME``, because SpiceDB
+    1.57 and later take ``service.name`` only from there). Defaults to ``spicedb``, as in SpiceDB."""
     trace_propagator: Annotated[Literal["w3c", "b3", "ottrace"], Flag("…-trace-propagator")] = "w3c"
     """Format in which requests carry their trace (``--otel-trace-propagator``). Defaults to ``w3c``, as in SpiceDB."""

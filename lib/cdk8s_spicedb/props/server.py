@@ -10,9 +10,9 @@ import attrs
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
-from ..versions import ALLOWED_MIGRATIONS, SchemaMode
+from ..versions import ALLOWED_MIGRATIONS, SCHEMA_MODE_FLAG, SchemaMode
 from .fields import Message, Pattern
-from .flags import Flag, flag_of
+from .flags import Flag, flag_of, last_argument, read_duration
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
@@ -149,6 +149,12 @@ class ServerProps(PodProps):
     """Time that a server gives running requests to finish when it stops (``--grpc-shutdown-grace-period``). Defaults to
     10 s, more than SpiceDB's 5 s, because large lookups take longer. After this time, the server closes streams that
     are still open."""
+    shutdown_drain_delay: Annotated[Hour, Flag("grpc-shutdown-drain-delay")] | None = None
+    """Time that a server reports to health checks that it stops, and still accepts new requests, before
+    ``shutdown_grace_period`` begins (``--grpc-shutdown-drain-delay``, SpiceDB 1.57 and later). Set it if clients or a
+    load balancer watch SpiceDB's health service. It comes after ``pre_stop_sleep_seconds``, in which the server still
+    reports that it serves. Defaults to none, because Kubernetes itself takes a server that stops out of the
+    Service, and ``pre_stop_sleep_seconds`` gives it the time for that."""
 
     # Ports
     http_enabled: Annotated[bool, Flag("http-enabled")] = False
@@ -239,8 +245,8 @@ class ServerProps(PodProps):
     delay. 0 disables it."""
     termination_grace_period_seconds: Seconds | None = None
     """Time after which Kubernetes kills a server that is still stopping, in seconds. Defaults to the sum of
-    ``pre_stop_sleep_seconds``, twice ``shutdown_grace_period``, and 5 s. The grace period counts twice, because the
-    server finishes the requests of clients first, and then the requests of other servers."""
+    ``pre_stop_sleep_seconds``, ``shutdown_drain_delay``, twice ``shutdown_grace_period``, and 5 s. The grace period
+    counts twice, because the server finishes the requests of clients first, and then the requests of other servers."""
     restart_on_secret_change: bool = False
     """Lets Stakater's Reloader restart the servers, in a rolling update, when a Secret that they read changes
     (``reloader.stakater.com/auto``). Defaults to off: a changed password, for example, takes effect with the next
@@ -250,7 +256,7 @@ class ServerProps(PodProps):
     datastore_migration_phase: Annotated[Revision, Flag("datastore-migration-phase")] | None = None
     """Phase of a migration that takes several roll-outs (``--datastore-migration-phase``), for PostgreSQL at SpiceDB
     1.14 and Spanner at 1.22. Other releases reject it or only log it. Defaults to none."""
-    schema_mode: Annotated[SchemaMode, Flag("experimental-schema-mode")] | None = None
+    schema_mode: Annotated[SchemaMode, Flag(SCHEMA_MODE_FLAG)] | None = None
     """Tables in which servers read and write the SpiceDB schema (``--experimental-schema-mode``, SpiceDB 1.53 and
     later). Change the mode one step at a time, with one rolling update each, in this order:
     ``read-legacy-write-legacy``, ``read-legacy-write-both``, ``read-new-write-both``, ``read-new-write-new``. Defaults
@@ -274,8 +280,12 @@ class ServerProps(PodProps):
 
     @property
     def drain_seconds(self) -> int:
-        """Time that a server needs to stop: the sleep and twice the grace period, rounded up."""
-        return self.pre_stop_sleep_seconds + 2 * -(-self.shutdown_grace_period // timedelta(seconds=1))
+        """Time that a server needs to stop: the sleep, the drain delay and twice the grace period, rounded up."""
+        # An argument by hand takes precedence.
+        by_hand = read_duration(last_argument(self.extra_args, DRAIN_DELAY) or "")
+        delay = by_hand or self.shutdown_drain_delay or timedelta(0)
+        seconds = [-(-time // timedelta(seconds=1)) for time in (delay, self.shutdown_grace_period)]
+        return self.pre_stop_sleep_seconds + seconds[0] + 2 * seconds[1]
 
     @property
     def termination_seconds(self) -> int:
@@ -284,5 +294,7 @@ class ServerProps(PodProps):
 
 
 LOG_LEVEL, LOG_FORMAT = flag_of(ServerProps, "log_level"), flag_of(ServerProps, "log_format")
+DRAIN_DELAY = flag_of(ServerProps, "shutdown_drain_delay")
+TRACES = flag_of(ServerProps, "tracing.provider")
 MIGRATION_PHASE = flag_of(ServerProps, "datastore_migration_phase")
 SCHEMA_MODE = flag_of(ServerProps, "schema_mode")

@@ -106,7 +106,7 @@ class SpiceDBProps:
     Defaults to ``spicedb``. A second SpiceDB in the namespace needs another name. If you change the name later, every
     object is replaced."""
     version: Version = field(factory=lambda: known_releases().newest)
-    """SpiceDB version, such as ``v1.56.0``. Defaults to the newest release that this version of the package knows. Set
+    """SpiceDB version, such as ``v1.57.1``. Defaults to the newest release that this version of the package knows. Set
     it, so that an update of the package does not update SpiceDB."""
     image: Image | None = None
     """Image of servers and migration. If it has neither tag nor digest, its tag is ``version``. Defaults to
@@ -171,6 +171,9 @@ class SpiceDBProps:
     Defaults to none."""
     annotations: Annotations = field(factory=dict)
     """Annotations of every object except pods. For pods, use ``pod_annotations``. Defaults to none."""
+    accept_advisories: Sequence[str] = ()
+    """Names of advisories that you accept, such as ``GHSA-jf7w-wx43-32gc``: you get no warning about them, and
+    ``check`` does not fail because of them. Defaults to none. `cdk8s-spicedb releases` lists all advisories."""
     releases: Annotated[
         ReleaseTable,
         Opaque,

@@ -1,5 +1,6 @@
 """Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
 
+from .advisories import CONDITIONS, Advisory, Concern, Range, Severity, concerns, read_advisory
 from .engine import (
     MILLION,
     VERSION,
@@ -13,24 +14,40 @@ from .engine import (
     is_version,
     version_order,
 )
-from .table import ALLOWED_MIGRATIONS, SCHEMA_MODES, ReleaseTable, SchemaMode, known_releases, read_releases
+from .table import (
+    ALLOWED_MIGRATIONS,
+    SCHEMA_MODE_FLAG,
+    SCHEMA_MODES,
+    ReleaseTable,
+    SchemaMode,
+    known_releases,
+    read_releases,
+)
 
 __all__ = [
     "ALLOWED_MIGRATIONS",
+    "CONDITIONS",
     "MILLION",
     "SCHEMA_MODES",
+    "SCHEMA_MODE_FLAG",
     "VERSION",
+    "Advisory",
+    "Concern",
     "Cost",
     "EngineReleases",
     "Estimate",
+    "Range",
     "ReleaseTable",
     "Rollout",
     "SchemaMode",
+    "Severity",
     "Stop",
     "Waits",
     "Work",
+    "concerns",
     "is_version",
     "known_releases",
+    "read_advisory",
     "read_releases",
     "version_order",
 ]

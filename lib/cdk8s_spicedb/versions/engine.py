@@ -15,14 +15,16 @@ from ..errors import SpiceDBError
 MILLION = 1_000_000
 
 
-class _Words(str, Enum):
+class Words(str, Enum):
+    """Words that data may use."""
+
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         allowed = ", ".join(member.value for member in cls)
         raise SpiceDBError(f"{cls.__name__.lower()} is {value!r}; allowed: {allowed}")
 
 
-class Work(_Words):
+class Work(Words):
     """What a migration does to a table."""
 
     INDEXES = "indexes"
@@ -35,7 +37,7 @@ class Work(_Words):
     """It changes columns or constraints. PostgreSQL checks a new constraint against all rows."""
 
 
-class Waits(_Words):
+class Waits(Words):
     """Who waits for the lock of a migration while it works on its table."""
 
     NOBODY = "none"
@@ -275,8 +277,12 @@ class EngineReleases:
         return set().union(*of_phase) or head
 
     def with_release(self, version: str, revisions: Sequence[str]) -> EngineReleases:
-        """Adds a release. Without new revisions, it has the head of the release before."""
+        """Adds a release. Without revisions, it has the head of the release before.
+
+        A revision that is known already is shared, so the head of a release without migrations can be named.
+        """
         head = revisions[-1] if revisions else self.head(version)
         if head is None:
             return self
-        return evolve(self, revisions=(*self.revisions, *revisions), heads={**self.heads, version: head})
+        new = [revision for revision in revisions if revision not in self.revisions]
+        return evolve(self, revisions=(*self.revisions, *new), heads={**self.heads, version: head})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import frozen
 
+from .advisories import Advisory, concerns
 from .engine import EngineReleases, version_order
 from .table import ReleaseTable
 
@@ -52,6 +54,8 @@ class Version:
     """What to know before its migrations."""
     withdrawn: str | None
     """What to use instead, and why, if the SpiceDB maintainers withdrew the release."""
+    advisories: Sequence[Advisory]
+    """What is known to be wrong with it, the most severe first."""
 
 
 def history(table: ReleaseTable, engines: Collection[str] | None = None) -> Sequence[Version]:
@@ -78,7 +82,14 @@ def _release(table: ReleaseTable, version: str, added: Mapping[str, Sequence[str
             for revisions, text in known.cautions_of(added[name])
         ),
         withdrawn=table.withdrawn.get(version),
+        advisories=_advisories(table, version, own.keys()),
     )
+
+
+def _advisories(table: ReleaseTable, version: str, engines: AbstractSet[str]) -> Sequence[Advisory]:
+    """The advisories about a release with one of these engines."""
+    about = [each for each in table.advisories if not each.engines or engines & set(each.engines)]
+    return tuple(concern.advisory for concern in concerns(about, version, None, {}))
 
 
 def _stops(engines: Mapping[str, EngineReleases], version: str) -> Iterator[RequiredStop]:

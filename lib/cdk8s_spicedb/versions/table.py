@@ -15,10 +15,13 @@ from typing import Any, Literal, TypeVar, get_args
 from attrs import NOTHING, evolve, field, fields, frozen
 
 from ..errors import SpiceDBError
+from .advisories import Advisory, read_advisory
 from .engine import Cost, EngineReleases, Rollout, Stop, is_version, version_order
 
 _T = TypeVar("_T")
 
+SCHEMA_MODE_FLAG = "experimental-schema-mode"
+"""The flag with the tables in which servers read and write the SpiceDB schema."""
 ALLOWED_MIGRATIONS = "datastore-allowed-migrations"
 """The flag with the schemas on which servers start, in addition to the one of their own release."""
 SchemaMode = Literal["read-legacy-write-legacy", "read-legacy-write-both", "read-new-write-both", "read-new-write-new"]
@@ -40,21 +43,44 @@ class ReleaseTable:
     """Migrations and releases of each engine, by SpiceDB's name for the engine."""
     flags: Mapping[str, str] = field(factory=dict)
     """First release that has a flag, by flag. All releases have the flags that are not listed."""
-    withdrawn: Mapping[str, str] = field(factory=dict)
-    """What to use instead of a release that the SpiceDB maintainers withdrew, and why, by release."""
+    advisories: Sequence[Advisory] = ()
+    """What is known to be wrong with releases."""
+    lacks: Mapping[str, Sequence[str]] = field(factory=dict)
+    """Flags of `flags` that a release does not have, although an earlier one has them, by release."""
+    schema_modes: Mapping[str, Sequence[str]] = field(factory=dict)
+    """Modes of ``--experimental-schema-mode``, by release. Others with the flag have those of `SCHEMA_MODES`."""
 
     def __attrs_post_init__(self) -> None:
         if not any(engine.heads for engine in self.engines.values()):
             raise SpiceDBError("the table has no releases; extend known_releases()")
-        versions = {*self.flags.values(), *self.withdrawn}
-        invalid = sorted(str(version) for version in versions if not is_version(version))
+        invalid = sorted(str(version) for version in self.flags.values() if not is_version(version))
         if invalid:
-            raise SpiceDBError(f"flags or withdrawn releases with invalid SpiceDB versions: {', '.join(invalid)}")
+            raise SpiceDBError(f"flags with invalid SpiceDB versions: {', '.join(invalid)}")
+        names = [name for each in self.advisories for name in each.names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SpiceDBError(f"several advisories have the same name: {', '.join(twice)}")
 
     @property
     def newest(self) -> str:
         """The newest release of any engine."""
         return max((version for engine in self.engines.values() for version in engine.heads), key=version_order)
+
+    def __contains__(self, version: str) -> bool:
+        return any(version in engine.heads for engine in self.engines.values())
+
+    @property
+    def withdrawn(self) -> Mapping[str, str]:
+        """What to use instead of a release that the SpiceDB maintainers withdrew, and why, by release."""
+        return {
+            version: f"use {advisory.fixed} ({advisory.id})"
+            for advisory in self.advisories
+            for version in advisory.withdrawn
+        }
+
+    def advisory(self, name: str) -> Advisory | None:
+        """The advisory with this name. None if there is none."""
+        return next((each for each in self.advisories if name in each.names), None)
 
     def knows(self, engine: str, version: str) -> bool:
         """Whether a release of an engine is in the table."""
@@ -87,18 +113,40 @@ class ReleaseTable:
 
     def takes(self, flag: str, version: str) -> bool:
         """Whether a release has a flag."""
-        return flag not in self.flags or version_order(version) >= version_order(self.flags[flag])
+        since = self.flags.get(flag)
+        has = since is None or version_order(version) >= version_order(since)
+        return has and flag not in self.lacks.get(version, ())
+
+    def modes(self, version: str) -> Sequence[str]:
+        """The modes of ``--experimental-schema-mode`` that a release has."""
+        if not self.takes(SCHEMA_MODE_FLAG, version):
+            return ()
+        return tuple(self.schema_modes.get(version, SCHEMA_MODES))
 
     def since(self, flag: str) -> str:
         """The first release that has a flag of `flags`."""
         return self.flags[flag]
 
-    def with_release(self, version: str, revisions: Mapping[str, Sequence[str]]) -> ReleaseTable:
+    def with_advisories(self, advisories: Sequence[Advisory]) -> ReleaseTable:
+        """A copy of this table with more advisories. Raises `SpiceDBError` if one has a name that is known already."""
+        return evolve(self, advisories=(*self.advisories, *advisories))
+
+    def with_release(
+        self,
+        version: str,
+        revisions: Mapping[str, Sequence[str]],
+        *,
+        flags: Sequence[str] | None = None,
+        schema_modes: Sequence[str] | None = None,
+    ) -> ReleaseTable:
         """A copy of this table with one more release.
 
-        ``revisions`` are the revisions that the release adds after the last known one, in order, by engine. An engine
-        that you leave out keeps the head of the release before. Raises `SpiceDBError` if the version is invalid or
-        already known, if an engine is unknown, or if migrations would go backward.
+        ``revisions`` are the revisions that the release adds after the last known one, in order, by engine. For a
+        release that adds none, name its head, or leave out the engine: it keeps the head of the release before.
+        ``flags`` are those of this table that the release takes, by default all that the release before takes, and
+        ``schema_modes`` the modes of ``--experimental-schema-mode`` that it has. Raises
+        `SpiceDBError` if the version is invalid or already known, if an engine is unknown, or if migrations would go
+        backward.
         """
         unknown = sorted(set(revisions) - set(self.engines))
         if unknown:
@@ -108,10 +156,16 @@ class ReleaseTable:
         strings = sorted(name for name, added in revisions.items() if isinstance(added, str))
         if strings:
             raise SpiceDBError(f"revisions must be a list, not a string: {', '.join(strings)}")
-        if any(version in engine.heads for engine in self.engines.values()):
+        if version in self:
             raise SpiceDBError(f"{version} is already in the table")
         engines = {name: engine.with_release(version, revisions.get(name, ())) for name, engine in self.engines.items()}
-        return evolve(self, engines=engines)
+        lacks = [] if flags is None else [flag for flag in self.flags if flag not in flags]
+        return evolve(
+            self,
+            engines=engines,
+            lacks={**self.lacks, version: lacks} if lacks else self.lacks,
+            schema_modes=self.schema_modes if schema_modes is None else {**self.schema_modes, version: schema_modes},
+        )
 
 
 @cache
@@ -132,7 +186,7 @@ def read_releases(data: Mapping[str, Any]) -> ReleaseTable:
         )
         for name, engine in data["engines"].items()
     }
-    return ReleaseTable(engines, data["flags"], data["withdrawn"])
+    return ReleaseTable(engines, data["flags"], tuple(map(read_advisory, data.get("advisories", ()))))
 
 
 def _by_revision(engine: str, entries: Iterable[Any], read: Callable[[Any], _T]) -> dict[str, _T]:

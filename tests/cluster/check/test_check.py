@@ -127,7 +127,7 @@ def test_the_command_says_by_its_exit_code_whether_there_is_a_failure(namespace:
     file = str(command.write(NEW))
     sound = command.run("check", "--file", file, "--no-database")
     assert (sound.code, sound.error) == (0, "")
-    assert sound.output.splitlines()[-1].startswith("0 failures, 0 warnings, ")
+    assert sound.output.splitlines()[-1].startswith("0 failures, 1 warning, ")
     namespace.kubectl("delete", "secret", "spicedb")
     missing = command.run("check", "--file", file, "--no-database", "--output", "json")
     assert missing.code == 1

@@ -15,10 +15,10 @@ import attrs
 import grpc
 import pytest
 
-from cdk8s_spicedb import Datastore, MySQL, Pool, PostgreSQL, SecretKey, SpiceDBProps
+from cdk8s_spicedb import Datastore, MigrationProps, MySQL, Pool, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace, wait
-from tests.lab.databases import MARIADB, PASSWORD, POSTGRES, USER, Database, postgres_query
+from tests.lab.databases import DATABASE, MARIADB, PASSWORD, POSTGRES, USER, Database, postgres_query
 from tests.lab.helm import Helm
 from tests.lab.props import KEY, NEW, OLD, ON_MARIADB, ON_POSTGRES, on_postgres
 from tests.lab.shell import Shell, commands
@@ -72,6 +72,29 @@ def test_servers_read_from_replicas(
     assert sum(map(int, reads)) > 0
     log = namespace.kubectl("logs", "--selector=app.kubernetes.io/component=server", "--tail=-1")
     assert PASSWORD not in log
+
+
+def test_several_replicas_need_no_password_in_an_argument(helm: Helm, namespace: Namespace) -> None:
+    """SpiceDB takes several replicas only from arguments. PostgreSQL's driver takes the password from a variable."""
+    POSTGRES.start(namespace)
+    replicas = ["replica-1", "replica-2"]
+    for replica in replicas:
+        POSTGRES.add_service(namespace, replica)
+    account = f"postgresql://{USER}@{{}}:5432/{DATABASE}"
+    namespace.secret("uris", {host: account.format(host) for host in (POSTGRES.name, *replicas)})
+    datastore = PostgreSQL(
+        uri=SecretKey("uris", POSTGRES.name),
+        sslmode="disable",
+        read_replicas=[SecretKey("uris", replica) for replica in replicas],
+        read_replica_pool=_SMALL_POOL,
+    )
+    password = {"PGPASSWORD": SecretKey("spicedb", "password")}
+    props = on_postgres(datastore=datastore, server=ServerProps(env=password), migration=MigrationProps(env=password))
+    outcome = helm.install(props)
+    assert outcome.ok, outcome.output
+    metrics = "".join(map(namespace.metrics, namespace.servers()))
+    pools = set(re.findall(r'pgxpool_total_conns{db_name="([^"]+)"', metrics))
+    assert pools == {"spicedb", "spicedb_replica_0", "spicedb_replica_1"}
 
 
 @contextmanager

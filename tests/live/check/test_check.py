@@ -30,6 +30,7 @@ def test_a_release_that_can_be_installed() -> None:
     assert [finding.subject for finding in report.findings] == [
         f"Namespace {NAMESPACE}",
         "Plan",
+        "Known faults",
         "Secret spicedb",
         "Rights",
         "Objects",
@@ -118,6 +119,6 @@ def test_the_command_prints_the_report(
 def test_without_the_right_to_see_what_runs_the_rest_is_checked() -> None:
     cluster = installable(("get", "deployments"))
     cluster.put("services", {"metadata": {"name": "spicedb"}, "spec": {}})
-    report = check(cluster.cluster(), props(), database=False)
+    report = check(cluster.cluster(), props("v1.57.1"), database=False)
     assert [finding.subject for finding in report.findings if finding.level is Level.WARNING] == ["Plan"]
     assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]

@@ -19,6 +19,7 @@ from ..observe import observe
 from ..poll import parallel
 from .access import needs, right_findings, secret_findings
 from .admission import object_findings, pod_findings
+from .advisories import advisory_findings
 from .database import check_database
 from .finding import Finding, Level
 from .images import image_findings
@@ -117,6 +118,7 @@ def check_planned(
     # By the subject of what is not allowed to be asked.
     groups: dict[str, _Group] = {
         "Servers": lambda: server_findings(cluster, props, seen, resumes=upgrade.interrupted),
+        "Known faults": lambda: advisory_findings(cluster, props),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
         "Rights": lambda: right_findings(cluster, needs(props, manifests, rewrites_schema=upgrade.rewrites_schema)),
         "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),

@@ -158,7 +158,9 @@ class ReplicatedDatastore(SQLDatastore):
     """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
     SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
     primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
-    several replicas, each request could reach a different one. Defaults to none."""
+    several replicas, each request could reach a different one. With two or more, URIs from Secrets are in the command
+    line of the servers, and with MySQL the password too, because SpiceDB takes several replicas only from arguments.
+    Defaults to none."""
     read_replica_pool: Annotated[Pool, Flag("datastore-read-replica-conn-pool-read-…")] | None = None
     """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
     20 connections."""

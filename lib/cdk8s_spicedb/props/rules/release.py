@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import attrs
@@ -131,6 +131,13 @@ def version_has_the_flags(
                 yield Problem(f"{part}.{path}", show(value), allowed, "remove it, or use a later version")
 
 
+def version_has_the_schema_mode(version: str, releases: ReleaseTable, server: ServerProps) -> Problems:
+    mode, modes = server.schema_mode, releases.modes(version)
+    if mode is not None and modes and mode not in modes:
+        allowed = f"{', '.join(modes)} (the modes of {version})"
+        yield Problem("server.schema_mode", show(mode), allowed, "use one of them, or another version")
+
+
 def target_is_known(version: str, releases: ReleaseTable, datastore: Datastore, migration: MigrationProps) -> Problems:
     target, known = migration.target, releases.revisions(datastore.engine, version)
     if known and target != "head" and target not in known and not migration.allow_unknown_target:
@@ -151,6 +158,13 @@ def only_schemas_are_migrated(datastore: Datastore, server: ServerProps, migrati
         yield from unset(f"server.{name}", getattr(server, name) or None, when)
 
 
+def accepted_advisories_are_known(accept_advisories: Sequence[str], releases: ReleaseTable) -> Problems:
+    for name in accept_advisories:
+        if releases.advisory(name) is None:
+            fix = "use its whole name, as `cdk8s-spicedb releases` prints it, or remove it"
+            yield Problem("accept_advisories", show(name), "names of advisories that this package knows", fix)
+
+
 RULES: Rules = {
     SpiceDBProps: (
         cleanup_needs_hooks,
@@ -161,8 +175,10 @@ RULES: Rules = {
         env_is_not_set_twice,
         image_has_the_version,
         version_has_the_flags,
+        version_has_the_schema_mode,
         target_is_known,
         only_schemas_are_migrated,
+        accepted_advisories_are_known,
     ),
     MigrationProps: (
         migration_annotations_need_an_own_account,

@@ -51,13 +51,23 @@ def roll_outs_can_start(max_surge: int | str, max_unavailable: int | str) -> Pro
 
 
 def servers_have_time_to_drain(
-    termination_grace_period_seconds: int | None, pre_stop_sleep_seconds: int, shutdown_grace_period: timedelta
+    termination_grace_period_seconds: int | None,
+    pre_stop_sleep_seconds: int,
+    shutdown_drain_delay: timedelta | None,
+    shutdown_grace_period: timedelta,
+    extra_args: Sequence[str],
 ) -> Problems:
-    server = ServerProps(pre_stop_sleep_seconds=pre_stop_sleep_seconds, shutdown_grace_period=shutdown_grace_period)
+    server = ServerProps(
+        pre_stop_sleep_seconds=pre_stop_sleep_seconds,
+        shutdown_drain_delay=shutdown_drain_delay,
+        shutdown_grace_period=shutdown_grace_period,
+        extra_args=extra_args,
+    )
     minimum, seconds = server.drain_seconds, termination_grace_period_seconds
     if seconds is not None and seconds < minimum:
-        allowed = f"at least {minimum}: {{pre_stop_sleep_seconds}} and twice {{shutdown_grace_period}}"
-        fix = "remove it, or lower the other two; a server that is killed loses requests"
+        parts = "{pre_stop_sleep_seconds}, {shutdown_drain_delay} and twice {shutdown_grace_period}"
+        allowed = f"at least {minimum}: {parts}"
+        fix = "remove it, or lower the others; a server that is killed loses requests"
         yield Problem("termination_grace_period_seconds", show(seconds), allowed, fix)
 
 

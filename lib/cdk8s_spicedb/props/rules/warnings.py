@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 
-from ...errors import SpiceDBWarning
+from ...errors import AdvisoryWarning, SpiceDBWarning
 from ...versions import known_releases
+from ..advisories import advisories_of
 from ..spicedb import SpiceDBProps
 
 
@@ -15,6 +16,26 @@ def all_warnings(props: SpiceDBProps) -> Iterator[str]:
     yield from filter(None, (version_warning(props), target_warning(props)))
     if props.migration.target_phase:
         yield phase_warning(props.migration.target_phase.value)
+    yield from advisory_warnings(props, "acceptAdvisories: [{}]")
+
+
+def advisory_warnings(props: SpiceDBProps, accept: str = "accept_advisories=[{!r}]") -> Iterator[str]:
+    """The warnings about advisories. ``accept`` is how to accept one.
+
+    One for each that stands out, and one for all others.
+    """
+    others = []
+    for found in advisories_of(props):
+        if found.stands_out:
+            fix, own = f"{found.fix[0].upper()}{found.fix[1:]}", accept.format(found.advisory.id)
+            yield f"{props.version} has a known fault. {found.text}. {fix}; or accept it: {own}."
+        else:
+            others.append(found.advisory.id)
+    if others:
+        yield (
+            f"{props.version} has known faults that depend on your schema or your requests: {', '.join(others)}. "
+            "`cdk8s-spicedb releases` says what they are."
+        )
 
 
 def version_warning(props: SpiceDBProps) -> str | None:
@@ -56,3 +77,9 @@ def warn(props: SpiceDBProps, *messages: str | None) -> None:
     """Issues Python warnings of this package's category."""
     for message in filter(None, messages):
         warnings.warn(f"{props.name}: {message}", SpiceDBWarning, stacklevel=4)
+
+
+def warn_of_advisories(props: SpiceDBProps) -> None:
+    """Issues the warnings about advisories, which have a category of their own."""
+    for message in advisory_warnings(props):
+        warnings.warn(f"{props.name}: {message}", AdvisoryWarning, stacklevel=4)
