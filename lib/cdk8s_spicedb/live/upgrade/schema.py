@@ -19,8 +19,8 @@ from ..runs import owned, run_job
 from .deliver import StepError
 
 _SECONDS = 120
-_NO_SCHEMA = "no schema has been defined"
-"""What SpiceDB says if there is none."""
+_NO_SCHEMA = ("no schema has been defined", "schema not found")
+"""What SpiceDB says if there is none: when it reads the old tables, and when it reads the new ones."""
 
 
 def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[str], None]) -> None:
@@ -45,7 +45,7 @@ def _read(cluster: Cluster, props: SpiceDBProps, client: ClientProps) -> str | N
     """The SpiceDB schema. None if there is none. Raises `StepError` if it is not certain that all of it was read."""
     manifests = owned(cluster, props.name, schema_read_manifests(props, client))
     state, log = run_job(cluster, manifests, seconds=_SECONDS, whole=lambda log: schema_in(log) is not None)
-    if state.failed and _NO_SCHEMA in log.lower():
+    if state.failed and any(text in log.lower() for text in _NO_SCHEMA):
         return None
     if not state.succeeded:
         raise StepError(f"cannot read the SpiceDB schema: the Job that reads it {_ending(state)}", log)
