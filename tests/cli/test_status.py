@@ -170,7 +170,7 @@ def test_other_commands_load_no_client(tmp_path: Path) -> None:
         "import sys; from cdk8s_spicedb.cli import main\n"
         "for command in (['plan', '--engine=postgres', '--from=v1.52.0'], ['releases'], ['init']):\n"
         "    assert main(command) == 0\n"
-        "loaded = {'lightkube', 'httpx2', 'rich', 'yaml', 'cdk8s_spicedb.live'} & set(sys.modules)\n"
+        "loaded = {'httpx2', 'rich', 'yaml', 'cdk8s_spicedb.live'} & set(sys.modules)\n"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)

@@ -330,7 +330,7 @@ def test_lines_that_only_count_time_are_few() -> None:
 
 def test_missing_extra_is_explained() -> None:
     code = (
-        "import sys; sys.modules['lightkube'] = None; from cdk8s_spicedb.cli import main\n"
+        "import sys; sys.modules['httpx2'] = None; from cdk8s_spicedb.cli import main\n"
         "assert main(['releases']) == 0; sys.exit(main(['status']))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
