@@ -56,7 +56,7 @@ def command_line() -> argparse.ArgumentParser:
     """All commands and their options. A command runs in the module of its name."""
     parser = _Parser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    for add in (_init, _synth, _plan, _releases, _status, _check, _diff, _upgrade, _rollback):
+    for add in (_init, _synth, _plan, _releases, _status, _check, _diff, _upgrade, _rollback, _repair):
         add(commands)
     return parser
 
@@ -296,6 +296,19 @@ def _rollback(commands: _Commands) -> None:
     _add_file(parser, "file of this SpiceDB; needed to go back from the schema mode read-new-write-new")
     text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
+    _add_releases(parser)
+
+
+def _repair(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "repair",
+        help="print a Job that repairs a PostgreSQL into which a dump was restored",
+        description="Prints a Job for `kubectl create -f -` that repairs the transaction ids of a PostgreSQL into "
+        "which a dump was restored. It has the image, the connection, the ServiceAccount and the security settings of "
+        "the migration. The command itself changes nothing. The Job changes nothing if there is nothing to repair.",
+        epilog="Exit code: 0 if the Job is printed, 1 if there is an error (see stderr), 2 for wrong usage.",
+    )
+    _add_file(parser)
     _add_releases(parser)
 
 
