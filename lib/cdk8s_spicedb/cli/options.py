@@ -208,8 +208,9 @@ def _check(commands: _Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="check whether the release of a file can be installed or upgraded",
-        description="Checks Secrets, rights, objects, quotas, images, the database and the plan of an upgrade, and "
-        "changes nothing. It makes dry runs, and starts short-lived pods that ask the database or pull images.",
+        description="Checks Secrets, rights, objects, quotas, images, the SpiceDB schema, the database and the plan of "
+        "an upgrade, and changes nothing. It makes dry runs, and starts short-lived pods that ask the database, try "
+        "the schema with each new release, or pull images.",
         epilog="Exit code: 0 if there is no failure, 1 if there is one or an error, 2 for wrong usage.",
     )
     _add_file(parser)
@@ -217,6 +218,8 @@ def _check(commands: _Commands) -> None:
     parser.add_argument("--no-database", action="store_true", help="start no pod that asks the database")
     text = "image of the pod that asks the database; defaults to an official one of the engine"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    text = "start no pods that read the SpiceDB schema and try it with each new release"
+    parser.add_argument("--no-schema", action="store_true", help=text)
     text = "also pull every image of the release and of the plan, each in a short-lived pod"
     parser.add_argument("--pull-images", action="store_true", help=text)
     _add_cluster(parser)
@@ -276,6 +279,7 @@ def _upgrade(commands: _Commands) -> None:
     parser.add_argument("--no-database", action="store_true", help="do not ask the database in the check")
     text = "image of the database's client; defaults to the official image of the engine"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    parser.add_argument("--no-schema", action="store_true", help="do not try the SpiceDB schema with each new release")
     parser.add_argument("--no-pull", action="store_true", help="do not check that the images can be pulled")
     _add_releases(parser)
     parser.set_defaults(usage=parser.error)

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Delivery, Hook
 from ..labels import JOB_INDEX, OWN, SCHEMA_CHECKSUM, Component, object_name, selector_text
-from ..props import MigrationProps, SpiceDBProps
+from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
 from ..props.flags import (
     ENGINE,
@@ -29,7 +29,7 @@ from ..props.flags import (
     settings_of,
 )
 from ..props.jobs import ClientProps, PermissionTest, SchemaProps
-from ..props.secrets import EnvVar, SecretFiles, container_env
+from ..props.secrets import EnvVar, SecretFiles, container_env, variable
 from ..props.server import LOG_FORMAT, LOG_LEVEL
 from .network import network_policy
 from .objects import Manifest, Objects, api_rule
@@ -37,6 +37,8 @@ from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, 
 
 _REPAIR_SECONDS = 6 * 60 * 60
 """Time limit of a repair, in seconds. It needs one for the ids that the tables hold: some seconds for each million."""
+TRIAL = "trial"
+"""Name of the container that tries a schema."""
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 
 
@@ -61,6 +63,47 @@ def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Mani
     """A Job that prints the schema to its log, as JSON. It is not part of a release."""
     objects = Objects(props, Component.SCHEMA)
     return [*network_policy(objects), _job(objects, client, SCHEMA, ["zed", "schema", "read", "--json"], retries=2)]
+
+
+def trial_manifest(props: SpiceDBProps, schema: str) -> Manifest:
+    """A pod in which a server tries a schema in its own memory: it becomes ready, or it ends with the reason for which
+    this release of SpiceDB rejects the schema. It is not part of a release, and gets no Secret."""
+    file, annotation = f"{_SCHEMA_FOLDER}/schema.json", "cdk8s-spicedb/schema"
+    settings: dict[str, Setting] = {
+        ENGINE: "memory",
+        "datastore-bootstrap-files": file,
+        LOG_LEVEL: "error",
+        LOG_FORMAT: "json",
+        **offline_settings(evolve(props, server=ServerProps())),
+    }
+    container = {
+        "name": TRIAL,
+        "image": props.full_image,
+        "command": ["spicedb", "serve"],
+        "args": arguments(settings),
+        # A server needs a key. Nobody uses this one.
+        "env": container_env([variable(PRESHARED_KEY, secrets.token_hex(16))]),
+        "readinessProbe": {"grpc": {"port": NUMBERS[GRPC]}, "periodSeconds": 1, "timeoutSeconds": 2},
+        "volumeMounts": [{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
+    }
+    item = {"path": "schema.json", "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+    template = pod_template(
+        Objects(props, Component.SCHEMA),
+        props.migration,
+        container,
+        # JSON is YAML too, which the file of SpiceDB is.
+        annotations={annotation: json.dumps({"schema": schema}, ensure_ascii=False)},
+        volumes=[{"name": "schema", "downwardAPI": {"items": [item]}}],
+        restartPolicy="Never",
+    )
+    return lone_pod(template, f"{props.name}-schema")
+
+
+def lone_pod(template: Manifest, name: str) -> Manifest:
+    """A pod of a template that runs for a moment, with a name of its own that begins with ``name``."""
+    metadata = {**template["metadata"], "name": f"{name}-{secrets.token_hex(3)}"}
+    spec = {**template["spec"], "terminationGracePeriodSeconds": 1}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:

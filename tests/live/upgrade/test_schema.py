@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from cdk8s_spicedb.live.schema import schema_in
 from cdk8s_spicedb.live.upgrade import schema
 from cdk8s_spicedb.live.upgrade.deliver import StepError
-from cdk8s_spicedb.live.upgrade.schema import schema_in, write_schema_again
+from cdk8s_spicedb.live.upgrade.schema import write_schema_again
 from tests.apiserver import ApiServer, Object, matches
 from tests.controllers import finish_job, run_controllers
 from tests.live.clock import FakeClock
