@@ -82,6 +82,16 @@ def test_the_job_belongs_to_no_release(file: Path, capsys: pytest.CaptureFixture
     assert first["metadata"]["name"] != second["metadata"]["name"], "each one runs"
 
 
+def test_on_a_terminal_it_says_that_nothing_was_changed(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["repair", "--file", str(file)]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert main(["repair", "--file", str(file)]) == 0
+    assert "Nothing was changed. To create this Job" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [

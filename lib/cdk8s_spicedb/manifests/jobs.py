@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 from attrs import evolve
 
-from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Delivery, Hook
-from ..labels import JOB_INDEX, OWN, SCHEMA_CHECKSUM, Component, object_name, selector_text
+from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
+from ..labels import JOB_INDEX, SCHEMA_CHECKSUM, Component, object_name, selector_text
 from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
 from ..props.flags import (
@@ -35,8 +35,6 @@ from .network import network_policy
 from .objects import Manifest, Objects, api_rule
 from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
 
-_REPAIR_SECONDS = 6 * 60 * 60
-"""Time limit of a repair, in seconds. It needs one for the ids that the tables hold: some seconds for each million."""
 TRIAL = "trial"
 """Name of the container that tries a schema."""
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
@@ -253,40 +251,6 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     hook, identity = props.delivery.annotations(MIGRATION_IDENTITY), props.migration_identity
     accounts = [objects.service_account({**identity, **hook})] if identity else []
     return [*network_policy(objects, hook), *accounts, job]
-
-
-def repair_manifest(props: SpiceDBProps, operation: str) -> Manifest:
-    """A Job that runs an operation of ``spicedb datastore repair``. It is not part of a release.
-
-    Its pod is the migration's with another command: the same image, connection, ServiceAccount and security settings,
-    and the same labels, so that network policies treat it in the same way.
-    """
-    # Without hooks, Kubernetes deletes it some time after its end.
-    manifests = migration_manifests(evolve(props, delivery=Delivery.KUBECTL))
-    (job,) = (manifest for manifest in manifests if manifest["kind"] == "Job")
-    template = job["spec"]["template"]
-    container, *others = template["spec"]["containers"]
-    repairs = {
-        **container,
-        "name": "repair",
-        "command": ["spicedb", "datastore", "repair", operation],
-        "args": arguments(_repair_settings(props)),
-    }
-    spec = {**template["spec"], "restartPolicy": "Never", "containers": [repairs, *others]}
-    name = f"{props.name}-repair-{secrets.token_hex(3)}"
-    # The labels of the migration would make it one.
-    job["metadata"] = {"name": name, "labels": {**props.labels, **OWN}}
-    job["spec"] = {**job["spec"], "activeDeadlineSeconds": _REPAIR_SECONDS, "template": {**template, "spec": spec}}
-    return job
-
-
-def _repair_settings(props: SpiceDBProps) -> dict[str, Setting]:
-    return {
-        LOG_LEVEL: props.migration.log_level or props.server.log_level,
-        LOG_FORMAT: props.server.log_format,
-        RELEASE_CHECK: offline_settings(props).get(RELEASE_CHECK),
-        TERMINATION_LOG: termination_log(props),
-    }
 
 
 def _command(props: SpiceDBProps) -> list[str]:
