@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -35,6 +36,7 @@ from .network import network_policy
 from .objects import Manifest, Objects, api_rule
 from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
 
+_LONE_SECONDS = 120
 TRIAL = "trial"
 """Name of the container that tries a schema."""
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
@@ -89,18 +91,24 @@ def trial_manifest(props: SpiceDBProps, schema: str) -> Manifest:
         Objects(props, Component.SCHEMA),
         props.migration,
         container,
-        # JSON is YAML too, which the file of SpiceDB is.
-        annotations={annotation: json.dumps({"schema": schema}, ensure_ascii=False)},
+        annotations={annotation: _bootstrap(schema)},
         volumes=[{"name": "schema", "downwardAPI": {"items": [item]}}],
         restartPolicy="Never",
     )
     return lone_pod(template, f"{props.name}-schema")
 
 
+def _bootstrap(schema: str) -> str:
+    """A YAML file from which SpiceDB loads a schema. JSON is YAML, apart from control characters and line breaks."""
+    text = json.dumps({"schema": schema}, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def lone_pod(template: Manifest, name: str) -> Manifest:
     """A pod of a template that runs for a moment, with a name of its own that begins with ``name``."""
     metadata = {**template["metadata"], "name": f"{name}-{secrets.token_hex(3)}"}
-    spec = {**template["spec"], "terminationGracePeriodSeconds": 1}
+    # If the process that waits for it is killed, it ends by itself.
+    spec = {**template["spec"], "activeDeadlineSeconds": _LONE_SECONDS, "terminationGracePeriodSeconds": 1}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
+import yaml
 
 from cdk8s_spicedb import Memory, NetworkPolicies, SpiceDBProps
 from cdk8s_spicedb.live.check.check import check
@@ -281,9 +283,20 @@ def test_the_trial_gets_no_secret_and_is_like_the_migration(world: World) -> Non
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
     assert (spec["restartPolicy"], spec["automountServiceAccountToken"]) == ("Never", False)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert spec["activeDeadlineSeconds"] == reader["spec"]["activeDeadlineSeconds"] == 120
     (volume,) = spec["volumes"]
     (item,) = volume["downwardAPI"]["items"]
     assert item["fieldRef"]["fieldPath"] == "metadata.annotations['cdk8s-spicedb/schema']"
+
+
+@pytest.mark.parametrize("character", ["\x7f", "\x9b", "\u2028", "😀", '"', "\\", "\n"])
+def test_every_character_of_a_schema_reaches_the_trial(world: World, character: str) -> None:
+    text = f"// {character}\n{OF_FILE}"
+    world.findings(props(NEW, schema=SchemaProps(text=text)))
+    assert world.tried == [(NEW, text)]
+    file = world.pods[0]["metadata"]["annotations"]["cdk8s-spicedb/schema"]
+    assert yaml.safe_load(file) == {"schema": text}
+    assert not re.search("[\x00-\x1f\x7f-\x9f]", file), "YAML has no control characters"
 
 
 def test_the_whole_check_tries_it_unless_it_is_left_out() -> None:
