@@ -72,7 +72,7 @@ _NAMES = """
     PodMonitor PodProps PodSettings Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
     SchemaProps SecretKey Server ServerProps SignKey Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps
     SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade
-    write_all write_helm_chart write_manifests write_upgrade
+    repair_job write_all write_helm_chart write_manifests write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,

@@ -56,7 +56,7 @@ def test_wheel_requires_only_the_runtime_dependencies(wheel: zipfile.ZipFile) ->
         *("attrs", "annotated-types", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs"),
         *("jsonpatch", "jsonpointer", "pyyaml"),
     }
-    assert extra == {"cryptography", "httpx2", "lightkube", "prometheus-client", "rich"}
+    assert extra == {"cryptography", "httpx2", "prometheus-client", "rich"}
     assert metadata(wheel)["License-Expression"] == "Apache-2.0"
 
 

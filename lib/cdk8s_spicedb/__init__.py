@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .files.folder import write_manifests
     from .helm import write_all, write_helm_chart
     from .helm.upgrade import write_upgrade
+    from .manifests.repair import repair_job
     from .plans.plan import UpgradePlan, UpgradeStep
     from .plans.planner import plan_upgrade
 
@@ -91,6 +92,7 @@ __all__ = [
     "UpgradeStep",
     "known_releases",
     "plan_upgrade",
+    "repair_job",
     "write_all",
     "write_helm_chart",
     "write_manifests",
@@ -102,6 +104,7 @@ _LAZY = {
     **dict.fromkeys(("Cleanup", "Migration", "Server", "SpiceDB", "SpiceDBChart"), "constructs"),
     **dict.fromkeys(("UpgradePlan", "UpgradeStep"), "plans.plan"),
     "plan_upgrade": "plans.planner",
+    "repair_job": "manifests.repair",
     **dict.fromkeys(("write_all", "write_helm_chart"), "helm"),
     "write_manifests": "files.folder",
     "write_upgrade": "helm.upgrade",

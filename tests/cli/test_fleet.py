@@ -20,6 +20,7 @@ from cdk8s_spicedb.live import Activity, FleetOptions, FleetReport, Member, Memb
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.fleet.fleet import preview
 from tests.apiserver import ApiServer
+from tests.cli.terminal import typed
 from tests.live.installed import deploy, helm_revision, props
 
 BASE = """\
@@ -140,9 +141,8 @@ def test_those_at_the_target_are_named_and_need_no_question(live: Live, capsys: 
 def test_one_question_is_asked(
     live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
 ) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda: answer)
-    assert run(capsys)[0] == code
+    with typed(monkeypatch, f"{answer}\n"):
+        assert run(capsys)[0] == code
 
 
 def test_a_failure_says_what_to_do(live: Live, capsys: pytest.CaptureFixture[str]) -> None:

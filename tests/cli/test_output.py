@@ -78,7 +78,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 COMMANDS = (
     *(" ".join(PLAN), "releases", "schema", "init -o other.yaml", "synth", "status", "status -A", "status --watch"),
-    *("check --no-database", "diff", "status --output json", "diff --output json"),
+    *("check --no-database --no-schema", "diff", "status --output json", "diff --output json"),
 )
 
 

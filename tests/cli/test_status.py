@@ -15,6 +15,8 @@ import pytest
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.status_text import details, line
+from cdk8s_spicedb.live.check.database.question import TRANSACTION_IDS, DatabaseReport
+from cdk8s_spicedb.live.check.finding import Finding
 from cdk8s_spicedb.live.compare import Change, Drift, FieldDiff, ObjectDiff
 from cdk8s_spicedb.live.status import status
 from tests.apiserver import Object
@@ -134,8 +136,14 @@ def test_command_asks_the_database(
     tmp_path: Path,
 ) -> None:
     connected(deployments=[deployment()])
-    answers: dict[str | None, str | None] = {None: "a-revision", "other": None}
-    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.status"), "read_revision", lambda _, __, image: answers[image])
+    answers: dict[str | None, DatabaseReport] = {
+        None: DatabaseReport(findings=(), revision="a-revision"),
+        "other": DatabaseReport(findings=()),
+        "restored": DatabaseReport(
+            findings=(Finding.failure(TRANSACTION_IDS, "they are in the future", "repair them"),), revision="a-revision"
+        ),
+    }
+    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.status"), "ask_database", lambda _, __, image: answers[image])
     file = tmp_path / "spicedb.yaml"
     text = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
     file.write_text(text)
@@ -143,6 +151,8 @@ def test_command_asks_the_database(
     assert "at revision a-revision" in capsys.readouterr().out
     assert main(["status", "--datastore", f"--file={file}", "--database-image=other"]) == 0
     assert "at revision none" in capsys.readouterr().out
+    assert main(["status", "--datastore", f"--file={file}", "--database-image=restored"]) == 1
+    assert "they are in the future; repair them" in capsys.readouterr().out
     file.write_text(f"name: another\n{text}")
     assert main(["status", "--datastore", f"--file={file}"]) == 1
     assert "describes another, not spicedb" in capsys.readouterr().err
@@ -170,7 +180,7 @@ def test_other_commands_load_no_client(tmp_path: Path) -> None:
         "import sys; from cdk8s_spicedb.cli import main\n"
         "for command in (['plan', '--engine=postgres', '--from=v1.52.0'], ['releases'], ['init']):\n"
         "    assert main(command) == 0\n"
-        "loaded = {'lightkube', 'httpx2', 'rich', 'yaml', 'cdk8s_spicedb.live'} & set(sys.modules)\n"
+        "loaded = {'httpx2', 'rich', 'yaml', 'cdk8s_spicedb.live'} & set(sys.modules)\n"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)

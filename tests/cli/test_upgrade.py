@@ -18,8 +18,10 @@ from rich.console import Console
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.display import Display
+from cdk8s_spicedb.cli.output import ask
 from cdk8s_spicedb.live import Activity, CheckOptions, CheckReport, Cluster, Diff, Finding, Outcome, Progress, State
 from cdk8s_spicedb.live.upgrade.deliver import StepError
+from tests.cli.terminal import typed
 from tests.live.upgrade.program import World
 from tests.live.upgrade.program import world as world
 
@@ -92,10 +94,40 @@ def test_failed_check_changes_nothing(live: Live, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("", 1), ("no", 1)])
 def test_question(live: Live, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda: answer)
-    assert main(["upgrade", "--no-check"]) == code
-    assert main(["rollback"]) == code
+    for command in (["upgrade", "--no-check"], ["rollback"]):
+        with typed(monkeypatch, f"{answer}\n"):
+            assert main(command) == code
+
+
+@pytest.mark.parametrize("command", [["upgrade", "--no-check"], ["rollback"]])
+def test_no_answer_in_time_means_no_and_gives_up_the_lock(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    if command == ["rollback"]:
+        main(["upgrade", "--no-check", "--yes"])
+        live.world.calls.clear()
+    seen: list[tuple[float, bool]] = []
+
+    def pass_time(_: object, __: object, ___: object, seconds: float) -> tuple[list[int], ...]:
+        seen.append((seconds, bool(live.world.api.of("leases"))))
+        return [], [], []
+
+    monkeypatch.setattr("select.select", pass_time)
+    with typed(monkeypatch, None):
+        assert main(command) == 1
+    assert seen == [(15 * 60, True)]
+    assert capsys.readouterr().err == "There was no answer within 15 minutes. Nothing was changed.\n"
+    assert live.world.calls == []
+    assert not live.world.api.of("leases")
+
+
+def test_a_question_waits_for_its_answer_only_for_a_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdk8s_spicedb.cli.output.ANSWER_SECONDS", 0.1)
+    with typed(monkeypatch, None):
+        assert not ask("Continue?")
+    assert "There was no answer" in capsys.readouterr().err
 
 
 def test_question_needs_a_terminal(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,21 +240,16 @@ def test_exit_code_of_a_failed_step_needs_no_standard_error(live: Live, monkeypa
 def test_a_question_that_nobody_can_read_changes_nothing(
     live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda: "y")
-    with broken(kind, live.world, monkeypatch):
+    with typed(monkeypatch, "y\n"), broken(kind, live.world, monkeypatch):
         assert main(["upgrade", "--no-check"]) == 1
     assert "add --yes to go on without a question" in capsys.readouterr().err
     assert live.world.calls == []
 
 
 def test_the_end_of_the_input_means_no(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    def end() -> str:
-        raise EOFError
-
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", end)
-    assert main(["upgrade", "--no-check"]) == main(["rollback"]) == 1
+    for command in (["upgrade", "--no-check"], ["rollback"]):
+        with typed(monkeypatch, ""):
+            assert main(command) == 1
     assert live.world.calls == []
 
 
@@ -303,7 +330,7 @@ def test_lines_that_only_count_time_are_few() -> None:
 
 def test_missing_extra_is_explained() -> None:
     code = (
-        "import sys; sys.modules['lightkube'] = None; from cdk8s_spicedb.cli import main\n"
+        "import sys; sys.modules['httpx2'] = None; from cdk8s_spicedb.cli import main\n"
         "assert main(['releases']) == 0; sys.exit(main(['status']))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

@@ -134,7 +134,7 @@ def _cluster() -> ApiServer:
 COMMANDS: dict[str, Callable[[Cluster], object]] = {
     "status": lambda cluster: status(cluster, "spicedb", drift=True, certificates=True),
     "list": lambda cluster: statuses(cluster, everywhere=True),
-    "check": lambda cluster: check(cluster, props(NEW), database=False),
+    "check": lambda cluster: check(cluster, props(NEW), database=False, schema=False),
     "diff": lambda cluster: diff(cluster, props(NEW)),
     "rollback": lambda cluster: plan_rollback(cluster, "spicedb"),
 }

@@ -226,7 +226,7 @@ def denied(world: World, settings: SpiceDBProps) -> list[Object]:
     # Only with the right to see what runs, the check knows the steps.
     for _ in range(2):
         world.api.grant(*rules)
-        findings = check(world.cluster(), settings, database=False).findings
+        findings = check(world.cluster(), settings, database=False, schema=False).findings
         fixes = [each.fix for each in findings if each.subject == "Rights" and "your Role" in each.fix]
         rules += [rule for fix in fixes for rule in yaml.safe_load(f"[{fix.partition(': ')[2]}]")]
     world.api.grant(*rules)
@@ -256,7 +256,7 @@ def test_the_check_demands_what_the_tables_list(delivery: Delivery, monkeypatch:
 def test_the_rules_of_the_check_are_enough(delivery: Delivery, mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world, settings = World(delivery, monkeypatch), wanted(delivery, mode)
     rules = denied(world, settings)
-    assert check(world.cluster(), settings, database=False).ok
+    assert check(world.cluster(), settings, database=False, schema=False).ok
     there_and_back(world, delivery, mode)
     if mode is None:
         return

@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
         database=not options.no_database,
         database_image=options.database_image,
         pull_images=options.pull_images,
+        schema=not options.no_schema,
     )
     if options.output == "json":
         say(as_json(report))

@@ -56,7 +56,7 @@ def command_line() -> argparse.ArgumentParser:
     """All commands and their options. A command runs in the module of its name."""
     parser = _Parser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    for add in (_init, _synth, _plan, _releases, _learn, _status, _check, _diff, _upgrade, _rollback):
+    for add in (_init, _synth, _plan, _releases, _learn, _status, _check, _diff, _upgrade, _rollback, _repair):
         add(commands)
     return parser
 
@@ -227,8 +227,9 @@ def _check(commands: _Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="check whether the release of a file can be installed or upgraded",
-        description="Checks Secrets, rights, objects, quotas, images, the database and the plan of an upgrade, and "
-        "changes nothing. It makes dry runs, and starts short-lived pods that ask the database or pull images.",
+        description="Checks Secrets, rights, objects, quotas, images, the SpiceDB schema, the database and the plan of "
+        "an upgrade, and changes nothing. It makes dry runs, and starts short-lived pods that ask the database, try "
+        "the schema with each new release, or pull images.",
         epilog="Exit code: 0 if there is no failure, 1 if there is one or an error, 2 for wrong usage.",
     )
     _add_file(parser)
@@ -236,6 +237,8 @@ def _check(commands: _Commands) -> None:
     parser.add_argument("--no-database", action="store_true", help="start no pod that asks the database")
     text = "image of the pod that asks the database; defaults to an official one of the engine"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    text = "start no pods that read the SpiceDB schema and try it with each new release"
+    parser.add_argument("--no-schema", action="store_true", help=text)
     text = "also pull every image of the release and of the plan, each in a short-lived pod"
     parser.add_argument("--pull-images", action="store_true", help=text)
     _add_cluster(parser)
@@ -295,6 +298,7 @@ def _upgrade(commands: _Commands) -> None:
     parser.add_argument("--no-database", action="store_true", help="do not ask the database in the check")
     text = "image of the database's client; defaults to the official image of the engine"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    parser.add_argument("--no-schema", action="store_true", help="do not try the SpiceDB schema with each new release")
     parser.add_argument("--no-pull", action="store_true", help="do not check that the images can be pulled")
     _add_releases(parser)
     parser.set_defaults(usage=parser.error)
@@ -315,6 +319,19 @@ def _rollback(commands: _Commands) -> None:
     _add_file(parser, "file of this SpiceDB; needed to go back from the schema mode read-new-write-new")
     text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
+    _add_releases(parser)
+
+
+def _repair(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "repair",
+        help="print a Job that repairs a PostgreSQL into which a dump was restored",
+        description="Prints a Job for `kubectl create -f -` that repairs the transaction ids of a PostgreSQL into "
+        "which a dump was restored. It has the image, the connection, the ServiceAccount and the security settings of "
+        "the migration. The command itself changes nothing. The Job changes nothing if there is nothing to repair.",
+        epilog="Exit code: 0 if the Job is printed, 1 if there is an error (see stderr), 2 for wrong usage.",
+    )
+    _add_file(parser)
     _add_releases(parser)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+ANSWER_SECONDS = 15 * 60
+"""How long a question waits for its answer. The lock of the release is held meanwhile."""
 GOOD, BAD, BUSY, FAINT = "green", "bold red", "yellow", "dim"
 """Styles of texts."""
 _UNUSUAL = re.compile(r"[^\n\t -~]")
@@ -92,7 +95,8 @@ def say_error(text: str) -> None:
 
 
 def ask(question: str, *, seen: bool = True) -> bool:
-    """Asks a question on the terminal. Ctrl-D means no. ``seen`` says whether the lines before it could be written.
+    """Asks a question on the terminal. Ctrl-D means no, and so does no answer in time. ``seen`` says whether the lines
+    before it could be written.
 
     Raises `SpiceDBError` if there is no terminal, or if nobody sees the question.
     """
@@ -100,6 +104,11 @@ def ask(question: str, *, seen: bool = True) -> bool:
         raise SpiceDBError("there is no terminal to ask on: add --yes to go on without a question")
     if not seen or not _write(f"{question} [y/N] ", sys.stdout):
         raise SpiceDBError("the output cannot be written: add --yes to go on without a question")
+    # A terminal is readable when a whole line was typed.
+    if not select.select([sys.stdin], [], [], ANSWER_SECONDS)[0]:
+        say("")
+        say_error(f"There was no answer within {ANSWER_SECONDS // 60} minutes. Nothing was changed.")
+        return False
     try:
         return input().strip().lower() in ("y", "yes")
     except EOFError:

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 
 from ..errors import SpiceDBError
-from ..live.check.database import read_revision
+from ..live.check.database import ask_database
 from ..live.cluster import PATIENCE_SECONDS, Cluster
 from ..live.status import Status, Summary, status, statuses
 from ..live.waiting import wait_until_safe
@@ -103,7 +103,14 @@ def _status(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cl
     if props.name != found.name:
         files = " and ".join(options.file) + (" describes" if len(options.file) == 1 else " describe")
         raise SpiceDBError(f"{files} {props.name}, not {found.name}; name the file of {found.name}")
-    return attrs.evolve(found, revision=read_revision(cluster, props, options.database_image) or "none")
+    report = ask_database(cluster, props, options.database_image)
+    problems = [f"{each.text}; {each.fix}" for each in report.misread]
+    return attrs.evolve(
+        found,
+        revision=report.revision or "none",
+        problems=(*found.problems, *problems),
+        healthy=found.healthy and not problems,
+    )
 
 
 def _say_why(reason: str) -> None:

@@ -52,7 +52,10 @@ class Options:
         """The options that argparse has found. Ends the program if they do not fit together."""
         _require_fitting(parsed)
         checks = CheckOptions(
-            database=not parsed.no_database, database_image=parsed.database_image, pull_images=not parsed.no_pull
+            database=not parsed.no_database,
+            database_image=parsed.database_image,
+            pull_images=not parsed.no_pull,
+            schema=not parsed.no_schema,
         )
         check = None if parsed.no_check else checks
         chosen = UpgradeOptions(observe_seconds=parsed.observe, on_failure=parsed.on_failure, check=check)

@@ -79,7 +79,7 @@ def _steps(plan: UpgradePlan, props: SpiceDBProps) -> Iterator[str]:
         yield "\n### Run\n" if notes else "### Run\n"
         yield f'    helm upgrade "$RELEASE" ./{name} --namespace "$NAMESPACE" {wait}\n'
         yield from _check(props)
-        yield from _roll_back(step, plan.before(number), number, props.name, wait)
+        yield from _roll_back(step, plan.before(number), number, props, wait)
 
 
 def _facts(step: UpgradeStep, props: SpiceDBProps) -> Iterator[str]:
@@ -111,16 +111,16 @@ def _check(props: SpiceDBProps) -> Iterator[str]:
     yield f'    kubectl get deployment {props.name} --namespace "$NAMESPACE" --output wide\n'
 
 
-def _roll_back(step: UpgradeStep, before: str, number: int, chart: str, wait: str) -> Iterator[str]:
+def _roll_back(step: UpgradeStep, before: str, number: int, props: SpiceDBProps, wait: str) -> Iterator[str]:
     revision = "the last revision that was deployed before this upgrade"
     if number > 1:
-        revision = f"the last deployed revision of the chart {chart}-{number - 1}.0.0"
+        revision = f"the last deployed revision of the chart {props.name}-{number - 1}.0.0"
     yield "### Roll back\n"
     if step.rolls_back is False:
         yield f"**{sentence(rollback(step, 'this step'))}**"
         yield sentence(old_servers(step, before, code=True))
-        yield "SpiceDB cannot migrate back. If you must go back, restore the backup of the datastore. Then roll back to"
-        yield f"{revision}.\n"
+        yield f"SpiceDB cannot migrate back. If you must go back, {props.datastore.restore}."
+        yield f"Then roll back to {revision}.\n"
         return
     yield f"In the history, find {revision}, and roll back to it."
     yield "Always name the revision. If you name none, Helm takes the previous one, even if that was a failed attempt."

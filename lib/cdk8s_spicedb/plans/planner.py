@@ -228,7 +228,7 @@ def target_is_not_older(datastore: Datastore, current: str, target: str) -> Prob
     allowed = f"{current} or later: migrations only go forward"
     fix = (
         f"run `helm rollback` to the revision that ran {target}: it does not migrate, and its servers start if they "
-        "allow the newer schema. If they do not, restore the datastore's backup from before the upgrade first"
+        f"allow the newer schema. If they do not, first {datastore.restore}"
     )
     if not datastore.migrates:
         allowed = f"{current} or later: plans only go forward"

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Predicate, Unit
@@ -97,6 +98,26 @@ Quantity = Annotated[
     Message(fix="use '500m' for half a core, or '512Mi' for memory"),
 ]
 Amounts = Mapping[Annotated[str, OneOf(("cpu", "memory", "ephemeral-storage"))], Quantity]
+_UNITS = {
+    "": Decimal(1),
+    **{unit: Decimal(10) ** power for unit, power in {"n": -9, "u": -6, "m": -3, "k": 3}.items()},
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
+_AMOUNT = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d\d?)?)({'|'.join(_UNITS)})")
+
+
+def parse_quantity(quantity: str) -> Decimal:
+    """The number that a quantity of Kubernetes stands for: of cores, bytes or objects.
+
+    Takes every form that the API server returns. Raises `ValueError` for another text.
+    """
+    found = _AMOUNT.fullmatch(quantity)
+    if found is None:
+        raise ValueError(f"not a quantity: {quantity[:50]!r}")
+    return Decimal(found[1]) * _UNITS[found[2]]
+
+
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 
 # ---------------------------------------------------------------- images and programs

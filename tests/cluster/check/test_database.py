@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from cdk8s_spicedb import MigrationProps, PostgreSQL, SecretKey, SpiceDBProps
-from cdk8s_spicedb.live.check.database import DatabaseReport, check_database, read_revision
+from cdk8s_spicedb.live.check.database import DatabaseReport, ask_database, check_database
 from cdk8s_spicedb.live.check.finding import Level
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.manifests.jobs import migration_manifests
@@ -88,7 +88,7 @@ def test_healthy_postgresql(helm: Helm, namespace: Namespace) -> None:
 def test_postgresql_before_its_first_migration(namespace: Namespace, postgres: None) -> None:
     cluster = Cluster.connect(namespace=namespace.name)
     with cluster.client:
-        assert read_revision(cluster, on_postgres(), POSTGRES.image) is None
+        assert ask_database(cluster, on_postgres(), POSTGRES.image).revision is None
     assert check(namespace, on_postgres()).pending[-1] == NEW_HEAD
 
 

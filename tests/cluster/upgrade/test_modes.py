@@ -11,6 +11,7 @@ from cdk8s_spicedb import PostgreSQL, ServerProps, plan_upgrade, write_upgrade
 from cdk8s_spicedb.versions import SCHEMA_MODES
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace, run
+from tests.lab.command import Command
 from tests.lab.databases import postgres_revision
 from tests.lab.helm import Helm
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, on_postgres
@@ -94,3 +95,14 @@ def test_unified_table_lacks_a_schema_that_was_not_written_to_both_tables(
         assert helm.upgrade(on_postgres(server=server(schema_mode=MODES[2]))).ok
         namespace.wait_for_terminating_servers()
         assert TEAM not in Client(address, KEY).schema(), "if this fails, the plan no longer needs its warning"
+
+
+def test_a_rollback_from_the_last_mode_needs_no_schema(command: Command, namespace: Namespace, postgres: None) -> None:
+    """In that mode, SpiceDB says in other words that there is none."""
+    command.install(NEW, server=f"schemaMode: {MODES[-2]}")
+    command.write(NEW, server=f"schemaMode: {MODES[-1]}")
+    assert command.upgrade().code == 0
+    assert _mode(namespace) == MODES[-1]
+    back = command.run("rollback", "spicedb", "--yes", "--file", str(command.file))
+    assert (back.code, "there is no SpiceDB schema yet" in back.output) == (0, True)
+    assert _mode(namespace) == MODES[-2]

@@ -24,7 +24,7 @@ FILE = "version: v1.56.0\ndatastore: {engine: postgres, uri: {name: spicedb, key
 
 def test_a_release_that_can_be_installed() -> None:
     cluster = installable()
-    report = check(cluster.cluster(), props(), database=False)
+    report = check(cluster.cluster(), props(), database=False, schema=False)
     assert report.ok
     assert report.plan is None
     assert [finding.subject for finding in report.findings] == [
@@ -45,7 +45,7 @@ def test_a_release_that_can_be_installed() -> None:
 def test_a_release_that_can_be_upgraded() -> None:
     cluster = installable()
     deploy(cluster, props("v1.52.0"))
-    report = check(cluster.cluster(), props(), database=False)
+    report = check(cluster.cluster(), props(), database=False, schema=False)
     assert report.ok
     assert report.plan is not None
     assert (report.plan.current, report.plan.target) == ("v1.52.0", "v1.56.0")
@@ -65,7 +65,7 @@ def test_without_the_namespace_nothing_else_is_asked() -> None:
 
 def test_a_question_that_is_not_allowed_is_a_warning() -> None:
     cluster = installable(("list", "jobs"), ("get", "namespaces"))
-    report = check(cluster.cluster(), props(), database=False)
+    report = check(cluster.cluster(), props(), database=False, schema=False)
     assert texts(report.findings)[0].startswith(f"Namespace {NAMESPACE}: not checked")
     assert texts(report.findings, Level.WARNING)[0].startswith("Servers: not checked in full: jobs.batch is forbidden")
     assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]
@@ -105,7 +105,7 @@ def test_the_command_prints_the_report(
 ) -> None:
     cluster = installable()
     monkeypatch.setattr(Cluster, "connect", lambda **_: cluster.cluster())
-    arguments = ["check", "--file", str(file), "--no-database", "-n", NAMESPACE]
+    arguments = ["check", "--file", str(file), "--no-database", "--no-schema", "-n", NAMESPACE]
     assert main(arguments) == 0
     assert re.fullmatch(r"0 failures, \d+ warnings?, \d+ ok", capsys.readouterr().out.splitlines()[-1])
     cluster.remove("secrets", "spicedb")
@@ -119,6 +119,6 @@ def test_the_command_prints_the_report(
 def test_without_the_right_to_see_what_runs_the_rest_is_checked() -> None:
     cluster = installable(("get", "deployments"))
     cluster.put("services", {"metadata": {"name": "spicedb"}, "spec": {}})
-    report = check(cluster.cluster(), props("v1.57.1"), database=False)
+    report = check(cluster.cluster(), props("v1.57.1"), database=False, schema=False)
     assert [finding.subject for finding in report.findings if finding.level is Level.WARNING] == ["Plan"]
     assert [finding.subject for finding in report.findings if finding.level is Level.FAILURE] == ["Rights"]

@@ -34,7 +34,7 @@ NAME, RELEASE = "spicedb", "release"
 OLD, NEW = "v1.54.0", "v1.56.0"
 FIRST, SECOND = "read-legacy-write-both", "read-new-write-both"
 _OPTIONS = UpgradeOptions(observe_seconds=2, check=None)
-_CHECKS = UpgradeOptions(check=CheckOptions(database=False))
+_CHECKS = UpgradeOptions(check=CheckOptions(database=False, schema=False))
 _API_SECONDS, _HELM_SECONDS = 20 * 60, 3 * 3600
 _MEANING = Prepared.meaning
 _READ = json.dumps({"schemaText": "definition user {}"}, indent=2)

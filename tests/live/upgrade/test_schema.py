@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from cdk8s_spicedb.live.schema import schema_in
 from cdk8s_spicedb.live.upgrade import schema
 from cdk8s_spicedb.live.upgrade.deliver import StepError
-from cdk8s_spicedb.live.upgrade.schema import schema_in, write_schema_again
+from cdk8s_spicedb.live.upgrade.schema import write_schema_again
 from tests.apiserver import ApiServer, Object, matches
 from tests.controllers import finish_job, run_controllers
 from tests.live.clock import FakeClock
@@ -45,8 +46,19 @@ def test_schema_is_written_again(api: ApiServer) -> None:
     assert len(servers(api)) == len(api.of("pods")), "the pods of the Jobs are gone too"
 
 
-def test_database_without_schema_is_fine(api: ApiServer) -> None:
-    log = "code = NotFound desc = no schema has been defined; please call WriteSchema"
+@pytest.mark.parametrize(
+    "error",
+    [
+        # v1.37.1
+        "rpc error: code = NotFound desc = No schema has been defined; please call WriteSchema to start",
+        # v1.52.0, and v1.56.0 and v1.57.1 in the schema modes read-legacy-…
+        "rpc error: code = NotFound desc = no schema has been defined; please call WriteSchema to start",
+        # v1.56.0 and v1.57.1 in the schema modes read-new-…
+        "rpc error: code = NotFound desc = failed to read stored schema: schema not found",
+    ],
+)
+def test_database_without_schema_is_fine(api: ApiServer, error: str) -> None:
+    log = json.dumps({"level": "error", "error": error, "message": "terminated with errors"})
     finishing(api, log, "BackoffLimitExceeded")
     write_schema_again(api.cluster(), props(NEW), lambda _: None)
     assert written(api) == []

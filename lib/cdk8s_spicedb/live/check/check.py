@@ -25,6 +25,7 @@ from .finding import Finding, Level
 from .images import image_findings
 from .plan import Planned, planned, running_servers, server_findings, step_images, time_findings
 from .quota import quota_findings
+from .schema import schema_findings
 
 
 def namespace_finding(cluster: Cluster) -> Finding:
@@ -75,6 +76,8 @@ class CheckOptions:
     """Image of that pod. Defaults to the official image of the engine."""
     pull_images: bool = False
     """Whether to pull each image, with pods that run for a moment."""
+    schema: bool = True
+    """Whether each new release tries the SpiceDB schema, with pods that run for a moment."""
 
 
 def check(
@@ -84,14 +87,17 @@ def check(
     database: bool = True,
     database_image: str | None = None,
     pull_images: bool = False,
+    schema: bool = True,
 ) -> CheckReport:
-    """Checks a release: its Secrets, rights, objects, pods, quotas, images, database, and the plan of its upgrade.
+    """Checks a release: its Secrets, rights, objects, pods, quotas, images, SpiceDB schema, database, and the plan of
+    its upgrade.
 
-    Nothing changes in the cluster: the check asks, makes dry runs, and starts short-lived pods to ask the database and,
-    with ``pull_images``, to pull the images of the release and of the steps of the plan. Raises `ClusterError` if the
+    Nothing changes in the cluster: the check asks, makes dry runs, and starts short-lived pods to ask the database, to
+    try the SpiceDB schema with new releases and, with ``pull_images``, to pull the images of the release and of the
+    steps of the plan. Raises `ClusterError` if the
     cluster cannot be reached.
     """
-    options = CheckOptions(database=database, database_image=database_image, pull_images=pull_images)
+    options = CheckOptions(database=database, database_image=database_image, pull_images=pull_images, schema=schema)
     namespace = namespace_finding(cluster)
     if namespace.level is Level.FAILURE:
         return CheckReport(findings=(namespace,), plan=None)
@@ -129,6 +135,7 @@ def check_planned(
     # Their pods count in quotas, so they start after these are read.
     pods: dict[str, _Group] = {
         "Images": lambda: _images(cluster, props, manifests, upgrade, pull=options.pull_images),
+        "SpiceDB schema": lambda: _schema(cluster, props, upgrade, options),
         "Database": lambda: _database(cluster, props, upgrade, count, options),
     }
     servers, *rest = [*_side_by_side(groups), *_side_by_side(pods)]
@@ -163,6 +170,11 @@ def _images(
         yield from image_findings(cluster, props, manifests, of_steps)
     else:
         yield Finding.ok("Images", "not pulled; use --pull-images to try")
+
+
+def _schema(cluster: Cluster, props: SpiceDBProps, upgrade: Planned, options: CheckOptions) -> Iterator[Finding]:
+    if options.schema:
+        yield from schema_findings(cluster, props, upgrade)
 
 
 def _database(

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 
-from lightkube.utils.quantity import parse_quantity
-
 from ...labels import Component
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.spicedb import number_of
+from ...props.types import parse_quantity
 from ..apierror import Forbidden
 from ..cluster import RESOURCE_QUOTA, Cluster, items_of
 from .admission import PodTemplate, pod_templates
@@ -119,8 +118,8 @@ def _in(expression: Manifest, template: PodTemplate) -> bool:
     return answers.get(expression.get("operator", ""), False)
 
 
-def _number(quantity: str | None) -> Decimal:
-    return parse_quantity(None if quantity is None else str(quantity)) or _NONE
+def _number(quantity: str | int | None) -> Decimal:
+    return _NONE if quantity is None else parse_quantity(str(quantity))
 
 
 def _joined(how: Callable[[Iterable[Decimal]], Decimal | int], many: Sequence[Amounts]) -> Amounts:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from attrs import define, evolve
 
 from ...errors import SpiceDBError
-from ...plans.words import old_servers
+from ...plans.words import old_servers, sentence
 from ...props import SpiceDBProps
+from ...props.datastores import ENGINES, Datastore
 from ...props.server import SCHEMA_MODE
 from ..cluster import Cluster
 from ..instance import Running
@@ -123,7 +124,8 @@ class _Rollback:
         applies = deliverer_of(self.cluster, seen, self._notify, record)
         back = _plan(record, applies)
         if back.blocked and not self.force:
-            raise SpiceDBError(f"{back.blocked}. Restore the backup of the datastore, then add --force")
+            restore = ENGINES.get(back.running.engine or "", Datastore).restore
+            raise SpiceDBError(f"{back.blocked}. {sentence(restore)} Then add --force")
         if back.rewrites_schema and self.props is None:
             raise SpiceDBError(
                 f"from {LAST_MODE}, the SpiceDB schema must be written again after the rollback: add --file with the "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,18 +15,17 @@ from ...props.jobs import ClientProps, SchemaProps
 from ..cluster import Cluster
 from ..pods import JobState
 from ..runs import owned, run_job
+from ..schema import client_of, says_none, schema_in
 from .deliver import StepError
 
 _SECONDS = 120
-_NO_SCHEMA = "no schema has been defined"
-"""What SpiceDB says if there is none."""
 
 
 def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[str], None]) -> None:
     """Reads the schema and writes it, so that it is in all tables that the servers write. Raises `StepError`."""
     # Without hooks, Jobs have names of their own, and no program of the release deletes them.
     props = evolve(props, delivery=Delivery.KUBECTL)
-    client = _client(props)
+    client = client_of(props)
     notify("reading the SpiceDB schema")
     text = _read(cluster, props, client)
     if text is None:
@@ -45,7 +43,7 @@ def _read(cluster: Cluster, props: SpiceDBProps, client: ClientProps) -> str | N
     """The SpiceDB schema. None if there is none. Raises `StepError` if it is not certain that all of it was read."""
     manifests = owned(cluster, props.name, schema_read_manifests(props, client))
     state, log = run_job(cluster, manifests, seconds=_SECONDS, whole=lambda log: schema_in(log) is not None)
-    if state.failed and _NO_SCHEMA in log.lower():
+    if state.failed and says_none(log):
         return None
     if not state.succeeded:
         raise StepError(f"cannot read the SpiceDB schema: the Job that reads it {_ending(state)}", log)
@@ -57,23 +55,6 @@ def _read(cluster: Cluster, props: SpiceDBProps, client: ClientProps) -> str | N
 
 def _ending(state: JobState) -> str:
     return "failed" if state.failed else f"has not ended after {_SECONDS} s"
-
-
-def _client(props: SpiceDBProps) -> ClientProps:
-    """The settings of the release's own clients of the servers: image, and TLS."""
-    return props.schema or props.test or ClientProps()
-
-
-def schema_in(log: str) -> str | None:
-    """The schema in the log of ``zed schema read --json``. None if it is not there, or not to its end: the end of JSON
-    is known. Other lines of the log are JSON of their own."""
-    text = "\n".join(line for line in log.splitlines() if not line.startswith('{"level"'))
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    schema = found.get("schemaText") if isinstance(found, dict) else None
-    return schema if isinstance(schema, str) and schema.strip() else None
 
 
 def _renamed(manifest: Manifest) -> Any:

@@ -269,7 +269,7 @@ class _Upgrade:
         act = self.options.on_failure or ("rollback" if step.rolls_back else "stop")
         if act == "stop":
             self._note(record.stop(error.reason, running=record.running))
-            return stopped("\n".join(_stopped(step, sound, applies)))
+            return stopped("\n".join(_stopped(step, sound, applies, self.props.datastore.restore)))
         notify = self._tell(Activity.ROLL_BACK)
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
@@ -308,7 +308,7 @@ def _details(error: Exception) -> str:
     return f"{error.reason}\n{error.details}" if isinstance(error, StepError) else str(error)
 
 
-def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer) -> Iterator[str]:
+def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer, restore: str) -> Iterator[str]:
     yield "Nothing was rolled back. Fix the cause, then run the same command again."
     command = applies.roll_back_command(sound.revision)
     if step.rolls_back:
@@ -317,8 +317,7 @@ def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer) -> Iterator[st
         yield f"{sentence(old_servers(step, sound.version))} To try, run: {command}"
     else:
         yield (
-            f"If the migration has run, {old_servers(step, sound.version)}: to go back, restore the backup of the "
-            f"datastore, then run: {command}"
+            f"If the migration has run, {old_servers(step, sound.version)}: to go back, {restore}. Then run: {command}"
         )
 
 

@@ -129,6 +129,10 @@ class Datastore(ABC):
     """Whether it has a schema to migrate."""
     max_replicas: ClassVar[int | None] = None
     """Maximum number of servers that can share it. None: any number."""
+    repair: ClassVar[str | None] = None
+    """The operation of ``spicedb datastore repair`` that it needs after a dump was restored. None: it needs none."""
+    restore: ClassVar[str] = "restore the backup of the datastore"
+    """How to go back to a backup, in words."""
 
     @classmethod
     def members(cls) -> Mapping[str, type[Datastore]]:

@@ -280,6 +280,11 @@ class PostgreSQL(ReplicatedDatastore, LibpqDatastore):
 
     engine = "postgres"
     default_port = 5432
+    # The tables hold ids of PostgreSQL's own transactions, and another server counts these anew.
+    repair = "transaction-ids"
+    restore = (
+        "restore the backup of the datastore, and after a dump, repair the transaction ids with `cdk8s-spicedb repair`"
+    )
 
 
 # ---------------------------------------------------------------- MySQL

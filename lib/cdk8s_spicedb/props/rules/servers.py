@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 
 from ...errors import Problem
 from ..datastores import Datastore, SQLDatastore
@@ -16,6 +15,7 @@ from ..patch import PatchOperation
 from ..pod import Resources, Toleration
 from ..server import TLS, Autoscaling, ServerProps
 from ..spicedb import SpiceDBProps
+from ..types import parse_quantity
 
 
 def minimum_at_most_maximum(min_replicas: int, max_replicas: int) -> Problems:
@@ -141,21 +141,9 @@ def either_pods_or_addresses(
         yield Problem("cidr", repr(cidr), allowed, "set labels of pods or namespaces, or a block of addresses")
 
 
-_UNITS = {
-    "m": Decimal("0.001"),
-    **{prefix: Decimal(1000**power) for power, prefix in enumerate("kMGT", 1)},
-    **{f"{prefix}i": Decimal(1024**power) for power, prefix in enumerate("KMGT", 1)},
-}
-
-
-def _amount(quantity: str) -> Decimal:
-    number = quantity.rstrip("mkKiMGT")
-    return Decimal(number) * _UNITS.get(quantity[len(number) :], 1)
-
-
 def requests_at_most_limits(requests: Mapping[str, str], limits: Mapping[str, str]) -> Problems:
     for name, requested in requests.items():
-        if name in limits and _amount(requested) > _amount(limits[name]):
+        if name in limits and parse_quantity(requested) > parse_quantity(limits[name]):
             allowed, fix = f"at most the limit, {limits[name]}", "lower it, or raise the limit"
             yield Problem(f"requests.{name}", show(requested), allowed, fix)
 

@@ -20,7 +20,7 @@ from cdk8s_spicedb import (
     SpiceDBError,
     SpiceDBProps,
 )
-from cdk8s_spicedb.live.check.database import check_database, engine, read_revision
+from cdk8s_spicedb.live.check.database import ask_database, check_database, engine
 from cdk8s_spicedb.live.check.database.engine import EngineCheck, client_pod
 from cdk8s_spicedb.live.check.database.mysql import MySQLCheck
 from cdk8s_spicedb.live.check.database.postgresql import CockroachDBCheck, PostgreSQLCheck
@@ -125,7 +125,7 @@ def test_a_check_leaves_no_pod() -> None:
     assert failures(report) == []
     assert report.pending == ("populate-schema-tables",)
     assert api.of("pods") == []
-    assert read_revision(api.cluster(), props()) == "add-schema-tables"
+    assert ask_database(api.cluster(), props()).revision == "add-schema-tables"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_connections_that_fail(kind: str, expected: str) -> None:
     report = check_database(answering(*error(kind)).cluster(), props())
     assert expected in failures(report)[0]
     with pytest.raises(SpiceDBError):
-        read_revision(answering(*error(kind)).cluster(), props())
+        ask_database(answering(*error(kind)).cluster(), props())
 
 
 def test_words_of_mysql_and_of_uris() -> None:
@@ -195,7 +195,7 @@ def test_engines_that_are_not_asked() -> None:
     assert "Spanner" in warnings(check_database(api.cluster(), spanner))[0]
     memory = SpiceDBProps(version="v1.56.0", datastore=Memory(), preshared_key=SecretKey("spicedb", "key"))
     assert check_database(api.cluster(), memory).findings == ()
-    assert read_revision(api.cluster(), memory) is None
+    assert ask_database(api.cluster(), memory).revision is None
     aws = props(datastore=PostgreSQL(host="db", database="d", user="u", credentials_provider="aws-iam"))
     assert "its password comes from AWS" in warnings(check_database(api.cluster(), aws))[0]
     assert api.requests == []

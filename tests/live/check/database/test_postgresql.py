@@ -68,6 +68,40 @@ def test_settings_of_the_server() -> None:
     ]
 
 
+# ---------------------------------------------------------------- restored dumps
+
+
+def ids(newest: int | None, following: int) -> dict[str, Any]:
+    """The newest transaction in the tables, and the next one of the server."""
+    return {"fact": "transaction_ids", "newest": None if newest is None else str(newest), "next": str(following)}
+
+
+@pytest.mark.parametrize("answer", [ids(5836, 5837), ids(1, 700), ids(None, 700)])
+def test_ids_in_the_past_of_the_server(answer: dict[str, Any]) -> None:
+    report = postgresql(answer)
+    assert (failures(report), report.misread) == ([], [])
+
+
+@pytest.mark.parametrize("following", [770, 5836])
+def test_a_restored_dump_is_a_failure_with_the_job_that_mends_it(following: int) -> None:
+    report = postgresql(ids(5836, following), options="--namespace authz --context prod")
+    assert failures(report) == [
+        f"the newest transaction in the tables, 5836, is in the future of this server, whose next one is {following}: "
+        "a dump was restored into it. SpiceDB serves, but does not see its schema and relationships; stop all writes, "
+        "run `cdk8s-spicedb repair --file FILE | kubectl create --namespace authz --context prod -f -`, and check "
+        "again when the Job is done"
+    ]
+    assert [each.text for each in report.misread] == [each.text for each in report.findings if each.fix]
+
+
+def test_a_restored_dump_that_spicedb_cannot_repair() -> None:
+    (failure,) = failures(postgresql(ids(2**31, 770)))
+    assert failure.endswith("copy the database with its server instead, by a snapshot or pg_basebackup")
+    assert "cdk8s-spicedb repair" in failures(postgresql(ids(2**31 - 1, 770)))[0]
+    (failure,) = failures(postgresql(server(version="14.9", number=140009), ids(5836, 770)))
+    assert failure.endswith("upgrade PostgreSQL to 15, which SpiceDB's repair needs, and check again")
+
+
 # ---------------------------------------------------------------- rights
 
 

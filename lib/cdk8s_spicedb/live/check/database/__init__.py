@@ -17,7 +17,7 @@ from .mysql import MySQLCheck
 from .postgresql import CockroachDBCheck, PostgreSQLCheck
 from .question import DatabaseReport, Facts, Question
 
-__all__ = ["DatabaseReport", "Estimate", "check_database", "read_revision"]
+__all__ = ["DatabaseReport", "Estimate", "ask_database", "check_database"]
 
 _CHECKS: Mapping[str, EngineCheck] = {
     "postgres": PostgreSQLCheck(),
@@ -55,11 +55,12 @@ def check_database(
     log = answer(cluster, check.pod(props, image))
     if isinstance(log, Finding):
         return DatabaseReport(findings=(log,))
-    return check.report(Facts.read(log), Question(props=props, steps=steps, running_servers=running_servers))
+    question = Question(props=props, steps=steps, running_servers=running_servers, options=cluster.options())
+    return check.report(Facts.read(log), question)
 
 
-def read_revision(cluster: Cluster, props: SpiceDBProps, image: str | None = None) -> str | None:
-    """The revision of the database's schema. None before the first migration.
+def ask_database(cluster: Cluster, props: SpiceDBProps, image: str | None = None) -> DatabaseReport:
+    """What the check of the database found, with the revision of its schema, which is None before the first migration.
 
     Raises `SpiceDBError` with what to do if the database cannot be asked.
     """
@@ -67,4 +68,4 @@ def read_revision(cluster: Cluster, props: SpiceDBProps, image: str | None = Non
     problems = [finding for finding in report.findings if finding.level is not Level.OK]
     if report.server_version is None and problems:
         raise SpiceDBError(f"{problems[0].text}; {problems[0].fix}")
-    return report.revision
+    return report

@@ -9,11 +9,13 @@ from ....plans.words import duration
 from ..finding import Finding
 from .engine import EngineCheck
 from .findings import ALL_RIGHTS, LOCKS, NO_LOCKS, REVISION, RIGHTS, Limit, bytes_text, revision_findings, room_findings
-from .question import Fact, Facts, Question
+from .question import TRANSACTION_IDS, Fact, Facts, Question
 
 # By digest, because it gets the migration's credentials. It is the digest of the index for all architectures.
 _CLIENT = "docker.io/library/postgres:15.19@sha256:724292da1f2e50bdccfc3302ce75bbba7f4a6076701b588cc795fcac65683550"
 _OLDEST, _OLDEST_TEXT = 130008, "13.8"
+_OLDEST_REPAIR, _LARGEST_REPAIR = 150000, 2**31 - 1
+"""Of `spicedb datastore repair transaction-ids`: it needs PostgreSQL 15, and reads ids as numbers of 32 bits."""
 _LAG_SECONDS, _LAG_BYTES = 30, 1 << 30
 _TYPICAL_ROW_BYTES = 200
 _BLOCKS_WRITES = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
@@ -41,6 +43,7 @@ class PostgreSQLCheck(EngineCheck):
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
         yield from _server(facts.one("server"))
         yield from _revision(facts, question, revision)
+        yield from _transaction_ids(facts, question)
         yield from list(_rights(facts, question, revision)) or [ALL_RIGHTS]
         # An interrupted migration left these. `CREATE INDEX … IF NOT EXISTS` would keep them.
         for fact in facts.each("broken_index"):
@@ -91,6 +94,29 @@ def _revision(facts: Facts, question: Question, revision: str | None) -> Iterato
         yield Finding.failure(REVISION, text, fix)
     else:
         yield from revision_findings(question, revision)
+
+
+def _transaction_ids(facts: Facts, question: Question) -> Iterator[Finding]:
+    """Whether this server has given out the ids that the tables hold. SpiceDB sees no row of a later transaction."""
+    fact = facts.one("transaction_ids")
+    newest, following = int(fact.get("newest") or 0), int(fact.get("next") or 0)
+    if newest < following or not fact:
+        return
+    text = (
+        f"the newest transaction in the tables, {newest}, is in the future of this server, whose next one is "
+        f"{following}: a dump was restored into it. SpiceDB serves, but does not see its schema and relationships"
+    )
+    if newest > _LARGEST_REPAIR:
+        fix = (
+            f"SpiceDB's repair fails with ids above {_LARGEST_REPAIR}: copy the database with its server instead, by a "
+            "snapshot or pg_basebackup"
+        )
+    elif int(facts.one("server")["number"]) < _OLDEST_REPAIR:
+        fix = f"upgrade PostgreSQL to {_OLDEST_REPAIR // 10000}, which SpiceDB's repair needs, and check again"
+    else:
+        apply = f"kubectl create {question.options} -f -".replace("  ", " ")
+        fix = f"stop all writes, run `cdk8s-spicedb repair --file FILE | {apply}`, and check again when the Job is done"
+    yield Finding.failure(TRANSACTION_IDS, text, fix)
 
 
 def _rights(facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:

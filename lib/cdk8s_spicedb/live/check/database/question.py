@@ -16,6 +16,9 @@ from ....props.secrets import SecretKey
 from ....versions import EngineReleases, Estimate
 from ..finding import Finding, Level
 
+TRANSACTION_IDS = "Transaction ids"
+"""Subject of findings about ids of transactions in the tables."""
+
 
 @frozen(kw_only=True)
 class DatabaseReport:
@@ -35,6 +38,11 @@ class DatabaseReport:
     """How long the coming migrations should take."""
 
     @property
+    def misread(self) -> Sequence[Finding]:
+        """Why SpiceDB does not see all that is in the database, although it serves."""
+        return [each for each in self.findings if each.subject == TRANSACTION_IDS]
+
+    @property
     def ok(self) -> bool:
         """Whether nothing must be fixed first."""
         return all(finding.level is not Level.FAILURE for finding in self.findings)
@@ -50,6 +58,8 @@ class Question:
     """Steps of the upgrade. None: the migration of ``props``."""
     running_servers: int = 0
     """Number of servers that hold connections already."""
+    options: str = ""
+    """Options of kubectl for the namespace."""
 
     @property
     def datastore(self) -> SQLDatastore:

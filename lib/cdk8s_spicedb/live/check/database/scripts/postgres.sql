@@ -84,7 +84,11 @@ SELECT json_build_object(
     'bytes', CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint END)
 FROM pg_stat_replication;
 
--- This one comes last, because it waits for tables that are locked.
+-- These come last, because they wait for tables that are locked.
+SELECT json_build_object(
+    'fact', 'transaction_ids', 'next', pg_snapshot_xmax(pg_current_snapshot())::text,
+    'newest', (SELECT xid::text FROM relation_tuple_transaction ORDER BY xid DESC LIMIT 1));
+
 SELECT json_build_object('fact', 'size', 'name', c.relname, 'bytes', pg_relation_size(c.oid))
 FROM pg_class c
 WHERE c.relkind = 'r' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
