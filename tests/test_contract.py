@@ -228,6 +228,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
     MigrationProps: {
         **_POD,
         "enabled": True,
+        "hook": True,
         "target_migration": None,
         "allow_unknown_target": False,
         "target_phase": None,
@@ -237,7 +238,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "datastore_uri": None,
         "service_account_annotations": None,
         "service_account": None,
-        "backoff_limit": 3,
+        "backoff_limit": None,
         "active_deadline_seconds": 600,
         "extra_args": (),
         "env": {},

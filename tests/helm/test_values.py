@@ -25,6 +25,7 @@ from cdk8s_spicedb import (
     Memory,
     MigrationPhase,
     MigrationProps,
+    NetworkPolicies,
     PermissionTest,
     Resources,
     SecretKey,
@@ -53,6 +54,14 @@ def of(**fields: Any) -> SpiceDBProps:
 
 SPECIAL = {
     "disabled migration": of(migration=MigrationProps(enabled=False)),
+    "migration with the release": of(
+        migration=MigrationProps(
+            hook=False, ttl_seconds_after_finished=3600, pod_annotations={"note": "<é> & \U0001f600 {{ a }}"}
+        ),
+        annotations={"note": "all"},
+        service_account_annotations={"role": "authz"},
+        network_policies=NetworkPolicies(),
+    ),
     "disabled clean-up": of(cleanup=CleanupProps(enabled=False)),
     "phase": of(migration=MigrationProps(target_phase=MigrationPhase.READ)),
     "target": of(migration=MigrationProps(target_migration="add-caveats")),
@@ -161,6 +170,7 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
         of(datastore=attrs.evolve(POSTGRES, uri=SecretKey("n", "k"))),
     ),
     "migrations.enabled": (False, of(migration=MigrationProps(enabled=False))),
+    "migrations.hook": (False, of(migration=MigrationProps(hook=False))),
     "migrations.logLevel": ("debug", of(migration=MigrationProps(log_level="debug"))),
     "migrations.targetMigration": ("add-caveats", of(migration=MigrationProps(target_migration="add-caveats"))),
     "migrations.targetPhase": ("write", of(migration=MigrationProps(target_phase=MigrationPhase.WRITE))),
@@ -310,6 +320,30 @@ def test_the_memory_engine_takes_no_second_server(chart: Callable[[SpiceDBProps]
     assert "migrations" not in fast_yaml.load((folder / "values.yaml").read_text())
     with pytest.raises(helm.HelmError, match="replicas"):
         rendered(folder, {"replicas": 2})
+
+
+def test_a_migration_with_the_release_is_a_job_whose_name_changes_with_its_spec(
+    chart: Callable[[SpiceDBProps], Path],
+) -> None:
+    def job(values: dict[str, Any]) -> dict[str, Any]:
+        found = Manifests(rendered(chart(BASE), {"migrations": {"hook": False, **values}}))
+        assert [each["metadata"]["name"] for each in found.objects if each["kind"] == "Job"] == [
+            found.one("Job", "migration")["metadata"]["name"]
+        ], "no clean-up: the Job belongs to the release"
+        assert found.one("Deployment")["spec"]["progressDeadlineSeconds"] == 600 + values.get(
+            "activeDeadlineSeconds", 600
+        )
+        return found.one("Job", "migration")
+
+    plain = job({})
+    assert "annotations" not in plain["metadata"]
+    assert plain["spec"]["backoffLimit"] == 10, "a database that is only being installed takes more attempts"
+    assert job({"backoffLimit": 0})["spec"]["backoffLimit"] == 0
+    names = [job(each)["metadata"]["name"] for each in ({}, {"logLevel": "debug"}, {"activeDeadlineSeconds": 60})]
+    assert len({plain["metadata"]["name"], *names}) == 3
+    hook = Manifests(rendered(chart(of(migration=MigrationProps(hook=False))), {"migrations": {"hook": True}}))
+    assert hook.one("Job", "migration")["metadata"]["name"] == "spicedb-migration"
+    assert hook.one("Job", "cleanup")["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
 
 
 @pytest.mark.parametrize(

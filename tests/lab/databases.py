@@ -36,7 +36,7 @@ class Database:
     def start(self, namespace: Namespace) -> None:
         self.add_service(namespace, self.name)
         metadata = {"name": self.name, "labels": {"app": self.name}}
-        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod()})
+        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self.pod()})
         namespace.wait_until_ready(f"app={self.name}")
 
     def add_service(self, namespace: Namespace, name: str) -> None:
@@ -44,7 +44,8 @@ class Database:
         service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
         namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
 
-    def _pod(self) -> Object:
+    def pod(self) -> Object:
+        """The spec of its pod."""
         volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}
         secret = {"secretName": self.certificates, "defaultMode": 0o640}
         certificates = [{"name": "certificates", "secret": secret}] if self.certificates else []

@@ -560,6 +560,12 @@ BAD: list[tuple[Make, str, str, str]] = [
         "its default with the memory engine",
         "remove it",
     ),
+    (
+        spicedb(migration=MigrationProps(hook=False), cleanup=CleanupProps(enabled=True)),
+        "cleanup.enabled",
+        "migration.hook=False",
+        "next release deletes",
+    ),
     (memory(migration=MigrationProps(backoff_limit=0)), "migration.backoff_limit", "its default", "remove it"),
     (memory(migration=MigrationProps(datastore_uri=KEY)), "migration.datastore_uri", "its default", "remove it"),
 ]
@@ -586,6 +592,7 @@ GOOD: list[Make] = [
     spicedb(image_pull_secrets=["regcred"]),
     spicedb(labels={"example.com/team": "", "tier": "a" * 63}),
     spicedb(annotations={"note": "any text: 1 & 2"}),
+    spicedb(migration=MigrationProps(hook=False, ttl_seconds_after_finished=60)),
     spicedb(cleanup=CleanupProps(image="kubectl@sha256:" + "f" * 64)),
     server(replicas=1),
     server(replicas=1000),

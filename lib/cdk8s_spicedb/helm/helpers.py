@@ -34,6 +34,7 @@ def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[st
         parts["topologySpreadConstraints"] = _spread(chart)
     if props.datastore.migrates:
         parts["migrationChecksum"] = _checksum(props, values)
+        parts["migrationHash"] = _hash(chart)
     for name, lines in parts.items():
         yield f'{{{{- define "{chart}.{name}" -}}}}'
         yield from lines
@@ -133,6 +134,13 @@ def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
     yield "{{- if ne (toJson $value) (toJson $default) }}{{ $_ := set $settings $name $value }}{{ end -}}"
     yield "{{- end -}}"
     yield "{{- toRawJson $settings | sha256sum -}}"
+
+
+def _hash(chart: str) -> Iterator[str]:
+    """The end of the name of a migration that is no hook, as `Delivery.job_name` computes it."""
+    yield "{{- if not .Values.migrations.hook -}}"
+    yield f'-{{{{ include "{chart}.migrationSpec" . | fromYaml | toRawJson | sha256sum | trunc 7 }}}}'
+    yield "{{- end -}}"
 
 
 def _go(value: Any) -> str:

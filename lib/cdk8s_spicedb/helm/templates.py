@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 import attrs
 
+from ..delivery import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from ..files.folder import MARK
 from ..files.yaml import dump
-from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
+from ..labels import CHECKSUM, COMPONENT, HELM_HOOK, HELM_HOOK_LOGS, VERSION, Component, selector_labels
 from ..manifests import Manifest, objects_of
 from ..manifests.objects import Objects, require_matches
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
+from ..props.jobs import RETRIES
 from ..props.patch import Patch
 from .helpers import helpers
 from .places import CLOSE, OPEN, SETTING, merge
@@ -35,7 +37,7 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         name=FULLNAME,
         hook_logs=True,
         server=with_settings(_server(props), Component.SERVER),
-        migration=with_settings(attrs.evolve(props.migration, enabled=True), Component.MIGRATION),
+        migration=with_settings(attrs.evolve(props.migration, enabled=True, hook=True), Component.MIGRATION),
         cleanup=attrs.evolve(props.cleanup, enabled=None),
         service_account_annotations={IDENTITY: ""},
         patches=[_patch(patch, props.name) for patch in props.patches],
@@ -66,9 +68,10 @@ def _patch(patch: Patch, name: str) -> Patch:
     return attrs.evolve(patch, name=f"{FULLNAME}{patch.name.removeprefix(name)}")
 
 
+_HOOK = ".Values.migrations.hook"
 _CONDITIONS = {
     Component.MIGRATION: ".Values.migrations.enabled",
-    Component.CLEANUP: "and .Values.migrations.enabled .Values.migrations.cleanup.enabled",
+    Component.CLEANUP: f"and .Values.migrations.enabled {_HOOK} .Values.migrations.cleanup.enabled",
 }
 
 
@@ -76,9 +79,10 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
     """The files of ``templates/`` that make objects, by their names."""
     files = {"_helpers.tpl": "".join(f"{line}\n" for line in helpers(props, values, chart))}
     for component, manifests in _whole_manifests(props, values).items():
-        body = "---\n".join(_Template(props, values, chart, component).text(manifest) for manifest in manifests)
-        condition = _CONDITIONS.get(component)
-        files[f"{component.value}.yaml"] = f"# {MARK}\n{_when(condition, body)}"
+        made = [_Template(props, values, chart, component) for _ in manifests]
+        body = "---\n".join(each.text(manifest) for each, manifest in zip(made, manifests, strict=True))
+        definitions = "".join(each.helper for each in made)
+        files[f"{component.value}.yaml"] = f"# {MARK}\n{definitions}{_when(_CONDITIONS.get(component), body)}"
     return {**files, "extra.yaml": _EXTRA}
 
 
@@ -101,13 +105,16 @@ class _Template:
     def __init__(self, props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> None:
         self._props, self._values, self._chart, self._component = props, values, chart, component
         self._keys, self._expressions = secrets(props), list[str]()
+        self.helper = ""
+        """The definition of what the object includes."""
 
     def text(self, manifest: Manifest) -> str:
         manifest = deepcopy(manifest)
         condition = self._condition(manifest)
         manifest["metadata"]["labels"] = self._labels(manifest["metadata"]["labels"])
-        self._logs(manifest["metadata"].get("annotations", {}))
+        self._hook(manifest["metadata"].get("annotations", {}))
         if "template" in manifest.get("spec", {}):
+            self._limits(manifest["spec"])
             self._program(manifest["spec"]["template"])
         for value in self._values:
             for place in value.places:
@@ -119,7 +126,22 @@ class _Template:
         # Braces in the manifest are the user's own text.
         text = dump(manifest).replace("{{", '{{ "{{" }}')
         text = self._names("".join(self._line(line) for line in text.splitlines(keepends=True)))
+        if self._component is Component.MIGRATION:
+            text = self._with_the_release(manifest["kind"], text)
         return _when(condition, text)
+
+    def _with_the_release(self, kind: str, text: str) -> str:
+        """An object of the migration, which may be no hook. A Job then has a name that changes with its spec."""
+        if kind == "ServiceAccount":
+            return text
+        when = f"or {_HOOK} .Values.commonAnnotations"
+        text = re.sub(r"^  annotations:\n(?:    .*\n)+", lambda found: _when(when, found[0]), text, flags=re.MULTILINE)
+        if kind != "Job":
+            return text
+        job, _, spec = text.partition("\nspec:\n")
+        job = re.sub(r"^  name: .*", rf"\g<0>{{{{ {self._include('migrationHash')} }}}}", job, flags=re.MULTILINE)
+        self.helper = f'{{{{- define "{self._chart}.migrationSpec" }}}}\n{spec}{{{{- end }}}}\n'
+        return f"{job}\nspec: {{{{- {self._include('migrationSpec')} }}}}\n"
 
     def _condition(self, manifest: Manifest) -> str | None:
         """The condition under which the object is part of the release, apart from its component's."""
@@ -169,11 +191,31 @@ class _Template:
         include = f'{{{{- include "{self._chart}.labels" (list . "{self._component.value}") | nindent INDENT }}}}'
         return {self._mark(include): None, **{name: text for name, text in labels.items() if name not in common}}
 
-    def _logs(self, annotations: dict[str, Any]) -> None:
-        """The annotation by which Helm prints the log of a hook, if Helm installs the chart."""
-        if HELM_HOOK_LOGS in annotations:
-            line = f"{HELM_HOOK_LOGS}: {annotations.pop(HELM_HOOK_LOGS)}"
-            annotations[self._mark(f"{{{{- if {self._include('hookLogs')} }}}}\n{line}\n{{{{- end }}}}")] = None
+    def _hook(self, annotations: dict[str, Any]) -> None:
+        """The annotations of a hook, if the migration is one. Helm prints its log if it is Helm that installs."""
+        migrates = self._component is Component.MIGRATION
+        hook = {key: annotations.pop(key) for key in [*annotations] if key.startswith(HELM_HOOK)}
+        logs = {key: hook.pop(key) for key in (HELM_HOOK_LOGS,) if key in hook}
+        if migrates and hook:
+            annotations[self._mark(_when(_HOOK, dump(hook)).rstrip())] = None
+        else:
+            annotations.update(hook)
+        if logs:
+            condition = f"and {_HOOK} ({self._include('hookLogs')})" if migrates else self._include("hookLogs")
+            annotations[self._mark(_when(condition, dump(logs)).rstrip())] = None
+
+    def _limits(self, spec: Manifest) -> None:
+        """What depends on whether the migration is a hook."""
+        values = ".Values.migrations"
+        if self._component is Component.MIGRATION:
+            default = f"ternary {RETRIES[True]} {RETRIES[False]} {_HOOK}"
+            retries = f'kindIs "string" {values}.backoffLimit | ternary ({default}) {values}.backoffLimit'
+            spec["backoffLimit"] = self._mark(retries)
+        elif self._component is Component.SERVER and self._props.datastore.migrates:
+            spec.pop("progressDeadlineSeconds", None)
+            seconds = f"add {values}.activeDeadlineSeconds {DEFAULT_PROGRESS_DEADLINE_SECONDS}"
+            line = f"progressDeadlineSeconds: {{{{ {seconds} }}}}\n"
+            spec[self._mark(_when(f"and {values}.enabled (not {_HOOK})", line).rstrip())] = None
 
     def _program(self, template: Manifest) -> None:
         """What several values determine together."""

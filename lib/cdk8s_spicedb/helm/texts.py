@@ -46,7 +46,8 @@ If a migration fails, the install or upgrade fails, and the old servers keep ser
   --set migrations.enabled=false.
 - unknown flag --phase: no released SpiceDB has this flag. Remove the value migrations.targetPhase.
 
-Fix the cause, then run the same command again. The migration continues where it stopped. To delete a Job that is stuck:
+Fix the cause, then run the same command again. The migration continues where it stopped. Before that, delete a Job that
+is stuck. If migrations.hook is false, also delete one that failed:
 
 {indent}kubectl delete job {job} {namespace} --ignore-not-found
 
@@ -71,7 +72,9 @@ def notes(props: SpiceDBProps, chart: str) -> str:
     if props.datastore.migrates:
         parts.append(troubleshooting(props, "{{ .Release.Name }}", _IN, chart="CHART", indent="  "))
     text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
-    return text.replace(FULLNAME, f'{{{{ include "{chart}.fullname" . }}}}')
+    job, named = object_name(FULLNAME, Component.MIGRATION), f'{{{{ include "{chart}.fullname" . }}}}'
+    text = text.replace(job, f'{job}{{{{ include "{chart}.migrationHash" . }}}}')
+    return text.replace(FULLNAME, named)
 
 
 def _installed(props: SpiceDBProps, chart: str) -> str:
@@ -108,18 +111,28 @@ To test that every server answers permission checks:
 
 def _migration(props: SpiceDBProps) -> str:
     job = object_name(props.name, Component.MIGRATION)
+    target = """\
+{{- with .Values.migrations.targetMigration }} to revision {{ . }}
+{{- else }}{{ with .Values.migrations.targetPhase }} through phase {{ . }}
+{{- else }} to the newest revision of this SpiceDB release{{ end }}{{ end }}"""
     return f"""\
 {{{{ if .Values.migrations.enabled -}}}}
+{{{{- if .Values.migrations.hook -}}}}
 The datastore was migrated
-{{{{- with .Values.migrations.targetMigration }}}} to revision {{{{ . }}}}
-{{{{- else }}}}{{{{ with .Values.migrations.targetPhase }}}} through phase {{{{ . }}}}
-{{{{- else }}}} to the newest revision of this SpiceDB release{{{{ end }}}}{{{{ end }}}} before the servers changed.
+{target} before the servers changed.
 Helm prints the log of the migration. While the Job exists, you can also read the log with:
+{{{{- else -}}}}
+A Job of this release migrates the datastore
+{target}.
+New servers become ready when it is done. While the Job exists, you can read its log with:
+{{{{- end }}}}
 
   kubectl get job {job} {_IN}
   kubectl logs job/{job} {_IN}
 
-{{{{ if .Values.migrations.cleanup.enabled -}}}}
+{{{{ if not .Values.migrations.hook -}}}}
+The Job belongs to the release. It stays until an upgrade changes it.
+{{{{- else if .Values.migrations.cleanup.enabled -}}}}
 The clean-up deletes a finished migration Job. A failed one stays
 {{{{- if eq .Values.migrations.restartPolicy "OnFailure" }}}}, but without its pods
 (migrations.restartPolicy=Never keeps the pods and their logs){{{{ end }}}}.
@@ -145,7 +158,11 @@ To roll back, look in the history for the last revision that worked before this 
         text += f"""
 
 A rollback does not migrate, so the datastore keeps the newer schema. Servers of an older SpiceDB release start on
-it only if they allow it (--{ALLOWED_MIGRATIONS})."""
+it only if they allow it (--{ALLOWED_MIGRATIONS}).
+{{{{- if and .Values.migrations.enabled (not .Values.migrations.hook) }}}}
+Helm also runs the older migration again, which fails on the newer schema. That does not stop the servers: delete that
+Job, or leave it to the next upgrade.
+{{{{- end }}}}"""
     return text
 
 
@@ -205,6 +222,8 @@ def _install(props: SpiceDBProps, chart: str) -> Iterator[str]:
     if props.datastore.migrates:
         yield "A Job migrates the datastore before the servers change (a pre-install and pre-upgrade hook). If the Job"
         yield "fails, the install or upgrade fails, and the old servers keep serving.\n"
+        yield "If the same release installs the database or the Secrets, set `migrations.hook` to false. Then Helm"
+        yield "applies the Job with all other objects, and new servers become ready when it is done. Use `--wait`.\n"
     yield "The engine of the datastore and its address are fixed in this chart. To change them, write the chart again"
     yield "with cdk8s-spicedb. To install the chart more than once in a namespace, set `fullnameOverride` for each"
     yield "release.\n"

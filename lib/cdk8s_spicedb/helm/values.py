@@ -210,6 +210,7 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
 def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     value = partial(_value, props)
     yield value("migration.enabled")
+    yield value("migration.hook")
     yield value("migration.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
     known = props.releases.revisions(props.datastore.engine, props.version)
     choice = {"enum": ["", "head", *known]} if known and not props.migration.allow_unknown_target else None
@@ -218,7 +219,7 @@ def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     yield from _argument(props, "migration.migration_timeout")
     yield from _argument(props, "migration.backfill_batch_size", text="int64 .")
     yield value("migration.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
-    yield value("migration.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
+    yield value("migration.backoff_limit")
     yield value("migration.active_deadline_seconds", field(_MIGRATION, "spec.activeDeadlineSeconds"))
     yield from _pods(props, _MIGRATION)
     yield from _lists(props, _MIGRATION)

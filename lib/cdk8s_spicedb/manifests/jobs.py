@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
+from ..delivery import CLEANUP, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
 from ..labels import JOB_INDEX, SCHEMA_CHECKSUM, Component, object_name, selector_text
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
@@ -191,9 +191,10 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     template = pod_template(
         objects, migration, container, files=files, restartPolicy=migration.restart_policy, serviceAccountName=account
     )
-    retries, deadline = migration.backoff_limit, migration.active_deadline_seconds
-    job = objects.job(MIGRATION, template, retries, deadline, ttl=props.migration_ttl_seconds)
-    hook, identity = props.delivery.annotations(MIGRATION_IDENTITY), props.migration_identity
+    retries, deadline = migration.retries, migration.active_deadline_seconds
+    job = objects.job(migration.moment, template, retries, deadline, ttl=props.migration_ttl_seconds)
+    hook = props.delivery.annotations(MIGRATION_IDENTITY) if migration.hook else {}
+    identity = props.migration_identity
     accounts = [objects.service_account({**identity, **hook})] if identity else []
     return [*network_policy(objects, hook), *accounts, job]
 

@@ -218,7 +218,7 @@ def _migration(cluster: Cluster, props: SpiceDBProps, seen: Observed) -> Iterato
         if state.failed:
             text = f"the last migration failed: {state.message}".rstrip(": ")
             fix = f"read its log with `kubectl logs job/{name} {place}`"
-            if not props.delivery.has_hooks:
+            if not props.migrates_first:
                 fix += f", then delete it so that it can run again: `kubectl delete job {name} {place}`"
             yield Finding.warning(f"Job {name}", text, fix)
         elif job.get("status", {}).get("active"):
