@@ -29,6 +29,8 @@ class Place:
     """Puts the expression of a value, such as ``.Values.replicas``, into a manifest if it has the place."""
     optional: bool = False
     """Whether the manifest has nothing there if the value is empty or null."""
+    renders: bool = False
+    """Whether Helm renders templates in the texts of the value."""
     prop: str = ""
     """The prop that must be `SETTING`, so that the manifest has the place, such as ``server.schema_mode``."""
 
@@ -53,7 +55,7 @@ def optional_field(components: Collection[Component], path: str) -> Place:
             parent.pop(name, None)
             parent[mark(_whole(value, name))] = None
 
-    return Place(components, put, optional=True)
+    return Place(components, put, optional=True, renders=True)
 
 
 def entries(
@@ -72,7 +74,7 @@ def entries(
             parent.update({key: own} if own else {})
             parent.setdefault(f"{MERGED}{key}", []).append(value)
 
-    return Place(components, put, optional=True)
+    return Place(components, put, optional=True, renders=True)
 
 
 def merge(node: Any, mark: Mark) -> None:
@@ -84,7 +86,7 @@ def merge(node: Any, mark: Mark) -> None:
         maps = " ".join(f"({value} | default dict)" for value in values)
         expression = f"mergeOverwrite (dict) {maps}" if len(values) > 1 else values[0]
         if key in node:
-            node[key][mark(_block(expression, "toYaml ."))] = None
+            node[key][mark(_block(expression))] = None
         else:
             node[mark(_whole(expression, key))] = None
 
@@ -97,11 +99,11 @@ def items(component: Component, path: str, default: int = 0) -> Place:
         own = parent.pop(name, [])
         own = own[: len(own) - default]
         if own:
-            parent[name] = [*own, mark(_block(value, "toYaml ."))]
+            parent[name] = [*own, mark(_block(value))]
         elif parent:
             parent[mark(_whole(value, name))] = None
 
-    return Place((component,), put, optional=True)
+    return Place((component,), put, optional=True, renders=True)
 
 
 def argument(component: Component, flag: str, default: str | None = None) -> Place:
@@ -114,14 +116,14 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
     return Place((component,), put)
 
 
-def optional_argument(prop: str, flag: str, loop: str = "with", text: str = ".") -> Place:
-    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own.
+def optional_argument(prop: str, flag: str, loop: str = "with VALUE", text: str = ".") -> Place:
+    """A flag that is missing if the value is empty. With the loop ``range VALUE``, each item is an argument of its own.
     ``text`` is the expression that makes the argument's text of the value."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         args = _arguments(manifest)
         if f"--{flag}={SETTING}" in args:
-            block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ {text} }}}}\n{{{{- end }}}}"
+            block = f"{{{{- {loop.replace('VALUE', value)} }}}}\n- --{flag}={{{{ {text} }}}}\n{{{{- end }}}}"
             args[args.index(f"--{flag}={SETTING}")] = mark(block)
 
     return Place((Component(prop.split(".")[0]),), put, optional=True, prop=prop)
@@ -149,8 +151,10 @@ def _matches(manifest: Manifest, kind: str | None, name: str | None) -> bool:
 
 def _whole(value: str, name: str) -> str:
     """A field with its name, which is missing if the value is empty."""
-    return _block(value, f'dict "{name}" . | toYaml')
+    return _block(value, f'(dict "{name}" .)')
 
 
-def _block(value: str, expression: str) -> str:
-    return f"{{{{- with {value} }}}}\n{{{{- {expression} | nindent INDENT }}}}\n{{{{- end }}}}"
+def _block(value: str, expression: str = ".") -> str:
+    """The YAML of a value, in whose texts Helm renders templates."""
+    rendered = f'{{{{- include "CHART.render" (list $ {expression}) | nindent INDENT }}}}'
+    return f"{{{{- with {value} }}}}\n{rendered}\n{{{{- end }}}}"

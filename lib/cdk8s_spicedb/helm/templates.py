@@ -36,6 +36,8 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         props,
         name=FULLNAME,
         hook_logs=True,
+        openshift=False,
+        image_pull_secrets=(),
         server=with_settings(_server(props), Component.SERVER),
         migration=with_settings(attrs.evolve(props.migration, enabled=True, hook=True), Component.MIGRATION),
         cleanup=attrs.evolve(props.cleanup, enabled=None),
@@ -58,7 +60,8 @@ def _server(props: SpiceDBProps) -> ServerProps:
         return server
     if server.autoscaling is None:
         return attrs.evolve(server, replicas=2)
-    return attrs.evolve(server, autoscaling=attrs.evolve(server.autoscaling, min_replicas=2, max_replicas=3))
+    autoscaling = attrs.evolve(server.autoscaling, min_replicas=2, max_replicas=3, external=False)
+    return attrs.evolve(server, autoscaling=autoscaling)
 
 
 def _patch(patch: Patch, name: str) -> Patch:
@@ -94,7 +97,7 @@ _EXTRA = f"""\
 {{{{- /* {MARK} */ -}}}}
 {{{{- range .Values.extraObjects }}}}
 ---
-{{{{ tpl (toYaml .) $ }}}}
+{{{{ tpl (kindIs "string" . | ternary . (toYaml .)) $ }}}}
 {{{{- end }}}}
 """
 
@@ -149,6 +152,8 @@ class _Template:
         if kind == "PodDisruptionBudget":
             count = "autoscaling.minReplicas" if self._props.server.autoscaling else "replicas"
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
+        if kind == "HorizontalPodAutoscaler":
+            return "not .Values.autoscaling.external"
         if kind == "ServiceAccount" and server:
             return "not .Values.serviceAccount.name"
         if kind == "ServiceAccount" and IDENTITY in manifest["metadata"].get("annotations", {}):
@@ -181,7 +186,8 @@ class _Template:
         indent = len(line) - len(line.lstrip())
         alone = re.fullmatch(rf"\s*(?:- )?{OPEN}(\d+){CLOSE}(?:: null)?\n", line)
         if alone:
-            block = textwrap.dedent(self._expressions[int(alone[1])]).replace("INDENT", str(indent))
+            block = textwrap.dedent(self._expressions[int(alone[1])])
+            block = block.replace("INDENT", str(indent)).replace("CHART", self._chart)
             return textwrap.indent(block, " " * indent) + "\n"
         return re.sub(rf"{OPEN}(\d+){CLOSE}", lambda found: f"{{{{ {self._expressions[int(found[1])]} }}}}", line)
 
@@ -211,11 +217,20 @@ class _Template:
             default = f"ternary {RETRIES[True]} {RETRIES[False]} {_HOOK}"
             retries = f'kindIs "string" {values}.backoffLimit | ternary ({default}) {values}.backoffLimit'
             spec["backoffLimit"] = self._mark(retries)
-        elif self._component is Component.SERVER and self._props.datastore.migrates:
+        if self._component is Component.SERVER:
+            self._replicas(spec)
+        if self._component is Component.SERVER and self._props.datastore.migrates:
             spec.pop("progressDeadlineSeconds", None)
             seconds = f"add {values}.activeDeadlineSeconds {DEFAULT_PROGRESS_DEADLINE_SECONDS}"
             line = f"progressDeadlineSeconds: {{{{ {seconds} }}}}\n"
             spec[self._mark(_when(f"and {values}.enabled (not {_HOOK})", line).rstrip())] = None
+
+    def _replicas(self, spec: Manifest) -> None:
+        """The number of servers, unless an autoscaler sets it."""
+        if "replicas" in spec and self._props.datastore.max_replicas != 1:
+            del spec["replicas"]
+            line = "replicas: {{ .Values.replicas }}\n"
+            spec[self._mark(_when("not .Values.autoscaling.external", line).rstrip())] = None
 
     def _program(self, template: Manifest) -> None:
         """What several values determine together."""
@@ -223,6 +238,11 @@ class _Template:
             template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum", " | quote"))
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
+        security = spec["securityContext"]
+        users = {name: security.pop(name) for name in ("runAsUser", "runAsGroup", "fsGroup")}
+        security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
+        secrets = "imagePullSecrets: {{- . | nindent INDENT }}"
+        spec[self._mark(f"{{{{- with {self._include('imagePullSecrets')} }}}}\n{secrets}\n{{{{- end }}}}")] = None
         for container in spec["containers"]:
             container["image"] = self._mark(self._image(container["image"]))
             if self._component is Component.MIGRATION:
@@ -244,7 +264,9 @@ class _Template:
     def _image(self, image: str) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):
             return self._include("image", " | quote")
-        reference = ".Values.migrations.cleanup.image" if self._component is Component.CLEANUP else f'"{image}"'
+        reference = f'"{image}"'
+        if self._component is Component.CLEANUP:
+            reference = f"({self._text('migrations.cleanup.image')} | default {reference})"
         return f'include "{self._chart}.withRegistry" (list . {reference}) | quote'
 
     def _secret_keys(self, node: Any) -> None:
@@ -260,8 +282,12 @@ class _Template:
             node["secret"] = {"name": reference["name"], "items": [{**item, "key": reference["key"]}]}
 
     def _reference(self, name: str, key: str) -> Manifest:
-        value = f".Values.secrets.{self._keys[SecretKey(name, key)]}"
-        return {"name": self._mark(f"{value}.name | quote"), "key": self._mark(f"{value}.key | quote")}
+        path = f"secrets.{self._keys[SecretKey(name, key)]}"
+        return {part: self._mark(f"{self._text(f'{path}.{part}')} | quote") for part in ("name", "key")}
+
+    def _text(self, path: str) -> str:
+        """The text of a value, in which Helm renders templates."""
+        return f'include "{self._chart}.text" (list . .Values.{path})'
 
 
 _TARGET = """\

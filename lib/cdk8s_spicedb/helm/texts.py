@@ -92,7 +92,7 @@ To connect from this machine:
   kubectl port-forward service/{name} {port} {_IN}
 {{{{- with .Values.secrets.presharedKey }}}}
 
-Clients authenticate with the API key in the Secret {{{{ .name }}}}, under the key {{{{ .key }}}}.
+Clients authenticate with the API key in the Secret {{{{ tpl .name $ }}}}, under the key {{{{ tpl .key $ }}}}.
 {{{{- end }}}}"""
     if props.server.dispatch_tls:
         text += f"""
@@ -198,7 +198,8 @@ def _target(props: SpiceDBProps) -> str:
     starts_on = " ".join(json.dumps(revision) for revision in ("head", *sorted(own)))
     return f"""
 {{{{- with .Values.migrations.targetMigration }}}}
-{{{{- if not (or (has . (list {starts_on})) (has . $.Values.allowedMigrations)) }}}}
+{{{{- $allowed := kindIs "slice" $.Values.allowedMigrations | ternary $.Values.allowedMigrations list }}}}
+{{{{- if not (or (has . (list {starts_on})) (has . $allowed)) }}}}
 
 WARNING: servers of {props.version} do not start on {{{{ . }}}}, at which the migration stops. If they can work with it,
 add it to the value allowedMigrations.

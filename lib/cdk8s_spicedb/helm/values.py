@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from functools import partial, reduce
 from typing import Any, cast, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
@@ -33,6 +34,8 @@ _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 100_000}
 _OBJECT: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
+PULL_SECRETS: Schema = {"type": "array", "items": {"type": ["object", "string"], "required": ["name"]}}
+"""Names of Secrets, alone or as in a pod."""
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
 _SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
@@ -54,11 +57,40 @@ class Value:
     """Where the templates use it. Empty: `templates` uses it in a way of its own."""
     nullable: bool = False
     """Whether `templates` can do without it."""
+    renders: bool = False
+    """Whether `templates` renders templates in its texts."""
 
     @property
     def optional(self) -> bool:
         """Whether it may be missing, as after a null in Helm."""
         return self.nullable or (bool(self.places) and all(place.optional for place in self.places))
+
+    def with_templates(self) -> Value:
+        """The value as a chart has it: its schema accepts templates where Helm renders them, and its default has none,
+        because braces in props are text."""
+        if not (self.renders or any(place.renders for place in self.places)):
+            return self
+        return evolve(self, default=_literal(self.default), schema=_with_templates(self.schema))
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _literal(each) for name, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return list(map(_literal, value))
+    return value.replace("{{", '{{ "{{" }}') if isinstance(value, str) else value
+
+
+def _with_templates(schema: Any) -> Any:
+    if not isinstance(schema, Mapping):
+        return schema
+    found = {
+        name: [_with_templates(each) for each in inner] if name == "anyOf" else _with_templates(inner)
+        for name, inner in schema.items()
+    }
+    if isinstance(found.get("pattern"), str) and found.get("type") == "string":
+        return {"anyOf": [found, {"type": "string", "pattern": r"\{\{"}]}
+    return found
 
 
 def _schema_of(annotation: Any) -> Schema:
@@ -75,27 +107,33 @@ def _names(props: SpiceDBProps) -> Iterator[Value]:
     schema = _or_empty(_schema_of(ReleaseName))
     text = (
         "Name of the Deployment and the Service. The names of all other objects begin with it. Set a different name "
-        f"for each release in a namespace, and never change it later. Defaults to {props.name}."
+        f"for each release in a namespace, and never change it later. Defaults to {props.name}, or to the alias if "
+        "another chart depends on this one under an alias."
     )
-    yield Value("fullnameOverride", "", schema, text, nullable=True)
+    yield Value("fullnameOverride", "", schema, text, nullable=True, renders=True)
     repository, tag, digest = image_parts(props.full_image)
     text = "Image of the servers and the migration, without the tag."
-    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text)
+    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text, renders=True)
+    # An upgrade with --reuse-values keeps the defaults of the chart before, so these are in the templates.
+    own = f" Defaults to {tag or 'none'}" + (f", with the digest {digest}." if digest else ".")
     text = (
         f"Image tag. The flags and the allowed revisions of the database in this chart are for {props.version}. For "
-        "another SpiceDB release, write the chart again."
+        f"another SpiceDB release, write the chart again.{own}"
     )
-    yield Value("image.tag", tag or "", _TEXT, text)
+    yield Value("image.tag", "", _TEXT, text, renders=True)
     pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
-    yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
+    yield Value("image.digest", "", pattern, "Image digest. Takes precedence over the tag.", renders=True)
     policies = {"enum": ["", *get_args(PullPolicy)]}
     place = optional_field(tuple(Component), f"{_CONTAINER}.imagePullPolicy")
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
     yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,))
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
-    place = optional_field(tuple(Component), f"{_POD}.imagePullSecrets")
-    text = "Secrets for all pods to pull images: [{name: …}]."
-    yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,))
+    text = (
+        "Secrets for all pods to pull images: [{name: …}], or their names. Those of global.imagePullSecrets are added."
+    )
+    yield Value("imagePullSecrets", pull_secrets, PULL_SECRETS, text, nullable=True, renders=True)
+    text = "Lets OpenShift choose the users and groups of all pods, from the range of the namespace."
+    yield Value("openshift", props.openshift, {"type": "boolean"}, text)
 
 
 def _lists(props: SpiceDBProps, component: Component) -> Iterator[Value]:
@@ -135,10 +173,11 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
             {"maxSkew": each.max_skew, "topologyKey": each.topology_key, "whenUnsatisfiable": each.when_unsatisfiable}
             for each in props.server.topology_spread
         ]
-        yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
+        yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True, renders=True)
     account = _or_empty(_schema_of(ObjectName))
     text = "Existing ServiceAccount for the servers. Defaults to a new one with the name of the Deployment."
-    yield Value("serviceAccount.name", str(props.server.service_account or ""), account, text, nullable=True)
+    name = str(props.server.service_account or "")
+    yield Value("serviceAccount.name", name, account, text, nullable=True, renders=True)
     text = "Annotations of the ServiceAccounts of the servers and the migration, for workload identity."
     places = tuple(
         entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
@@ -153,7 +192,7 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
     place = entries((_SERVER,), "metadata.annotations", default, "Service", FULLNAME)
     yield Value("service.annotations", default, annotations, "Annotations of the Service for clients.", (place,))
     text, labels = "Labels of every object except pods. For pods, use podLabels.", field_schema(SpiceDBProps, "labels")
-    yield Value("commonLabels", dict(props.labels), labels, text, nullable=True)
+    yield Value("commonLabels", dict(props.labels), labels, text, nullable=True, renders=True)
     text = "Annotations of every object except pods. For pods, use podAnnotations."
     place = entries(tuple(Component), "metadata.annotations", props.annotations)
     yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,))
@@ -164,8 +203,8 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
             "to false if Flux installs the chart, because Flux's helm-controller crashes on the annotation for it."
         )
         yield Value("hookLogs", "" if props.hook_logs is None else props.hook_logs, logs, text, nullable=True)
-    text = "More objects for the release. Their strings may contain templates."
-    yield Value("extraObjects", [], _LIST, text, nullable=True)
+    text = "More objects for the release, or their text. They may contain templates."
+    yield Value("extraObjects", [], {"type": "array", "items": {"type": ["object", "string"]}}, text, nullable=True)
 
 
 def has_jobs(props: SpiceDBProps) -> bool:
@@ -188,8 +227,14 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
             yield value(f"server.autoscaling.{name}", place)
     else:
         schema = {**_COUNT, **({"maximum": maximum} if maximum else {})}
-        yield value("server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
+        yield value("server.replicas", None, schema, props.replicas)
     if maximum != 1:
+        external = props.server.autoscaling is not None and props.server.autoscaling.external
+        text = (
+            "Leaves the number of servers to an autoscaler that is not part of this chart, such as KEDA's: the "
+            "Deployment has no replicas, and there is no HorizontalPodAutoscaler."
+        )
+        yield Value("autoscaling.external", external, {"type": "boolean"}, text)
         share, update = field_schema(ServerProps, "max_unavailable"), "spec.strategy.rollingUpdate"
         surge, unavailable = (field(_SERVER, f"{update}.{name}") for name in ("maxSurge", "maxUnavailable"))
         yield value("server.max_surge", surge, share, props.max_surge, path="rollingUpdate.maxSurge")
@@ -200,8 +245,14 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
     if props.datastore.migrates:
         yield from _argument(props, "server.schema_mode")
         yield from _argument(props, "server.datastore_migration_phase")
-        schema, default = {"type": "array", "items": _schema_of(Revision)}, list(props.allowed_migrations)
-        yield from _argument(props, "server.allowed_migrations", "range", schema=schema, empty=default)
+        schema, own = {"type": "array", "items": _schema_of(Revision)}, list(props.allowed_migrations)
+        known = " ".join(map(json.dumps, own))
+        # Its default follows the release, so an upgrade with --reuse-values must not keep the one before.
+        loop = f'range kindIs "string" VALUE | ternary (list {known}) VALUE'
+        (found,) = [*_argument(props, "server.allowed_migrations", loop, schema=_or_empty(schema))] or [None]
+        if found:
+            text = f"{found.text.partition(' Defaults')[0]} Defaults to {', '.join(own) or 'none'}."
+            yield evolve(found, default="", text=text)
     grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
     yield value("server.termination_grace_period_seconds", grace, _COUNT, props.server.termination_seconds)
     yield from _pods(props, _SERVER)
@@ -224,7 +275,9 @@ def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     yield from _pods(props, _MIGRATION)
     yield from _lists(props, _MIGRATION)
     yield value("cleanup.enabled", schema={"type": "boolean"}, empty=True)
-    yield value("cleanup.image")
+    image = value("cleanup.image")
+    text = f"{image.text} Defaults to {image.default}."
+    yield evolve(image, default="", schema=_or_empty(image.schema), text=text, nullable=True, renders=True)
     yield value("cleanup.active_deadline_seconds", field(_CLEANUP, "spec.activeDeadlineSeconds"))
     yield from _pods(props, _CLEANUP)
 
@@ -243,7 +296,9 @@ def _pods(props: SpiceDBProps, component: Component) -> Iterator[Value]:
         yield value(f"{part}.{name}", place, _LIST if name == "tolerations" else None)
 
 
-def _argument(props: SpiceDBProps, prop: str, loop: str = "with", text: str = ".", **given: Any) -> Iterator[Value]:
+def _argument(
+    props: SpiceDBProps, prop: str, loop: str = "with VALUE", text: str = ".", **given: Any
+) -> Iterator[Value]:
     """The value of a prop that sets an argument, if the release has its flag. See `optional_argument`."""
     part, name = prop.split(".")
     flag = flag_of(type(getattr(props, part)), name)
@@ -287,7 +342,8 @@ def _value(
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
     found = [*_names(props), *_servers(props), *_lists(props, _SERVER), *_objects(props), *_secrets(props)]
-    return [*found, *_migrations(props)] if props.datastore.migrates else found
+    found += _migrations(props) if props.datastore.migrates else ()
+    return [value.with_templates() for value in found]
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
@@ -298,5 +354,6 @@ def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
     for key, name in secrets(props).items():
         path = f"secrets.{name}"
-        yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "Name of the Secret.")
-        yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.")
+        name = str(key.name)
+        yield Value(f"{path}.name", name, field_schema(SecretKey, "name"), "Name of the Secret.", renders=True)
+        yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.", renders=True)

@@ -39,7 +39,7 @@ def _availability_manifests(objects: Objects) -> Iterator[Manifest]:
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         }
         yield objects.make("policy/v1", "PodDisruptionBudget", spec=spec, annotations=_order(props))
-    if server.autoscaling:
+    if server.autoscaling and not server.autoscaling.external:
         targets = {"cpu": server.autoscaling.cpu_utilization, "memory": server.autoscaling.memory_utilization}
         metrics = [
             {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}
