@@ -29,6 +29,7 @@ from cdk8s_spicedb import (
     NetworkPolicies,
     PermissionTest,
     Resources,
+    SchemaProps,
     SecretKey,
     ServerProps,
     SignKey,
@@ -397,6 +398,22 @@ def test_another_autoscaler_sets_the_number_of_servers(chart: Callable[[SpiceDBP
     props = of(server=ServerProps(autoscaling=Autoscaling(max_replicas=5, external=True)))
     assert same(without_chart_labels(rendered(chart(props))), release_manifests(props))
     assert not [each for each in release_manifests(props) if each["kind"] == "HorizontalPodAutoscaler"]
+
+
+def test_the_schema_may_be_in_an_existing_config_map(chart: Callable[[SpiceDBProps], Path]) -> None:
+    text, existing = SchemaProps(text="definition user {}"), SchemaProps(config_map="theirs", config_map_key="s.zed")
+    wanted = release_manifests(of(schema=existing))
+    assert not [each for each in wanted if each["kind"] == "ConfigMap"]
+    values = {"schema": {"configMap": "theirs", "configMapKey": "s.zed"}}
+    for props, given in (
+        (existing, {}),
+        (text, values),
+        (text, {"schema": {**values["schema"], "configMap": "{{ `theirs` }}"}}),
+    ):
+        assert same(without_chart_labels(rendered(chart(of(schema=props)), given)), wanted)
+    assert same(without_chart_labels(rendered(chart(of(schema=text)))), release_manifests(of(schema=text)))
+    with pytest.raises(helm.HelmError, match="/schema/configMap"):
+        rendered(chart(of(schema=existing)), {"schema": {"configMap": ""}})
 
 
 @pytest.mark.parametrize("image", [None, "ghcr.io/authzed/spicedb:{}-amd64", f"mirror.example.com/spicedb@{DIGEST}"])

@@ -12,8 +12,18 @@ import attrs
 from ..delivery import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from ..files.folder import MARK
 from ..files.yaml import dump
-from ..labels import CHECKSUM, COMPONENT, HELM_HOOK, HELM_HOOK_LOGS, VERSION, Component, selector_labels
+from ..labels import (
+    CHECKSUM,
+    COMPONENT,
+    HELM_HOOK,
+    HELM_HOOK_LOGS,
+    SCHEMA_CHECKSUM,
+    VERSION,
+    Component,
+    selector_labels,
+)
 from ..manifests import Manifest, objects_of
+from ..manifests.jobs import SCHEMA_FILE
 from ..manifests.objects import Objects, require_matches
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
 from ..props.jobs import RETRIES
@@ -41,6 +51,7 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         server=with_settings(_server(props), Component.SERVER),
         migration=with_settings(attrs.evolve(props.migration, enabled=True, hook=True), Component.MIGRATION),
         cleanup=attrs.evolve(props.cleanup, enabled=None),
+        schema=props.schema and attrs.evolve(props.schema, text=props.schema.text or "-", config_map=None),
         service_account_annotations={IDENTITY: ""},
         patches=[_patch(patch, props.name) for patch in props.patches],
     )
@@ -152,6 +163,8 @@ class _Template:
         if kind == "PodDisruptionBudget":
             count = "autoscaling.minReplicas" if self._props.server.autoscaling else "replicas"
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
+        if kind == "ConfigMap" and self._component is Component.SCHEMA:
+            return "not .Values.schema.configMap"
         if kind == "HorizontalPodAutoscaler":
             return "not .Values.autoscaling.external"
         if kind == "ServiceAccount" and server:
@@ -236,6 +249,8 @@ class _Template:
         """What several values determine together."""
         if CHECKSUM in template["metadata"].get("annotations", {}):
             template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum", " | quote"))
+        if self._component is Component.SCHEMA:
+            self._schema(template)
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
         security = spec["securityContext"]
@@ -260,6 +275,27 @@ class _Template:
                 "{{- end }}"
             )
             spec[self._mark(spread)] = None
+
+    def _schema(self, template: Manifest) -> None:
+        """The ConfigMap with the SpiceDB schema: the chart's own, or one that a value names."""
+        metadata = template["metadata"]
+        checksum = {SCHEMA_CHECKSUM: metadata["annotations"].pop(SCHEMA_CHECKSUM)}
+        if metadata["annotations"]:
+            metadata = metadata["annotations"]
+        else:
+            del metadata["annotations"]
+            checksum = {"annotations": checksum}
+        metadata[self._mark(_when("not .Values.schema.configMap", dump(checksum)).rstrip())] = None
+        for volume in template["spec"]["volumes"]:
+            if "configMap" in volume:
+                name = f'printf "%s-{Component.SCHEMA.value}" ({self._include("fullname")})'
+                items = (
+                    f"items:\n  - key: {{{{ {self._text('schema.configMapKey')} | quote }}}}\n    path: {SCHEMA_FILE}\n"
+                )
+                volume["configMap"] = {
+                    "name": self._mark(f"{self._text('schema.configMap')} | default ({name}) | quote"),
+                    self._mark(_when(".Values.schema.configMap", items).rstrip()): None,
+                }
 
     def _image(self, image: str) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):

@@ -13,6 +13,7 @@ from ..manifests.pods import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
+from ..props.spicedb import image_parts
 from ..versions import ALLOWED_MIGRATIONS
 from .values import FULLNAME, Value, secrets
 
@@ -71,7 +72,7 @@ def notes(props: SpiceDBProps, chart: str) -> str:
     parts = [_installed(props, chart), *([_migration(props)] if props.datastore.migrates else []), _rollback(props)]
     if props.datastore.migrates:
         parts.append(troubleshooting(props, "{{ .Release.Name }}", _IN, chart="CHART", indent="  "))
-    text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
+    text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props, chart) + "\n"
     job, named = object_name(FULLNAME, Component.MIGRATION), f'{{{{ include "{chart}.fullname" . }}}}'
     text = text.replace(job, f'{job}{{{{ include "{chart}.migrationHash" . }}}}')
     return text.replace(FULLNAME, named)
@@ -166,14 +167,16 @@ Job, or leave it to the next upgrade.
     return text
 
 
-def _warnings(props: SpiceDBProps) -> str:
-    tag = json.dumps(props.version)
+def _warnings(props: SpiceDBProps, chart: str) -> str:
+    version, (_, own, _) = props.version, image_parts(props.full_image)
     text = f"""
-{{{{- if not (or (eq .Values.image.tag {tag}) (hasPrefix {json.dumps(f"{props.version}-")} .Values.image.tag)
-  (not .Values.image.tag)) }}}}
+{{{{- $tag := include "{chart}.text" (list . .Values.image.tag) | default {json.dumps(own or version)} }}}}
+{{{{- if not (or (eq $tag {json.dumps(version)}) (hasPrefix {json.dumps(f"{version}-")} $tag)) }}}}
 
-WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}. The chart sets
-flags and allowed schema revisions that belong to {props.version}. For another SpiceDB release, write the chart again.
+WARNING: the image is {{{{ $tag }}}}, but this chart was written for {version}. The chart sets
+flags and allowed schema revisions that belong to {version}. For another SpiceDB release, write the chart again.
+If you upgraded with --reuse-values, the tag can be that of an older chart: use --reset-then-reuse-values, and remove
+the tag with --set image.tag= if you did not set it.
 {{{{- end }}}}"""
     if not props.datastore.migrates:
         return text

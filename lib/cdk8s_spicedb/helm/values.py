@@ -16,6 +16,7 @@ from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
+from ..props.jobs import SchemaProps
 from ..props.secrets import SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
@@ -342,8 +343,21 @@ def _value(
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
     found = [*_names(props), *_servers(props), *_lists(props, _SERVER), *_objects(props), *_secrets(props)]
+    found += _schema(props.schema) if props.schema else ()
     found += _migrations(props) if props.datastore.migrates else ()
     return [value.with_templates() for value in found]
+
+
+def _schema(schema: SchemaProps) -> Iterator[Value]:
+    """Where the SpiceDB schema is. A chart without its text needs a ConfigMap."""
+    name = field_schema(SchemaProps, "config_map")["anyOf"][0]
+    text = "Existing ConfigMap that holds the SpiceDB schema." + (
+        " Defaults to the chart's own." if schema.text else ""
+    )
+    name = _or_empty(name) if schema.text else name
+    yield Value("schema.configMap", schema.config_map or "", name, text, renders=True)
+    text, key = "Key in that ConfigMap.", field_schema(SchemaProps, "config_map_key")
+    yield Value("schema.configMapKey", schema.config_map_key, key, text, renders=True)
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:

@@ -23,24 +23,27 @@ from .network import network_policy
 from .objects import Manifest, Objects, api_rule
 from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
 
-_SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
+_SCHEMA_FOLDER, SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 
 
 def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]:
-    """The ConfigMap with the schema, and the Job that writes it."""
+    """The ConfigMap with the schema, unless one exists, and the Job that writes it."""
     objects = Objects(props, Component.SCHEMA)
+    items = [{"key": schema.config_map_key, "path": SCHEMA_FILE}]
+    source = {"name": schema.config_map, "items": items} if schema.config_map else {"name": objects.name}
     job = _job(
         objects,
         schema,
         SCHEMA,
-        ["zed", "schema", "write", f"{_SCHEMA_FOLDER}/{_SCHEMA_FILE}"],
+        ["zed", "schema", "write", f"{_SCHEMA_FOLDER}/{SCHEMA_FILE}"],
         mounts=[{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
-        volumes=[{"name": "schema", "configMap": {"name": objects.name}}],
+        volumes=[{"name": "schema", "configMap": source}],
         # Without hooks, a hash of its spec names the Job: another schema must make another Job.
-        annotations={SCHEMA_CHECKSUM: hashlib.sha256(schema.text.encode()).hexdigest()},
+        annotations={SCHEMA_CHECKSUM: hashlib.sha256(schema.text.encode()).hexdigest()} if schema.text else {},
         retries=6,
     )
-    return [objects.make("v1", "ConfigMap", data={_SCHEMA_FILE: schema.text}), *network_policy(objects), job]
+    own = [objects.make("v1", "ConfigMap", data={SCHEMA_FILE: schema.text})] if schema.text else []
+    return [*own, *network_policy(objects), job]
 
 
 def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:

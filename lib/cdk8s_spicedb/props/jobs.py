@@ -14,7 +14,19 @@ from .fields import Message, Pattern, as_member
 from .flags import Flag
 from .pod import PodProps, Resources, default_resources
 from .secrets import EnvValue, SecretKey, ServiceAccountName, as_secret_key, name_of, with_secret_keys
-from .types import Annotations, Argument, Count, DNSName, EnvName, LogLevel, PinnedImage, Revision, Seconds, Week
+from .types import (
+    Annotations,
+    Argument,
+    Count,
+    DNSName,
+    EnvName,
+    LogLevel,
+    ObjectName,
+    PinnedImage,
+    Revision,
+    Seconds,
+    Week,
+)
 
 RETRIES = {True: 3, False: 10}
 """Default number of retries of a migration, by whether it is a hook."""
@@ -160,6 +172,11 @@ _SchemaName = Annotated[
     ),
     Message(fix="use a name such as 'document'"),
 ]
+ConfigMapItem = Annotated[
+    str,
+    Pattern(r"[-._a-zA-Z0-9]+", "a key of that ConfigMap: letters, digits, '-', '_' and '.', at most 253"),
+    Message(fix="use the key under which the ConfigMap holds the schema"),
+]
 _SchemaText = Annotated[
     str,
     Pattern(r"[\s\S]*\S[\s\S]*", "the schema, not empty", max_length=900_000),
@@ -197,8 +214,15 @@ class SchemaProps(ClientProps):
     use what a new schema no longer has, the servers reject that schema. The release then fails with the reason.
     """
 
-    text: _SchemaText
-    """Text of the schema. Required."""
+    text: _SchemaText | None = None
+    """Text of the schema. Defaults to none: set it, or ``config_map``."""
+    config_map: ObjectName | None = None
+    """Existing ConfigMap that holds the schema, such as one that your own chart or pipeline makes. Defaults to none:
+    with ``text``, the release has its own. With hooks, the Job writes what the ConfigMap holds at each install and
+    upgrade. With ``Delivery.KUBECTL``, it runs again only if something else changes, so change the ConfigMap's name
+    with its content, as kustomize's ``configMapGenerator`` does."""
+    config_map_key: ConfigMapItem = "schema.zed"
+    """Key in ``config_map``. Defaults to ``schema.zed``."""
 
 
 @frozen(kw_only=True)

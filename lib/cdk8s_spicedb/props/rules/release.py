@@ -14,7 +14,7 @@ from ..datastores import Datastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
 from ..flags import PRESHARED_KEY, flagged, variable_name
-from ..jobs import CleanupProps, MigrationProps, PermissionTest
+from ..jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from ..secrets import MadeName, SecretKey
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
@@ -133,6 +133,13 @@ def only_schemas_are_migrated(datastore: Datastore, server: ServerProps, migrati
         yield from unset(f"server.{name}", getattr(server, name) or None, when)
 
 
+def schema_has_one_source(text: str | None, config_map: str | None) -> Problems:
+    if text is None and config_map is None:
+        yield Problem("text", "None", "the schema, or {config_map}", "set one of them")
+    if text is not None:
+        yield from unset("config_map", config_map, "when {text} is set", "remove one of them")
+
+
 RULES: Rules = {
     SpiceDBProps: (
         cleanup_needs_hooks,
@@ -146,6 +153,7 @@ RULES: Rules = {
         target_is_known,
         only_schemas_are_migrated,
     ),
+    SchemaProps: (schema_has_one_source,),
     MigrationProps: (
         migration_annotations_need_an_own_account,
         timeout_before_deadline,
