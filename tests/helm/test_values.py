@@ -463,7 +463,8 @@ def test_an_autoscaler_takes_the_place_of_replicas(
 ) -> None:
     autoscaling = Autoscaling(max_replicas=5)
     folder = chart(of(server=ServerProps(autoscaling=autoscaling)))
-    wanted = of(server=ServerProps(autoscaling=attrs.evolve(autoscaling, **{field: amount})))
+    numbers: dict[str, Any] = {field: amount}
+    wanted = of(server=ServerProps(autoscaling=attrs.evolve(autoscaling, **numbers)))
     found = without_chart_labels(rendered(folder, {"autoscaling": {value: amount}}))
     assert same(found, release_manifests(wanted))
     with pytest.raises(helm.HelmError, match="replicas"):

@@ -168,7 +168,7 @@ Job, or leave it to the next upgrade.
 
 
 def _warnings(props: SpiceDBProps, chart: str) -> str:
-    version, (_, own, _) = props.version, image_parts(props.full_image)
+    version, own = props.version, image_parts(props.full_image)[1]
     text = f"""
 {{{{- $tag := include "{chart}.text" (list . .Values.image.tag) | default {json.dumps(own or version)} }}}}
 {{{{- if not (or (eq $tag {json.dumps(version)}) (hasPrefix {json.dumps(f"{version}-")} $tag)) }}}}
@@ -189,8 +189,8 @@ the tag with --set image.tag= if you did not set it.
 WARNING: {phase}
 {{{{- end }}}}"""
     text += _target(props)
-    version = version_warning(props)
-    return f"{text}\n\nWARNING: {version}" if version else text
+    unknown = version_warning(props)
+    return f"{text}\n\nWARNING: {unknown}" if unknown else text
 
 
 def _target(props: SpiceDBProps) -> str:

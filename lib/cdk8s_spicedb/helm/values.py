@@ -250,8 +250,7 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
         known = " ".join(map(json.dumps, own))
         # Its default follows the release, so an upgrade with --reuse-values must not keep the one before.
         loop = f'range kindIs "string" VALUE | ternary (list {known}) VALUE'
-        (found,) = [*_argument(props, "server.allowed_migrations", loop, schema=_or_empty(schema))] or [None]
-        if found:
+        for found in _argument(props, "server.allowed_migrations", loop, schema=_or_empty(schema)):
             text = f"{found.text.partition(' Defaults')[0]} Defaults to {', '.join(own) or 'none'}."
             yield evolve(found, default="", text=text)
     grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
