@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from subprocess import Popen
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -101,6 +102,28 @@ MARIADB = Database(
     folders=("/var/lib/mysql", "/run/mysqld", "/tmp"),
     probe={"tcpSocket": {"port": 3306}},
 )
+
+
+def bundled_postgres(secret: str, key: str) -> list[Object]:
+    """PostgreSQL as a product ships it, and the Secret with its URI and the preshared key of SpiceDB."""
+    labels = {"app": POSTGRES.name}
+    template = {"metadata": {"labels": labels}, "spec": POSTGRES.pod()}
+    database = {"serviceName": POSTGRES.name, "selector": {"matchLabels": labels}, "template": template}
+    uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}/{DATABASE}?sslmode=disable"
+    keys = {"datastore-uri": uri, "preshared-key": key}
+    port = {"selector": labels, "ports": [{"port": POSTGRES.port}]}
+    return [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": POSTGRES.name}, "spec": database},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": POSTGRES.name}, "spec": port},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": keys},
+    ]
+
+
+def bundled_postgres_revision(namespace: Namespace) -> str:
+    """The revision of the schema in `bundled_postgres`."""
+    query = "SELECT version_num FROM alembic_version"
+    psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
+    return namespace.kubectl("exec", f"{POSTGRES.name}-0", "--", *psql).strip()
 
 
 def postgres_query(namespace: Namespace, query: str) -> str:

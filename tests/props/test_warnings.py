@@ -101,7 +101,8 @@ def test_each_warning_is_given_once() -> None:
 @pytest.mark.parametrize("tag", ["latest", "main", "1.56"])
 def test_a_tag_that_is_not_the_version_warns(tag: str) -> None:
     with pytest.warns(SpiceDBWarning, match=f"the tag of the image, {tag}, is not v1.56.0: flags, migrations"):
-        synth(attrs.evolve(BASE, image=f"registry.example.com/spicedb:{tag}"))
+        found = synth(attrs.evolve(BASE, image=f"registry.example.com/spicedb:{tag}"))
+    assert found.container("Deployment")["image"] == f"registry.example.com/spicedb:{tag}"
 
 
 @pytest.mark.parametrize("image", ["spicedb", "spicedb:v1.56.0-amd64", f"spicedb@sha256:{'0' * 64}"])

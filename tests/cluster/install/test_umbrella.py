@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from attrs import frozen
@@ -14,7 +13,7 @@ from cdk8s_spicedb import PostgreSQL, SecretKey, write_helm_chart
 from tests import fast_yaml
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace, run
-from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER
+from tests.lab.databases import bundled_postgres, bundled_postgres_revision
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
 _NAME = "product-authz"
@@ -23,8 +22,8 @@ _VALUES = {
         "fullnameOverride": _NAME,
         "migrations": {"hook": False},
         "secrets": {
-            "datastoreUri": {"name": "product-authz"},
-            "presharedKey": {"name": "product-authz"},
+            "datastoreUri": {"name": "{{ .Release.Name }}-authz"},
+            "presharedKey": {"name": "{{ .Release.Name }}-authz"},
         },
     }
 }
@@ -40,32 +39,11 @@ class Product:
 
     def write(self, version: str) -> None:
         """Writes the chart with a version of SpiceDB in it."""
-        labels = {"app": POSTGRES.name}
-        database = {"serviceName": POSTGRES.name, "replicas": 1, "selector": {"matchLabels": labels}}
-        uri = (
-            f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:{POSTGRES.port}/{DATABASE}?sslmode=disable"
-        )
-        port = {"selector": labels, "ports": [{"port": POSTGRES.port}]}
-        objects = [
-            {
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "metadata": {"name": POSTGRES.name},
-                "spec": {**database, "template": {"metadata": {"labels": labels}, "spec": POSTGRES.pod()}},
-            },
-            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": POSTGRES.name}, "spec": port},
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": "product-authz"},
-                "stringData": {"datastore-uri": uri, "preshared-key": KEY},
-            },
-        ]
         templates = self.folder / "templates"
         templates.mkdir(parents=True, exist_ok=True)
-        (templates / "database.yaml").write_text(fast_yaml.dump_all(objects))
-        chart = {"apiVersion": "v2", "name": "product", "version": "1.0.0"}
-        chart["dependencies"] = [{"name": "spicedb", "version": "0.1.0"}]  # type: ignore[assignment]
+        (templates / "database.yaml").write_text(fast_yaml.dump_all(bundled_postgres("product-authz", KEY)))
+        dependencies = [{"name": "spicedb", "version": "0.1.0"}]
+        chart = {"apiVersion": "v2", "name": "product", "version": "1.0.0", "dependencies": dependencies}
         (self.folder / "Chart.yaml").write_text(json.dumps(chart))
         (self.folder / "values.yaml").write_text(json.dumps(_VALUES))
         datastore = PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))
@@ -73,12 +51,6 @@ class Product:
 
     def helm(self, *arguments: str) -> None:
         run(self.program, *arguments, "--namespace", self.namespace.name, "--wait", "--timeout=180s")
-
-    def revision(self) -> str:
-        """The revision of the database's schema."""
-        query = "SELECT version_num FROM alembic_version"
-        psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align"]
-        return self.namespace.kubectl("exec", f"{POSTGRES.name}-0", "--", *psql, f"--command={query}").strip()
 
     def jobs(self) -> list[str]:
         return [each["metadata"]["name"] for each in self.namespace.list("jobs")]
@@ -94,7 +66,7 @@ def product(request: pytest.FixtureRequest, namespace: Namespace, tmp_path: Path
 def test_one_install_brings_the_database_and_an_upgrade_migrates_it(product: Product) -> None:
     product.write(OLD)
     product.helm("install", "product", str(product.folder))
-    assert product.revision() == OLD_HEAD
+    assert bundled_postgres_revision(product.namespace) == OLD_HEAD
     (first,) = product.jobs()
     assert first.startswith(f"{_NAME}-migration-")
     with relay(product.namespace, _NAME) as address:
@@ -102,7 +74,7 @@ def test_one_install_brings_the_database_and_an_upgrade_migrates_it(product: Pro
         with Load("an upgrade and a rollback", address, KEY) as load:
             product.write(NEW)
             product.helm("upgrade", "product", str(product.folder))
-            assert product.revision() == NEW_HEAD
+            assert bundled_postgres_revision(product.namespace) == NEW_HEAD
             (second,) = product.jobs()
             assert second != first, "Helm deleted the older Job, whose spec is immutable"
             product.helm("upgrade", "product", str(product.folder))
@@ -113,7 +85,7 @@ def test_one_install_brings_the_database_and_an_upgrade_migrates_it(product: Pro
     (deployment,) = product.namespace.list("deployments", instance=_NAME)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"].endswith(f":{OLD}")
-    assert product.revision() == NEW_HEAD, "SpiceDB cannot migrate back"
+    assert bundled_postgres_revision(product.namespace) == NEW_HEAD, "SpiceDB cannot migrate back"
     assert product.jobs() == [first]
     product.helm("uninstall", "product")
     assert product.jobs() == []
