@@ -235,6 +235,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
     MigrationProps: {
         **_POD,
         "enabled": True,
+        "hook": True,
         "target_migration": None,
         "allow_unknown_target": False,
         "target_phase": None,
@@ -243,7 +244,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "backfill_batch_size": None,
         "datastore_uri": None,
         "service_account_annotations": None,
-        "backoff_limit": 3,
+        "backoff_limit": None,
         "active_deadline_seconds": 600,
         "extra_args": (),
         "ttl_seconds_after_finished": None,

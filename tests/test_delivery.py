@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
 import attrs
 import pytest
 
-from cdk8s_spicedb import Cleanup, CleanupProps, Delivery, InvalidProps, MigrationProps, SpiceDBProps
+from cdk8s_spicedb import (
+    Autoscaling,
+    Cleanup,
+    CleanupProps,
+    Delivery,
+    InvalidProps,
+    MigrationProps,
+    ServerProps,
+    SpiceDBProps,
+)
 from cdk8s_spicedb.delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, Applier, Hook, misfit
 from cdk8s_spicedb.labels import LONGEST_NAME
 from cdk8s_spicedb.manifests import release_manifests
@@ -104,6 +114,43 @@ def test_only_the_two_jobs_are_hooks(delivery: Delivery) -> None:
     metadata = [manifest["metadata"] for manifest in rendered(delivery).objects]
     hooks = [entry["name"] for entry in metadata if any("hook" in key for key in entry.get("annotations", {}))]
     assert hooks == ["spicedb-migration", "spicedb-migration-cleanup"]
+
+
+def test_a_migration_with_the_release_is_a_job_of_helm() -> None:
+    found = rendered(Delivery.HELM, migration=MigrationProps(hook=False))
+    job = found.one("Job")
+    assert "annotations" not in job["metadata"], "it is no hook, and no clean-up deletes it"
+    assert re.fullmatch("spicedb-migration-[0-9a-f]{7}", job["metadata"]["name"])
+    assert "ttlSecondsAfterFinished" not in job["spec"], "Helm must not find it gone"
+    assert found.one("Deployment")["spec"]["progressDeadlineSeconds"] == 1200
+
+
+def test_a_migration_with_the_release_runs_in_argo_cds_sync_phase() -> None:
+    server = ServerProps(autoscaling=Autoscaling(min_replicas=2, max_replicas=3, cpu_utilization=80))
+    found = rendered(
+        Delivery.ARGOCD,
+        migration=MigrationProps(hook=False),
+        server=server,
+        service_account_annotations={"role": "authz"},
+    )
+    waves = {
+        (each["kind"], each["metadata"]["name"]): int(wave)
+        for each in found.objects
+        if (wave := each["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-wave"))
+    }
+    assert waves == {
+        ("Job", "spicedb-migration"): 1,
+        ("Deployment", "spicedb"): 2,
+        ("PodDisruptionBudget", "spicedb"): 2,
+        ("HorizontalPodAutoscaler", "spicedb"): 2,
+        ("Job", "spicedb-migration-cleanup"): 0,
+    }, "a database without a wave is in wave 0, as the ServiceAccount of the migration is"
+    annotations = found.one("Job", "migration")["metadata"]["annotations"]
+    assert annotations["argocd.argoproj.io/hook"] == "Sync"
+    assert annotations["argocd.argoproj.io/hook-delete-policy"] == "BeforeHookCreation"
+    assert "progressDeadlineSeconds" not in found.one("Deployment")["spec"]
+    before = rendered(Delivery.ARGOCD).one("Deployment")
+    assert "annotations" not in before["metadata"], "servers that need not wait have no wave"
 
 
 def test_without_hooks_kubernetes_deletes_the_job_after_a_day() -> None:

@@ -15,10 +15,11 @@ from . import labels
 
 
 class When(Enum):
-    """The time at which a hook runs: ``BEFORE`` the release's own objects change, ``AFTER`` they are ready, or in a
-    ``TEST`` by Helm."""
+    """The time at which a hook runs: ``BEFORE`` the release's own objects change, ``WITH`` them, ``AFTER`` they are
+    ready, or in a ``TEST`` by Helm."""
 
     BEFORE = "before"
+    WITH = "with"
     AFTER = "after"
     TEST = "test"
 
@@ -40,14 +41,17 @@ MIGRATION_IDENTITY = Hook(When.BEFORE, order=-5)
 """ServiceAccount of the migration. The one of the release does not exist yet when the migration runs."""
 MIGRATION = Hook(When.BEFORE, delete_on_success=False, logs=("hook-failed", "hook-succeeded"))
 """Kept, so that you can read its status and log. The clean-up deletes it after the release succeeds."""
+MIGRATION_WITH_RELEASE = Hook(When.WITH, order=1, delete_on_success=False)
+"""Runs after objects without an order, such as a database, and before the servers. See `Delivery.after_migration`."""
 SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
 """Runs before the clean-up, so that a release that fails keeps its migration."""
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
 TEST = Hook(When.TEST, logs=("hook-failed",))
 
 _HELM = {When.BEFORE: "pre-install,pre-upgrade", When.AFTER: "post-install,post-upgrade", When.TEST: "test"}
+_ARGOCD = {When.BEFORE: "PreSync", When.WITH: "Sync", When.AFTER: "PostSync"}
 _DAY_SECONDS = 86_400
-_DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
+DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 """``progressDeadlineSeconds`` defaults to it in Kubernetes."""
 
 
@@ -82,6 +86,11 @@ class Delivery(Enum):
         """Whether objects can be applied before and after the release."""
         return self is not Delivery.KUBECTL
 
+    def has(self, hook: Hook) -> bool:
+        """Whether the object is a hook, for which the release waits before it goes on. A chart has none that run with
+        the release: with ``--wait``, Helm waits for the servers first, and these wait for the migration."""
+        return self is Delivery.ARGOCD or (self is Delivery.HELM and hook.when is not When.WITH)
+
     @property
     def is_chart(self) -> bool:
         """Whether the release is a Helm chart, which can have tests. Otherwise it is manifests."""
@@ -99,12 +108,12 @@ class Delivery(Enum):
 
     def annotations(self, hook: Hook) -> Mapping[str, str]:
         """The annotations that make an object a hook."""
-        if not self.has_hooks:
+        if not self.has(hook):
             return {}
         # A failed hook must not block the next release, so each hook is deleted before it is created again.
         if self is Delivery.ARGOCD:
             return {
-                labels.ARGOCD_HOOK: {When.BEFORE: "PreSync", When.AFTER: "PostSync"}[hook.when],
+                labels.ARGOCD_HOOK: _ARGOCD[hook.when],
                 labels.ARGOCD_SYNC_WAVE: str(hook.order),
                 labels.ARGOCD_HOOK_DELETE: "BeforeHookCreation" + (",HookSucceeded" if hook.delete_on_success else ""),
             }
@@ -122,17 +131,24 @@ class Delivery(Enum):
         would delete that one, even if it runs."""
         return {} if self.has_hooks else {labels.FLUX_PRUNE: "disabled"}
 
-    def job_name(self, name: str, spec: Mapping[str, Any]) -> str:
-        """The name of a Job. It changes with the spec if there are no hooks, because the spec of a Job is immutable."""
-        if self.has_hooks:
+    @property
+    def after_migration(self) -> Mapping[str, str]:
+        """The annotations of an object that waits for a migration that runs with the release."""
+        order = MIGRATION_WITH_RELEASE.order + 1
+        return {labels.ARGOCD_SYNC_WAVE: str(order)} if self is Delivery.ARGOCD else {}
+
+    def job_name(self, name: str, spec: Mapping[str, Any], hook: Hook) -> str:
+        """The name of a Job. It changes with the spec unless it is a hook, because the spec of a Job is immutable."""
+        if self.has(hook):
             return name
-        text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+        # In a chart, Helm computes the same. It leaves letters as they are.
+        text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=self is not Delivery.HELM)
         # With seven digits, the suffix is no longer than -migration-cleanup, the longest of the others.
         return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:7]}"
 
-    def progress_deadline_seconds(self, migration_seconds: int) -> int | None:
-        """Maximum time without progress of a roll-out. Without hooks, servers also wait for the migration."""
-        return None if self.has_hooks else migration_seconds + _DEFAULT_PROGRESS_DEADLINE_SECONDS
+    def progress_deadline_seconds(self, migration: Hook, migration_seconds: int) -> int | None:
+        """Maximum time without progress of a roll-out. Servers also wait for a migration that is no hook."""
+        return None if self.has(migration) else migration_seconds + DEFAULT_PROGRESS_DEADLINE_SECONDS
 
 
 class Applier(Enum):

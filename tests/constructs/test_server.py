@@ -203,7 +203,6 @@ def test_without_files_there_is_no_volume() -> None:
         (None, "ghcr.io/authzed/spicedb:v1.57.1"),
         ("registry.example.com:5000/spicedb", "registry.example.com:5000/spicedb:v1.57.1"),
         ("registry.example.com/spicedb:v1.57.1", "registry.example.com/spicedb:v1.57.1"),
-        ("registry.example.com/spicedb:nightly", "registry.example.com/spicedb:nightly"),
         (f"spicedb@sha256:{'0' * 64}", f"spicedb@sha256:{'0' * 64}"),
     ],
 )

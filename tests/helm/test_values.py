@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from cdk8s_spicedb import (
     Memory,
     MigrationPhase,
     MigrationProps,
+    NetworkPolicies,
     PermissionTest,
     PodSettings,
     Resources,
@@ -56,6 +58,14 @@ def of(**fields: Any) -> SpiceDBProps:
 
 SPECIAL = {
     "disabled migration": of(migration=MigrationProps(enabled=False)),
+    "migration with the release": of(
+        migration=MigrationProps(
+            hook=False, ttl_seconds_after_finished=3600, pod_annotations={"note": "<é> & \U0001f600 {{ a }}"}
+        ),
+        annotations={"note": "all"},
+        service_account_annotations={"role": "authz"},
+        network_policies=NetworkPolicies(),
+    ),
     "disabled clean-up": of(cleanup=CleanupProps(enabled=False)),
     "phase": of(migration=MigrationProps(target_phase=MigrationPhase.READ)),
     "target": of(migration=MigrationProps(target_migration="add-caveats")),
@@ -157,6 +167,8 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
         of(datastore=attrs.evolve(POSTGRES, uri=SecretKey("n", "k"))),
     ),
     "migrations.enabled": (False, of(migration=MigrationProps(enabled=False))),
+    "openshift": (True, of(openshift=True)),
+    "migrations.hook": (False, of(migration=MigrationProps(hook=False))),
     "migrations.logLevel": ("debug", of(migration=MigrationProps(log_level="debug"))),
     "migrations.targetMigration": ("add-caveats", of(migration=MigrationProps(target_migration="add-caveats"))),
     "migrations.targetPhase": ("write", of(migration=MigrationProps(target_phase=MigrationPhase.WRITE))),
@@ -209,7 +221,7 @@ CLIENT_VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     )
 }
 EVERY_POD = [(part, name) for part in PARTS for name in POD_VALUES if (part, name) != ("pods", "resources")]
-OTHER_VALUES = ("extraObjects", "service.type")
+OTHER_VALUES = ("extraObjects", "service.type", "autoscaling.external")
 """Values with a test of their own."""
 
 
@@ -428,6 +440,136 @@ def test_the_memory_engine_takes_no_second_server(chart: Callable[[SpiceDBProps]
         rendered(folder, {"replicas": 2})
 
 
+TEMPLATE = "{{ .Release.Name }}"
+
+
+def test_names_and_texts_may_be_templates(chart: Callable[[SpiceDBProps], Path]) -> None:
+    """As people write them in the values of a parent chart, which does not know the name of the release."""
+    values = {
+        "fullnameOverride": f"{TEMPLATE}-authz",
+        "image": {"repository": f"{TEMPLATE}/spicedb", "tag": f"v1.56.0-{TEMPLATE}"},
+        "imagePullSecrets": [{"name": TEMPLATE}],
+        "serviceAccount": {"name": f"{TEMPLATE}-account"},
+        "secrets": {"presharedKey": {"name": f"{TEMPLATE}-keys", "key": f"{TEMPLATE}.key"}},
+        "commonLabels": {"a": TEMPLATE},
+        "podAnnotations": {"a": '{{ printf "%s\'\\"<&" .Release.Name }}'},
+        "nodeSelector": {"a": TEMPLATE},
+        "priorityClassName": TEMPLATE,
+        "extraEnv": [{"name": "A", "value": TEMPLATE}, {"name": "B", "value": "plain"}],
+        "extraVolumes": [{"name": "v", "configMap": {"name": TEMPLATE, "optional": True}}],
+        "migrations": {"podLabels": {"a": TEMPLATE}, "cleanup": {"image": f"{TEMPLATE}/kubectl:v1"}},
+        "extraObjects": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{TEMPLATE}-one"}},
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {TEMPLATE}-two}}\n",
+        ],
+    }
+    plain = json.loads(json.dumps(values).replace(TEMPLATE, "release"))
+    plain["podAnnotations"] = {"a": "release'\"<&"}
+    found = rendered(chart(BASE), values)
+    assert same(found, rendered(chart(BASE), plain))
+    assert {"release-one", "release-two"} <= {each["metadata"]["name"] for each in found}
+    assert TEMPLATE not in notes(chart(BASE), values)
+
+
+def test_a_template_that_makes_no_name_stops_helm(chart: Callable[[SpiceDBProps], Path]) -> None:
+    with pytest.raises(helm.HelmError, match='fullnameOverride is "Release-1"; allowed are lower-case letters'):
+        rendered(chart(BASE), {"fullnameOverride": '{{ printf "Release-1" }}'})
+
+
+def test_all_pods_use_the_shared_pull_secrets(chart: Callable[[SpiceDBProps], Path]) -> None:
+    props = attrs.evolve(MATRIX["postgres-parts-full"], version="v1.56.0", image_pull_secrets=["own"])
+    values = {"global": {"imagePullSecrets": ["one", {"name": "two"}, "own"]}}
+    for manifest in rendered(chart(props), values):
+        if "template" in manifest.get("spec", {}):
+            found = manifest["spec"]["template"]["spec"]["imagePullSecrets"]
+            assert [each["name"] for each in found] == ["own", "one", "two"]
+
+
+def test_each_alias_has_objects_of_its_own(chart: Callable[[SpiceDBProps], Path], tmp_path: Path) -> None:
+    """Without an alias, the name stays that of the props."""
+    aliases = {"eu": "eu", "US_East": "us-east", "2nd": "spicedb-2nd", "a" * 60: "a" * 45, None: "spicedb"}
+    parent = tmp_path / "parent"
+    shutil.copytree(chart(BASE), parent / "charts" / "spicedb")
+    dependencies = [{"name": "spicedb", "version": "0.1.0", **({"alias": each} if each else {})} for each in aliases]
+    metadata = {"apiVersion": "v2", "name": "parent", "version": "0.1.0", "dependencies": dependencies}
+    (parent / "Chart.yaml").write_text(json.dumps(metadata))
+    (parent / "values.yaml").write_text("{}")
+    with helm.Chart.load(parent) as loaded:
+        files = loaded.render(name="release", namespace="authz", values={})
+    manifests = [each for name, text in files.items() if "NOTES" not in name for each in fast_yaml.load_all(text)]
+    deployments = {each["metadata"]["name"] for each in manifests if each and each["kind"] == "Deployment"}
+    assert deployments == set(aliases.values())
+    names = [(each["kind"], each["metadata"]["name"]) for each in manifests if each]
+    assert len(set(names)) == len(names)
+
+
+def test_another_autoscaler_sets_the_number_of_servers(chart: Callable[[SpiceDBProps], Path]) -> None:
+    external = {"autoscaling": {"external": True}}
+    for server in (ServerProps(), ServerProps(autoscaling=Autoscaling(max_replicas=5))):
+        found = Manifests(rendered(chart(of(server=server)), external))
+        assert "replicas" not in found.one("Deployment")["spec"]
+        assert not [each for each in found.objects if each["kind"] == "HorizontalPodAutoscaler"]
+        assert found.one("PodDisruptionBudget")
+    props = of(server=ServerProps(autoscaling=Autoscaling(max_replicas=5, external=True)))
+    assert same(without_chart_labels(rendered(chart(props))), release_manifests(props))
+    assert not [each for each in release_manifests(props) if each["kind"] == "HorizontalPodAutoscaler"]
+
+
+def test_the_schema_may_be_in_an_existing_config_map(chart: Callable[[SpiceDBProps], Path]) -> None:
+    text, existing = SchemaProps(text="definition user {}"), SchemaProps(config_map="theirs", config_map_key="s.zed")
+    wanted = release_manifests(of(schema=existing))
+    assert not [each for each in wanted if each["kind"] == "ConfigMap"]
+    values = {"schema": {"configMap": "theirs", "configMapKey": "s.zed"}}
+    for props, given in (
+        (existing, {}),
+        (text, values),
+        (text, {"schema": {**values["schema"], "configMap": "{{ `theirs` }}"}}),
+    ):
+        assert same(without_chart_labels(rendered(chart(of(schema=props)), given)), wanted)
+    assert same(without_chart_labels(rendered(chart(of(schema=text)))), release_manifests(of(schema=text)))
+    with pytest.raises(helm.HelmError, match="/schema/configMap"):
+        rendered(chart(of(schema=existing)), {"schema": {"configMap": ""}})
+
+
+@pytest.mark.parametrize("image", [None, "ghcr.io/authzed/spicedb:{}-amd64", f"mirror.example.com/spicedb@{DIGEST}"])
+def test_the_values_of_an_older_chart_run_the_new_release(
+    image: str | None, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    """``helm upgrade --reuse-values`` passes all values of the chart before, also those that nobody set."""
+
+    def at(version: str) -> SpiceDBProps:
+        return of(version=version, image=image and image.format(version))
+
+    old = fast_yaml.load((chart(at("v1.52.0")) / "values.yaml").read_text())
+    cleanup = CleanupProps(image="registry.k8s.io/kubectl:v1.35.0")
+    new = attrs.evolve(at("v1.56.0"), cleanup=cleanup)
+    assert same(without_chart_labels(rendered(chart(new), old)), release_manifests(new))
+
+
+def test_a_migration_with_the_release_is_a_job_whose_name_changes_with_its_spec(
+    chart: Callable[[SpiceDBProps], Path],
+) -> None:
+    def job(values: dict[str, Any]) -> dict[str, Any]:
+        found = Manifests(rendered(chart(BASE), {"migrations": {"hook": False, **values}}))
+        assert [each["metadata"]["name"] for each in found.objects if each["kind"] == "Job"] == [
+            found.one("Job", "migration")["metadata"]["name"]
+        ], "no clean-up: the Job belongs to the release"
+        assert found.one("Deployment")["spec"]["progressDeadlineSeconds"] == 600 + values.get(
+            "activeDeadlineSeconds", 600
+        )
+        return found.one("Job", "migration")
+
+    plain = job({})
+    assert "annotations" not in plain["metadata"]
+    assert plain["spec"]["backoffLimit"] == 10, "a database that is only being installed takes more attempts"
+    assert job({"backoffLimit": 0})["spec"]["backoffLimit"] == 0
+    names = [job(each)["metadata"]["name"] for each in ({}, {"logLevel": "debug"}, {"activeDeadlineSeconds": 60})]
+    assert len({plain["metadata"]["name"], *names}) == 3
+    hook = Manifests(rendered(chart(of(migration=MigrationProps(hook=False))), {"migrations": {"hook": True}}))
+    assert hook.one("Job", "migration")["metadata"]["name"] == "spicedb-migration"
+    assert hook.one("Job", "cleanup")["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+
+
 @pytest.mark.parametrize(
     ("value", "field", "amount"), [("minReplicas", "min_replicas", 3), ("maxReplicas", "max_replicas", 9)]
 )
@@ -436,7 +578,8 @@ def test_an_autoscaler_takes_the_place_of_replicas(
 ) -> None:
     autoscaling = Autoscaling(max_replicas=5)
     folder = chart(of(server=ServerProps(autoscaling=autoscaling)))
-    wanted = of(server=ServerProps(autoscaling=attrs.evolve(autoscaling, **{field: amount})))
+    numbers: dict[str, Any] = {field: amount}
+    wanted = of(server=ServerProps(autoscaling=attrs.evolve(autoscaling, **numbers)))
     found = without_chart_labels(rendered(folder, {"autoscaling": {value: amount}}))
     assert same(found, release_manifests(wanted))
     with pytest.raises(helm.HelmError, match="replicas"):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from subprocess import Popen
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -36,7 +37,7 @@ class Database:
     def start(self, namespace: Namespace) -> None:
         self.add_service(namespace, self.name)
         metadata = {"name": self.name, "labels": {"app": self.name}}
-        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod()})
+        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self.pod()})
         namespace.wait_until_ready(f"app={self.name}")
 
     def add_service(self, namespace: Namespace, name: str) -> None:
@@ -44,7 +45,8 @@ class Database:
         service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
         namespace.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
 
-    def _pod(self) -> Object:
+    def pod(self) -> Object:
+        """The spec of its pod."""
         volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}
         secret = {"secretName": self.certificates, "defaultMode": 0o640}
         certificates = [{"name": "certificates", "secret": secret}] if self.certificates else []
@@ -100,6 +102,28 @@ MARIADB = Database(
     folders=("/var/lib/mysql", "/run/mysqld", "/tmp"),
     probe={"tcpSocket": {"port": 3306}},
 )
+
+
+def bundled_postgres(secret: str, key: str) -> list[Object]:
+    """PostgreSQL as a product ships it, and the Secret with its URI and the preshared key of SpiceDB."""
+    labels = {"app": POSTGRES.name}
+    template = {"metadata": {"labels": labels}, "spec": POSTGRES.pod()}
+    database = {"serviceName": POSTGRES.name, "selector": {"matchLabels": labels}, "template": template}
+    uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}/{DATABASE}?sslmode=disable"
+    keys = {"datastore-uri": uri, "preshared-key": key}
+    port = {"selector": labels, "ports": [{"port": POSTGRES.port}]}
+    return [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": POSTGRES.name}, "spec": database},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": POSTGRES.name}, "spec": port},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": keys},
+    ]
+
+
+def bundled_postgres_revision(namespace: Namespace) -> str:
+    """The revision of the schema in `bundled_postgres`."""
+    query = "SELECT version_num FROM alembic_version"
+    psql = ["psql", "--host=/run/postgresql", f"--username={USER}", "--tuples-only", "--no-align", f"--command={query}"]
+    return namespace.kubectl("exec", f"{POSTGRES.name}-0", "--", *psql).strip()
 
 
 def postgres_query(namespace: Namespace, query: str) -> str:

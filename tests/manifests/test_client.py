@@ -151,7 +151,7 @@ def test_the_memory_engine_can_have_a_schema() -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "allowed"),
     [
-        ({"schema": TEXT}, "schema", "SchemaProps(text=…)"),
+        ({"schema": TEXT}, "schema", "SchemaProps(…)"),
         ({"schema": SchemaProps(text=" \n")}, "schema.text", "not empty"),
         ({"schema": SchemaProps(text=TEXT, image="zed")}, "schema.image", "with a tag or a digest"),
         ({"test": True}, "test", "PermissionTest("),

@@ -654,6 +654,20 @@ BAD: list[tuple[Make, str, str, str]] = [
         "its default with the memory engine",
         "remove it",
     ),
+    (
+        spicedb(migration=MigrationProps(hook=False), cleanup=CleanupProps(enabled=True)),
+        "cleanup.enabled",
+        "migration.hook=False",
+        "next release deletes",
+    ),
+    (spicedb(schema=SchemaProps()), "schema.text", "or config_map", "set one"),
+    (spicedb(schema=SchemaProps(text="a", config_map="b")), "schema.config_map", "text is set", "remove one"),
+    (
+        server(autoscaling=Autoscaling(max_replicas=3, external=True, memory_utilization=50)),
+        "server.autoscaling.memory_utilization",
+        "external=True",
+        "other program",
+    ),
     (memory(migration=MigrationProps(backoff_limit=0)), "migration.backoff_limit", "its default", "remove it"),
     (memory(migration=MigrationProps(datastore_uri=KEY)), "migration.datastore_uri", "its default", "remove it"),
 ]
@@ -680,6 +694,7 @@ GOOD: list[Make] = [
     spicedb(image_pull_secrets=["regcred"]),
     spicedb(labels={"example.com/team": "", "tier": "a" * 63}),
     spicedb(annotations={"note": "any text: 1 & 2"}),
+    spicedb(migration=MigrationProps(hook=False, ttl_seconds_after_finished=60)),
     spicedb(cleanup=CleanupProps(image="kubectl@sha256:" + "f" * 64)),
     server(replicas=1),
     server(replicas=1000),

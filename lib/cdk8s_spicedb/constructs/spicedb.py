@@ -23,7 +23,14 @@ from ..manifests import (
 from ..manifests.pods import GRPC, HTTP, NUMBERS, open_ports
 from ..props import SpiceDBProps, require, require_cleanup, require_migration
 from ..props.fieldtypes import show
-from ..props.rules.warnings import phase_warning, target_warning, version_warning, warn, warn_of_advisories
+from ..props.rules.warnings import (
+    image_warning,
+    phase_warning,
+    target_warning,
+    version_warning,
+    warn,
+    warn_of_advisories,
+)
 
 if TYPE_CHECKING:
     from cdk8s_plus_27 import EnvValue, Pods
@@ -57,7 +64,7 @@ class Server(Construct):
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
         require_once(scope, props)
         super().__init__(scope, id)
-        warn(props, version_warning(props))
+        warn(props, version_warning(props), image_warning(props))
         warn_of_advisories(props)
         added = add(self, server_manifests(props))
         self.service: ApiObject = added["Service"]

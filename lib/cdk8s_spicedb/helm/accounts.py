@@ -35,20 +35,23 @@ def _identity(props: SpiceDBProps) -> str:
 
 def account_names(props: SpiceDBProps, chart: str) -> dict[str, Iterable[str]]:
     """The helpers that give the names."""
+
+    def text(value: str) -> str:
+        return f'include "{chart}.text" (list . ({value}))'
+
     fullname = f'include "{chart}.fullname" .'
     found: dict[str, Iterable[str]] = {
-        "serviceAccountName": [f"{{{{- {_SERVERS} | default {_ALL} | default ({fullname}) -}}}}"]
+        "serviceAccountName": [f"{{{{- {text(f'{_SERVERS} | default {_ALL}')} | default ({fullname}) -}}}}"]
     }
     if not props.datastore.migrates:
         return found
     cleanup = object_name("", Component.CLEANUP)
     found["migrationServiceAccountName"] = [
-        f"{{{{- if {_MIGRATION} }}}}{{{{ {_MIGRATION} }}}}",
+        f"{{{{- if {_MIGRATION} }}}}{{{{ {text(_MIGRATION)} }}}}",
         f"{{{{- else if {_identity(props)} }}}}{{{{ {fullname} }}}}{object_name('', Component.MIGRATION)}",
-        f"{{{{- else }}}}{{{{ {_ALL} | default {_SERVERS} }}}}",
+        f"{{{{- else }}}}{{{{ {text(f'{_SERVERS} | default {_ALL}')} }}}}",
         "{{- end -}}",
     ]
-    found["cleanupServiceAccountName"] = [
-        f'{{{{- {_CLEANUP} | default {_ALL} | default (printf "%s{cleanup}" ({fullname})) -}}}}'
-    ]
+    own = f'(printf "%s{cleanup}" ({fullname}))'
+    found["cleanupServiceAccountName"] = [f"{{{{- {text(f'{_CLEANUP} | default {_ALL}')} | default {own} -}}}}"]
     return found

@@ -23,7 +23,7 @@ from ..props.fields import Message, Pattern
 from ..props.fieldtypes import show
 from .templates import templates
 from .texts import notes, readme
-from .values import Value, chart_values
+from .values import PULL_SECRETS, Value, chart_values
 
 
 def _chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata) -> dict[str, Any]:
@@ -96,9 +96,10 @@ def _values_schema(values: list[Value]) -> str:
     root = {"$comment": MARK, "$schema": "http://json-schema.org/draft-07/schema#", **_schema(values, "")}
     # Helm passes these values to the charts on which another chart depends.
     text = (
-        "Values that all charts of a release share. This chart reads imageRegistry alone, the registry of all images."
+        "Values that all charts of a release share. This chart reads imageRegistry, the registry of all images, and "
+        "imagePullSecrets, the names of more Secrets to pull them."
     )
-    shared = {"type": "object", "properties": {"imageRegistry": {"type": "string"}}}
+    shared = {"type": "object", "properties": {"imageRegistry": {"type": "string"}, "imagePullSecrets": PULL_SECRETS}}
     root["properties"]["global"] = {"description": text, **shared}
     text = "For the condition of a chart that depends on this one. Without a condition, false is an error."
     root["properties"]["enabled"] = {"description": text, "const": True}

@@ -9,7 +9,16 @@ from typing import Any
 import attrs
 
 from ..files.folder import MARK
-from ..labels import HELM_CHART, MANAGED_BY, POD_TEMPLATE_HASH, VERSION, Component, selector_labels
+from ..labels import (
+    HELM_CHART,
+    HELM_RELEASE,
+    LONGEST_NAME,
+    MANAGED_BY,
+    POD_TEMPLATE_HASH,
+    VERSION,
+    Component,
+    selector_labels,
+)
 from ..manifests.jobs import changed_settings, plain
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
@@ -23,25 +32,101 @@ def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[st
     """The lines of _helpers.tpl."""
     yield f"{{{{- /* {MARK} */}}}}"
     parts: dict[str, Iterable[str]] = {
-        "fullname": [f'{{{{- .Values.fullnameOverride | default "{props.name}" -}}}}'],
+        "render": [f'{{{{- get (printf "v: %s" (include "{chart}.tpl" .) | fromYaml) "v" | toYaml -}}}}'],
+        "tpl": _tpl(chart),
+        "text": _TEXT,
+        "fullname": _fullname(chart),
+        "defaultName": _default_name(props, chart),
         **account_names(props, chart),
         "labels": _labels(chart),
-        "image": _image(chart),
+        "imagePullSecrets": _pull_secrets(chart),
+        "image": _image(props, chart),
         "withRegistry": _WITH_REGISTRY,
-        "version": _version(props),
+        "version": _version(props, chart),
     }
-    parts["items"] = _ITEMS
+    parts["items"] = [line.replace("CHART", chart) for line in _ITEMS]
     if has_jobs(props):
         parts |= placement(chart)
         parts["hookLogs"] = _HOOK_LOGS
     if props.datastore.max_replicas != 1:
         parts["topologySpreadConstraints"] = _spread(chart)
     if props.datastore.migrates:
-        parts["migrationChecksum"] = _checksum(props, values)
+        parts["migrationChecksum"] = _checksum(props, values, chart)
+        parts["migrationHash"] = _hash(chart)
     for name, lines in parts.items():
         yield f'{{{{- define "{chart}.{name}" -}}}}'
         yield from lines
         yield "{{- end }}"
+
+
+def _tpl(chart: str) -> Iterator[str]:
+    """A value as JSON, in whose texts the templates are rendered. Its input is a list: the chart's root, and it."""
+    yield "{{- $root := index . 0 -}}"
+    yield "{{- $value := index . 1 -}}"
+    yield "{{- $parts := list -}}"
+    yield '{{- if not (contains "{{" (toJson $value)) -}}'
+    yield "{{- toJson $value -}}"
+    yield '{{- else if kindIs "string" $value -}}'
+    yield "{{- tpl $value $root | toJson -}}"
+    yield '{{- else if kindIs "map" $value -}}'
+    inner = f'include "{chart}.tpl" (list $root $inner)'
+    yield "{{- range $key, $inner := $value }}"
+    yield f'{{{{- $parts = append $parts (printf "%s: %s" (tpl $key $root | toJson) ({inner})) }}}}'
+    yield "{{- end -}}"
+    yield '{{- printf "{%s}" (join ", " $parts) -}}'
+    yield "{{- else -}}"
+    yield f"{{{{- range $inner := $value }}}}{{{{ $parts = append $parts ({inner}) }}}}{{{{ end -}}}}"
+    yield '{{- printf "[%s]" (join ", " $parts) -}}'
+    yield "{{- end -}}"
+
+
+_TEXT = (
+    '{{- $text := index . 1 | default "" -}}',
+    # Helm takes milliseconds for each template.
+    '{{- if contains "{{" $text }}{{ tpl $text (index . 0) }}{{ else }}{{ $text }}{{ end -}}',
+)
+"""A text in which the templates are rendered. Its input is a list: the chart's root, and the text or null."""
+
+
+def _fullname(chart: str) -> Iterator[str]:
+    yield f'{{{{- $name := include "{chart}.text" (list . .Values.fullnameOverride) -}}}}'
+    yield f'{{{{- $name = $name | default (include "{chart}.defaultName" .) -}}}}'
+    yield f'{{{{- if not (regexMatch "^[a-z]([-a-z0-9]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?$" $name) -}}}}'
+    allowed = f"lower-case letters, digits and '-', beginning with a letter, at most {LONGEST_NAME}"
+    yield f'{{{{- fail (printf "fullnameOverride is %q; allowed are {allowed}" $name) -}}}}'
+    yield "{{- end -}}"
+    yield "{{- $name -}}"
+
+
+def _default_name(props: SpiceDBProps, chart: str) -> Iterator[str]:
+    """The name of the props, or else the alias under which another chart depends on this one. An alias that was
+    installed before it became the name keeps what it has."""
+    yield f"{{{{- $name := {json.dumps(props.name)} -}}}}"
+    yield f"{{{{- if ne .Chart.Name {json.dumps(chart)} -}}}}"
+    yield '{{- $found := lookup "apps/v1" "Deployment" .Release.Namespace $name | default dict -}}'
+    yield f'{{{{- $label := dig "metadata" "labels" "{HELM_CHART}" "" $found -}}}}'
+    yield f'{{{{- $release := dig "metadata" "annotations" "{HELM_RELEASE}" "" $found -}}}}'
+    same = '(regexMatch (printf "^%s-[0-9]+[.]" .Chart.Name) $label)'
+    yield f"{{{{- if not (and (eq $release .Release.Name) {same}) -}}}}"
+    yield '{{- $name = .Chart.Name | lower | replace "_" "-" | trimAll "-" -}}'
+    yield '{{- if not (regexMatch "^[a-z]" $name) }}{{ $name = printf "spicedb-%s" $name }}{{ end -}}'
+    yield f'{{{{- $name = $name | trunc {LONGEST_NAME} | trimSuffix "-" -}}}}'
+    yield "{{- end -}}"
+    yield "{{- end -}}"
+    yield "{{- $name -}}"
+
+
+def _pull_secrets(chart: str) -> Iterator[str]:
+    yield "{{- $names := list -}}"
+    yield "{{- $global := .Values.global | default dict -}}"
+    yield "{{- range concat (.Values.imagePullSecrets | default list) ($global.imagePullSecrets | default list) -}}"
+    yield '{{- $name := kindIs "map" . | ternary . (dict "name" .) -}}'
+    yield f'{{{{- $names = append $names (include "{chart}.text" (list $ $name.name)) -}}}}'
+    yield "{{- end -}}"
+    # Each name once: Kubernetes merges them by name.
+    yield "{{- range $names | uniq }}"
+    yield "- name: {{ . | quote }}"
+    yield "{{- end -}}"
 
 
 def _labels(chart: str) -> Iterator[str]:
@@ -56,16 +141,21 @@ def _labels(chart: str) -> Iterator[str]:
     yield f"{MANAGED_BY}: {{{{ $root.Release.Service | quote }}}}"
     yield f'{VERSION}: {{{{ include "{chart}.version" $root | quote }}}}'
     yield "{{- with $root.Values.commonLabels }}"
-    yield "{{ toYaml . }}"
+    yield f'{{{{ include "{chart}.render" (list $root .) }}}}'
     yield "{{- end }}"
 
 
-def _image(chart: str) -> Iterator[str]:
-    yield "{{- $image := .Values.image -}}"
-    yield "{{- $tag := $image.tag -}}"
-    yield "{{- if not (or $tag $image.digest) }}{{ $tag = .Chart.AppVersion }}{{ end -}}"
-    yield f'{{{{- include "{chart}.withRegistry" (list . $image.repository) -}}}}'
-    yield "{{ with $tag }}:{{ . }}{{ end }}{{ with $image.digest }}@{{ . }}{{ end }}"
+def _image(props: SpiceDBProps, chart: str) -> Iterator[str]:
+    _, tag, digest = image_parts(props.full_image)
+    own = ".Chart.AppVersion" if tag == props.version else json.dumps(tag or "")
+    tags = {name: f'include "{chart}.text" (list . .Values.image.{name})' for name in ("repository", "tag", "digest")}
+    yield f"{{{{- $tag := {tags['tag']} -}}}}"
+    yield f"{{{{- $digest := {tags['digest']} -}}}}"
+    # The chart's own digest is that of its own tag.
+    yield f"{{{{- if not (or $tag $digest) }}}}{{{{ $digest = {json.dumps(digest or '')} }}}}{{{{ end -}}}}"
+    yield f"{{{{- $tag = $tag | default {own} -}}}}"
+    yield f'{{{{- include "{chart}.withRegistry" (list . ({tags["repository"]})) -}}}}'
+    yield "{{ with $tag }}:{{ . }}{{ end }}{{ with $digest }}@{{ . }}{{ end }}"
 
 
 _WITH_REGISTRY = (
@@ -81,11 +171,11 @@ _WITH_REGISTRY = (
 """An image in the registry that all charts of a release share, if they do."""
 
 
-def _version(props: SpiceDBProps) -> Iterator[str]:
+def _version(props: SpiceDBProps, chart: str) -> Iterator[str]:
     """The label of the release, which follows the tag of the image."""
     _, tag, _ = image_parts(props.full_image)
     version, written = json.dumps(props.version), json.dumps(tag or "")
-    yield "{{- $tag := .Values.image.tag -}}"
+    yield f'{{{{- $tag := include "{chart}.text" (list . .Values.image.tag) -}}}}'
     yield f'{{{{- if or (not $tag) (eq $tag {written}) (hasPrefix (printf "%s-" {version}) $tag) -}}}}'
     yield props.version
     yield "{{- else -}}"
@@ -111,7 +201,7 @@ _ITEMS = (
     "{{- end }}",
     "{{- end }}",
     "{{- $items := list }}{{ range $names }}{{ $items = append $items (get $found .) }}{{ end -}}",
-    "{{- with $items }}{{ toYaml . }}{{ end -}}",
+    '{{- with $items }}{{ include "CHART.render" (list $.root .) }}{{ end -}}',
 )
 """The items of several lists; later ones take precedence. Kubernetes rejects a list that has the same key twice."""
 _FLUX = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
@@ -133,11 +223,12 @@ def _spread(chart: str) -> Iterator[str]:
     yield f'{{{{- $selector := dict "matchLabels" (dict {labels}) -}}}}'
     yield f'{{{{- $defaults := dict "labelSelector" $selector "matchLabelKeys" (list "{POD_TEMPLATE_HASH}") -}}}}'
     yield "{{- range .Values.topologySpreadConstraints }}"
-    yield '- {{ ternary . (merge (dict) . $defaults) (hasKey . "labelSelector") | toYaml | nindent 2 | trim }}'
+    yield '{{- $spread := ternary . (merge (dict) . $defaults) (hasKey . "labelSelector") }}'
+    yield f'- {{{{ include "{chart}.render" (list $ $spread) | nindent 2 | trim }}}}'
     yield "{{ end -}}"
 
 
-def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
+def _checksum(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:
     """The digest of the settings that differ from the defaults of their props, as `migration_checksum` computes it."""
     paths = [value.path.removeprefix("migrations.") for value in values if value.path.startswith("migrations.")]
     names = [path for path in paths if "." not in path]
@@ -150,15 +241,25 @@ def _checksum(props: SpiceDBProps, values: list[Value]) -> Iterator[str]:
     yield f"{{{{- $settings := fromJson {_go(fixed)} -}}}}"
     uri = props.migration.datastore_uri
     if uri is not None:
-        yield f'{{{{- $_ := set $settings "datastoreUri" .Values.secrets.{secrets(props)[uri]} -}}}}'
+        rendered = f'include "{chart}.tpl" (list $ .Values.secrets.{secrets(props)[uri]})'
+        yield f'{{{{- $_ := set $settings "datastoreUri" ({rendered} | fromJson) -}}}}'
     yield f"{{{{- $defaults := fromJson {_go(defaults)} -}}}}"
     yield "{{- $migrations := .Values.migrations -}}"
     yield "{{- range $name, $default := $defaults -}}"
-    yield "{{- $value := get $migrations $name -}}"
-    yield "{{- if ne (toJson $value) (toJson $default) }}{{ $_ := set $settings $name $value }}{{ end -}}"
+    yield f'{{{{- $value := include "{chart}.tpl" (list $ (get $migrations $name)) -}}}}'
+    yield "{{- if ne $value (toJson $default) -}}"
+    yield '{{- $_ := set $settings $name (get (printf `{"v": %s}` $value | fromJson) "v") -}}'
+    yield "{{- end -}}"
     yield "{{- end -}}"
     yield '{{- with $migrations.serviceAccount.name }}{{ $_ := set $settings "serviceAccount" . }}{{ end -}}'
     yield "{{- toRawJson $settings | sha256sum -}}"
+
+
+def _hash(chart: str) -> Iterator[str]:
+    """The end of the name of a migration that is no hook, as `Delivery.job_name` computes it."""
+    yield "{{- if not .Values.migrations.hook -}}"
+    yield f'-{{{{ include "{chart}.migrationSpec" . | fromYaml | toRawJson | sha256sum | trunc 7 }}}}'
+    yield "{{- end -}}"
 
 
 def _go(value: Any) -> str:

@@ -40,6 +40,8 @@ class Place:
     """Whether the value decides about what is at a path of a manifest, so that a patch of it would be lost."""
     optional: bool = False
     """Whether the manifest has nothing there if the value is empty or null."""
+    renders: bool = False
+    """Whether Helm renders templates in the texts of the value."""
     prop: str = ""
     """The prop that must be `SETTING`, so that the manifest has the place, such as ``server.schema_mode``."""
 
@@ -68,7 +70,7 @@ def optional_field(components: Collection[Component], path: str, default: str = 
             expression = f"({value} | default {default})" if default else value
             parent[mark(_whole(expression, name))] = None
 
-    return Place(components, put, lambda manifest, other: overlap(path, other), optional=True)
+    return Place(components, put, lambda manifest, other: overlap(path, other), optional=True, renders=True)
 
 
 def entries(
@@ -90,7 +92,7 @@ def entries(
     def overwrites(manifest: Manifest, other: Sequence[str]) -> bool:
         return _matches(manifest, kind, name) and any(overlap(path, other, each) for each in default)
 
-    return Place(components, put, overwrites, optional=True)
+    return Place(components, put, overwrites, optional=True, renders=True)
 
 
 def named_items(components: Collection[Component], path: str, key: str, default: Collection[str] = ()) -> Place:
@@ -104,13 +106,15 @@ def named_items(components: Collection[Component], path: str, key: str, default:
             parent.update({name: own} if own else {})
             parent.setdefault(f"{LISTED}{name}", []).append((value, key))
 
-    return Place(components, put, lambda manifest, other: bool(default) and overlap(path, other), optional=True)
+    return Place(
+        components, put, lambda manifest, other: bool(default) and overlap(path, other), optional=True, renders=True
+    )
 
 
-def merge(node: Any, mark: Mark, chart: str) -> None:
+def merge(node: Any, mark: Mark) -> None:
     """Makes one expression of all values that have entries in the same map, or items in the same list."""
     for inner in list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else ():
-        merge(inner, mark, chart)
+        merge(inner, mark)
     if not isinstance(node, dict):
         return
     for name in [name for name in node if name.startswith(MERGED)]:
@@ -118,22 +122,23 @@ def merge(node: Any, mark: Mark, chart: str) -> None:
         maps = " ".join(f"({value} | default dict)" for value in values)
         expression = f"mergeOverwrite (dict) {maps}" if len(values) > 1 else values[0]
         if key in node:
-            node[key][mark(_block(expression, "toYaml ."))] = None
+            node[key][mark(_block(expression))] = None
         else:
             node[mark(_whole(expression, key))] = None
     for name in [name for name in node if name.startswith(LISTED)]:
-        _merge_lists(node, name.removeprefix(LISTED), node.pop(name), mark, chart)
+        _merge_lists(node, name.removeprefix(LISTED), node.pop(name), mark)
 
 
-def _merge_lists(node: dict[str, Any], name: str, values: list[tuple[str, str]], mark: Mark, chart: str) -> None:
+def _merge_lists(node: dict[str, Any], name: str, values: list[tuple[str, str]], mark: Mark) -> None:
     own, key = node.pop(name, []), values[0][1]
     names = " ".join(f'"{item[key]}"' for item in own)
     lists = " ".join(f'(list "{value.removeprefix(".Values.")}" {value})' for value, _ in values)
-    expression = f'include "{chart}.items" (dict "key" "{key}" "own" (list {names}) "lists" (list {lists}))'
+    of = f'"root" $ "key" "{key}" "own" (list {names}) "lists" (list {lists})'
+    start, end = f'{{{{- with include "CHART.items" (dict {of}) }}}}', "{{- . | nindent INDENT }}\n{{- end }}"
     if own:
-        node[name] = [*own, mark(_block(expression, "."))]
+        node[name] = [*own, mark(f"{start}\n{end}")]
     else:
-        node[mark(f"{{{{- with {expression} }}}}\n{name}:\n{{{{- . | nindent INDENT }}}}\n{{{{- end }}}}")] = None
+        node[mark(f"{start}\n{name}:\n{end}")] = None
 
 
 def items(component: Component, path: str, default: int = 0) -> Place:
@@ -144,11 +149,13 @@ def items(component: Component, path: str, default: int = 0) -> Place:
         own = parent.pop(name, [])
         own = own[: len(own) - default]
         if own:
-            parent[name] = [*own, mark(_block(value, "toYaml ."))]
+            parent[name] = [*own, mark(_block(value))]
         elif parent:
             parent[mark(_whole(value, name))] = None
 
-    return Place((component,), put, lambda manifest, other: bool(default) and overlap(path, other), optional=True)
+    return Place(
+        (component,), put, lambda manifest, other: bool(default) and overlap(path, other), optional=True, renders=True
+    )
 
 
 def argument(component: Component, flag: str, default: str | None = None) -> Place:
@@ -161,14 +168,14 @@ def argument(component: Component, flag: str, default: str | None = None) -> Pla
     return Place((component,), put, _changes_arguments)
 
 
-def optional_argument(prop: str, flag: str, loop: str = "with", text: str = ".") -> Place:
-    """A flag that is missing if the value is empty. With the loop ``range``, each item is an argument of its own.
+def optional_argument(prop: str, flag: str, loop: str = "with VALUE", text: str = ".") -> Place:
+    """A flag that is missing if the value is empty. With the loop ``range VALUE``, each item is an argument of its own.
     ``text`` is the expression that makes the argument's text of the value."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         args = _arguments(manifest)
         if f"--{flag}={SETTING}" in args:
-            block = f"{{{{- {loop} {value} }}}}\n- --{flag}={{{{ {text} }}}}\n{{{{- end }}}}"
+            block = f"{{{{- {loop.replace('VALUE', value)} }}}}\n- --{flag}={{{{ {text} }}}}\n{{{{- end }}}}"
             args[args.index(f"--{flag}={SETTING}")] = mark(block)
 
     return Place((Component(prop.split(".")[0]),), put, _changes_arguments, optional=True, prop=prop)
@@ -210,8 +217,10 @@ def _matches(manifest: Manifest, kind: str | None, name: str | None) -> bool:
 
 def _whole(value: str, name: str) -> str:
     """A field with its name, which is missing if the value is empty."""
-    return _block(value, f'dict "{name}" . | toYaml')
+    return _block(value, f'(dict "{name}" .)')
 
 
-def _block(value: str, expression: str) -> str:
-    return f"{{{{- with {value} }}}}\n{{{{- {expression} | nindent INDENT }}}}\n{{{{- end }}}}"
+def _block(value: str, expression: str = ".") -> str:
+    """The YAML of a value, in whose texts Helm renders templates."""
+    rendered = f'{{{{- include "CHART.render" (list $ {expression}) | nindent INDENT }}}}'
+    return f"{{{{- with {value} }}}}\n{rendered}\n{{{{- end }}}}"

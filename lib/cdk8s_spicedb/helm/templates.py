@@ -9,13 +9,25 @@ from typing import Any, TypeVar
 
 import attrs
 
+from ..delivery import DEFAULT_PROGRESS_DEADLINE_SECONDS
 from ..files.folder import MARK
 from ..files.yaml import dump
-from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
+from ..labels import (
+    CHECKSUM,
+    COMPONENT,
+    HELM_HOOK,
+    HELM_HOOK_LOGS,
+    SCHEMA_CHECKSUM,
+    VERSION,
+    Component,
+    selector_labels,
+)
 from ..manifests import Manifest, objects_of
+from ..manifests.jobs import SCHEMA_FILE
 from ..manifests.objects import Objects
 from ..manifests.patches import require_matches
 from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
+from ..props.jobs import RETRIES
 from ..props.patch import Patch
 from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, own_account
 from .helpers import helpers
@@ -38,10 +50,15 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         props,
         name=FULLNAME,
         hook_logs=True,
+        openshift=False,
+        image_pull_secrets=(),
         server=with_settings(_server(props), Component.SERVER),
-        migration=with_settings(attrs.evolve(props.migration, enabled=True, service_account=None), Component.MIGRATION),
+        migration=with_settings(
+            attrs.evolve(props.migration, enabled=True, hook=True, service_account=None), Component.MIGRATION
+        ),
         cleanup=attrs.evolve(props.cleanup, enabled=None, service_account=CLEANUP_ACCOUNT),
         pods=attrs.evolve(props.pods, service_account=None),
+        schema=props.schema and attrs.evolve(props.schema, text=props.schema.text or "-", config_map=None),
         service_account_annotations={IDENTITY: ""},
         patches=[_patch(patch, props.name) for patch in props.patches],
     )
@@ -63,7 +80,8 @@ def _server(props: SpiceDBProps) -> ServerProps:
         return server
     if server.autoscaling is None:
         return attrs.evolve(server, replicas=2)
-    return attrs.evolve(server, autoscaling=attrs.evolve(server.autoscaling, min_replicas=2, max_replicas=3))
+    autoscaling = attrs.evolve(server.autoscaling, min_replicas=2, max_replicas=3, external=False)
+    return attrs.evolve(server, autoscaling=autoscaling)
 
 
 def _patch(patch: Patch, name: str) -> Patch:
@@ -73,9 +91,10 @@ def _patch(patch: Patch, name: str) -> Patch:
     return attrs.evolve(patch, name=f"{FULLNAME}{patch.name.removeprefix(name)}")
 
 
+_HOOK = ".Values.migrations.hook"
 _CONDITIONS = {
     Component.MIGRATION: ".Values.migrations.enabled",
-    Component.CLEANUP: "and .Values.migrations.enabled .Values.migrations.cleanup.enabled",
+    Component.CLEANUP: f"and .Values.migrations.enabled {_HOOK} .Values.migrations.cleanup.enabled",
 }
 
 
@@ -83,10 +102,11 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
     """The files of ``templates/`` that make objects, by their names."""
     files = {"_helpers.tpl": "".join(f"{line}\n" for line in helpers(props, values, chart))}
     for component, manifests in _whole_manifests(props, values).items():
-        body = "---\n".join(_Template(props, values, chart, component).text(manifest) for manifest in manifests)
-        condition = _CONDITIONS.get(component)
+        made = [_Template(props, values, chart, component) for _ in manifests]
+        body = "---\n".join(each.text(manifest) for each, manifest in zip(made, manifests, strict=True))
         body = require_a_node(chart, component) + body
-        files[f"{component.value}.yaml"] = f"# {MARK}\n{_when(condition, body)}"
+        definitions = "".join(each.helper for each in made)
+        files[f"{component.value}.yaml"] = f"# {MARK}\n{definitions}{_when(_CONDITIONS.get(component), body)}"
     return {**files, "extra.yaml": _EXTRA}
 
 
@@ -98,7 +118,7 @@ _EXTRA = f"""\
 {{{{- /* {MARK} */ -}}}}
 {{{{- range .Values.extraObjects }}}}
 ---
-{{{{ tpl (toYaml .) $ }}}}
+{{{{ tpl (kindIs "string" . | ternary . (toYaml .)) $ }}}}
 {{{{- end }}}}
 """
 
@@ -109,25 +129,43 @@ class _Template:
     def __init__(self, props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> None:
         self._props, self._values, self._chart, self._component = props, values, chart, component
         self._keys, self._expressions = secrets(props), list[str]()
+        self.helper = ""
+        """The definition of what the object includes."""
 
     def text(self, manifest: Manifest) -> str:
         manifest = deepcopy(manifest)
         condition = self._condition(manifest)
         manifest["metadata"]["labels"] = self._labels(manifest["metadata"]["labels"])
-        self._logs(manifest["metadata"].get("annotations", {}))
+        self._hook(manifest["metadata"].get("annotations", {}))
         if "template" in manifest.get("spec", {}):
+            self._limits(manifest["spec"])
             self._program(manifest["spec"]["template"])
         for value in self._values:
             for place in value.places:
                 if self._component in place.components:
                     place.put(manifest, f".Values.{value.path}", self._mark)
-        merge(manifest, self._mark, self._chart)
+        merge(manifest, self._mark)
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
         text = dump(manifest).replace("{{", '{{ "{{" }}')
         text = self._names("".join(self._line(line) for line in text.splitlines(keepends=True)))
+        if self._component is Component.MIGRATION:
+            text = self._with_the_release(manifest["kind"], text)
         return _when(condition, text)
+
+    def _with_the_release(self, kind: str, text: str) -> str:
+        """An object of the migration, which may be no hook. A Job then has a name that changes with its spec."""
+        if kind == "ServiceAccount":
+            return text
+        when = f"or {_HOOK} .Values.commonAnnotations"
+        text = re.sub(r"^  annotations:\n(?:    .*\n)+", lambda found: _when(when, found[0]), text, flags=re.MULTILINE)
+        if kind != "Job":
+            return text
+        job, _, spec = text.partition("\nspec:\n")
+        job = re.sub(r"^  name: .*", rf"\g<0>{{{{ {self._include('migrationHash')} }}}}", job, flags=re.MULTILINE)
+        self.helper = f'{{{{- define "{self._chart}.migrationSpec" }}}}\n{spec}{{{{- end }}}}\n'
+        return f"{job}\nspec: {{{{- {self._include('migrationSpec')} }}}}\n"
 
     def _condition(self, manifest: Manifest) -> str | None:
         """The condition under which the object is part of the release, apart from its component's."""
@@ -137,6 +175,10 @@ class _Template:
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
         if kind == "ServiceAccount":
             return own_account(self._props, self._component)
+        if kind == "ConfigMap" and self._component is Component.SCHEMA:
+            return "not .Values.schema.configMap"
+        if kind == "HorizontalPodAutoscaler":
+            return "not .Values.autoscaling.external"
         return None
 
     def _include(self, name: str, more: str = "") -> str:
@@ -165,7 +207,8 @@ class _Template:
         indent = len(line) - len(line.lstrip())
         alone = re.fullmatch(rf"\s*(?:- )?{OPEN}(\d+){CLOSE}(?:: null)?\n", line)
         if alone:
-            block = textwrap.dedent(self._expressions[int(alone[1])]).replace("INDENT", str(indent))
+            block = textwrap.dedent(self._expressions[int(alone[1])])
+            block = block.replace("INDENT", str(indent)).replace("CHART", self._chart)
             return textwrap.indent(block, " " * indent) + "\n"
         return re.sub(rf"{OPEN}(\d+){CLOSE}", lambda found: f"{{{{ {self._expressions[int(found[1])]} }}}}", line)
 
@@ -175,18 +218,54 @@ class _Template:
         include = f'{{{{- include "{self._chart}.labels" (list . "{self._component.value}") | nindent INDENT }}}}'
         return {self._mark(include): None, **{name: text for name, text in labels.items() if name not in common}}
 
-    def _logs(self, annotations: dict[str, Any]) -> None:
-        """The annotation by which Helm prints the log of a hook, if Helm installs the chart."""
-        if HELM_HOOK_LOGS in annotations:
-            line = f"{HELM_HOOK_LOGS}: {annotations.pop(HELM_HOOK_LOGS)}"
-            annotations[self._mark(f"{{{{- if {self._include('hookLogs')} }}}}\n{line}\n{{{{- end }}}}")] = None
+    def _hook(self, annotations: dict[str, Any]) -> None:
+        """The annotations of a hook, if the migration is one. Helm prints its log if it is Helm that installs."""
+        migrates = self._component is Component.MIGRATION
+        hook = {key: annotations.pop(key) for key in [*annotations] if key.startswith(HELM_HOOK)}
+        logs = {key: hook.pop(key) for key in (HELM_HOOK_LOGS,) if key in hook}
+        if migrates and hook:
+            annotations[self._mark(_when(_HOOK, dump(hook)).rstrip())] = None
+        else:
+            annotations.update(hook)
+        if logs:
+            condition = f"and {_HOOK} ({self._include('hookLogs')})" if migrates else self._include("hookLogs")
+            annotations[self._mark(_when(condition, dump(logs)).rstrip())] = None
+
+    def _limits(self, spec: Manifest) -> None:
+        """What depends on whether the migration is a hook."""
+        values = ".Values.migrations"
+        if self._component is Component.MIGRATION:
+            default = f"ternary {RETRIES[True]} {RETRIES[False]} {_HOOK}"
+            retries = f'kindIs "string" {values}.backoffLimit | ternary ({default}) {values}.backoffLimit'
+            spec["backoffLimit"] = self._mark(retries)
+        if self._component is Component.SERVER:
+            self._replicas(spec)
+        if self._component is Component.SERVER and self._props.datastore.migrates:
+            spec.pop("progressDeadlineSeconds", None)
+            seconds = f"add {values}.activeDeadlineSeconds {DEFAULT_PROGRESS_DEADLINE_SECONDS}"
+            line = f"progressDeadlineSeconds: {{{{ {seconds} }}}}\n"
+            spec[self._mark(_when(f"and {values}.enabled (not {_HOOK})", line).rstrip())] = None
+
+    def _replicas(self, spec: Manifest) -> None:
+        """The number of servers, unless an autoscaler sets it."""
+        if "replicas" in spec and self._props.datastore.max_replicas != 1:
+            del spec["replicas"]
+            line = "replicas: {{ .Values.replicas }}\n"
+            spec[self._mark(_when("not .Values.autoscaling.external", line).rstrip())] = None
 
     def _program(self, template: Manifest) -> None:
         """What several values determine together."""
         if CHECKSUM in template["metadata"].get("annotations", {}):
             template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum", " | quote"))
+        if self._component is Component.SCHEMA:
+            self._schema(template)
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
+        security = spec["securityContext"]
+        users = {name: security.pop(name) for name in ("runAsUser", "runAsGroup", "fsGroup") if name in security}
+        security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
+        pull_secrets = "imagePullSecrets: {{- . | nindent INDENT }}"
+        spec[self._mark(f"{{{{- with {self._include('imagePullSecrets')} }}}}\n{pull_secrets}\n{{{{- end }}}}")] = None
         container = spec["containers"][0]
         container["image"] = self._mark(self._image(container["image"]))
         if self._component is Component.MIGRATION:
@@ -206,11 +285,32 @@ class _Template:
             )
             spec[self._mark(spread)] = None
 
+    def _schema(self, template: Manifest) -> None:
+        """The ConfigMap with the SpiceDB schema: the chart's own, or one that a value names."""
+        metadata = template["metadata"]
+        checksum = {SCHEMA_CHECKSUM: metadata["annotations"].pop(SCHEMA_CHECKSUM)}
+        if metadata["annotations"]:
+            metadata = metadata["annotations"]
+        else:
+            del metadata["annotations"]
+            checksum = {"annotations": checksum}
+        metadata[self._mark(_when("not .Values.schema.configMap", dump(checksum)).rstrip())] = None
+        for volume in template["spec"]["volumes"]:
+            if "configMap" in volume:
+                name = f'printf "%s-{Component.SCHEMA.value}" ({self._include("fullname")})'
+                items = (
+                    f"items:\n  - key: {{{{ {self._text('schema.configMapKey')} | quote }}}}\n    path: {SCHEMA_FILE}\n"
+                )
+                volume["configMap"] = {
+                    "name": self._mark(f"{self._text('schema.configMap')} | default ({name}) | quote"),
+                    self._mark(_when(".Values.schema.configMap", items).rstrip()): None,
+                }
+
     def _image(self, image: str) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):
             return self._include("image", " | quote")
-        image = f".Values.{PATHS[self._component.value]}image"
-        return f'include "{self._chart}.withRegistry" (list . {image}) | quote'
+        value = self._text(f"{PATHS[self._component.value]}image")
+        return f'include "{self._chart}.withRegistry" (list . ({value} | default "{image}")) | quote'
 
     def _secret_keys(self, node: Any) -> None:
         """Puts values in the places of all Secret keys."""
@@ -231,8 +331,13 @@ class _Template:
     def _reference(self, source: Manifest) -> Manifest:
         """A Secret key with the values that stand for it. Those that only a patch or a user's object has stay."""
         own = self._keys.get(SecretKey(source.get("name", ""), source.get("key", ""))) if len(source) == 2 else None
-        value = f".Values.secrets.{own}"
-        return {name: self._mark(f"{value}.{name} | quote") for name in ("name", "key")} if own else source
+        if own is None:
+            return source
+        return {part: self._mark(f"{self._text(f'secrets.{own}.{part}')} | quote") for part in ("name", "key")}
+
+    def _text(self, path: str) -> str:
+        """The text of a value, in which Helm renders templates."""
+        return f'include "{self._chart}.text" (list . .Values.{path})'
 
 
 _NAMES = {CLEANUP_ACCOUNT: "cleanupServiceAccountName", FULLNAME: "fullname", ACCOUNT: "serviceAccountName"}

@@ -13,6 +13,7 @@ from ..manifests.pods import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
+from ..props.spicedb import image_parts
 from ..versions import ALLOWED_MIGRATIONS
 from .values import FULLNAME, Value, secrets
 
@@ -46,7 +47,8 @@ If a migration fails, the install or upgrade fails, and the old servers keep ser
   --set migrations.enabled=false.
 - unknown flag --phase: no released SpiceDB has this flag. Remove the value migrations.targetPhase.
 
-Fix the cause, then run the same command again. The migration continues where it stopped. To delete a Job that is stuck:
+Fix the cause, then run the same command again. The migration continues where it stopped. Before that, delete a Job that
+is stuck. If migrations.hook is false, also delete one that failed:
 
 {indent}kubectl delete job {job} {namespace} --ignore-not-found
 
@@ -70,8 +72,10 @@ def notes(props: SpiceDBProps, chart: str) -> str:
     parts = [_installed(props, chart), *([_migration(props)] if props.datastore.migrates else []), _rollback(props)]
     if props.datastore.migrates:
         parts.append(troubleshooting(props, "{{ .Release.Name }}", _IN, chart="CHART", indent="  "))
-    text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props) + "\n"
-    return text.replace(FULLNAME, f'{{{{ include "{chart}.fullname" . }}}}')
+    text = f"{{{{- /* {MARK} */ -}}}}\n" + "\n\n".join(map(str.strip, parts)) + _warnings(props, chart) + "\n"
+    job, named = object_name(FULLNAME, Component.MIGRATION), f'{{{{ include "{chart}.fullname" . }}}}'
+    text = text.replace(job, f'{job}{{{{ include "{chart}.migrationHash" . }}}}')
+    return text.replace(FULLNAME, named)
 
 
 def _installed(props: SpiceDBProps, chart: str) -> str:
@@ -89,7 +93,7 @@ To connect from this machine:
   kubectl port-forward service/{name} {port} {_IN}
 {{{{- with .Values.secrets.presharedKey }}}}
 
-Clients authenticate with the API key in the Secret {{{{ .name }}}}, under the key {{{{ .key }}}}.
+Clients authenticate with the API key in the Secret {{{{ tpl .name $ }}}}, under the key {{{{ tpl .key $ }}}}.
 {{{{- end }}}}"""
     if props.server.dispatch_tls:
         text += f"""
@@ -108,18 +112,28 @@ To test that every server answers permission checks:
 
 def _migration(props: SpiceDBProps) -> str:
     job = object_name(props.name, Component.MIGRATION)
+    target = """\
+{{- with .Values.migrations.targetMigration }} to revision {{ . }}
+{{- else }}{{ with .Values.migrations.targetPhase }} through phase {{ . }}
+{{- else }} to the newest revision of this SpiceDB release{{ end }}{{ end }}"""
     return f"""\
 {{{{ if .Values.migrations.enabled -}}}}
+{{{{- if .Values.migrations.hook -}}}}
 The datastore was migrated
-{{{{- with .Values.migrations.targetMigration }}}} to revision {{{{ . }}}}
-{{{{- else }}}}{{{{ with .Values.migrations.targetPhase }}}} through phase {{{{ . }}}}
-{{{{- else }}}} to the newest revision of this SpiceDB release{{{{ end }}}}{{{{ end }}}} before the servers changed.
+{target} before the servers changed.
 Helm prints the log of the migration. While the Job exists, you can also read the log with:
+{{{{- else -}}}}
+A Job of this release migrates the datastore
+{target}.
+New servers become ready when it is done. While the Job exists, you can read its log with:
+{{{{- end }}}}
 
   kubectl get job {job} {_IN}
   kubectl logs job/{job} {_IN}
 
-{{{{ if .Values.migrations.cleanup.enabled -}}}}
+{{{{ if not .Values.migrations.hook -}}}}
+The Job belongs to the release. It stays until an upgrade changes it.
+{{{{- else if .Values.migrations.cleanup.enabled -}}}}
 The clean-up deletes a finished migration Job. A failed one stays
 {{{{- if eq .Values.migrations.restartPolicy "OnFailure" }}}}, but without its pods
 (migrations.restartPolicy=Never keeps the pods and their logs){{{{ end }}}}.
@@ -145,18 +159,24 @@ To roll back, look in the history for the last revision that worked before this 
         text += f"""
 
 A rollback does not migrate, so the datastore keeps the newer schema. Servers of an older SpiceDB release start on
-it only if they allow it (--{ALLOWED_MIGRATIONS})."""
+it only if they allow it (--{ALLOWED_MIGRATIONS}).
+{{{{- if and .Values.migrations.enabled (not .Values.migrations.hook) }}}}
+Helm also runs the older migration again, which fails on the newer schema. That does not stop the servers: delete that
+Job, or leave it to the next upgrade.
+{{{{- end }}}}"""
     return text
 
 
-def _warnings(props: SpiceDBProps) -> str:
-    tag = json.dumps(props.version)
+def _warnings(props: SpiceDBProps, chart: str) -> str:
+    version, own = props.version, image_parts(props.full_image)[1]
     text = f"""
-{{{{- if not (or (eq .Values.image.tag {tag}) (hasPrefix {json.dumps(f"{props.version}-")} .Values.image.tag)
-  (not .Values.image.tag)) }}}}
+{{{{- $tag := include "{chart}.text" (list . .Values.image.tag) | default {json.dumps(own or version)} }}}}
+{{{{- if not (or (eq $tag {json.dumps(version)}) (hasPrefix {json.dumps(f"{version}-")} $tag)) }}}}
 
-WARNING: the image is {{{{ .Values.image.tag }}}}, but this chart was written for {props.version}. The chart sets
-flags and allowed schema revisions that belong to {props.version}. For another SpiceDB release, write the chart again.
+WARNING: the image is {{{{ $tag }}}}, but this chart was written for {version}. The chart sets
+flags and allowed schema revisions that belong to {version}. For another SpiceDB release, write the chart again.
+If you upgraded with --reuse-values, the tag can be that of an older chart: use --reset-then-reuse-values, and remove
+the tag with --set image.tag= if you did not set it.
 {{{{- end }}}}"""
     if not props.datastore.migrates:
         return text
@@ -169,8 +189,8 @@ flags and allowed schema revisions that belong to {props.version}. For another S
 WARNING: {phase}
 {{{{- end }}}}"""
     text += _target(props)
-    version = version_warning(props)
-    return f"{text}\n\nWARNING: {version}" if version else text
+    unknown = version_warning(props)
+    return f"{text}\n\nWARNING: {unknown}" if unknown else text
 
 
 def _target(props: SpiceDBProps) -> str:
@@ -181,7 +201,8 @@ def _target(props: SpiceDBProps) -> str:
     starts_on = " ".join(json.dumps(revision) for revision in ("head", *sorted(own)))
     return f"""
 {{{{- with .Values.migrations.targetMigration }}}}
-{{{{- if not (or (has . (list {starts_on})) (has . $.Values.allowedMigrations)) }}}}
+{{{{- $allowed := kindIs "slice" $.Values.allowedMigrations | ternary $.Values.allowedMigrations list }}}}
+{{{{- if not (or (has . (list {starts_on})) (has . $allowed)) }}}}
 
 WARNING: servers of {props.version} do not start on {{{{ . }}}}, at which the migration stops. If they can work with it,
 add it to the value allowedMigrations.
@@ -205,6 +226,8 @@ def _install(props: SpiceDBProps, chart: str) -> Iterator[str]:
     if props.datastore.migrates:
         yield "A Job migrates the datastore before the servers change (a pre-install and pre-upgrade hook). If the Job"
         yield "fails, the install or upgrade fails, and the old servers keep serving.\n"
+        yield "If the same release installs the database or the Secrets, set `migrations.hook` to false. Then Helm"
+        yield "applies the Job with all other objects, and new servers become ready when it is done. Use `--wait`.\n"
     yield "The engine of the datastore and its address are fixed in this chart. To change them, write the chart again"
     yield "with cdk8s-spicedb. To install the chart more than once in a namespace, set `fullnameOverride` for each"
     yield "release.\n"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from functools import partial, reduce
 from typing import Any, cast, get_args
 
-import attrs
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
@@ -16,6 +16,7 @@ from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
+from ..props.jobs import SchemaProps
 from ..props.pod import KEYS
 from ..props.secrets import SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
@@ -31,6 +32,8 @@ _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 100_000}
 _OBJECT: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
+PULL_SECRETS: Schema = {"type": "array", "items": {"type": ["object", "string"], "required": ["name"]}}
+"""Names of Secrets, alone or as in a pod."""
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
 _SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
@@ -62,11 +65,40 @@ class Value:
     """Whether `templates` can do without it."""
     prop: str = ""
     """The prop that it stands for, such as ``server.replicas``."""
+    renders: bool = False
+    """Whether `templates` renders templates in its texts."""
 
     @property
     def optional(self) -> bool:
         """Whether it may be missing, as after a null in Helm."""
         return self.nullable or (bool(self.places) and all(place.optional for place in self.places))
+
+    def with_templates(self) -> Value:
+        """The value as a chart has it: its schema accepts templates where Helm renders them, and its default has none,
+        because braces in props are text."""
+        if not (self.renders or any(place.renders for place in self.places)):
+            return self
+        return evolve(self, default=_literal(self.default), schema=_with_templates(self.schema))
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _literal(each) for name, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return list(map(_literal, value))
+    return value.replace("{{", '{{ "{{" }}') if isinstance(value, str) else value
+
+
+def _with_templates(schema: Any) -> Any:
+    if not isinstance(schema, Mapping):
+        return schema
+    found = {
+        name: [_with_templates(each) for each in inner] if name == "anyOf" else _with_templates(inner)
+        for name, inner in schema.items()
+    }
+    if isinstance(found.get("pattern"), str) and found.get("type") == "string":
+        return {"anyOf": [found, {"type": "string", "pattern": r"\{\{"}]}
+    return found
 
 
 def _schema_of(annotation: Any) -> Schema:
@@ -83,27 +115,33 @@ def _names(props: SpiceDBProps) -> Iterator[Value]:
     schema = _or_empty(_schema_of(ReleaseName))
     text = (
         "Name of the Deployment and the Service. The names of all other objects begin with it. Set a different name "
-        f"for each release in a namespace, and never change it later. Defaults to {props.name}."
+        f"for each release in a namespace, and never change it later. Defaults to {props.name}, or to the alias if "
+        "another chart depends on this one under an alias."
     )
-    yield Value("fullnameOverride", "", schema, text, nullable=True)
+    yield Value("fullnameOverride", "", schema, text, nullable=True, renders=True)
     repository, tag, digest = image_parts(props.full_image)
     text = "Image of the servers and the migration, without the tag."
-    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text)
+    yield Value("image.repository", repository, {**_TEXT, "minLength": 1}, text, renders=True)
+    # An upgrade with --reuse-values keeps the defaults of the chart before, so these are in the templates.
+    own = f" Defaults to {tag or 'none'}" + (f", with the digest {digest}." if digest else ".")
     text = (
         f"Image tag. The flags and the allowed revisions of the database in this chart are for {props.version}. For "
-        "another SpiceDB release, write the chart again."
+        f"another SpiceDB release, write the chart again.{own}"
     )
-    yield Value("image.tag", tag or "", _TEXT, text)
+    yield Value("image.tag", "", _TEXT, text, renders=True)
     pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
-    yield Value("image.digest", digest or "", pattern, "Image digest. Takes precedence over the tag.")
+    yield Value("image.digest", "", pattern, "Image digest. Takes precedence over the tag.", renders=True)
     policies = {"enum": ["", *get_args(PullPolicy)]}
     place = optional_field(tuple(Component), f"{_CONTAINER}.imagePullPolicy")
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
     yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,), prop="image_pull_policy")
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
-    place = optional_field(tuple(Component), f"{_POD}.imagePullSecrets")
-    text = "Secrets for all pods to pull images: [{name: …}]."
-    yield Value("imagePullSecrets", pull_secrets, _LIST, text, (place,), prop="image_pull_secrets")
+    text = (
+        "Secrets for all pods to pull images: [{name: …}], or their names. Those of global.imagePullSecrets are added."
+    )
+    yield Value("imagePullSecrets", pull_secrets, PULL_SECRETS, text, nullable=True, renders=True)
+    text = "Lets OpenShift choose the users and groups of all pods, from the range of the namespace."
+    yield Value("openshift", props.openshift, {"type": "boolean"}, text)
 
 
 def _arguments(props: SpiceDBProps, component: Component) -> Iterator[Value]:
@@ -131,7 +169,7 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
             {"maxSkew": each.max_skew, "topologyKey": each.topology_key, "whenUnsatisfiable": each.when_unsatisfiable}
             for each in props.server.topology_spread
         ]
-        yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True)
+        yield Value("topologySpreadConstraints", spread, _LIST, text, nullable=True, renders=True)
     text = "Annotations of the ServiceAccounts of the servers and the migration, for workload identity."
     places = tuple(
         entries((component,), "metadata.annotations", (IDENTITY,), "ServiceAccount")
@@ -148,7 +186,7 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
     text, prop = "Annotations of the Service for clients.", "server.service_annotations"
     yield Value("service.annotations", default, annotations, text, (place,), prop=prop)
     text, labels = "Labels of every object except pods. For pods, use podLabels.", field_schema(SpiceDBProps, "labels")
-    yield Value("commonLabels", dict(props.labels), labels, text, nullable=True)
+    yield Value("commonLabels", dict(props.labels), labels, text, nullable=True, renders=True)
     text = "Annotations of every object except pods. For pods, use podAnnotations."
     place = entries(tuple(Component), "metadata.annotations", props.annotations)
     yield Value("commonAnnotations", dict(props.annotations), annotations, text, (place,), prop="annotations")
@@ -159,8 +197,8 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
             "to false if Flux installs the chart, because Flux's helm-controller crashes on the annotation for it."
         )
         yield Value("hookLogs", "" if props.hook_logs is None else props.hook_logs, logs, text, nullable=True)
-    text = "More objects for the release. Their strings may contain templates."
-    yield Value("extraObjects", [], _LIST, text, nullable=True)
+    text = "More objects for the release, or their text. They may contain templates."
+    yield Value("extraObjects", [], {"type": "array", "items": {"type": ["object", "string"]}}, text, nullable=True)
 
 
 def has_jobs(props: SpiceDBProps) -> bool:
@@ -181,8 +219,14 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
             yield value(f"server.autoscaling.{name}", place)
     else:
         schema = {**_COUNT, **({"maximum": maximum} if maximum else {})}
-        yield value("server.replicas", field(_SERVER, "spec.replicas"), schema, props.replicas)
+        yield value("server.replicas", None, schema, props.replicas)
     if maximum != 1:
+        external = props.server.autoscaling is not None and props.server.autoscaling.external
+        text = (
+            "Leaves the number of servers to an autoscaler that is not part of this chart, such as KEDA's: the "
+            "Deployment has no replicas, and there is no HorizontalPodAutoscaler."
+        )
+        yield Value("autoscaling.external", external, {"type": "boolean"}, text)
         share, update = field_schema(ServerProps, "max_unavailable"), "spec.strategy.rollingUpdate"
         surge, unavailable = (field(_SERVER, f"{update}.{name}") for name in ("maxSurge", "maxUnavailable"))
         yield value("server.max_surge", surge, share, props.max_surge, path="rollingUpdate.maxSurge")
@@ -193,8 +237,13 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
     if props.datastore.migrates:
         yield from _argument(props, "server.schema_mode")
         yield from _argument(props, "server.datastore_migration_phase")
-        schema, default = {"type": "array", "items": _schema_of(Revision)}, list(props.allowed_migrations)
-        yield from _argument(props, "server.allowed_migrations", "range", schema=schema, empty=default)
+        schema, own = {"type": "array", "items": _schema_of(Revision)}, list(props.allowed_migrations)
+        known = " ".join(map(json.dumps, own))
+        # Its default follows the release, so an upgrade with --reuse-values must not keep the one before.
+        loop = f'range kindIs "string" VALUE | ternary (list {known}) VALUE'
+        for found in _argument(props, "server.allowed_migrations", loop, schema=_or_empty(schema)):
+            text = f"{found.text.partition(' Defaults')[0]} Defaults to {', '.join(own) or 'none'}."
+            yield evolve(found, default="", text=text)
     grace = field(_SERVER, f"{_POD}.terminationGracePeriodSeconds")
     yield value("server.termination_grace_period_seconds", grace, _COUNT, props.server.termination_seconds)
     yield from _pods(props, "server")
@@ -203,6 +252,7 @@ def _servers(props: SpiceDBProps) -> Iterator[Value]:
 def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     value = partial(_value, props)
     yield value("migration.enabled")
+    yield value("migration.hook")
     yield value("migration.log_level", argument(_MIGRATION, LOG_LEVEL, ".Values.logLevel"))
     known = props.releases.revisions(props.datastore.engine, props.version)
     choice = {"enum": ["", "head", *known]} if known and not props.migration.allow_unknown_target else None
@@ -211,19 +261,26 @@ def _migrations(props: SpiceDBProps) -> Iterator[Value]:
     yield from _argument(props, "migration.migration_timeout")
     yield from _argument(props, "migration.backfill_batch_size", text="int64 .")
     yield value("migration.restart_policy", field(_MIGRATION, f"{_POD}.restartPolicy"))
-    yield value("migration.backoff_limit", field(_MIGRATION, "spec.backoffLimit"))
+    yield value("migration.backoff_limit")
     yield value("migration.active_deadline_seconds", field(_MIGRATION, "spec.activeDeadlineSeconds"))
     yield from _pods(props, "migration")
     yield from _arguments(props, _MIGRATION)
     yield value("cleanup.enabled", schema={"type": "boolean"}, empty=True)
-    yield value("cleanup.image")
+    yield _image_of(props, "cleanup")
     yield value("cleanup.active_deadline_seconds", field(_CLEANUP, "spec.activeDeadlineSeconds"))
     yield from _pods(props, "cleanup")
 
 
+def _image_of(props: SpiceDBProps, part: str) -> Value:
+    """The image of a Job. Its default is in the templates, because an upgrade with --reuse-values keeps values."""
+    image = _value(props, f"{part}.image")
+    text = f"{image.text} Defaults to {image.default}."
+    return evolve(image, default="", schema=_or_empty(image.schema), text=text, nullable=True, renders=True)
+
+
 def _client(props: SpiceDBProps, part: str) -> Iterator[Value]:
     """The values of a Job that connects to the servers."""
-    yield _value(props, f"{part}.image")
+    yield _image_of(props, part)
     yield _value(props, f"{part}.active_deadline_seconds", field(Component(part), "spec.activeDeadlineSeconds"))
     yield from _pods(props, part)
 
@@ -242,7 +299,7 @@ def _pods(props: SpiceDBProps, part: str) -> Iterator[Value]:
     components = tuple(Component) if shared else (Component(part),)
 
     def value(name: str, *places: Place, schema: Schema | None = None, note: str = "") -> Value:
-        return attrs.evolve(_value(props, f"{part}.{name}", None, schema, note=note), places=places, nullable=shared)
+        return evolve(_value(props, f"{part}.{name}", None, schema, note=note), places=places, nullable=shared)
 
     if not shared:
         note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
@@ -279,10 +336,12 @@ def _account(props: SpiceDBProps, part: str) -> Value:
     where, default = f"{_POD}.serviceAccountName", ".Values.pods.serviceAccount.name"
     # The templates of the others also decide whether the release has a ServiceAccount of their own.
     places = (optional_field((Component(part),), where, default),) if part in ("schema", "test") else ()
-    return Value(path, str(own or ""), schema, text, places, nullable=True, prop=prop)
+    return Value(path, str(own or ""), schema, text, places, nullable=True, renders=True, prop=prop)
 
 
-def _argument(props: SpiceDBProps, prop: str, loop: str = "with", text: str = ".", **given: Any) -> Iterator[Value]:
+def _argument(
+    props: SpiceDBProps, prop: str, loop: str = "with VALUE", text: str = ".", **given: Any
+) -> Iterator[Value]:
     """The value of a prop that sets an argument, if the release has its flag. See `optional_argument`."""
     part, name = prop.split(".")
     flag = flag_of(type(getattr(props, part)), name)
@@ -326,9 +385,24 @@ def _value(
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
     found = [*_names(props), *_pods(props, "pods"), *_servers(props), *_arguments(props, _SERVER), *_objects(props)]
-    migrations = _migrations(props) if props.datastore.migrates else ()
-    clients = (value for part in ("schema", "test") if getattr(props, part) for value in _client(props, part))
-    return [*found, *_secrets(props), *migrations, *clients]
+    found += _secrets(props)
+    found += _migrations(props) if props.datastore.migrates else ()
+    found += _schema(props, props.schema) if props.schema else ()
+    found += _client(props, "test") if props.test else ()
+    return [value.with_templates() for value in found]
+
+
+def _schema(props: SpiceDBProps, schema: SchemaProps) -> Iterator[Value]:
+    """Where the SpiceDB schema is, and the Job that writes it. A chart without its text needs a ConfigMap."""
+    name = field_schema(SchemaProps, "config_map")["anyOf"][0]
+    text = "Existing ConfigMap that holds the SpiceDB schema." + (
+        " Defaults to the chart's own." if schema.text else ""
+    )
+    name = _or_empty(name) if schema.text else name
+    yield Value("schema.configMap", schema.config_map or "", name, text, renders=True)
+    text, key = "Key in that ConfigMap.", field_schema(SchemaProps, "config_map_key")
+    yield Value("schema.configMapKey", schema.config_map_key, key, text, renders=True)
+    yield from _client(props, "schema")
 
 
 def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
@@ -339,5 +413,6 @@ def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
     for key, name in secrets(props).items():
         path = f"secrets.{name}"
-        yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "Name of the Secret.")
-        yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.")
+        name = str(key.name)
+        yield Value(f"{path}.name", name, field_schema(SecretKey, "name"), "Name of the Secret.", renders=True)
+        yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.", renders=True)

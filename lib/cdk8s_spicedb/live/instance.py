@@ -11,7 +11,17 @@ from attrs import define, field, frozen
 from ..delivery import Applier as Applier
 from ..delivery import applied_by
 from ..errors import SpiceDBError
-from ..labels import COMPONENT, JOB_NAME, RECOMMENDED, REVISION, VERSION, Component, selector_labels, selector_text
+from ..labels import (
+    COMPONENT,
+    INSTANCE,
+    JOB_NAME,
+    RECOMMENDED,
+    REVISION,
+    VERSION,
+    Component,
+    selector_labels,
+    selector_text,
+)
 from ..manifests.objects import Manifest
 from ..props.flags import ENGINE, variable_name
 from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
@@ -46,6 +56,22 @@ class Running:
     """Pod template of the Deployment."""
     revision: str
     """Revision of the Deployment (``deployment.kubernetes.io/revision``)."""
+
+    @property
+    def made_as(self) -> str | None:
+        """The name with which this package made the servers, if something has changed it since, such as kustomize."""
+        labels = self.template["metadata"].get("labels", {})
+        name = str(labels.get(INSTANCE, ""))
+        ours = selector_labels(name, Component.SERVER).items() <= labels.items()
+        return name if ours and name != self.name else None
+
+    @property
+    def made_for(self) -> str | None:
+        """The release for which this package made the servers, if the tag of their image names another one."""
+        label = self.template["metadata"].get("labels", {}).get(VERSION)
+        # A tag may have a suffix, such as v1.56.0-amd64.
+        other = self.version is not None and not f"{self.version}-".startswith(f"{label}-")
+        return label if self.ours and is_version(str(label)) and other else None
 
     @property
     def schema_mode(self) -> str | None:

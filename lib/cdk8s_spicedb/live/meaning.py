@@ -227,16 +227,15 @@ def _value(value: Any, before: str = "") -> str:
 
 def _jobs(change: Change) -> Iterator[str]:
     props = change.props
-    if not props.delivery.has_hooks:
+    if not props.migrates_first:
         jobs = (each for each in change.objects if each.kind == "Job" and each.change is compare.Change.CREATED)
         yield from (f"The Job {job.name} runs." for job in jobs)
-        return
-    if props.migrates and change.running is not None and change.running.version == props.version:
+    elif props.migrates and change.running is not None and change.running.version == props.version:
         yield (
             "The migration Job runs before the servers change, as in every release. It has nothing to do if the "
             "datastore is already migrated."
         )
-    if props.schema:
+    if props.schema and props.delivery.has_hooks:
         yield "The schema Job writes the SpiceDB schema when the servers are ready."
 
 

@@ -122,6 +122,11 @@ def other_settings(running: Running, props: SpiceDBProps) -> str | None:
 def require_own(cluster: Cluster, running: Running) -> None:
     """Raises `SpiceDBError` if this package did not make the release, if an upgrade would delete other objects, or if
     the release has an image of its own, so that an upgrade would not change the servers."""
+    if running.made_as:
+        raise SpiceDBError(
+            f"another program, such as kustomize, changed the name of {running.made_as} to {running.name}; set name: "
+            f"{running.name} in the file instead"
+        )
     if not running.ours:
         raise SpiceDBError(
             f"the Deployment {running.name} was not made by cdk8s-spicedb; move to this package first, as the "

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 from attrs import evolve
 
-from ..delivery import CLEANUP, MIGRATION, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
+from ..delivery import CLEANUP, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
 from ..labels import JOB_INDEX, SCHEMA_CHECKSUM, Component, object_name, selector_text
 from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
@@ -39,24 +39,27 @@ from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, 
 _LONE_SECONDS = 120
 TRIAL = "trial"
 """Name of the container that tries a schema."""
-_SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
+_SCHEMA_FOLDER, SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 
 
 def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]:
-    """The ConfigMap with the schema, and the Job that writes it."""
+    """The ConfigMap with the schema, unless one exists, and the Job that writes it."""
     objects = Objects(props, Component.SCHEMA)
+    items = [{"key": schema.config_map_key, "path": SCHEMA_FILE}]
+    source = {"name": schema.config_map, "items": items} if schema.config_map else {"name": objects.name}
     job = _job(
         objects,
         schema,
         SCHEMA,
-        ["zed", "schema", "write", f"{_SCHEMA_FOLDER}/{_SCHEMA_FILE}"],
+        ["zed", "schema", "write", f"{_SCHEMA_FOLDER}/{SCHEMA_FILE}"],
         mounts=[{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
-        volumes=[{"name": "schema", "configMap": {"name": objects.name}}],
+        volumes=[{"name": "schema", "configMap": source}],
         # Without hooks, a hash of its spec names the Job: another schema must make another Job.
-        annotations={SCHEMA_CHECKSUM: hashlib.sha256(schema.text.encode()).hexdigest()},
+        annotations={SCHEMA_CHECKSUM: hashlib.sha256(schema.text.encode()).hexdigest()} if schema.text else {},
         retries=6,
     )
-    return [objects.make("v1", "ConfigMap", data={_SCHEMA_FILE: schema.text}), *network_policy(objects), job]
+    own = [objects.make("v1", "ConfigMap", data={SCHEMA_FILE: schema.text})] if schema.text else []
+    return [*own, *network_policy(objects), job]
 
 
 def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:
@@ -261,9 +264,10 @@ def migration_manifests(props: SpiceDBProps) -> list[Manifest]:
     template = pod_template(
         objects, migration, container, files=files, restartPolicy=migration.restart_policy, serviceAccountName=account
     )
-    retries, deadline = migration.backoff_limit, migration.active_deadline_seconds
-    job = objects.job(MIGRATION, template, retries, deadline, ttl=props.migration_ttl_seconds)
-    hook, identity = props.delivery.annotations(MIGRATION_IDENTITY), props.migration_identity
+    retries, deadline = migration.retries, migration.active_deadline_seconds
+    job = objects.job(migration.moment, template, retries, deadline, ttl=props.migration_ttl_seconds)
+    hook = props.delivery.annotations(MIGRATION_IDENTITY) if migration.hook else {}
+    identity = props.migration_identity
     accounts = [objects.service_account({**identity, **hook})] if props.migration_has_account else []
     return [*network_policy(objects, hook), *accounts, job]
 

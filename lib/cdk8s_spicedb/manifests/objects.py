@@ -61,7 +61,7 @@ class Objects:
     def job(
         self, hook: Hook, template: Manifest, retries: int, deadline: int, ttl: int | None = None, **spec: Any
     ) -> Manifest:
-        """A Job that is a hook. Without hooks, its name ends in a hash of its spec. Times are in seconds."""
+        """A Job. If the delivery does not have its hook, its name ends in a hash of its spec. Times are in seconds."""
         delivery = self.props.delivery
         limits = {"backoffLimit": retries, "activeDeadlineSeconds": deadline, "ttlSecondsAfterFinished": ttl}
         spec = omit_empty({**limits, "template": template, **spec})
@@ -69,7 +69,7 @@ class Objects:
         if self.props.hook_logs is False:
             annotations.pop(HELM_HOOK_LOGS, None)
         job = self.make("batch/v1", "Job", spec=spec, annotations=annotations)
-        job["metadata"]["name"] = delivery.job_name(job["metadata"]["name"], job["spec"])
+        job["metadata"]["name"] = delivery.job_name(job["metadata"]["name"], job["spec"], hook)
         return job
 
     def service_account(self, annotations: Mapping[str, str] | None = None) -> Manifest:

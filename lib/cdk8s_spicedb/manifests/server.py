@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..labels import CHECKSUM, POD_TEMPLATE_HASH, Component
 from ..props import ServerProps, SpiceDBProps
@@ -38,8 +38,8 @@ def _availability_manifests(objects: Objects) -> Iterator[Manifest]:
             # A server that is not ready serves no requests, so it must not block the drain of its node.
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         }
-        yield objects.make("policy/v1", "PodDisruptionBudget", spec=spec)
-    if server.autoscaling:
+        yield objects.make("policy/v1", "PodDisruptionBudget", spec=spec, annotations=_order(props))
+    if server.autoscaling and not server.autoscaling.external:
         targets = {"cpu": server.autoscaling.cpu_utilization, "memory": server.autoscaling.memory_utilization}
         metrics = [
             {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}
@@ -52,7 +52,13 @@ def _availability_manifests(objects: Objects) -> Iterator[Manifest]:
             "maxReplicas": server.autoscaling.max_replicas,
             "metrics": [{"type": "Resource", "resource": metric} for metric in metrics],
         }
-        yield objects.make("autoscaling/v2", "HorizontalPodAutoscaler", spec=spec)
+        yield objects.make("autoscaling/v2", "HorizontalPodAutoscaler", spec=spec, annotations=_order(props))
+
+
+def _order(props: SpiceDBProps) -> Mapping[str, str]:
+    """The annotations of the servers, and of what is healthy only with them, if they wait for the migration."""
+    waits = props.migrates and not props.migration.hook
+    return props.delivery.after_migration if waits else {}
 
 
 def _topology_spread(objects: Objects) -> list[Manifest]:
@@ -155,7 +161,7 @@ def _deployment(objects: Objects) -> Manifest:
         "template": template,
     }
     reload = {"reloader.stakater.com/auto": "true"} if server.restart_on_secret_change else {}
-    return objects.make("apps/v1", "Deployment", spec=omit_empty(spec), annotations=reload)
+    return objects.make("apps/v1", "Deployment", spec=omit_empty(spec), annotations={**reload, **_order(props)})
 
 
 def _container(props: SpiceDBProps) -> Manifest:

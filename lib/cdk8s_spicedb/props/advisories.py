@@ -57,7 +57,7 @@ def _texts(setting: object) -> Iterator[str]:
 
 
 def _of_schema(props: SpiceDBProps) -> dict[str, bool]:
-    if props.schema is None:
+    if props.schema is None or props.schema.text is None:
         return {}
     text = _COMMENT.sub("", props.schema.text)
     return {name: pattern.search(text) is not None for name, pattern in _IN_SCHEMA.items()}

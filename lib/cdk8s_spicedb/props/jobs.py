@@ -9,11 +9,26 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Unit
 from attrs import field, frozen
 
+from ..delivery import MIGRATION, MIGRATION_WITH_RELEASE, Hook
 from .fields import Message, Pattern, as_member
 from .flags import Flag
 from .pod import PodProps, Resources, default_resources
 from .secrets import SecretKey, ServiceAccountName, as_secret_key, name_of
-from .types import Annotations, Argument, Count, DNSName, LogLevel, PinnedImage, Revision, Seconds, Week
+from .types import (
+    Annotations,
+    Argument,
+    Count,
+    DNSName,
+    LogLevel,
+    ObjectName,
+    PinnedImage,
+    Revision,
+    Seconds,
+    Week,
+)
+
+RETRIES = {True: 3, False: 10}
+"""Default number of retries of a migration, by whether it is a hook."""
 
 
 class MigrationPhase(Enum):
@@ -38,6 +53,12 @@ class MigrationProps(PodProps):
     enabled: bool = True
     """Whether the release migrates the datastore. Defaults to True. Disable it if you migrate in another way. Also
     disable it to install an older SpiceDB on a newer schema, because the older migration would fail."""
+    hook: bool = True
+    """Whether the migration is a hook that runs before the release's own objects: ``pre-install,pre-upgrade`` in Helm,
+    ``PreSync`` in Argo CD. Defaults to True, so that nothing changes if the migration fails. Set it to False if the
+    release also installs the database or the Secrets, which a hook would not find. Then the migration is a Job of the
+    release, and new servers become ready when it is done. In Argo CD, it is a ``Sync`` hook in wave 1, and the servers
+    are in wave 2. ``Delivery.KUBECTL`` has no hooks."""
     target_migration: Annotated[Revision, Message("a migration revision, or 'head'")] | None = None
     """Revision at which the migration stops. Defaults to ``head``, the newest revision that the version knows. Servers
     start only on their own head and on ``ServerProps.allowed_migrations``. You get a warning if the target is not among
@@ -76,16 +97,18 @@ class MigrationProps(PodProps):
     Otherwise, defaults to your own ServiceAccount for the servers, so that both have the same identity. With a
     ``credentials_provider``, and without your own ServiceAccount, defaults to ``NAME-migration`` too. In all other
     cases, defaults to the namespace's default. The migration gets no API token."""
-    backoff_limit: Annotated[int, Interval(ge=0, le=100)] = 3
+    backoff_limit: Annotated[int, Interval(ge=0, le=100)] | None = None
     """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, which is enough while a database
-    starts."""
+    starts. If ``hook`` is False, defaults to 10, because the database is only being installed:
+    ``active_deadline_seconds`` then ends the migration."""
     active_deadline_seconds: Annotated[int, Unit("seconds"), Interval(ge=1, le=604_800)] = 600
     """Time limit of the migration with its retries, in seconds (``activeDeadlineSeconds``). Defaults to 600. Set
     ``helm --timeout`` higher: it defaults to 5 minutes."""
     ttl_seconds_after_finished: Annotated[int, Unit("seconds"), Interval(ge=60, le=31_536_000)] | None = None
-    """Time after which Kubernetes deletes a finished migration, in seconds (``ttlSecondsAfterFinished``). Only for
-    ``Delivery.KUBECTL``: with hooks, the clean-up or the next release deletes the Job. Defaults to one day, so that you
-    can read the log. Flux creates a deleted Job again, which then has nothing to do."""
+    """Time after which Kubernetes deletes a finished migration, in seconds (``ttlSecondsAfterFinished``). Only for a
+    migration that is no hook: the clean-up or the next release deletes a hook. Defaults to one day with
+    ``Delivery.KUBECTL``, so that you can read the log. Flux creates a deleted Job again, which then has nothing to do.
+    Defaults to none with Helm: an upgrade that changes the Job deletes the old one."""
     restart_policy: Literal["OnFailure", "Never"] = "OnFailure"
     """``OnFailure`` retries in the same pod. After the last retry, Kubernetes deletes the pod and its log. ``Never``
     starts a new pod for each retry, and keeps failed pods with their logs, so that Helm can print the logs. Defaults to
@@ -96,6 +119,16 @@ class MigrationProps(PodProps):
     resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
     """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of
     1 CPU, 512Mi memory and 1Gi disk, because the database does most of the work."""
+
+    @property
+    def moment(self) -> Hook:
+        """When it runs."""
+        return MIGRATION if self.hook else MIGRATION_WITH_RELEASE
+
+    @property
+    def retries(self) -> int:
+        """Number of retries."""
+        return RETRIES[self.hook] if self.backoff_limit is None else self.backoff_limit
 
     @property
     def target(self) -> str:
@@ -115,7 +148,8 @@ class CleanupProps(PodProps):
     enabled: bool | None = None
     """Whether to delete a finished migration. Defaults to True. If False, the Job stays until the next release. With
     ``Delivery.KUBECTL``, it defaults to False, because Kubernetes deletes the Job itself
-    (``MigrationProps.ttl_seconds_after_finished``)."""
+    (``MigrationProps.ttl_seconds_after_finished``). With Helm and ``MigrationProps.hook`` False, it also defaults to
+    False, because the Job belongs to the release."""
     image: PinnedImage = "registry.k8s.io/kubectl:v1.34.4"
     """Image with ``kubectl`` on its path, by tag or digest. Defaults to the official image, which has no shell. Its
     kubectl may be one minor version older or newer than the cluster."""
@@ -134,6 +168,11 @@ _SchemaName = Annotated[
         "a name in the schema: lower-case letters, digits and '_'",
     ),
     Message(fix="use a name such as 'document'"),
+]
+ConfigMapItem = Annotated[
+    str,
+    Pattern(r"[-._a-zA-Z0-9]+", "a key of that ConfigMap: letters, digits, '-', '_' and '.', at most 253"),
+    Message(fix="use the key under which the ConfigMap holds the schema"),
 ]
 _SchemaText = Annotated[
     str,
@@ -172,8 +211,15 @@ class SchemaProps(ClientProps):
     use what a new schema no longer has, the servers reject that schema. The release then fails with the reason.
     """
 
-    text: _SchemaText
-    """Text of the schema. Required."""
+    text: _SchemaText | None = None
+    """Text of the schema. Defaults to none: set it, or ``config_map``."""
+    config_map: ObjectName | None = None
+    """Existing ConfigMap that holds the schema, such as one that your own chart or pipeline makes. Defaults to none:
+    with ``text``, the release has its own. With hooks, the Job writes what the ConfigMap holds at each install and
+    upgrade. With ``Delivery.KUBECTL``, it runs again only if something else changes, so change the ConfigMap's name
+    with its content, as kustomize's ``configMapGenerator`` does."""
+    config_map_key: ConfigMapItem = "schema.zed"
+    """Key in ``config_map``. Defaults to ``schema.zed``."""
 
 
 @frozen(kw_only=True)

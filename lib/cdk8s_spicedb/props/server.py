@@ -40,6 +40,10 @@ class Autoscaling:
     memory_utilization: Percent | None = None
     """Target memory utilization, in percent of the requested memory. Defaults to none: caches fill the memory that they
     get and keep it, so memory use says little about the load."""
+    external: bool = False
+    """Whether another program scales the servers, such as KEDA with a ScaledObject for the Deployment. Then there is no
+    HorizontalPodAutoscaler, the targets above have no effect, and the other two fields say within which numbers it
+    scales. Defaults to False."""
 
 
 @frozen(kw_only=True)

@@ -237,7 +237,12 @@ class SpiceDBProps:
     @property
     def cleans_up(self) -> bool:
         """Whether the release has a clean-up."""
-        return self.migrates and (self.delivery.has_hooks if self.cleanup.enabled is None else self.cleanup.enabled)
+        return self.migrates and (self.migrates_first if self.cleanup.enabled is None else self.cleanup.enabled)
+
+    @property
+    def migrates_first(self) -> bool:
+        """Whether a hook migrates, so that the migration has ended before the servers change."""
+        return self.delivery.has(self.migration.moment)
 
     @property
     def migration_ttl_seconds(self) -> int | None:
@@ -249,7 +254,8 @@ class SpiceDBProps:
         """Time that the servers' roll-out may make no progress. None: Kubernetes' default."""
         if not self.migrates:
             return None
-        return self.delivery.progress_deadline_seconds(self.migration.active_deadline_seconds)
+        migration = self.migration
+        return self.delivery.progress_deadline_seconds(migration.moment, migration.active_deadline_seconds)
 
     @property
     def given_service_account(self) -> str | None:
@@ -354,6 +360,9 @@ def require_cleanup(props: SpiceDBProps) -> None:
     if not props.delivery.has_hooks:
         allowed, fix = "a delivery with hooks", "use Delivery.HELM or Delivery.ARGOCD, or leave out the clean-up"
         raise InvalidProps(type(props).__name__, [Problem("delivery", show(props.delivery), allowed, fix)])
+    if not props.migrates_first:
+        allowed, fix = "True for the construct Cleanup", "leave out the clean-up: the next release deletes the Job"
+        raise InvalidProps(type(props).__name__, [Problem("migration.hook", "False", allowed, fix)])
     if props.cleanup.enabled is False:
         allowed, fix = "True or None for the construct Cleanup", "remove the construct, or enable the clean-up"
         raise InvalidProps(type(props).__name__, [Problem("cleanup.enabled", "False", allowed, fix)])

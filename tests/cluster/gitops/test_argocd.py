@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
-from cdk8s_spicedb import CleanupProps, MigrationProps, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb import CleanupProps, MigrationProps, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.versions import SCHEMA_MODES
+from tests import fast_yaml
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace, is_ready, parse_time
-from tests.lab.databases import POSTGRES, postgres_revision
+from tests.lab.databases import POSTGRES, bundled_postgres, bundled_postgres_revision, postgres_revision
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
 from .argocd import FINALIZER, Application, ArgoCD, Operation
@@ -94,6 +95,35 @@ def test_release_from_first_sync_to_deletion(
         if source == "manifests":
             _change_schema_mode(release)
         _delete(release, argocd, options)
+
+
+def test_the_application_also_has_the_database(argocd: ArgoCD, git: GitServer, namespace: Namespace) -> None:
+    """The migration runs in the Sync phase, after the database and before the servers."""
+    secret = "product-authz"
+    datastore = PostgreSQL(uri=SecretKey(secret, "datastore-uri"))
+    database = {"database.yaml": fast_yaml.dump_all(bundled_postgres(secret, KEY))}
+    migration = MigrationProps(hook=False)
+
+    def files(version: str) -> Mapping[str, str]:
+        props = on_postgres(version, datastore=datastore, migration=migration, cleanup=_KEEP)
+        return {**manifests(props), **database}
+
+    repository = git.repository("product")
+    revision = repository.commit(files(OLD), f"Install {OLD}")
+    application = argocd.application("product", repository, namespace, finalizers=[FINALIZER])
+    for version, head in ((OLD, OLD_HEAD), (NEW, NEW_HEAD)):
+        if version is NEW:
+            revision = repository.commit(files(NEW), f"Upgrade to {NEW}")
+        operation = application.sync(revision)
+        assert operation.ok, operation.message
+        application.wait_until_good(revision)
+        assert bundled_postgres_revision(namespace) == head
+        (job,) = namespace.list("jobs", component="migration")
+        completed = parse_time(job["status"]["completionTime"])
+        namespace.wait_for_terminating_servers()
+        assert all(completed <= parse_time(pod["metadata"]["creationTimestamp"]) for pod in namespace.servers())
+        assert namespace.versions() == {version}
+    application.delete()
 
 
 def _upgrade(release: _Release) -> None:

@@ -114,6 +114,30 @@ def test_chart_is_a_dependency_of_an_applications_chart(package: Package, postgr
     assert postgres_revision(package.namespace) == NEW_HEAD
 
 
+def test_an_alias_is_the_name_unless_it_was_installed_with_another(package: Package, tmp_path: Path) -> None:
+    """Before aliases became names, each had the name of the props. Another name would replace its servers."""
+    application = tmp_path / "application"
+    (application / "charts").mkdir(parents=True)
+    dependencies = [{"name": "authz", "version": "1.2.3", "alias": alias} for alias in ("eu", "us")]
+    metadata = {"apiVersion": "v2", "name": "application", "version": "1.0.0", "dependencies": dependencies}
+    (application / "Chart.yaml").write_text(yaml.safe_dump(metadata))
+    shutil.copy(package.file, application / "charts")
+
+    def names() -> set[str]:
+        text = package.helm("template", "release", str(application), "--dry-run=server")
+        manifests = yaml.safe_load_all(text.partition("---\n")[2])
+        return {each["metadata"]["name"] for each in manifests if each and each["kind"] == "Deployment"}
+
+    assert names() == {"eu", "us"}
+    labels, annotations = {"helm.sh/chart": "us-1.0.0"}, {"meta.helm.sh/release-name": "release"}
+    container = {"name": "spicedb", "image": "spicedb"}
+    template = {"metadata": {"labels": {"app": "old"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "old"}}, "template": template}
+    old = {"name": "spicedb", "labels": labels, "annotations": annotations}
+    package.namespace.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": old, "spec": spec})
+    assert names() == {"eu", "spicedb"}
+
+
 def arguments(deployment: Object) -> Sequence[str]:
     arguments: Sequence[str] = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     return arguments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cdk8s_spicedb import PermissionTest, PodSettings, PostgreSQL, SchemaProps, SecretKey, ServerProps
@@ -35,7 +37,7 @@ _BEHIND_A_PROXY = PostgreSQL(
 
 def test_a_proxy_for_the_database_beside_every_pod(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
     """Also beside the migration, which runs first, and Jobs end although the proxy keeps running."""
-    settings = {
+    settings: dict[str, Any] = {
         "datastore": _BEHIND_A_PROXY,
         "pods": PodSettings(init_containers=[_PROXY], pod_labels={"cost-center": "42"}),
         "schema": SchemaProps(text=SCHEMA),

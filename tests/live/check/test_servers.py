@@ -99,6 +99,35 @@ def test_the_delivery_of_the_file_is_the_one_of_the_release(
     assert finding.fix.startswith(fix)
 
 
+def test_a_name_that_kustomize_changed_belongs_into_the_file() -> None:
+    cluster = installable()
+    deployment = deploy(cluster, props("v1.52.0"), helm=False)
+    cluster.put("deployments", {**deployment, "metadata": {**deployment["metadata"], "name": "prod-spicedb"}})
+    live, settings = cluster.cluster(), props(name="prod-spicedb", delivery=Delivery.KUBECTL)
+    (finding,) = (
+        each
+        for each in server_findings(live, settings, observe(live, "prod-spicedb", helm=True))
+        if each.subject == "Delivery"
+    )
+    assert (finding.level, finding.text) == (
+        Level.FAILURE,
+        "another program, such as kustomize, changed the name spicedb to prod-spicedb",
+    )
+    assert finding.fix == "set name: prod-spicedb in the file instead, and write it again"
+
+
+@pytest.mark.parametrize(
+    ("tag", "wrong"), [("v1.52.0", False), ("v1.52.0-amd64", False), ("nightly", False), ("v1.53.0", True)]
+)
+def test_an_image_that_kustomize_changed_is_found(tag: str, wrong: bool) -> None:
+    cluster = installable()
+    deploy(cluster, props("v1.52.0"), helm=False)
+    (container,) = cluster.get("deployments", "spicedb")["spec"]["template"]["spec"]["containers"]
+    container["image"] = f"ghcr.io/authzed/spicedb:{tag}"
+    texts = [each.text for each in found(cluster, props(delivery=Delivery.KUBECTL)) if each.subject == "Servers"]
+    assert texts == (["their image is v1.53.0, but flags and the migration are those of v1.52.0"] if wrong else [])
+
+
 def test_a_release_of_another_program_is_not_ours_to_change() -> None:
     cluster = installable()
     deploy(cluster, props("v1.52.0"))

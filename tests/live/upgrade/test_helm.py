@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import SpiceDBError
+from cdk8s_spicedb.labels import HELM_HOOK, HELM_RELEASE
 from cdk8s_spicedb.live.check.database.engine import client_pod
 from cdk8s_spicedb.live.cluster import Cluster
 from cdk8s_spicedb.live.poll import CLOCK, Clock
@@ -180,6 +181,25 @@ def test_helm_rolls_back_and_tests(api: ApiServer, a_helm: Helm) -> None:
     with pytest.raises(StepError, match="the permission test failed: Error: y"):
         of_helm(api).test()
     assert of_helm(api).roll_back_command("1") == "helm rollback release 1 --namespace authz --wait"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "stays"),
+    [
+        ({HELM_RELEASE: "release"}, False),
+        ({HELM_RELEASE: "release", HELM_HOOK: "pre-install,pre-upgrade"}, True),
+        ({}, True),
+    ],
+    ids=["of the release", "hook", "of kubectl"],
+)
+def test_a_rollback_stops_the_migration_that_helm_ran_again(
+    annotations: dict[str, str], stays: bool, api: ApiServer, a_helm: Helm
+) -> None:
+    """A migration that is no hook is an object of the older revision, and cannot work on the newer schema."""
+    job = migration_job(api)
+    api.put("jobs", {**job, "metadata": {**job["metadata"], "annotations": annotations}})
+    of_helm(api).roll_back("1")
+    assert api.has("jobs", "spicedb-migration") is stays
 
 
 @pytest.mark.parametrize("label", [None, f"{OURS}.1", "2029-12-31T235959Z.3f2a91bc.2"])

@@ -156,6 +156,10 @@ def server_findings(
     running = seen.running if seen else None
     if running is not None:
         yield _applier(props, running)
+        if running.made_for:
+            text = f"their image is {running.version}, but flags and the migration are those of {running.made_for}"
+            fix = f"set version: {running.version} in the file, and remove the other program's image, as of kustomize"
+            yield Finding.warning("Servers", text, fix)
         released = helm_released(cluster, running)
         pinned = pinned_image(released)
         if pinned is not None:
@@ -199,6 +203,9 @@ def _roll_out(cluster: Cluster, deployment: Manifest, running: Running) -> Findi
 
 def _applier(props: SpiceDBProps, running: Running) -> Finding:
     subject, name = "Delivery", f"{running.applier.title} applied the release"
+    if running.made_as:
+        text = f"another program, such as kustomize, changed the name {running.made_as} to {running.name}"
+        return Finding.failure(subject, text, f"set name: {running.name} in the file instead, and write it again")
     if not running.ours:
         fix = "either set another name in the file and move your clients to it, or delete the other release first"
         return Finding.failure(subject, f"{name}, and the release was not made by cdk8s-spicedb", fix)
@@ -218,7 +225,7 @@ def _migration(cluster: Cluster, props: SpiceDBProps, seen: Observed) -> Iterato
         if state.failed:
             text = f"the last migration failed: {state.message}".rstrip(": ")
             fix = f"read its log with `kubectl logs job/{name} {place}`"
-            if not props.delivery.has_hooks:
+            if not props.migrates_first:
                 fix += f", then delete it so that it can run again: `kubectl delete job {name} {place}`"
             yield Finding.warning(f"Job {name}", text, fix)
         elif job.get("status", {}).get("active"):

@@ -78,7 +78,7 @@ def _needed(props: SpiceDBProps, templates: Iterable[PodTemplate], running: Mani
         roll_out = _joined(max, [_times(new, surge), last])
     others = [amounts for component, amounts in pods.items() if component is not Component.TEST]
     # Each hook has ended before the next one starts, and before the servers do, or after.
-    return _joined(max if props.delivery.has_hooks else sum, [roll_out, *others])
+    return _joined(max if props.migrates_first else sum, [roll_out, *others])
 
 
 def pod_amounts(spec: Manifest) -> Amounts:

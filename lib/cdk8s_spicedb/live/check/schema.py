@@ -73,8 +73,9 @@ _TOO_LARGE = _UnknownError(f"it has more than {_MOST_BYTES} bytes")
 def _texts(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> tuple[list[_Text], list[Finding]]:
     """The schemas to try, and a finding about the one of the servers if it was read, or could not be."""
     texts = []
-    if props.schema is not None:
-        texts.append(_Text("the schema of the file", props.schema.text, True, "correct schema.text in the file"))
+    text = _text_of(props)
+    if text is not None:
+        texts.append(_Text("the schema of the file", text, True, "correct schema.text in the file"))
     if not _concerns_servers(props, upgrade):
         return texts, []
     try:
@@ -90,7 +91,12 @@ def _texts(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> tuple[lis
 def _concerns_servers(props: SpiceDBProps, upgrade: Planned) -> bool:
     """Whether another release gets the schema of the servers. A schema of the file replaces it otherwise."""
     changes = upgrade.plan is not None and any(step.version != upgrade.plan.current for step in upgrade.steps)
-    return props.datastore.migrates and (upgrade.rewrites_schema or (changes and props.schema is None))
+    return props.datastore.migrates and (upgrade.rewrites_schema or (changes and _text_of(props) is None))
+
+
+def _text_of(props: SpiceDBProps) -> str | None:
+    """The schema of the file. None if it has none, or names a ConfigMap that holds it."""
+    return props.schema.text if props.schema else None
 
 
 def _releases(props: SpiceDBProps, upgrade: Planned) -> dict[str, SpiceDBProps]:

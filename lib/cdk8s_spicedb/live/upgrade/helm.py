@@ -11,16 +11,17 @@ from typing import Any
 
 from ...errors import SpiceDBError
 from ...helm import write_helm_chart
-from ...labels import HELM_HOOK, UPGRADE
+from ...labels import HELM_HOOK, UPGRADE, Component, selector_text
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..apierror import ClusterError, Conflict, Unreachable
-from ..cluster import SECRET
+from ..cluster import JOB, SECRET
 from ..instance import HelmRelease
 from ..observe import observe
+from ..pods import job_state
 from ..poll import Deadline, poll
 from ..programs import QUERY_SECONDS, Ended, helm, run
-from ..released import helm_releases
+from ..released import helm_release_of, helm_releases, is_hook
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of
 from .deliver import Deliverer, OtherProgramError, StepError
 
@@ -174,9 +175,11 @@ class HelmDeliverer(Deliverer):
             self._run(command, label, self._timeout(props))
 
     def _timeout(self, props: SpiceDBProps) -> int:
-        """Seconds after which Helm gives up: the time of the migration, or that of all servers one after the other."""
-        each = drain_seconds(self.running) + 120
-        return max(props.migration.active_deadline_seconds + 60, each * max(props.max_replicas, 1))
+        """Seconds after which Helm gives up: the time of the migration, or that of all servers one after the other.
+        Servers that wait for the migration take both."""
+        migration, each = props.migration.active_deadline_seconds + 60, drain_seconds(self.running) + 120
+        servers = each * max(props.max_replicas, 1)
+        return max(migration, servers) if props.migrates_first else migration + servers
 
     def _values(self) -> list[str]:
         """Keeps values that somebody set at install time, above the new chart's defaults."""
@@ -251,6 +254,14 @@ class HelmDeliverer(Deliverer):
         if not outcome.ok:
             self._require_no_other(outcome)
             raise StepError(f"helm rollback: {outcome.error}", outcome.output)
+        self._stop_older_migration()
+
+    def _stop_older_migration(self) -> None:
+        """Deletes a migration that Helm ran again because it is a Job of the older revision and no hook. It cannot work
+        on the newer schema."""
+        for job in self.cluster.find(JOB, labels=selector_text(self.running.name, Component.MIGRATION)):
+            if helm_release_of(job) and not is_hook(job) and not job_state(job).succeeded:
+                self.cluster.delete(JOB, job["metadata"]["name"], only=job)
 
     def test(self) -> None:
         timeout = f"{_TEST_SECONDS}s"

@@ -21,15 +21,20 @@ from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
 
 
-def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps) -> Problems:
-    if cleanup.enabled and not delivery.has_hooks:
+def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps, migration: MigrationProps) -> Problems:
+    if not cleanup.enabled or delivery.has(migration.moment):
+        return
+    if delivery.has_hooks:
+        allowed, fix = "{False} or {None} with migration.{hook=}{False}", "remove it: the next release deletes the Job"
+        yield Problem("cleanup.enabled", "True", allowed, fix)
+    else:
         when = f"with delivery {delivery.value}, where the clean-up would not wait for the migration"
         fix = "remove it: Kubernetes deletes the migration after migration.{ttl_seconds_after_finished}"
         yield Problem("cleanup.enabled", "True", f"{{False}} or {{None}} {when}", fix)
 
 
 def hooks_have_no_ttl(delivery: Delivery, migration: MigrationProps) -> Problems:
-    if delivery.has_hooks:
+    if delivery.has(migration.moment):
         when = f"with delivery {delivery.value}, which waits for the Job and must find it"
         fix = "remove it: the clean-up, or the next release, deletes the Job"
         yield from unset("migration.ttl_seconds_after_finished", migration.ttl_seconds_after_finished, when, fix)
@@ -44,7 +49,7 @@ def migration_finds_what_it_reads(
     delivery: Delivery, datastore: Datastore, migration: MigrationProps, pods: PodSettings
 ) -> Problems:
     """With hooks, the migration runs before the app's own objects exist."""
-    if not (datastore.migrates and migration.enabled and delivery.has_hooks):
+    if not (datastore.migrates and migration.enabled and delivery.has(migration.moment)):
         return
     keys = [(variable.value, "datastore") for variable in datastore.env(uri=migration.datastore_uri, migrate=True)]
     keys += [(key, "datastore") for folder in datastore.files() for key in folder.files.values()]
@@ -165,6 +170,13 @@ def accepted_advisories_are_known(accept_advisories: Sequence[str], releases: Re
             yield Problem("accept_advisories", show(name), "names of advisories that this package knows", fix)
 
 
+def schema_has_one_source(text: str | None, config_map: str | None) -> Problems:
+    if text is None and config_map is None:
+        yield Problem("text", "None", "the schema, or {config_map}", "set one of them")
+    if text is not None:
+        yield from unset("config_map", config_map, "when {text} is set", "remove one of them")
+
+
 RULES: Rules = {
     SpiceDBProps: (
         cleanup_needs_hooks,
@@ -180,6 +192,7 @@ RULES: Rules = {
         only_schemas_are_migrated,
         accepted_advisories_are_known,
     ),
+    SchemaProps: (schema_has_one_source,),
     MigrationProps: (
         migration_annotations_need_an_own_account,
         timeout_before_deadline,

@@ -24,8 +24,11 @@ def minimum_at_most_maximum(min_replicas: int, max_replicas: int) -> Problems:
         yield Problem("min_replicas", show(min_replicas), allowed, fix)
 
 
-def autoscaler_has_a_target(cpu_utilization: int | None, memory_utilization: int | None) -> Problems:
-    if cpu_utilization is None and memory_utilization is None:
+def autoscaler_has_a_target(cpu_utilization: int | None, memory_utilization: int | None, external: bool) -> Problems:
+    if external:
+        fix = "remove it, and set the target in the other program"
+        yield from unset("memory_utilization", memory_utilization, "with {external=}{True}", fix)
+    elif cpu_utilization is None and memory_utilization is None:
         allowed = "{cpu_utilization}, {memory_utilization} or both"
         yield Problem("cpu_utilization", "None", allowed, "set one of them, or remove autoscaling")
 
@@ -37,7 +40,7 @@ def either_replicas_or_autoscaling(replicas: int | None, autoscaling: Autoscalin
 
 
 def autoscaler_needs_requests(autoscaling: Autoscaling | None, resources: Resources) -> Problems:
-    for name in ("cpu", "memory"):
+    for name in () if autoscaling and autoscaling.external else ("cpu", "memory"):
         if name not in resources.requests:
             path = f"{name}_utilization"
             when = f"without resources.requests.{name}, of which it is a percentage"

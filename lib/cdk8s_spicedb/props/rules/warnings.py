@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from ...errors import AdvisoryWarning, SpiceDBWarning
 from ...versions import known_releases
 from ..advisories import advisories_of
-from ..spicedb import SpiceDBProps
+from ..spicedb import SpiceDBProps, image_parts
 
 
 def all_warnings(props: SpiceDBProps) -> Iterator[str]:
     """Every warning about valid props."""
-    yield from filter(None, (version_warning(props), target_warning(props)))
+    yield from filter(None, (version_warning(props), image_warning(props), target_warning(props)))
     if props.migration.target_phase:
         yield phase_warning(props.migration.target_phase.value)
     yield from advisory_warnings(props, "acceptAdvisories: [{}]")
@@ -47,6 +47,17 @@ def version_warning(props: SpiceDBProps) -> str | None:
         f"{props.releases.newest}). Its migration revisions are not checked, and its servers do not allow the schemas "
         "of later releases, which a rollback needs. Add it with --releases, or with SpiceDBProps.releases and "
         "with_release(…)."
+    )
+
+
+def image_warning(props: SpiceDBProps) -> str | None:
+    """The warning about an image whose tag does not begin with the version. Nobody knows the release of a digest."""
+    _, tag, digest = image_parts(props.full_image)
+    if digest or tag is None or tag == props.version or tag.startswith(f"{props.version}-"):
+        return None
+    return (
+        f"the tag of the image, {tag}, is not {props.version}: flags, migrations and allowed revisions are those of "
+        f"{props.version}. Use an image without a tag, or with a tag that begins with {props.version}."
     )
 
 
