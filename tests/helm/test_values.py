@@ -221,7 +221,7 @@ CLIENT_VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     )
 }
 EVERY_POD = [(part, name) for part in PARTS for name in POD_VALUES if (part, name) != ("pods", "resources")]
-OTHER_VALUES = ("extraObjects", "service.type", "autoscaling.external")
+OTHER_VALUES = ("extraObjects", "service.type", "autoscaling.external", "schema.configMap", "schema.configMapKey")
 """Values with a test of their own."""
 
 

@@ -159,7 +159,7 @@ def test_the_pod_template_changes_with_the_migration() -> None:
 
 @pytest.mark.parametrize("name", field_names(ServerProps))
 def test_server_settings_do_not_change_the_checksum(name: str) -> None:
-    version = "v1.14.0" if name == "datastore_migration_phase" else "v1.56.0"
+    version = "v1.14.0" if name == "datastore_migration_phase" else "v1.57.1"
     assert template_annotations(version=version, server=changed(ServerProps, name))[CHECKSUM] == DEFAULT
 
 

@@ -104,14 +104,14 @@ def test_each_warning_is_given_once() -> None:
     assert ["migrate --phase" in str(each.message) for each in caught] == [True, False]
 
 
-@pytest.mark.parametrize("tag", ["latest", "main", "1.56"])
+@pytest.mark.parametrize("tag", ["latest", "main", "1.57"])
 def test_a_tag_that_is_not_the_version_warns(tag: str) -> None:
-    with pytest.warns(SpiceDBWarning, match=f"the tag of the image, {tag}, is not v1.56.0: flags, migrations"):
+    with pytest.warns(SpiceDBWarning, match=f"the tag of the image, {tag}, is not v1.57.1: flags, migrations"):
         found = synth(attrs.evolve(BASE, image=f"registry.example.com/spicedb:{tag}"))
     assert found.container("Deployment")["image"] == f"registry.example.com/spicedb:{tag}"
 
 
-@pytest.mark.parametrize("image", ["spicedb", "spicedb:v1.56.0-amd64", f"spicedb@sha256:{'0' * 64}"])
+@pytest.mark.parametrize("image", ["spicedb", "spicedb:v1.57.1-amd64", f"spicedb@sha256:{'0' * 64}"])
 def test_a_tag_of_the_version_and_a_digest_do_not_warn(image: str, recwarn: pytest.WarningsRecorder) -> None:
     synth(attrs.evolve(BASE, image=image))
     assert recwarn.list == []

@@ -33,7 +33,7 @@ from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, own_account
 from .helpers import helpers
 from .patches import require_no_values
 from .placement import require_a_node
-from .places import CLOSE, OPEN, SETTING, merge
+from .places import CLOSE, MERGED, OPEN, SETTING, merge
 from .values import FULLNAME, PATHS, Value, secrets
 
 Part = TypeVar("Part", ServerProps, MigrationProps)
@@ -288,13 +288,10 @@ class _Template:
     def _schema(self, template: Manifest) -> None:
         """The ConfigMap with the SpiceDB schema: the chart's own, or one that a value names."""
         metadata = template["metadata"]
-        checksum = {SCHEMA_CHECKSUM: metadata["annotations"].pop(SCHEMA_CHECKSUM)}
-        if metadata["annotations"]:
-            metadata = metadata["annotations"]
-        else:
-            del metadata["annotations"]
-            checksum = {"annotations": checksum}
-        metadata[self._mark(_when("not .Values.schema.configMap", dump(checksum)).rstrip())] = None
+        annotations = metadata.pop("annotations")
+        own = f'dict "{SCHEMA_CHECKSUM}" "{annotations.pop(SCHEMA_CHECKSUM)}"'
+        metadata.update({"annotations": annotations} if annotations else {})
+        metadata[f"{MERGED}annotations"] = [f"(empty .Values.schema.configMap | ternary ({own}) (dict))"]
         for volume in template["spec"]["volumes"]:
             if "configMap" in volume:
                 name = f'printf "%s-{Component.SCHEMA.value}" ({self._include("fullname")})'
