@@ -23,6 +23,7 @@ from cdk8s_spicedb import (
     Autoscaling,
     CleanupProps,
     CockroachDB,
+    ConfigMapKey,
     Dashboard,
     Datastore,
     Delivery,
@@ -65,7 +66,7 @@ from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
     TLS Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
-    Dashboard Datastore Delivery DispatchTLS Egress
+    ConfigMapKey Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
     PodMonitor PodProps Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
@@ -105,6 +106,7 @@ _CLASSES = (
     RelationshipIntegrity,
     ExpiredIntegrityKey,
     SecretKey,
+    ConfigMapKey,
     PostgreSQL,
     CockroachDB,
     MySQL,
@@ -183,6 +185,7 @@ _TUNED: dict[str, Any] = {
 _PARTS = {
     **_TUNED,
     **dict.fromkeys(("uri", "host", "port", "database", "user", "password", "ca", "gc_window", "max_connections")),
+    "params": {},
 }
 _LIBPQ = {**_PARTS, **dict.fromkeys(("sslmode", "client_certificate", "client_key", "read_pool", "write_pool"))}
 _PRIMARY: dict[str, Any] = {
@@ -468,4 +471,4 @@ def test_tests_mirror_the_package() -> None:
 @pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)
 def test_props_are_frozen_and_keyword_only(kind: type) -> None:
     assert attrs.inspect(kind).is_frozen
-    assert all(field.kw_only for field in attrs.fields(kind)) or kind is SecretKey
+    assert all(field.kw_only for field in attrs.fields(kind)) or kind in (SecretKey, ConfigMapKey)

@@ -19,12 +19,14 @@ from cdk8s_spicedb import (
     ChartLink,
     ChartMetadata,
     CleanupProps,
+    ConfigMapKey,
     DispatchTLS,
     InvalidProps,
     Maintainer,
     Memory,
     MigrationPhase,
     MigrationProps,
+    MySQL,
     PermissionTest,
     Resources,
     SecretKey,
@@ -64,6 +66,21 @@ SPECIAL = {
     "one secret twice": of(migration=MigrationProps(datastore_uri=POSTGRES.uri)),
     "own accounts": of(
         server=ServerProps(service_account="theirs"), migration=MigrationProps(service_account="theirs-too")
+    ),
+    "parts in Secrets": of(
+        datastore=MySQL(
+            host=SecretKey("conn", "host"),
+            port=SecretKey("conn", "port"),
+            user=SecretKey("conn", "user"),
+            database=SecretKey("conn", "database"),
+            password=SecretKey("conn", "password"),
+            ca=ConfigMapKey("bundle", "ca.crt"),
+        ),
+        server=ServerProps(
+            dispatch_tls=DispatchTLS(
+                certificate=SecretKey("tls", "crt"), key=SecretKey("tls", "key"), ca=ConfigMapKey("bundle", "other")
+            )
+        ),
     ),
     "text like a template": of(
         annotations={"note": "{{ .Values.x }} }} {{"},
@@ -256,6 +273,20 @@ def test_a_value_of_pods_reaches_the_pod(path: str, chart: Callable[[SpiceDBProp
     kind = "Deployment" if component == "server" else "Job"
     pod, name = found.pod(kind, component), path.rpartition(".")[2]
     assert (found.container(kind, component) if name == "resources" else pod)[name] == value
+
+
+def test_values_name_other_keys_of_parts_and_config_maps(chart: Callable[[SpiceDBProps], Path]) -> None:
+    props = SPECIAL["parts in Secrets"]
+    values = {
+        "secrets": {"datastoreHost": {"name": "n", "key": "k"}},
+        "configMaps": {"datastoreCa": {"name": "m", "key": "c"}, "dispatchTlsCa": {"key": "d"}},
+    }
+    datastore: Any = props.datastore
+    datastore = attrs.evolve(datastore, host=SecretKey("n", "k"), ca=ConfigMapKey("m", "c"))
+    tls: Any = props.server.dispatch_tls
+    tls = attrs.evolve(tls, ca=ConfigMapKey("bundle", "d"))
+    expected = attrs.evolve(props, datastore=datastore, server=attrs.evolve(props.server, dispatch_tls=tls))
+    assert same(without_chart_labels(rendered(chart(props), values)), release_manifests(expected))
 
 
 def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:

@@ -14,11 +14,11 @@ from ..files.yaml import dump
 from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
 from ..manifests import Manifest, objects_of
 from ..manifests.objects import Objects, require_matches
-from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
+from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.patch import Patch
 from .helpers import helpers
 from .places import CLOSE, OPEN, SETTING, merge
-from .values import ACCOUNT, FULLNAME, IDENTITY, Value, has_default_identity, secrets
+from .values import ACCOUNT, FULLNAME, IDENTITY, Value, config_maps, has_default_identity, secrets
 
 Part = TypeVar("Part", ServerProps, MigrationProps)
 
@@ -100,7 +100,13 @@ class _Template:
 
     def __init__(self, props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> None:
         self._props, self._values, self._chart, self._component = props, values, chart, component
-        self._keys, self._expressions = secrets(props), list[str]()
+        self._keys: dict[tuple[str, str, str], str] = {
+            **{("secret", str(key.name), key.key): f"secrets.{name}" for key, name in secrets(props).items()},
+            **{
+                ("configMap", key.config_map, key.key): f"configMaps.{name}" for key, name in config_maps(props).items()
+            },
+        }
+        self._expressions = list[str]()
 
     def text(self, manifest: Manifest) -> str:
         manifest = deepcopy(manifest)
@@ -206,19 +212,19 @@ class _Template:
         return f'include "{self._chart}.withRegistry" (list . {reference}) | quote'
 
     def _secret_keys(self, node: Any) -> None:
-        """Puts values in the places of all Secret keys."""
+        """Puts values in the places of all keys of Secrets and ConfigMaps."""
         for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
             self._secret_keys(inner)
         if isinstance(node, dict) and "secretKeyRef" in node:
-            node["secretKeyRef"] = self._reference(**node["secretKeyRef"])
-        if isinstance(node, dict) and isinstance(node.get("secret"), dict):
-            source = node["secret"]
-            (item,) = source["items"]
-            reference = self._reference(source["name"], item["key"])
-            node["secret"] = {"name": reference["name"], "items": [{**item, "key": reference["key"]}]}
+            node["secretKeyRef"] = self._reference("secret", **node["secretKeyRef"])
+        for source in node.get("sources", ()) if isinstance(node, dict) else ():
+            for kind in source:
+                name, (item,) = source[kind]["name"], source[kind]["items"]
+                reference = self._reference(kind, name, item["key"])
+                source[kind] = {"name": reference["name"], "items": [{**item, "key": reference["key"]}]}
 
-    def _reference(self, name: str, key: str) -> Manifest:
-        value = f".Values.secrets.{self._keys[SecretKey(name, key)]}"
+    def _reference(self, kind: str, name: str, key: str) -> Manifest:
+        value = f".Values.{self._keys[kind, name, key]}"
         return {"name": self._mark(f"{value}.name | quote"), "key": self._mark(f"{value}.key | quote")}
 
 

@@ -14,7 +14,7 @@ from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
 from ..versions import ALLOWED_MIGRATIONS
-from .values import FULLNAME, Value, secrets
+from .values import FULLNAME, Value, config_maps, secrets
 
 _GUIDE = "docs/upgrade/migrations.md in the documentation of cdk8s-spicedb"
 
@@ -212,6 +212,8 @@ def _install(props: SpiceDBProps, chart: str) -> Iterator[str]:
     yield "Before you install, create these Secrets with these keys. To use another Secret or key, set the value at the"
     yield "end of the line:\n"
     yield from (f"- `{key.name}`, key `{key.key}`: `secrets.{name}`" for key, name in secrets(props).items())
+    for other, name in config_maps(props).items():
+        yield f"- ConfigMap `{other.config_map}`, key `{other.key}`: `configMaps.{name}`"
     yield "\nRun all commands in this folder. First, see what Helm would apply. These commands change nothing:\n"
     yield f"    helm template {props.name} . --namespace NAMESPACE"
     yield f"    helm install {props.name} . --namespace NAMESPACE --dry-run=server\n"

@@ -11,11 +11,11 @@ from attrs import frozen
 from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
 from ..manifests.jobs import plain
-from ..props import SpiceDBProps, secret_keys
+from ..props import SpiceDBProps, config_map_keys, secret_keys
 from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
-from ..props.secrets import SecretKey
+from ..props.secrets import ConfigMapKey, SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
 from ..props.types import ObjectName, PullPolicy, ReleaseName, Revision
@@ -294,8 +294,17 @@ def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
     return {key: name if name.startswith("env_") else camel(name) for key, name in secret_keys(props).items()}
 
 
+def config_maps(props: SpiceDBProps) -> dict[ConfigMapKey, str]:
+    """The name of the value for each key of a ConfigMap."""
+    return {key: camel(name) for key, name in config_map_keys(props).items()}
+
+
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
     for key, name in secrets(props).items():
         path = f"secrets.{name}"
         yield Value(f"{path}.name", str(key.name), field_schema(SecretKey, "name"), "Name of the Secret.")
         yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.")
+    for other, name in config_maps(props).items():
+        path, schema = f"configMaps.{name}", field_schema(ConfigMapKey, "config_map")
+        yield Value(f"{path}.name", other.config_map, schema, "Name of the ConfigMap.")
+        yield Value(f"{path}.key", other.key, field_schema(ConfigMapKey, "key"), "Key in the ConfigMap.")

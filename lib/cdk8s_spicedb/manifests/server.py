@@ -9,7 +9,7 @@ from ..props import ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
 from ..props.flags import PRESHARED_KEY, TERMINATION_LOG, Setting, arguments, flagged, flags_of, settings_of
 from ..props.monitoring import Monitoring
-from ..props.secrets import EnvVar, SecretFiles, SecretKey, container_env, variable
+from ..props.secrets import ConfigMapKey, EnvVar, SecretFiles, SecretKey, container_env, variable
 from ..versions import ALLOWED_MIGRATIONS
 from .jobs import migration_checksum
 from .network import exposure_manifests, network_policy
@@ -100,11 +100,11 @@ _FOLDER = "/etc/spicedb/tls"
 _SUFFIXES = {"certificate": ".crt", "key": ".key", "ca": "-ca.crt"}
 
 
-def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
-    """The certificates and keys of all ports: the name of each file and the Secret key that holds it, by flag."""
-    files = {}
+def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey | ConfigMapKey]]:
+    """The certificates and keys of all ports: the name of each file and the key that holds it, by flag."""
+    files: dict[str, tuple[str, SecretKey | ConfigMapKey]] = {}
     for path, flag, key in flagged(server):
-        if isinstance(key, SecretKey):
+        if isinstance(key, SecretKey | ConfigMapKey):
             prop, part = path.split(".")
             files[flag.name] = (f"{prop.removesuffix('_tls')}{_SUFFIXES[part]}", key)
     return files

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from .fields import Message, Pattern, as_member
 from .flags import Flag
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, as_secret_key, name_of, with_secret_keys
+from .secrets import CA, EnvValue, SecretKey, ServiceAccountName, as_ca, as_secret_key, name_of, with_secret_keys
 from .types import Annotations, Argument, Count, DNSName, EnvName, LogLevel, PinnedImage, Revision, Seconds, Week
 
 
@@ -150,9 +150,9 @@ class ClientProps(PodProps):
 
     image: PinnedImage = "ghcr.io/authzed/zed:v1.2.0"
     """Image with ``zed`` on its path, by tag or digest. Defaults to the official image, which has no shell."""
-    ca: Annotated[SecretKey, Flag("certificate-path")] | None = field(default=None, converter=as_secret_key)
-    """Secret and key that hold the CA certificates (PEM) that verify the servers' gRPC certificate, if gRPC has TLS
-    (``--certificate-path``). Defaults to the public CAs in the image."""
+    ca: Annotated[CA, Flag("certificate-path")] | None = field(default=None, converter=as_ca)
+    """Secret or ConfigMap, and key, that hold the CA certificates (PEM) that verify the servers' gRPC certificate, if
+    gRPC has TLS (``--certificate-path``). Defaults to the public CAs in the image."""
     hostname: Annotated[DNSName, Flag("hostname-override")] | None = None
     """DNS name that the servers' gRPC certificate must have (``--hostname-override``). Defaults to the Service's
     name."""

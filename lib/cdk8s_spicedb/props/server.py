@@ -16,7 +16,16 @@ from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
-from .secrets import EnvValue, SecretKey, ServiceAccountName, name_of, required_secret_key, with_secret_keys
+from .secrets import (
+    CA,
+    EnvValue,
+    SecretKey,
+    ServiceAccountName,
+    name_of,
+    required_ca,
+    required_secret_key,
+    with_secret_keys,
+)
 from .types import Annotations, Argument, Count, EnvName, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
 
 DEFAULT_REPLICAS = 2
@@ -117,10 +126,10 @@ class DispatchTLS(TLS):
     next restart.
     """
 
-    ca: Annotated[SecretKey, Flag("dispatch-upstream-ca-path")] = field(converter=required_secret_key)
-    """Secret and key that hold the CA certificates (PEM) that verify the certificates of the other servers
-    (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that expect
-    TLS."""
+    ca: Annotated[CA, Flag("dispatch-upstream-ca-path")] = field(converter=required_ca)
+    """Secret or ConfigMap, and key, that hold the CA certificates (PEM) that verify the certificates of the other
+    servers (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that
+    expect TLS."""
 
 
 _Protocol = Annotated[

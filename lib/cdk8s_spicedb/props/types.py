@@ -55,6 +55,13 @@ SecretItem = Annotated[
     Pattern(r"[-._a-zA-Z0-9]+", "a key of that Secret: letters, digits, '-', '_' and '.', at most 253"),
     Message(fix="use the key under which the Secret holds the value, not the value itself", redacted=True),
 ]
+ConfigMapName = Annotated[
+    str,
+    Pattern(_NAME, "the name of a ConfigMap", "use the name of a ConfigMap in the release's namespace"),
+]
+ConfigMapItem = Annotated[
+    str, Pattern(r"[-._a-zA-Z0-9]+", "a key of that ConfigMap", "use the key under which it holds the value")
+]
 PriorityClassName = Annotated[
     str, Pattern(_NAME, "the name of a PriorityClass", "use one of the cluster, such as 'system-cluster-critical'")
 ]

@@ -43,7 +43,9 @@ def migration_finds_what_it_reads(delivery: Delivery, datastore: Datastore, migr
     """With hooks, the migration runs before the app's own objects exist."""
     if not (datastore.migrates and migration.enabled and delivery.has_hooks):
         return
-    keys = [(variable.value, "datastore") for variable in datastore.env(uri=migration.datastore_uri, migrate=True)]
+    keys: list[tuple[object, str]] = [
+        (variable.value, "datastore") for variable in datastore.env(uri=migration.datastore_uri, migrate=True)
+    ]
     keys += [(key, "datastore") for folder in datastore.files() for key in folder.files.values()]
     keys += [(value, "migration.env") for value in migration.env.values()]
     names = [(key.name, path) for key, path in keys if isinstance(key, SecretKey)]
