@@ -14,8 +14,10 @@ from ..files.yaml import dump
 from ..labels import CHECKSUM, COMPONENT, HELM_HOOK_LOGS, VERSION, Component, selector_labels
 from ..manifests import Manifest, objects_of
 from ..manifests.objects import Objects, require_matches
+from ..manifests.pods import METRICS
 from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.patch import Patch
+from .arguments import arguments
 from .helpers import helpers
 from .places import CLOSE, OPEN, SETTING, merge
 from .values import ACCOUNT, FULLNAME, IDENTITY, Value, config_maps, has_default_identity, secrets
@@ -34,6 +36,7 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         props,
         name=FULLNAME,
         hook_logs=True,
+        rbac_create=True,
         server=with_settings(_server(props), Component.SERVER),
         migration=with_settings(attrs.evolve(props.migration, enabled=True), Component.MIGRATION),
         cleanup=attrs.evolve(props.cleanup, enabled=None),
@@ -51,7 +54,7 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
 
 def _server(props: SpiceDBProps) -> ServerProps:
     budget = props.server.disruption_budget or 1
-    server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget)
+    server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget, headless_service=True)
     if props.datastore.max_replicas == 1:
         return server
     if server.autoscaling is None:
@@ -79,7 +82,7 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
         body = "---\n".join(_Template(props, values, chart, component).text(manifest) for manifest in manifests)
         condition = _CONDITIONS.get(component)
         files[f"{component.value}.yaml"] = f"# {MARK}\n{_when(condition, body)}"
-    return {**files, "extra.yaml": _EXTRA}
+    return {**files, "arguments.yaml": arguments(props, values), "extra.yaml": _EXTRA}
 
 
 def _when(condition: str | None, text: str) -> str:
@@ -120,6 +123,8 @@ class _Template:
                 if self._component in place.components:
                     place.put(manifest, f".Values.{value.path}", self._mark)
         merge(manifest, self._mark)
+        if manifest["kind"] == "Service" and manifest["metadata"]["name"] == FULLNAME:
+            self._metrics(manifest["spec"]["ports"])
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
@@ -133,11 +138,22 @@ class _Template:
         if kind == "PodDisruptionBudget":
             count = "autoscaling.minReplicas" if self._props.server.autoscaling else "replicas"
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
+        if kind in ("Role", "RoleBinding"):
+            return ".Values.rbac.create"
+        if manifest["metadata"]["name"] == f"{FULLNAME}-headless":
+            return ".Values.service.headless"
         if kind == "ServiceAccount" and server:
             return "not .Values.serviceAccount.name"
         if kind == "ServiceAccount" and IDENTITY in manifest["metadata"].get("annotations", {}):
             return ".Values.serviceAccount.annotations"
         return None
+
+    def _metrics(self, ports: list[Any]) -> None:
+        """Leaves the metrics out of a Service that others than the cluster reach, unless that is asked for."""
+        for number, port in enumerate(ports):
+            if port["name"] == METRICS:
+                condition = 'or (eq .Values.service.type "ClusterIP") .Values.service.exposeMetrics'
+                ports[number] = self._mark(f"{{{{- if {condition} }}}}\n{dump([port])}{{{{- end }}}}")
 
     def _include(self, name: str, more: str = "") -> str:
         return f'include "{self._chart}.{name}" .{more}'

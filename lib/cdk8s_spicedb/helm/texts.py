@@ -9,7 +9,7 @@ import attrs
 
 from ..files.folder import MARK
 from ..labels import CHECKSUM, Component, object_name
-from ..manifests.pods import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
+from ..manifests.pods import DISPATCH_TLS, GRPC, METRICS, dispatch_service, open_ports, service_port
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
@@ -75,7 +75,7 @@ def notes(props: SpiceDBProps, chart: str) -> str:
 
 
 def _installed(props: SpiceDBProps, chart: str) -> str:
-    name, port = props.name, NUMBERS[GRPC]
+    name, port = props.name, service_port(props, GRPC)
     servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
     if props.server.autoscaling:
         servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
@@ -90,6 +90,16 @@ To connect from this machine:
 {{{{- with .Values.secrets.presharedKey }}}}
 
 Clients authenticate with the API key in the Secret {{{{ .name }}}}, under the key {{{{ .key }}}}.
+{{{{- end }}}}"""
+    if METRICS in open_ports(props):
+        text += f"""
+
+Metrics are at port {service_port(props, METRICS)} of the Service. This port also serves profiles of the SpiceDB process
+(pprof), and asks for no key.
+{{{{- if ne .Values.service.type "ClusterIP" }}}}
+{{{{- if .Values.service.exposeMetrics }}}} WARNING: it is open to whoever reaches the {{{{ .Values.service.type }}}}.
+{{{{- else }}}} The {{{{ .Values.service.type }}}} does not have it: see the value service.exposeMetrics.
+{{{{- end }}}}
 {{{{- end }}}}"""
     if props.server.dispatch_tls:
         text += f"""

@@ -11,6 +11,7 @@ from attrs import frozen
 from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
 from ..manifests.jobs import plain
+from ..manifests.pods import METRICS, open_ports
 from ..props import SpiceDBProps, config_map_keys, secret_keys
 from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
@@ -36,7 +37,7 @@ _LIST: Schema = {"type": "array", "items": _OBJECT}
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
 _SERVER, _MIGRATION, _CLEANUP = Component.SERVER, Component.MIGRATION, Component.CLEANUP
-_PATHS = {_SERVER: "", _MIGRATION: "migrations.", _CLEANUP: "migrations.cleanup."}
+PATHS = {_SERVER: "", _MIGRATION: "migrations.", _CLEANUP: "migrations.cleanup."}
 """With what the paths of a component's values begin."""
 
 
@@ -100,7 +101,7 @@ def _names(props: SpiceDBProps) -> Iterator[Value]:
 
 def _lists(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     """What a component's pods get in addition."""
-    path, whose = _PATHS[component], "servers" if component is _SERVER else component.value
+    path, whose = PATHS[component], "servers" if component is _SERVER else component.value
     arguments = list(getattr(props, component.value).extra_args)
     text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
     place = items(component, f"{_CONTAINER}.args", len(arguments))
@@ -147,8 +148,25 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
     )
     annotations = field_schema(SpiceDBProps, "annotations")
     yield Value("serviceAccount.annotations", dict(props.service_account_annotations), annotations, text, places)
+    text, boolean = (
+        "Creates Roles and RoleBindings. If false, somebody else must have created them.",
+        {"type": "boolean"},
+    )
+    yield Value("rbac.create", props.rbac_create, boolean, text)
     types, service = ["ClusterIP", "NodePort", "LoadBalancer"], field(_SERVER, "spec.type", "Service", FULLNAME)
-    yield Value("service.type", "ClusterIP", {"enum": types}, "Type of the Service for clients.", (service,))
+    text = "Type of the Service for clients. NodePort and LoadBalancer also let in clients from outside the cluster."
+    yield Value("service.type", "ClusterIP", {"enum": types}, text, (service,))
+    if METRICS in open_ports(props):
+        text = (
+            "Opens the metrics port also if the type is NodePort or LoadBalancer. The port serves metrics and profiles "
+            "of the SpiceDB process (pprof), without a key. A Service of the type ClusterIP always has it."
+        )
+        yield Value("service.exposeMetrics", False, boolean, text)
+    text = (
+        "Creates a second Service, with the suffix -headless, whose DNS name has the addresses of all servers, for "
+        "gRPC clients that balance their requests themselves."
+    )
+    yield Value("service.headless", props.server.headless_service, boolean, text)
     default = dict(props.server.service_annotations)
     place = entries((_SERVER,), "metadata.annotations", default, "Service", FULLNAME)
     yield Value("service.annotations", default, annotations, "Annotations of the Service for clients.", (place,))
@@ -279,7 +297,7 @@ def _value(
     if default == "" and meaning:
         # An empty value means the default of the prop.
         text = f"{text} Defaults{meaning.partition('. ')[0].rstrip('.')}."
-    path = path or _PATHS[Component(part)] + ".".join(map(camel, names))
+    path = path or PATHS[Component(part)] + ".".join(map(camel, names))
     return Value(path, default, schema, f"{text} {note}".rstrip(), (place,) if place else ())
 
 

@@ -21,7 +21,7 @@ from ..props.secrets import EnvVar, SecretFiles, container_env
 from ..props.server import LOG_FORMAT, LOG_LEVEL
 from .network import network_policy
 from .objects import Manifest, Objects, api_rule
-from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
+from .pods import GRPC, RELEASE_CHECK, offline_settings, pod_template, service_port, termination_log
 
 _SCHEMA_FOLDER, _SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 
@@ -108,7 +108,7 @@ def _zed_arguments(props: SpiceDBProps, client: ClientProps, ca: list[SecretFile
         flag_of(ClientProps, "hostname"): client.hostname,
     }
     return [
-        argument("endpoint", f"{props.name}:{NUMBERS[GRPC]}"),
+        argument("endpoint", f"{props.name}:{service_port(props, GRPC)}"),
         *(arguments(tls) if props.server.grpc_tls else ["--insecure"]),
         "--skip-version-check",
         # zed's flag has the same name as SpiceDB's.

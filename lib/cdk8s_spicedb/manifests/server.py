@@ -18,9 +18,10 @@ from .pods import (
     DISPATCH,
     DISPATCH_TLS,
     GRPC,
-    NUMBERS,
+    address_settings,
     dispatch_port,
     dispatch_service,
+    numbers,
     offline_settings,
     open_ports,
     pod_template,
@@ -82,7 +83,7 @@ def _dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
         spec = {
             "clusterIP": "None",
             "selector": objects.selector,
-            "ports": [{"name": port, "port": NUMBERS[port], "targetPort": port}],
+            "ports": [{"name": port, "port": numbers(props)[port], "targetPort": port}],
         }
         yield objects.make("v1", "Service", spec=spec, name=dispatch_service(props, port))
 
@@ -162,8 +163,8 @@ def _container(props: SpiceDBProps) -> Manifest:
     server, seconds = props.server, props.server.pre_stop_sleep_seconds
     # Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod
     # only, so it does not need to verify the certificate.
-    tls_probe = ["grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify"]
-    serves = {"exec": {"command": tls_probe}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
+    tls_probe = ["grpc_health_probe", f"-addr=:{server.grpc_port}", "-tls", "-tls-no-verify"]
+    serves = {"exec": {"command": tls_probe}} if server.grpc_tls else {"grpc": {"port": server.grpc_port}}
     listens = {"tcpSocket": {"port": GRPC}}
     return {
         "name": "spicedb",
@@ -203,6 +204,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         **settings_of(server),
         # A flag keeps the place that it has among the settings of the servers.
         **{flag: f"{_FOLDER}/{file}" for flag, (file, _) in _files(server).items()},
+        **address_settings(props),
         **offline_settings(props),
         **_dispatch_settings(props),
         TERMINATION_LOG: termination_log(props),

@@ -164,6 +164,10 @@ class SpiceDBProps:
     own."""
     test: PermissionTest | None = None
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
+    rbac_create: bool = True
+    """Creates Roles and RoleBindings: one with which servers find each other, and one for the clean-up. Defaults to on.
+    If you may not create them, disable it, and let somebody else create them first: the documentation about security
+    says what they contain."""
     openshift: bool = False
     """Lets OpenShift choose the users and groups of pods, from the range of the namespace. Defaults to off: pods run as
     user 65532, the user of SpiceDB's image."""

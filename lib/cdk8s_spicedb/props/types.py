@@ -24,6 +24,8 @@ _REPOSITORY = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:\d+)?(/[a-z0-9]+([-._]+[a-z0-9]
 
 Count = Annotated[int, Interval(ge=1, le=1000)]
 Port = Annotated[int, Interval(ge=1, le=65535)]
+PodPort = Annotated[int, Interval(ge=1024, le=65535)]
+"""A port on which a program listens without special rights."""
 Percent = Annotated[int, Unit("percent"), Interval(ge=1, le=1000)]
 Fraction = Annotated[float, Interval(ge=0, le=1), Message(fix="use 0.1 for a tenth")]
 Seconds = Annotated[int, Unit("seconds"), Interval(ge=1, le=86400)]

@@ -13,6 +13,7 @@ from .engine import (
     is_version,
     version_order,
 )
+from .flags import Command, FlagTable, known_flags
 from .table import ALLOWED_MIGRATIONS, SCHEMA_MODES, ReleaseTable, SchemaMode, known_releases, read_releases
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "MILLION",
     "SCHEMA_MODES",
     "VERSION",
+    "Command",
     "Cost",
     "EngineReleases",
     "Estimate",
+    "FlagTable",
     "ReleaseTable",
     "Rollout",
     "SchemaMode",
@@ -30,6 +33,7 @@ __all__ = [
     "Waits",
     "Work",
     "is_version",
+    "known_flags",
     "known_releases",
     "read_releases",
     "version_order",

@@ -13,7 +13,7 @@ from ...versions import ReleaseTable, is_version
 from ..datastores import Datastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
-from ..flags import PRESHARED_KEY, flagged, variable_name
+from ..flags import flagged, variable_name
 from ..jobs import CleanupProps, MigrationProps, PermissionTest
 from ..secrets import MadeName, SecretKey
 from ..server import ServerProps
@@ -81,11 +81,11 @@ def timeout_before_deadline(migration_timeout: timedelta | None, active_deadline
 
 
 def env_is_not_set_twice(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
-    own = {variable_name(PRESHARED_KEY), *(variable.name for variable in datastore.env())}
+    # `no_flag_is_set_twice` is about those of SpiceDB.
+    own = {variable.name for variable in datastore.env() if not variable.name.startswith(variable_name(""))}
     for part, env in {"server": server.env, "migration": migration.env}.items():
         for name in sorted(own & set(env)):
-            allowed = "variables other than those of {preshared_key} and datastore"
-            fix = "remove it, and set it with {preshared_key} or datastore"
+            allowed, fix = "variables other than those of datastore", "remove it, and set it with datastore"
             yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
 
 

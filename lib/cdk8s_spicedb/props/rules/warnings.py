@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...errors import SpiceDBWarning
 from ...versions import known_releases
 from ..spicedb import SpiceDBProps
+from .arguments import flag_warnings
 
 
 def all_warnings(props: SpiceDBProps) -> Iterator[str]:
@@ -15,6 +16,7 @@ def all_warnings(props: SpiceDBProps) -> Iterator[str]:
     yield from filter(None, (version_warning(props), target_warning(props)))
     if props.migration.target_phase:
         yield phase_warning(props.migration.target_phase.value)
+    yield from flag_warnings(props)
 
 
 def version_warning(props: SpiceDBProps) -> str | None:
