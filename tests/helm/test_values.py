@@ -168,6 +168,8 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "serviceAccount.name": ("theirs", of(server=ServerProps(service_account="theirs"))),
     "serviceAccount.annotations": ({"a": "b"}, of(service_account_annotations={"a": "b"})),
     "service.annotations": ({"a": "b"}, of(server=ServerProps(service_annotations={"a": "b"}))),
+    "service.headless": (True, of(server=ServerProps(headless_service=True))),
+    "rbac.create": (False, of(rbac_create=False)),
     "commonLabels": ({"a": "b"}, of(labels={"a": "b"})),
     "commonAnnotations": ({"a": "b"}, of(annotations={"a": "b"})),
     "hookLogs": (False, of(hook_logs=False)),
@@ -221,7 +223,7 @@ POD_VALUES = {
     for prefix, component in {"": "server", "migrations.cleanup.": "cleanup"}.items()
     for name, value in {"resources": _MORE, "tolerations": _TOLERATIONS}.items()
 }
-OTHER_VALUES = ("extraObjects", "service.type")
+OTHER_VALUES = ("extraObjects", "service.type", "service.exposeMetrics")
 """Values with a test of their own."""
 
 
@@ -329,11 +331,77 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
         ({"fullnameOverride": "Not-A-Name"}, "fullnameOverride"),
         ({"enabled": False}, "at '/enabled'"),
         ({"secrets": {"presharedKey": {"name": "Not A Name"}}}, "presharedKey"),
+        (
+            {"extraArgs": ["--x", "--grpc-addr=:1"]},
+            "extraArgs has --grpc-addr.*: write the chart again with server.grpcPort",
+        ),
+        (
+            {"extraArgs": ["--log-level=debug"]},
+            "extraArgs has --log-level, which this chart sets: use the value logLevel",
+        ),
+        ({"extraArgs": ["--datastore-gc-window=1h"]}, "write the chart again with datastore.gcWindow"),
+        ({"extraArgs": ["--dispatch-cluster-addr=:1"]}, "extraArgs has --dispatch-cluster-addr.*: remove it"),
+        (
+            {"extraEnv": [{"name": "SPICEDB_HTTP_ADDR", "value": ":1"}]},
+            "extraEnv has SPICEDB_HTTP_ADDR.*server.httpPort",
+        ),
+        (
+            {"extraEnv": [{"name": "SPICEDB_DATASTORE_CONN_URI", "value": "x"}]},
+            "write the chart again with datastore.uri",
+        ),
+        (
+            {"migrations": {"extraArgs": ["--log-level=debug"]}},
+            "migrations.extraArgs has .* the value migrations.logLevel",
+        ),
+        ({"migrations": {"extraArgs": ["--datastore-engine=mysql"]}}, "migrations.extraArgs has --datastore-engine"),
+        (
+            {"migrations": {"extraEnv": [{"name": "SPICEDB_LOG_FORMAT", "value": "x"}]}},
+            "migrations.extraEnv has SPICEDB_LOG_FORMAT, .*server.logFormat",
+        ),
     ],
 )
 def test_a_wrong_value_stops_helm(values: dict[str, Any], says: str, chart: Callable[[SpiceDBProps], Path]) -> None:
     with pytest.raises(helm.HelmError, match=says):
         rendered(chart(BASE), values)
+
+
+def test_other_arguments_and_variables_are_accepted(chart: Callable[[SpiceDBProps], Path]) -> None:
+    more = {
+        "extraArgs": ["--dispatch-max-depth=100"],
+        "extraEnv": [{"name": "SPICEDB_DISPATCH_CHUNK_SIZE", "value": "5"}],
+    }
+    found = Manifests(rendered(chart(BASE), more)).container("Deployment")
+    assert found["args"][-1] == "--dispatch-max-depth=100"
+    assert found["env"][-1] == more["extraEnv"][0]
+    telemetry = of(server=ServerProps(telemetry_enabled=True))
+    own = "--telemetry-endpoint=https://telemetry.example.com"
+    assert Manifests(rendered(chart(telemetry), {"extraArgs": [own]})).container("Deployment")["args"][-1] == own
+
+
+@pytest.mark.parametrize(
+    ("service", "has_metrics"),
+    [
+        ({}, True),
+        ({"type": "NodePort"}, False),
+        ({"type": "LoadBalancer"}, False),
+        ({"type": "LoadBalancer", "exposeMetrics": True}, True),
+    ],
+)
+def test_a_service_that_leaves_the_cluster_has_no_metrics(
+    service: dict[str, Any], has_metrics: bool, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    found = Manifests(rendered(chart(BASE), {"service": service})).named("Service", "spicedb")["spec"]
+    assert found["type"] == service.get("type", "ClusterIP")
+    assert [port["name"] for port in found["ports"]] == (["grpc", "metrics"] if has_metrics else ["grpc"])
+
+
+def test_values_and_notes_say_that_metrics_need_no_key(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(BASE)
+    assert "(pprof), without a key" in (folder / "values.yaml").read_text()
+    notes = (folder / "templates" / "NOTES.txt").read_text()
+    assert "(pprof), and asks for no key" in notes
+    without = chart(of(server=ServerProps(metrics_enabled=False)))
+    assert "pprof" not in (without / "values.yaml").read_text() + (without / "templates" / "NOTES.txt").read_text()
 
 
 def test_the_memory_engine_takes_no_second_server(chart: Callable[[SpiceDBProps], Path]) -> None:

@@ -53,7 +53,7 @@ PORTS = ServerProps(
 def moved(**fields: Any) -> Manifests:
     server = attrs.evolve(PORTS, **{"external_service": ExternalService(), "headless_service": True, **fields})
     policies = NetworkPolicies(monitoring=None)
-    client = {"schema": SchemaProps(text="definition user {}"), "test": TEST}
+    client: dict[str, Any] = {"schema": SchemaProps(text="definition user {}"), "test": TEST}
     return synth(SpiceDBProps(version=VERSION, datastore=POSTGRES, server=server, network_policies=policies, **client))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from cdk8s_spicedb.versions import Command, known_flags
 from tests.programs import ROOT
-from tools.flags import table, text
+from tools.flags import table
+from tools.release import text
 
 TABLE = known_flags()
 RECORDED = {file.stem: json.loads(file.read_text("utf-8")) for file in (ROOT / "tests" / "flags").glob("*.json")}
@@ -66,5 +67,5 @@ def test_the_tool_writes_the_first_and_the_last_release_of_a_flag() -> None:
     commands = {"migrate": {"v1.9.0 to v1.9.0": ["c"]}, "serve": serve}
     assert table(found) == {"releases": ["v1.9.0", "v1.10.0"], "commands": commands}
     gone = {f"v1.{minor}.0": {"serve": [] if minor == 2 else ["a"], "migrate": []} for minor in (1, 2, 3)}
-    with pytest.raises(SystemExit, match="serve --a: in .*, so it was gone in between"):
+    with pytest.raises(SystemExit, match="so it was gone in between"):
         table(gone)

@@ -103,7 +103,7 @@ def _lists(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     """What a component's pods get in addition."""
     path, whose = PATHS[component], "servers" if component is _SERVER else component.value
     arguments = list(getattr(props, component.value).extra_args)
-    text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
+    text = f"More arguments of the {whose}, for flags that the chart does not set."
     place = items(component, f"{_CONTAINER}.args", len(arguments))
     yield Value(f"{path}extraArgs", arguments, {"type": "array", "items": _TEXT}, text, (place,))
     mounts = "More volume mounts of the {}, as in a container's volumeMounts."

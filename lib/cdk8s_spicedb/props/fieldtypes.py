@@ -268,7 +268,8 @@ class AnyOf(FieldType):
         super().__init__(
             " or ".join(option.allowed for option in options),
             "; ".join(option.fix for option in options),
-            any(option.redacted for option in options),
+            # A value that fits none is most probably meant as the first.
+            options[0].redacted,
         )
         self.options = options
 

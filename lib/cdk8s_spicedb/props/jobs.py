@@ -90,11 +90,11 @@ class MigrationProps(PodProps):
     starts a new pod for each retry, and keeps failed pods with their logs, so that Helm can print the logs. Defaults to
     ``OnFailure``. Use ``Never`` in production."""
     extra_args: Sequence[Argument] = ()
-    """More arguments of ``spicedb migrate``, after this package's own, so that they take precedence. Defaults to
-    none."""
+    """More arguments of ``spicedb migrate``, for flags that no prop sets. A flag that a prop sets, or that the release
+    does not have, is an error. Defaults to none."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the migration. SpiceDB ignores misspelled SPICEDB_* variables, so prefer
-    ``extra_args``. Defaults to none. ``ServerProps.env`` applies only to the servers."""
+    """More environment variables of the migration. For SPICEDB_* variables, the same rules apply as for ``extra_args``.
+    Defaults to none. ``ServerProps.env`` applies only to the servers."""
     resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
     """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of
     1 CPU, 512Mi memory and 1Gi disk, because the database does most of the work."""

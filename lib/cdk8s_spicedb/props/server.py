@@ -312,10 +312,11 @@ class ServerProps(PodProps):
     watch the Endpoints of the Service. Defaults to a new ServiceAccount with the name of this SpiceDB and no other
     rights."""
     extra_args: Sequence[Argument] = ()
-    """More arguments of ``spicedb serve``, after this package's own, so that they take precedence. Defaults to none."""
+    """More arguments of ``spicedb serve``, for flags that no prop sets. A flag that a prop sets, or that the release
+    does not have, is an error. Defaults to none."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the servers. SpiceDB ignores misspelled SPICEDB_* variables, so prefer
-    ``extra_args``. Defaults to none. The migration has its own variables, ``MigrationProps.env``."""
+    """More environment variables of the servers. For SPICEDB_* variables, the same rules apply as for ``extra_args``.
+    Defaults to none. The migration has its own variables, ``MigrationProps.env``."""
     resources: Resources = default_resources("250m", "256Mi", limits=("2", "1Gi"))
     """Resources of each server. Defaults to requests of 250m CPU, 256Mi memory and 64Mi disk for logs, and limits of 2
     CPUs, 1Gi memory and 1Gi disk, which is enough to start with. SpiceDB sizes its caches by the memory limit."""
