@@ -366,7 +366,7 @@ def test_a_wrong_value_stops_helm(values: dict[str, Any], says: str, chart: Call
 
 
 def test_other_arguments_and_variables_are_accepted(chart: Callable[[SpiceDBProps], Path]) -> None:
-    more = {
+    more: dict[str, Any] = {
         "extraArgs": ["--dispatch-max-depth=100"],
         "extraEnv": [{"name": "SPICEDB_DISPATCH_CHUNK_SIZE", "value": "5"}],
     }
