@@ -205,6 +205,12 @@ BAD: list[tuple[Make, str, str, str]] = [
         "variables other than those of datastore",
         "set it with datastore",
     ),
+    (
+        spicedb(datastore=PostgreSQL(**PARTS), migration=MigrationProps(env={"PGUSER": "owner"})),
+        "migration.env[PGUSER]",
+        "variables other than those of datastore",
+        "set it with datastore",
+    ),
     *(
         (server(extra_args=[f"--{flag}=x"]), "server.extra_args[0]", allowed, fix)
         for flag, allowed, fix in (
@@ -905,3 +911,10 @@ def test_two_of_one_name_do_not_fit_into_a_chart() -> None:
     assert [child.node.id for child in chart.node.children] == ["first"]
     SpiceDB(chart, "third", spicedb(name="other")())
     SpiceDB(cdk8s.Chart(app, "elsewhere"), "first", spicedb()())
+
+
+def test_variables_complete_a_uri() -> None:
+    password = {"PGPASSWORD": KEY}
+    require(spicedb(server=ServerProps(env=password), migration=MigrationProps(env=password))())
+    owner = MigrationProps(datastore_uri=KEY, env=password)
+    require(spicedb(datastore=PostgreSQL(**PARTS), migration=owner)())

@@ -228,7 +228,13 @@ SSLMode = Annotated[
     Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     Message(fix="use 'verify-full' to verify the database's certificate and name, 'disable' for no TLS"),
 ]
-_PARTS = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "database": "PGDATABASE", "password": "PGPASSWORD"}
+PART_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "database": "PGDATABASE",
+    "password": "PGPASSWORD",
+}
 """The variable of each part that the URI does not have. The driver takes its value as it is."""
 LIBPQ_PARAMS = {
     "host": "host",
@@ -294,7 +300,7 @@ class LibpqDatastore(SQLDatastore):
         parts: dict[str, str | SecretKey] = {**self.secret_parts()}
         if "host" in parts:
             parts.setdefault("port", str(self.network_port))
-        variables = (EnvVar(_PARTS[name], parts[name]) for name in _PARTS if name in parts)
+        variables = (EnvVar(PART_VARIABLES[name], parts[name]) for name in PART_VARIABLES if name in parts)
         return (variable(DATASTORE_URI, self.uri_of(self.host or "")), *variables)
 
     def options(self) -> tuple[EnvVar, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import attrs
@@ -11,11 +11,12 @@ from ...delivery import Delivery
 from ...errors import Problem
 from ...versions import ReleaseTable, is_version
 from ..datastores import Datastore
+from ..datastores.sql import PART_VARIABLES, LibpqDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
 from ..flags import flagged, variable_name
 from ..jobs import CleanupProps, MigrationProps, PermissionTest
-from ..secrets import MadeName, SecretKey
+from ..secrets import EnvVar, MadeName, SecretKey
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
 
@@ -81,12 +82,21 @@ def timeout_before_deadline(migration_timeout: timedelta | None, active_deadline
 
 
 def env_is_not_set_twice(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
-    # `no_flag_is_set_twice` is about those of SpiceDB.
-    own = {variable.name for variable in datastore.env() if not variable.name.startswith(variable_name(""))}
+    uri = migration.datastore_uri
+    of_migration = _connection_names(datastore.env(uri=uri, migrate=True), None if uri else datastore)
+    own = {"server": _connection_names(datastore.env(), datastore), "migration": of_migration}
     for part, env in {"server": server.env, "migration": migration.env}.items():
-        for name in sorted(own & set(env)):
+        for name in sorted(own[part] & set(env)):
             allowed, fix = "variables other than those of datastore", "remove it, and set it with datastore"
             yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
+
+
+def _connection_names(variables: Iterable[EnvVar], datastore: Datastore | None) -> set[str]:
+    """The names of the variables that connect to a datastore. `no_flag_is_set_twice` is about those of SpiceDB."""
+    found = {variable.name for variable in variables if not variable.name.startswith(variable_name(""))}
+    # The parts in the URI take precedence over these, which would have no effect.
+    has_parts = isinstance(datastore, LibpqDatastore) and datastore.uri is None
+    return found | set(PART_VARIABLES.values()) if has_parts else found
 
 
 def image_has_the_version(image: str | None, version: str) -> Problems:
