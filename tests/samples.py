@@ -49,9 +49,9 @@ from cdk8s_spicedb.props import problems
 
 _OTHER = SecretKey("other", "key")
 VALUES: list[Any] = [
-    *(False, True, 7, 300, 0.7, timedelta(seconds=7), timedelta(hours=7)),
+    *(False, True, 7, 300, 5005, 0.7, timedelta(seconds=7), timedelta(hours=7)),
     *("other", "v1.54.0", "emulator:9010", "registry.example.com/kubectl:v1"),
-    *({"team": "identity"}, {"nodeAffinity": {}}),
+    *({"team": "identity"}, {"nodeAffinity": {}}, {"grpc": 80}),
     _OTHER,
     Resources(requests={"cpu": "1m"}, limits={"memory": "2Gi"}),
     Probe(period_seconds=7),
@@ -83,8 +83,14 @@ _CERTIFICATE = {"client_certificate": _OTHER, "client_key": _OTHER}
 _PROVIDER = {"credentials_provider": "aws-iam", "password": None}
 _REPLICA_POOL = {"read_replicas": ["replica"], "read_replica_pool": Pool(max_open=7)}
 _CHOSEN: dict[type, dict[str, dict[str, Any]]] = {
-    ServerProps: {"http_tls": {"http_enabled": True, "http_tls": TLS.from_secret("tls")}},
-    MigrationProps: {"target_migration": {"target_migration": "add-caveats"}},
+    ServerProps: {
+        "http_tls": {"http_enabled": True, "http_tls": TLS.from_secret("tls")},
+        "http_port": {"http_enabled": True, "http_port": 5005},
+    },
+    MigrationProps: {
+        "target_migration": {"target_migration": "add-caveats"},
+        "extra_args": {"extra_args": ["--pprof-mutex-profile-rate=1"]},
+    },
     PostgreSQL: {
         "uri": _URI,
         **dict.fromkeys(("client_certificate", "client_key"), _CERTIFICATE),

@@ -23,6 +23,7 @@ from cdk8s_spicedb import (
     Autoscaling,
     CleanupProps,
     CockroachDB,
+    ConfigMapKey,
     Dashboard,
     Datastore,
     Delivery,
@@ -66,7 +67,7 @@ from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
     TLS AdvisoryWarning Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
-    Dashboard Datastore Delivery DispatchTLS Egress
+    ConfigMapKey Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
     PodMonitor PodProps PodSettings Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseTable Resources Rollout
@@ -107,6 +108,7 @@ _CLASSES = (
     RelationshipIntegrity,
     ExpiredIntegrityKey,
     SecretKey,
+    ConfigMapKey,
     PostgreSQL,
     CockroachDB,
     MySQL,
@@ -191,6 +193,7 @@ _TUNED: dict[str, Any] = {
 _PARTS = {
     **_TUNED,
     **dict.fromkeys(("uri", "host", "port", "database", "user", "password", "ca", "gc_window", "max_connections")),
+    "params": {},
 }
 _LIBPQ = {**_PARTS, **dict.fromkeys(("sslmode", "client_certificate", "client_key", "read_pool", "write_pool"))}
 _PRIMARY: dict[str, Any] = {
@@ -220,6 +223,12 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
         "log_format": "json",
         "http_enabled": False,
         "metrics_enabled": True,
+        "grpc_port": 50051,
+        "http_port": 8443,
+        "metrics_port": 9090,
+        "metrics_address": None,
+        "service_ports": {},
+        "headless_service": False,
         "dispatch_enabled": None,
         "shutdown_grace_period": timedelta(seconds=10),
         "shutdown_drain_delay": None,
@@ -289,6 +298,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "migration": MigrationProps(),
         "cleanup": CleanupProps(),
         **dict.fromkeys(("schema", "test")),
+        "rbac_create": True,
         "openshift": False,
         "hook_logs": None,
         "patches": (),
@@ -478,4 +488,4 @@ def test_tests_mirror_the_package() -> None:
 @pytest.mark.parametrize("kind", _CLASSES, ids=lambda kind: kind.__name__)
 def test_props_are_frozen_and_keyword_only(kind: type) -> None:
     assert attrs.inspect(kind).is_frozen
-    assert all(field.kw_only for field in attrs.fields(kind)) or kind is SecretKey
+    assert all(field.kw_only for field in attrs.fields(kind)) or kind in (SecretKey, ConfigMapKey)

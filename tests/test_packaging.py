@@ -44,7 +44,10 @@ def required(wheel: zipfile.ZipFile) -> tuple[set[str], set[str]]:
 
 def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
     modules = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("*.py")}
-    data = {f"cdk8s_spicedb/{name}" for name in ("files/init.yaml", "py.typed", "versions/releases.json")}
+    data = {
+        f"cdk8s_spicedb/{name}"
+        for name in ("files/init.yaml", "py.typed", "versions/releases.json", "versions/flags.json")
+    }
     scripts = {str(file.relative_to(ROOT / "lib")) for file in (ROOT / "lib").rglob("scripts/*.*")}
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == modules | data | scripts
 

@@ -13,7 +13,7 @@ from .props.monitoring import Alerts, Dashboard, Monitoring, PodMonitor, Tracing
 from .props.network import Egress, ExternalService, GRPCRoute, Ingress, NetworkPeer, NetworkPolicies
 from .props.patch import Patch, PatchOperation
 from .props.pod import PodProps, PodSettings, Resources, Toleration
-from .props.secrets import SecretKey
+from .props.secrets import ConfigMapKey, SecretKey
 from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
 from .versions import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
@@ -39,6 +39,7 @@ __all__ = [
     "Cleanup",
     "CleanupProps",
     "CockroachDB",
+    "ConfigMapKey",
     "Dashboard",
     "Datastore",
     "Delivery",

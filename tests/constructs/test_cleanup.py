@@ -34,6 +34,13 @@ def test_the_clean_up_has_these_objects() -> None:
     assert {manifest["metadata"]["name"] for manifest in found.objects} == {"spicedb-migration-cleanup"}
 
 
+def test_somebody_else_can_create_the_roles() -> None:
+    found = synth(SpiceDBProps(version="v1.56.0", datastore=POSTGRES, rbac_create=False))
+    assert not {"Role", "RoleBinding"} & set(found.kinds)
+    assert found.pod("Job", "cleanup")["serviceAccountName"] == "spicedb-migration-cleanup"
+    assert found.one("ServiceAccount", "cleanup")["metadata"]["name"] == "spicedb-migration-cleanup"
+
+
 def test_the_job_is_a_hook_after_install_and_upgrade() -> None:
     assert cleanup().one("Job")["metadata"]["annotations"] == {
         "helm.sh/hook": "post-install,post-upgrade",

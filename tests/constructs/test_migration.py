@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -170,15 +171,15 @@ def test_the_migration_connects_to_the_datastore_as_the_servers_do(datastore: Da
     servers = environment(found.container("Deployment"))
     servers = {name: value for name, value in servers.items() if "PRESHARED" not in name and "REPLICA" not in name}
     own = environment(found.container("Job", "migration"))
-    # `spicedb migrate` expands ${NAME} itself, for the servers Kubernetes expands $(NAME).
-    own = {name: value.replace("${", "$(").replace("}", ")") if "$" in value else value for name, value in own.items()}
+    # `spicedb migrate` expands $NAME itself, for the servers Kubernetes expands $(NAME).
+    own = {name: re.sub(r"\$(\w+)", r"$(\1)", value) if "$" in value else value for name, value in own.items()}
     assert own == servers
 
 
 def test_spicedb_expands_the_password_of_the_migration_and_kubernetes_that_of_the_servers() -> None:
     found = synth(attrs.evolve(BASE, datastore=ENGINES["mysql-parts"]))
     own, servers = environment(found.container("Job", "migration")), environment(found.container("Deployment"))
-    assert own["SPICEDB_DATASTORE_CONN_URI"].startswith("spicedb:${DATASTORE_PASSWORD}@tcp(")
+    assert own["SPICEDB_DATASTORE_CONN_URI"].startswith("spicedb:$DATASTORE_PASSWORD@tcp(")
     assert servers["SPICEDB_DATASTORE_CONN_URI"].startswith("spicedb:$(DATASTORE_PASSWORD)@tcp(")
 
 

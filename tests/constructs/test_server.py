@@ -131,8 +131,8 @@ def test_allowed_migrations_can_be_empty() -> None:
     assert not any("allowed-migrations" in arg for arg in args)
 
 
-def test_extra_arguments_come_last_and_take_precedence() -> None:
-    extra = ("--log-level=debug", "--dispatch-max-depth=100")
+def test_extra_arguments_come_last() -> None:
+    extra = ("--dispatch-chunk-size=50", "--dispatch-max-depth=100")
     assert arguments(extra_args=extra, allowed_migrations=("a",))[-2:] == list(extra)
 
 

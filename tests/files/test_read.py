@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import (
+    ConfigMapKey,
     Datastore,
     Delivery,
     InvalidProps,
@@ -229,3 +230,25 @@ def test_releases_from_outside_are_known_in_files() -> None:
 def test_a_misspelled_key_is_the_only_problem_of_its_part() -> None:
     text = "datastore:\n  engine: postgres\n  url: {name: a, key: b}\nserver: {replicas: 0}\n"
     assert list(problems(text)) == ["datastore.url (line 3)", "server.replicas (line 4)"]
+
+
+def test_a_ca_is_a_key_of_a_secret_or_of_a_config_map() -> None:
+    text = "datastore: {engine: postgres, uri: {name: spicedb, key: uri}, ca: CA}"
+    for ca, expected in (
+        ("{name: tls, key: ca.crt}", SecretKey("tls", "ca.crt")),
+        ("{configMap: bundle, key: ca.crt}", ConfigMapKey("bundle", "ca.crt")),
+    ):
+        datastore: Any = read_props(text.replace("CA", ca), "file").datastore
+        assert datastore.ca == expected
+    with pytest.raises(InvalidProps, match="did you mean configMap"):
+        read_props(text.replace("CA", "{config_map: bundle, key: ca.crt}"), "file")
+    with pytest.raises(InvalidProps, match=r"datastore.ca.*\(a str, not shown\)"):
+        read_props(text.replace("CA", "secret"), "file")
+
+
+def test_parts_of_a_datastore_are_values_or_keys_of_secrets() -> None:
+    parts = "host: {name: conn, key: endpoint}, port: {name: conn, key: port}, user: app, database: authz"
+    text = f"datastore: {{engine: postgres, {parts}, password: {{name: conn, key: password}}, params: {{a: b}}}}"
+    datastore: Any = read_props(text, "file").datastore
+    assert (datastore.host, datastore.port) == (SecretKey("conn", "endpoint"), SecretKey("conn", "port"))
+    assert (datastore.user, datastore.database, datastore.params) == ("app", "authz", {"a": "b"})

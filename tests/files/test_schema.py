@@ -31,7 +31,7 @@ def test_it_is_a_sound_schema() -> None:
         {},
         {"server": {"replicas": 3, "logLevel": "warn", "shutdownGracePeriod": "1m30s"}},
         {"server": {"env": {"A": "b", "C": {"name": "x", "key": "y"}}, "replicas": None}},
-        {"server": {"tolerations": [{"key": "a", "operator": "Exists"}], "extraArgs": ["--a=b"]}},
+        {"server": {"tolerations": [{"key": "a", "operator": "Exists"}], "extraArgs": ["--dispatch-max-depth=9"]}},
         {"migration": {"targetPhase": "write", "podAnnotations": {"a": "1"}, "migrationTimeout": "1500ms"}},
         {"delivery": "argocd", "labels": {"team": "identity"}},
         {"datastore": {"engine": "memory"}},

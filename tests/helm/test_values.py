@@ -20,12 +20,14 @@ from cdk8s_spicedb import (
     ChartLink,
     ChartMetadata,
     CleanupProps,
+    ConfigMapKey,
     DispatchTLS,
     InvalidProps,
     Maintainer,
     Memory,
     MigrationPhase,
     MigrationProps,
+    MySQL,
     NetworkPolicies,
     PermissionTest,
     PodSettings,
@@ -77,6 +79,21 @@ SPECIAL = {
     "one secret twice": of(migration=MigrationProps(datastore_uri=POSTGRES.uri)),
     "own accounts": of(
         server=ServerProps(service_account="theirs"), migration=MigrationProps(service_account="theirs-too")
+    ),
+    "parts in Secrets": of(
+        datastore=MySQL(
+            host=SecretKey("conn", "host"),
+            port=SecretKey("conn", "port"),
+            user=SecretKey("conn", "user"),
+            database=SecretKey("conn", "database"),
+            password=SecretKey("conn", "password"),
+            ca=ConfigMapKey("bundle", "ca.crt"),
+        ),
+        server=ServerProps(
+            dispatch_tls=DispatchTLS(
+                certificate=SecretKey("tls", "crt"), key=SecretKey("tls", "key"), ca=ConfigMapKey("bundle", "other")
+            )
+        ),
     ),
     "text like a template": of(
         annotations={"note": "{{ .Values.x }} }} {{"},
@@ -157,6 +174,8 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     ),
     "serviceAccount.annotations": ({"a": "b"}, of(service_account_annotations={"a": "b"})),
     "service.annotations": ({"a": "b"}, of(server=ServerProps(service_annotations={"a": "b"}))),
+    "service.headless": (True, of(server=ServerProps(headless_service=True))),
+    "rbac.create": (False, of(rbac_create=False)),
     "commonLabels": ({"a": "b"}, of(labels={"a": "b"})),
     "commonAnnotations": ({"a": "b"}, of(annotations={"a": "b"})),
     "hookLogs": (False, of(hook_logs=False)),
@@ -221,7 +240,14 @@ CLIENT_VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     )
 }
 EVERY_POD = [(part, name) for part in PARTS for name in POD_VALUES if (part, name) != ("pods", "resources")]
-OTHER_VALUES = ("extraObjects", "service.type", "autoscaling.external", "schema.configMap", "schema.configMapKey")
+OTHER_VALUES = (
+    "extraObjects",
+    "service.type",
+    "service.exposeMetrics",
+    "autoscaling.external",
+    "schema.configMap",
+    "schema.configMapKey",
+)
 """Values with a test of their own."""
 
 
@@ -386,6 +412,20 @@ def test_servers_leave_a_node_for_the_jobs(
             rendered(chart(_CLIENTS), values)
 
 
+def test_values_name_other_keys_of_parts_and_config_maps(chart: Callable[[SpiceDBProps], Path]) -> None:
+    props = SPECIAL["parts in Secrets"]
+    values = {
+        "secrets": {"datastoreHost": {"name": "n", "key": "k"}},
+        "configMaps": {"datastoreCa": {"name": "m", "key": "c"}, "dispatchTlsCa": {"key": "d"}},
+    }
+    datastore: Any = props.datastore
+    datastore = attrs.evolve(datastore, host=SecretKey("n", "k"), ca=ConfigMapKey("m", "c"))
+    tls: Any = props.server.dispatch_tls
+    tls = attrs.evolve(tls, ca=ConfigMapKey("bundle", "d"))
+    expected = attrs.evolve(props, datastore=datastore, server=attrs.evolve(props.server, dispatch_tls=tls))
+    assert same(without_chart_labels(rendered(chart(props), values)), release_manifests(expected))
+
+
 def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
     def leaves(schema: dict[str, Any], prefix: str = "") -> set[str]:
         inner = schema["properties"].items()
@@ -426,11 +466,77 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
         ({"fullnameOverride": "Not-A-Name"}, "fullnameOverride"),
         ({"enabled": False}, "at '/enabled'"),
         ({"secrets": {"presharedKey": {"name": "Not A Name"}}}, "presharedKey"),
+        (
+            {"extraArgs": ["--x", "--grpc-addr=:1"]},
+            "extraArgs has --grpc-addr.*: write the chart again with server.grpcPort",
+        ),
+        (
+            {"extraArgs": ["--log-level=debug"]},
+            "extraArgs has --log-level, which this chart sets: use the value logLevel",
+        ),
+        ({"extraArgs": ["--datastore-gc-window=1h"]}, "write the chart again with datastore.gcWindow"),
+        ({"extraArgs": ["--dispatch-cluster-addr=:1"]}, "extraArgs has --dispatch-cluster-addr.*: remove it"),
+        (
+            {"extraEnv": [{"name": "SPICEDB_HTTP_ADDR", "value": ":1"}]},
+            "extraEnv has SPICEDB_HTTP_ADDR.*server.httpPort",
+        ),
+        (
+            {"extraEnv": [{"name": "SPICEDB_DATASTORE_CONN_URI", "value": "x"}]},
+            "write the chart again with datastore.uri",
+        ),
+        (
+            {"migrations": {"extraArgs": ["--log-level=debug"]}},
+            "migrations.extraArgs has .* the value migrations.logLevel",
+        ),
+        ({"migrations": {"extraArgs": ["--datastore-engine=mysql"]}}, "migrations.extraArgs has --datastore-engine"),
+        (
+            {"migrations": {"extraEnv": [{"name": "SPICEDB_LOG_FORMAT", "value": "x"}]}},
+            "migrations.extraEnv has SPICEDB_LOG_FORMAT, .*server.logFormat",
+        ),
     ],
 )
 def test_a_wrong_value_stops_helm(values: dict[str, Any], says: str, chart: Callable[[SpiceDBProps], Path]) -> None:
     with pytest.raises(helm.HelmError, match=says):
         rendered(chart(BASE), values)
+
+
+def test_other_arguments_and_variables_are_accepted(chart: Callable[[SpiceDBProps], Path]) -> None:
+    more: dict[str, Any] = {
+        "extraArgs": ["--dispatch-max-depth=100"],
+        "extraEnv": [{"name": "SPICEDB_DISPATCH_CHUNK_SIZE", "value": "5"}],
+    }
+    found = Manifests(rendered(chart(BASE), more)).container("Deployment")
+    assert found["args"][-1] == "--dispatch-max-depth=100"
+    assert found["env"][-1] == more["extraEnv"][0]
+    telemetry = of(server=ServerProps(telemetry_enabled=True))
+    own = "--telemetry-endpoint=https://telemetry.example.com"
+    assert Manifests(rendered(chart(telemetry), {"extraArgs": [own]})).container("Deployment")["args"][-1] == own
+
+
+@pytest.mark.parametrize(
+    ("service", "has_metrics"),
+    [
+        ({}, True),
+        ({"type": "NodePort"}, False),
+        ({"type": "LoadBalancer"}, False),
+        ({"type": "LoadBalancer", "exposeMetrics": True}, True),
+    ],
+)
+def test_a_service_that_leaves_the_cluster_has_no_metrics(
+    service: dict[str, Any], has_metrics: bool, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    found = Manifests(rendered(chart(BASE), {"service": service})).named("Service", "spicedb")["spec"]
+    assert found["type"] == service.get("type", "ClusterIP")
+    assert [port["name"] for port in found["ports"]] == (["grpc", "metrics"] if has_metrics else ["grpc"])
+
+
+def test_values_and_notes_say_that_metrics_need_no_key(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(BASE)
+    assert "(pprof), without a key" in (folder / "values.yaml").read_text()
+    notes = (folder / "templates" / "NOTES.txt").read_text()
+    assert "(pprof), and asks for no key" in notes
+    without = chart(of(server=ServerProps(metrics_enabled=False)))
+    assert "pprof" not in (without / "values.yaml").read_text() + (without / "templates" / "NOTES.txt").read_text()
 
 
 def test_the_memory_engine_takes_no_second_server(chart: Callable[[SpiceDBProps], Path]) -> None:

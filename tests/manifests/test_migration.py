@@ -16,10 +16,10 @@ def _props(**values: Any) -> SpiceDBProps:
 
 
 def test_env_and_arguments_come_after_the_packages_own() -> None:
-    token = SecretKey("token", "key")
-    props = _props(migration=MigrationProps(env={"GOMAXPROCS": "2", "TOKEN": token}, extra_args=["--log-level=debug"]))
+    token, extra = SecretKey("token", "key"), "--pprof-mutex-profile-rate=1"
+    props = _props(migration=MigrationProps(env={"GOMAXPROCS": "2", "TOKEN": token}, extra_args=[extra]))
     job = synth(props).container("Job", "migration")
-    assert job["args"][-1] == "--log-level=debug"
+    assert job["args"][-1] == extra
     assert list(environment(job).items())[-2:] == [("GOMAXPROCS", "2"), ("TOKEN", ("token", "key"))]
 
 

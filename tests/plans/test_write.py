@@ -34,6 +34,7 @@ CHART = (
     "README.md",
     "templates/NOTES.txt",
     "templates/_helpers.tpl",
+    "templates/arguments.yaml",
     "templates/cleanup.yaml",
     "templates/extra.yaml",
     "templates/migration.yaml",

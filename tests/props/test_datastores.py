@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from cdk8s_spicedb import CockroachDB, Datastore, Memory, MySQL, PostgreSQL, SecretKey, Spanner
+from cdk8s_spicedb import CockroachDB, ConfigMapKey, Datastore, Memory, MySQL, PostgreSQL, SecretKey, Spanner
 
 URI, OWNER = SecretKey("spicedb", "datastore-uri"), SecretKey("owner", "uri")
 PASSWORD = SecretKey("db", "password")
@@ -202,7 +202,7 @@ def test_postgres_with_aws_iam_has_no_password() -> None:
 # ---------------------------------------------------------------- MySQL
 
 
-@pytest.mark.parametrize(("migrate", "reference"), [(True, "${DATASTORE_PASSWORD}"), (False, "$(DATASTORE_PASSWORD)")])
+@pytest.mark.parametrize(("migrate", "reference"), [(True, "$DATASTORE_PASSWORD"), (False, "$(DATASTORE_PASSWORD)")])
 def test_mysql_refers_to_a_password_before_it(migrate: bool, reference: str) -> None:
     assert env(MySQL(**PARTS), migrate=migrate) == [
         ("SPICEDB_DATASTORE_ENGINE", "mysql"),
@@ -265,6 +265,94 @@ def test_a_mysql_ca_is_in_the_folder_that_go_reads(connection: dict[str, Any]) -
     (files,) = datastore.files()
     assert files.files == {"ca.crt": CA}
     assert dict(env(datastore))["SSL_CERT_DIR"] == files.folder
+
+
+# ---------------------------------------------------------------- parts from Secrets, and parameters
+
+SECRETS: Mapping[str, Any] = {
+    part: SecretKey("conn", part) for part in ("host", "port", "database", "user", "password")
+}
+
+
+def values(datastore: Datastore, migrate: bool) -> list[tuple[str, str]]:
+    """The variables of the connection, with the name of the key in place of a Secret."""
+    found = [
+        (name, f"<{value.key}>" if isinstance(value, SecretKey) else value)
+        for name, value in env(datastore, migrate=migrate)
+    ]
+    return [(name, value) for name, value in found if name not in ("SPICEDB_DATASTORE_ENGINE", "PGSSLMODE")]
+
+
+@pytest.mark.parametrize("migrate", [True, False])
+@pytest.mark.parametrize("kind", LIBPQ)
+def test_libpq_parts_in_secrets_are_variables(kind: type[PostgreSQL] | type[CockroachDB], migrate: bool) -> None:
+    assert values(kind(**SECRETS), migrate) == [
+        ("SPICEDB_DATASTORE_CONN_URI", "postgresql:///"),
+        ("PGHOST", "<host>"),
+        ("PGPORT", "<port>"),
+        ("PGUSER", "<user>"),
+        ("PGDATABASE", "<database>"),
+        ("PGPASSWORD", "<password>"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "uri", "variable"),
+    [
+        ("host", "db", "postgresql://db/", ("PGPORT", "<port>")),
+        ("host", "::1", "postgresql://[::1]/", ("PGPORT", "<port>")),
+        ("port", 6432, "postgresql:///", ("PGPORT", "6432")),
+        ("port", None, "postgresql:///", ("PGPORT", "26257")),
+        ("user", "a@b", "postgresql://a%40b@/", ("PGPORT", "<port>")),
+        ("database", "a/b", "postgresql:///a%2Fb", ("PGPORT", "<port>")),
+    ],
+)
+def test_a_libpq_part_that_is_in_no_secret(part: str, value: Any, uri: str, variable: tuple[str, str]) -> None:
+    found = values(CockroachDB(**{**SECRETS, part: value}), False)
+    assert found[0] == ("SPICEDB_DATASTORE_CONN_URI", uri)
+    assert variable in found
+
+
+def test_a_read_replica_takes_the_parts_from_the_secrets_of_the_primary() -> None:
+    found = values(PostgreSQL(**SECRETS, read_replicas=["replica"]), False)
+    assert ("SPICEDB_DATASTORE_READ_REPLICA_CONN_URI", "postgresql://replica/") in found
+    mysql = MySQL(**SECRETS, read_replicas=["one", "two"])
+    account, database = "$(DATASTORE_USER):$(DATASTORE_PASSWORD)", "$(DATASTORE_DATABASE)?parseTime=true&tls=true"
+    assert mysql.settings()["datastore-read-replica-conn-uri"] == [
+        f"{account}@tcp({host}:$(DATASTORE_PORT))/{database}" for host in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize(("migrate", "form"), [(True, "${}"), (False, "$({})")])
+def test_mysql_refers_to_parts_before_them(migrate: bool, form: str) -> None:
+    *parts, (name, uri) = values(MySQL(**SECRETS), migrate)
+    assert parts == [
+        (f"DATASTORE_{part.upper()}", f"<{part}>") for part in ("host", "port", "user", "database", "password")
+    ]
+    user, password, host, port, database = (
+        form.format(f"DATASTORE_{part}") for part in ["USER", "PASSWORD", "HOST", "PORT", "DATABASE"]
+    )
+    assert (name, uri) == (
+        "SPICEDB_DATASTORE_CONN_URI",
+        f"{user}:{password}@tcp({host}:{port})/{database}?parseTime=true&tls=true",
+    )
+
+
+@pytest.mark.parametrize("migrate", [True, False])
+def test_parameters_are_in_the_uri_of_servers_and_migration(migrate: bool) -> None:
+    params = {"search_path": 'a,"$user" b', "default_query_exec_mode": "exec"}
+    uri = conn_uri(PostgreSQL(**PARTS, params=params), migrate=migrate)
+    assert dict(parse_qsl(urlsplit(uri).query, strict_parsing=True)) == params
+    assert "$" not in uri
+    uri = conn_uri(MySQL(**PARTS, params={"charset": "utf8mb4,utf8", "time_zone": "'+00:00'"}), migrate=migrate)
+    assert uri.endswith("?parseTime=true&tls=true&charset=utf8mb4,utf8&time_zone=%27%2B00%3A00%27")
+
+
+def test_a_ca_can_be_in_a_config_map() -> None:
+    (files,) = PostgreSQL(**PARTS, ca=ConfigMapKey("ca-bundle", "ca.pem")).files()
+    assert files.volume()["projected"]["sources"] == [
+        {"configMap": {"name": "ca-bundle", "items": [{"key": "ca.pem", "path": "ca.crt"}]}}
+    ]
 
 
 # ---------------------------------------------------------------- Spanner and memory

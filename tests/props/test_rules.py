@@ -17,6 +17,7 @@ from cdk8s_spicedb import (
     Cleanup,
     CleanupProps,
     CockroachDB,
+    ConfigMapKey,
     Datastore,
     DispatchTLS,
     InvalidProps,
@@ -24,7 +25,10 @@ from cdk8s_spicedb import (
     Migration,
     MigrationPhase,
     MigrationProps,
+    Monitoring,
     MySQL,
+    NetworkPolicies,
+    PodMonitor,
     PodSettings,
     PostgreSQL,
     Probe,
@@ -160,6 +164,12 @@ BAD: list[tuple[Make, str, str, str]] = [
     ),
     (migration(pod_annotations={"a": True}), "migration.pod_annotations", "to a str", "quote numbers and booleans"),
     # what pods get in addition
+    (
+        spicedb(pods=PodSettings(env={"SPICEDB_LOG_LEVEL": "debug"})),
+        "pods.env[SPICEDB_LOG_LEVEL]",
+        "variables without the prefix SPICEDB_",
+        "server.env or migration.env",
+    ),
     (spicedb(pods=ServerProps(replicas=3)), "pods", "PodSettings(…), which all kinds", "move the rest to server"),
     (spicedb(pods=PodSettings(env={"ZED_TOKEN": "x"})), "pods.env[ZED_TOKEN]", "variables other than", "preshared_key"),
     (
@@ -280,14 +290,91 @@ BAD: list[tuple[Make, str, str, str]] = [
     (
         server(env={"SPICEDB_GRPC_PRESHARED_KEY": KEY}),
         "server.env[SPICEDB_GRPC_PRESHARED_KEY]",
-        "other than those of preshared_key and datastore",
-        "set it with preshared_key",
+        "flags that no prop sets",
+        "use preshared_key",
     ),
     (
         server(env={"SPICEDB_DATASTORE_ENGINE": "memory"}),
         "server.env[SPICEDB_DATASTORE_ENGINE]",
-        "other than those of preshared_key and datastore",
-        "set it with preshared_key or datastore",
+        "flags that no prop sets",
+        "use datastore",
+    ),
+    (
+        spicedb(datastore=PostgreSQL(**PARTS), server=ServerProps(env={"PGPASSWORD": "x"})),
+        "server.env[PGPASSWORD]",
+        "variables other than those of datastore",
+        "set it with datastore",
+    ),
+    (
+        spicedb(datastore=PostgreSQL(**PARTS), migration=MigrationProps(env={"PGUSER": "owner"})),
+        "migration.env[PGUSER]",
+        "variables other than those of datastore",
+        "set it with datastore",
+    ),
+    *(
+        (server(extra_args=[f"--{flag}=x"]), "server.extra_args[0]", allowed, fix)
+        for flag, allowed, fix in (
+            ("grpc-addr", "flags that no prop sets", "use server.grpc_port"),
+            ("http-addr", "flags that no prop sets", "use server.http_port"),
+            ("metrics-addr", "flags that no prop sets", "use server.metrics_port or server.metrics_address"),
+            ("dispatch-cluster-enabled", "flags that no prop sets", "use server.dispatch_enabled"),
+            ("dispatch-upstream-addr", "flags that no prop sets", "use server.dispatch_enabled"),
+            ("grpc-tls-cert-path", "flags that no prop sets", "use server.grpc_tls.certificate"),
+            ("grpc-shutdown-grace-period", "flags that no prop sets", "use server.shutdown_grace_period"),
+            ("datastore-engine", "flags that no prop sets", "use datastore"),
+            ("datastore-gc-window", "flags that no prop sets", "use datastore.gc_window"),
+            ("telemetry-endpoint", "flags that no prop sets", "use server.telemetry_enabled"),
+            ("dispatch-cluster-addr", "other than --dispatch-cluster-addr: servers find each other", "remove it"),
+            ("termination-log-path", "the status of the pods shows this file", "remove it"),
+            ("help", "SpiceDB prints its help and stops", "remove it"),
+            ("no-such-flag", "flags of `spicedb serve` at version v1.56.0", "remove it"),
+            ("dispatch-max-dept", "flags of `spicedb serve` at version v1.56.0", "did you mean --dispatch-max-depth?"),
+            # Only in releases before and after, and only in the other command.
+            ("experimental-full-relation-cache", "at version v1.56.0", "a release that has it (known: v1.57.1)"),
+            ("migration-timeout", "flags of `spicedb serve`", "remove it"),
+        )
+    ),
+    (server(env={"SPICEDB_GRPC_ADDR": ":1"}), "server.env[SPICEDB_GRPC_ADDR]", "no prop sets", "use server.grpc_port"),
+    (
+        server(env={"SPICEDB_DISPATCH_MAX_DEPT": "1"}),
+        "server.env[SPICEDB_DISPATCH_MAX_DEPT]",
+        "flags of `spicedb serve` at version v1.56.0",
+        "did you mean SPICEDB_DISPATCH_MAX_DEPTH?",
+    ),
+    *(
+        (migration(extra_args=[f"--{flag}"]), "migration.extra_args[0]", allowed, fix)
+        for flag, allowed, fix in (
+            ("log-level=debug", "flags that no prop sets", "use migration.log_level"),
+            ("log-format=json", "flags that no prop sets", "use server.log_format"),
+            ("skip-release-check", "flags that no prop sets", "use server.telemetry_enabled"),
+            ("phase=write", "flags that no prop sets", "use migration.target_phase"),
+            ("grpc-addr=:1", "flags of `spicedb migrate`", "remove it"),
+        )
+    ),
+    (server(grpc_port=80), "server.grpc_port", "from 1024 to 65535", "in that range"),
+    (server(grpc_port=9090), "server.metrics_port", "other than that of grpc_port", "use another port"),
+    (server(grpc_port=50053), "server.grpc_port", "other than that of dispatch", "use another port"),
+    (server(service_ports={"grpc": 9090}), "server.service_ports[metrics]", "that grpc does not have", "service_ports"),
+    (server(service_ports={"http": 80}), "server.service_ports[http]", "None with http_enabled=False", "http_enabled"),
+    (server(service_ports={"dispatch": 80}), "server.service_ports", "grpc, http, metrics", "one of these"),
+    (
+        server(metrics_address="127.0.0.1", service_ports={"metrics": 80}),
+        "server.service_ports[metrics]",
+        "when only the pod itself reaches the metrics",
+        "remove it",
+    ),
+    (server(metrics_address="10.0.0.1"), "server.metrics_address", "127.0.0.1, ::1, or None", "exactly as written"),
+    (
+        server(metrics_address="::1", metrics_enabled=False),
+        "server.metrics_address",
+        "None with metrics_enabled=False",
+        "metrics_enabled=True",
+    ),
+    (
+        spicedb(server=ServerProps(metrics_address="127.0.0.1"), monitoring=Monitoring(pod_monitor=PodMonitor())),
+        "monitoring.pod_monitor",
+        "which Prometheus does not reach",
+        "remove one of the two",
     ),
     (
         cleanup(tolerations=[Toleration(operator="Exists", value="x")]),
@@ -528,16 +615,43 @@ BAD: list[tuple[Make, str, str, str]] = [
         "password or credentials_provider",
         "SecretKey('my-secret', 'password')",
     ),
+    (datastore(PostgreSQL, uri=KEY, params={"a": "b"}), "datastore.params", "None when uri is set", "into the URI"),
+    (datastore(PostgreSQL, PARTS, params={"a b": "c"}), "datastore.params", "names of parameters", "'TimeZone'"),
+    (datastore(PostgreSQL, PARTS, params={"a": 1}), "datastore.params", "as texts", "quote numbers"),
+    *(
+        (datastore(kind, PARTS, params={name: "x"}), f"datastore.params[{name}]", "that no prop sets", f"use {prop}")
+        for kind, name, prop in (
+            (PostgreSQL, "sslmode", "sslmode"),
+            (CockroachDB, "sslrootcert", "ca"),
+            (PostgreSQL, "dbname", "database"),
+            (PostgreSQL, "pool_max_conns", "read_pool, write_pool"),
+            (MySQL, "tls", "tls"),
+        )
+    ),
+    (datastore(MySQL, PARTS, params={"parseTime": "true"}), "datastore.params[parseTime]", "always true", "remove it"),
+    (
+        datastore(PostgreSQL, PARTS, params={"sslpassword": "x"}),
+        "datastore.params[sslpassword]",
+        "no secret",
+        "use pass",
+    ),
+    (
+        spicedb(datastore=PostgreSQL(**{**PARTS, "port": KEY}), network_policies=NetworkPolicies()),
+        "network_policies.database_port",
+        "a port when datastore.port is in a Secret",
+        "set it to the port",
+    ),
+    (datastore(PostgreSQL, PARTS, ca=ConfigMapKey("A", "a")), "datastore.ca.config_map", "a ConfigMap", "namespace"),
     (datastore(PostgreSQL, PARTS, host="db:5432"), "datastore.host", "a DNS name or an IP", "fields of their own"),
     (datastore(PostgreSQL, PARTS, host="/tmp/.s.PGSQL"), "datastore.host", "a DNS name", "use only the host"),
-    (datastore(MySQL, PARTS, host=""), "datastore.host", "a DNS name or an IP address, or None", "only the host"),
+    (datastore(MySQL, PARTS, host=""), "datastore.host", "a DNS name or an IP address or a SecretKey", "only the host"),
     (datastore(CockroachDB, PARTS, host="fe80::1%$HOME"), "datastore.host", "an IP address", "only the host"),
     (datastore(PostgreSQL, PARTS, port=0), "datastore.port", "1 to 65535", "in that range"),
     (datastore(PostgreSQL, PARTS, port="5432"), "datastore.port", "a whole number", "without quotes"),
     (datastore(PostgreSQL, PARTS, database=""), "datastore.database", "not empty", "not encoded"),
     (datastore(PostgreSQL, PARTS, user="a\nb"), "datastore.user", "a name", "not encoded"),
     (datastore(PostgreSQL, PARTS, password="pw"), "datastore.password", "a SecretKey", "put the value into"),
-    (datastore(PostgreSQL, PARTS, ca="PEM"), "datastore.ca", "a SecretKey", "put the value into"),
+    (datastore(PostgreSQL, PARTS, ca="PEM"), "datastore.ca", "a ConfigMapKey", "into a Secret or a ConfigMap"),
     (
         datastore(PostgreSQL, PARTS, credentials_provider="aws-iam"),
         "datastore.password",
@@ -912,3 +1026,10 @@ def test_two_of_one_name_do_not_fit_into_a_chart() -> None:
     assert [child.node.id for child in chart.node.children] == ["first"]
     SpiceDB(chart, "third", spicedb(name="other")())
     SpiceDB(cdk8s.Chart(app, "elsewhere"), "first", spicedb()())
+
+
+def test_variables_complete_a_uri() -> None:
+    password = {"PGPASSWORD": KEY}
+    require(spicedb(server=ServerProps(env=password), migration=MigrationProps(env=password))())
+    owner = MigrationProps(datastore_uri=KEY, env=password)
+    require(spicedb(datastore=PostgreSQL(**PARTS), migration=owner)())

@@ -115,3 +115,17 @@ def test_a_tag_that_is_not_the_version_warns(tag: str) -> None:
 def test_a_tag_of_the_version_and_a_digest_do_not_warn(image: str, recwarn: pytest.WarningsRecorder) -> None:
     synth(attrs.evolve(BASE, image=image))
     assert recwarn.list == []
+
+
+def test_flags_that_an_unknown_release_may_not_have() -> None:
+    server = ServerProps(extra_args=["--of-a-fork=1", "--dispatch-max-depth=9"], env={"SPICEDB_OF_A_FORK": "secret"})
+    migration = MigrationProps(extra_args=["--of-another"])
+    with pytest.warns(SpiceDBWarning) as caught:
+        synth(attrs.evolve(BASE, version="v9.1.0", server=server, migration=migration))
+    found = [text for warning in caught if "which no known release has" in (text := str(warning.message))]
+    assert [text.partition(", which")[0] for text in found] == [
+        "spicedb: server.extra_args sets --of-a-fork",
+        "spicedb: server.env sets --of-a-fork",
+        "spicedb: migration.extra_args sets --of-another",
+    ]
+    assert "secret" not in "".join(found)

@@ -20,9 +20,10 @@ from ..manifests import (
     server_manifests,
     test_manifests,
 )
-from ..manifests.pods import GRPC, HTTP, NUMBERS, open_ports
+from ..manifests.pods import GRPC, HTTP, open_ports, service_port
 from ..props import SpiceDBProps, require, require_cleanup, require_migration
 from ..props.fieldtypes import show
+from ..props.rules.arguments import flag_warnings
 from ..props.rules.warnings import (
     image_warning,
     phase_warning,
@@ -64,7 +65,7 @@ class Server(Construct):
     def __init__(self, scope: Construct, id: str, props: SpiceDBProps) -> None:
         require_once(scope, props)
         super().__init__(scope, id)
-        warn(props, version_warning(props), image_warning(props))
+        warn(props, version_warning(props), image_warning(props), *flag_warnings(props))
         warn_of_advisories(props)
         added = add(self, server_manifests(props))
         self.service: ApiObject = added["Service"]
@@ -203,7 +204,8 @@ class SpiceDB(Construct):
     @property
     def client_ports(self) -> list[int]:
         """Ports of the servers for clients: gRPC, and HTTP if it is enabled."""
-        return [NUMBERS[name] for name in (GRPC, HTTP) if name in open_ports(self.props)]
+        ports = open_ports(self.props)
+        return [ports[name] for name in (GRPC, HTTP) if name in ports]
 
     @overload
     def client_env(self, *, endpoint: str = ..., token: str = ...) -> dict[str, EnvValue]: ...
@@ -239,7 +241,7 @@ class SpiceDB(Construct):
 
     def _address(self, port: str) -> str:
         namespace = Chart.of(self).namespace
-        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{NUMBERS[port]}"
+        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{service_port(self.props, port)}"
 
 
 class SpiceDBChart(Chart):

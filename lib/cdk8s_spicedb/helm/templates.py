@@ -26,15 +26,17 @@ from ..manifests import Manifest, objects_of
 from ..manifests.jobs import SCHEMA_FILE
 from ..manifests.objects import Objects
 from ..manifests.patches import require_matches
-from ..props import MigrationProps, SecretKey, ServerProps, SpiceDBProps
+from ..manifests.pods import METRICS
+from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.jobs import RETRIES
 from ..props.patch import Patch
 from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, own_account
+from .arguments import arguments
 from .helpers import helpers
 from .patches import require_no_values
 from .placement import require_a_node
 from .places import CLOSE, MERGED, OPEN, SETTING, merge
-from .values import FULLNAME, PATHS, Value, secrets
+from .values import FULLNAME, PATHS, Value, config_maps, secrets
 
 Part = TypeVar("Part", ServerProps, MigrationProps)
 
@@ -52,6 +54,7 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
         hook_logs=True,
         openshift=False,
         image_pull_secrets=(),
+        rbac_create=True,
         server=with_settings(_server(props), Component.SERVER),
         migration=with_settings(
             attrs.evolve(props.migration, enabled=True, hook=True, service_account=None), Component.MIGRATION
@@ -75,7 +78,7 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
 
 def _server(props: SpiceDBProps) -> ServerProps:
     budget = props.server.disruption_budget or 1
-    server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget)
+    server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget, headless_service=True)
     if props.datastore.max_replicas == 1:
         return server
     if server.autoscaling is None:
@@ -107,7 +110,7 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
         body = require_a_node(chart, component) + body
         definitions = "".join(each.helper for each in made)
         files[f"{component.value}.yaml"] = f"# {MARK}\n{definitions}{_when(_CONDITIONS.get(component), body)}"
-    return {**files, "extra.yaml": _EXTRA}
+    return {**files, "arguments.yaml": arguments(props, values), "extra.yaml": _EXTRA}
 
 
 def _when(condition: str | None, text: str) -> str:
@@ -128,7 +131,13 @@ class _Template:
 
     def __init__(self, props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> None:
         self._props, self._values, self._chart, self._component = props, values, chart, component
-        self._keys, self._expressions = secrets(props), list[str]()
+        self._keys: dict[tuple[str, str, str], str] = {
+            **{("secret", str(key.name), key.key): f"secrets.{name}" for key, name in secrets(props).items()},
+            **{
+                ("configMap", key.config_map, key.key): f"configMaps.{name}" for key, name in config_maps(props).items()
+            },
+        }
+        self._expressions = list[str]()
         self.helper = ""
         """The definition of what the object includes."""
 
@@ -145,6 +154,8 @@ class _Template:
                 if self._component in place.components:
                     place.put(manifest, f".Values.{value.path}", self._mark)
         merge(manifest, self._mark)
+        if manifest["kind"] == "Service" and manifest["metadata"]["name"] == FULLNAME:
+            self._metrics(manifest["spec"]["ports"])
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
@@ -175,11 +186,22 @@ class _Template:
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
         if kind == "ServiceAccount":
             return own_account(self._props, self._component)
+        if kind in ("Role", "RoleBinding"):
+            return ".Values.rbac.create"
+        if manifest["metadata"]["name"] == f"{FULLNAME}-headless":
+            return ".Values.service.headless"
         if kind == "ConfigMap" and self._component is Component.SCHEMA:
             return "not .Values.schema.configMap"
         if kind == "HorizontalPodAutoscaler":
             return "not .Values.autoscaling.external"
         return None
+
+    def _metrics(self, ports: list[Any]) -> None:
+        """Leaves the metrics out of a Service that others than the cluster reach, unless that is asked for."""
+        for number, port in enumerate(ports):
+            if port["name"] == METRICS:
+                condition = 'or (eq .Values.service.type "ClusterIP") .Values.service.exposeMetrics'
+                ports[number] = self._mark(f"{{{{- if {condition} }}}}\n{dump([port])}{{{{- end }}}}")
 
     def _include(self, name: str, more: str = "") -> str:
         return f'include "{self._chart}.{name}" .{more}'
@@ -310,27 +332,28 @@ class _Template:
         return f'include "{self._chart}.withRegistry" (list . ({value} | default "{image}")) | quote'
 
     def _secret_keys(self, node: Any) -> None:
-        """Puts values in the places of all Secret keys."""
+        """Puts values in the places of all keys of Secrets and ConfigMaps."""
         for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
             self._secret_keys(inner)
         if isinstance(node, dict) and "secretKeyRef" in node:
-            node["secretKeyRef"] = self._reference(node["secretKeyRef"])
-        if isinstance(node, dict) and isinstance(node.get("secret"), dict):
-            self._file(node["secret"])
+            node["secretKeyRef"] = self._reference("secret", node["secretKeyRef"])
+        for source in node.get("sources", ()) if isinstance(node, dict) else ():
+            for kind in source:
+                self._file(kind, source[kind])
 
-    def _file(self, secret: Manifest) -> None:
-        """Puts values in the place of the Secret key of a file."""
-        items = secret.get("items", ())
+    def _file(self, kind: str, source: Manifest) -> None:
+        """Puts values in the place of the key of a file."""
+        items = source.get("items", ())
         if len(items) == 1:
-            reference = self._reference({"name": secret.get("name", ""), "key": items[0]["key"]})
-            secret.update(name=reference["name"], items=[{**items[0], "key": reference["key"]}])
+            reference = self._reference(kind, {"name": source.get("name", ""), "key": items[0]["key"]})
+            source.update(name=reference["name"], items=[{**items[0], "key": reference["key"]}])
 
-    def _reference(self, source: Manifest) -> Manifest:
-        """A Secret key with the values that stand for it. Those that only a patch or a user's object has stay."""
-        own = self._keys.get(SecretKey(source.get("name", ""), source.get("key", ""))) if len(source) == 2 else None
+    def _reference(self, kind: str, source: Manifest) -> Manifest:
+        """A key with the values that stand for it. Those that only a patch or a user's object has stay."""
+        own = self._keys.get((kind, source.get("name", ""), source.get("key", ""))) if len(source) == 2 else None
         if own is None:
             return source
-        return {part: self._mark(f"{self._text(f'secrets.{own}.{part}')} | quote") for part in ("name", "key")}
+        return {part: self._mark(f"{self._text(f'{own}.{part}')} | quote") for part in ("name", "key")}
 
     def _text(self, path: str) -> str:
         """The text of a value, in which Helm renders templates."""

@@ -9,13 +9,13 @@ import attrs
 
 from ..files.folder import MARK
 from ..labels import CHECKSUM, Component, object_name
-from ..manifests.pods import DISPATCH_TLS, GRPC, NUMBERS, dispatch_service
+from ..manifests.pods import DISPATCH_TLS, GRPC, METRICS, dispatch_service, open_ports, service_port
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
 from ..props.spicedb import image_parts
 from ..versions import ALLOWED_MIGRATIONS
-from .values import FULLNAME, Value, secrets
+from .values import FULLNAME, Value, config_maps, secrets
 
 _GUIDE = "docs/upgrade/migrations.md in the documentation of cdk8s-spicedb"
 
@@ -79,7 +79,7 @@ def notes(props: SpiceDBProps, chart: str) -> str:
 
 
 def _installed(props: SpiceDBProps, chart: str) -> str:
-    name, port = props.name, NUMBERS[GRPC]
+    name, port = props.name, service_port(props, GRPC)
     servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
     if props.server.autoscaling:
         servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
@@ -94,6 +94,16 @@ To connect from this machine:
 {{{{- with .Values.secrets.presharedKey }}}}
 
 Clients authenticate with the API key in the Secret {{{{ tpl .name $ }}}}, under the key {{{{ tpl .key $ }}}}.
+{{{{- end }}}}"""
+    if METRICS in open_ports(props):
+        text += f"""
+
+Metrics are at port {service_port(props, METRICS)} of the Service. This port also serves profiles of the SpiceDB process
+(pprof), and asks for no key.
+{{{{- if ne .Values.service.type "ClusterIP" }}}}
+{{{{- if .Values.service.exposeMetrics }}}} WARNING: it is open to whoever reaches the {{{{ .Values.service.type }}}}.
+{{{{- else }}}} The {{{{ .Values.service.type }}}} does not have it: see the value service.exposeMetrics.
+{{{{- end }}}}
 {{{{- end }}}}"""
     if props.server.dispatch_tls:
         text += f"""
@@ -235,6 +245,8 @@ def _install(props: SpiceDBProps, chart: str) -> Iterator[str]:
     yield "Before you install, create these Secrets with these keys. To use another Secret or key, set the value at the"
     yield "end of the line:\n"
     yield from (f"- `{key.name}`, key `{key.key}`: `secrets.{name}`" for key, name in secrets(props).items())
+    for other, name in config_maps(props).items():
+        yield f"- ConfigMap `{other.config_map}`, key `{other.key}`: `configMaps.{name}`"
     yield "\nRun all commands in this folder. First, see what Helm would apply. These commands change nothing:\n"
     yield f"    helm template {props.name} . --namespace NAMESPACE"
     yield f"    helm install {props.name} . --namespace NAMESPACE --dry-run=server\n"

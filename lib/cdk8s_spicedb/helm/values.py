@@ -12,13 +12,14 @@ from attrs import evolve, frozen
 from ..files.schema import field_schema, field_texts, for_files
 from ..labels import Component
 from ..manifests.jobs import plain
-from ..props import SpiceDBProps, secret_keys
+from ..manifests.pods import METRICS, open_ports
+from ..props import SpiceDBProps, config_map_keys, secret_keys
 from ..props.fields import camel, type_of
 from ..props.fieldtypes import Schema
 from ..props.flags import flag_of
 from ..props.jobs import SchemaProps
 from ..props.pod import KEYS
-from ..props.secrets import SecretKey
+from ..props.secrets import ConfigMapKey, SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
 from ..props.spicedb import image_parts
 from ..props.types import ObjectName, PullPolicy, ReleaseName, Revision
@@ -31,6 +32,7 @@ _TEXT: Schema = {"type": "string"}
 # From 1,000,000, Helm writes numbers as 1e+06.
 _COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 100_000}
 _OBJECT: Schema = {"type": "object"}
+_BOOLEAN: Schema = {"type": "boolean"}
 _LIST: Schema = {"type": "array", "items": _OBJECT}
 PULL_SECRETS: Schema = {"type": "array", "items": {"type": ["object", "string"], "required": ["name"]}}
 """Names of Secrets, alone or as in a pod."""
@@ -148,7 +150,7 @@ def _arguments(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     """The arguments that a component gets in addition."""
     arguments = list(getattr(props, component.value).extra_args)
     whose = "servers" if component is _SERVER else component.value
-    text = f"More arguments of the {whose}, after the chart's own, so that they take precedence."
+    text = f"More arguments of the {whose}, for flags that the chart does not set."
     place = items(component, f"{_CONTAINER}.args", len(arguments))
     schema = {"type": "array", "items": _TEXT}
     prop = f"{component.value}.extra_args"
@@ -179,8 +181,22 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
     annotations, default = field_schema(SpiceDBProps, "annotations"), dict(props.service_account_annotations)
     prop = "service_account_annotations"
     yield Value("serviceAccount.annotations", default, annotations, text, places, prop=prop)
+    text, boolean = "Creates Roles and RoleBindings. If false, somebody else must have created them.", _BOOLEAN
+    yield Value("rbac.create", props.rbac_create, boolean, text)
     types, service = ["ClusterIP", "NodePort", "LoadBalancer"], field(_SERVER, "spec.type", "Service", FULLNAME)
-    yield Value("service.type", "ClusterIP", {"enum": types}, "Type of the Service for clients.", (service,))
+    text = "Type of the Service for clients. NodePort and LoadBalancer also let in clients from outside the cluster."
+    yield Value("service.type", "ClusterIP", {"enum": types}, text, (service,))
+    if METRICS in open_ports(props):
+        text = (
+            "Opens the metrics port also if the type is NodePort or LoadBalancer. The port serves metrics and profiles "
+            "of the SpiceDB process (pprof), without a key. A Service of the type ClusterIP always has it."
+        )
+        yield Value("service.exposeMetrics", False, boolean, text)
+    text = (
+        "Creates a second Service, with the suffix -headless, whose DNS name has the addresses of all servers, for "
+        "gRPC clients that balance their requests themselves."
+    )
+    yield Value("service.headless", props.server.headless_service, boolean, text)
     default = dict(props.server.service_annotations)
     place = entries((_SERVER,), "metadata.annotations", default, "Service", FULLNAME)
     text, prop = "Annotations of the Service for clients.", "server.service_annotations"
@@ -410,9 +426,19 @@ def secrets(props: SpiceDBProps) -> dict[SecretKey, str]:
     return {key: name if name.startswith("env_") else camel(name) for key, name in secret_keys(props).items()}
 
 
+def config_maps(props: SpiceDBProps) -> dict[ConfigMapKey, str]:
+    """The name of the value for each key of a ConfigMap."""
+    return {key: camel(name) for key, name in config_map_keys(props).items()}
+
+
 def _secrets(props: SpiceDBProps) -> Iterator[Value]:
     for key, name in secrets(props).items():
         path = f"secrets.{name}"
         name = str(key.name)
         yield Value(f"{path}.name", name, field_schema(SecretKey, "name"), "Name of the Secret.", renders=True)
         yield Value(f"{path}.key", key.key, field_schema(SecretKey, "key"), "Key in the Secret.", renders=True)
+    for other, name in config_maps(props).items():
+        path, schema = f"configMaps.{name}", field_schema(ConfigMapKey, "config_map")
+        yield Value(f"{path}.name", other.config_map, schema, "Name of the ConfigMap.", renders=True)
+        schema = field_schema(ConfigMapKey, "key")
+        yield Value(f"{path}.key", other.key, schema, "Key in the ConfigMap.", renders=True)

@@ -234,7 +234,7 @@ def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
     )
 
 
-_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_SOURCE = {"type": "prometheus", "uid": "$datasource"}
 
 
 def _dashboard(props: SpiceDBProps) -> str:

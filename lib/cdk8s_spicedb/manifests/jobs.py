@@ -30,11 +30,12 @@ from ..props.flags import (
     settings_of,
 )
 from ..props.jobs import ClientProps, PermissionTest, SchemaProps
+from ..props.pod import without_contents
 from ..props.secrets import EnvVar, SecretFiles, container_env, variable
 from ..props.server import LOG_FORMAT, LOG_LEVEL
 from .network import network_policy
 from .objects import Manifest, Objects, api_rule
-from .pods import GRPC, NUMBERS, RELEASE_CHECK, offline_settings, pod_template, termination_log
+from .pods import GRPC, RELEASE_CHECK, offline_settings, pod_template, service_port, termination_log
 
 _LONE_SECONDS = 120
 TRIAL = "trial"
@@ -71,6 +72,7 @@ def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Mani
 def trial_manifest(props: SpiceDBProps, schema: str) -> Manifest:
     """A pod in which a server tries a schema in its own memory: it becomes ready, or it ends with the reason for which
     this release of SpiceDB rejects the schema. It is not part of a release, and gets no Secret."""
+    props = evolve(props, pods=without_contents(props.pods))
     file, annotation = f"{_SCHEMA_FOLDER}/schema.json", "cdk8s-spicedb/schema"
     settings: dict[str, Setting] = {
         ENGINE: "memory",
@@ -86,13 +88,13 @@ def trial_manifest(props: SpiceDBProps, schema: str) -> Manifest:
         "args": arguments(settings),
         # A server needs a key. Nobody uses this one.
         "env": container_env([variable(PRESHARED_KEY, secrets.token_hex(16))]),
-        "readinessProbe": {"grpc": {"port": NUMBERS[GRPC]}, "periodSeconds": 1, "timeoutSeconds": 2},
+        "readinessProbe": {"grpc": {"port": ServerProps().grpc_port}, "periodSeconds": 1, "timeoutSeconds": 2},
         "volumeMounts": [{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
     }
     item = {"path": "schema.json", "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
     template = pod_template(
         Objects(props, Component.SCHEMA),
-        props.migration,
+        without_contents(props.migration),
         container,
         annotations={annotation: _bootstrap(schema)},
         volumes=[{"name": "schema", "downwardAPI": {"items": [item]}}],
@@ -182,7 +184,7 @@ def _zed_arguments(props: SpiceDBProps, client: ClientProps, ca: list[SecretFile
         flag_of(ClientProps, "hostname"): client.hostname,
     }
     return [
-        argument("endpoint", f"{props.name}:{NUMBERS[GRPC]}"),
+        argument("endpoint", f"{props.name}:{service_port(props, GRPC)}"),
         *(arguments(tls) if props.server.grpc_tls else ["--insecure"]),
         "--skip-version-check",
         # zed's flag has the same name as SpiceDB's.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import attrs
+
 from ..labels import INSTANCE, NAME, Component, selector_labels
 from ..props import SpiceDBProps
 from ..props.network import ExternalService, GRPCRoute, Ingress, NetworkPeer, NetworkPolicies
 from .objects import Manifest, Objects, omit_empty
-from .pods import DISPATCH, GRPC, HTTP, METRICS, NUMBERS, open_ports
+from .pods import DISPATCH, GRPC, HTTP, METRICS, numbers, open_ports, service_port
 
 _DNS, _OPENSHIFT_DNS = 53, 5353
 """The ports of the DNS servers' pods. Policies apply to the pods' ports, not to the port of their Service."""
@@ -35,7 +37,7 @@ def _ingress(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifes
     if METRICS in ports:
         yield from _rule("from", policies.monitoring, [ports[METRICS]])
     if props.dispatches:
-        yield from _rule("from", [_servers(props)], [NUMBERS[DISPATCH]])
+        yield from _rule("from", [_servers(props)], [numbers(props)[DISPATCH]])
 
 
 def _egress(props: SpiceDBProps, policies: NetworkPolicies, component: Component) -> Iterator[Manifest]:
@@ -45,10 +47,10 @@ def _egress(props: SpiceDBProps, policies: NetworkPolicies, component: Component
     if component in (Component.SERVER, Component.MIGRATION) and database_port is not None:
         yield from _rule("to", policies.database, [database_port])
     if component in (Component.SCHEMA, Component.TEST):
-        yield from _rule("to", [_servers(props)], [NUMBERS[GRPC]])
+        yield from _rule("to", [_servers(props)], [props.server.grpc_port])
     dispatches = component is Component.SERVER and props.dispatches
     if dispatches:
-        yield from _rule("to", [_servers(props)], [NUMBERS[DISPATCH]])
+        yield from _rule("to", [_servers(props)], [numbers(props)[DISPATCH]])
     # Servers that dispatch ask the API server for each other's addresses.
     if dispatches or component is Component.CLEANUP:
         yield from _rule("to", policies.api_server, policies.api_server_ports)
@@ -73,6 +75,12 @@ def exposure_manifests(objects: Objects) -> Iterator[Manifest]:
     props, server = objects.props, objects.props.server
     spec = {"type": "ClusterIP", "selector": objects.selector, "ports": _ports(props, GRPC, HTTP, METRICS)}
     yield objects.make("v1", "Service", spec=spec, annotations=server.service_annotations)
+    if server.headless_service:
+        # Clients connect to the pods themselves, so it has their ports.
+        pods = attrs.evolve(props, server=attrs.evolve(server, service_ports={}))
+        spec = {"clusterIP": "None", "selector": objects.selector, "ports": _ports(pods, GRPC, HTTP)}
+        annotations = server.service_annotations
+        yield objects.make("v1", "Service", spec=spec, name=f"{objects.name}-headless", annotations=annotations)
     if server.external_service:
         yield _external(objects, server.external_service)
     if server.ingress:
@@ -109,7 +117,7 @@ def _route(objects: Objects, route: GRPCRoute) -> Manifest:
     spec = {
         "parentRefs": [omit_empty(parent)],
         "hostnames": list(route.hostnames),
-        "rules": [{"backendRefs": [{"name": objects.name, "port": NUMBERS[GRPC]}]}],
+        "rules": [{"backendRefs": [{"name": objects.name, "port": service_port(objects.props, GRPC)}]}],
     }
     return objects.make(
         "gateway.networking.k8s.io/v1", "GRPCRoute", spec=omit_empty(spec), annotations=route.annotations
@@ -120,7 +128,9 @@ def _ports(props: SpiceDBProps, *names: str) -> list[Manifest]:
     """A Service's ports: those of ``names`` that are open."""
     protocols = {GRPC: props.server.app_protocol}
     return [
-        omit_empty({"name": name, "port": port, "targetPort": name, "appProtocol": protocols.get(name)})
-        for name, port in open_ports(props).items()
+        omit_empty(
+            {"name": name, "port": service_port(props, name), "targetPort": name, "appProtocol": protocols.get(name)}
+        )
+        for name in open_ports(props)
         if name in names
     ]

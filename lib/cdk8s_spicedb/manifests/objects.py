@@ -77,7 +77,10 @@ class Objects:
         return self.make("v1", "ServiceAccount", automountServiceAccountToken=False, annotations=annotations)
 
     def role(self, *rules: Manifest, account: str | None = None) -> list[Manifest]:
-        """A Role in the release's namespace, bound to ``account`` or to the component's own ServiceAccount."""
+        """A Role in the release's namespace, bound to ``account`` or to the component's own ServiceAccount, unless
+        somebody else creates it."""
+        if not self.props.rbac_create:
+            return []
         reference = {"apiGroup": _RBAC, "kind": "Role", "name": self.name}
         subject = {"kind": "ServiceAccount", "name": account or self.name}
         return [

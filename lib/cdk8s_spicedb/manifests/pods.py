@@ -8,7 +8,7 @@ from typing import Any
 from ..labels import VERSION
 from ..props import PodProps, ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
-from ..props.flags import TERMINATION_LOG, Setting, flags_of
+from ..props.flags import TERMINATION_LOG, Setting, flag_of, flags_of
 from ..props.pod import combined
 from ..props.secrets import EnvVar, SecretFiles, container_env
 from .objects import Manifest, Objects, omit_empty
@@ -103,7 +103,32 @@ def termination_log(props: SpiceDBProps) -> str | None:
 
 
 GRPC, HTTP, METRICS, DISPATCH, DISPATCH_TLS = "grpc", "http", "metrics", "dispatch", "dispatch-tls"
-NUMBERS = {GRPC: 50051, HTTP: 8443, METRICS: 9090, DISPATCH: 50053, DISPATCH_TLS: 50053}
+_DISPATCH_NUMBER = 50053
+
+
+def numbers(props: SpiceDBProps) -> dict[str, int]:
+    """The number of each port of the pods."""
+    server = props.server
+    own = {GRPC: server.grpc_port, HTTP: server.http_port, METRICS: server.metrics_port}
+    return {**own, DISPATCH: _DISPATCH_NUMBER, DISPATCH_TLS: _DISPATCH_NUMBER}
+
+
+def service_port(props: SpiceDBProps, name: str) -> int:
+    """The number of a port of the Services for clients."""
+    number: int = props.server.service_ports.get(name, numbers(props)[name])
+    return number
+
+
+def address_settings(props: SpiceDBProps) -> dict[str, Setting]:
+    """The addresses on which the servers listen, by flag, if they are not SpiceDB's own."""
+    server, default = props.server, ServerProps()
+    hosts = {"metrics_port": {None: "", "::1": "[::1]"}.get(server.metrics_address, server.metrics_address)}
+    found: dict[str, Setting] = {}
+    for name in ("grpc_port", "http_port", "metrics_port"):
+        host, port = hosts.get(name, ""), getattr(server, name)
+        if host or port != getattr(default, name):
+            found[flag_of(ServerProps, name)] = f"{host}:{port}"
+    return found
 
 
 def dispatch_port(props: SpiceDBProps) -> str:
@@ -117,11 +142,11 @@ def dispatch_service(props: SpiceDBProps, port: str) -> str:
 
 
 def open_ports(props: SpiceDBProps) -> dict[str, int]:
-    """The ports on which the servers listen."""
+    """The ports on which others can reach the servers."""
     is_open = {
         GRPC: True,
         HTTP: props.server.http_enabled,
-        METRICS: props.server.metrics_enabled,
+        METRICS: props.server.metrics_enabled and props.server.metrics_address is None,
         dispatch_port(props): props.dispatches,
     }
-    return {name: number for name, number in NUMBERS.items() if is_open.get(name)}
+    return {name: number for name, number in numbers(props).items() if is_open.get(name)}

@@ -9,7 +9,7 @@ from ..props import ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
 from ..props.flags import PRESHARED_KEY, TERMINATION_LOG, Setting, arguments, flagged, flags_of, settings_of
 from ..props.monitoring import Monitoring
-from ..props.secrets import EnvVar, SecretFiles, SecretKey, container_env, variable
+from ..props.secrets import ConfigMapKey, EnvVar, SecretFiles, SecretKey, container_env, variable
 from ..versions import ALLOWED_MIGRATIONS
 from .jobs import migration_checksum
 from .network import exposure_manifests, network_policy
@@ -18,9 +18,10 @@ from .pods import (
     DISPATCH,
     DISPATCH_TLS,
     GRPC,
-    NUMBERS,
+    address_settings,
     dispatch_port,
     dispatch_service,
+    numbers,
     offline_settings,
     open_ports,
     pod_template,
@@ -88,7 +89,7 @@ def _dispatch_manifests(objects: Objects) -> Iterator[Manifest]:
         spec = {
             "clusterIP": "None",
             "selector": objects.selector,
-            "ports": [{"name": port, "port": NUMBERS[port], "targetPort": port}],
+            "ports": [{"name": port, "port": numbers(props)[port], "targetPort": port}],
         }
         yield objects.make("v1", "Service", spec=spec, name=dispatch_service(props, port))
 
@@ -106,11 +107,11 @@ _FOLDER = "/etc/spicedb/tls"
 _SUFFIXES = {"certificate": ".crt", "key": ".key", "ca": "-ca.crt"}
 
 
-def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey]]:
-    """The certificates and keys of all ports: the name of each file and the Secret key that holds it, by flag."""
-    files = {}
+def _files(server: ServerProps) -> dict[str, tuple[str, SecretKey | ConfigMapKey]]:
+    """The certificates and keys of all ports: the name of each file and the key that holds it, by flag."""
+    files: dict[str, tuple[str, SecretKey | ConfigMapKey]] = {}
     for path, flag, key in flagged(server):
-        if isinstance(key, SecretKey):
+        if isinstance(key, SecretKey | ConfigMapKey):
             prop, part = path.split(".")
             files[flag.name] = (f"{prop.removesuffix('_tls')}{_SUFFIXES[part]}", key)
     return files
@@ -168,8 +169,8 @@ def _container(props: SpiceDBProps) -> Manifest:
     server, seconds = props.server, props.server.pre_stop_sleep_seconds
     # Kubernetes' own gRPC probe does not support TLS. This program is in SpiceDB's image. It connects to its own pod
     # only, so it does not need to verify the certificate.
-    tls_probe = ["grpc_health_probe", f"-addr=:{NUMBERS[GRPC]}", "-tls", "-tls-no-verify"]
-    serves = {"exec": {"command": tls_probe}} if server.grpc_tls else {"grpc": {"port": NUMBERS[GRPC]}}
+    tls_probe = ["grpc_health_probe", f"-addr=:{server.grpc_port}", "-tls", "-tls-no-verify"]
+    serves = {"exec": {"command": tls_probe}} if server.grpc_tls else {"grpc": {"port": server.grpc_port}}
     listens = {"tcpSocket": {"port": GRPC}}
     return {
         "name": "spicedb",
@@ -211,6 +212,7 @@ def _arguments(props: SpiceDBProps) -> list[str]:
         **settings_of(server),
         # A flag keeps the place that it has among the settings of the servers.
         **{flag: f"{_FOLDER}/{file}" for flag, (file, _) in _files(server).items()},
+        **address_settings(props),
         **offline_settings(props),
         **_dispatch_settings(props),
         TERMINATION_LOG: termination_log(props),

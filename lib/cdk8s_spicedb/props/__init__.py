@@ -14,6 +14,7 @@ from .secrets import SecretKey as SecretKey
 from .server import Autoscaling as Autoscaling
 from .server import ServerProps as ServerProps
 from .spicedb import SpiceDBProps as SpiceDBProps
+from .spicedb import config_map_keys as config_map_keys
 from .spicedb import require_cleanup as require_cleanup
 from .spicedb import require_migration as require_migration
 from .spicedb import secret_keys as secret_keys

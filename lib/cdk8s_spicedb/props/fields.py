@@ -187,6 +187,9 @@ class PropsOf(FieldType):
     def schema(self, refer: Refer) -> Schema:
         return refer(self.kind)
 
+    def fits(self, value: Mapping[Any, Any]) -> int:
+        return len({camel(str(key)) for key in value} & {camel(field.name) for field in settings(self.kind)})
+
     def read(self, value: Any) -> Draft | Invalid:
         if isinstance(value, Mapping):
             return _draft(self.kind, value)

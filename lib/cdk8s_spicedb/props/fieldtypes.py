@@ -94,6 +94,10 @@ class FieldType(ABC):
         """The prop of a value in a file; `Invalid` if it cannot become one. `check` tells whether it is allowed."""
         return value
 
+    def fits(self, value: Mapping[Any, Any]) -> int:
+        """How well a mapping of a file fits: the number of its keys that the type has."""
+        return -1
+
     def inside(self, value: Any, path: str) -> Iterable[Problem]:
         """The problems inside an allowed value, whose path it gets."""
         return ()
@@ -258,10 +262,15 @@ class Nullable(FieldType):
 
 
 class AnyOf(FieldType):
-    """A value of one of several types, of which the last may be props."""
+    """A value of one of several types. Files give those that are props as a mapping."""
 
     def __init__(self, options: Sequence[FieldType]) -> None:
-        super().__init__(" or ".join(option.allowed for option in options), "; ".join(option.fix for option in options))
+        super().__init__(
+            " or ".join(option.allowed for option in options),
+            "; ".join(option.fix for option in options),
+            # A value that fits none is most probably meant as the first.
+            options[0].redacted,
+        )
         self.options = options
 
     def accepts(self, value: Any) -> bool:
@@ -271,7 +280,11 @@ class AnyOf(FieldType):
         return {"anyOf": [option.schema(refer) for option in self.options]}
 
     def read(self, value: Any) -> Any:
-        return self.options[-1].read(value) if isinstance(value, Mapping) else value
+        return (
+            max(self.options, key=lambda option: option.fits(value)).read(value)
+            if isinstance(value, Mapping)
+            else value
+        )
 
     def inside(self, value: Any, path: str) -> Iterable[Problem]:
         return next(option for option in self.options if option.accepts(value)).inside(value, path)

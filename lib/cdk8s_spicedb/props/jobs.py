@@ -13,7 +13,7 @@ from ..delivery import MIGRATION, MIGRATION_WITH_RELEASE, Hook
 from .fields import Message, Pattern, as_member
 from .flags import Flag
 from .pod import PodProps, Resources, default_resources
-from .secrets import SecretKey, ServiceAccountName, as_secret_key, name_of
+from .secrets import CA, SecretKey, ServiceAccountName, as_ca, as_secret_key, name_of
 from .types import (
     Annotations,
     Argument,
@@ -114,8 +114,8 @@ class MigrationProps(PodProps):
     starts a new pod for each retry, and keeps failed pods with their logs, so that Helm can print the logs. Defaults to
     ``OnFailure``. Use ``Never`` in production."""
     extra_args: Sequence[Argument] = ()
-    """More arguments of ``spicedb migrate``, after this package's own, so that they take precedence. Defaults to
-    none."""
+    """More arguments of ``spicedb migrate``, for flags that no prop sets. A flag that a prop sets, or that the release
+    does not have, is an error. Defaults to none."""
     resources: Resources = default_resources("100m", "128Mi", limits=("1", "512Mi"))
     """Resources of the migration. Defaults to requests of 100m CPU, 128Mi memory and 64Mi disk for logs, and limits of
     1 CPU, 512Mi memory and 1Gi disk, because the database does most of the work."""
@@ -187,9 +187,9 @@ class ClientProps(PodProps):
 
     image: PinnedImage = "ghcr.io/authzed/zed:v1.2.0"
     """Image with ``zed`` on its path, by tag or digest. Defaults to the official image, which has no shell."""
-    ca: Annotated[SecretKey, Flag("certificate-path")] | None = field(default=None, converter=as_secret_key)
-    """Secret and key that hold the CA certificates (PEM) that verify the servers' gRPC certificate, if gRPC has TLS
-    (``--certificate-path``). Defaults to the public CAs in the image."""
+    ca: Annotated[CA, Flag("certificate-path")] | None = field(default=None, converter=as_ca)
+    """Secret or ConfigMap, and key, that hold the CA certificates (PEM) that verify the servers' gRPC certificate, if
+    gRPC has TLS (``--certificate-path``). Defaults to the public CAs in the image."""
     hostname: Annotated[DNSName, Flag("hostname-override")] | None = None
     """DNS name that the servers' gRPC certificate must have (``--hostname-override``). Defaults to the Service's
     name."""

@@ -150,6 +150,12 @@ def combined(pods: PodSettings, own: Settings) -> Settings:
     return attrs.evolve(own, **found)
 
 
+def without_contents(settings: Settings) -> Settings:
+    """The settings without what is in the pods: variables, volumes and containers."""
+    empty: dict[str, Any] = {"env": {}, **dict.fromkeys(KEYS, ())}
+    return attrs.evolve(settings, **empty)
+
+
 def _combined(name: str, pods: PodSettings, own: PodSettings) -> Any:
     shared, value = getattr(pods, name), getattr(own, name)
     if name in KEYS:

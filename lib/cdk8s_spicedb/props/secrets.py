@@ -1,4 +1,4 @@
-"""Keys of Kubernetes Secrets: the only form in which secret values enter this package."""
+"""Keys of Kubernetes Secrets, the only form in which secret values enter this package, and of ConfigMaps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 from .fields import Message
 from .flags import variable_name
-from .types import ObjectName, SecretItem, SecretName
+from .types import ConfigMapItem, ConfigMapName, ObjectName, SecretItem, SecretName
 
 
 class PlusObject(Protocol):
@@ -81,6 +81,48 @@ class SecretKey:
         """The ``valueFrom`` of a container's environment variable."""
         return {"secretKeyRef": {"name": str(self.name), "key": self.key}}
 
+    def projected(self, file: str) -> dict[str, Any]:
+        """The source of a projected volume that has the value as a file."""
+        return {"secret": {"name": str(self.name), "items": [{"key": self.key, "path": file}]}}
+
+
+CONFIG_MAP_KEY = "{ConfigMapKey(config_map, key)|{configMap: …, key: …}}"
+"""A key of a ConfigMap, in messages."""
+
+
+@frozen
+class ConfigMapKey:
+    """One key of a ConfigMap that exists before you install the release, for values that are not secret: certificates
+    of CAs, such as those that trust-manager or OpenShift writes."""
+
+    message: ClassVar[Message] = Message(
+        f"a {CONFIG_MAP_KEY}",
+        "name the ConfigMap and its key: "
+        "{field=}{ConfigMapKey('my-config', 'my-key')|{configMap: my-config, key: my-key}}",
+    )
+
+    config_map: ConfigMapName
+    """Name of the ConfigMap, in the namespace of the release. Required."""
+    key: ConfigMapItem
+    """Key in the ConfigMap's ``data``. Required."""
+
+    def projected(self, file: str) -> dict[str, Any]:
+        """The source of a projected volume that has the value as a file."""
+        return {"configMap": {"name": self.config_map, "items": [{"key": self.key, "path": file}]}}
+
+
+CA = Annotated[
+    SecretKey | ConfigMapKey,
+    Message(
+        f"a {SECRET_KEY} or a {CONFIG_MAP_KEY}",
+        "put the certificates into a Secret or a ConfigMap, and name its key: "
+        "{field=}{SecretKey('my-ca', 'ca.crt')|{name: my-ca, key: ca.crt}} or "
+        "{field=}{ConfigMapKey('my-ca', 'ca.crt')|{configMap: my-ca, key: ca.crt}}",
+        redacted=True,
+    ),
+]
+"""Certificates of CAs."""
+
 
 EnvValue = Annotated[
     str | SecretKey,
@@ -102,6 +144,26 @@ def as_secret_key(value: SecretKey | SecretValue | None) -> Any:
 def required_secret_key(value: SecretKey | SecretValue) -> Any:
     """Does what `as_secret_key` does, for a required field."""
     return as_secret_key(value)
+
+
+def as_text(value: str | SecretKey | SecretValue | None) -> Any:
+    """Does what `as_secret_key` does, for a field that also takes a text."""
+    return value if isinstance(value, str) else as_secret_key(value)
+
+
+def as_number(value: int | SecretKey | SecretValue | None) -> Any:
+    """Does what `as_secret_key` does, for a field that also takes a number."""
+    return value if isinstance(value, int) else as_secret_key(value)
+
+
+def as_ca(value: SecretKey | SecretValue | ConfigMapKey | None) -> Any:
+    """Does what `as_secret_key` does, for the certificates of CAs."""
+    return value if isinstance(value, ConfigMapKey) else as_secret_key(value)
+
+
+def required_ca(value: SecretKey | SecretValue | ConfigMapKey) -> Any:
+    """Does what `as_ca` does, for a required field."""
+    return as_ca(value)
 
 
 def as_secret_keys(values: Any) -> Any:
@@ -142,14 +204,14 @@ def container_env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
 
 @frozen
 class SecretFiles:
-    """A read-only folder of files, each from a key of any Secret."""
+    """A read-only folder of files, each from a key of any Secret or ConfigMap."""
 
     name: str
     """Name of the volume."""
     folder: str
     """Path of the folder in the container."""
-    files: dict[str, SecretKey]
-    """The Secret key of each file, by file name."""
+    files: Mapping[str, SecretKey | ConfigMapKey]
+    """The key of each file, by file name."""
 
     def path(self, file: str) -> str:
         """Path of a file in the container."""
@@ -157,10 +219,7 @@ class SecretFiles:
 
     def volume(self) -> dict[str, Any]:
         """The pod's volume. The group may read it, because the server does not run as root."""
-        sources = [
-            {"secret": {"name": str(key.name), "items": [{"key": key.key, "path": file}]}}
-            for file, key in self.files.items()
-        ]
+        sources = [key.projected(file) for file, key in self.files.items()]
         return {"name": self.name, "projected": {"defaultMode": 0o440, "sources": sources}}
 
     def mount(self) -> dict[str, Any]:

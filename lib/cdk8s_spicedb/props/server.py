@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -11,15 +11,30 @@ from annotated_types import Interval, Unit
 from attrs import field, frozen
 
 from ..versions import ALLOWED_MIGRATIONS, SCHEMA_MODE_FLAG, SchemaMode
-from .fields import Message, Pattern
+from .fields import Message, OneOf, Pattern
 from .flags import Flag, flag_of, last_argument, read_duration
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
-from .secrets import SecretKey, ServiceAccountName, name_of, required_secret_key
-from .types import Annotations, Argument, Count, Hour, LogLevel, NodeLabel, Percent, Revision, Seconds
+from .secrets import CA, SecretKey, ServiceAccountName, name_of, required_ca, required_secret_key
+from .types import (
+    Annotations,
+    Argument,
+    Count,
+    Hour,
+    LogLevel,
+    NodeLabel,
+    Percent,
+    PodPort,
+    Port,
+    Revision,
+    Seconds,
+)
 
 DEFAULT_REPLICAS = 2
+METRICS_ADDRESS = "metrics-addr"
+SERVICE_PORTS = ("grpc", "http", "metrics")
+"""Names of the ports of the Services for clients."""
 
 
 @frozen(kw_only=True)
@@ -121,10 +136,10 @@ class DispatchTLS(TLS):
     next restart.
     """
 
-    ca: Annotated[SecretKey, Flag("dispatch-upstream-ca-path")] = field(converter=required_secret_key)
-    """Secret and key that hold the CA certificates (PEM) that verify the certificates of the other servers
-    (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that expect
-    TLS."""
+    ca: Annotated[CA, Flag("dispatch-upstream-ca-path")] = field(converter=required_ca)
+    """Secret or ConfigMap, and key, that hold the CA certificates (PEM) that verify the certificates of the other
+    servers (``--dispatch-upstream-ca-path``). Required: without it, servers would send plain text to servers that
+    expect TLS."""
 
 
 _Protocol = Annotated[
@@ -162,10 +177,25 @@ class ServerProps(PodProps):
 
     # Ports
     http_enabled: Annotated[bool, Flag("http-enabled")] = False
-    """Serves the HTTP gateway on port 8443 (``--http-enabled``). Defaults to off, as in SpiceDB: clients use gRPC."""
+    """Serves the HTTP gateway on ``http_port`` (``--http-enabled``). Defaults to off, as in SpiceDB: clients use
+    gRPC."""
     metrics_enabled: Annotated[bool, Flag("metrics-enabled")] = True
-    """Serves Prometheus metrics on port 9090 (``--metrics-enabled``). Defaults to on, as in SpiceDB. The port also
-    serves profiles of the SpiceDB process (pprof), without a key."""
+    """Serves Prometheus metrics on ``metrics_port`` (``--metrics-enabled``). Defaults to on, as in SpiceDB. The port
+    also serves profiles of the SpiceDB process (pprof), without a key."""
+    grpc_port: Annotated[PodPort, Flag("grpc-addr", computed=True)] = 50051
+    """Port of the pods for gRPC (``--grpc-addr``). Probes, Services and NetworkPolicies follow. Defaults to 50051, as
+    in SpiceDB. Clients connect to the port of the Service: see ``service_ports``."""
+    http_port: Annotated[PodPort, Flag("http-addr", computed=True)] = 8443
+    """Port of the pods for the HTTP gateway (``--http-addr``). Defaults to 8443, as in SpiceDB."""
+    metrics_port: Annotated[PodPort, Flag(METRICS_ADDRESS, computed=True)] = 9090
+    """Port of the pods for metrics (``--metrics-addr``). Defaults to 9090, as in SpiceDB."""
+    metrics_address: Annotated[Literal["127.0.0.1", "::1"], Flag(METRICS_ADDRESS, computed=True)] | None = None
+    """Address on which pods serve metrics (``--metrics-addr``). ``127.0.0.1`` is for an agent in the same pod: nobody
+    else reaches the metrics, so Services and NetworkPolicies do not have the port. Defaults to every address of the
+    pod."""
+    service_ports: Mapping[Annotated[str, OneOf(SERVICE_PORTS)], Port] = field(factory=dict)
+    """Ports of the Services for clients, by name (``grpc``, ``http``, ``metrics``), such as ``{"grpc": 80}``. Defaults
+    to the ports of the pods."""
     grpc_tls: Annotated[TLS, Flag("grpc-tls-…")] | None = None
     """Certificate of the gRPC port (``--grpc-tls-cert-path`` and ``--grpc-tls-key-path``). It must contain the DNS
     names that clients use, such as ``spicedb.authz.svc``. Defaults to no TLS."""
@@ -216,6 +246,11 @@ class ServerProps(PodProps):
     app_protocol: _Protocol | None = None
     """Protocol of the Services' gRPC port (``appProtocol``). Set it for Gateways and meshes that do not recognize gRPC
     by the port's name, ``grpc``. Use ``kubernetes.io/h2c`` for gRPC without TLS. Defaults to none."""
+    headless_service: bool = False
+    """Adds the Service ``NAME-headless`` without an address of its own (``clusterIP: None``). Its DNS name has the
+    addresses of all servers that are ready, so that a gRPC client spreads its requests itself:
+    ``dns:///NAME-headless.NAMESPACE:50051`` with the policy ``round_robin``. It has the ports of the pods. Defaults to
+    off: behind the Service, each connection of a client stays with one server."""
     external_service: ExternalService | None = None
     """Service for clients outside the cluster. Defaults to none."""
     ingress: Ingress | None = None
@@ -277,7 +312,8 @@ class ServerProps(PodProps):
     watch the Endpoints of the Service. The migration uses it too, unless it has its own. Defaults to a new
     ServiceAccount with the name of this SpiceDB and no other rights."""
     extra_args: Sequence[Argument] = ()
-    """More arguments of ``spicedb serve``, after this package's own, so that they take precedence. Defaults to none."""
+    """More arguments of ``spicedb serve``, for flags that no prop sets. A flag that a prop sets, or that the release
+    does not have, is an error. Defaults to none."""
     resources: Resources = default_resources("250m", "256Mi", limits=("2", "1Gi"))
     """Resources of each server. Defaults to requests of 250m CPU, 256Mi memory and 64Mi disk for logs, and limits of 2
     CPUs, 1Gi memory and 1Gi disk, which is enough to start with. SpiceDB sizes its caches by the memory limit."""

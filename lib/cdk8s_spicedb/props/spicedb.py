@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 import attrs
 from attrs import Factory, field, frozen
@@ -21,27 +21,38 @@ from .monitoring import Monitoring
 from .network import NetworkPolicies
 from .patch import Patch
 from .pod import PodSettings, combined
-from .secrets import MadeName, SecretKey, as_secret_keys, required_secret_key
+from .secrets import ConfigMapKey, MadeName, SecretKey, as_secret_keys, required_secret_key
 from .server import DEFAULT_REPLICAS, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
+
+_Key = TypeVar("_Key", SecretKey, ConfigMapKey)
 
 
 def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
     """Every Secret key that a release reads once, with the name of the first prop that holds it."""
+    return _keys(props, SecretKey)
+
+
+def config_map_keys(props: SpiceDBProps) -> dict[ConfigMapKey, str]:
+    """Does what `secret_keys` does, for the keys of ConfigMaps."""
+    return _keys(props, ConfigMapKey)
+
+
+def _keys(props: SpiceDBProps, kind: type[_Key]) -> dict[_Key, str]:
     parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
-    found: dict[SecretKey, str] = {}
+    found: dict[_Key, str] = {}
     # Keys of the servers have the name of their prop alone.
     more = {name: getattr(props, name) for name in ("schema", "test", "cleanup", "pods")}
     for part, value in {**parts, "": props.server, **more}.items():
-        for key, name in _named_keys(value, part):
+        for key, name in _named_keys(value, part, kind):
             found.setdefault(key, name.removeprefix("_"))
     return found
 
 
-def _named_keys(value: Any, name: str) -> Iterator[tuple[SecretKey, str]]:
-    """The Secret keys inside a value, each with a name that begins with the value's."""
+def _named_keys(value: Any, name: str, kind: type[_Key]) -> Iterator[tuple[_Key, str]]:
+    """The keys inside a value, each with a name that begins with the value's."""
     items: Iterable[tuple[object, Any]] = ()
-    if isinstance(value, SecretKey):
+    if isinstance(value, kind):
         yield value, name
     elif isinstance(value, (list, tuple)):
         items = enumerate(value, 1)
@@ -50,7 +61,7 @@ def _named_keys(value: Any, name: str) -> Iterator[tuple[SecretKey, str]]:
     elif attrs.has(type(value)):
         items = attrs.asdict(value, recurse=False).items()
     for inner, item in items:
-        yield from _named_keys(item, f"{name}_{inner}")
+        yield from _named_keys(item, f"{name}_{inner}", kind)
 
 
 def image_parts(image: str) -> tuple[str, str | None, str | None]:
@@ -158,6 +169,10 @@ class SpiceDBProps:
     own."""
     test: PermissionTest | None = None
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
+    rbac_create: bool = True
+    """Creates Roles and RoleBindings: one with which servers find each other, and one for the clean-up. Defaults to on.
+    If you may not create them, disable it, and let somebody else create them first: the documentation about security
+    says what they contain."""
     openshift: bool = False
     """Lets OpenShift choose the users and groups of pods, from the range of the namespace. Defaults to off: pods run as
     user 65532, the user of SpiceDB's image."""

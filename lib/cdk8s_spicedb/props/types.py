@@ -25,6 +25,8 @@ _REPOSITORY = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:\d+)?(/[a-z0-9]+([-._]+[a-z0-9]
 
 Count = Annotated[int, Interval(ge=1, le=1000)]
 Port = Annotated[int, Interval(ge=1, le=65535)]
+PodPort = Annotated[int, Interval(ge=1024, le=65535)]
+"""A port on which a program listens without special rights."""
 Percent = Annotated[int, Unit("percent"), Interval(ge=1, le=1000)]
 Fraction = Annotated[float, Interval(ge=0, le=1), Message(fix="use 0.1 for a tenth")]
 Seconds = Annotated[int, Unit("seconds"), Interval(ge=1, le=86400)]
@@ -55,6 +57,13 @@ SecretItem = Annotated[
     str,
     Pattern(r"[-._a-zA-Z0-9]+", "a key of that Secret: letters, digits, '-', '_' and '.', at most 253"),
     Message(fix="use the key under which the Secret holds the value, not the value itself", redacted=True),
+]
+ConfigMapName = Annotated[
+    str,
+    Pattern(_NAME, "the name of a ConfigMap", "use the name of a ConfigMap in the release's namespace"),
+]
+ConfigMapItem = Annotated[
+    str, Pattern(r"[-._a-zA-Z0-9]+", "a key of that ConfigMap", "use the key under which it holds the value")
 ]
 PriorityClassName = Annotated[
     str, Pattern(_NAME, "the name of a PriorityClass", "use one of the cluster, such as 'system-cluster-critical'")

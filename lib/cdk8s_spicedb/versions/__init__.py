@@ -14,6 +14,7 @@ from .engine import (
     is_version,
     version_order,
 )
+from .flags import Command, FlagTable, known_flags
 from .table import (
     ALLOWED_MIGRATIONS,
     SCHEMA_MODE_FLAG,
@@ -32,10 +33,12 @@ __all__ = [
     "SCHEMA_MODE_FLAG",
     "VERSION",
     "Advisory",
+    "Command",
     "Concern",
     "Cost",
     "EngineReleases",
     "Estimate",
+    "FlagTable",
     "Range",
     "ReleaseTable",
     "Rollout",
@@ -46,6 +49,7 @@ __all__ = [
     "Work",
     "concerns",
     "is_version",
+    "known_flags",
     "known_releases",
     "read_advisory",
     "read_releases",

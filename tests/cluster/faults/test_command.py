@@ -104,9 +104,9 @@ def _stops_and_goes_back(command: Command, namespace: Namespace, title: str, *ar
 
 def test_server_that_never_turns_ready_is_rolled_back(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
-    command.write(NEW, server="extraArgs: [--no-such-flag]")
+    command.write(NEW, server="extraArgs: [--dispatch-max-depth=x]")
     result = _stops_and_goes_back(command, namespace, "an upgrade with a wrong argument")
-    assert "unknown flag: --no-such-flag" in result.error
+    assert 'invalid argument "x" for "--dispatch-max-depth"' in result.error
     command.write(NEW)
     assert command.upgrade().code == 0, "after the fix, the same command goes on"
     assert namespace.versions() == {NEW}
@@ -121,7 +121,7 @@ def test_permission_test_that_fails_is_rolled_back(command: Command, namespace: 
 
 def test_failed_step_stops_if_you_ask_for_it(command: Command, namespace: Namespace, postgres: None) -> None:
     command.install(OLD)
-    command.write(NEW, server="extraArgs: [--no-such-flag]")
+    command.write(NEW, server="extraArgs: [--dispatch-max-depth=x]")
     result = command.upgrade("--on-failure", "stop")
     assert result.code == 4
     assert "helm rollback spicedb 1" in result.error

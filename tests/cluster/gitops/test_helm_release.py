@@ -91,7 +91,7 @@ def _retry_release(released: Released, namespace: Namespace, address: str) -> No
 
 def _roll_back_servers(released: Released, namespace: Namespace, address: str) -> None:
     """Servers that do not start are rolled back, without a migration."""
-    wrong = ServerProps(extra_args=["--no-such-flag=1"])
+    wrong = ServerProps(extra_args=["--dispatch-max-depth=x"])
     with step("chart: servers that do not start", address):
         released.deliver(on_postgres(server=wrong), "5.0.0", ready="False")
         print(released.failed())

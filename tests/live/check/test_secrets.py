@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cdk8s_spicedb import TLS, SecretKey, ServerProps, SpiceDBProps
+import attrs
+
+from cdk8s_spicedb import TLS, ConfigMapKey, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.live.check.access import secret_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
@@ -76,6 +78,18 @@ def test_image_pull_secrets_exist_and_have_their_type() -> None:
     _, *pull = found(cluster, props(image_pull_secrets=("right", "wrong", "missing")))
     assert [finding.level for finding in pull] == [Level.OK, Level.FAILURE, Level.FAILURE]
     assert all("docker-registry" in finding.fix for finding in pull[1:])
+
+
+def test_a_config_map_exists_and_has_its_key() -> None:
+    datastore = PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"), ca=ConfigMapKey("ca-bundle", "ca.crt"))
+    settings, cluster = attrs.evolve(props(), datastore=datastore), installable()
+    assert found(cluster, settings)[1].text == "does not exist; the release reads its key ca.crt"
+    for data, level in (({"ca.pem": "x"}, Level.FAILURE), ({"ca.crt": ""}, Level.FAILURE), ({"ca.crt": "x"}, Level.OK)):
+        cluster.put("configmaps", {"metadata": {"name": "ca-bundle"}, "data": data})
+        assert found(cluster, settings)[1].level is level
+    finding = found(installable(("get", "configmaps")), settings)[1]
+    assert finding.level is Level.WARNING
+    assert 'resources: ["configmaps"]' in finding.fix
 
 
 def test_the_secret_of_an_ingress_may_come_later() -> None:

@@ -10,8 +10,8 @@ from attrs import frozen
 
 from ...labels import Component, object_name
 from ...manifests.objects import Manifest
-from ...props import SpiceDBProps, secret_keys
-from ...props.secrets import SecretKey
+from ...props import SpiceDBProps, config_map_keys, secret_keys
+from ...props.secrets import ConfigMapKey, SecretKey
 from ..apierror import Forbidden
 from ..cluster import (
     CONFIG_MAP,
@@ -163,6 +163,7 @@ def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[M
     }
     for found in parallel(lambda item: _secret(cluster, *item, in_variables), keys.items()):
         yield from found
+    yield from parallel(lambda key: _config_map(cluster, key), config_map_keys(props))
     yield from parallel(lambda name: _pull_secret(cluster, name), props.image_pull_secrets)
     ingress = props.server.ingress
     if ingress and ingress.tls_secret:
@@ -202,6 +203,24 @@ def _secret(cluster: Cluster, name: str, keys: Sequence[str], in_variables: set[
             without = "write the value without one: use `printf %s` or `echo -n`"
             problems.append(Finding.warning(subject, text, without))
     return problems or [Finding.ok(subject, f"has a value for {listed}")]
+
+
+def _config_map(cluster: Cluster, key: ConfigMapKey) -> Finding:
+    subject = f"ConfigMap {key.config_map}"
+    try:
+        found = cluster.get(CONFIG_MAP, key.config_map)
+    except Forbidden:
+        rule = _rule(cluster, Need(CONFIG_MAP, ("get",), names=(key.config_map,)), ("get",))
+        text = f"not checked for the key {key.key}: you have no right to get it"
+        return Finding.warning(subject, text, f"to enable this check, add to your Role: {rule}")
+    if found is None:
+        fix = "create it, or let the program that distributes your CA write it into this namespace"
+        return Finding.failure(subject, f"does not exist; the release reads its key {key.key}", fix)
+    data = found.get("data") or {}
+    if not data.get(key.key):
+        keys = ", ".join(sorted(data)) or "none"
+        return Finding.failure(subject, f"has no value for {key.key}; it has {keys}", "name another key in the file")
+    return Finding.ok(subject, f"has a value for {key.key}")
 
 
 def _pull_secret(cluster: Cluster, name: str) -> Finding:

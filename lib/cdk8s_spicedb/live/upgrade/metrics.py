@@ -9,7 +9,6 @@ from attrs import field, frozen
 from prometheus_client.parser import text_string_to_metric_families
 
 from ...manifests.alerts import HANDLED, SECONDS, SERVER_ERRORS
-from ...manifests.pods import METRICS, NUMBERS
 from ...props import ServerProps
 from ...props.flags import flag_of
 from ..apierror import ClusterError, reads
@@ -86,11 +85,15 @@ def sample(cluster: Cluster, running: Running) -> Sample:
     """The counters of all ready servers, asked side by side. Raises `ClusterError` if they cannot be read."""
     if running.arguments.get(flag_of(ServerProps, "metrics_enabled")) == "false":
         raise ClusterError("the servers have no metrics: metrics_enabled is off")
+    host, _, port = running.arguments.get(flag_of(ServerProps, "metrics_port"), "").rpartition(":")
+    if host:
+        raise ClusterError(f"the servers serve metrics only at {host}, in their own pods")
+    number = int(port) if port.isdigit() else ServerProps().metrics_port
     tls = flag_of(ServerProps, "metrics_tls.certificate") in running.arguments
     seen = observe(cluster, running.name)
     seen.need("pods")
     pods = [pod["metadata"]["name"] for pod in seen.servers if is_ready(pod)]
-    found = parallel(lambda pod: counts(cluster.ask_pod(pod, NUMBERS[METRICS], "metrics", tls=tls)), pods)
+    found = parallel(lambda pod: counts(cluster.ask_pod(pod, number, "metrics", tls=tls)), pods)
     return Sample(
         counts=dict(zip(pods, found, strict=True)),
         restarts={pod["metadata"]["name"]: restarts(pod) for pod in seen.servers},

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from ..fields import Message, Pattern
 from ..flags import ENGINE, Flag, Setting, flagged, settings_of
-from ..secrets import EnvVar, SecretFiles, SecretKey, required_secret_key, variable
+from ..secrets import ConfigMapKey, EnvVar, SecretFiles, SecretKey, required_secret_key, variable
 from ..types import Week
 
 _FOLDER = "/etc/spicedb/integrity"
@@ -182,8 +182,8 @@ class Datastore(ABC):
         """Settings of the servers by flag, apart from the connection. None is left to SpiceDB."""
         return settings_of(self)
 
-    def file_keys(self) -> Mapping[str, SecretKey | None]:
-        """The Secret key of each file that is mounted in servers and migration."""
+    def file_keys(self) -> Mapping[str, SecretKey | ConfigMapKey | None]:
+        """The key of each file that is mounted in servers and migration."""
         return {}
 
     def files(self) -> tuple[SecretFiles, ...]:

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from ..fields import Pattern
 from ..flags import DATASTORE_URI, Flag
-from ..secrets import EnvVar, SecretKey, as_secret_key, variable
+from ..secrets import ConfigMapKey, EnvVar, SecretKey, as_secret_key, variable
 from ..types import HostPort
 from .base import Datastore
 from .sql import Quantization, ReadDelay, ReadOnly, Staleness
@@ -66,7 +66,7 @@ class Spanner(Datastore):
     def network_port(self) -> int:
         return int(self.emulator_host.rpartition(":")[2]) if self.emulator_host else 443
 
-    def file_keys(self) -> Mapping[str, SecretKey | None]:
+    def file_keys(self) -> Mapping[str, SecretKey | ConfigMapKey | None]:
         return {"credentials.json": self.credentials}
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:

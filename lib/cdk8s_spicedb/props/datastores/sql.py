@@ -10,16 +10,29 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from annotated_types import Interval, Predicate
 from attrs import field, frozen
 
 from ..fields import Message, Pattern
 from ..flags import DATASTORE_URI, REPLICA_URI, Flag, Setting
-from ..secrets import SECRET_KEY, EnvVar, SecretFiles, SecretKey, as_secret_key, as_secret_keys, variable
+from ..secrets import (
+    CA,
+    SECRET_KEY,
+    ConfigMapKey,
+    EnvVar,
+    SecretFiles,
+    SecretKey,
+    as_ca,
+    as_number,
+    as_secret_key,
+    as_secret_keys,
+    as_text,
+    variable,
+)
 from ..types import Day, Fraction, Host, Port, is_host
-from .base import FOLDER, Datastore, Pool, ReadPool, RelationshipIntegrity
+from .base import Datastore, Pool, ReadPool, RelationshipIntegrity
 
 _Name = Annotated[
     str,
@@ -47,13 +60,24 @@ ReadReplica = Annotated[
         redacted=True,
     ),
 ]
+_ParamName = Annotated[
+    str,
+    Pattern(r"[A-Za-z_][A-Za-z0-9_.]*", "names of parameters"),
+    Message(fix="use names such as 'TimeZone'"),
+]
+_ParamValue = Annotated[
+    str, Pattern(r"[^\x00-\x1f]*", "their values, as texts"), Message(fix="quote numbers and booleans", redacted=True)
+]
 SET_URI = "{uri=}{SecretKey(…)|{name: …, key: …}}"
 """How to set the URI, in messages."""
 
 
 @frozen(kw_only=True)
 class SQLDatastore(Datastore):
-    """An SQL engine, reached by ``uri`` or by its parts: ``host``, ``port``, ``database``, ``user``, ``password``."""
+    """An SQL engine, reached by ``uri`` or by its parts: ``host``, ``port``, ``database``, ``user``, ``password``.
+
+    Each part can be in a Secret, such as those that Crossplane, RDS or an operator of the database writes.
+    """
 
     default_port: ClassVar[int]
 
@@ -61,20 +85,24 @@ class SQLDatastore(Datastore):
     """Secret and key that hold the whole connection URI, in the engine's own form (``--datastore-conn-uri``). In the
     URI, write ``%24`` instead of ``$``, because ``spicedb migrate`` expands ``$`` and ``spicedb serve`` does not.
     Defaults to none: the parts are used."""
-    host: Host | None = None
-    """DNS name or IP address of the database. Defaults to none: ``uri`` is used."""
-    port: Port | None = None
-    """TCP port of the database. Defaults to the engine's usual port."""
-    database: _Name | None = None
-    """Name of the database, not encoded. Defaults to none: ``uri`` is used."""
-    user: _Name | None = None
-    """Name of the database user, not encoded. Defaults to none: ``uri`` is used."""
+    host: Host | SecretKey | None = field(default=None, converter=as_text)
+    """DNS name or IP address of the database, or the Secret and key that hold it. Defaults to none: ``uri`` is used."""
+    port: Port | SecretKey | None = field(default=None, converter=as_number)
+    """TCP port of the database, or the Secret and key that hold it. Defaults to the engine's usual port."""
+    database: _Name | SecretKey | None = field(default=None, converter=as_text)
+    """Name of the database, not encoded, or the Secret and key that hold it. Defaults to none: ``uri`` is used."""
+    user: _Name | SecretKey | None = field(default=None, converter=as_text)
+    """Name of the database user, not encoded, or the Secret and key that hold it. Defaults to none: ``uri`` is
+    used."""
     password: SecretKey | None = field(default=None, converter=as_secret_key)
     """Secret and key that hold the user's password. Do not encode it: you need not escape any character. Defaults to
     none, for users that the database knows in another way."""
-    ca: SecretKey | None = field(default=None, converter=as_secret_key)
-    """Secret and key that hold the CA certificates (PEM) that verify the database's certificate. They are mounted in
-    servers and migration. Defaults to none: the public CAs in SpiceDB's image are used."""
+    params: Mapping[_ParamName, _ParamValue] = field(factory=dict)
+    """More parameters of the connection, for servers and migration, such as ``{"application_name": "spicedb"}``. They
+    are for the parts; with ``uri``, write them into the URI. Never put a secret here. Defaults to none."""
+    ca: CA | None = field(default=None, converter=as_ca)
+    """Secret or ConfigMap, and key, that hold the CA certificates (PEM) that verify the database's certificate. They
+    are mounted in servers and migration. Defaults to none: the public CAs in SpiceDB's image are used."""
 
     read_only: ReadOnly = False
     """Makes servers reject writes and keep old revisions (``--datastore-readonly``). Migrations still write. Defaults
@@ -104,11 +132,12 @@ class SQLDatastore(Datastore):
 
     @property
     def network_port(self) -> int:
-        return self.port or self.default_port
+        return self.port if isinstance(self.port, int) else self.default_port
 
-    def address(self, host: str) -> str:
-        """Host and port, as URIs have them."""
-        return f"{f'[{host}]' if ':' in host else host}:{self.network_port}"
+    def secret_parts(self) -> Mapping[str, SecretKey]:
+        """The parts that are in Secrets, by their names."""
+        parts = {name: getattr(self, name) for name in ("host", "port", "user", "database", "password")}
+        return {name: part for name, part in parts.items() if isinstance(part, SecretKey)}
 
     @abstractmethod
     def connections(self) -> int:
@@ -119,7 +148,7 @@ class SQLDatastore(Datastore):
         return None if self.max_connections is None else self.max_connections // self.connections()
 
     @abstractmethod
-    def uri_of(self, host: str) -> str:
+    def uri_of(self, host: str | SecretKey) -> str:
         """The URI of a host that servers reach like the primary."""
 
     @abstractmethod
@@ -130,8 +159,13 @@ class SQLDatastore(Datastore):
         uri = uri or self.uri
         return (variable(DATASTORE_URI, uri),) if uri else self.parts(migrate)
 
-    def file_keys(self) -> Mapping[str, SecretKey | None]:
+    def file_keys(self) -> Mapping[str, SecretKey | ConfigMapKey | None]:
         return {"ca.crt": self.ca}
+
+
+def in_brackets(host: str) -> str:
+    """A host as URIs have it."""
+    return f"[{host}]" if ":" in host else host
 
 
 _REPLICA_PROVIDER = "datastore-read-replica-credentials-provider-name"
@@ -200,6 +234,31 @@ SSLMode = Annotated[
     Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     Message(fix="use 'verify-full' to verify the database's certificate and name, 'disable' for no TLS"),
 ]
+PART_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "database": "PGDATABASE",
+    "password": "PGPASSWORD",
+}
+"""The variable of each part that the URI does not have. The driver takes its value as it is."""
+LIBPQ_PARAMS = {
+    "host": "host",
+    "hostaddr": "host",
+    "port": "port",
+    "dbname": "database",
+    "database": "database",
+    "user": "user",
+    "password": "password",
+    "passfile": "password",
+    "service": "host",
+    "servicefile": "host",
+    "sslmode": "sslmode",
+    "sslrootcert": "ca",
+    "sslcert": "client_certificate",
+    "sslkey": "client_key",
+}
+"""The prop of each parameter that a prop sets."""
 _VARIABLES = {"ca.crt": "PGSSLROOTCERT", "tls.crt": "PGSSLCERT", "tls.key": "PGSSLKEY"}
 """The variable with the path of each file."""
 
@@ -208,8 +267,8 @@ _VARIABLES = {"ca.crt": "PGSSLROOTCERT", "tls.crt": "PGSSLCERT", "tls.key": "PGS
 class LibpqDatastore(SQLDatastore):
     """What PostgreSQL and CockroachDB have in common: SpiceDB reaches both by a driver that follows libpq.
 
-    Passwords and TLS use libpq's own variables, which that driver reads in ``serve`` and in ``migrate``. The parameters
-    of a URI take precedence over them.
+    Parts from Secrets, passwords and TLS use libpq's own variables, which that driver reads in ``serve`` and in
+    ``migrate``. The parameters of a URI take precedence over them.
     """
 
     sslmode: SSLMode | None = None
@@ -226,21 +285,29 @@ class LibpqDatastore(SQLDatastore):
     write_pool: Annotated[Pool, Flag("datastore-conn-pool-write-…")] | None = None
     """Connections for writes (``--datastore-conn-pool-write-…``). Defaults to SpiceDB's default, 10 connections."""
 
-    def uri_of(self, host: str) -> str:
-        """The URI, without the password."""
-        user, database = quote(self.user or "", safe=""), quote(self.database or "", safe="")
-        return f"postgresql://{user}@{self.address(host)}/{database}"
+    def uri_of(self, host: str | SecretKey) -> str:
+        """The URI, without the password and the parts that are in Secrets."""
+        user = f"{quote(self.user, safe='')}@" if isinstance(self.user, str) else ""
+        address = in_brackets(host) if isinstance(host, str) else ""
+        # Without a host there is no address, so the port is a variable too.
+        port = f":{self.network_port}" if address and not isinstance(self.port, SecretKey) else ""
+        database = quote(self.database, safe="") if isinstance(self.database, str) else ""
+        query = urlencode(self.params, quote_via=quote, safe="")
+        return f"postgresql://{user}{address}{port}/{database}{f'?{query}' if query else ''}"
 
     def connections(self) -> int:
         reads, writes = self.read_pool and self.read_pool.max_open, self.write_pool and self.write_pool.max_open
         return (reads or 20) + (writes or 10)
 
-    def file_keys(self) -> Mapping[str, SecretKey | None]:
+    def file_keys(self) -> Mapping[str, SecretKey | ConfigMapKey | None]:
         return {**super().file_keys(), "tls.crt": self.client_certificate, "tls.key": self.client_key}
 
     def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
-        uri = variable(DATASTORE_URI, self.uri_of(self.host or ""))
-        return (uri,) if self.password is None else (uri, EnvVar("PGPASSWORD", self.password))
+        parts: dict[str, str | SecretKey] = {**self.secret_parts()}
+        if "host" in parts:
+            parts.setdefault("port", str(self.network_port))
+        variables = (EnvVar(PART_VARIABLES[name], parts[name]) for name in PART_VARIABLES if name in parts)
+        return (variable(DATASTORE_URI, self.uri_of(self.host or "")), *variables)
 
     def options(self) -> tuple[EnvVar, ...]:
         sslmode = self.sslmode or ("verify-full" if self.host or self.ca else None)
@@ -274,83 +341,10 @@ class CockroachDB(LibpqDatastore):
 class PostgreSQL(ReplicatedDatastore, LibpqDatastore):
     """PostgreSQL 13.8 or later. Set ``uri``, or the parts of the connection, such as ``host`` and ``database``.
 
-    If you set the parts, SpiceDB reads the password from ``PGPASSWORD``. So you need not escape any character in it.
+    If you set the parts, SpiceDB reads those that are in Secrets from libpq's variables, such as ``PGPASSWORD``. So you
+    need not escape any character in them.
     SpiceDB's Watch API needs ``track_commit_timestamp=on`` in the database.
     """
 
     engine = "postgres"
     default_port = 5432
-    # The tables hold ids of PostgreSQL's own transactions, and another server counts these anew.
-    repair = "transaction-ids"
-    restore = (
-        "restore the backup of the datastore, and after a dump, repair the transaction ids with `cdk8s-spicedb repair`"
-    )
-
-
-# ---------------------------------------------------------------- MySQL
-
-_PASSWORD = "DATASTORE_PASSWORD"
-_User = Annotated[
-    str,
-    Pattern(r"[^\x00-\x1f:$]+", "the database user, without ':' and '$', which a MySQL URI cannot contain"),
-    Message(fix=f"use a user with another name, or {SET_URI} with the whole connection URI", redacted=True),
-]
-_Prefix = Annotated[
-    str,
-    Pattern(r"[A-Za-z0-9_]+", "letters, digits and '_', at most 24", max_length=24),
-    Message(fix="use a short prefix such as 'spicedb_': MySQL's table names have at most 64 characters"),
-]
-_TLSMode = Annotated[
-    Literal["true", "false", "skip-verify", "preferred"],
-    Message(fix="use 'true' to verify the database's certificate and name, 'false' for no TLS, in quotes"),
-]
-
-
-@frozen(kw_only=True)
-class MySQL(ReplicatedDatastore):
-    """MySQL 8, or a server with its protocol. Set ``uri``, or the parts of the connection, such as ``host`` and
-    ``database``.
-
-    SpiceDB's MySQL driver reads the password only from the URI, exactly as it is written there. For the servers,
-    Kubernetes inserts the password into the URI (``$(NAME)``). For the migration, ``spicedb migrate`` inserts it
-    (``${NAME}``), because it would expand a ``$`` in a password that is already there. So you need not escape any
-    character in the password.
-
-    Client certificates are not supported, because SpiceDB does not pass them to the driver.
-    """
-
-    engine = "mysql"
-    default_port = 3306
-
-    user: _User | None = None
-    """Name of the database user. Defaults to none: ``uri`` is used."""
-    tls: _TLSMode | None = None
-    """Use and verification of TLS to the database (the driver's ``tls`` parameter). Defaults to ``true`` with the
-    parts, because with any weaker mode somebody in the network can read permissions. With ``uri``, it defaults to what
-    the URI says."""
-    table_prefix: Annotated[_Prefix, Flag("datastore-mysql-table-prefix", env=True)] | None = None
-    """Prefix of all table names (``--datastore-mysql-table-prefix``). Defaults to none."""
-    pool: ReadPool | None = None
-    """Connections for reads and writes, which this engine does not separate (``--datastore-conn-pool-read-…``).
-    Defaults to SpiceDB's default, 20 connections."""
-
-    def connections(self) -> int:
-        return (self.pool and self.pool.max_open) or 20
-
-    def uri_of(self, host: str, migrate: bool = False) -> str:
-        reference = f"${{{_PASSWORD}}}" if migrate else f"$({_PASSWORD})"
-        account = f"{self.user}:{reference}" if self.password else self.user
-        database = quote(self.database or "", safe="")
-        return f"{account}@tcp({self.address(host)})/{database}?parseTime=true&tls={self.tls or 'true'}"
-
-    def parts(self, migrate: bool) -> tuple[EnvVar, ...]:
-        uri = variable(DATASTORE_URI, self.uri_of(self.host or "", migrate))
-        return (uri,) if self.password is None else (EnvVar(_PASSWORD, self.password), uri)
-
-    def options(self) -> tuple[EnvVar, ...]:
-        # The driver has no setting for a CA, but Go's certificate pool reads the files of this folder.
-        return (EnvVar("SSL_CERT_DIR", FOLDER),) if self.ca else ()
-
-    def settings(self) -> Mapping[str, Setting]:
-        # The driver keeps no minimum of connections.
-        return {flag: value for flag, value in super().settings().items() if "-min-open" not in flag}

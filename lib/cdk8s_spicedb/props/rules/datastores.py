@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from ...errors import Problem
 from ..datastores import CockroachDB, Datastore, MySQL, Pool, PostgreSQL, Spanner, SQLDatastore
 from ..datastores.base import ExpiredIntegrityKey, RelationshipIntegrity
-from ..datastores.sql import SET_URI
+from ..datastores.mysql import MYSQL_PARAMS
+from ..datastores.sql import LIBPQ_PARAMS, SET_URI, LibpqDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
+from ..network import NetworkPolicies
 from ..secrets import SecretKey
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps
 
 _MAX_REPLICAS = 16
+_SECRET_PARAM = re.compile(r"(password|passphrase|passfile|secret|token)$", re.IGNORECASE)
 _Replicas = Sequence[str | SecretKey]
 
 
@@ -24,6 +28,38 @@ def either_uri_or_parts(
     parts = {"host": host, "port": port, "database": database, "user": user, "password": password}
     allowed, what = "uri, or host, database and user", " with the whole connection URI"
     yield from _either(uri, parts, allowed, what, optional=("port", "password"))
+
+
+def params_are_for_the_parts(uri: object, params: Mapping[str, str]) -> Problems:
+    if uri is not None:
+        yield from unset("params", params or None, "when uri is set", "write them into the URI", shown="(not shown)")
+
+
+def libpq_params_are_not_props(params: Mapping[str, str]) -> Problems:
+    pools = {name: "read_pool}, {write_pool" for name in params if name.startswith("pool_")}
+    yield from _params(params, {**LIBPQ_PARAMS, **pools})
+
+
+def mysql_params_are_not_props(params: Mapping[str, str]) -> Problems:
+    if "parseTime" in params:
+        yield Problem("params[parseTime]", "(not shown)", "{None}: SpiceDB needs it, so it is always true", "remove it")
+    yield from _params(params, MYSQL_PARAMS)
+
+
+def _params(params: Mapping[str, str], props: Mapping[str, str]) -> Problems:
+    for name in params:
+        if name in props:
+            yield Problem(f"params[{name}]", "(not shown)", "parameters that no prop sets", f"use {{{props[name]}}}")
+        elif _SECRET_PARAM.search(name):
+            fix = f"remove it; use {{password}}, or {SET_URI} with the whole connection URI"
+            yield Problem(f"params[{name}]", "(not shown)", "parameters that hold no secret", fix)
+
+
+def policies_know_the_port(datastore: Datastore, network_policies: NetworkPolicies | None) -> Problems:
+    port = datastore.port if isinstance(datastore, SQLDatastore) else None
+    if network_policies and network_policies.database_port is None and isinstance(port, SecretKey):
+        allowed = "a port when datastore.port is in a Secret, which a NetworkPolicy cannot read"
+        yield Problem("network_policies.database_port", "None", allowed, "set it to the port in the Secret")
 
 
 def either_uri_or_ids(uri: object, project: object, instance: object, database: object) -> Problems:
@@ -138,7 +174,11 @@ def nothing_is_bootstrapped(datastore: Datastore, server: ServerProps) -> Proble
 
 
 RULES: Rules = {
-    SQLDatastore: (either_uri_or_parts,),
+    SQLDatastore: (
+        either_uri_or_parts,
+        params_are_for_the_parts,
+    ),
+    LibpqDatastore: (libpq_params_are_not_props,),
     Spanner: (
         either_uri_or_ids,
         emulator_has_no_users,
@@ -153,6 +193,7 @@ RULES: Rules = {
     ),
     MySQL: (
         mysql_knows_the_user,
+        mysql_params_are_not_props,
         tls_is_for_parts_and_ca_for_tls,
         mysql_pools_are_simple,
         replicas_are_not_too_many,
@@ -165,5 +206,8 @@ RULES: Rules = {
     ),
     Pool: (pool_minimum_at_most_maximum,),
     RelationshipIntegrity: (each_key_has_its_id,),
-    SpiceDBProps: (nothing_is_bootstrapped,),
+    SpiceDBProps: (
+        nothing_is_bootstrapped,
+        policies_know_the_port,
+    ),
 }

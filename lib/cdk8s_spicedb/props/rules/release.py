@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import attrs
@@ -11,12 +11,13 @@ from ...delivery import Delivery
 from ...errors import Problem
 from ...versions import ReleaseTable, is_version
 from ..datastores import Datastore
+from ..datastores.sql import PART_VARIABLES, LibpqDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
-from ..flags import PRESHARED_KEY, flagged, variable_name
+from ..flags import flagged, variable_name
 from ..jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from ..pod import PodSettings
-from ..secrets import MadeName, SecretKey
+from ..secrets import EnvVar, MadeName, SecretKey
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
 
@@ -51,7 +52,9 @@ def migration_finds_what_it_reads(
     """With hooks, the migration runs before the app's own objects exist."""
     if not (datastore.migrates and migration.enabled and delivery.has(migration.moment)):
         return
-    keys = [(variable.value, "datastore") for variable in datastore.env(uri=migration.datastore_uri, migrate=True)]
+    keys: list[tuple[object, str]] = [
+        (variable.value, "datastore") for variable in datastore.env(uri=migration.datastore_uri, migrate=True)
+    ]
     keys += [(key, "datastore") for folder in datastore.files() for key in folder.files.values()]
     keys += [(value, "migration.env") for value in migration.env.values()]
     keys += [(value, "pods.env") for value in pods.env.values()]
@@ -99,12 +102,13 @@ def env_is_not_set_twice(
     schema: SchemaProps | None,
     test: PermissionTest | None,
 ) -> Problems:
-    own = {variable_name(PRESHARED_KEY), *(variable.name for variable in datastore.env())}
-    clients = {"ZED_TOKEN", "JOB_COMPLETION_INDEX"}
+    uri = migration.datastore_uri
+    of_migration = _connection_names(datastore.env(uri=uri, migrate=True), None if uri else datastore)
+    of_servers, clients = _connection_names(datastore.env(), datastore), {"ZED_TOKEN", "JOB_COMPLETION_INDEX"}
     parts: Mapping[str, tuple[PodSettings | None, set[str]]] = {
-        "pods": (pods, own | clients),
-        "server": (server, own),
-        "migration": (migration, own),
+        "pods": (pods, of_servers | of_migration | clients),
+        "server": (server, of_servers),
+        "migration": (migration, of_migration),
         "schema": (schema, clients),
         "test": (test, clients),
     }
@@ -113,6 +117,14 @@ def env_is_not_set_twice(
             allowed = "variables other than those of {preshared_key} and datastore"
             fix = "remove it, and set it with {preshared_key} or datastore"
             yield Problem(f"{part}.env[{name}]", redact(props.env[name]) if props else "", allowed, fix)
+
+
+def _connection_names(variables: Iterable[EnvVar], datastore: Datastore | None) -> set[str]:
+    """The names of the variables that connect to a datastore. `no_flag_is_set_twice` is about those of SpiceDB."""
+    found = {variable.name for variable in variables if not variable.name.startswith(variable_name(""))}
+    # The parts in the URI take precedence over these, which would have no effect.
+    has_parts = isinstance(datastore, LibpqDatastore) and datastore.uri is None
+    return found | set(PART_VARIABLES.values()) if has_parts else found
 
 
 def image_has_the_version(image: str | None, version: str) -> Problems:

@@ -130,7 +130,54 @@ def certificates_are_for_open_ports(
             yield from unset(f"{port}_tls", tls, when, fix, shown="(set)")
 
 
+_DISPATCH_PORT = 50053
+
+
+def ports_of_pods_differ(
+    grpc_port: int, http_port: int, http_enabled: bool, metrics_port: int, metrics_enabled: bool
+) -> Problems:
+    ports = {"grpc_port": grpc_port}
+    ports |= {"http_port": http_port} if http_enabled else {}
+    ports |= {"metrics_port": metrics_port} if metrics_enabled else {}
+    taken = {_DISPATCH_PORT: "dispatch"}
+    for name, port in ports.items():
+        if port in taken:
+            yield Problem(name, str(port), f"a port other than that of {taken[port]}", "use another port")
+        taken.setdefault(port, f"{{{name}}}")
+
+
+def ports_of_services_differ(
+    service_ports: Mapping[str, int], grpc_port: int, http_port: int, http_enabled: bool, metrics_port: int
+) -> Problems:
+    if not service_ports:
+        return
+    pods = {"grpc": grpc_port, "metrics": metrics_port, **({"http": http_port} if http_enabled else {})}
+    if not http_enabled:
+        fix = "remove it, or use {http_enabled=}{True}"
+        yield from unset("service_ports[http]", service_ports.get("http"), "with {http_enabled=}{False}", fix)
+    taken: dict[int, str] = {}
+    for name, port in {**pods, **{name: port for name, port in service_ports.items() if name in pods}}.items():
+        if port in taken:
+            allowed, fix = f"a port that {taken[port]} does not have", "use different ports in {service_ports}"
+            yield Problem(f"service_ports[{name}]", str(port), allowed, fix)
+        taken.setdefault(port, name)
+
+
+def local_metrics_have_no_port(
+    metrics_address: str | None, metrics_enabled: bool, service_ports: Mapping[str, int]
+) -> Problems:
+    if not metrics_enabled:
+        when, fix = "with {metrics_enabled=}{False}", "remove it, or use {metrics_enabled=}{True}"
+        yield from unset("metrics_address", metrics_address, when, fix)
+    if metrics_address or not metrics_enabled:
+        when = "when only the pod itself reaches the metrics"
+        yield from unset("service_ports[metrics]", service_ports.get("metrics"), when)
+
+
 def pod_monitor_needs_metrics(server: ServerProps, monitoring: Monitoring) -> Problems:
+    if server.metrics_address and server.metrics_enabled:
+        when, fix = "with server.{metrics_address}, which Prometheus does not reach", "remove one of the two"
+        yield from unset("monitoring.pod_monitor", monitoring.pod_monitor, when, fix, shown="(set)")
     if not server.metrics_enabled:
         when, fix = "with server.{metrics_enabled=}{False}", "remove it, or use {metrics_enabled=}{True}"
         yield from unset("monitoring.pod_monitor", monitoring.pod_monitor, when, fix, shown="(set)")
@@ -189,6 +236,9 @@ RULES: Rules = {
         servers_have_time_to_drain,
         http_ingress_needs_http,
         certificates_are_for_open_ports,
+        ports_of_pods_differ,
+        ports_of_services_differ,
+        local_metrics_have_no_port,
     ),
     SpiceDBProps: (
         servers_can_share_the_datastore,

@@ -9,6 +9,7 @@ from ...errors import AdvisoryWarning, SpiceDBWarning
 from ...versions import known_releases
 from ..advisories import advisories_of
 from ..spicedb import SpiceDBProps, image_parts
+from .arguments import flag_warnings
 
 
 def all_warnings(props: SpiceDBProps) -> Iterator[str]:
@@ -16,6 +17,7 @@ def all_warnings(props: SpiceDBProps) -> Iterator[str]:
     yield from filter(None, (version_warning(props), image_warning(props), target_warning(props)))
     if props.migration.target_phase:
         yield phase_warning(props.migration.target_phase.value)
+    yield from flag_warnings(props)
     yield from advisory_warnings(props, "acceptAdvisories: [{}]")
 
 

@@ -224,11 +224,17 @@ def test_errors_of_statements_are_not_errors_of_the_connection(client: Any) -> N
         ("u:p@tcp(h:3307)/d?parseTime=true", "h", "3307", "u", "p", "d"),
         ("u:p:/@)(x@tcp(h)/a%20b", "h", "3306", "u", "p:/@)(x", "a b"),
         ("u@tcp([::1]:3308)/d", "::1", "3308", "u", "", "d"),
-        ("u:${DATASTORE_PASSWORD}@tcp(h:3306)/d", "h", "3306", "u", "from $a variable", "d"),
+        ("u:$DATASTORE_PASSWORD@tcp(h:3306)/d", "h", "3306", "u", "from $a variable", "d"),
+        (
+            "$DATASTORE_USER:$DATASTORE_PASSWORD@tcp($DATASTORE_HOST:$DATASTORE_PORT)/$DATASTORE_DATABASE?tls=false",
+            *("db.example.com", "3310", "us$er@x", "from $a variable", "a b"),
+        ),
     ],
 )
 def test_uris_of_mysql(client: Any, uri: str, host: str, port: str, user: str, password: str, database: str) -> None:
-    found = client("mysql.sh", uri, DATASTORE_PASSWORD="from $a variable")
+    parts = {"PASSWORD": "from $a variable", "USER": "us$er@x", "HOST": "db.example.com", "PORT": "3310"}
+    variables = {f"DATASTORE_{name}": value for name, value in {**parts, "DATABASE": "a%20b"}.items()}
+    found = client("mysql.sh", uri, **variables)
     assert found.facts == [{"fact": "done"}]
     for argument in (f"--host={host}", f"--port={port}", f"--user={user}", f"--database={database}", "--skip-ssl"):
         assert argument in found.arguments

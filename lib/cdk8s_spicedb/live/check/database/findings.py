@@ -8,11 +8,12 @@ from attrs import frozen
 
 from ....plans.words import duration, in_words, short_limit
 from ....props.fields import camel
+from ....props.secrets import SecretKey
 from ....props.spicedb import number_of
 from ....text import count
 from ....versions import Estimate, Waits
 from ..finding import Finding
-from .question import Facts, Question
+from .question import Facts, Question, key_text
 
 DATABASE, LOCKS, RIGHTS = "Database", "Database locks", "Database rights"
 CONNECTIONS, REVISION = "Database connections", "Database revision"
@@ -42,7 +43,7 @@ _PROBLEMS = {
     "no-tls": ("the database does not support TLS", "enable TLS in the database, or set {tls} to a mode without TLS"),
     "certificate": (
         "the certificate of the database is not signed by the trusted CA, or is not valid for this host name",
-        "set datastore.ca to the Secret and key of the CA that signed it, and datastore.host to a name in it",
+        "set datastore.ca to the CA that signed it, and {host} to a name in it",
     ),
     "hostname": ("the certificate of the database is for another host", "set {host} to a name in the certificate"),
     "client-certificate": (
@@ -95,7 +96,9 @@ def connection_findings(facts: Facts, question: Question, tls: str) -> Iterator[
     if error:
         kind, secret = str(error.get("kind")), _secret(question)
         text, fix = _PROBLEMS.get(kind, _PROBLEMS["unknown"])
-        host = f"the host of the URI in {secret}" if question.uri else "datastore.host"
+        part = question.datastore.host
+        host = key_text(part) if isinstance(part, SecretKey) else "datastore.host"
+        host = f"the host of the URI in {secret}" if question.uri else host
         make = Finding.warning if kind in _UNCHECKED else Finding.failure
         yield make(DATABASE, f"{question.place}: {text}", fix.format(secret=secret, host=host, tls=tls))
 

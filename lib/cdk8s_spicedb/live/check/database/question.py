@@ -114,8 +114,16 @@ class Question:
     def place(self) -> str:
         """Where the database is, in words."""
         if self.uri:
-            return f"the database of key {self.uri.key} in Secret {self.uri.name}"
-        return f"{self.datastore.host}:{self.datastore.network_port}"
+            return f"the database of {key_text(self.uri)}"
+        if isinstance(self.datastore.host, SecretKey):
+            return f"the database of {key_text(self.datastore.host)}"
+        port = "" if isinstance(self.datastore.port, SecretKey) else f":{self.datastore.network_port}"
+        return f"{self.datastore.host}{port}"
+
+
+def key_text(key: SecretKey) -> str:
+    """A key of a Secret in words."""
+    return f"key {key.key} in Secret {key.name}"
 
 
 Fact = Mapping[str, Any]

@@ -16,9 +16,13 @@ password=
 case "$account" in
 *:*) password=${account#*:} ;;
 esac
-# The migration of this package puts the password into the URI when it starts.
+# The migration of this package puts the parts that are in Secrets into the URI when it starts.
+case "$user" in
+'$DATASTORE_USER') user=${DATASTORE_USER-} ;;
+*'$'*) fact dollar ;;
+esac
 case "$password" in
-'${DATASTORE_PASSWORD}') password=${DATASTORE_PASSWORD-} ;;
+'$DATASTORE_PASSWORD') password=${DATASTORE_PASSWORD-} ;;
 *'$'*) fact dollar ;;
 esac
 
@@ -36,7 +40,18 @@ unix*) connection_error parameter ;;
 *) connection_error uri ;;
 esac
 
-decode "${right%%\?*}"
+case "$host" in
+'$DATASTORE_HOST') host=${DATASTORE_HOST-} ;;
+esac
+case "$port" in
+'$DATASTORE_PORT') port=${DATASTORE_PORT-} ;;
+esac
+
+database=${right%%\?*}
+case "$database" in
+'$DATASTORE_DATABASE') database=${DATASTORE_DATABASE-} ;;
+esac
+decode "$database"
 database=$decoded
 tls=false
 parameters=

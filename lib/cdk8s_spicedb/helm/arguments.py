@@ -1,0 +1,56 @@
+"""A template that makes nothing: it stops Helm if a value contradicts what the chart sets."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from ..files.folder import MARK
+from ..labels import Component
+from ..props import SpiceDBProps
+from ..props.fields import camel
+from ..props.flags import variable_name
+from ..props.rules.arguments import WITHOUT_PROP, props_of_flags
+from .values import PATHS, Value
+
+_CHECK = """\
+{{- $flags := fromJson FLAGS -}}
+{{- range .Values.PATHextraArgs -}}
+{{- $flag := toString . | splitList "=" | first | trimPrefix "--" -}}
+{{- with get $flags $flag -}}
+{{- fail (printf "PATHextraArgs has --%s, which this chart sets: %s" $flag .) -}}
+{{- end -}}
+{{- end -}}
+{{- range concat (.Values.pods.extraEnv | default list) (.Values.PATHextraEnv | default list) -}}
+{{- $name := get . "name" | toString -}}
+{{- if hasPrefix "PREFIX" $name -}}
+{{- with get $flags ($name | trimPrefix "PREFIX" | lower | replace "_" "-") -}}
+{{- fail (printf "PATHextraEnv (or pods.extraEnv) has %s, which this chart sets: %s" $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+"""
+
+
+def arguments(props: SpiceDBProps, values: list[Value]) -> str:
+    """The template: it fails if the values with more arguments and variables have a flag that the chart sets."""
+    components = [Component.SERVER, *([Component.MIGRATION] if props.datastore.migrates else [])]
+    return f"{{{{- /* {MARK} */ -}}}}\n" + "".join(_check(props, values, component) for component in components)
+
+
+def _check(props: SpiceDBProps, values: list[Value], component: Component) -> str:
+    paths = {value.path for value in values}
+    found = dict.fromkeys(WITHOUT_PROP, "remove it")
+    for flag, owners in props_of_flags(component.value, props.server, type(props.datastore)).items():
+        names = re.findall(r"{([^}]*)}", owners) or [owners]
+        of_chart = [path for name in names if (path := _value_path(name)) in paths]
+        again = " or ".join(".".join(map(camel, name.split("."))) for name in names)
+        found[flag] = f"use the value {of_chart[0]}" if of_chart else f"write the chart again with {again}"
+    text = _CHECK.replace("FLAGS", json.dumps(json.dumps(found))).replace("PREFIX", variable_name(""))
+    return text.replace("PATH", PATHS[component.value])
+
+
+def _value_path(prop: str) -> str:
+    """The path of the value that stands for a prop, if there is one."""
+    part, _, name = prop.partition(".")
+    return PATHS[part] + camel(name) if part in ("server", "migration") else ""
