@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 import attrs
-from attrs import evolve
 
 from ..delivery import CLEANUP, MIGRATION_IDENTITY, SCHEMA, TEST, Hook
 from ..labels import JOB_INDEX, SCHEMA_CHECKSUM, Component, object_name, selector_text
-from ..props import MigrationProps, ServerProps, SpiceDBProps
+from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel, manifest_of
-from ..props.flags import (
-    ENGINE,
-    PRESHARED_KEY,
-    TERMINATION_LOG,
-    Setting,
-    argument,
-    arguments,
-    duration,
-    flag_of,
-    settings_of,
-)
+from ..props.flags import TERMINATION_LOG, Setting, argument, arguments, duration, flag_of, settings_of
 from ..props.jobs import ClientProps, PermissionTest, SchemaProps
-from ..props.pod import without_contents
-from ..props.secrets import EnvVar, SecretFiles, container_env, variable
+from ..props.secrets import EnvVar, SecretFiles, container_env
 from ..props.server import LOG_FORMAT, LOG_LEVEL
 from .network import network_policy
 from .objects import Manifest, Objects, api_rule
 from .pods import GRPC, RELEASE_CHECK, offline_settings, pod_template, service_port, termination_log
 
-_LONE_SECONDS = 120
-TRIAL = "trial"
-"""Name of the container that tries a schema."""
 _SCHEMA_FOLDER, SCHEMA_FILE = "/etc/spicedb/schema", "schema.zed"
 
 
@@ -67,54 +50,6 @@ def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Mani
     """A Job that prints the schema to its log, as JSON. It is not part of a release."""
     objects = Objects(props, Component.SCHEMA)
     return [*network_policy(objects), _job(objects, client, SCHEMA, ["zed", "schema", "read", "--json"], retries=2)]
-
-
-def trial_manifest(props: SpiceDBProps, schema: str) -> Manifest:
-    """A pod in which a server tries a schema in its own memory: it becomes ready, or it ends with the reason for which
-    this release of SpiceDB rejects the schema. It is not part of a release, and gets no Secret."""
-    props = evolve(props, pods=without_contents(props.pods))
-    file, annotation = f"{_SCHEMA_FOLDER}/schema.json", "cdk8s-spicedb/schema"
-    settings: dict[str, Setting] = {
-        ENGINE: "memory",
-        "datastore-bootstrap-files": file,
-        LOG_LEVEL: "error",
-        LOG_FORMAT: "json",
-        **offline_settings(evolve(props, server=ServerProps())),
-    }
-    container = {
-        "name": TRIAL,
-        "image": props.full_image,
-        "command": ["spicedb", "serve"],
-        "args": arguments(settings),
-        # A server needs a key. Nobody uses this one.
-        "env": container_env([variable(PRESHARED_KEY, secrets.token_hex(16))]),
-        "readinessProbe": {"grpc": {"port": ServerProps().grpc_port}, "periodSeconds": 1, "timeoutSeconds": 2},
-        "volumeMounts": [{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
-    }
-    item = {"path": "schema.json", "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
-    template = pod_template(
-        Objects(props, Component.SCHEMA),
-        without_contents(props.migration),
-        container,
-        annotations={annotation: _bootstrap(schema)},
-        volumes=[{"name": "schema", "downwardAPI": {"items": [item]}}],
-        restartPolicy="Never",
-    )
-    return lone_pod(template, f"{props.name}-schema")
-
-
-def _bootstrap(schema: str) -> str:
-    """A YAML file from which SpiceDB loads a schema. JSON is YAML, apart from control characters and line breaks."""
-    text = json.dumps({"schema": schema}, ensure_ascii=False)
-    return re.sub("[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def lone_pod(template: Manifest, name: str) -> Manifest:
-    """A pod of a template that runs for a moment, with a name of its own that begins with ``name``."""
-    metadata = {**template["metadata"], "name": f"{name}-{secrets.token_hex(3)}"}
-    # If the process that waits for it is killed, it ends by itself.
-    spec = {**template["spec"], "activeDeadlineSeconds": _LONE_SECONDS, "terminationGracePeriodSeconds": 1}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:

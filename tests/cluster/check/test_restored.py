@@ -21,6 +21,10 @@ _LATER = "DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_current_xact_id(); ROLLB
 """Gives out as many ids as a server does that is in use for some time."""
 
 
+_WRITE = "\nINSERT INTO public.relation_tuple_transaction DEFAULT VALUES;\n"
+"""A transaction of a server, such as one that says every few seconds that it is there. Its id is smaller."""
+
+
 def inside(namespace: Namespace, database: Database, *command: str, text: str | None = None) -> str:
     """Runs a command in the pod of a database."""
     return namespace.kubectl("exec", "-i", database.name, "--", *command, text=text)
@@ -54,7 +58,7 @@ def test_a_postgresql_that_was_restored_is_found_and_mended(
 
         dump = inside(namespace, POSTGRES, "pg_dump", *_ON_SOCKET, DATABASE)
         replace_server(namespace, POSTGRES)
-        inside(namespace, POSTGRES, *_PSQL, text=dump)
+        inside(namespace, POSTGRES, *_PSQL, text=dump + _WRITE)
         found = wait("an answer", lambda: text if "UNAVAILABLE" not in (text := seen(client)) else None, 60)
         assert found.startswith("NOT_FOUND: no schema has been defined"), "SpiceDB serves, and sees nothing"
 

@@ -196,6 +196,13 @@ def test_no_schema_yet(world: World, text: str) -> None:
     assert world.findings(props(NEW)) == [Finding.ok("SpiceDB schema", "the servers have none yet")]
 
 
+def test_an_error_that_the_node_writes_late_is_waited_for(world: World) -> None:
+    world.live, world.live_code = "", 1
+    late = error("rpc error: code = NotFound desc = no schema has been defined")
+    world.clock.on_sleep = lambda _: world.api.logs.update(dict.fromkeys(world.names, late))
+    assert world.findings(props(NEW))[0].text == "the servers have none yet"
+
+
 def test_servers_that_do_not_answer_are_a_warning(world: World) -> None:
     world.live, world.live_code = error("connection refused"), 1
     (finding,) = world.findings(props(NEW))
@@ -235,11 +242,16 @@ def never_ready(pod: Object) -> None:
     pod["status"] = {"phase": "Running"}
 
 
+def refused(pod: Object) -> None:
+    pod["status"] = {"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu"}
+
+
 @pytest.mark.parametrize(
     ("become", "reason"),
     [
         (pulls, "its pod does not start: ImagePullBackOff: no such image"),
         (never_ready, "its pod was not done within 60 s"),
+        (refused, "its pod was not done within 60 s: Node didn't have enough resource: cpu"),
     ],
 )
 def test_a_pod_that_does_not_start_is_a_warning(world: World, become: Callable[[Object], None], reason: str) -> None:

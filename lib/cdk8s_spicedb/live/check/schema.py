@@ -10,8 +10,9 @@ from attrs import evolve, frozen
 
 from ...delivery import Delivery
 from ...errors import InvalidProps, SpiceDBError
-from ...manifests.jobs import TRIAL, lone_pod, schema_read_manifests, trial_manifest
+from ...manifests.jobs import schema_read_manifests
 from ...manifests.objects import Manifest
+from ...manifests.trial import TRIAL, lone_pod, trial_manifest
 from ...props import SpiceDBProps
 from ..apierror import ClusterError
 from ..cluster import Cluster
@@ -137,7 +138,7 @@ def _read(cluster: Cluster, props: SpiceDBProps) -> str | None:
     container = container_of(pod)["name"]
     with run_pods(cluster, owned(cluster, props.name, [pod]), done=_has_ended, seconds=_SECONDS) as (seen,):
         end = _end(seen, container)
-        log = _log(cluster, pod, container, lambda text: schema_in(text) is not None or end["exitCode"] != 0)
+        log = _log(cluster, pod, container, lambda text: bool(schema_in(text) or _error(text)))
     text = schema_in(log)
     if end["exitCode"] == 0 and text is not None:
         return text
@@ -179,14 +180,16 @@ def _end(pod: Manifest | ClusterError | None, container: str) -> Manifest:
         waits = waiting(status) or unscheduled(pod)
         if waits is not None and waits.hopeless:
             raise _UnknownError(f"its pod does not start: {waits}")
-        raise _UnknownError(f"its pod was not done within {_SECONDS} s{f': {waits}' if waits else ''}")
+        reason = waits or pod.get("status", {}).get("message")
+        raise _UnknownError(f"its pod was not done within {_SECONDS} s{f': {reason}' if reason else ''}")
     return end
 
 
 def _has_ended(pod: Manifest) -> bool:
     status = status_of(pod, container_of(pod)["name"])
     waits = waiting(status)
-    return ended(status) is not None or (waits is not None and waits.hopeless)
+    failed = pod.get("status", {}).get("phase") == "Failed"  # The node may refuse a pod before it starts anything.
+    return failed or ended(status) is not None or (waits is not None and waits.hopeless)
 
 
 def _is_tried(pod: Manifest) -> bool:

@@ -87,7 +87,7 @@ FROM pg_stat_replication;
 -- These come last, because they wait for tables that are locked.
 SELECT json_build_object(
     'fact', 'transaction_ids', 'next', pg_snapshot_xmax(pg_current_snapshot())::text,
-    'newest', (SELECT xid::text FROM relation_tuple_transaction ORDER BY xid DESC LIMIT 1));
+    'newest', (SELECT xid FROM relation_tuple_transaction ORDER BY xid DESC LIMIT 1)::text);
 
 SELECT json_build_object('fact', 'size', 'name', c.relname, 'bytes', pg_relation_size(c.oid))
 FROM pg_class c
