@@ -190,8 +190,8 @@ class ReplicatedDatastore(SQLDatastore):
         Sequence[ReadReplica], Flag(_REPLICA_PROVIDER, computed=True), Flag(REPLICA_URI, computed=True)
     ] = field(factory=tuple, converter=as_secret_keys)
     """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
-    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
-    primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
+    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI, with its port. A
+    host uses the primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
     several replicas, each request could reach a different one. Defaults to none."""
     read_replica_pool: Annotated[Pool, Flag("datastore-read-replica-conn-pool-read-…")] | None = None
     """Connections to each read replica (``--datastore-read-replica-conn-pool-read-…``). Defaults to SpiceDB's default,
