@@ -530,6 +530,14 @@ def test_a_service_that_leaves_the_cluster_has_no_metrics(
     assert [port["name"] for port in found["ports"]] == (["grpc", "metrics"] if has_metrics else ["grpc"])
 
 
+def test_notes_name_the_ports_of_the_service(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(of(server=ServerProps(grpc_port=5001, service_ports={"grpc": 80, "metrics": 81})))
+    notes = (folder / "templates" / "NOTES.txt").read_text()
+    assert "{{ .Release.Namespace }}:80 (gRPC)" in notes
+    assert " 5001:80 --namespace" in notes
+    assert "Metrics are at port 81" in notes
+
+
 def test_values_and_notes_say_that_metrics_need_no_key(chart: Callable[[SpiceDBProps], Path]) -> None:
     folder = chart(BASE)
     assert "(pprof), without a key" in (folder / "values.yaml").read_text()

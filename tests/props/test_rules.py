@@ -27,6 +27,7 @@ from cdk8s_spicedb import (
     MigrationProps,
     Monitoring,
     MySQL,
+    NetworkPeer,
     NetworkPolicies,
     PodMonitor,
     PodSettings,
@@ -362,6 +363,18 @@ BAD: list[tuple[Make, str, str, str]] = [
         "server.service_ports[metrics]",
         "when only the pod itself reaches the metrics",
         "remove it",
+    ),
+    *(
+        (
+            spicedb(server=ServerProps(**given), network_policies=NetworkPolicies(monitoring=[NetworkPeer(pods={})])),
+            "network_policies.monitoring",
+            "none when nobody outside the pod reaches the metrics",
+            fix,
+        )
+        for given, fix in (
+            ({"metrics_address": "::1"}, "use metrics_address=None"),
+            ({"metrics_enabled": False}, "use metrics_enabled=True"),
+        )
     ),
     (server(metrics_address="10.0.0.1"), "server.metrics_address", "127.0.0.1, ::1, or None", "exactly as written"),
     (

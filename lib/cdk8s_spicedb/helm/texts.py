@@ -79,7 +79,8 @@ def notes(props: SpiceDBProps, chart: str) -> str:
 
 
 def _installed(props: SpiceDBProps, chart: str) -> str:
-    name, port = props.name, service_port(props, GRPC)
+    name, port, own = props.name, service_port(props, GRPC), props.server.grpc_port
+    forwarded = str(port) if port == own else f"{own}:{port}"
     servers = "{{ .Values.replicas }} server{{ if gt (int .Values.replicas) 1 }}s{{ end }}"
     if props.server.autoscaling:
         servers = "{{ .Values.autoscaling.minReplicas }} to {{ .Values.autoscaling.maxReplicas }} servers"
@@ -90,7 +91,7 @@ revision {{{{ .Release.Revision }}}}, in namespace {{{{ .Release.Namespace }}}}.
 Address in the cluster: {name}.{{{{ .Release.Namespace }}}}:{port} (gRPC{" with TLS" if props.server.grpc_tls else ""}).
 To connect from this machine:
 
-  kubectl port-forward service/{name} {port} {_IN}
+  kubectl port-forward service/{name} {forwarded} {_IN}
 {{{{- with .Values.secrets.presharedKey }}}}
 
 Clients authenticate with the API key in the Secret {{{{ tpl .name $ }}}}, under the key {{{{ tpl .key $ }}}}.

@@ -190,8 +190,8 @@ class ReplicatedDatastore(SQLDatastore):
         Sequence[ReadReplica], Flag(_REPLICA_PROVIDER, computed=True), Flag(REPLICA_URI, computed=True)
     ] = field(factory=tuple, converter=as_secret_keys)
     """Up to 16 read replicas, from which servers read if they are recent enough (``--datastore-read-replica-conn-uri``,
-    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI. A host uses the
-    primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
+    SpiceDB 1.35 and later). Set each replica as a host, or as a Secret and key that hold a whole URI, with its port. A
+    host uses the primary's port, database, user, password and TLS. Each host must be one replica. If a host stood for
     several replicas, each request could reach a different one. With two or more, URIs from Secrets are in the command
     line of the servers, and with MySQL the password too, because SpiceDB takes several replicas only from arguments.
     Defaults to none."""
@@ -348,3 +348,8 @@ class PostgreSQL(ReplicatedDatastore, LibpqDatastore):
 
     engine = "postgres"
     default_port = 5432
+    # The tables hold ids of PostgreSQL's own transactions, and another server counts these anew.
+    repair = "transaction-ids"
+    restore = (
+        "restore the backup of the datastore, and after a dump, repair the transaction ids with `cdk8s-spicedb repair`"
+    )

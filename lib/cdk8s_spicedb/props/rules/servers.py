@@ -10,7 +10,7 @@ from ..datastores import Datastore, SQLDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import show
 from ..monitoring import Monitoring
-from ..network import ExternalService, Ingress, NetworkPeer
+from ..network import ExternalService, Ingress, NetworkPeer, NetworkPolicies
 from ..patch import PatchOperation
 from ..pod import Resources, Toleration
 from ..server import TLS, Autoscaling, ServerProps
@@ -174,6 +174,14 @@ def local_metrics_have_no_port(
         yield from unset("service_ports[metrics]", service_ports.get("metrics"), when)
 
 
+def peers_need_reachable_metrics(server: ServerProps, network_policies: NetworkPolicies | None) -> Problems:
+    if network_policies and network_policies.monitoring and (server.metrics_address or not server.metrics_enabled):
+        name, value = ("metrics_address", None) if server.metrics_enabled else ("metrics_enabled", True)
+        allowed = "none when nobody outside the pod reaches the metrics"
+        fix = f"remove them, or use {{{name}=}}{{{value}}}"
+        yield Problem("network_policies.monitoring", "(peers)", allowed, fix)
+
+
 def pod_monitor_needs_metrics(server: ServerProps, monitoring: Monitoring) -> Problems:
     if server.metrics_address and server.metrics_enabled:
         when, fix = "with server.{metrics_address}, which Prometheus does not reach", "remove one of the two"
@@ -244,6 +252,7 @@ RULES: Rules = {
         servers_can_share_the_datastore,
         database_has_enough_connections,
         pod_monitor_needs_metrics,
+        peers_need_reachable_metrics,
     ),
     ExternalService: (only_load_balancers_have_their_settings,),
     NetworkPeer: (either_pods_or_addresses,),
