@@ -232,8 +232,9 @@ class _Template:
             spec["backoffLimit"] = self._mark(retries)
         if self._component is Component.SERVER:
             self._replicas(spec)
-        if self._component is Component.SERVER and self._props.datastore.migrates:
-            spec.pop("progressDeadlineSeconds", None)
+        # A patch may have set it.
+        waits = self._props.datastore.migrates and "progressDeadlineSeconds" not in spec
+        if self._component is Component.SERVER and waits:
             seconds = f"add {values}.activeDeadlineSeconds {DEFAULT_PROGRESS_DEADLINE_SECONDS}"
             line = f"progressDeadlineSeconds: {{{{ {seconds} }}}}\n"
             spec[self._mark(_when(f"and {values}.enabled (not {_HOOK})", line).rstrip())] = None
@@ -253,9 +254,12 @@ class _Template:
             self._schema(template)
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
-        security = spec["securityContext"]
-        users = {name: security.pop(name) for name in ("runAsUser", "runAsGroup", "fsGroup")}
-        security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
+        security = spec.get("securityContext", {})
+        # A patch may have removed some.
+        users = {name: security.pop(name) for name in ("runAsUser", "runAsGroup", "fsGroup") if name in security}
+        if users:
+            security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
+        spec.pop("imagePullSecrets", None)
         secrets = "imagePullSecrets: {{- . | nindent INDENT }}"
         spec[self._mark(f"{{{{- with {self._include('imagePullSecrets')} }}}}\n{secrets}\n{{{{- end }}}}")] = None
         for container in spec["containers"]:
@@ -287,7 +291,7 @@ class _Template:
             checksum = {"annotations": checksum}
         metadata[self._mark(_when("not .Values.schema.configMap", dump(checksum)).rstrip())] = None
         for volume in template["spec"]["volumes"]:
-            if "configMap" in volume:
+            if volume["name"] == "schema":
                 name = f'printf "%s-{Component.SCHEMA.value}" ({self._include("fullname")})'
                 items = (
                     f"items:\n  - key: {{{{ {self._text('schema.configMapKey')} | quote }}}}\n    path: {SCHEMA_FILE}\n"
