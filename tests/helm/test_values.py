@@ -29,6 +29,8 @@ from cdk8s_spicedb import (
     MigrationProps,
     MySQL,
     NetworkPolicies,
+    Patch,
+    PatchOperation,
     PermissionTest,
     PodSettings,
     Resources,
@@ -585,9 +587,34 @@ def test_names_and_texts_may_be_templates(chart: Callable[[SpiceDBProps], Path])
     assert TEMPLATE not in notes(chart(BASE), values)
 
 
+def test_null_removes_a_tag_and_a_digest(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder, values = chart(BASE), {"image": {"tag": None, "digest": None}}
+    assert same(rendered(folder, values), rendered(folder))
+    assert notes(folder, values) == notes(folder)
+
+
 def test_a_template_that_makes_no_name_stops_helm(chart: Callable[[SpiceDBProps], Path]) -> None:
     with pytest.raises(helm.HelmError, match='fullnameOverride is "Release-1"; allowed are lower-case letters'):
         rendered(chart(BASE), {"fullnameOverride": '{{ printf "Release-1" }}'})
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [
+        (
+            PatchOperation(op="remove", path="/spec/template/spec/securityContext/runAsUser"),
+            "securityContext.runAsUser",
+        ),
+        (PatchOperation(op="remove", path="/spec/template/spec/securityContext"), "securityContext"),
+        (PatchOperation(op="add", path="/spec/progressDeadlineSeconds", value=99), "progressDeadlineSeconds"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_patch_takes_the_place_of_what_depends_on_values(
+    operation: PatchOperation, path: str, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    props = of(patches=[Patch(kind="Deployment", operations=[operation])])
+    assert same(without_chart_labels(rendered(chart(props))), release_manifests(props)), path
 
 
 def test_all_pods_use_the_shared_pull_secrets(chart: Callable[[SpiceDBProps], Path]) -> None:

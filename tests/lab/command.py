@@ -26,7 +26,7 @@ presharedKey: {{name: spicedb, key: preshared-key}}
 server:
   resources: {{requests: {{cpu: 50m, memory: 64Mi}}, limits: {{cpu: "2", memory: 512Mi}}}}
 {server}
-migration: {{restartPolicy: Never, backoffLimit: 1}}
+migration: {{{migration}}}
 {more}
 """
 
@@ -51,10 +51,19 @@ class Command:
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self._namespace, self.file = namespace, folder / "spicedb.yaml"
 
-    def write(self, version: str, *, delivery: str = "helm", server: str = "", more: str = "") -> Path:
-        """Writes the file. ``server`` and ``more`` are YAML, without indentation."""
-        indented = "\n".join(f"  {line}" for line in server.splitlines())
-        self.file.write_text(FILE.format(version=version, delivery=delivery, server=indented, more=more))
+    def write(
+        self,
+        version: str,
+        *,
+        delivery: str = "helm",
+        server: str = "",
+        migration: str = "restartPolicy: Never, backoffLimit: 1",
+        more: str = "",
+    ) -> Path:
+        """Writes the file. ``server`` and ``more`` are YAML, without indentation, and ``migration`` has no braces."""
+        server = "\n".join(f"  {line}" for line in server.splitlines())
+        text = FILE.format(version=version, delivery=delivery, server=server, migration=migration, more=more)
+        self.file.write_text(text)
         return self.file
 
     def run(self, command: str, *arguments: str, seconds: float = 240) -> Result:

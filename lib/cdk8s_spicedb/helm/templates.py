@@ -262,8 +262,9 @@ class _Template:
             spec["backoffLimit"] = self._mark(retries)
         if self._component is Component.SERVER:
             self._replicas(spec)
-        if self._component is Component.SERVER and self._props.datastore.migrates:
-            spec.pop("progressDeadlineSeconds", None)
+        # A patch may have set it.
+        waits = self._props.datastore.migrates and "progressDeadlineSeconds" not in spec
+        if self._component is Component.SERVER and waits:
             seconds = f"add {values}.activeDeadlineSeconds {DEFAULT_PROGRESS_DEADLINE_SECONDS}"
             line = f"progressDeadlineSeconds: {{{{ {seconds} }}}}\n"
             spec[self._mark(_when(f"and {values}.enabled (not {_HOOK})", line).rstrip())] = None
@@ -283,9 +284,11 @@ class _Template:
             self._schema(template)
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
-        security = spec["securityContext"]
+        security = spec.get("securityContext", {})
+        # A patch may have removed some.
         users = {name: security.pop(name) for name in ("runAsUser", "runAsGroup", "fsGroup") if name in security}
-        security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
+        if users:
+            security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
         pull_secrets = "imagePullSecrets: {{- . | nindent INDENT }}"
         spec[self._mark(f"{{{{- with {self._include('imagePullSecrets')} }}}}\n{pull_secrets}\n{{{{- end }}}}")] = None
         container = spec["containers"][0]
@@ -315,7 +318,7 @@ class _Template:
         metadata.update({"annotations": annotations} if annotations else {})
         metadata[f"{MERGED}annotations"] = [f"(empty .Values.schema.configMap | ternary ({own}) (dict))"]
         for volume in template["spec"]["volumes"]:
-            if "configMap" in volume:
+            if volume["name"] == "schema":
                 name = f'printf "%s-{Component.SCHEMA.value}" ({self._include("fullname")})'
                 items = (
                     f"items:\n  - key: {{{{ {self._text('schema.configMapKey')} | quote }}}}\n    path: {SCHEMA_FILE}\n"

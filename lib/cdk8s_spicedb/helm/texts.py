@@ -187,7 +187,7 @@ def _warnings(props: SpiceDBProps, chart: str) -> str:
 WARNING: the image is {{{{ $tag }}}}, but this chart was written for {version}. The chart sets
 flags and allowed schema revisions that belong to {version}. For another SpiceDB release, write the chart again.
 If you upgraded with --reuse-values, the tag can be that of an older chart: use --reset-then-reuse-values, and remove
-the tag with --set image.tag= if you did not set it.
+the tag with --set image.tag=null if you did not set it.
 {{{{- end }}}}"""
     if not props.datastore.migrates:
         return text

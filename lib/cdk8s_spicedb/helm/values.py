@@ -130,9 +130,10 @@ def _names(props: SpiceDBProps) -> Iterator[Value]:
         f"Image tag. The flags and the allowed revisions of the database in this chart are for {props.version}. For "
         f"another SpiceDB release, write the chart again.{own}"
     )
-    yield Value("image.tag", "", _TEXT, text, renders=True)
+    yield Value("image.tag", "", _TEXT, text, nullable=True, renders=True)
     pattern = {**_TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"}
-    yield Value("image.digest", "", pattern, "Image digest. Takes precedence over the tag.", renders=True)
+    text = "Image digest. Takes precedence over the tag."
+    yield Value("image.digest", "", pattern, text, nullable=True, renders=True)
     policies = {"enum": ["", *get_args(PullPolicy)]}
     place = optional_field(tuple(Component), f"{_CONTAINER}.imagePullPolicy")
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."

@@ -129,7 +129,9 @@ def test_an_alias_is_the_name_unless_it_was_installed_with_another(package: Pack
         return {each["metadata"]["name"] for each in manifests if each and each["kind"] == "Deployment"}
 
     assert names() == {"eu", "us"}
-    labels, annotations = {"helm.sh/chart": "us-1.0.0"}, {"meta.helm.sh/release-name": "release"}
+    labels = {"helm.sh/chart": "us-1.0.0", "app.kubernetes.io/managed-by": "Helm"}
+    of_helm = {"release-name": "release", "release-namespace": package.namespace.name}
+    annotations = {f"meta.helm.sh/{key}": text for key, text in of_helm.items()}
     container = {"name": "spicedb", "image": "spicedb"}
     template = {"metadata": {"labels": {"app": "old"}}, "spec": {"containers": [container]}}
     spec = {"replicas": 0, "selector": {"matchLabels": {"app": "old"}}, "template": template}

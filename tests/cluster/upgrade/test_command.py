@@ -71,6 +71,34 @@ def test_kubectl_release_upgrades_and_rolls_back(command: Command, namespace: Na
         assert namespace.versions() == {OLD}
 
 
+def test_a_migration_with_the_release_upgrades_and_rolls_back(
+    command: Command, namespace: Namespace, postgres: None
+) -> None:
+    """Helm creates the older migration again in a rollback. It cannot work, so it must not be left."""
+    command.install(OLD, migration="hook: false")
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+        file = command.write(NEW, migration="hook: false")
+        with Load("upgrade whose migration is no hook", address, KEY, writes=True) as load:
+            result = command.upgrade()
+        assert result.code == 0, result.error
+        assert load.succeeded()
+        assert namespace.versions() == {NEW}
+        assert postgres_revision(namespace) == NEW_HEAD
+        same = command.run("diff", "--file", str(file))
+        assert same.code == 0, same.error
+        changed = [line for line in same.output.splitlines() if "Job " in line]
+        assert not changed, "Helm gives the Job the name that the package computes"
+        with Load("rollback whose migration is no hook", address, KEY, writes=True) as load:
+            back = command.run("rollback", "--yes")
+        assert back.code == 0, back.error
+        assert load.succeeded()
+        assert namespace.versions() == {OLD}
+        assert namespace.list("jobs") == [], "the older migration is deleted"
+    status = command.run("status", "--output", "json").json
+    assert status["migration"]["state"] == "none"
+
+
 def test_commits_go_step_by_step(command: Command, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     """The commits are applied with kubectl here, as Flux does."""
     command.install(OLD, delivery="kubectl")
