@@ -16,7 +16,7 @@ from .props.pod import PodProps, Resources, Toleration
 from .props.secrets import SecretKey
 from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
-from .versions import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
+from .versions import Advisory, EngineReleases, ReleaseRange, ReleaseTable, Rollout, Stop, known_releases
 
 if TYPE_CHECKING:
     from .constructs import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TLS",
+    "Advisory",
     "AdvisoryWarning",
     "Alerts",
     "Autoscaling",
@@ -68,6 +69,7 @@ __all__ = [
     "Probe",
     "Problem",
     "RelationshipIntegrity",
+    "ReleaseRange",
     "ReleaseTable",
     "Resources",
     "Rollout",
