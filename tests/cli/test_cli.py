@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -406,7 +407,7 @@ def test_a_file_can_add_known_faults(
     monkeypatch.chdir(tmp_path)
     text = "datastore: {engine: postgres, uri: {name: spicedb, key: uri}}\nversion: v1.57.1\n"
     Path("spicedb.yaml").write_text(text)
-    fault = {"id": "our-42", "severity": "moderate", "what": "it stops", "source": "our wiki"}
+    fault: dict[str, Any] = {"id": "our-42", "severity": "moderate", "what": "it stops", "source": "our wiki"}
     fault |= {"releases": [{"from": "v1.57.1"}], "engines": ["postgres"]}
     Path("releases.json").write_text(json.dumps({"advisories": [fault]}))
     code, _, err = run(capsys, "synth", "--releases", "releases.json")

@@ -45,7 +45,7 @@ def changed(kind: Any, name: str) -> Any:
 
 
 def template_annotations(**fields: Any) -> dict[str, str]:
-    props = SpiceDBProps(**{"version": "v1.56.0", "datastore": PostgreSQL(uri=SecretKey("db", "uri")), **fields})
+    props = SpiceDBProps(**{"version": "v1.57.1", "datastore": PostgreSQL(uri=SecretKey("db", "uri")), **fields})
     objects = cdk8s.Testing.synth(SpiceDBChart(cdk8s.Testing.app(), "chart", props))
     [deployment] = [found for found in objects if found["kind"] == "Deployment"]
     return dict(deployment["spec"]["template"]["metadata"].get("annotations", {}))
@@ -159,7 +159,7 @@ def test_the_pod_template_changes_with_the_migration() -> None:
 
 @pytest.mark.parametrize("name", field_names(ServerProps))
 def test_server_settings_do_not_change_the_checksum(name: str) -> None:
-    version = "v1.14.0" if name == "datastore_migration_phase" else "v1.56.0"
+    version = "v1.14.0" if name == "datastore_migration_phase" else "v1.57.1"
     assert template_annotations(version=version, server=changed(ServerProps, name))[CHECKSUM] == DEFAULT
 
 

@@ -52,7 +52,7 @@ def cluster(namespace: Namespace) -> Iterator[Cluster]:
     connected.client.close()
 
 
-def _status(cluster: Cluster, name: str = "spicedb", **options: bool) -> Status:
+def _status(cluster: Cluster, name: str = "spicedb", **options: Any) -> Status:
     return status(cluster, name, **options)
 
 
