@@ -31,7 +31,8 @@ To accept a fault, name it in the file: `acceptAdvisories: [GHSA-jf7w-wx43-32gc]
 `SpiceDBProps(accept_advisories=["GHSA-jf7w-wx43-32gc"])`. Then you get no warning, and `check` does not fail. A name
 that this package does not know is an error.
 
-To add a fault that this package does not know, write it to the file of `--releases`:
+To add a fault that this package does not know, write it to the file of `--releases`, or in Python, pass
+`SpiceDBProps(releases=known_releases().with_advisories([Advisory(…)]))`:
 
 ```yaml
 advisories:

@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 
-from cdk8s_spicedb import UpgradePlan, live
+from cdk8s_spicedb import live
+from cdk8s_spicedb.cli.plan import PlanReport
 from cdk8s_spicedb.files.schema import field_texts
 
 from .reference import in_cell
@@ -24,7 +25,7 @@ COMMANDS = {
     "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
     "upgrade --each": (live.FleetReport, "Also printed if an upgrade failed."),
     "rollback": (live.Return, ""),
-    "plan": (UpgradePlan, "This command needs no cluster."),
+    "plan": (PlanReport, "This command needs no cluster."),
 }
 _OPENING = """\
 # Output of the commands on a cluster

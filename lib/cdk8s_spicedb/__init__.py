@@ -16,7 +16,7 @@ from .props.pod import PodProps, PodSettings, Resources, Toleration
 from .props.secrets import ConfigMapKey, SecretKey
 from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
-from .versions import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
+from .versions import Advisory, EngineReleases, ReleaseRange, ReleaseTable, Rollout, Stop, known_releases
 
 if TYPE_CHECKING:
     from .constructs import Cleanup, Migration, Server, SpiceDB, SpiceDBChart
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TLS",
+    "Advisory",
     "AdvisoryWarning",
     "Alerts",
     "Autoscaling",
@@ -71,6 +72,7 @@ __all__ = [
     "Probe",
     "Problem",
     "RelationshipIntegrity",
+    "ReleaseRange",
     "ReleaseTable",
     "Resources",
     "Rollout",

@@ -21,7 +21,7 @@ from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.files.schema import props_schema
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.plans.tables import markdown, table
-from cdk8s_spicedb.versions import Advisory, Range
+from cdk8s_spicedb.versions import Advisory, ReleaseRange
 from tests.charts import rendered, same, without_chart_labels
 from tests.programs import contents
 
@@ -429,7 +429,7 @@ def test_init_names_the_known_faults_of_the_newest_release(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fault = Advisory(id="X-1", severity="low", releases=[Range()], what="a", source="b")
+    fault = Advisory(id="X-1", severity="low", releases=[ReleaseRange()], what="a", source="b")
     monkeypatch.setattr("cdk8s_spicedb.cli.init.known_releases", lambda: known_releases().with_advisories([fault]))
     _, out, _ = run(capsys, "init")
     assert out.startswith("v1.57.1 has known faults, which `cdk8s-spicedb releases` explains: X-1.\nWrote spicedb")

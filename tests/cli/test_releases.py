@@ -37,6 +37,18 @@ def test_the_table_begins_with_the_newest_release(capsys: pytest.CaptureFixture[
     assert "Required stop on the way to v1.14.0 or later (postgres, in 4 roll-outs): transaction ids move" in text
 
 
+def test_known_faults_are_named_with_each_release_and_explained_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys)
+    text = " ".join(" ".join(lines).split())
+    assert "v1.57.0 - Known faults: spicedb-3431 (severe). v1.56.2 -" in text
+    assert lines.count("KNOWN FAULTS") == 1
+    assert text.count("if its schema has `use expiration`. v1.54.0 and later, before v1.57.1 with mysql: ") == 1
+    assert "Helm v4.2.1 and later, before v4.2.2: use v4.2.2 or later, or an earlier one. Source: helm" in text
+    on_postgres = " ".join(run(capsys, "--engine", "postgres"))
+    assert "spicedb-3431" not in on_postgres
+    assert "GHSA-jf7w-wx43-32gc (severe)" in on_postgres
+
+
 def test_one_engine_has_the_head_of_each_release(capsys: pytest.CaptureFixture[str]) -> None:
     lines = run(capsys, "--engine", "postgres")
     assert lines[0].split() == ["VERSION", "MIGRATES", "HEAD"]

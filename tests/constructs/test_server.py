@@ -245,15 +245,6 @@ def test_a_server_without_a_sleep_has_no_lifecycle_hook() -> None:
         ({"shutdown_grace_period": timedelta(milliseconds=1500)}, 5 + 2 * 2 + 5),
         ({"termination_grace_period_seconds": 300}, 300),
         ({"shutdown_drain_delay": timedelta(seconds=20)}, 5 + 20 + 2 * 10 + 5),
-        ({"extra_args": ["--grpc-shutdown-drain-delay=1m0.5s"]}, 5 + 61 + 2 * 10 + 5),
-        # SpiceDB takes the last argument.
-        (
-            {
-                "shutdown_drain_delay": timedelta(seconds=20),
-                "extra_args": ["--grpc-shutdown-drain-delay=9s", "--grpc-shutdown-drain-delay=500ms"],
-            },
-            5 + 1 + 2 * 10 + 5,
-        ),
     ],
 )
 def test_kubernetes_waits_until_a_server_has_drained(server: dict[str, Any], seconds: int) -> None:

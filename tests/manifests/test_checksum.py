@@ -45,7 +45,7 @@ def changed(kind: Any, name: str) -> Any:
 
 
 def template_annotations(**fields: Any) -> dict[str, str]:
-    props = SpiceDBProps(**{"version": "v1.56.0", "datastore": PostgreSQL(uri=SecretKey("db", "uri")), **fields})
+    props = SpiceDBProps(**{"version": "v1.57.1", "datastore": PostgreSQL(uri=SecretKey("db", "uri")), **fields})
     objects = cdk8s.Testing.synth(SpiceDBChart(cdk8s.Testing.app(), "chart", props))
     [deployment] = [found for found in objects if found["kind"] == "Deployment"]
     return dict(deployment["spec"]["template"]["metadata"].get("annotations", {}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import attrs
 import pytest
 
@@ -91,6 +93,13 @@ def test_a_plan_without_modes_keeps_the_schema_mode_if_the_release_has_it() -> N
     assert stop.version == "v1.37.1"
     assert props.at(stop).server.schema_mode is None
     assert props.at(target).server.schema_mode == "read-new-write-new"
+
+
+def test_a_drain_delay_is_left_out_of_steps_whose_release_has_none() -> None:
+    props = of(version="v1.57.1", server=ServerProps(shutdown_drain_delay=timedelta(seconds=5)))
+    stop, *_, target = steps("v1.35.3", "v1.57.1")
+    assert props.at(stop).server.shutdown_drain_delay is None
+    assert props.at(target).server.shutdown_drain_delay == timedelta(seconds=5)
 
 
 def test_a_plan_with_modes_sets_the_schema_mode() -> None:

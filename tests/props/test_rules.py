@@ -303,14 +303,14 @@ BAD: list[tuple[Make, str, str, str]] = [
     (
         spicedb(datastore=PostgreSQL(**PARTS), server=ServerProps(env={"PGPASSWORD": "x"})),
         "server.env[PGPASSWORD]",
-        "variables other than those of datastore",
-        "set it with datastore",
+        "variables other than those of preshared_key and datastore",
+        "or datastore",
     ),
     (
         spicedb(datastore=PostgreSQL(**PARTS), migration=MigrationProps(env={"PGUSER": "owner"})),
         "migration.env[PGUSER]",
-        "variables other than those of datastore",
-        "set it with datastore",
+        "variables other than those of preshared_key and datastore",
+        "or datastore",
     ),
     *(
         (server(extra_args=[f"--{flag}=x"]), "server.extra_args[0]", allowed, fix)

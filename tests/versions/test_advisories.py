@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdk8s_spicedb import SpiceDBError, known_releases
-from cdk8s_spicedb.versions import Advisory, Range, Severity, concerns, is_version, read_advisory, version_order
+from cdk8s_spicedb.versions import Advisory, ReleaseRange, Severity, concerns, is_version, read_advisory, version_order
 
 DATA: dict[str, Any] = {
     "id": "X-1",
@@ -38,9 +38,9 @@ def test_a_range_begins_with_its_first_release_and_ends_before_the_fix(version: 
 
 
 def test_a_range_without_ends_has_all_releases() -> None:
-    assert Range().has("v0.0.1")
-    assert Range(before="v1.1.0").has("v0.0.1")
-    assert not Range(before="v1.1.0").has("v9.0.0")
+    assert ReleaseRange().has("v0.0.1")
+    assert ReleaseRange(before="v1.1.0").has("v0.0.1")
+    assert not ReleaseRange(before="v1.1.0").has("v9.0.0")
 
 
 def test_only_what_concerns_a_configuration_is_found() -> None:

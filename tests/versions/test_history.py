@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_spicedb import EngineReleases, ReleaseTable, Rollout, Stop, known_releases
-from cdk8s_spicedb.versions import Advisory, Range
+from cdk8s_spicedb.versions import Advisory, ReleaseRange
 from cdk8s_spicedb.versions.history import Caution, RequiredStop, Version, history
 
 ROLLOUTS = (
@@ -15,13 +15,13 @@ ROLLOUTS = (
 FAULT = Advisory(
     id="X-1",
     severity="severe",
-    releases=[Range(before="v1.10.0")],
+    releases=[ReleaseRange(before="v1.10.0")],
     what="it is wrong",
     source="notes",
     withdrawn=["v1.9.0"],
 )
 OF_OTHER = Advisory(
-    id="X-2", severity="low", releases=[Range(before="v1.11.0")], what="a", source="b", engines=["other"]
+    id="X-2", severity="low", releases=[ReleaseRange(before="v1.11.0")], what="a", source="b", engines=["other"]
 )
 TABLE = ReleaseTable(
     {

@@ -24,12 +24,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _text(options: argparse.Namespace) -> str:
-    found = history(releases(options), options.engine and [options.engine])
+    table = releases(options)
+    found = history(table, options.engine and [options.engine])
     if options.output == "json":
         return as_json(found)
     headings = ("VERSION", "MIGRATES", "HEAD") if options.engine else ("VERSION", "MIGRATES THE DATABASE TO")
     rows = [headings, *(_cells(each, options.engine) for each in found)]
-    faults = {each.id: each for release in found for each in release.advisories}
+    known = [each for release in found for each in release.advisories]
+    faults = {each.id: each for each in (*known, *(other for other in table.advisories if other.program != "spicedb"))}
     if options.output == "markdown":
         return "\n".join([*_markdown(found, rows), *_faults_markdown(faults.values())])
     width = shutil.get_terminal_size((100, 0)).columns

@@ -11,7 +11,7 @@ from ..props import SpiceDBProps
 from ..props.fields import camel
 from ..props.flags import variable_name
 from ..props.rules.arguments import WITHOUT_PROP, props_of_flags
-from .values import PATHS, Value
+from .value import PATHS, Value
 
 _CHECK = """\
 {{- $flags := fromJson FLAGS -}}
@@ -25,7 +25,7 @@ _CHECK = """\
 {{- $name := get . "name" | toString -}}
 {{- if hasPrefix "PREFIX" $name -}}
 {{- with get $flags ($name | trimPrefix "PREFIX" | lower | replace "_" "-") -}}
-{{- fail (printf "PATHextraEnv (or pods.extraEnv) has %s, which this chart sets: %s" $name .) -}}
+{{- fail (printf "PATHextraEnv has %s, which this chart sets: %s" $name .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -23,7 +23,8 @@ from ..props.fields import Message, Pattern
 from ..props.fieldtypes import show
 from .templates import templates
 from .texts import notes, readme
-from .values import PULL_SECRETS, Value, chart_values
+from .value import PULL_SECRETS, Value
+from .values import chart_values
 
 
 def _chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMetadata) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from ..props.fields import camel
 from ..props.spicedb import image_parts
 from .accounts import account_names
 from .placement import placement
-from .values import FULLNAME, Value, has_jobs, secrets
+from .value import FULLNAME, Value, secrets
+from .values import has_jobs
 
 
 def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[str]:

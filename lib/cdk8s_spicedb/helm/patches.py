@@ -10,7 +10,7 @@ from ..manifests import Manifest
 from ..manifests.patches import operations_for
 from ..props import SpiceDBProps
 from .places import overlap
-from .values import PATHS, Value
+from .value import PATHS, Value
 
 _POD = "spec.template.spec"
 _LABELS = "metadata.labels"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..labels import COMPONENT, VERSION, Component, selector_labels
-from .values import FULLNAME, PATHS
+from .value import FULLNAME, PATHS
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 

@@ -36,7 +36,7 @@ from .helpers import helpers
 from .patches import require_no_values
 from .placement import require_a_node
 from .places import CLOSE, MERGED, OPEN, SETTING, merge
-from .values import FULLNAME, PATHS, Value, config_maps, secrets
+from .value import FULLNAME, PATHS, Value, config_maps, secrets
 
 Part = TypeVar("Part", ServerProps, MigrationProps)
 

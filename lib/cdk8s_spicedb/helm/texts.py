@@ -15,7 +15,7 @@ from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
 from ..props.spicedb import image_parts
 from ..versions import ALLOWED_MIGRATIONS
-from .values import FULLNAME, Value, config_maps, secrets
+from .value import FULLNAME, Value, config_maps, secrets
 
 _GUIDE = "docs/upgrade/migrations.md in the documentation of cdk8s-spicedb"
 

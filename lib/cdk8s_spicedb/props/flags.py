@@ -6,7 +6,6 @@ come the argument or the variable, the rule that a version has the flag, the cha
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -116,12 +115,6 @@ def settings_of(props: Any) -> dict[str, Setting]:
 
 # ---------------------------------------------------------------- how SpiceDB reads them
 
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
-_DURATION = re.compile(f"(?:{_PART.pattern})+")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-"""Units of durations, in seconds."""
-_LONGEST_SECONDS = 2**63 / 1e9
-
 
 def variable_name(flag: str) -> str:
     """The variable that SpiceDB reads instead of ``--flag``: SPICEDB_DATASTORE_ENGINE for ``datastore-engine``."""
@@ -139,14 +132,6 @@ def duration(value: timedelta) -> str:
     """A duration as SpiceDB parses it: in seconds, or in milliseconds if it has a fraction of a second."""
     milliseconds = value // timedelta(milliseconds=1)
     return f"{milliseconds}ms" if value.microseconds else f"{milliseconds // 1000}s"
-
-
-def read_duration(text: str) -> timedelta | None:
-    """A duration such as ``1m30s``. None if SpiceDB would not parse it."""
-    if _DURATION.fullmatch(text) is None:
-        return None
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    return timedelta(seconds=seconds) if seconds < _LONGEST_SECONDS else None
 
 
 def last_argument(given: Sequence[str], flag: str) -> str | None:

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from ..versions import ALLOWED_MIGRATIONS, SCHEMA_MODE_FLAG, SchemaMode
 from .fields import Message, OneOf, Pattern
-from .flags import Flag, flag_of, last_argument, read_duration
+from .flags import Flag, flag_of
 from .monitoring import Tracing
 from .network import ExternalService, GRPCRoute, Ingress
 from .pod import PodProps, Resources, default_resources
@@ -321,10 +321,8 @@ class ServerProps(PodProps):
     @property
     def drain_seconds(self) -> int:
         """Time that a server needs to stop: the sleep, the drain delay and twice the grace period, rounded up."""
-        # An argument by hand takes precedence.
-        by_hand = read_duration(last_argument(self.extra_args, DRAIN_DELAY) or "")
-        delay = by_hand or self.shutdown_drain_delay or timedelta(0)
-        seconds = [-(-time // timedelta(seconds=1)) for time in (delay, self.shutdown_grace_period)]
+        delay, grace = self.shutdown_drain_delay or timedelta(0), self.shutdown_grace_period
+        seconds = [-(-time // timedelta(seconds=1)) for time in (delay, grace)]
         return self.pre_stop_sleep_seconds + seconds[0] + 2 * seconds[1]
 
     @property

@@ -22,7 +22,7 @@ from .network import NetworkPolicies
 from .patch import Patch
 from .pod import PodSettings, combined
 from .secrets import ConfigMapKey, MadeName, SecretKey, as_secret_keys, required_secret_key
-from .server import DEFAULT_REPLICAS, SCHEMA_MODE, ServerProps
+from .server import DEFAULT_REPLICAS, DRAIN_DELAY, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
 
 _Key = TypeVar("_Key", SecretKey, ConfigMapKey)
@@ -330,10 +330,10 @@ class SpiceDBProps:
     def at(self, step: Step) -> SpiceDBProps:
         """These props for a step of a plan: with its version, migration, schema mode and phase.
 
-        The tag of the image becomes the step's version. If that version has the flag, ``server.allowed_migrations``
-        keeps its value, and so does ``server.schema_mode`` in a plan without modes. Raises `InvalidProps` with every
-        problem of these props, among them an image with a digest, or with a tag that does not begin with ``version``:
-        each step needs an image of its own.
+        The tag of the image becomes the step's version. If that version has the flag, ``server.allowed_migrations`` and
+        ``server.shutdown_drain_delay`` keep their values, and so does ``server.schema_mode`` in a plan without modes.
+        Raises `InvalidProps` with every problem of these props, among them an image with a digest, or with a tag that
+        does not begin with ``version``: each step needs an image of its own.
         """
         found = list(problems(self))
         image = image_at(self.image, self.version, step.version) if isinstance(self.image, str) else None
@@ -354,6 +354,7 @@ class SpiceDBProps:
             schema_mode=mode,
             datastore_migration_phase=step.datastore_migration_phase,
             allowed_migrations=step.allowed_migrations if migrations is None else migrations,
+            shutdown_drain_delay=kept(DRAIN_DELAY, self.server.shutdown_drain_delay),
         )
         migration = attrs.evolve(self.migration, target_migration=step.target_migration)
         return attrs.evolve(self, version=step.version, image=image, server=server, migration=migration)

@@ -1,6 +1,6 @@
 """Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
 
-from .advisories import CONDITIONS, Advisory, Concern, Range, Severity, concerns, read_advisory
+from .advisories import CONDITIONS, Advisory, Concern, ReleaseRange, Severity, concerns, read_advisory
 from .engine import (
     MILLION,
     VERSION,
@@ -39,7 +39,7 @@ __all__ = [
     "EngineReleases",
     "Estimate",
     "FlagTable",
-    "Range",
+    "ReleaseRange",
     "ReleaseTable",
     "Rollout",
     "SchemaMode",

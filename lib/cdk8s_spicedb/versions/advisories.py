@@ -35,7 +35,7 @@ class Severity(Words):
 
 
 @frozen(kw_only=True)
-class Range:
+class ReleaseRange:
     """Releases one after another."""
 
     first: str | None = None
@@ -65,7 +65,7 @@ class Advisory:
     """Name, such as ``GHSA-jf7w-wx43-32gc``. ``SpiceDBProps.accept_advisories`` takes it."""
     severity: Severity = field(converter=Severity)
     """How bad it is."""
-    releases: Sequence[Range]
+    releases: Sequence[ReleaseRange]
     """Releases that have the fault."""
     what: str
     """What happens."""
@@ -195,7 +195,7 @@ def read_advisory(data: Mapping[str, Any]) -> Advisory:
     if wrong:
         raise SpiceDBError(f"{place}: {'; '.join(wrong)}")
     try:
-        releases = tuple(Range(first=each.get("from"), before=each.get("before")) for each in ranges)
+        releases = tuple(ReleaseRange(first=each.get("from"), before=each.get("before")) for each in ranges)
         return Advisory(**{**data, "releases": releases})
     except SpiceDBError as error:
         raise SpiceDBError(str(error) if str(error).startswith("advisory") else f"{place}: {error}") from None

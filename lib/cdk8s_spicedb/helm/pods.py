@@ -1,0 +1,84 @@
+"""The values that all kinds of pods have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import evolve
+
+from ..labels import Component
+from ..props import SpiceDBProps
+from ..props.fields import camel
+from ..props.fieldtypes import Schema
+from ..props.pod import KEYS
+from ..props.types import ObjectName
+from .places import Place, entries, field, named_items, optional_field
+from .value import CONTAINER, LIST, OBJECT, PATHS, POD, Value, or_empty, schema_of, value_of
+
+
+def job_image(props: SpiceDBProps, part: str) -> Value:
+    """The image of a Job. Its default is in the templates, because an upgrade with --reuse-values keeps values."""
+    image = value_of(props, f"{part}.image")
+    text = f"{image.text} Defaults to {image.default}."
+    return evolve(image, default="", schema=or_empty(image.schema), text=text, nullable=True, renders=True)
+
+
+def client_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
+    """The values of a Job that connects to the servers."""
+    yield job_image(props, part)
+    yield value_of(props, f"{part}.active_deadline_seconds", field(Component(part), "spec.activeDeadlineSeconds"))
+    yield from pod_values(props, part)
+
+
+_WHERE = {
+    "extra_volume_mounts": f"{CONTAINER}.volumeMounts",
+    "extra_volumes": f"{POD}.volumes",
+    "init_containers": f"{POD}.initContainers",
+    "extra_containers": f"{POD}.containers",
+}
+
+
+def pod_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
+    """The values of a component's pods, or of all pods: with ``part`` ``pods``."""
+    own, metadata, shared = getattr(props, part), "spec.template.metadata", part == "pods"
+    components = tuple(Component) if shared else (Component(part),)
+
+    def value(name: str, *places: Place, schema: Schema | None = None, note: str = "") -> Value:
+        return evolve(value_of(props, f"{part}.{name}", None, schema, note=note), places=places, nullable=shared)
+
+    if not shared:
+        note = "To render no resources, set null. {} keeps the defaults, because Helm merges maps."
+        place = optional_field(components, f"{CONTAINER}.resources")
+        yield value("resources", place, schema=OBJECT, note=note)
+    for kind in ("labels", "annotations"):
+        yield value(f"pod_{kind}", entries(components, f"{metadata}.{kind}", getattr(own, f"pod_{kind}")))
+    yield value("node_selector", entries(components, f"{POD}.nodeSelector", own.node_selector))
+    for name in ("tolerations", "affinity", "priority_class_name"):
+        # The values of all pods are the default of those of one kind of pod.
+        place = optional_field(components, f"{POD}.{camel(name)}", f".Values.pods.{camel(name)}")
+        yield value(name, *(() if shared else (place,)), schema=LIST if name == "tolerations" else None)
+    yield _account(props, part)
+    text = (
+        "More environment variables, as in a container's env. You cannot set those that the chart itself sets. They "
+        "take precedence over those of pods."
+    )
+    place = named_items(components, f"{CONTAINER}.env", "name")
+    yield Value(f"{PATHS[part]}extraEnv", [], LIST, text.partition(" They")[0] if shared else text, (place,))
+    for name, where in _WHERE.items():
+        key = KEYS[name]
+        place = named_items(components, where, key, [item[key] for item in getattr(own, name)])
+        yield value(name, place, schema=LIST)
+
+
+def _account(props: SpiceDBProps, part: str) -> Value:
+    """The value with the name of a ServiceAccount that exists."""
+    path, own = f"{PATHS[part]}serviceAccount.name", getattr(props, part).service_account
+    whose = {"pods": "all pods", "server": "the servers, and for the migration if it has none of its own"}
+    text = f"Existing ServiceAccount for {whose.get(part, f'the {part}')}."
+    if part == "server":
+        text += " Defaults to a new one with the name of the Deployment."
+    schema, prop = or_empty(schema_of(ObjectName)), f"{part}.service_account"
+    where, default = f"{POD}.serviceAccountName", ".Values.pods.serviceAccount.name"
+    # The templates of the others also decide whether the release has a ServiceAccount of their own.
+    places = (optional_field((Component(part),), where, default),) if part in ("schema", "test") else ()
+    return Value(path, str(own or ""), schema, text, places, nullable=True, renders=True, prop=prop)
