@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,8 +16,13 @@ from cdk8s_spicedb.files import program as programs
 from cdk8s_spicedb.files.program import Program, disagreements, find_program, learn
 from cdk8s_spicedb.versions import SCHEMA_MODES
 
-_LAB = Path("/var/lib/spicedb-lab/bin")
-REAL = sorted(_LAB.glob("spicedb-v*[0-9]")) or [Path(path) for path in [shutil.which("spicedb")] if path]
+REAL = sorted(
+    path.resolve()
+    for folder in os.environ["PATH"].split(os.pathsep)
+    for path in Path(folder).glob("spicedb*")
+    if re.fullmatch(r"spicedb(-v[\d.]+)?", path.name) and os.access(path, os.X_OK)
+)
+"""SpiceDB programs on ``PATH``: ``spicedb``, or ``spicedb-v1.57.1``."""
 TABLE = known_releases()
 HEADS = {engine: known.revisions[-1] for engine, known in TABLE.engines.items()}
 MODES = f"      --experimental-schema-mode string   mode: {', '.join(SCHEMA_MODES)} (default x)"
