@@ -19,7 +19,7 @@ datastore: {engine: postgres, host: db, database: spicedb, user: app, password: 
 migration:
   serviceAccount: owner
   datastoreUri: {name: owner, key: uri}
-  extraArgs: [--migration-timeout=5m]
+  migrationTimeout: 5m
   restartPolicy: OnFailure
   tolerations: [{key: database, operator: Exists}]
 labels: {team: access}

@@ -340,8 +340,11 @@ def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"extraEnv": [{"name": "SPICEDB_GRPC_PRESHARED_KEY", "value": "x"}]}, "extraEnv: the chart itself sets SPICE"),
-        ({"pods": {"extraEnv": [{"name": "SPICEDB_DATASTORE_CONN_URI"}]}}, "pods.extraEnv: the chart itself sets"),
+        (
+            {"extraEnv": [{"name": "SPICEDB_GRPC_PRESHARED_KEY", "value": "x"}]},
+            "extraEnv has SPICEDB_GRPC_PRESHARED_KEY",
+        ),
+        ({"pods": {"extraEnv": [{"name": "ZED_TOKEN"}]}}, "pods.extraEnv: the chart itself sets ZED_TOKEN"),
         ({"migrations": {"extraEnv": [{"name": "A"}, {"name": "A"}]}}, "migrations.extraEnv: A is there twice"),
         ({"extraContainers": [{"name": "spicedb", "image": "x"}]}, "extraContainers: the chart itself sets spicedb"),
         ({"schema": {"extraVolumes": [{"name": "schema", "emptyDir": {}}]}}, "schema.extraVolumes: the chart itself"),

@@ -34,7 +34,6 @@ CHART = (
     "README.md",
     "templates/NOTES.txt",
     "templates/_helpers.tpl",
-    "templates/arguments.yaml",
     "templates/cleanup.yaml",
     "templates/extra.yaml",
     "templates/migration.yaml",

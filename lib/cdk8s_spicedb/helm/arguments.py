@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-from ..files.folder import MARK
 from ..labels import Component
 from ..props import SpiceDBProps
 from ..props.fields import camel
@@ -32,13 +31,11 @@ _CHECK = """\
 """
 
 
-def arguments(props: SpiceDBProps, values: list[Value]) -> str:
-    """The template: it fails if the values with more arguments and variables have a flag that the chart sets."""
-    components = [Component.SERVER, *([Component.MIGRATION] if props.datastore.migrates else [])]
-    return f"{{{{- /* {MARK} */ -}}}}\n" + "".join(_check(props, values, component) for component in components)
-
-
-def _check(props: SpiceDBProps, values: list[Value], component: Component) -> str:
+def arguments(props: SpiceDBProps, values: list[Value], component: Component) -> str:
+    """The start of a component's template: it fails if the values with more arguments and variables have a flag that
+    the chart sets."""
+    if component not in (Component.SERVER, Component.MIGRATION):
+        return ""
     paths = {value.path for value in values}
     found = dict.fromkeys(WITHOUT_PROP, "remove it")
     for flag, owners in props_of_flags(component.value, props.server, type(props.datastore)).items():

@@ -71,8 +71,6 @@ def _templated(component: Component) -> Iterator[tuple[Collection[Component], st
     yield every, f"{_POD}.serviceAccountName", (), *account
     yield every, f"{_POD}.imagePullSecrets", (), "imagePullSecrets", "image_pull_secrets"
     yield (Component.SERVER,), "spec.replicas", (), "replicas", "server.replicas"
-    deadline = "migrations.activeDeadlineSeconds", "migration.active_deadline_seconds"
-    yield (Component.SERVER,), "spec.progressDeadlineSeconds", (), *deadline
     yield (Component.MIGRATION,), "spec.backoffLimit", (), "migrations.backoffLimit", "migration.backoff_limit"
     spread = "topologySpreadConstraints", "server.topology_spread"
     yield (Component.SERVER,), f"{_POD}.topologySpreadConstraints", (), *spread

@@ -107,10 +107,10 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
     for component, manifests in _whole_manifests(props, values).items():
         made = [_Template(props, values, chart, component) for _ in manifests]
         body = "---\n".join(each.text(manifest) for each, manifest in zip(made, manifests, strict=True))
-        body = require_a_node(chart, component) + body
+        body = arguments(props, values, component) + require_a_node(chart, component) + body
         definitions = "".join(each.helper for each in made)
         files[f"{component.value}.yaml"] = f"# {MARK}\n{definitions}{_when(_CONDITIONS.get(component), body)}"
-    return {**files, "arguments.yaml": arguments(props, values), "extra.yaml": _EXTRA}
+    return {**files, "extra.yaml": _EXTRA}
 
 
 def _when(condition: str | None, text: str) -> str:
