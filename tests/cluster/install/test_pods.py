@@ -46,8 +46,10 @@ def test_a_proxy_for_the_database_beside_every_pod(any_helm: Helm, namespace: Na
     installed = any_helm.install(on_postgres(OLD, **settings))
     assert installed.ok, installed.output
     assert postgres_revision(namespace) == OLD_HEAD
-    with relay(namespace) as address, Load("behind a proxy", address, KEY) as load:
-        upgraded = any_helm.upgrade(on_postgres(NEW, **settings))
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+        with Load("behind a proxy", address, KEY) as load:
+            upgraded = any_helm.upgrade(on_postgres(NEW, **settings))
     assert upgraded.ok, upgraded.output
     assert load.succeeded()
     assert (postgres_revision(namespace), namespace.versions()) == (NEW_HEAD, {NEW})
@@ -70,9 +72,10 @@ def test_servers_on_nodes_of_their_own_are_upgraded(helm: Helm, namespace: Names
     installed = helm.install(on_postgres(OLD, server=server))
     assert installed.ok, installed.output
     assert {each["spec"]["nodeName"] for each in namespace.servers()} == {name.partition("/")[2] for name in nodes}
-    with relay(namespace) as address, Load("a server on each node", address, KEY) as load:
+    with relay(namespace) as address:
         Client(address, KEY).write()
-        upgraded = helm.upgrade(on_postgres(NEW, server=server))
+        with Load("a server on each node", address, KEY) as load:
+            upgraded = helm.upgrade(on_postgres(NEW, server=server))
     assert upgraded.ok, upgraded.output
     assert load.succeeded()
     assert namespace.versions(ready=True) == {NEW}
