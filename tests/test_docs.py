@@ -17,22 +17,18 @@ from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.props import require
 from tests import fast_yaml
+from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
-_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
 _ON_A_CLUSTER = ("status", "check", "diff", "upgrade", "rollback")
 """Commands that the cluster tests run. Here, only their options are checked."""
 _INSTALL = ROOT / "docs" / "install"
 
 
-def _blocks(language: str, page: Path) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
 def _command_lines(page: Path) -> list[str]:
     """The cdk8s-spicedb commands of a page, without pipes and redirections."""
     text = re.sub(r" \\\n +", " ", page.read_text())
-    return re.findall(r"^(?:    |\$ )cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
+    return re.findall(r"^(?: {4}| {8}|\$ )cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
 
 
 # Each block has variables of its own.
@@ -42,9 +38,9 @@ for name, code in zip(sys.argv[1::2], sys.argv[2::2]):
     exec(compile(code, name, "exec"), {"__name__": "__main__"})
 """
 _CODE = {
-    page: [word for number, block in enumerate(blocks, 1) for word in (f"{page.name}, block {number}", block)]
-    for page in _PAGES
-    if (blocks := _blocks("python", page))
+    page: [word for number, block in enumerate(found, 1) for word in (f"{page.name}, block {number}", block)]
+    for page in PAGES
+    if (found := blocks("python", page))
 }
 
 
@@ -56,21 +52,25 @@ def test_code_runs(page: Path, tmp_path: Path) -> None:
 
 
 def test_readme_example_uses_the_datastore_of_main() -> None:
-    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python", ROOT / "README.md")[0]
+    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in blocks("python", ROOT / "README.md")[0]
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
 
 
-@pytest.mark.parametrize("page", [page for page in _PAGES if _command_lines(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "examples" not in page.parts and _command_lines(page)],
+    ids=lambda page: page.name,
+)
 def test_command_lines_run(
     page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     lines = _command_lines(page)
     if any("--releases releases.yaml" in line for line in lines):
-        (releases,) = (block for block in _blocks("yaml", page) if block.startswith("v"))
+        (releases,) = (block for block in blocks("yaml", page) if block.startswith("v"))
         (tmp_path / "releases.yaml").write_text(releases)
     if any("--chart-metadata metadata.yaml" in line for line in lines):
-        (metadata,) = (block for block in _blocks("yaml", page) if block.startswith("icon: "))
+        (metadata,) = (block for block in blocks("yaml", page) if block.startswith("icon: "))
         (tmp_path / "metadata.yaml").write_text(metadata)
     if not any(line.startswith("init") for line in lines):
         lines.insert(0, "init")  # the page expects an existing spicedb.yaml
@@ -94,14 +94,14 @@ def test_documented_error_of_props_is_current() -> None:
     database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
     with pytest.raises(InvalidProps) as raised:
         require(SpiceDBProps(datastore=database, server=ServerProps(replicas=0)))
-    assert _blocks("text", _INSTALL / "python.md")[0] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
+    assert blocks("text", _INSTALL / "python.md")[0] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
 
 
 def test_documented_error_of_a_file_is_current() -> None:
     text = "datastore: {engine: memory}" + "\n" * 10 + "server:\n  replica: 3\n\nmigration:\n  targetPhase: writ\n"
     with pytest.raises(InvalidProps) as raised:
         read_props(text, "spicedb.yaml")
-    documented = _blocks("text", _INSTALL / "files.md")[0].splitlines()
+    documented = blocks("text", _INSTALL / "files.md")[0].splitlines()
     assert len(documented) == 7
     for line, actual in zip(documented, str(raised.value).splitlines(), strict=True):
         assert actual.startswith(line.removesuffix("…")), "a shortened line must end with …"
@@ -162,7 +162,7 @@ def test_messages_about_stops_are_current() -> None:
     assert [message for message in quoted - _OF_OTHERS if not any(_says(text, message) for text in texts)] == []
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_linked_files_exist(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
@@ -184,7 +184,7 @@ def test_every_policy_exception_has_a_reason() -> None:
     assert sorted(re.findall(r"(?:checkov|kube-score) `([\w-]+)`", "".join(rows))) == sorted(exceptions)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     used = re.findall(r"(?:`|^    )make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
