@@ -31,6 +31,9 @@ def _command_lines(page: Path) -> list[str]:
     return re.findall(r"^(?: {4}| {8}|\$ )cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
 
 
+# The tests of the examples run theirs.
+_WITH_COMMANDS = [page for page in PAGES if "examples" not in page.parts and _command_lines(page)]
+
 # Each block has variables of its own.
 _RUN = """
 import sys
@@ -56,11 +59,7 @@ def test_readme_example_uses_the_datastore_of_main() -> None:
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if "examples" not in page.parts and _command_lines(page)],
-    ids=lambda page: page.name,
-)
+@pytest.mark.parametrize("page", _WITH_COMMANDS, ids=lambda page: page.name)
 def test_command_lines_run(
     page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
