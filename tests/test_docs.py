@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,61 +102,6 @@ def test_documented_error_of_a_file_is_current() -> None:
     assert len(documented) == 7
     for line, actual in zip(documented, str(raised.value).splitlines(), strict=True):
         assert actual.startswith(line.removesuffix("…")), "a shortened line must end with …"
-
-
-_OF_OTHERS = {"pre-upgrade hooks failed", "timed out", "DeadlineExceeded"}
-"""Messages of Helm and Kubernetes that the page about stops quotes."""
-
-
-def _quoted(page: Path) -> Iterator[str]:
-    """The messages that a page quotes: inline code in its headings, and in the first column of tables of messages."""
-    in_messages = False
-    for line in page.read_text().splitlines():
-        cells = line.strip("|").split(" | ")
-        in_messages = line.startswith("|") and (in_messages or "essage" in cells[0])
-        if in_messages or line.startswith("#"):
-            yield from re.findall(r"`([^`]+)`", cells[0])
-
-
-def _texts(code: str) -> Iterator[str]:
-    """The strings of a module, without docstrings. A NUL stands for each expression in an f-string."""
-    tree = ast.parse(code)
-    skipped = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
-            yield "".join(map(str, parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
-            yield node.value
-
-
-def _says(text: str, message: str) -> bool:
-    """Whether a text contains a message. The `…` of the message stands for anything."""
-    parts = (re.escape(part.strip()) for part in message.split("…") if part.strip(" :"))
-    return re.search(rf"(?<!\w){'.*'.join(parts)}(?!\w)", text, re.DOTALL) is not None
-
-
-@pytest.mark.parametrize(
-    ("message", "found"),
-    [
-        ("the pod … is gone", True),
-        ("… is gone", True),
-        ("the pod … went", False),
-        ("the pod web is gone", False),
-        ("only a docstring", False),
-    ],
-)
-def test_messages_are_found_in_code(message: str, found: bool) -> None:
-    code = 'def f(pod):\n    """only a docstring"""\n    return f"the pod {pod} is " "gone for {pod}"\n'
-    assert any(_says(text, message) for text in _texts(code)) is found
-
-
-def test_messages_about_stops_are_current() -> None:
-    texts = [text for module in (ROOT / "lib").rglob("*.py") for text in _texts(module.read_text())]
-    quoted = set(_quoted(ROOT / "docs" / "upgrade" / "stops.md"))
-    assert len(quoted) > 15
-    assert quoted >= _OF_OTHERS
-    assert [message for message in quoted - _OF_OTHERS if not any(_says(text, message) for text in texts)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
