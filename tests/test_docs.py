@@ -111,6 +111,13 @@ def test_linked_files_exist(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("index", ["README.md", "docs/index.md"])
+def test_every_page_is_listed(index: str) -> None:
+    page = ROOT / index
+    linked = {(page.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())}
+    assert [page.name for page in ROOT.glob("docs/*/*.md") if page not in linked] == []
+
+
 def test_each_page_has_a_name_of_its_own() -> None:
     """Names that differ only in their folder or an s at the end are easy to confuse."""
     names = [page.stem.removesuffix("s") for page in ROOT.glob("docs/**/*.md")]

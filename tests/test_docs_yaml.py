@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,24 @@ def test_all_kinds_and_exceptions_occur() -> None:
 def test_wrong_yaml_is_found(text: str, problem: type[Exception], chart: Path) -> None:
     with pytest.raises(problem):
         check(text, chart)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_in_sentences_are_accepted(page: Path) -> None:
+    for text in _inline(page):
+        _props(text)
+
+
+def _inline(page: Path) -> Iterator[str]:
+    """The parts of files in the sentences of a page, such as `migration: {hook: false}`."""
+    for code in re.findall(r"`([a-z]\w*:\s+[\[{][^`…]*[\]}])`", page.read_text()):
+        text = " ".join(code.split())
+        if fast_yaml.load(text).keys() <= _SETTINGS:
+            yield text
+
+
+def test_settings_in_sentences_are_found() -> None:
+    assert len([text for page in PAGES for text in _inline(page)]) > 5
 
 
 def test_unknown_yaml_is_found() -> None:
