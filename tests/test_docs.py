@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,23 +15,22 @@ from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.props import require
 from tests import fast_yaml
+from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
-_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "imports" / "README.md", *ROOT.glob("docs/**/*.md")]
 _ON_A_CLUSTER = ("status", "check", "diff", "upgrade", "rollback")
 """Commands that the cluster tests run. Here, only their options are checked."""
 _INSTALL = ROOT / "docs" / "install"
 
 
-def _blocks(language: str, page: Path) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
 def _command_lines(page: Path) -> list[str]:
     """The cdk8s-spicedb commands of a page, without pipes and redirections."""
     text = re.sub(r" \\\n +", " ", page.read_text())
-    return re.findall(r"^(?:    |\$ )cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
+    return re.findall(r"^(?: {4}| {8}|\$ )cdk8s-spicedb ([^>|\n]*)", text, re.MULTILINE)
 
+
+# The tests of the examples run theirs.
+_WITH_COMMANDS = [page for page in PAGES if "examples" not in page.parts and _command_lines(page)]
 
 # Each block has variables of its own.
 _RUN = """
@@ -42,9 +39,9 @@ for name, code in zip(sys.argv[1::2], sys.argv[2::2]):
     exec(compile(code, name, "exec"), {"__name__": "__main__"})
 """
 _CODE = {
-    page: [word for number, block in enumerate(blocks, 1) for word in (f"{page.name}, block {number}", block)]
-    for page in _PAGES
-    if (blocks := _blocks("python", page))
+    page: [word for number, block in enumerate(found, 1) for word in (f"{page.name}, block {number}", block)]
+    for page in PAGES
+    if (found := blocks("python", page))
 }
 
 
@@ -56,21 +53,21 @@ def test_code_runs(page: Path, tmp_path: Path) -> None:
 
 
 def test_readme_example_uses_the_datastore_of_main() -> None:
-    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in _blocks("python", ROOT / "README.md")[0]
+    assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in blocks("python", ROOT / "README.md")[0]
     assert 'datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri"))' in (ROOT / "main.py").read_text()
 
 
-@pytest.mark.parametrize("page", [page for page in _PAGES if _command_lines(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", _WITH_COMMANDS, ids=lambda page: page.name)
 def test_command_lines_run(
     page: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     lines = _command_lines(page)
     if any("--releases releases.yaml" in line for line in lines):
-        (releases,) = (block for block in _blocks("yaml", page) if block.startswith("v"))
+        (releases,) = (block for block in blocks("yaml", page) if block.startswith("v"))
         (tmp_path / "releases.yaml").write_text(releases)
     if any("--chart-metadata metadata.yaml" in line for line in lines):
-        (metadata,) = (block for block in _blocks("yaml", page) if block.startswith("icon: "))
+        (metadata,) = (block for block in blocks("yaml", page) if block.startswith("icon: "))
         (tmp_path / "metadata.yaml").write_text(metadata)
     if not any(line.startswith("init") for line in lines):
         lines.insert(0, "init")  # the page expects an existing spicedb.yaml
@@ -94,79 +91,31 @@ def test_documented_error_of_props_is_current() -> None:
     database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
     with pytest.raises(InvalidProps) as raised:
         require(SpiceDBProps(datastore=database, server=ServerProps(replicas=0)))
-    assert _blocks("text", _INSTALL / "python.md")[0] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
+    assert blocks("text", _INSTALL / "python.md")[0] == f"cdk8s_spicedb.errors.InvalidProps: {raised.value}\n"
 
 
 def test_documented_error_of_a_file_is_current() -> None:
     text = "datastore: {engine: memory}" + "\n" * 10 + "server:\n  replica: 3\n\nmigration:\n  targetPhase: writ\n"
     with pytest.raises(InvalidProps) as raised:
         read_props(text, "spicedb.yaml")
-    documented = _blocks("text", _INSTALL / "files.md")[0].splitlines()
+    documented = blocks("text", _INSTALL / "files.md")[0].splitlines()
     assert len(documented) == 7
     for line, actual in zip(documented, str(raised.value).splitlines(), strict=True):
         assert actual.startswith(line.removesuffix("…")), "a shortened line must end with …"
 
 
-_OF_OTHERS = {"pre-upgrade hooks failed", "timed out", "DeadlineExceeded"}
-"""Messages of Helm and Kubernetes that the page about stops quotes."""
-
-
-def _quoted(page: Path) -> Iterator[str]:
-    """The messages that a page quotes: inline code in its headings, and in the first column of tables of messages."""
-    in_messages = False
-    for line in page.read_text().splitlines():
-        cells = line.strip("|").split(" | ")
-        in_messages = line.startswith("|") and (in_messages or "essage" in cells[0])
-        if in_messages or line.startswith("#"):
-            yield from re.findall(r"`([^`]+)`", cells[0])
-
-
-def _texts(code: str) -> Iterator[str]:
-    """The strings of a module, without docstrings. A NUL stands for each expression in an f-string."""
-    tree = ast.parse(code)
-    skipped = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
-            yield "".join(map(str, parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
-            yield node.value
-
-
-def _says(text: str, message: str) -> bool:
-    """Whether a text contains a message. The `…` of the message stands for anything."""
-    parts = (re.escape(part.strip()) for part in message.split("…") if part.strip(" :"))
-    return re.search(rf"(?<!\w){'.*'.join(parts)}(?!\w)", text, re.DOTALL) is not None
-
-
-@pytest.mark.parametrize(
-    ("message", "found"),
-    [
-        ("the pod … is gone", True),
-        ("… is gone", True),
-        ("the pod … went", False),
-        ("the pod web is gone", False),
-        ("only a docstring", False),
-    ],
-)
-def test_messages_are_found_in_code(message: str, found: bool) -> None:
-    code = 'def f(pod):\n    """only a docstring"""\n    return f"the pod {pod} is " "gone for {pod}"\n'
-    assert any(_says(text, message) for text in _texts(code)) is found
-
-
-def test_messages_about_stops_are_current() -> None:
-    texts = [text for module in (ROOT / "lib").rglob("*.py") for text in _texts(module.read_text())]
-    quoted = set(_quoted(ROOT / "docs" / "upgrade" / "stops.md"))
-    assert len(quoted) > 15
-    assert quoted >= _OF_OTHERS
-    assert [message for message in quoted - _OF_OTHERS if not any(_says(text, message) for text in texts)] == []
-
-
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_linked_files_exist(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("index", ["README.md", "docs/index.md"])
+def test_every_page_is_listed(index: str) -> None:
+    page = ROOT / index
+    linked = {(page.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())}
+    assert [page.name for page in ROOT.glob("docs/*/*.md") if page not in linked] == []
 
 
 def test_each_page_has_a_name_of_its_own() -> None:
@@ -184,7 +133,7 @@ def test_every_policy_exception_has_a_reason() -> None:
     assert sorted(re.findall(r"(?:checkov|kube-score) `([\w-]+)`", "".join(rows))) == sorted(exceptions)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     used = re.findall(r"(?:`|^    )make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)

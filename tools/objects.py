@@ -58,6 +58,7 @@ _EVERYTHING = evolve(
         ingress=Ingress(host="spicedb.example.com"),
         grpc_route=GRPCRoute(gateway="gateway"),
         grpc_tls=TLS.from_secret("spicedb-grpc"),
+        headless_service=True,
     ),
     network_policies=NetworkPolicies(),
     monitoring=Monitoring(pod_monitor=PodMonitor(), alerts=Alerts(), dashboard=Dashboard()),
@@ -72,6 +73,7 @@ _OFF: dict[str, Any] = {
     "server.dispatch_enabled": False,
     "server.disruption_budget": None,
     "server.autoscaling": None,
+    "server.headless_service": False,
     "server.external_service": None,
     "server.ingress": None,
     "server.grpc_route": None,
@@ -82,6 +84,7 @@ _OFF: dict[str, Any] = {
     "schema": None,
     "test": None,
     "service_account_annotations": {},
+    "rbac_create": False,
 }
 _MOMENTS = {
     None: "with the release",

@@ -265,7 +265,10 @@ def _upgrade(props: SpiceDBProps) -> Iterator[str]:
     yield "To roll back, look in the history for the last revision that worked before the current one, and name it."
     yield "If you name none, Helm takes the previous revision, even if that was a failed attempt."
     if props.datastore.migrates:
-        yield "A rollback does not migrate, so the datastore keeps the newer schema.\n"
+        yield "A rollback does not migrate back, so the datastore keeps the newer schema. With `migrations.hook` false,"
+        yield "Helm runs the older migration again. It fails, and the servers roll back anyway.\n"
+        yield "An upgrade of SpiceDB can have several steps, each with a chart of its own. `cdk8s-spicedb plan` lists"
+        yield "them. Install the charts in their order.\n"
         yield "## Troubleshoot a migration\n"
         yield troubleshooting(props, props.name, "--namespace NAMESPACE", chart=".", indent="    ")
     yield "\n## Values\n"

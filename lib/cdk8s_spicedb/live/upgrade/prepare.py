@@ -30,7 +30,8 @@ def deliverer_of(cluster: Cluster, seen: Observed, notify: Notify = silent, reco
     if applier.applies_commits:
         raise SpiceDBError(
             f"{applier.title} applies this release, so a commit changes it: write the files of the next step "
-            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them, or revert the commit to go back"
+            "with `cdk8s-spicedb upgrade --write FOLDER` and commit them; to go back, commit the older version, with "
+            "its migration turned off"
         )
     if applier not in _DELIVERERS:
         raise SpiceDBError(

@@ -1,0 +1,23 @@
+"""The pages of the documentation, and their blocks of code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+from tests.programs import ROOT
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "imports" / "README.md",
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
+]
+
+
+def blocks(language: str, page: Path) -> list[str]:
+    """The blocks of code in a language, also those in lists."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [dedent(text) for _, text in found]
