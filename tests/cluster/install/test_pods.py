@@ -15,9 +15,14 @@ from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
 _FORWARD = f"nc {POSTGRES.name} 5432"
 _LISTEN = f"""
-if command -v tcpsvd > /dev/null; then exec tcpsvd -b 64 -c 99 0 5432 {_FORWARD}; fi
-exec nc -{"l" * 99} -p 5432 -e {_FORWARD}
+trap exit TERM
+if command -v tcpsvd > /dev/null
+then tcpsvd -b 64 -c 99 0 5432 {_FORWARD} &
+else nc -{"l" * 99} -p 5432 -e {_FORWARD} &
+fi
+wait
 """
+"""A program with the process id 1 ignores the signal to stop, unless it says otherwise."""
 _PROXY = {
     "name": "proxy",
     "image": "docker.io/library/busybox:1.37",
