@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated
 
+from annotated_types import Interval
 from attrs import field, frozen
 
 from ..fields import Pattern
@@ -61,6 +63,17 @@ class Spanner(Datastore):
     """Minimum age of the revision that requests use, unless they ask for the latest revision. After this time, a nearby
     database node also has the revision (``--datastore-follower-read-delay-duration``). Defaults to SpiceDB's default,
     4.8 s."""
+    gc_window: (
+        Annotated[
+            timedelta,
+            Interval(ge=timedelta(minutes=1), le=timedelta(days=1)),
+            Flag("datastore-gc-window", ignored_before="v1.56.2"),
+        ]
+        | None
+    ) = None
+    """Time for which requests can use old revisions (``--datastore-gc-window``, SpiceDB 1.56.2 and later: earlier
+    releases ignore it). It cannot be longer than SpiceDB's default, 24 h, for which the change stream of Spanner keeps
+    revisions."""
 
     @property
     def network_port(self) -> int:
