@@ -56,9 +56,9 @@ class Client:
             self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=tls_options)
         self._metadata = (("authorization", f"Bearer {key}"),)
 
-    def write_schema(self, extra: str = "") -> None:
+    def write_schema(self, extra: str = "", *, text: str = SCHEMA) -> None:
         """Writes the schema, with optional extra definitions."""
-        schema = WriteSchemaRequest(schema=SCHEMA + extra)
+        schema = WriteSchemaRequest(schema=text + extra)
         SchemaServiceStub(self._channel).WriteSchema(schema, metadata=self._metadata, timeout=10)
 
     def schema(self) -> str:

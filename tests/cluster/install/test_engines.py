@@ -27,6 +27,7 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.versions import version_order
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace, wait
+from tests.lab.command import Command
 from tests.lab.databases import COCKROACHDB, image_can_be_pulled, spanner_revision
 from tests.lab.helm import Helm
 from tests.lab.props import KEY, NEW, NEWEST, OLD, ON_MARIADB, ON_POSTGRES, ON_SPANNER, on_postgres
@@ -43,6 +44,11 @@ _TUNED_COCKROACHDB = attrs.evolve(
     relationship_integrity=INTEGRITY,
 )
 _ON_SPANNER = Spanner(project="p", instance="i", database="d", emulator_host="spanner:9010", **_TUNED)
+_SPANNER_FILE = """
+version: {version}
+datastore: {{engine: spanner, project: spicedb, instance: spicedb, database: spicedb, emulatorHost: "spanner:9010"}}
+presharedKey: {{name: spicedb, key: preshared-key}}
+"""
 _USAGE = re.compile(r"unknown flag|unknown command|invalid argument|Usage:")
 
 
@@ -90,14 +96,26 @@ def test_cockroachdb_upgrades_under_load(helm: Helm, namespace: Namespace) -> No
     _goes_through(helm, namespace, _releases(ON_COCKROACHDB, OLD, NEW, OLD))
 
 
+def _commands_say_what_they_cannot_ask(command: Command) -> None:
+    command.file.write_text(_SPANNER_FILE.format(version=NEW))
+    unknown = "the check does not support Spanner; its revision, sessions and sizes are not known"
+    checked = command.run("check", "--file", str(command.file))
+    assert checked.code == 0, checked.error
+    assert unknown in " ".join(checked.output.split())
+    asked = command.run("status", "--file", str(command.file), "--datastore")
+    assert asked.code == 1
+    assert unknown in " ".join(asked.error.split())
+
+
 def test_spanner_upgrades_under_load_and_keeps_revisions_as_set(
-    helm: Helm, namespace: Namespace, spanner: None
+    helm: Helm, namespace: Namespace, command: Command, spanner: None
 ) -> None:
     old, new, newest = _releases(ON_SPANNER, OLD, NEW, NEWEST)
     limited = attrs.evolve(newest, datastore=attrs.evolve(ON_SPANNER, gc_window=timedelta(minutes=1)))
     installed = helm.install(old)
     assert installed.ok, installed.output
     assert spanner_revision(namespace) == "add-expiration-support"
+    _commands_say_what_they_cannot_ask(command)
     with relay(namespace) as address:
         first, start = Client(address, KEY).write(), time.monotonic()
         _move(helm, namespace, address, new)

@@ -72,8 +72,8 @@ class Spanner(Datastore):
         | None
     ) = None
     """Time for which requests can use old revisions (``--datastore-gc-window``, SpiceDB 1.56.2 and later: earlier
-    releases ignore it). It cannot be longer than SpiceDB's default, 24 h, for which the change stream of Spanner keeps
-    revisions."""
+    releases ignore it). Defaults to SpiceDB's default, 24 h. It cannot be longer, because SpiceDB's change stream in
+    Spanner ends there."""
 
     @property
     def network_port(self) -> int:
