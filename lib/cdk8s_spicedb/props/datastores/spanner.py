@@ -14,7 +14,7 @@ from ..flags import DATASTORE_URI, Flag
 from ..secrets import ConfigMapKey, EnvVar, SecretKey, as_secret_key, variable
 from ..types import HostPort
 from .base import Datastore
-from .sql import Quantization, ReadDelay, ReadOnly, Staleness
+from .sql import GC_WINDOW, Quantization, ReadDelay, ReadOnly, Staleness
 
 _Id = Annotated[
     str, Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud", "use only the id, not its path")
@@ -67,7 +67,7 @@ class Spanner(Datastore):
         Annotated[
             timedelta,
             Interval(ge=timedelta(minutes=1), le=timedelta(days=1)),
-            Flag("datastore-gc-window", ignored_before="v1.56.2"),
+            Flag(GC_WINDOW, ignored_before="v1.56.2"),
         ]
         | None
     ) = None
