@@ -271,7 +271,10 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
     PostgreSQL: {**_LIBPQ, **_PRIMARY},
     CockroachDB: {**_LIBPQ, "connection_balancing": True, "relationship_integrity": None},
     MySQL: {**_PARTS, **_PRIMARY, **dict.fromkeys(("tls", "table_prefix", "pool"))},
-    Spanner: {**_TUNED, **dict.fromkeys(("uri", "project", "instance", "database", "credentials", "emulator_host"))},
+    Spanner: {
+        **_TUNED,
+        **dict.fromkeys(("uri", "project", "instance", "database", "credentials", "emulator_host", "gc_window")),
+    },
     Memory: {},
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.cluster import RUN_LABEL, Namespace, run
 from tests.lab.command import Command
-from tests.lab.databases import MARIADB, PASSWORD, POSTGRES, borrowed_postgres
+from tests.lab.databases import MARIADB, PASSWORD, POSTGRES, SPANNER, borrowed_postgres, start_spanner
 from tests.lab.helm import Helm
 from tests.lab.props import KEY
 
@@ -128,6 +128,14 @@ def own_postgres(namespace: Namespace) -> None:
 def mariadb(namespace: Namespace) -> None:
     """A MariaDB in the namespace."""
     MARIADB.start(namespace)
+
+
+@pytest.fixture
+def spanner(namespace: Namespace) -> None:
+    """Spanner's emulator in the namespace."""
+    if not SPANNER.image:
+        pytest.skip("LAB_SPANNER_IMAGE does not name an image of Spanner's emulator")
+    start_spanner(namespace)
 
 
 @pytest.fixture

@@ -56,9 +56,9 @@ class Client:
             self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=tls_options)
         self._metadata = (("authorization", f"Bearer {key}"),)
 
-    def write_schema(self, extra: str = "") -> None:
+    def write_schema(self, extra: str = "", *, text: str = SCHEMA) -> None:
         """Writes the schema, with optional extra definitions."""
-        schema = WriteSchemaRequest(schema=SCHEMA + extra)
+        schema = WriteSchemaRequest(schema=text + extra)
         SchemaServiceStub(self._channel).WriteSchema(schema, metadata=self._metadata, timeout=10)
 
     def schema(self) -> str:
@@ -66,30 +66,42 @@ class Client:
         answer = SchemaServiceStub(self._channel).ReadSchema(ReadSchemaRequest(), metadata=self._metadata, timeout=10)
         return str(answer.schema_text)
 
-    def write(self) -> None:
-        """Writes the schema, and a relationship that lets Alice read a document."""
+    def write(self) -> str:
+        """Writes the schema, and a relationship that lets Alice read a document. Returns the revision."""
         self.write_schema()
-        self.write_reader(_DOCUMENT.object_id)
+        return self.write_reader(_DOCUMENT.object_id)
 
-    def write_reader(self, document: str) -> str:
-        """Writes a relationship that lets Alice read a document. Returns the revision."""
+    def write_reader(self, document: str, *, seconds: float | None = None) -> str:
+        """Writes a relationship that lets Alice read a document, for some seconds or forever. Returns the revision."""
         resource = ObjectReference(object_type="document", object_id=document)
         relationship = Relationship(resource=resource, relation="reader", subject=_ALICE)
+        if seconds is not None:
+            relationship.optional_expires_at.FromNanoseconds(time.time_ns() + round(seconds * 1e9))
         update = RelationshipUpdate(operation=RelationshipUpdate.OPERATION_TOUCH, relationship=relationship)
         request = WriteRelationshipsRequest(updates=[update])
         stub = PermissionsServiceStub(self._channel)
         return str(stub.WriteRelationships(request, metadata=self._metadata, timeout=10).written_at.token)
 
-    def check(self, document: str = _DOCUMENT.object_id, *, consistent: bool = True, since: str | None = None) -> bool:
+    def check(
+        self,
+        document: str = _DOCUMENT.object_id,
+        *,
+        consistent: bool = True,
+        since: str | None = None,
+        at: str | None = None,
+    ) -> bool:
         """Whether Alice may read a document, by the current data or, if not ``consistent``, by a recent snapshot.
 
         ``since`` is the revision of a write. Only with it, the answer is sure to include the write: servers share
-        one answer of the database to requests for the current revision, which can be older.
+        one answer of the database to requests for the current revision, which can be older. ``at`` is a revision too:
+        the answer is by the data of then, or an error if the datastore no longer has it.
         """
         resource = ObjectReference(object_type="document", object_id=document)
         consistency = Consistency(fully_consistent=True) if consistent else Consistency(minimize_latency=True)
         if since is not None:
             consistency = Consistency(at_least_as_fresh=ZedToken(token=since))
+        if at is not None:
+            consistency = Consistency(at_exact_snapshot=ZedToken(token=at))
         request = CheckPermissionRequest(consistency=consistency, resource=resource, permission="read", subject=_ALICE)
         answer = PermissionsServiceStub(self._channel).CheckPermission(request, metadata=self._metadata, timeout=10)
         return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import struct
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from subprocess import Popen
 from urllib.parse import quote
 
-from attrs import frozen
+import httpx2
+from attrs import field, frozen
 
 from .cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
 
@@ -33,6 +36,8 @@ class Database:
     """CPU request."""
     certificates: str | None = None
     """Secret that is mounted at /certificates, readable by the group."""
+    config_maps: Mapping[str, str] = field(factory=dict)
+    """ConfigMaps by the folder at which they are mounted."""
 
     def start(self, namespace: Namespace) -> None:
         self.add_service(namespace, self.name)
@@ -50,12 +55,14 @@ class Database:
         volumes = {f"data-{index}": folder for index, folder in enumerate(self.folders)}
         secret = {"secretName": self.certificates, "defaultMode": 0o640}
         certificates = [{"name": "certificates", "secret": secret}] if self.certificates else []
+        config_maps = [{"name": name, "configMap": {"name": name}} for name in self.config_maps.values()]
         folders = {**volumes, **({"certificates": "/certificates"} if self.certificates else {})}
+        folders |= {name: folder for folder, name in self.config_maps.items()}
         return {
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
             "securityContext": {**RESTRICTED_POD, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
-            "volumes": [*({"name": name, "emptyDir": {}} for name in volumes), *certificates],
+            "volumes": [*({"name": name, "emptyDir": {}} for name in volumes), *certificates, *config_maps],
             "containers": [
                 {
                     "name": self.name,
@@ -203,6 +210,53 @@ COCKROACHDB = Database(
     probe={"httpGet": {"path": "/health?ready=1", "port": 8080}},
     command=("/cockroach/cockroach", "start-single-node", "--insecure"),
 )
+
+SPANNER = Database(
+    name="spanner",
+    image=os.environ.get("LAB_SPANNER_IMAGE", ""),
+    port=9010,
+    env={},
+    folders=("/tmp",),
+    probe={"tcpSocket": {"port": 9020}},
+    config_maps={"/usr/share/zoneinfo/America": "zones"},
+)
+"""Spanner's emulator: gRPC at 9010, REST at 9020."""
+_ZONE = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + bytes(6) + b"UTC\0"
+"""A time zone, as a file of the system: UTC. The emulator stops without a file for Los Angeles."""
+_PROJECT = f"projects/{DATABASE}"
+_SPANNER_DATABASE = f"{_PROJECT}/instances/{DATABASE}/databases/{DATABASE}"
+
+
+def start_spanner(namespace: Namespace) -> None:
+    """Starts the emulator, with an instance and an empty database."""
+    zones = {"Los_Angeles": b64encode(_ZONE).decode()}
+    namespace.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "zones"}, "binaryData": zones})
+    SPANNER.start(namespace)
+    instance = {"config": f"{_PROJECT}/instanceConfigs/emulator-config", "displayName": DATABASE, "nodeCount": 1}
+    with _spanner(namespace) as post:
+        post(f"{_PROJECT}/instances", {"instanceId": DATABASE, "instance": instance})
+        database, _, _ = _SPANNER_DATABASE.rpartition("/")
+        post(database, {"createStatement": f"CREATE DATABASE `{DATABASE}`"})
+
+
+def spanner_revision(namespace: Namespace) -> str:
+    """The revision of Spanner's schema."""
+    with _spanner(namespace) as post:
+        session = post(f"{_SPANNER_DATABASE}/sessions", {})["name"]
+        ((revision,),) = post(f"{session}:executeSql", {"sql": "SELECT version_num FROM schema_version"})["rows"]
+    return str(revision)
+
+
+@contextmanager
+def _spanner(namespace: Namespace) -> Iterator[Callable[[str, Object], Object]]:
+    """Posts to the emulator's REST API."""
+    with namespace.forward(SPANNER.name, 9020) as address, httpx2.Client(base_url=f"http://{address}/v1/") as client:
+
+        def post(path: str, body: Object) -> Object:
+            answer: Object = client.post(path, json=body).raise_for_status().json()
+            return answer
+
+        yield post
 
 
 def image_can_be_pulled(namespace: Namespace, image: str, *command: str) -> bool:

@@ -119,6 +119,12 @@ def test_garbage_collection_can_be_configured(kind: Any) -> None:
     ]
 
 
+def test_spanner_keeps_revisions_for_a_time() -> None:
+    spanner = Spanner(uri=URI, gc_window=timedelta(hours=6))
+    found = synth(attrs.evolve(props(spanner), version="v1.57.1")).container("Deployment")["args"]
+    assert "--datastore-gc-window=21600s" in found
+
+
 # ---------------------------------------------------------------- read replicas
 
 
@@ -292,6 +298,7 @@ NAIVE = attrs.evolve(EXPIRED, id="0", expired_at=datetime(2026, 1, 1))
         (PostgreSQL(uri=URI, gc_window=timedelta(0)), "gc_window", "60 s"),
         (MySQL(uri=URI, gc_interval=timedelta(0)), "gc_interval", "1 s"),
         (Spanner(uri=URI, follower_read_delay=timedelta(hours=1)), "follower_read_delay", "600 s"),
+        (Spanner(uri=URI, gc_window=timedelta(hours=25)), "gc_window", "60 s to 86400 s"),
         (
             PostgreSQL(uri=URI, revision_quantization_max_staleness=10),
             "revision_quantization_max_staleness",

@@ -102,6 +102,13 @@ def test_a_drain_delay_is_left_out_of_steps_whose_release_has_none() -> None:
     assert props.at(target).server.shutdown_drain_delay == timedelta(seconds=5)
 
 
+def test_a_setting_is_left_out_of_steps_whose_release_ignores_it() -> None:
+    window = timedelta(hours=1)
+    props = of(version="v1.57.1", datastore=attrs.evolve(SPANNER, gc_window=window))
+    stop, *_, target = plan_upgrade(Spanner, "v1.35.3", "v1.57.1").steps
+    assert [props.at(step).datastore for step in (stop, target)] == [SPANNER, props.datastore]
+
+
 def test_a_plan_with_modes_sets_the_schema_mode() -> None:
     props = of(server=ServerProps(schema_mode="read-new-write-new"))
     modes = [props.at(step).server.schema_mode for step in steps("v1.52.0", "v1.56.0", schema_mode=MODES[3])]

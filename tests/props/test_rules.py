@@ -539,6 +539,12 @@ BAD: list[tuple[Make, str, str, str]] = [
         "exists since v1.32.0",
         "use a later version",
     ),
+    (
+        spicedb(version="v1.56.1", datastore=Spanner(uri=KEY, gc_window=timedelta(hours=1))),
+        "datastore.gc_window",
+        "None at version v1.56.1, whose servers ignore --datastore-gc-window",
+        "remove it, or use v1.56.2 or later",
+    ),
     # TLS, availability
     (server(grpc_tls="clients"), "server.grpc_tls", "TLS(certificate=…, key=…)", "grpc_tls=TLS("),
     (
@@ -730,6 +736,15 @@ BAD: list[tuple[Make, str, str, str]] = [
         "datastore.credentials",
         "None when emulator_host is set",
         "remove one of the two",
+    ),
+    *(
+        (
+            datastore(kind, uri=KEY, gc_window=timedelta(hours=1), revision_quantization_interval=timedelta(hours=1)),
+            "datastore.gc_window",
+            "more than revision_quantization_interval, 3600 s",
+            "raise it, or servers will not start",
+        )
+        for kind in (PostgreSQL, Spanner)
     ),
     # the memory engine
     (memory(server=ServerProps(replicas=2)), "server.replicas", "at most 1 with the memory engine", "can share"),

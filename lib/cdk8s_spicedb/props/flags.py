@@ -15,6 +15,8 @@ from typing import Any, cast
 import attrs
 from attrs import evolve, frozen
 
+from ..versions import version_order
+
 Setting = str | int | float | bool | timedelta | Sequence[str] | None
 """Value of a flag. Each item of a sequence becomes an argument of its own; None sets nothing."""
 ENGINE = "datastore-engine"
@@ -42,6 +44,12 @@ class Flag:
     """Whether it is set when the prop is off. Then it is computed, and a release without the flag needs none."""
     value: str = ""
     """The property that has the setting. Defaults to the prop itself."""
+    ignored_before: str | None = None
+    """First release that does what the flag says. Earlier ones have the flag, and ignore it. None: all do it."""
+
+    def works_at(self, version: str) -> bool:
+        """Whether a release that has the flag does what it says."""
+        return self.ignored_before is None or version_order(version) >= version_order(self.ignored_before)
 
 
 # ---------------------------------------------------------------- the flags of props

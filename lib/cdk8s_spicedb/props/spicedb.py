@@ -15,7 +15,7 @@ from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
 from .datastores.base import Datastore
 from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
-from .flags import PRESHARED_KEY, Flag
+from .flags import PRESHARED_KEY, Flag, flagged
 from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
@@ -332,6 +332,7 @@ class SpiceDBProps:
 
         The tag of the image becomes the step's version. If that version has the flag, ``server.allowed_migrations`` and
         ``server.shutdown_drain_delay`` keep their values, and so does ``server.schema_mode`` in a plan without modes.
+        Settings of the datastore that the version ignores are left out.
         Raises `InvalidProps` with every problem of these props, among them an image with a digest, or with a tag that
         does not begin with ``version``: each step needs an image of its own.
         """
@@ -357,7 +358,11 @@ class SpiceDBProps:
             shutdown_drain_delay=kept(DRAIN_DELAY, self.server.shutdown_drain_delay),
         )
         migration = attrs.evolve(self.migration, target_migration=step.target_migration)
-        return attrs.evolve(self, version=step.version, image=image, server=server, migration=migration)
+        ignored = {path: None for path, flag, _ in flagged(self.datastore) if not flag.works_at(step.version)}
+        datastore = attrs.evolve(self.datastore, **ignored)
+        return attrs.evolve(
+            self, version=step.version, image=image, datastore=datastore, server=server, migration=migration
+        )
 
 
 def require_migration(props: SpiceDBProps) -> None:

@@ -9,7 +9,7 @@ from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace, parse_time
 from tests.lab.databases import postgres_revision
 from tests.lab.helm import Helm
-from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
+from tests.lab.props import KEY, NEW, NEW_HEAD, NEWEST, OLD, OLD_HEAD, on_postgres
 
 
 def _template_hashes(namespace: Namespace) -> set[str]:
@@ -22,7 +22,7 @@ def test_upgrade_and_rollback_fail_no_requests(any_helm: Helm, namespace: Namesp
     with relay(namespace) as address:
         Client(address, KEY).write()
         with Load("upgrade", address, KEY) as load:
-            upgrade = any_helm.upgrade(on_postgres(NEW, cleanup=CleanupProps(enabled=False)))
+            upgrade = any_helm.upgrade(on_postgres(NEWEST, cleanup=CleanupProps(enabled=False)))
         assert upgrade.ok, upgrade.output
         assert load.succeeded()
         with Load("rollback", address, KEY) as load:

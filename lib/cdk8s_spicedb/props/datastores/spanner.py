@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated
 
+from annotated_types import Interval
 from attrs import field, frozen
 
 from ..fields import Pattern
@@ -12,7 +14,7 @@ from ..flags import DATASTORE_URI, Flag
 from ..secrets import ConfigMapKey, EnvVar, SecretKey, as_secret_key, variable
 from ..types import HostPort
 from .base import Datastore
-from .sql import Quantization, ReadDelay, ReadOnly, Staleness
+from .sql import GC_WINDOW, Quantization, ReadDelay, ReadOnly, Staleness
 
 _Id = Annotated[
     str, Pattern(r"[A-Za-z0-9]([-_.:A-Za-z0-9]*[A-Za-z0-9])?", "an id of Google Cloud", "use only the id, not its path")
@@ -61,6 +63,17 @@ class Spanner(Datastore):
     """Minimum age of the revision that requests use, unless they ask for the latest revision. After this time, a nearby
     database node also has the revision (``--datastore-follower-read-delay-duration``). Defaults to SpiceDB's default,
     4.8 s."""
+    gc_window: (
+        Annotated[
+            timedelta,
+            Interval(ge=timedelta(minutes=1), le=timedelta(days=1)),
+            Flag(GC_WINDOW, ignored_before="v1.56.2"),
+        ]
+        | None
+    ) = None
+    """Time for which requests can use old revisions (``--datastore-gc-window``, SpiceDB 1.56.2 and later: earlier
+    releases ignore it). Defaults to SpiceDB's default, 24 h. It cannot be longer, because SpiceDB's change stream in
+    Spanner ends there."""
 
     @property
     def network_port(self) -> int:

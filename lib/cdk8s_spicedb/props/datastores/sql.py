@@ -60,6 +60,7 @@ ReadReplica = Annotated[
         redacted=True,
     ),
 ]
+GC_WINDOW = "datastore-gc-window"
 _ParamName = Annotated[
     str,
     Pattern(r"[A-Za-z_][A-Za-z0-9_.]*", "names of parameters"),
@@ -120,8 +121,7 @@ class SQLDatastore(Datastore):
     replica or a nearby database node also has the revision (``--datastore-follower-read-delay-duration``). Defaults to
     SpiceDB's default, 4.8 s, which CockroachDB's followers need."""
     gc_window: (
-        Annotated[timedelta, Interval(ge=timedelta(minutes=1), le=timedelta(days=365)), Flag("datastore-gc-window")]
-        | None
+        Annotated[timedelta, Interval(ge=timedelta(minutes=1), le=timedelta(days=365)), Flag(GC_WINDOW)] | None
     ) = None
     """Time for which old revisions are kept (``--datastore-gc-window``). Requests at an older point in time need them,
     and so do watches that are behind. Defaults to SpiceDB's default, 24 h. CockroachDB's ``gc.ttlseconds`` must not be

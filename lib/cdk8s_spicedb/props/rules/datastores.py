@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from ...errors import Problem
 from ..datastores import CockroachDB, Datastore, MySQL, Pool, PostgreSQL, Spanner, SQLDatastore
@@ -148,6 +149,15 @@ def replica_pool_needs_replicas(read_replicas: _Replicas, read_replica_pool: Poo
         yield from unset("read_replica_pool", read_replica_pool, "without {read_replicas}", shown="(a Pool)")
 
 
+def revisions_are_kept_while_shared(
+    revision_quantization_interval: timedelta | None, gc_window: timedelta | None
+) -> Problems:
+    interval = revision_quantization_interval
+    if interval is not None and gc_window is not None and gc_window <= interval:
+        allowed = f"more than {{revision_quantization_interval}}, {show(interval)}"
+        yield Problem("gc_window", show(gc_window), allowed, "raise it, or servers will not start")
+
+
 def emulator_has_no_users(credentials: object, emulator_host: str | None) -> Problems:
     if emulator_host:
         when, fix = "when {emulator_host} is set", "remove one of the two"
@@ -177,11 +187,13 @@ RULES: Rules = {
     SQLDatastore: (
         either_uri_or_parts,
         params_are_for_the_parts,
+        revisions_are_kept_while_shared,
     ),
     LibpqDatastore: (libpq_params_are_not_props,),
     Spanner: (
         either_uri_or_ids,
         emulator_has_no_users,
+        revisions_are_kept_while_shared,
     ),
     PostgreSQL: (
         postgresql_knows_the_user,

@@ -146,6 +146,10 @@ def version_has_the_flags(
                 default = not value if isinstance(value, bool) else None
                 allowed = f"{{{default}}} at version {version}: --{flag.name} exists since {releases.since(flag.name)}"
                 yield Problem(f"{part}.{path}", show(value), allowed, "remove it, or use a later version")
+            elif is_set and not flag.works_at(version):
+                allowed = f"{{None}} at version {version}, whose servers ignore --{flag.name}"
+                fix = f"remove it, or use {flag.ignored_before} or later"
+                yield Problem(f"{part}.{path}", show(value), allowed, fix)
 
 
 def version_has_the_schema_mode(version: str, releases: ReleaseTable, server: ServerProps) -> Problems:
