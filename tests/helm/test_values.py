@@ -281,6 +281,16 @@ def test_a_value_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBPro
     assert not same(found, before)
 
 
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+def test_openshift_as_a_value_also_opens_its_dns(
+    written: bool, wanted: bool, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    props = attrs.evolve(_CLIENTS, openshift=written, network_policies=NetworkPolicies())
+    found = without_chart_labels(rendered(chart(props), {"openshift": wanted}))
+    assert same(found, release_manifests(attrs.evolve(props, openshift=wanted)))
+
+
 @pytest.mark.parametrize("path", CLIENT_VALUES)
 def test_a_value_of_a_client_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
     value, props = CLIENT_VALUES[path]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from ..labels import (
 )
 from ..manifests import Manifest, objects_of
 from ..manifests.jobs import SCHEMA_FILE
+from ..manifests.network import DNS, OPENSHIFT_DNS
 from ..manifests.objects import Objects
 from ..manifests.patches import require_matches
 from ..manifests.pods import METRICS
@@ -156,6 +158,8 @@ class _Template:
         merge(manifest, self._mark)
         if manifest["kind"] == "Service" and manifest["metadata"]["name"] == FULLNAME:
             self._metrics(manifest["spec"]["ports"])
+        if manifest["kind"] == "NetworkPolicy":
+            self._dns(manifest["spec"].get("egress", ()))
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
@@ -202,6 +206,12 @@ class _Template:
             if port["name"] == METRICS:
                 condition = 'or (eq .Values.service.type "ClusterIP") .Values.service.exposeMetrics'
                 ports[number] = self._mark(f"{{{{- if {condition} }}}}\n{dump([port])}{{{{- end }}}}")
+
+    def _dns(self, rules: Iterable[Manifest]) -> None:
+        """Lets pods ask the DNS servers of OpenShift too."""
+        for rule in rules:
+            if rule.get("ports") == DNS:
+                rule["ports"] = [*DNS, self._mark(_when(".Values.openshift", dump(OPENSHIFT_DNS)).rstrip())]
 
     def _include(self, name: str, more: str = "") -> str:
         return f'include "{self._chart}.{name}" .{more}'
