@@ -309,6 +309,26 @@ def test_every_pod_has_the_same_values(part: str, name: str, chart: Callable[[Sp
     assert not same(found, before)
 
 
+@pytest.mark.parametrize("prefix", PARTS.values())
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("extraVolumes", {"emptyDir": {}}),
+        ("extraVolumeMounts", {"name": "a"}),
+        ("initContainers", {"name": "", "image": "x"}),
+        ("extraContainers", {"name": "a"}),
+        ("extraEnv", {"value": "a"}),
+        ("extraEnv", {"name": "A", "value": 1}),
+    ],
+)
+def test_helm_refuses_an_item_that_kubernetes_would_refuse(
+    prefix: str, name: str, item: dict[str, Any], chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    """Otherwise the migration would run before Kubernetes refuses the servers."""
+    with pytest.raises(helm.HelmValuesError, match=f"/{name}/0"):
+        rendered(chart(_CLIENTS), nest(f"{prefix}{name}", [item]))
+
+
 def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps], Path]) -> None:
     def values(whose: str) -> dict[str, Any]:
         return {
@@ -362,7 +382,10 @@ def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps
             {"schema": {"extraVolumeMounts": [{"name": "x", "mountPath": "/etc/spicedb/schema/"}]}},
             "schema.extraVolumeMounts: the chart itself sets /etc/spicedb/schema",
         ),
-        ({"test": {"initContainers": [{"name": "a"}, {"name": "a"}]}}, "test.initContainers: a is there twice"),
+        (
+            {"test": {"initContainers": [{"name": "a", "image": "x"}, {"name": "a", "image": "y"}]}},
+            "test.initContainers: a is there twice",
+        ),
     ],
 )
 def test_a_name_is_not_there_twice(values: dict[str, Any], says: str, chart: Callable[[SpiceDBProps], Path]) -> None:
@@ -371,9 +394,12 @@ def test_a_name_is_not_there_twice(values: dict[str, Any], says: str, chart: Cal
         rendered(chart(_CLIENTS), values)
 
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
 def apart(**selector: Any) -> dict[str, Any]:
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}
-    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    return {"podAntiAffinity": {_REQUIRED: [term]}}
 
 
 NAMED, TEAM = {"app.kubernetes.io/name": "spicedb"}, {"matchLabels": {"team": "x"}}
@@ -395,6 +421,7 @@ APART: list[tuple[dict[str, Any], str | None]] = [
     ({"affinity": apart(matchLabels={**NAMED, "app.kubernetes.io/component": "server"})}, None),
     ({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}}, None),
     ({"affinity": None}, None),
+    ({"affinity": {"podAntiAffinity": {_REQUIRED: [{"topologyKey": "zone", "labelSelector": None}]}}}, None),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,11 @@ def test_patches_change_a_written_chart(tmp_path: Path) -> None:
             "an operation that fits Service spicedb",
         ),
         (
+            Patch(kind="Service", operations=[add("/spec/x", {"since": [date(2001, 1, 1)]})]),
+            "patches[0].operations[0].value",
+            "a value that a manifest can hold",
+        ),
+        (
             Patch(kind="Service", operations=[PatchOperation(op="test", path="/spec/type", value="NodePort")]),
             "patches[0].operations[0]",
             "ClusterIP",
@@ -135,7 +141,7 @@ def test_a_patch_that_does_not_fit_is_rejected(patch: Patch, field: str, allowed
         ({"op": "move", "path": "/a"}, "op", "add, replace, remove, test"),
         ({"op": "add", "path": "spec/replicas"}, "path", "a JSON pointer"),
         ({"op": "add", "path": "/a~2b"}, "path", "a JSON pointer"),
-        ({"op": "add", "path": "/a", "value": object()}, "value", "a value that YAML can hold"),
+        ({"op": "add", "path": "/a", "value": object()}, "value", "a value that a manifest can hold"),
         ({"op": "remove", "path": "/a", "value": 1}, "value", "None with op='remove'"),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
+from math import inf
 from typing import Any, cast
 
 import attrs
@@ -189,6 +190,14 @@ BAD: list[tuple[Make, str, str, str]] = [
     (server(extra_volumes={"name": "x"}), "server.extra_volumes", "a tuple or list", "as in a manifest"),
     (server(extra_volume_mounts=[{"name": "tls"}]), "server.extra_volume_mounts", "name and mountPath", "own names"),
     (server(init_containers=[{"name": "x"}]), "server.init_containers", "with name and image", "as in a manifest"),
+    (
+        server(init_containers=[{"name": "a", "image": "x", "args": ["a", date(2001, 1, 1)]}]),
+        "server.init_containers[0].args[1]",
+        "texts, numbers, true",
+        "quote it",
+    ),
+    (server(extra_volumes=[{"name": "a", 1: "b"}]), "server.extra_volumes[0] (key)", "texts as keys", "quote it"),
+    (server(affinity={"nodeAffinity": {"weight": inf}}), "server.affinity.nodeAffinity.weight", "numbers", "quote it"),
     (
         server(extra_volumes=[{"name": "datastore"}]),
         "server.extra_volumes[0].name",
