@@ -329,6 +329,43 @@ def test_helm_refuses_an_item_that_kubernetes_would_refuse(
         rendered(chart(_CLIENTS), nest(f"{prefix}{name}", [item]))
 
 
+@pytest.mark.parametrize("key", ["helm.sh/chart", "app.kubernetes.io/managed-by"])
+def test_labels_of_helm_are_not_for_users(key: str, chart: Callable[[SpiceDBProps], Path], tmp_path: Path) -> None:
+    with pytest.raises(helm.HelmValuesError, match="/commonLabels"):
+        rendered(chart(BASE), {"commonLabels": {key: "mine"}})
+    with pytest.raises(InvalidProps, match="labels that no chart sets"):
+        write_helm_chart(tmp_path / "chart", of(labels={key: "mine"}))
+    assert release_manifests(of(labels={key: "mine"}))[0]["metadata"]["labels"][key] == "mine"
+
+
+def test_annotations_of_hooks_are_not_for_all_objects(chart: Callable[[SpiceDBProps], Path]) -> None:
+    with pytest.raises(helm.HelmValuesError, match="/commonAnnotations"):
+        rendered(chart(BASE), {"commonAnnotations": {"helm.sh/hook": "pre-install"}})
+
+
+POD_PATH = "/spec/template/spec"
+PATCHES = {
+    "another user": ("Deployment", {"op": "replace", "path": f"{POD_PATH}/securityContext/runAsUser", "value": 7}),
+    "a port of DNS": ("NetworkPolicy", {"op": "add", "path": "/spec/egress/0/ports/-", "value": {"port": 5}}),
+    "other ports": ("Service", {"op": "replace", "path": "/spec/ports", "value": [{"port": 1}]}),
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_a_chart_keeps_a_patch_beside_what_depends_on_values(name: str, tmp_path: Path) -> None:
+    kind, operation = PATCHES[name]
+    patch = Patch(kind=kind, operations=[PatchOperation(**operation)])
+    props = of(network_policies=NetworkPolicies(), openshift=name == "a port of DNS", patches=[patch])
+    write_helm_chart(tmp_path / "chart", props)
+    assert same(without_chart_labels(rendered(tmp_path / "chart")), release_manifests(props))
+
+
+def test_an_error_about_a_patch_has_the_name_of_the_object(tmp_path: Path) -> None:
+    patch = Patch(kind="Service", operations=[PatchOperation(op="remove", path="/spec/nothing")])
+    with pytest.raises(InvalidProps, match="fits Service spicedb:"):
+        write_helm_chart(tmp_path / "chart", of(patches=[patch]))
+
+
 def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps], Path]) -> None:
     def values(whose: str) -> dict[str, Any]:
         return {

@@ -38,7 +38,8 @@ def render(*patches: Patch, **fields: Any) -> Manifests:
     return synth(patched(*patches, **fields))
 
 
-DNS = "/spec/template/spec/dnsPolicy"
+POD = "/spec/template/spec"
+DNS = f"{POD}/dnsPolicy"
 
 
 def test_a_patch_changes_only_its_object() -> None:
@@ -111,6 +112,24 @@ def test_patches_change_a_written_chart(tmp_path: Path) -> None:
             "an operation that fits Service spicedb",
         ),
         (
+            Patch(kind="Deployment", operations=[add(f"{POD}/containers/0/args/-", "--grpc-addr=:1")]),
+            "patches[0].operations[0]",
+            "arguments of Deployment spicedb that no prop sets; not --grpc-addr",
+        ),
+        (
+            Patch(
+                kind="Deployment",
+                operations=[add(f"{POD}/containers/0/env/-", {"name": "SPICEDB_DATASTORE_ENGINE", "value": "memory"})],
+            ),
+            "patches[0].operations[0]",
+            "leaves the variable SPICEDB_DATASTORE_ENGINE of Deployment spicedb only once",
+        ),
+        (
+            Patch(kind="Deployment", operations=[PatchOperation(op="replace", path=f"{POD}/containers", value=5)]),
+            "patches[0].operations[0]",
+            "an operation that keeps the container spicedb of Deployment spicedb",
+        ),
+        (
             Patch(kind="Service", operations=[add("/spec/x", {"since": [date(2001, 1, 1)]})]),
             "patches[0].operations[0].value",
             "a value that a manifest can hold",
@@ -164,7 +183,6 @@ def operation(op: Any, path: str, value: Any = None) -> PatchOperation:
     return PatchOperation(op=op, path=path, value=value)
 
 
-POD = "/spec/template/spec"
 CA = PostgreSQL(host="db", database="d", user="u", password=SecretKey("pg", "p"), ca=SecretKey("pg-ca", "ca.crt"))
 
 
@@ -223,7 +241,7 @@ def test_a_patch_can_add_to_lists_and_change_values() -> None:
         (f"{POD}/priorityClassName", "critical", ("priorityClassName", "server.priority_class_name")),
         (f"{POD}/containers/0/image", "x", ("image", "image")),
         (f"{POD}/containers/0/resources/limits/memory", "2Gi", ("resources", "server.resources")),
-        (f"{POD}/containers/0/args/0", "--log-level=warn", ("logLevel", "server.log_level")),
+        (f"{POD}/containers/0/args/0", "--dispatch-max-depth=9", ("logLevel", "server.log_level")),
         (f"{POD}/containers/0/imagePullPolicy", "Always", ("image.pullPolicy", "image_pull_policy")),
         (f"{POD}/serviceAccountName", "x", ("serviceAccount.name", "server.service_account")),
         (f"{POD}/topologySpreadConstraints/-", {}, ("topologySpreadConstraints", "server.topology_spread")),

@@ -83,6 +83,9 @@ def cleanup(**given: Any) -> Make:
     return lambda: spicedb(cleanup=CleanupProps(**given))()
 
 
+_EXTRA = {"server": ServerProps(extra_containers=[{"name": "a", "image": "y"}])}
+
+
 def toleration(**given: Any) -> Make:
     return lambda: server(tolerations=(Toleration(key="a"), Toleration(**given)))()
 
@@ -190,6 +193,26 @@ BAD: list[tuple[Make, str, str, str]] = [
     (server(extra_volumes={"name": "x"}), "server.extra_volumes", "a tuple or list", "as in a manifest"),
     (server(extra_volume_mounts=[{"name": "tls"}]), "server.extra_volume_mounts", "name and mountPath", "own names"),
     (server(init_containers=[{"name": "x"}]), "server.init_containers", "with name and image", "as in a manifest"),
+    (server(http_port=8080), "server.http_port", "its default with http_enabled=False", "http_enabled=True"),
+    (server(metrics_enabled=False, metrics_port=9091), "server.metrics_port", "its default", "metrics_enabled=True"),
+    (
+        spicedb(schema=SchemaProps(text="definition user {}", ca=SecretKey("ca", "ca.crt"))),
+        "schema.ca",
+        "when gRPC has no TLS",
+        "set server.grpc_tls",
+    ),
+    (
+        spicedb(pods=PodSettings(init_containers=[{"name": "a", "image": "x"}]), **_EXTRA),
+        "server.extra_containers",
+        "a name that no container of init_containers has",
+        "rename one",
+    ),
+    (
+        spicedb(annotations={"helm.sh/hook": "pre-install"}),
+        "annotations",
+        "other than helm.sh/hook",
+        "leave out those that this package sets",
+    ),
     (
         server(init_containers=[{"name": "a", "image": "x", "args": ["a", date(2001, 1, 1)]}]),
         "server.init_containers[0].args[1]",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Predicate, Unit
 
-from ..labels import CHECKSUM, LONGEST_NAME, RESERVED
+from ..labels import CHECKSUM, LONGEST_NAME, OF_HOOKS, RESERVED
 from ..versions import VERSION
 from .fields import Excluding, Message, OneOf, Pattern
 from .flags import DATASTORE_URI, PRESHARED_KEY, REPLICA_URI, Flag
@@ -91,7 +91,8 @@ NodeLabel = Annotated[
 Selector = Mapping[_LabelKey, _LabelValue]
 Labels = Mapping[Annotated[_LabelKey, Excluding(RESERVED)], _LabelValue]
 """Labels other than those that selectors are made of."""
-Annotations = Mapping[_LabelKey, _AnnotationValue]
+Annotations = Mapping[Annotated[_LabelKey, Excluding(OF_HOOKS)], _AnnotationValue]
+"""Annotations other than those that make an object a hook."""
 PodAnnotations = Mapping[Annotated[_LabelKey, Excluding((CHECKSUM,))], _AnnotationValue]
 
 

@@ -47,10 +47,30 @@ def names_are_unique(
             elif name in seen:
                 yield Problem(path, show(name), f"a {key} that no other item has", "remove one of them, or rename it")
             seen.add(name)
+    yield from _in_both(init_containers, extra_containers, "extra_containers")
+
+
+def _in_both(init_containers: _Objects, extra_containers: _Objects, field: str) -> Problems:
     both = {item["name"] for item in init_containers} & {item["name"] for item in extra_containers}
     for name in sorted(both):
         allowed = "a name that no container of {init_containers} has"
-        yield Problem("extra_containers", show(name), allowed, "rename one of them")
+        yield Problem(field, show(name), allowed, "rename one of them")
+
+
+def containers_of_pods_differ(
+    pods: PodSettings,
+    server: ServerProps,
+    migration: MigrationProps,
+    cleanup: CleanupProps,
+    schema: SchemaProps | None,
+    test: PermissionTest | None,
+) -> Problems:
+    """Those of all pods, and those of one kind."""
+    parts = {"server": server, "migration": migration, "cleanup": cleanup, "schema": schema, "test": test}
+    for part, own in parts.items():
+        if own:
+            yield from _in_both(pods.init_containers, own.extra_containers, f"{part}.extra_containers")
+            yield from _in_both(own.init_containers, pods.extra_containers, f"{part}.init_containers")
 
 
 def objects_fit_into_manifests(
@@ -180,6 +200,7 @@ RULES: Rules = {
     SpiceDBProps: (
         pods_are_of_every_kind,
         mounts_have_volumes,
+        containers_of_pods_differ,
         jobs_find_a_node,
     ),
 }
