@@ -29,6 +29,8 @@ HELM_HOOK_WEIGHT = "helm.sh/hook-weight"
 HELM_HOOK_DELETE = "helm.sh/hook-delete-policy"
 HELM_HOOK_LOGS = "helm.sh/hook-output-log-policy"
 """At which events Helm prints the log of a hook's pods."""
+OF_HELM = (HELM_CHART, MANAGED_BY)
+"""The labels that Helm, or its charts, set on every object."""
 HELM_RELEASE = "meta.helm.sh/release-name"
 """The Helm release that an object belongs to."""
 ARGOCD_HOOK = "argocd.argoproj.io/hook"
@@ -48,6 +50,8 @@ REVISION = "deployment.kubernetes.io/revision"
 """The revision of a Deployment or a ReplicaSet."""
 HOOKS = (HELM_HOOK, ARGOCD_HOOK)
 """Each makes an object a hook."""
+OF_HOOKS = (HELM_HOOK, HELM_HOOK_WEIGHT, HELM_HOOK_DELETE, HELM_HOOK_LOGS, ARGOCD_HOOK, ARGOCD_HOOK_DELETE)
+"""The annotations of hooks. On every object, they would make hooks of the servers."""
 MARKS = (
     MANAGED_BY,
     REVISION,

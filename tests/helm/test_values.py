@@ -281,6 +281,16 @@ def test_a_value_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBPro
     assert not same(found, before)
 
 
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+def test_openshift_as_a_value_also_opens_its_dns(
+    written: bool, wanted: bool, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    props = attrs.evolve(_CLIENTS, openshift=written, network_policies=NetworkPolicies())
+    found = without_chart_labels(rendered(chart(props), {"openshift": wanted}))
+    assert same(found, release_manifests(attrs.evolve(props, openshift=wanted)))
+
+
 @pytest.mark.parametrize("path", CLIENT_VALUES)
 def test_a_value_of_a_client_renders_as_the_prop_does(path: str, chart: Callable[[SpiceDBProps], Path]) -> None:
     value, props = CLIENT_VALUES[path]
@@ -297,6 +307,63 @@ def test_every_pod_has_the_same_values(part: str, name: str, chart: Callable[[Sp
     checksum(wanted)
     assert same(found, wanted)
     assert not same(found, before)
+
+
+@pytest.mark.parametrize("prefix", PARTS.values())
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("extraVolumes", {"emptyDir": {}}),
+        ("extraVolumeMounts", {"name": "a"}),
+        ("initContainers", {"name": "", "image": "x"}),
+        ("extraContainers", {"name": "a"}),
+        ("extraEnv", {"value": "a"}),
+        ("extraEnv", {"name": "A", "value": 1}),
+    ],
+)
+def test_helm_refuses_an_item_that_kubernetes_would_refuse(
+    prefix: str, name: str, item: dict[str, Any], chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    """Otherwise the migration would run before Kubernetes refuses the servers."""
+    with pytest.raises(helm.HelmValuesError, match=f"/{name}/0"):
+        rendered(chart(_CLIENTS), nest(f"{prefix}{name}", [item]))
+
+
+@pytest.mark.parametrize("key", ["helm.sh/chart", "app.kubernetes.io/managed-by"])
+def test_labels_of_helm_are_not_for_users(key: str, chart: Callable[[SpiceDBProps], Path], tmp_path: Path) -> None:
+    with pytest.raises(helm.HelmValuesError, match="/commonLabels"):
+        rendered(chart(BASE), {"commonLabels": {key: "mine"}})
+    with pytest.raises(InvalidProps, match="labels that no chart sets"):
+        write_helm_chart(tmp_path / "chart", of(labels={key: "mine"}))
+    assert release_manifests(of(labels={key: "mine"}))[0]["metadata"]["labels"][key] == "mine"
+
+
+def test_annotations_of_hooks_are_not_for_all_objects(chart: Callable[[SpiceDBProps], Path]) -> None:
+    with pytest.raises(helm.HelmValuesError, match="/commonAnnotations"):
+        rendered(chart(BASE), {"commonAnnotations": {"helm.sh/hook": "pre-install"}})
+
+
+POD_PATH = "/spec/template/spec"
+PATCHES = {
+    "another user": ("Deployment", {"op": "replace", "path": f"{POD_PATH}/securityContext/runAsUser", "value": 7}),
+    "a port of DNS": ("NetworkPolicy", {"op": "add", "path": "/spec/egress/0/ports/-", "value": {"port": 5}}),
+    "other ports": ("Service", {"op": "replace", "path": "/spec/ports", "value": [{"port": 1}]}),
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_a_chart_keeps_a_patch_beside_what_depends_on_values(name: str, tmp_path: Path) -> None:
+    kind, operation = PATCHES[name]
+    patch = Patch(kind=kind, operations=[PatchOperation(**operation)])
+    props = of(network_policies=NetworkPolicies(), openshift=name == "a port of DNS", patches=[patch])
+    write_helm_chart(tmp_path / "chart", props)
+    assert same(without_chart_labels(rendered(tmp_path / "chart")), release_manifests(props))
+
+
+def test_an_error_about_a_patch_has_the_name_of_the_object(tmp_path: Path) -> None:
+    patch = Patch(kind="Service", operations=[PatchOperation(op="remove", path="/spec/nothing")])
+    with pytest.raises(InvalidProps, match="fits Service spicedb:"):
+        write_helm_chart(tmp_path / "chart", of(patches=[patch]))
 
 
 def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps], Path]) -> None:
@@ -352,7 +419,10 @@ def test_values_of_one_kind_of_pod_take_precedence(chart: Callable[[SpiceDBProps
             {"schema": {"extraVolumeMounts": [{"name": "x", "mountPath": "/etc/spicedb/schema/"}]}},
             "schema.extraVolumeMounts: the chart itself sets /etc/spicedb/schema",
         ),
-        ({"test": {"initContainers": [{"name": "a"}, {"name": "a"}]}}, "test.initContainers: a is there twice"),
+        (
+            {"test": {"initContainers": [{"name": "a", "image": "x"}, {"name": "a", "image": "y"}]}},
+            "test.initContainers: a is there twice",
+        ),
     ],
 )
 def test_a_name_is_not_there_twice(values: dict[str, Any], says: str, chart: Callable[[SpiceDBProps], Path]) -> None:
@@ -361,9 +431,12 @@ def test_a_name_is_not_there_twice(values: dict[str, Any], says: str, chart: Cal
         rendered(chart(_CLIENTS), values)
 
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
 def apart(**selector: Any) -> dict[str, Any]:
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}
-    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    return {"podAntiAffinity": {_REQUIRED: [term]}}
 
 
 NAMED, TEAM = {"app.kubernetes.io/name": "spicedb"}, {"matchLabels": {"team": "x"}}
@@ -385,6 +458,7 @@ APART: list[tuple[dict[str, Any], str | None]] = [
     ({"affinity": apart(matchLabels={**NAMED, "app.kubernetes.io/component": "server"})}, None),
     ({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}}, None),
     ({"affinity": None}, None),
+    ({"affinity": {"podAntiAffinity": {_REQUIRED: [{"topologyKey": "zone", "labelSelector": None}]}}}, None),
 ]
 
 

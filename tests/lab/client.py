@@ -181,14 +181,14 @@ class Load:
 # The last `cat` reads unread data. Without it, closing the connection resets it, and a reset ends the port-forward.
 # Busybox has tcpsvd or, in Debian's build, an nc that takes its backlog from the number of its l options.
 _RELAY = """
-each='nc {service} 50051; timeout 0.3 cat > /dev/null'
+each='nc {service} {port}; timeout 0.3 cat > /dev/null'
 if command -v tcpsvd > /dev/null; then exec tcpsvd -b 64 -c 64 0 50051 sh -c "$each"; fi
 exec nc -llllllllllllllll -p 50051 -e sh -c "$each"
 """
 
 
 @contextmanager
-def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
+def relay(namespace: Namespace, service: str = "spicedb", port: int = 50051) -> Iterator[str]:
     """An address outside the cluster. Each connection to it is forwarded as a new connection through the Service.
 
     A port-forward ends with its pod. So it goes to a separate pod, which no release changes.
@@ -197,7 +197,7 @@ def relay(namespace: Namespace, service: str = "spicedb") -> Iterator[str]:
     container = {
         "name": "relay",
         "image": "docker.io/library/busybox:1.37",
-        "command": ["sh", "-c", _RELAY.format(service=service)],
+        "command": ["sh", "-c", _RELAY.format(service=service, port=port)],
         "securityContext": RESTRICTED_CONTAINER,
         "startupProbe": {"tcpSocket": {"port": 50051}, "periodSeconds": 1, "failureThreshold": 30},
     }

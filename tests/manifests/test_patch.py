@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def render(*patches: Patch, **fields: Any) -> Manifests:
     return synth(patched(*patches, **fields))
 
 
-DNS = "/spec/template/spec/dnsPolicy"
+POD = "/spec/template/spec"
+DNS = f"{POD}/dnsPolicy"
 
 
 def test_a_patch_changes_only_its_object() -> None:
@@ -110,6 +112,29 @@ def test_patches_change_a_written_chart(tmp_path: Path) -> None:
             "an operation that fits Service spicedb",
         ),
         (
+            Patch(kind="Deployment", operations=[add(f"{POD}/containers/0/args/-", "--grpc-addr=:1")]),
+            "patches[0].operations[0]",
+            "arguments of Deployment spicedb that no prop sets; not --grpc-addr",
+        ),
+        (
+            Patch(
+                kind="Deployment",
+                operations=[add(f"{POD}/containers/0/env/-", {"name": "SPICEDB_DATASTORE_ENGINE", "value": "memory"})],
+            ),
+            "patches[0].operations[0]",
+            "leaves the variable SPICEDB_DATASTORE_ENGINE of Deployment spicedb only once",
+        ),
+        (
+            Patch(kind="Deployment", operations=[PatchOperation(op="replace", path=f"{POD}/containers", value=5)]),
+            "patches[0].operations[0]",
+            "an operation that keeps the container spicedb of Deployment spicedb",
+        ),
+        (
+            Patch(kind="Service", operations=[add("/spec/x", {"since": [date(2001, 1, 1)]})]),
+            "patches[0].operations[0].value",
+            "a value that a manifest can hold",
+        ),
+        (
             Patch(kind="Service", operations=[PatchOperation(op="test", path="/spec/type", value="NodePort")]),
             "patches[0].operations[0]",
             "ClusterIP",
@@ -135,7 +160,7 @@ def test_a_patch_that_does_not_fit_is_rejected(patch: Patch, field: str, allowed
         ({"op": "move", "path": "/a"}, "op", "add, replace, remove, test"),
         ({"op": "add", "path": "spec/replicas"}, "path", "a JSON pointer"),
         ({"op": "add", "path": "/a~2b"}, "path", "a JSON pointer"),
-        ({"op": "add", "path": "/a", "value": object()}, "value", "a value that YAML can hold"),
+        ({"op": "add", "path": "/a", "value": object()}, "value", "a value that a manifest can hold"),
         ({"op": "remove", "path": "/a", "value": 1}, "value", "None with op='remove'"),
     ],
 )
@@ -158,7 +183,6 @@ def operation(op: Any, path: str, value: Any = None) -> PatchOperation:
     return PatchOperation(op=op, path=path, value=value)
 
 
-POD = "/spec/template/spec"
 CA = PostgreSQL(host="db", database="d", user="u", password=SecretKey("pg", "p"), ca=SecretKey("pg-ca", "ca.crt"))
 
 
@@ -217,7 +241,7 @@ def test_a_patch_can_add_to_lists_and_change_values() -> None:
         (f"{POD}/priorityClassName", "critical", ("priorityClassName", "server.priority_class_name")),
         (f"{POD}/containers/0/image", "x", ("image", "image")),
         (f"{POD}/containers/0/resources/limits/memory", "2Gi", ("resources", "server.resources")),
-        (f"{POD}/containers/0/args/0", "--log-level=warn", ("logLevel", "server.log_level")),
+        (f"{POD}/containers/0/args/0", "--dispatch-max-depth=9", ("logLevel", "server.log_level")),
         (f"{POD}/containers/0/imagePullPolicy", "Always", ("image.pullPolicy", "image_pull_policy")),
         (f"{POD}/serviceAccountName", "x", ("serviceAccount.name", "server.service_account")),
         (f"{POD}/topologySpreadConstraints/-", {}, ("topologySpreadConstraints", "server.topology_spread")),

@@ -230,3 +230,20 @@ def test_jobs_can_have_an_account_that_exists() -> None:
 )
 def test_selectors_match_as_in_kubernetes(selector: dict[str, Any] | None, selected: bool) -> None:
     assert selects(selector, {"a": "1"}) is selected
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        5,
+        {"a": "b"},
+        ["x", None],
+        [{"labelSelector": None}, {"labelSelector": "x"}],
+        [{"labelSelector": {"matchLabels": ["a"], "matchExpressions": [{"key": ["a"], "operator": ["In"]}]}}],
+        [{"labelSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": 5}]}}],
+    ],
+)
+def test_kubernetes_itself_refuses_an_affinity_of_another_form(terms: Any) -> None:
+    rules = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    props = attrs.evolve(BASE, server=ServerProps(affinity=rules))
+    assert pods(props)["server"]["spec"]["affinity"] == rules

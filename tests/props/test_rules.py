@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
+from math import inf
 from typing import Any, cast
 
 import attrs
@@ -80,6 +81,9 @@ def migration(version: str = VERSION, **given: Any) -> Make:
 
 def cleanup(**given: Any) -> Make:
     return lambda: spicedb(cleanup=CleanupProps(**given))()
+
+
+_EXTRA = {"server": ServerProps(extra_containers=[{"name": "a", "image": "y"}])}
 
 
 def toleration(**given: Any) -> Make:
@@ -189,6 +193,34 @@ BAD: list[tuple[Make, str, str, str]] = [
     (server(extra_volumes={"name": "x"}), "server.extra_volumes", "a tuple or list", "as in a manifest"),
     (server(extra_volume_mounts=[{"name": "tls"}]), "server.extra_volume_mounts", "name and mountPath", "own names"),
     (server(init_containers=[{"name": "x"}]), "server.init_containers", "with name and image", "as in a manifest"),
+    (server(http_port=8080), "server.http_port", "its default with http_enabled=False", "http_enabled=True"),
+    (server(metrics_enabled=False, metrics_port=9091), "server.metrics_port", "its default", "metrics_enabled=True"),
+    (
+        spicedb(schema=SchemaProps(text="definition user {}", ca=SecretKey("ca", "ca.crt"))),
+        "schema.ca",
+        "when gRPC has no TLS",
+        "set server.grpc_tls",
+    ),
+    (
+        spicedb(pods=PodSettings(init_containers=[{"name": "a", "image": "x"}]), **_EXTRA),
+        "server.extra_containers",
+        "a name that no container of init_containers has",
+        "rename one",
+    ),
+    (
+        spicedb(annotations={"helm.sh/hook": "pre-install"}),
+        "annotations",
+        "other than helm.sh/hook",
+        "leave out those that this package sets",
+    ),
+    (
+        server(init_containers=[{"name": "a", "image": "x", "args": ["a", date(2001, 1, 1)]}]),
+        "server.init_containers[0].args[1]",
+        "texts, numbers, true",
+        "quote it",
+    ),
+    (server(extra_volumes=[{"name": "a", 1: "b"}]), "server.extra_volumes[0] (key)", "texts as keys", "quote it"),
+    (server(affinity={"nodeAffinity": {"weight": inf}}), "server.affinity.nodeAffinity.weight", "numbers", "quote it"),
     (
         server(extra_volumes=[{"name": "datastore"}]),
         "server.extra_volumes[0].name",

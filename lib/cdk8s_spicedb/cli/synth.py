@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import InvalidProps
 from ..files.read import metadata_of
 from ..helm import require_chart, write_all, write_release
-from ..props import SpiceDBProps, config_map_keys, secret_keys
+from ..props import SpiceDBProps, needed_config_maps, secret_keys
 from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
 from ..text import count, some_of
@@ -62,7 +62,7 @@ def _next_of_each(folder: str, found: Mapping[str, SpiceDBProps], changed: froze
 
 
 def _secrets(props: SpiceDBProps) -> str:
-    maps = [f"ConfigMap {key.config_map} ({key.key})" for key in config_map_keys(props)]
+    maps = [f"ConfigMap {key.config_map} ({key.key})" for key in needed_config_maps(props)]
     return ", ".join([*(f"{key.name} ({key.key})" for key in secret_keys(props)), *maps])
 
 

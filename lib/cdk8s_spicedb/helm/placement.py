@@ -37,7 +37,8 @@ def placement(chart: str) -> dict[str, list[str]]:
         "keptApart": [
             "{{- $labels := index . 1 }}{{ $component := index . 2 -}}",
             f'{{{{- range (get ((index . 0).podAntiAffinity | default dict) "{_REQUIRED}" | default list) }}}}',
-            '{{- $matches := and (hasKey . "labelSelector") (not .namespaces) -}}',
+            '{{- if kindIs "map" . -}}',
+            '{{- $matches := and (kindIs "map" .labelSelector) (not .namespaces) -}}',
             "{{- $selector := .labelSelector | default dict -}}",
             "{{- range $key, $text := $selector.matchLabels -}}",
             "{{- if ne (get $labels $key) $text }}{{ $matches = false }}{{ end -}}",
@@ -52,6 +53,7 @@ def placement(chart: str) -> dict[str, list[str]]:
             '{{- $text := "affinity: a required podAntiAffinity keeps servers and the Job %s off the same node. With a '
             f'server on each node, the Job could start nowhere. Add {COMPONENT}: server to its labelSelector" -}}}}',
             "{{- fail (printf $text $component) }}",
+            "{{- end }}",
             "{{- end }}",
             "{{- end }}",
         ],

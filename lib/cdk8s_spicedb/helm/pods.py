@@ -13,7 +13,7 @@ from ..props.fieldtypes import Schema
 from ..props.pod import KEYS
 from ..props.types import ObjectName
 from .places import Place, entries, field, named_items, optional_field
-from .value import CONTAINER, LIST, OBJECT, PATHS, POD, Value, or_empty, schema_of, value_of
+from .value import CONTAINER, LIST, OBJECT, PATHS, POD, Value, objects_with, or_empty, schema_of, value_of
 
 
 def job_image(props: SpiceDBProps, part: str) -> Value:
@@ -30,12 +30,14 @@ def client_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
     yield from pod_values(props, part)
 
 
-_WHERE = {
-    "extra_volume_mounts": f"{CONTAINER}.volumeMounts",
-    "extra_volumes": f"{POD}.volumes",
-    "init_containers": f"{POD}.initContainers",
-    "extra_containers": f"{POD}.containers",
+_LISTS = {
+    "extra_volume_mounts": (f"{CONTAINER}.volumeMounts", objects_with("name", "mountPath")),
+    "extra_volumes": (f"{POD}.volumes", objects_with("name")),
+    "init_containers": (f"{POD}.initContainers", objects_with("name", "image")),
+    "extra_containers": (f"{POD}.containers", objects_with("name", "image")),
 }
+"""Where the lists of objects are, and their schemas."""
+_ENV = objects_with("name", value={"type": ["string", "null"]})
 
 
 def pod_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
@@ -63,11 +65,11 @@ def pod_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
         "take precedence over those of pods."
     )
     place = named_items(components, f"{CONTAINER}.env", "name")
-    yield Value(f"{PATHS[part]}extraEnv", [], LIST, text.partition(" They")[0] if shared else text, (place,))
-    for name, where in _WHERE.items():
+    yield Value(f"{PATHS[part]}extraEnv", [], _ENV, text.partition(" They")[0] if shared else text, (place,))
+    for name, (where, schema) in _LISTS.items():
         key = KEYS[name]
         place = named_items(components, where, key, [item[key] for item in getattr(own, name)])
-        yield value(name, place, schema=LIST)
+        yield value(name, place, schema=schema)
 
 
 def _account(props: SpiceDBProps, part: str) -> Value:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, TypeVar
 
 import attrs
 
 from ..delivery import DEFAULT_PROGRESS_DEADLINE_SECONDS
+from ..errors import InvalidProps
 from ..files.folder import MARK
 from ..files.yaml import dump
 from ..labels import (
@@ -24,9 +26,10 @@ from ..labels import (
 )
 from ..manifests import Manifest, objects_of
 from ..manifests.jobs import SCHEMA_FILE
+from ..manifests.network import DNS, OPENSHIFT_DNS
 from ..manifests.objects import Objects
 from ..manifests.patches import require_matches
-from ..manifests.pods import METRICS
+from ..manifests.pods import METRICS, USER
 from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.jobs import RETRIES
 from ..props.patch import Patch
@@ -67,7 +70,12 @@ def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component
     )
     accounts = [Objects(whole, Component.SERVER).service_account(whole.service_account_annotations)]
     accounts += [Objects(whole, Component.CLEANUP).service_account()] if whole.cleans_up else []
-    manifests, found = [*accounts, *objects_of(whole)], dict[Component, list[Manifest]]()
+    try:
+        manifests, found = [*accounts, *objects_of(whole)], dict[Component, list[Manifest]]()
+    except InvalidProps as error:
+        # A patch that does not fit.
+        named = [attrs.evolve(each, allowed=each.allowed.replace(FULLNAME, props.name)) for each in error.problems]
+        raise InvalidProps(error.subject, named) from None
     names = [(each["kind"], each["metadata"]["name"].replace(FULLNAME, props.name)) for each in manifests]
     require_matches(props, [{"kind": kind, "metadata": {"name": name}} for kind, name in names])
     for manifest in manifests:
@@ -156,6 +164,8 @@ class _Template:
         merge(manifest, self._mark)
         if manifest["kind"] == "Service" and manifest["metadata"]["name"] == FULLNAME:
             self._metrics(manifest["spec"]["ports"])
+        if manifest["kind"] == "NetworkPolicy":
+            self._dns(manifest["spec"].get("egress", ()))
         if "template" in manifest.get("spec", {}):
             self._secret_keys(manifest["spec"]["template"])
         # Braces in the manifest are the user's own text.
@@ -199,9 +209,16 @@ class _Template:
     def _metrics(self, ports: list[Any]) -> None:
         """Leaves the metrics out of a Service that others than the cluster reach, unless that is asked for."""
         for number, port in enumerate(ports):
-            if port["name"] == METRICS:
+            if port.get("name") == METRICS:
                 condition = 'or (eq .Values.service.type "ClusterIP") .Values.service.exposeMetrics'
                 ports[number] = self._mark(f"{{{{- if {condition} }}}}\n{dump([port])}{{{{- end }}}}")
+
+    def _dns(self, rules: Iterable[Manifest]) -> None:
+        """Lets pods ask the DNS servers of OpenShift too."""
+        for rule in rules:
+            ports = rule.get("ports") or []
+            if ports[: len(DNS)] == DNS:
+                ports.insert(len(DNS), self._mark(_when(".Values.openshift", dump(OPENSHIFT_DNS)).rstrip()))
 
     def _include(self, name: str, more: str = "") -> str:
         return f'include "{self._chart}.{name}" .{more}'
@@ -285,8 +302,10 @@ class _Template:
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
         security = spec.get("securityContext", {})
-        # A patch may have removed some.
-        users = {name: security.pop(name) for name in ("runAsUser", "runAsGroup", "fsGroup") if name in security}
+        # A patch may have removed some, or set others.
+        users = {name: USER for name in ("runAsUser", "runAsGroup", "fsGroup") if security.get(name) == USER}
+        for name in users:
+            del security[name]
         if users:
             security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
         pull_secrets = "imagePullSecrets: {{- . | nindent INDENT }}"

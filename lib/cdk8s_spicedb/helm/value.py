@@ -24,6 +24,15 @@ COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 100_000}
 OBJECT: Schema = {"type": "object"}
 BOOLEAN: Schema = {"type": "boolean"}
 LIST: Schema = {"type": "array", "items": OBJECT}
+
+
+def objects_with(*fields: str, **others: Schema) -> Schema:
+    """The schema of a list of objects, each with some fields that are texts, and perhaps others."""
+    text = {**TEXT, "minLength": 1}
+    properties = {**dict.fromkeys(fields, text), **others}
+    return {"type": "array", "items": {**OBJECT, "required": list(fields), "properties": properties}}
+
+
 PULL_SECRETS: Schema = {"type": "array", "items": {"type": ["object", "string"], "required": ["name"]}}
 """Names of Secrets, alone or as in a pod."""
 POD = "spec.template.spec"

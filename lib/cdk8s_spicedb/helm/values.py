@@ -9,11 +9,13 @@ from typing import Any, get_args
 
 from attrs import evolve
 
+from ..errors import InvalidProps, Problem
 from ..files.schema import field_schema
-from ..labels import Component
+from ..labels import OF_HELM, Component
 from ..manifests.pods import METRICS, open_ports
 from ..props import SpiceDBProps
 from ..props.fields import camel
+from ..props.fieldtypes import show
 from ..props.flags import flag_of
 from ..props.jobs import SchemaProps
 from ..props.secrets import ConfigMapKey, SecretKey
@@ -90,6 +92,17 @@ def _arguments(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     yield Value(f"{PATHS[component.value]}extraArgs", arguments, schema, text, (place,), prop=prop)
 
 
+def _require_free_labels(props: SpiceDBProps) -> None:
+    """Raises `InvalidProps` if a label is one that every object of a chart has."""
+    taken = [key for key in OF_HELM if key in props.labels]
+    allowed = "labels that no chart sets on its objects"
+    if taken:
+        raise InvalidProps(
+            type(props).__name__,
+            [Problem(f"labels[{key}]", show(props.labels[key]), allowed, "remove it") for key in taken],
+        )
+
+
 def _objects(props: SpiceDBProps) -> Iterator[Value]:
     """Values of the objects around the pods."""
     if props.datastore.max_replicas != 1:
@@ -135,6 +148,7 @@ def _objects(props: SpiceDBProps) -> Iterator[Value]:
     text, prop = "Annotations of the Service for clients.", "server.service_annotations"
     yield Value("service.annotations", default, annotations, text, (place,), prop=prop)
     text, labels = "Labels of every object except pods. For pods, use podLabels.", field_schema(SpiceDBProps, "labels")
+    labels = {**labels, "allOf": [{"propertyNames": {"not": {"enum": list(OF_HELM)}}}]}
     yield Value("commonLabels", dict(props.labels), labels, text, nullable=True, renders=True)
     text = "Annotations of every object except pods. For pods, use podAnnotations."
     place = entries(tuple(Component), "metadata.annotations", props.annotations)
@@ -232,6 +246,7 @@ def _argument(
 
 def chart_values(props: SpiceDBProps) -> list[Value]:
     """The values of a chart, in the order of values.yaml."""
+    _require_free_labels(props)
     found = [
         *_names(props),
         *pod_values(props, "pods"),

@@ -12,7 +12,7 @@ from ..props.network import ExternalService, GRPCRoute, Ingress, NetworkPeer, Ne
 from .objects import Manifest, Objects, omit_empty
 from .pods import DISPATCH, GRPC, HTTP, METRICS, numbers, open_ports, service_port
 
-_DNS, _OPENSHIFT_DNS = 53, 5353
+DNS, OPENSHIFT_DNS = ([{"protocol": protocol, "port": port} for protocol in ("UDP", "TCP")] for port in (53, 5353))
 """The ports of the DNS servers' pods. Policies apply to the pods' ports, not to the port of their Service."""
 
 
@@ -41,8 +41,7 @@ def _ingress(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifes
 
 
 def _egress(props: SpiceDBProps, policies: NetworkPolicies, component: Component) -> Iterator[Manifest]:
-    dns_ports = (_DNS, _OPENSHIFT_DNS) if props.openshift else (_DNS,)
-    yield {"ports": [{"protocol": protocol, "port": port} for port in dns_ports for protocol in ("UDP", "TCP")]}
+    yield {"ports": [*DNS, *(OPENSHIFT_DNS if props.openshift else ())]}
     database_port = policies.database_port or props.datastore.network_port
     if component in (Component.SERVER, Component.MIGRATION) and database_port is not None:
         yield from _rule("to", policies.database, [database_port])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
 from ..errors import InvalidProps, Problem
-from ..labels import CHECKSUM, COMPONENT, HOOKS, INSTANCE, NAME
+from ..labels import CHECKSUM, COMPONENT, HOOKS, INSTANCE, NAME, Component
 from ..props import SpiceDBProps
 from ..props.patch import PatchOperation
+from ..props.rules.arguments import props_of_flags
 
 Manifest = dict[str, Any]
 
@@ -29,8 +31,31 @@ def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
             allowed = f"an operation that keeps {lost[0][0]} of {manifest['kind']} {manifest['metadata']['name']}"
             fix = "use a prop, such as extra_volumes or pod_labels; or add one item, with a path that ends in /-"
             raise invalid(props, path, operation, allowed, fix)
+        _require_unique(props, path, operation, manifest, found)
         manifest = found
     return manifest
+
+
+def _require_unique(
+    props: SpiceDBProps, path: str, operation: PatchOperation, before: Manifest, after: Manifest
+) -> None:
+    """Raises `InvalidProps` if an operation adds what is there already, or an argument that a prop sets."""
+    where = f"{after['kind']} {after['metadata']['name']}"
+    names = _names_in_pods(_template(after))
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        allowed = f"an operation that leaves {twice[0]} of {where} only once"
+        raise invalid(props, path, operation, allowed, "use another name, or replace the one that is there")
+    part = after["metadata"]["labels"][COMPONENT]
+    if part not in (Component.SERVER.value, Component.MIGRATION.value):
+        return
+    owners = props_of_flags(part, props.server, type(props.datastore))
+    given = _arguments(before)
+    for argument in _arguments(after):
+        flag = argument.removeprefix("--").partition("=")[0]
+        if argument not in given and flag in owners:
+            allowed = f"arguments of {where} that no prop sets; not --{flag}"
+            raise invalid(props, path, operation, allowed, f"use {owners[flag]}".replace("{", "").replace("}", ""))
 
 
 def operations_for(props: SpiceDBProps, kind: str, name: str) -> Iterator[tuple[str, PatchOperation]]:
@@ -63,32 +88,54 @@ def _applied(operation: PatchOperation, manifest: Manifest) -> Manifest | str:
 
 def _needed(manifest: Manifest) -> Mapping[str, str]:
     """What the release needs of an object, each with its value. An empty value may change."""
-    metadata, spec = manifest.get("metadata") or {}, manifest.get("spec") or {}
+    metadata, spec = _mapping(manifest.get("metadata")), _mapping(manifest.get("spec"))
     found = {"its apiVersion": str(manifest.get("apiVersion")), "its kind": str(manifest.get("kind"))}
     found |= {"its name": str(metadata.get("name"))}
     found |= _entries("label", metadata.get("labels"), NAME, INSTANCE, COMPONENT)
     found |= _entries("annotation", metadata.get("annotations"), *HOOKS)
     if "selector" in spec:
         found["its selector"] = str(spec["selector"])
-    template = spec.get("template")
-    return {**found, **_needed_of_pods(template)} if isinstance(template, Mapping) else found
+    template = _template(manifest)
+    metadata = _mapping(template.get("metadata"))
+    found |= _entries("pods' label", metadata.get("labels"), NAME, INSTANCE, COMPONENT)
+    found |= _entries("pods' annotation", metadata.get("annotations"), CHECKSUM)
+    return {**found, **dict.fromkeys(_names_in_pods(template), "")}
 
 
-def _needed_of_pods(template: Mapping[str, Any]) -> dict[str, str]:
-    metadata, pod = template.get("metadata") or {}, template.get("spec") or {}
-    containers = pod.get("containers") or [{}]
-    return {
-        **_entries("pods' label", metadata.get("labels"), NAME, INSTANCE, COMPONENT),
-        **_entries("pods' annotation", metadata.get("annotations"), CHECKSUM),
-        **{f"the volume {each.get('name')}": "" for each in pod.get("volumes") or ()},
-        **{f"the mount at {each.get('mountPath')}": "" for each in containers[0].get("volumeMounts") or ()},
-        **{f"the variable {each.get('name')}": "" for each in containers[0].get("env") or ()},
-        **{f"the container {each.get('name')}": "" for each in containers},
-    }
+def _names_in_pods(template: Mapping[str, Any]) -> list[str]:
+    """What a pod template names. Kubernetes rejects a name that is there twice."""
+    pod = _mapping(template.get("spec"))
+    containers = _mappings(pod.get("containers"))
+    first = containers[0] if containers else {}
+    return [
+        *(f"the volume {each.get('name')}" for each in _mappings(pod.get("volumes"))),
+        *(f"the mount at {each.get('mountPath')}" for each in _mappings(first.get("volumeMounts"))),
+        *(f"the variable {each.get('name')}" for each in _mappings(first.get("env"))),
+        *(f"the container {each.get('name')}" for each in [*_mappings(pod.get("initContainers")), *containers]),
+    ]
 
 
-def _entries(what: str, entries: Mapping[str, str] | None, *keys: str) -> dict[str, str]:
-    return {f"the {what} {key}": str(entries[key]) for key in keys if entries and key in entries}
+def _arguments(manifest: Manifest) -> list[str]:
+    containers = _mappings(_mapping(_template(manifest).get("spec")).get("containers"))
+    return [str(argument) for argument in (containers[0].get("args") or () if containers else ())]
+
+
+def _template(manifest: Manifest) -> Mapping[str, Any]:
+    return _mapping(_mapping(manifest.get("spec")).get("template"))
+
+
+# A patch may have made something else of an object.
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _entries(what: str, entries: object, *keys: str) -> dict[str, str]:
+    found = _mapping(entries)
+    return {f"the {what} {key}": str(found[key]) for key in keys if key in found}
 
 
 def require_matches(props: SpiceDBProps, manifests: Iterable[Manifest]) -> None:

@@ -25,7 +25,7 @@ def offline_settings(props: SpiceDBProps) -> dict[str, Setting]:
     return {flag: value for flag, value in settings.items() if props.releases.takes(flag, props.version)}
 
 
-_USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of its own
+USER = 65532  # "nonroot" in SpiceDB's image; kubectl's image has no user of its own
 
 
 def restricted_container() -> Manifest:
@@ -38,7 +38,7 @@ def restricted_pod(props: SpiceDBProps) -> Manifest:
     return {
         "runAsNonRoot": True,
         # OpenShift assigns users to each namespace, and rejects all others.
-        **({} if props.openshift else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
+        **({} if props.openshift else {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}),
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 
@@ -84,7 +84,7 @@ def pod_template(
         "initContainers": list(pod.init_containers),
         "containers": [omit_empty(program), *pod.extra_containers],
         "volumes": [*volumes, *(folder.volume() for folder in files), *pod.extra_volumes],
-        "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
+        "imagePullSecrets": [{"name": name} for name in dict.fromkeys(props.image_pull_secrets)],
         "nodeSelector": dict(pod.node_selector),
         "tolerations": [manifest_of(toleration) for toleration in pod.tolerations],
         "affinity": dict(pod.affinity),

@@ -15,6 +15,7 @@ from .server import Autoscaling as Autoscaling
 from .server import ServerProps as ServerProps
 from .spicedb import SpiceDBProps as SpiceDBProps
 from .spicedb import config_map_keys as config_map_keys
+from .spicedb import needed_config_maps as needed_config_maps
 from .spicedb import require_cleanup as require_cleanup
 from .spicedb import require_migration as require_migration
 from .spicedb import secret_keys as secret_keys

@@ -9,11 +9,11 @@ from annotated_types import Predicate
 from attrs import frozen
 
 from .fields import Message, Pattern
-from .types import ObjectName
+from .types import ObjectName, not_of_yaml
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, (str, int, float, bool, list, dict, type(None)))
+    return not any(not_of_yaml(value))
 
 
 _Path = Annotated[
@@ -21,7 +21,9 @@ _Path = Annotated[
     Pattern(r"(/([^~/]|~[01])*)+", "a JSON pointer", max_length=1000),
     Message(fix="use a path such as '/spec/template/spec/dnsPolicy'; '~1' is a '/' in a key, '-' the end of a list"),
 ]
-_Value = Annotated[Any, Predicate(_is_plain), Message("a value that YAML can hold", "write it as in a manifest")]
+_Value = Annotated[
+    Any, Predicate(_is_plain), Message("a value that a manifest can hold", "write it as in a manifest, and quote dates")
+]
 _ObjectKind = Annotated[str, Pattern(r"[A-Z][A-Za-z]+", "the kind of an object", "use a kind such as 'Deployment'")]
 
 

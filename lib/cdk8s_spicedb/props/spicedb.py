@@ -38,6 +38,13 @@ def config_map_keys(props: SpiceDBProps) -> dict[ConfigMapKey, str]:
     return _keys(props, ConfigMapKey)
 
 
+def needed_config_maps(props: SpiceDBProps) -> list[ConfigMapKey]:
+    """Every key of a ConfigMap that must exist before the release: for CAs, and the SpiceDB schema."""
+    schema = props.schema
+    own = [ConfigMapKey(schema.config_map, schema.config_map_key)] if schema and schema.config_map else []
+    return [*config_map_keys(props), *own]
+
+
 def _keys(props: SpiceDBProps, kind: type[_Key]) -> dict[_Key, str]:
     parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
     found: dict[_Key, str] = {}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from math import isfinite
+from types import NoneType
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Predicate, Unit
 
-from ..labels import CHECKSUM, LONGEST_NAME, RESERVED
+from ..labels import CHECKSUM, LONGEST_NAME, OF_HOOKS, RESERVED
 from ..versions import VERSION
 from .fields import Excluding, Message, OneOf, Pattern
 from .flags import DATASTORE_URI, PRESHARED_KEY, REPLICA_URI, Flag
@@ -89,12 +91,26 @@ NodeLabel = Annotated[
 Selector = Mapping[_LabelKey, _LabelValue]
 Labels = Mapping[Annotated[_LabelKey, Excluding(RESERVED)], _LabelValue]
 """Labels other than those that selectors are made of."""
-Annotations = Mapping[_LabelKey, _AnnotationValue]
+Annotations = Mapping[Annotated[_LabelKey, Excluding(OF_HOOKS)], _AnnotationValue]
+"""Annotations other than those that make an object a hook."""
 PodAnnotations = Mapping[Annotated[_LabelKey, Excluding((CHECKSUM,))], _AnnotationValue]
 
 
 def _is_object(value: object) -> bool:
     return isinstance(value, Mapping)
+
+
+def not_of_yaml(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """The parts of a value that manifests cannot hold, each with its path: dates, for example, or keys that are no
+    texts."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from not_of_yaml(inner, f"{path}.{key}") if isinstance(key, str) else [(f"{path} (key)", key)]
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from not_of_yaml(inner, f"{path}[{number}]")
+    elif not isinstance(value, (str, int, float, NoneType)) or (isinstance(value, float) and not isfinite(value)):
+        yield path, value
 
 
 Affinity = Mapping[

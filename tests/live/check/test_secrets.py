@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from cdk8s_spicedb import TLS, ConfigMapKey, PostgreSQL, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb import TLS, ConfigMapKey, PostgreSQL, SchemaProps, SecretKey, ServerProps, SpiceDBProps
 from cdk8s_spicedb.live.check.access import secret_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
@@ -90,6 +90,13 @@ def test_a_config_map_exists_and_has_its_key() -> None:
     finding = found(installable(("get", "configmaps")), settings)[1]
     assert finding.level is Level.WARNING
     assert 'resources: ["configmaps"]' in finding.fix
+
+
+def test_the_config_map_with_the_schema_exists() -> None:
+    settings, cluster = props(schema=SchemaProps(config_map="authz-schema", config_map_key="a.zed")), installable()
+    assert found(cluster, settings)[1].text == "does not exist; the release reads its key a.zed"
+    cluster.put("configmaps", {"metadata": {"name": "authz-schema"}, "data": {"a.zed": "definition user {}"}})
+    assert found(cluster, settings)[1].level is Level.OK
 
 
 def test_the_secret_of_an_ingress_may_come_later() -> None:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ...labels import Component, object_name
 from ...manifests.objects import Manifest
-from ...props import SpiceDBProps, config_map_keys, secret_keys
+from ...props import SpiceDBProps, needed_config_maps, secret_keys
 from ...props.secrets import ConfigMapKey, SecretKey
 from ..apierror import Forbidden
 from ..cluster import (
@@ -163,7 +163,7 @@ def secret_findings(cluster: Cluster, props: SpiceDBProps, manifests: Sequence[M
     }
     for found in parallel(lambda item: _secret(cluster, *item, in_variables), keys.items()):
         yield from found
-    yield from parallel(lambda key: _config_map(cluster, key), config_map_keys(props))
+    yield from parallel(lambda key: _config_map(cluster, key), needed_config_maps(props))
     yield from parallel(lambda name: _pull_secret(cluster, name), props.image_pull_secrets)
     ingress = props.server.ingress
     if ingress and ingress.tls_secret:
@@ -214,7 +214,7 @@ def _config_map(cluster: Cluster, key: ConfigMapKey) -> Finding:
         text = f"not checked for the key {key.key}: you have no right to get it"
         return Finding.warning(subject, text, f"to enable this check, add to your Role: {rule}")
     if found is None:
-        fix = "create it, or let the program that distributes your CA write it into this namespace"
+        fix = "create it, or let the program that writes it do so in this namespace"
         return Finding.failure(subject, f"does not exist; the release reads its key {key.key}", fix)
     data = found.get("data") or {}
     if not data.get(key.key):

@@ -8,11 +8,12 @@ from typing import Any
 from ...errors import Problem
 from ...labels import COMPONENT, VERSION, Component, selector_labels
 from ..fields import Problems, Rules
-from ..fieldtypes import show
+from ..fieldtypes import redact, show
 from ..jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from ..pod import KEYS, PodProps, PodSettings, combined
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps
+from ..types import not_of_yaml
 
 VOLUMES = ("ca", "datastore", "integrity", "schema", "tls")
 """Names of the volumes of this package. It mounts each one at a folder of that name in ``/etc/spicedb``."""
@@ -46,10 +47,50 @@ def names_are_unique(
             elif name in seen:
                 yield Problem(path, show(name), f"a {key} that no other item has", "remove one of them, or rename it")
             seen.add(name)
+    yield from _in_both(init_containers, extra_containers, "extra_containers")
+
+
+def _in_both(init_containers: _Objects, extra_containers: _Objects, field: str) -> Problems:
     both = {item["name"] for item in init_containers} & {item["name"] for item in extra_containers}
     for name in sorted(both):
         allowed = "a name that no container of {init_containers} has"
-        yield Problem("extra_containers", show(name), allowed, "rename one of them")
+        yield Problem(field, show(name), allowed, "rename one of them")
+
+
+def containers_of_pods_differ(
+    pods: PodSettings,
+    server: ServerProps,
+    migration: MigrationProps,
+    cleanup: CleanupProps,
+    schema: SchemaProps | None,
+    test: PermissionTest | None,
+) -> Problems:
+    """Those of all pods, and those of one kind."""
+    parts = {"server": server, "migration": migration, "cleanup": cleanup, "schema": schema, "test": test}
+    for part, own in parts.items():
+        if own:
+            yield from _in_both(pods.init_containers, own.extra_containers, f"{part}.extra_containers")
+            yield from _in_both(own.init_containers, pods.extra_containers, f"{part}.init_containers")
+
+
+def objects_fit_into_manifests(
+    extra_volumes: _Objects,
+    extra_volume_mounts: _Objects,
+    init_containers: _Objects,
+    extra_containers: _Objects,
+    affinity: Mapping[str, Any],
+) -> Problems:
+    fields = {
+        "extra_volumes": extra_volumes,
+        "extra_volume_mounts": extra_volume_mounts,
+        "init_containers": init_containers,
+        "extra_containers": extra_containers,
+        "affinity": affinity,
+    }
+    for field, value in fields.items():
+        for path, found in not_of_yaml(value, field):
+            allowed = "texts, numbers, true, false, {None}, and lists and mappings of them, with texts as keys"
+            yield Problem(path, redact(found), allowed, 'quote it, as in "2001-01-01"')
 
 
 def pods_are_of_every_kind(pods: PodSettings) -> Problems:
@@ -82,33 +123,39 @@ def mounts_have_volumes(
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+def selects(selector: object, labels: Mapping[str, str]) -> bool:
     """Whether a label selector matches labels. None matches nothing, an empty one everything."""
-    if selector is None:
+    if not isinstance(selector, Mapping):
         return False
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+    if any(labels.get(key) != value for key, value in _mapping(selector.get("matchLabels")).items()):
         return False
-    return all(_matches(expression, labels) for expression in selector.get("matchExpressions") or ())
+    return all(_matches(expression, labels) for expression in _mappings(selector.get("matchExpressions")))
+
+
+# Kubernetes itself says what is wrong with an object that has another form.
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: object) -> _Objects:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, (list, tuple)) else []
 
 
 def _matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression.get("key", ""), expression.get("values") or ()
+    key, values = str(expression.get("key", "")), expression.get("values")
+    values = values if isinstance(values, (list, tuple)) else ()
     return {
         "In": labels.get(key) in values,
         "NotIn": labels.get(key) not in values,
         "Exists": key in labels,
         "DoesNotExist": key not in labels,
-    }.get(expression.get("operator", ""), False)
+    }.get(str(expression.get("operator", "")), False)
 
 
 def _kept_apart(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a required anti-affinity keeps pods with these labels, in the same namespace, off the nodes."""
-    rules = affinity.get("podAntiAffinity") or {}
-    terms = rules.get(_REQUIRED) if isinstance(rules, Mapping) else None
-    return any(
-        isinstance(term, Mapping) and not term.get("namespaces") and selects(term.get("labelSelector"), labels)
-        for term in terms or ()
-    )
+    terms = _mappings(_mapping(affinity.get("podAntiAffinity")).get(_REQUIRED))
+    return any(not term.get("namespaces") and selects(term.get("labelSelector"), labels) for term in terms)
 
 
 def jobs_find_a_node(
@@ -149,10 +196,11 @@ def _labels(name: str, version: str, component: Component, pod: PodSettings) -> 
 
 
 RULES: Rules = {
-    PodSettings: (names_are_unique,),
+    PodSettings: (names_are_unique, objects_fit_into_manifests),
     SpiceDBProps: (
         pods_are_of_every_kind,
         mounts_have_volumes,
+        containers_of_pods_differ,
         jobs_find_a_node,
     ),
 }

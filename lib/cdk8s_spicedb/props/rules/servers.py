@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+import attrs
+
 from ...errors import Problem
 from ..datastores import Datastore, SQLDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import show
+from ..jobs import PermissionTest, SchemaProps
 from ..monitoring import Monitoring
 from ..network import ExternalService, Ingress, NetworkPeer, NetworkPolicies
 from ..patch import PatchOperation
@@ -163,6 +166,14 @@ def ports_of_services_differ(
         taken.setdefault(port, name)
 
 
+def ports_of_pods_are_open(http_port: int, http_enabled: bool, metrics_port: int, metrics_enabled: bool) -> Problems:
+    for name, port, enabled in (("http", http_port, http_enabled), ("metrics", metrics_port, metrics_enabled)):
+        default = attrs.fields_dict(ServerProps)[f"{name}_port"].default
+        if port != default and not enabled:
+            allowed = f"its default with {{{name}_enabled=}}{{False}}"
+            yield Problem(f"{name}_port", str(port), allowed, f"remove it, or use {{{name}_enabled=}}{{True}}")
+
+
 def local_metrics_have_no_port(
     metrics_address: str | None, metrics_enabled: bool, service_ports: Mapping[str, int]
 ) -> Problems:
@@ -172,6 +183,14 @@ def local_metrics_have_no_port(
     if metrics_address or not metrics_enabled:
         when = "when only the pod itself reaches the metrics"
         yield from unset("service_ports[metrics]", service_ports.get("metrics"), when)
+
+
+def clients_verify_only_tls(server: ServerProps, schema: SchemaProps | None, test: PermissionTest | None) -> Problems:
+    for part, client in {"schema": schema, "test": test}.items():
+        if client and not server.grpc_tls:
+            when, fix = "when gRPC has no TLS", "remove it, or set server.{grpc_tls}"
+            yield from unset(f"{part}.ca", client.ca, when, fix, shown="(set)")
+            yield from unset(f"{part}.hostname", client.hostname, when, fix)
 
 
 def peers_need_reachable_metrics(server: ServerProps, network_policies: NetworkPolicies | None) -> Problems:
@@ -246,12 +265,14 @@ RULES: Rules = {
         certificates_are_for_open_ports,
         ports_of_pods_differ,
         ports_of_services_differ,
+        ports_of_pods_are_open,
         local_metrics_have_no_port,
     ),
     SpiceDBProps: (
         servers_can_share_the_datastore,
         database_has_enough_connections,
         pod_monitor_needs_metrics,
+        clients_verify_only_tls,
         peers_need_reachable_metrics,
     ),
     ExternalService: (only_load_balancers_have_their_settings,),
