@@ -93,7 +93,7 @@ def in_all_places(texts: Sequence[str]) -> dict[str, Any]:
         "service": {"annotations": numbered},
         "serviceAccount": {"annotations": numbered},
         "tolerations": [{"key": text} for text in texts],
-        "extraContainers": [{"name": text, "command": [text]} for text in texts],
+        "extraContainers": [{"name": text, "image": "x", "command": [text]} for text in texts],
     }
 
 

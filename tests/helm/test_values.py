@@ -343,8 +343,22 @@ def test_annotations_of_hooks_are_not_for_all_objects(chart: Callable[[SpiceDBPr
         rendered(chart(BASE), {"commonAnnotations": {"helm.sh/hook": "pre-install"}})
 
 
+def test_a_template_that_makes_nothing_leaves_the_default(chart: Callable[[SpiceDBProps], Path]) -> None:
+    """As a parent chart writes it that passes on a value which may be empty."""
+    nothing = "{{ .Values.global.nothing }}"
+    values = {
+        "global": {"nothing": ""},
+        "serviceAccount": {"name": nothing},
+        "migrations": {"serviceAccount": {"name": nothing}, "cleanup": {"serviceAccount": {"name": nothing}}},
+        "schema": {"configMap": nothing},
+    }
+    before, found = (without_chart_labels(rendered(chart(_CLIENTS), given)) for given in ({}, values))
+    checksum(before), checksum(found)
+    assert same(before, found)
+
+
 POD_PATH = "/spec/template/spec"
-PATCHES = {
+PATCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "another user": ("Deployment", {"op": "replace", "path": f"{POD_PATH}/securityContext/runAsUser", "value": 7}),
     "a port of DNS": ("NetworkPolicy", {"op": "add", "path": "/spec/egress/0/ports/-", "value": {"port": 5}}),
     "other ports": ("Service", {"op": "replace", "path": "/spec/ports", "value": [{"port": 1}]}),
@@ -561,7 +575,15 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
         ),
         (
             {"extraEnv": [{"name": "SPICEDB_DATASTORE_CONN_URI", "value": "x"}]},
-            "write the chart again with datastore.uri",
+            "use the value secrets.datastoreUri",
+        ),
+        ({"extraArgs": ["-x"]}, "/extraArgs/0"),
+        ({"extraArgs": ['{{ "--grpc-addr" }}=:1']}, "extraArgs has --grpc-addr"),
+        ({"extraEnv": [{"name": '{{ "SPICEDB_HTTP_ADDR" }}', "value": ":1"}]}, "extraEnv has SPICEDB_HTTP_ADDR"),
+        ({"extraEnv": [{"name": "A"}, {"name": '{{ "A" }}'}]}, "value extraEnv: A is there twice"),
+        (
+            {"pods": {"extraEnv": [{"name": "SPICEDB_DISPATCH_MAX_DEPTH", "value": "9"}]}},
+            "pods.extraEnv has SPICEDB_DISPATCH_MAX_DEPTH.*: set it in extraEnv or migrations.extraEnv",
         ),
         (
             {"migrations": {"extraArgs": ["--log-level=debug"]}},

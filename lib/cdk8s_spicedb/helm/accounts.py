@@ -17,41 +17,43 @@ _ALL, _SERVERS = ".Values.pods.serviceAccount.name", ".Values.serviceAccount.nam
 _MIGRATION, _CLEANUP = ".Values.migrations.serviceAccount.name", ".Values.migrations.cleanup.serviceAccount.name"
 
 
-def own_account(props: SpiceDBProps, component: Component) -> str:
+def own_account(props: SpiceDBProps, chart: str, component: Component) -> str:
     """The condition under which the chart creates a component's ServiceAccount."""
     if component is Component.MIGRATION:
-        return f"and (not {_MIGRATION}) ({_identity(props)})"
-    return f"not (or {_SERVERS if component is Component.SERVER else _CLEANUP} {_ALL})"
+        return f"and (not {_text(chart, _MIGRATION)}) ({_identity(props, chart)})"
+    own = _SERVERS if component is Component.SERVER else _CLEANUP
+    return f"not {_text(chart, f'{own} | default {_ALL}')}"
 
 
-def _identity(props: SpiceDBProps) -> str:
+def _text(chart: str, value: str) -> str:
+    """The text of a value. A template in it may make nothing of it."""
+    return f'(include "{chart}.text" (list . ({value})))'
+
+
+def _identity(props: SpiceDBProps, chart: str) -> str:
     """The condition under which the migration gets an identity of its own, unless a value names one."""
     own = props.migration.service_account_annotations
     if own is not None:
         return "true" if own else "false"
-    condition = ".Values.serviceAccount.annotations"
-    return f"or {condition} (not (or {_SERVERS} {_ALL}))" if props.datastore.needs_identity else condition
+    condition, servers = ".Values.serviceAccount.annotations", _text(chart, f"{_SERVERS} | default {_ALL}")
+    return f"or {condition} (not {servers})" if props.datastore.needs_identity else condition
 
 
 def account_names(props: SpiceDBProps, chart: str) -> dict[str, Iterable[str]]:
     """The helpers that give the names."""
 
-    def text(value: str) -> str:
-        return f'include "{chart}.text" (list . ({value}))'
-
+    servers, migration = _text(chart, f"{_SERVERS} | default {_ALL}"), _text(chart, _MIGRATION)
     fullname = f'include "{chart}.fullname" .'
-    found: dict[str, Iterable[str]] = {
-        "serviceAccountName": [f"{{{{- {text(f'{_SERVERS} | default {_ALL}')} | default ({fullname}) -}}}}"]
-    }
+    found: dict[str, Iterable[str]] = {"serviceAccountName": [f"{{{{- {servers} | default ({fullname}) -}}}}"]}
     if not props.datastore.migrates:
         return found
     cleanup = object_name("", Component.CLEANUP)
     found["migrationServiceAccountName"] = [
-        f"{{{{- if {_MIGRATION} }}}}{{{{ {text(_MIGRATION)} }}}}",
-        f"{{{{- else if {_identity(props)} }}}}{{{{ {fullname} }}}}{object_name('', Component.MIGRATION)}",
-        f"{{{{- else }}}}{{{{ {text(f'{_SERVERS} | default {_ALL}')} }}}}",
+        f"{{{{- if {migration} }}}}{{{{ {migration} }}}}",
+        f"{{{{- else if {_identity(props, chart)} }}}}{{{{ {fullname} }}}}{object_name('', Component.MIGRATION)}",
+        f"{{{{- else }}}}{{{{ {servers} }}}}",
         "{{- end -}}",
     ]
     own = f'(printf "%s{cleanup}" ({fullname}))'
-    found["cleanupServiceAccountName"] = [f"{{{{- {text(f'{_CLEANUP} | default {_ALL}')} | default {own} -}}}}"]
+    found["cleanupServiceAccountName"] = [f"{{{{- {_text(chart, f'{_CLEANUP} | default {_ALL}')} | default {own} -}}}}"]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 from ..labels import Component
 from ..props import SpiceDBProps
@@ -15,13 +16,19 @@ from .value import PATHS, Value
 _CHECK = """\
 {{- $flags := fromJson FLAGS -}}
 {{- range .Values.PATHextraArgs -}}
-{{- $flag := toString . | splitList "=" | first | trimPrefix "--" -}}
+{{- $flag := include "CHART.text" (list $ .) | splitList "=" | first | trimPrefix "--" -}}
 {{- with get $flags $flag -}}
 {{- fail (printf "PATHextraArgs has --%s, which this chart sets: %s" $flag .) -}}
 {{- end -}}
 {{- end -}}
-{{- range concat (.Values.pods.extraEnv | default list) (.Values.PATHextraEnv | default list) -}}
-{{- $name := get . "name" | toString -}}
+{{- range .Values.pods.extraEnv -}}
+{{- $name := include "CHART.text" (list $ .name) -}}
+{{- if hasPrefix "PREFIX" $name -}}
+{{- fail (printf "pods.extraEnv has %s, which servers and migration read as a flag: set it in EACH" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.PATHextraEnv -}}
+{{- $name := include "CHART.text" (list $ .name) -}}
 {{- if hasPrefix "PREFIX" $name -}}
 {{- with get $flags ($name | trimPrefix "PREFIX" | lower | replace "_" "-") -}}
 {{- fail (printf "PATHextraEnv has %s, which this chart sets: %s" $name .) -}}
@@ -31,7 +38,7 @@ _CHECK = """\
 """
 
 
-def arguments(props: SpiceDBProps, values: list[Value], component: Component) -> str:
+def arguments(props: SpiceDBProps, values: list[Value], chart: str, component: Component) -> str:
     """The start of a component's template: it fails if the values with more arguments and variables have a flag that
     the chart sets."""
     if component not in (Component.SERVER, Component.MIGRATION):
@@ -40,14 +47,19 @@ def arguments(props: SpiceDBProps, values: list[Value], component: Component) ->
     found = dict.fromkeys(WITHOUT_PROP, "remove it")
     for flag, owners in props_of_flags(component.value, props.server, type(props.datastore)).items():
         names = re.findall(r"{([^}]*)}", owners) or [owners]
-        of_chart = [path for name in names if (path := _value_path(name)) in paths]
+        of_chart = [path for name in names for path in _value_paths(name) if {path, f"{path}.name"} & paths]
         again = " or ".join(".".join(map(camel, name.split("."))) for name in names)
         found[flag] = f"use the value {of_chart[0]}" if of_chart else f"write the chart again with {again}"
     text = _CHECK.replace("FLAGS", json.dumps(json.dumps(found))).replace("PREFIX", variable_name(""))
-    return text.replace("PATH", PATHS[component.value])
+    each = " or ".join(
+        f"{PATHS[part]}extraEnv" for part in ("server", "migration") if f"{PATHS[part]}extraEnv" in paths
+    )
+    return text.replace("EACH", each).replace("CHART", chart).replace("PATH", PATHS[component.value])
 
 
-def _value_path(prop: str) -> str:
-    """The path of the value that stands for a prop, if there is one."""
+def _value_paths(prop: str) -> Iterator[str]:
+    """The paths of the values that could stand for a prop: its own, and the one of a Secret."""
     part, _, name = prop.partition(".")
-    return PATHS[part] + camel(name) if part in ("server", "migration") else ""
+    if part in ("server", "migration"):
+        yield PATHS[part] + camel(name)
+    yield f"secrets.{camel(prop.replace('.', '_'))}"

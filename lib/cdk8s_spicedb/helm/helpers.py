@@ -190,7 +190,7 @@ _ITEMS = (
     "{{- range .lists }}",
     "{{- $path := index . 0 }}{{ $seen := list -}}",
     "{{- range index . 1 }}",
-    '{{- $name := get . $key | toString | trimSuffix "/" -}}',
+    '{{- $name := include "CHART.text" (list $.root (get . $key)) | trimSuffix "/" -}}',
     "{{- if has $name $own }}",
     '{{- fail (printf "value %s: the chart itself sets %s. Remove it, or choose another %s" $path $name $key) }}',
     "{{- else if has $name $seen }}",

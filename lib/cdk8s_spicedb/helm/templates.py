@@ -115,7 +115,7 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
     for component, manifests in _whole_manifests(props, values).items():
         made = [_Template(props, values, chart, component) for _ in manifests]
         body = "---\n".join(each.text(manifest) for each, manifest in zip(made, manifests, strict=True))
-        body = arguments(props, values, component) + require_a_node(chart, component) + body
+        body = arguments(props, values, chart, component) + require_a_node(chart, component) + body
         definitions = "".join(each.helper for each in made)
         files[f"{component.value}.yaml"] = f"# {MARK}\n{definitions}{_when(_CONDITIONS.get(component), body)}"
     return {**files, "extra.yaml": _EXTRA}
@@ -195,13 +195,13 @@ class _Template:
             count = "autoscaling.minReplicas" if self._props.server.autoscaling else "replicas"
             return f"and .Values.podDisruptionBudget.enabled (gt (int .Values.{count}) 1)"
         if kind == "ServiceAccount":
-            return own_account(self._props, self._component)
+            return own_account(self._props, self._chart, self._component)
         if kind in ("Role", "RoleBinding"):
             return ".Values.rbac.create"
         if manifest["metadata"]["name"] == f"{FULLNAME}-headless":
             return ".Values.service.headless"
         if kind == "ConfigMap" and self._component is Component.SCHEMA:
-            return "not .Values.schema.configMap"
+            return f"not ({self._text('schema.configMap')})"
         if kind == "HorizontalPodAutoscaler":
             return "not .Values.autoscaling.external"
         return None
@@ -335,7 +335,7 @@ class _Template:
         annotations = metadata.pop("annotations")
         own = f'dict "{SCHEMA_CHECKSUM}" "{annotations.pop(SCHEMA_CHECKSUM)}"'
         metadata.update({"annotations": annotations} if annotations else {})
-        metadata[f"{MERGED}annotations"] = [f"(empty .Values.schema.configMap | ternary ({own}) (dict))"]
+        metadata[f"{MERGED}annotations"] = [f"(empty ({self._text('schema.configMap')}) | ternary ({own}) (dict))"]
         for volume in template["spec"]["volumes"]:
             if volume["name"] == "schema":
                 name = f'printf "%s-{Component.SCHEMA.value}" ({self._include("fullname")})'
@@ -344,7 +344,7 @@ class _Template:
                 )
                 volume["configMap"] = {
                     "name": self._mark(f"{self._text('schema.configMap')} | default ({name}) | quote"),
-                    self._mark(_when(".Values.schema.configMap", items).rstrip()): None,
+                    self._mark(_when(self._text("schema.configMap"), items).rstrip()): None,
                 }
 
     def _image(self, image: str) -> str:

@@ -87,7 +87,7 @@ def _arguments(props: SpiceDBProps, component: Component) -> Iterator[Value]:
     whose = "servers" if component is _SERVER else component.value
     text = f"More arguments of the {whose}, for flags that the chart does not set."
     place = items(component, f"{CONTAINER}.args", len(arguments))
-    schema = {"type": "array", "items": TEXT}
+    schema = {"type": "array", "items": {**TEXT, "pattern": "^--"}}
     prop = f"{component.value}.extra_args"
     yield Value(f"{PATHS[component.value]}extraArgs", arguments, schema, text, (place,), prop=prop)
 

@@ -119,15 +119,15 @@ def test_a_set_up_installs_and_serves(name: str, namespace: Namespace, tmp_path:
     # On OpenShift, the cluster chooses the users of pods. Elsewhere, the package does.
     run("helm", "install", "release", str(tmp_path / "chart"), "--set=openshift=false", *command)
     has_tls = props.server.grpc_tls is not None
-    tls = {"ca": around.ca.encode(), "hostname": _HOST} if has_tls else {}
+    ca = around.ca.encode() if has_tls else None
     with relay(namespace, port=props.server.service_ports.get("grpc", 50051)) as address:
-        client = Client(address, KEY, **tls)
+        client = Client(address, KEY, ca=ca, hostname=_HOST)
         if props.schema and props.schema.config_map:
             assert "definition document" in client.schema()
         client.write()
         assert client.check()
         if name == "cloudnative-pg":
-            assert Client(address, "the key before", **tls).check()
+            assert Client(address, "the key before", ca=ca, hostname=_HOST).check()
     if props.test:
         run("helm", "test", "release", "--namespace", namespace.name, "--timeout=120s")
     ready = len(namespace.servers())
