@@ -45,6 +45,7 @@ _LONGEST = (
     "upgrade/test_fleet",
     "docs/test_outputs",
     "faults/test_prevented",
+    "install/test_engines",
     "install/test_schema",
     "serve/test_production",
     "install/test_delivery",

@@ -46,8 +46,10 @@ _TUNED_COCKROACHDB = attrs.evolve(
 _ON_SPANNER = Spanner(project="p", instance="i", database="d", emulator_host="spanner:9010", **_TUNED)
 _SPANNER_FILE = """
 version: {version}
-datastore: {{engine: spanner, project: spicedb, instance: spicedb, database: spicedb, emulatorHost: "spanner:9010"}}
+datastore: {{engine: spanner, project: spicedb, instance: spicedb, database: spicedb,
+  emulatorHost: "spanner:9010"{more}}}
 presharedKey: {{name: spicedb, key: preshared-key}}
+server: {{resources: {{requests: {{cpu: 50m, memory: 64Mi}}, limits: {{cpu: "2", memory: 512Mi}}}}}}
 """
 _USAGE = re.compile(r"unknown flag|unknown command|invalid argument|Usage:")
 
@@ -97,7 +99,7 @@ def test_cockroachdb_upgrades_under_load(helm: Helm, namespace: Namespace) -> No
 
 
 def _commands_say_what_they_cannot_ask(command: Command) -> None:
-    command.file.write_text(_SPANNER_FILE.format(version=NEW))
+    command.file.write_text(_SPANNER_FILE.format(version=NEW, more=""))
     unknown = "the check does not support Spanner; its revision, sessions and sizes are not known"
     checked = command.run("check", "--file", str(command.file))
     assert checked.code == 0, checked.error
@@ -110,8 +112,7 @@ def _commands_say_what_they_cannot_ask(command: Command) -> None:
 def test_spanner_upgrades_under_load_and_keeps_revisions_as_set(
     helm: Helm, namespace: Namespace, command: Command, spanner: None
 ) -> None:
-    old, new, newest = _releases(ON_SPANNER, OLD, NEW, NEWEST)
-    limited = attrs.evolve(newest, datastore=attrs.evolve(ON_SPANNER, gc_window=timedelta(minutes=1)))
+    old, new = _releases(ON_SPANNER, OLD, NEW)
     installed = helm.install(old)
     assert installed.ok, installed.output
     assert spanner_revision(namespace) == "add-expiration-support"
@@ -119,7 +120,12 @@ def test_spanner_upgrades_under_load_and_keeps_revisions_as_set(
     with relay(namespace) as address:
         first, start = Client(address, KEY).write(), time.monotonic()
         _move(helm, namespace, address, new)
-        _move(helm, namespace, address, limited)
+        command.file.write_text(_SPANNER_FILE.format(version=NEWEST, more=", gcWindow: 1m"))
+        with Load(f"spanner, to {NEWEST} by the command", address, KEY) as load:
+            upgraded = command.upgrade()
+        assert upgraded.code == 0, upgraded.error
+        assert load.succeeded()
+        assert namespace.versions() == {NEWEST}
         assert spanner_revision(namespace) == "populate-schema-tables"
         time.sleep(max(0, 62 - (time.monotonic() - start)))
         with pytest.raises(grpc.RpcError, match="revision"):
