@@ -127,7 +127,17 @@ def test_patches_change_a_written_chart(tmp_path: Path) -> None:
         (
             Patch(kind="Deployment", operations=[PatchOperation(op="replace", path=f"{POD}/containers", value=5)]),
             "patches[0].operations[0]",
-            "an operation that keeps the container spicedb of Deployment spicedb",
+            "an operation that keeps the form of /spec/template/spec/containers in Deployment spicedb",
+        ),
+        (
+            Patch(kind="Service", operations=[PatchOperation(op="replace", path="/spec/ports", value=["a"])]),
+            "patches[0].operations[0]",
+            "keeps the form of /spec/ports/0 in Service spicedb",
+        ),
+        (
+            Patch(kind="Deployment", operations=[PatchOperation(op="replace", path=f"{POD}/securityContext")]),
+            "patches[0].operations[0]",
+            f"keeps the form of {POD}/securityContext",
         ),
         (
             Patch(kind="Service", operations=[add("/spec/x", {"since": [date(2001, 1, 1)]})]),

@@ -19,21 +19,39 @@ Manifest = dict[str, Any]
 
 def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
     """An object with the patches applied. Raises `InvalidProps` if one does not fit."""
+    where = f"{manifest['kind']} {manifest['metadata']['name']}"
     for path, operation in operations_for(props, manifest["kind"], manifest["metadata"]["name"]):
         found = _applied(operation, manifest)
         if isinstance(found, str):
-            kind, name = manifest["kind"], manifest["metadata"]["name"]
-            allowed = f"an operation that fits {kind} {name}: {found}"
             fix = "look at the object in dist/; for volumes, containers and placement, use props"
-            raise invalid(props, path, operation, allowed, fix)
+            raise invalid(props, path, operation, f"an operation that fits {where}: {found}", fix)
+        other = next(_other_forms(manifest, found), None)
+        if other:
+            fix = "write lists and objects as in a manifest; to leave a field out, use remove"
+            raise invalid(props, path, operation, f"an operation that keeps the form of {other} in {where}", fix)
         lost = sorted(_needed(manifest).items() - _needed(found).items())
         if lost:
-            allowed = f"an operation that keeps {lost[0][0]} of {manifest['kind']} {manifest['metadata']['name']}"
             fix = "use a prop, such as extra_volumes or pod_labels; or add one item, with a path that ends in /-"
-            raise invalid(props, path, operation, allowed, fix)
+            raise invalid(props, path, operation, f"an operation that keeps {lost[0][0]} of {where}", fix)
         _require_unique(props, path, operation, manifest, found)
         manifest = found
     return manifest
+
+
+def _other_forms(before: object, after: object, path: str = "") -> Iterator[str]:
+    """The paths of lists and objects that are there, but are no longer lists or objects."""
+    if isinstance(before, dict):
+        if isinstance(after, dict):
+            for key in before.keys() & after.keys():
+                yield from _other_forms(before[key], after[key], f"{path}/{key}")
+        else:
+            yield path
+    elif isinstance(before, list) and before:
+        if isinstance(after, list):
+            for number, item in enumerate(after):
+                yield from _other_forms(before[min(number, len(before) - 1)], item, f"{path}/{number}")
+        else:
+            yield path
 
 
 def _require_unique(
@@ -124,16 +142,16 @@ def _template(manifest: Manifest) -> Mapping[str, Any]:
     return _mapping(_mapping(manifest.get("spec")).get("template"))
 
 
-# A patch may have made something else of an object.
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+# A patch may have removed it.
+def _mapping(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return value or {}
 
 
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+def _mappings(value: list[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    return value or []
 
 
-def _entries(what: str, entries: object, *keys: str) -> dict[str, str]:
+def _entries(what: str, entries: Mapping[str, str] | None, *keys: str) -> dict[str, str]:
     found = _mapping(entries)
     return {f"the {what} {key}": str(found[key]) for key in keys if key in found}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +12,9 @@ import pytest
 import trustme
 from attrs import frozen
 
-from cdk8s_spicedb import write_helm_chart
+from cdk8s_spicedb import Delivery, write_helm_chart
+from cdk8s_spicedb.files.folder import write_manifests
+from tests import fast_yaml
 from tests.lab.certificates import certificate
 from tests.lab.client import SCHEMA, Client, relay
 from tests.lab.cluster import Namespace, run
@@ -132,3 +135,17 @@ def test_a_set_up_installs_and_serves(name: str, namespace: Namespace, tmp_path:
         run("helm", "test", "release", "--namespace", namespace.name, "--timeout=120s")
     ready = len(namespace.servers())
     assert ready == (props.server.replicas or 2)
+
+
+def test_overlays_of_kustomize_change_the_manifests(namespace: Namespace, tmp_path: Path) -> None:
+    setup = shutil.copytree(SETUPS["openshift"], tmp_path / "setup")
+    write_manifests(setup / "manifests", props_from(setup, Delivery.KUBECTL))
+    overlay = setup / "overlays" / "prod" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("namespace: authz", f"namespace: {namespace.name}"))
+    text = run("kubectl", "kustomize", str(overlay.parent)).stdout
+    found = list(fast_yaml.load_all(text))
+    assert {each["metadata"]["namespace"] for each in found} == {namespace.name}
+    assert {each["metadata"]["labels"]["team"] for each in found} == {"identity"}
+    (deployment,) = (each for each in found if each["kind"] == "Deployment")
+    assert deployment["spec"]["revisionHistoryLimit"] == 3
+    namespace.kubectl("apply", "--server-side", "--dry-run=server", "--filename=-", text=text)
