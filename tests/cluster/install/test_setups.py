@@ -139,7 +139,7 @@ def test_a_set_up_installs_and_serves(name: str, namespace: Namespace, tmp_path:
 
 def test_overlays_of_kustomize_change_the_manifests(namespace: Namespace, tmp_path: Path) -> None:
     setup = shutil.copytree(SETUPS["openshift"], tmp_path / "setup")
-    write_manifests(setup / "manifests", props_from(setup, Delivery.KUBECTL))
+    write_manifests(setup / "base" / "manifests", props_from(setup, Delivery.KUBECTL))
     overlay = setup / "overlays" / "prod" / "kustomization.yaml"
     overlay.write_text(overlay.read_text().replace("namespace: authz", f"namespace: {namespace.name}"))
     text = run("kubectl", "kustomize", str(overlay.parent)).stdout
