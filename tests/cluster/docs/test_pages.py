@@ -14,7 +14,7 @@ from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace
 from tests.lab.databases import postgres_revision
 from tests.lab.helm import Helm
-from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, on_postgres
+from tests.lab.props import KEY, NEW, NEW_HEAD, NEWEST, OLD, on_postgres
 from tests.lab.shell import Shell, commands
 from tests.programs import ROOT
 from tests.synth import synth
@@ -118,9 +118,9 @@ def test_phased_upgrade_commands_work(zed: None, namespace: Namespace, postgres:
     shell = Shell(namespace, tmp_path)
     write_helm_chart(tmp_path / "chart", on_postgres(OLD))
     shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
-    props = on_postgres(NEW)
+    props = on_postgres(NEWEST)
     write_upgrade(
-        tmp_path / "upgrade", props, plan_upgrade(props.datastore, OLD, NEW, schema_mode="read-new-write-new")
+        tmp_path / "upgrade", props, plan_upgrade(props.datastore, OLD, NEWEST, schema_mode="read-new-write-new")
     )
     steps = commands(_UPGRADE.read_text())
     assert [step.startswith("helm upgrade") for step in steps].count(True) == 4

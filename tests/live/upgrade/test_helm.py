@@ -115,12 +115,28 @@ def test_passwords_in_the_output_of_helm_are_hidden(api: ApiServer, a_helm: Helm
     assert "(hidden)@db" in error.value.details
 
 
-def test_helm_runs_again_after_an_outage(api: ApiServer, a_helm: Helm) -> None:
+@pytest.mark.parametrize(
+    "output",
+    [
+        "Error: dial tcp 10.0.0.1:443: connect: connection refused",
+        "Error: UPGRADE FAILED: pre-upgrade hooks failed: resource Job/authz/x not ready. status: Unknown, message:",
+        'level=WARN msg="failed to update release" error="Put \\"https://10.0.0.1\\": EOF"\nError: UPGRADE FAILED: x',
+    ],
+)
+def test_helm_runs_again_after_an_outage(api: ApiServer, a_helm: Helm, output: str) -> None:
     pending(api)
-    a_helm.outcomes["upgrade"] = [Ended(False, "Error: dial tcp 10.0.0.1:443: connect: connection refused")]
+    a_helm.outcomes["upgrade"] = [Ended(False, output)]
     of_helm(api).apply(props(NEW), "label", 1)
     assert len(a_helm.called("upgrade")) == 2
     assert not api.has("secrets", "sh.helm.release.v1.release.v2"), "Helm refuses a pending release"
+
+
+def test_outage_of_the_database_in_the_log_of_a_hook_is_none_of_the_api_server(api: ApiServer, a_helm: Helm) -> None:
+    log = '{"level":"error","message":"dial tcp 10.0.0.2:5432: connect: connection refused"}'
+    a_helm.outcomes["upgrade"] = [Ended(False, f"{log}\nError: UPGRADE FAILED: job failed")]
+    with pytest.raises(StepError, match="job failed"):
+        of_helm(api).apply(props(NEW), "label", 1)
+    assert len(a_helm.called("upgrade")) == 1
 
 
 def test_step_that_helm_finished_in_spite_of_an_error_is_done(api: ApiServer, a_helm: Helm) -> None:

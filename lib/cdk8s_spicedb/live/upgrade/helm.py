@@ -28,7 +28,11 @@ from .deliver import Deliverer, OtherProgramError, StepError
 _NAME = re.compile("[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
 """What can be the name of a Helm release."""
 _ATTEMPTS = 3
-_OUTAGE = ("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout")
+_OUTAGE = (
+    *("dial tcp", "connection refused", "connection reset", "unreachable", "EOF", "TLS handshake", "i/o timeout"),
+    # Of an object that Helm could not observe any more.
+    "status: Unknown",
+)
 _OUTAGE_SECONDS = 300
 _BUSY = "another operation"
 """What Helm says while another Helm works on the release."""
@@ -229,7 +233,9 @@ class HelmDeliverer(Deliverer):
             away = False
         if away:
             self.cluster.patient(_OUTAGE_SECONDS).find_metadata(SECRET, labels="owner=helm,name=none")
-        return away or any(sign in outcome.error for sign in _OUTAGE)
+        # What Helm says itself, and not the logs of hooks that it prints.
+        said = [outcome.error, *(line for line in outcome.output.splitlines() if line.lstrip().startswith("level="))]
+        return away or any(sign in line for sign in _OUTAGE for line in said)
 
     def is_applied(self, label: str) -> bool:
         """See `Deliverer.is_applied`: whether the newest revision is deployed, and is of this step."""
