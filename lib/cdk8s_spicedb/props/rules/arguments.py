@@ -75,20 +75,26 @@ def props_of_flags(part: str, server: ServerProps, datastore: type[Datastore]) -
     return {flag: " or ".join(dict.fromkeys(props)) for flag, props in {**common, **found}.items()}
 
 
-def _parts(server: ServerProps, migration: MigrationProps) -> Mapping[str, ServerProps | MigrationProps]:
-    return {"server": server, "migration": migration}
+def _given(
+    datastore: Datastore, server: ServerProps, migration: MigrationProps
+) -> Iterator[tuple[str, UserFlag, Mapping[str, str]]]:
+    """The flags that the user sets, each with its part, and with the props of all flags of this part."""
+    parts: Mapping[str, ServerProps | MigrationProps] = {"server": server, "migration": migration}
+    for part, props in parts.items():
+        found = list(user_flags(props))
+        # Most users set none, and to collect the props of all flags takes time.
+        owners = props_of_flags(part, server, type(datastore)) if found else {}
+        yield from ((part, user, owners) for user in found)
 
 
 def no_flag_is_set_twice(datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
-    for part, props in _parts(server, migration).items():
-        owners = props_of_flags(part, server, type(datastore))
-        for user in user_flags(props):
-            if user.flag in owners:
-                fix = f"remove it, and use {owners[user.flag]}"
-                yield Problem(f"{part}.{user.path}", user.shown, "flags that no prop sets", fix)
-            elif user.flag in WITHOUT_PROP:
-                allowed = f"flags other than --{user.flag}: {WITHOUT_PROP[user.flag]}"
-                yield Problem(f"{part}.{user.path}", user.shown, allowed, "remove it")
+    for part, user, owners in _given(datastore, server, migration):
+        if user.flag in owners:
+            fix = f"remove it, and use {owners[user.flag]}"
+            yield Problem(f"{part}.{user.path}", user.shown, "flags that no prop sets", fix)
+        elif user.flag in WITHOUT_PROP:
+            allowed = f"flags other than --{user.flag}: {WITHOUT_PROP[user.flag]}"
+            yield Problem(f"{part}.{user.path}", user.shown, allowed, "remove it")
 
 
 def pods_have_no_flags(pods: PodSettings) -> Problems:
@@ -122,12 +128,10 @@ def _missing(
     version: str, datastore: Datastore, server: ServerProps, migration: MigrationProps
 ) -> Iterator[tuple[str, UserFlag, bool | None]]:
     """The flags that no prop sets and a release may not have, each with its part and whether that is known."""
-    for part, props in _parts(server, migration).items():
-        owners = props_of_flags(part, server, type(datastore))
-        for user in user_flags(props):
-            known = known_flags().takes(_COMMANDS[part], user.flag, version)
-            if not known and user.flag not in owners and user.flag not in WITHOUT_PROP:
-                yield part, user, known
+    for part, user, owners in _given(datastore, server, migration):
+        known = known_flags().takes(_COMMANDS[part], user.flag, version)
+        if not known and user.flag not in owners and user.flag not in WITHOUT_PROP:
+            yield part, user, known
 
 
 def flag_warnings(props: SpiceDBProps) -> Iterator[str]:

@@ -102,21 +102,25 @@ def env_is_not_set_twice(
     schema: SchemaProps | None,
     test: PermissionTest | None,
 ) -> Problems:
+    parts = {"pods": pods, "server": server, "migration": migration, "schema": schema, "test": test}
+    given = {part: props.env for part, props in parts.items() if props and props.env}
+    if not given:
+        return
     uri = migration.datastore_uri
     of_migration = _connection_names(datastore.env(uri=uri, migrate=True), None if uri else datastore)
     of_servers, clients = _connection_names(datastore.env(), datastore), {"ZED_TOKEN", "JOB_COMPLETION_INDEX"}
-    parts: Mapping[str, tuple[PodSettings | None, set[str]]] = {
-        "pods": (pods, of_servers | of_migration | clients),
-        "server": (server, of_servers),
-        "migration": (migration, of_migration),
-        "schema": (schema, clients),
-        "test": (test, clients),
+    own = {
+        "pods": of_servers | of_migration | clients,
+        "server": of_servers,
+        "migration": of_migration,
+        "schema": clients,
+        "test": clients,
     }
-    for part, (props, names) in parts.items():
-        for name in sorted(names & set(props.env)) if props else ():
+    for part, env in given.items():
+        for name in sorted(own[part] & set(env)):
             allowed = "variables other than those of {preshared_key} and datastore"
             fix = "remove it, and set it with {preshared_key} or datastore"
-            yield Problem(f"{part}.env[{name}]", redact(props.env[name]) if props else "", allowed, fix)
+            yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
 
 
 def _connection_names(variables: Iterable[EnvVar], datastore: Datastore | None) -> set[str]:
