@@ -1,4 +1,4 @@
-"""A template that makes nothing: it stops Helm if a value contradicts what the chart sets."""
+"""The start of a template, which stops Helm if a value contradicts what the chart sets."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ _CHECK = """\
 {{- fail (printf "PATHextraArgs has --%s, which this chart sets: %s" $flag .) -}}
 {{- end -}}
 {{- end -}}
-{{- range .Values.pods.extraEnv -}}
-{{- $name := include "CHART.text" (list $ .name) -}}
-{{- if hasPrefix "PREFIX" $name -}}
-{{- fail (printf "pods.extraEnv has %s, which servers and migration read as a flag: set it in EACH" $name) -}}
-{{- end -}}
-{{- end -}}
 {{- range .Values.PATHextraEnv -}}
 {{- $name := include "CHART.text" (list $ .name) -}}
 {{- if hasPrefix "PREFIX" $name -}}
 {{- with get $flags ($name | trimPrefix "PREFIX" | lower | replace "_" "-") -}}
 {{- fail (printf "PATHextraEnv has %s, which this chart sets: %s" $name .) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+"""
+
+
+_OF_ALL_PODS = """\
+{{- range .Values.pods.extraEnv -}}
+{{- $name := include "CHART.text" (list $ .name) -}}
+{{- if hasPrefix "PREFIX" $name -}}
+{{- fail (printf "pods.extraEnv has %s, which servers and migration read as a flag: set it in EACH" $name) -}}
 {{- end -}}
 {{- end -}}
 """
@@ -50,7 +54,9 @@ def arguments(props: SpiceDBProps, values: list[Value], chart: str, component: C
         of_chart = [path for name in names for path in _value_paths(name) if {path, f"{path}.name"} & paths]
         again = " or ".join(".".join(map(camel, name.split("."))) for name in names)
         found[flag] = f"use the value {of_chart[0]}" if of_chart else f"write the chart again with {again}"
-    text = _CHECK.replace("FLAGS", json.dumps(json.dumps(found))).replace("PREFIX", variable_name(""))
+    # The release always has servers, so their template checks what is for all pods.
+    check = f"{_OF_ALL_PODS}{_CHECK}" if component is Component.SERVER else _CHECK
+    text = check.replace("FLAGS", json.dumps(json.dumps(found))).replace("PREFIX", variable_name(""))
     each = " or ".join(
         f"{PATHS[part]}extraEnv" for part in ("server", "migration") if f"{PATHS[part]}extraEnv" in paths
     )

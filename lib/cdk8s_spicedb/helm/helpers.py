@@ -24,7 +24,7 @@ from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
 from ..props.spicedb import image_parts
 from .accounts import account_names
-from .placement import placement
+from .placement import placement, selector
 from .value import FULLNAME, Value, secrets
 from .values import has_jobs
 
@@ -216,11 +216,7 @@ _HOOK_LOGS = (
 
 
 def _spread(chart: str) -> Iterator[str]:
-    selector = selector_labels(FULLNAME, Component.SERVER)
-    labels = " ".join(
-        f'"{name}" ' + (f'(include "{chart}.fullname" .)' if value == FULLNAME else f'"{value}"')
-        for name, value in selector.items()
-    )
+    labels = selector(chart, '"server"', ".")
     yield f'{{{{- $selector := dict "matchLabels" (dict {labels}) -}}}}'
     yield f'{{{{- $defaults := dict "labelSelector" $selector "matchLabelKeys" (list "{POD_TEMPLATE_HASH}") -}}}}'
     yield "{{- range .Values.topologySpreadConstraints }}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import InvalidProps, Problem
 from ..labels import CHECKSUM, RECOMMENDED, VERSION, Component
@@ -10,9 +10,8 @@ from ..manifests import Manifest
 from ..manifests.patches import operations_for
 from ..props import SpiceDBProps
 from .places import overlap
-from .value import PATHS, Value
+from .value import CONTAINER, PATHS, POD, Value
 
-_POD = "spec.template.spec"
 _LABELS = "metadata.labels"
 _Parts = Sequence[str]
 
@@ -53,28 +52,26 @@ def _settings(
     for value in values:
         if any(component in place.components and place.overwrites(manifest, path) for place in value.places):
             yield value.path, value.prop
-    for components, where, key, name, prop in _templated(component):
-        if component in components and overlap(where, path, *key):
+    for where, key, name, prop in _templated(component):
+        if overlap(where, path, *key):
             yield name, prop
 
 
-def _templated(component: Component) -> Iterator[tuple[Collection[Component], str, _Parts, str, str]]:
-    """Fields that the templates set in ways of their own: components, path and last key, value and prop."""
-    programs, prefix = (Component.SERVER, Component.MIGRATION), PATHS[component.value]
-    every = tuple(Component)
-    yield programs, f"{_POD}.containers.0.image", (), "image", "image"
-    others = [each for each in every if each not in programs]
-    yield others, f"{_POD}.containers.0.image", (), f"{prefix}image", f"{component.value}.image"
-    target = "migrations.targetMigration", "migration.target_migration"
-    yield (Component.MIGRATION,), f"{_POD}.containers.0.command", (), *target
-    account = f"{prefix}serviceAccount.name", f"{component.value}.service_account"
-    yield every, f"{_POD}.serviceAccountName", (), *account
-    yield every, f"{_POD}.imagePullSecrets", (), "imagePullSecrets", "image_pull_secrets"
-    yield (Component.SERVER,), "spec.replicas", (), "replicas", "server.replicas"
-    yield (Component.MIGRATION,), "spec.backoffLimit", (), "migrations.backoffLimit", "migration.backoff_limit"
-    spread = "topologySpreadConstraints", "server.topology_spread"
-    yield (Component.SERVER,), f"{_POD}.topologySpreadConstraints", (), *spread
+def _templated(component: Component) -> Iterator[tuple[str, _Parts, str, str]]:
+    """Fields that a component's templates set in ways of their own: path and last key, value and prop."""
+    part, prefix = component.value, PATHS[component.value]
+    is_program = component in (Component.SERVER, Component.MIGRATION)
+    image = ("image", "image") if is_program else (f"{prefix}image", f"{part}.image")
+    yield f"{CONTAINER}.image", (), *image
+    yield f"{POD}.serviceAccountName", (), f"{prefix}serviceAccount.name", f"{part}.service_account"
+    yield f"{POD}.imagePullSecrets", (), "imagePullSecrets", "image_pull_secrets"
     for name in ("version", "managed-by"):
-        yield every, _LABELS, (f"{RECOMMENDED}{name}",), "image.tag", "version"
-    yield every, f"spec.template.{_LABELS}", (VERSION,), "image.tag", "version"
-    yield (Component.SERVER,), "spec.template.metadata.annotations", (CHECKSUM,), "migrations", "migration"
+        yield _LABELS, (f"{RECOMMENDED}{name}",), "image.tag", "version"
+    yield f"spec.template.{_LABELS}", (VERSION,), "image.tag", "version"
+    if component is Component.SERVER:
+        yield "spec.replicas", (), "replicas", "server.replicas"
+        yield f"{POD}.topologySpreadConstraints", (), "topologySpreadConstraints", "server.topology_spread"
+        yield "spec.template.metadata.annotations", (CHECKSUM,), "migrations", "migration"
+    if component is Component.MIGRATION:
+        yield f"{CONTAINER}.command", (), "migrations.targetMigration", "migration.target_migration"
+        yield "spec.backoffLimit", (), "migrations.backoffLimit", "migration.backoff_limit"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 
 from ..labels import COMPONENT, VERSION, Component, selector_labels
+from ..props.rules.pods import REQUIRED
 from .value import FULLNAME, PATHS
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+def selector(chart: str, component: str, root: str) -> str:
+    """The arguments of ``dict`` for the labels that select a component's pods. All parameters are expressions."""
+    texts = {FULLNAME: f'(include "{chart}.fullname" {root})', Component.SERVER.value: component}
+    own = selector_labels(FULLNAME, Component.SERVER).items()
+    return " ".join(f'"{name}" {texts.get(text, json.dumps(text))}' for name, text in own)
 
 
 def _labels(chart: str, component: str, values: str) -> str:
     """The expression of the labels of a component's pods."""
-    texts = {FULLNAME: f'(include "{chart}.fullname" $root)', "server": component}
-    own = selector_labels(FULLNAME, Component.SERVER).items()
-    pairs = " ".join(f'"{name}" {texts.get(text, json.dumps(text))}' for name, text in own)
+    pairs = selector(chart, component, "$root")
     version = f'"{VERSION}" (include "{chart}.version" $root)'
     shared = "($root.Values.pods.podLabels | default dict)"
     return f"mergeOverwrite (dict {pairs} {version}) {shared} ({values}.podLabels | default dict)"
@@ -36,7 +40,7 @@ def placement(chart: str) -> dict[str, list[str]]:
         # Takes an affinity, the labels of other pods, and the component of the Job.
         "keptApart": [
             "{{- $labels := index . 1 }}{{ $component := index . 2 -}}",
-            f'{{{{- range (get ((index . 0).podAntiAffinity | default dict) "{_REQUIRED}" | default list) }}}}',
+            f'{{{{- range (get ((index . 0).podAntiAffinity | default dict) "{REQUIRED}" | default list) }}}}',
             '{{- if kindIs "map" . -}}',
             '{{- $matches := and (kindIs "map" .labelSelector) (not .namespaces) -}}',
             "{{- $selector := .labelSelector | default dict -}}",

@@ -24,16 +24,16 @@ def patched(props: SpiceDBProps, manifest: Manifest) -> Manifest:
         found = _applied(operation, manifest)
         if isinstance(found, str):
             fix = "look at the object in dist/; for volumes, containers and placement, use props"
-            raise invalid(props, path, operation, f"an operation that fits {where}: {found}", fix)
+            raise _invalid(props, path, operation, f"an operation that fits {where}: {found}", fix)
         other = next(_other_forms(manifest, found), None)
         if other:
             fix = "write lists and objects as in a manifest; to leave a field out, use remove"
-            raise invalid(props, path, operation, f"an operation that keeps the form of {other} in {where}", fix)
+            raise _invalid(props, path, operation, f"an operation that keeps the form of {other} in {where}", fix)
         lost = sorted(_needed(manifest).items() - _needed(found).items())
         if lost:
             fix = "use a prop, such as extra_volumes or pod_labels; or add one item, with a path that ends in /-"
-            raise invalid(props, path, operation, f"an operation that keeps {lost[0][0]} of {where}", fix)
-        _require_unique(props, path, operation, manifest, found)
+            raise _invalid(props, path, operation, f"an operation that keeps {lost[0][0]} of {where}", fix)
+        _require_unique(props, path, operation, where, manifest, found)
         manifest = found
     return manifest
 
@@ -55,15 +55,14 @@ def _other_forms(before: object, after: object, path: str = "") -> Iterator[str]
 
 
 def _require_unique(
-    props: SpiceDBProps, path: str, operation: PatchOperation, before: Manifest, after: Manifest
+    props: SpiceDBProps, path: str, operation: PatchOperation, where: str, before: Manifest, after: Manifest
 ) -> None:
     """Raises `InvalidProps` if an operation adds what is there already, or an argument that a prop sets."""
-    where = f"{after['kind']} {after['metadata']['name']}"
     names = _names_in_pods(_template(after))
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         allowed = f"an operation that leaves {twice[0]} of {where} only once"
-        raise invalid(props, path, operation, allowed, "use another name, or replace the one that is there")
+        raise _invalid(props, path, operation, allowed, "use another name, or replace the one that is there")
     part = after["metadata"]["labels"][COMPONENT]
     if part not in (Component.SERVER.value, Component.MIGRATION.value):
         return
@@ -73,7 +72,7 @@ def _require_unique(
         flag = argument.removeprefix("--").partition("=")[0]
         if argument not in given and flag in owners:
             allowed = f"arguments of {where} that no prop sets; not --{flag}"
-            raise invalid(props, path, operation, allowed, f"use {owners[flag]}".replace("{", "").replace("}", ""))
+            raise _invalid(props, path, operation, allowed, f"use {owners[flag]}".replace("{", "").replace("}", ""))
 
 
 def operations_for(props: SpiceDBProps, kind: str, name: str) -> Iterator[tuple[str, PatchOperation]]:
@@ -83,7 +82,7 @@ def operations_for(props: SpiceDBProps, kind: str, name: str) -> Iterator[tuple[
             yield f"patches[{number}].operations[{step}]", operation
 
 
-def invalid(props: SpiceDBProps, path: str, operation: PatchOperation, allowed: str, fix: str) -> InvalidProps:
+def _invalid(props: SpiceDBProps, path: str, operation: PatchOperation, allowed: str, fix: str) -> InvalidProps:
     """The error about an operation."""
     return InvalidProps(type(props).__name__, [Problem(path, f"{operation.op} {operation.path}", allowed, fix)])
 

@@ -11,6 +11,7 @@ from ..props.fields import manifest_of
 from ..props.flags import TERMINATION_LOG, Setting, flag_of, flags_of
 from ..props.pod import combined
 from ..props.secrets import EnvVar, SecretFiles, container_env
+from ..props.server import DISPATCH_PORT
 from .objects import Manifest, Objects, omit_empty
 
 _TELEMETRY, RELEASE_CHECK = (flag.name for flag in flags_of(ServerProps)["telemetry_enabled"])
@@ -103,14 +104,13 @@ def termination_log(props: SpiceDBProps) -> str | None:
 
 
 GRPC, HTTP, METRICS, DISPATCH, DISPATCH_TLS = "grpc", "http", "metrics", "dispatch", "dispatch-tls"
-_DISPATCH_NUMBER = 50053
 
 
 def numbers(props: SpiceDBProps) -> dict[str, int]:
     """The number of each port of the pods."""
     server = props.server
     own = {GRPC: server.grpc_port, HTTP: server.http_port, METRICS: server.metrics_port}
-    return {**own, DISPATCH: _DISPATCH_NUMBER, DISPATCH_TLS: _DISPATCH_NUMBER}
+    return {**own, DISPATCH: DISPATCH_PORT, DISPATCH_TLS: DISPATCH_PORT}
 
 
 def service_port(props: SpiceDBProps, name: str) -> int:

@@ -33,6 +33,8 @@ from .types import (
 
 DEFAULT_REPLICAS = 2
 METRICS_ADDRESS = "metrics-addr"
+DISPATCH_PORT = 50053
+"""Port on which servers listen for the requests of each other."""
 SERVICE_PORTS = ("grpc", "http", "metrics")
 """Names of the ports of the Services for clients."""
 

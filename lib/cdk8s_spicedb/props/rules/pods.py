@@ -30,14 +30,8 @@ _Objects = Sequence[Mapping[str, Any]]
 def names_are_unique(
     extra_volumes: _Objects, extra_volume_mounts: _Objects, init_containers: _Objects, extra_containers: _Objects
 ) -> Problems:
-    lists = {
-        "extra_volumes": extra_volumes,
-        "extra_volume_mounts": extra_volume_mounts,
-        "init_containers": init_containers,
-        "extra_containers": extra_containers,
-    }
-    for field, items in lists.items():
-        key = KEYS[field]
+    lists = (extra_volumes, extra_volume_mounts, init_containers, extra_containers)
+    for (field, key), items in zip(KEYS.items(), lists, strict=True):
         seen: set[str] = set()
         for number, item in enumerate(items):
             name, path = str(item[key]).rstrip("/"), f"{field}[{number}].{key}"
@@ -57,6 +51,11 @@ def _in_both(init_containers: _Objects, extra_containers: _Objects, field: str) 
         yield Problem(field, show(name), allowed, "rename one of them")
 
 
+def _kinds(*parts: PodSettings | None) -> Mapping[str, PodSettings]:
+    """The kinds of pods that the release has, by their names. Takes all of them, the servers first."""
+    return {each.value: own for each, own in zip(Component, parts, strict=True) if own}
+
+
 def containers_of_pods_differ(
     pods: PodSettings,
     server: ServerProps,
@@ -66,11 +65,9 @@ def containers_of_pods_differ(
     test: PermissionTest | None,
 ) -> Problems:
     """Those of all pods, and those of one kind."""
-    parts = {"server": server, "migration": migration, "cleanup": cleanup, "schema": schema, "test": test}
-    for part, own in parts.items():
-        if own:
-            yield from _in_both(pods.init_containers, own.extra_containers, f"{part}.extra_containers")
-            yield from _in_both(own.init_containers, pods.extra_containers, f"{part}.init_containers")
+    for part, own in _kinds(server, migration, cleanup, schema, test).items():
+        yield from _in_both(pods.init_containers, own.extra_containers, f"{part}.extra_containers")
+        yield from _in_both(own.init_containers, pods.extra_containers, f"{part}.init_containers")
 
 
 def objects_fit_into_manifests(
@@ -80,14 +77,8 @@ def objects_fit_into_manifests(
     extra_containers: _Objects,
     affinity: Mapping[str, Any],
 ) -> Problems:
-    fields = {
-        "extra_volumes": extra_volumes,
-        "extra_volume_mounts": extra_volume_mounts,
-        "init_containers": init_containers,
-        "extra_containers": extra_containers,
-        "affinity": affinity,
-    }
-    for field, value in fields.items():
+    values = (extra_volumes, extra_volume_mounts, init_containers, extra_containers, affinity)
+    for field, value in zip((*KEYS, "affinity"), values, strict=True):
         for path, found in not_of_yaml(value, field):
             allowed = "texts, numbers, true, false, {None}, and lists and mappings of them, with texts as keys"
             yield Problem(path, redact(found), allowed, 'quote it, as in "2001-01-01"')
@@ -108,10 +99,9 @@ def mounts_have_volumes(
     schema: SchemaProps | None,
     test: PermissionTest | None,
 ) -> Problems:
-    parts = {"server": server, "migration": migration, "cleanup": cleanup, "schema": schema, "test": test}
-    for part, own in {"pods": pods, **parts}.items():
-        for number, mount in enumerate(own.extra_volume_mounts if own else ()):
-            volumes = {volume["name"] for volume in (*pods.extra_volumes, *(own.extra_volumes if own else ()))}
+    for part, own in {"pods": pods, **_kinds(server, migration, cleanup, schema, test)}.items():
+        for number, mount in enumerate(own.extra_volume_mounts):
+            volumes = {volume["name"] for volume in (*pods.extra_volumes, *own.extra_volumes)}
             if mount["name"] not in volumes.union(VOLUMES):
                 allowed = "the name of one of {extra_volumes}" + (f": {', '.join(sorted(volumes))}" if volumes else "")
                 path = f"{part}.extra_volume_mounts[{number}].name"
@@ -120,7 +110,7 @@ def mounts_have_volumes(
 
 # ---------------------------------------------------------------- placement
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def selects(selector: object, labels: Mapping[str, str]) -> bool:
@@ -154,7 +144,7 @@ def _matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 def _kept_apart(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a required anti-affinity keeps pods with these labels, in the same namespace, off the nodes."""
-    terms = _mappings(_mapping(affinity.get("podAntiAffinity")).get(_REQUIRED))
+    terms = _mappings(_mapping(affinity.get("podAntiAffinity")).get(REQUIRED))
     return any(not term.get("namespaces") and selects(term.get("labelSelector"), labels) for term in terms)
 
 
@@ -169,15 +159,9 @@ def jobs_find_a_node(
     test: PermissionTest | None,
 ) -> Problems:
     """A required anti-affinity is symmetric. A server with one also keeps off its node what the rule selects."""
-    parts: Mapping[str, PodSettings | None] = {
-        "migration": migration,
-        "cleanup": cleanup,
-        "schema": schema,
-        "test": test,
-    }
     servers, blocked = combined(pods, server), dict[str, list[str]]()
-    for part, own in parts.items():
-        if own is None or not (servers.affinity or own.affinity):
+    for part, own in _kinds(None, migration, cleanup, schema, test).items():
+        if not (servers.affinity or own.affinity):
             continue
         job, component = combined(pods, own), Component(part)
         if _kept_apart(servers.affinity, _labels(name, version, component, job)):
@@ -188,7 +172,7 @@ def jobs_find_a_node(
         what = f"does not keep servers and Jobs ({', '.join(jobs)}) off the same node"
         allowed = f"a required podAntiAffinity that {what}: with a server on each node, a Job could start nowhere"
         fix = f"add {COMPONENT}: server to its labelSelector"
-        yield Problem(f"{whose}.affinity", f"podAntiAffinity.{_REQUIRED}", allowed, fix)
+        yield Problem(f"{whose}.affinity", f"podAntiAffinity.{REQUIRED}", allowed, fix)
 
 
 def _labels(name: str, version: str, component: Component, pod: PodSettings) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from ..monitoring import Monitoring
 from ..network import ExternalService, Ingress, NetworkPeer, NetworkPolicies
 from ..patch import PatchOperation
 from ..pod import Resources, Toleration
-from ..server import TLS, Autoscaling, ServerProps
+from ..server import DISPATCH_PORT, TLS, Autoscaling, ServerProps
 from ..spicedb import SpiceDBProps
 from ..types import parse_quantity
 
@@ -61,13 +61,11 @@ def servers_have_time_to_drain(
     pre_stop_sleep_seconds: int,
     shutdown_drain_delay: timedelta | None,
     shutdown_grace_period: timedelta,
-    extra_args: Sequence[str],
 ) -> Problems:
     server = ServerProps(
         pre_stop_sleep_seconds=pre_stop_sleep_seconds,
         shutdown_drain_delay=shutdown_drain_delay,
         shutdown_grace_period=shutdown_grace_period,
-        extra_args=extra_args,
     )
     minimum, seconds = server.drain_seconds, termination_grace_period_seconds
     if seconds is not None and seconds < minimum:
@@ -133,16 +131,13 @@ def certificates_are_for_open_ports(
             yield from unset(f"{port}_tls", tls, when, fix, shown="(set)")
 
 
-_DISPATCH_PORT = 50053
-
-
 def ports_of_pods_differ(
     grpc_port: int, http_port: int, http_enabled: bool, metrics_port: int, metrics_enabled: bool
 ) -> Problems:
     ports = {"grpc_port": grpc_port}
     ports |= {"http_port": http_port} if http_enabled else {}
     ports |= {"metrics_port": metrics_port} if metrics_enabled else {}
-    taken = {_DISPATCH_PORT: "dispatch"}
+    taken = {DISPATCH_PORT: "dispatch"}
     for name, port in ports.items():
         if port in taken:
             yield Problem(name, str(port), f"a port other than that of {taken[port]}", "use another port")
