@@ -7,15 +7,14 @@ help does not show, such as deprecated ones. It replaces what ``versions/flags.j
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cdk8s_spicedb.versions import VERSION, version_order
-from tools.release import COMMANDS, program_flags, run, text
+from cdk8s_spicedb.files.program import Program, takes, version_of
+from cdk8s_spicedb.versions import version_order
+from tools.release import COMMANDS, program_flags, text
 
 DATA = Path(__file__).parent.parent / "lib" / "cdk8s_spicedb" / "versions" / "flags.json"
 Found = dict[str, dict[str, set[str]]]
@@ -53,24 +52,11 @@ def table(found: Mapping[str, Mapping[str, Iterable[str]]]) -> dict[str, Any]:
 def flags_of(program: str, known: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
     """The flags of a program: those in its help, and those of other releases that it takes too."""
     shown = {command: {*flags} - {"help"} for command, flags in program_flags(program).items()}
+    asked = Program([program])
     return {
-        command: flags | {flag for flag in known[command] if flag in flags or takes(program, command, flag)}
+        command: flags | {flag for flag in known[command] if flag in flags or takes(asked, command, flag)}
         for command, flags in shown.items()
     }
-
-
-def takes(program: str, command: str, flag: str) -> bool:
-    """Whether a program knows a flag, also one that its help does not show."""
-    answer = subprocess.run([program, command, f"--{flag}=", "--help"], capture_output=True, text=True)
-    return f"unknown flag: --{flag}" not in answer.stdout + answer.stderr
-
-
-def version_of(program: str) -> str:
-    """The release of a program."""
-    match = re.search(VERSION, run(program, "version"))
-    if match is None:
-        raise SystemExit(f"{program} does not say its version")
-    return match[0]
 
 
 def main(programs: list[str]) -> None:
@@ -80,7 +66,7 @@ def main(programs: list[str]) -> None:
     known = {command: {flag for flags in found.values() for flag in flags[command]} for command in COMMANDS}
     for program in programs:
         path = str(Path(program).resolve())
-        version = version_of(path)
+        version = version_of(Program([path]))
         found[version] = flags_of(path, known)
         print(f"{version}: {', '.join(f'{command} {len(flags)}' for command, flags in found[version].items())}")
     DATA.write_text(text(table(found)) + "\n", "utf-8")

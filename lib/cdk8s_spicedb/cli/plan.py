@@ -16,7 +16,7 @@ from ..plans.plan import UpgradePlan
 from ..plans.planner import plan_upgrade
 from ..plans.tables import markdown, table
 from ..props.datastores import ENGINES
-from ..versions import Concern, ReleaseTable, concerns
+from ..versions import Concern, ReleaseTable, by_weight, concerns
 from .options import by_option, releases
 from .output import as_json, say
 
@@ -73,10 +73,9 @@ def with_advisories(plan: UpgradePlan, known: ReleaseTable) -> PlanReport:
 
 def _faults(report: PlanReport) -> Iterator[str]:
     """What is wrong with the target: what stands out by itself, and the others in one sentence."""
-    for each in report.advisories:
-        if each.stands_out:
-            yield f"{report.target} has a known fault. {each.text}. {each.fix[0].upper()}{each.fix[1:]}."
-    others = [each.advisory.id for each in report.advisories if not each.stands_out]
+    outstanding, others = by_weight(report.advisories)
+    for each in outstanding:
+        yield f"{report.target} has a known fault. {each.text}. {each.fix[0].upper()}{each.fix[1:]}."
     if others:
-        more = "more " if len(others) < len(report.advisories) else ""
+        more = "more " if outstanding else ""
         yield f"{report.target} has {more}known faults, which `cdk8s-spicedb releases` explains: {', '.join(others)}."

@@ -10,6 +10,7 @@ from ..delivery import Applier
 from ..live.status import Status, Summary
 from ..live.workload import Migration, MigrationState, RolloutState
 from ..text import age, columns, count
+from ..versions import by_weight
 from .output import BAD, BUSY, FAINT, GOOD, styled, visible
 
 if TYPE_CHECKING:
@@ -93,10 +94,9 @@ def _lines(found: Status) -> Iterator[Line]:
 
 
 def _known_faults(found: Status) -> Iterator[Line]:
-    for each in found.advisories:
-        if each.stands_out:
-            yield "Known faults", _short(f"{each.text}; {each.fix}"), BUSY
-    others = [each.advisory.id for each in found.advisories if not each.stands_out]
+    outstanding, others = by_weight(found.advisories)
+    for each in outstanding:
+        yield "Known faults", _short(f"{each.text}; {each.fix}"), BUSY
     if others:
         yield "Known faults", _short(f"of low severity, or only with some settings: {', '.join(others)}"), FAINT
 

@@ -1,6 +1,6 @@
 """Data about SpiceDB's releases: revisions, heads, flags, schema modes, and the required stops of upgrades."""
 
-from .advisories import CONDITIONS, Advisory, Concern, ReleaseRange, Severity, concerns, read_advisory
+from .advisories import CONDITIONS, Advisory, Concern, ReleaseRange, Severity, by_weight, concerns, read_advisory
 from .engine import (
     MILLION,
     VERSION,
@@ -47,6 +47,7 @@ __all__ = [
     "Stop",
     "Waits",
     "Work",
+    "by_weight",
     "concerns",
     "is_version",
     "known_flags",

@@ -179,6 +179,12 @@ def concerns(
     return tuple(sorted(those, key=lambda each: (order.index(each.advisory.severity), not each.certain)))
 
 
+def by_weight(concerns: Iterable[Concern]) -> tuple[list[Concern], list[str]]:
+    """Those that stand out, and the names of the others."""
+    found = list(concerns)
+    return [each for each in found if each.stands_out], [each.advisory.id for each in found if not each.stands_out]
+
+
 def read_advisory(data: Mapping[str, Any]) -> Advisory:
     """An advisory from data in the format of ``releases.json``. Raises `SpiceDBError` if it is invalid."""
     place = f"advisory {data.get('id', '(without an id)')!r}"

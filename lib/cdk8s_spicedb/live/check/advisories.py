@@ -9,7 +9,7 @@ from ...delivery import Delivery
 from ...errors import SpiceDBError
 from ...props import SpiceDBProps
 from ...props.advisories import advisories_of
-from ...versions import Severity, is_version
+from ...versions import Severity, by_weight, is_version
 from ..cluster import Cluster
 from ..programs import run
 from .finding import Finding
@@ -20,12 +20,11 @@ _SUBJECT = "Known faults"
 def advisory_findings(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
     """What is known to be wrong with the release, as far as it concerns the props, and with the Helm on ``PATH``."""
     found = advisories_of(props)
-    for each in found:
-        if each.stands_out:
-            fix = f"{each.fix}; or accept it in the file: acceptAdvisories: [{each.advisory.id}]"
-            severe = each.certain and each.advisory.severity is Severity.SEVERE
-            yield (Finding.failure if severe else Finding.warning)(_SUBJECT, each.text, fix)
-    others = [each.advisory.id for each in found if not each.stands_out]
+    outstanding, others = by_weight(found)
+    for each in outstanding:
+        fix = f"{each.fix}; or accept it in the file: acceptAdvisories: [{each.advisory.id}]"
+        severe = each.certain and each.advisory.severity is Severity.SEVERE
+        yield (Finding.failure if severe else Finding.warning)(_SUBJECT, each.text, fix)
     if others:
         text = f"those of {props.version} that depend on your schema or your requests: {', '.join(others)}"
         yield Finding.warning(_SUBJECT, text, "see what they are with `cdk8s-spicedb releases`")

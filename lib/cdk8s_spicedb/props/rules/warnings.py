@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 from ...errors import AdvisoryWarning, SpiceDBWarning
-from ...versions import known_releases
+from ...versions import by_weight, known_releases
 from ..advisories import advisories_of
 from ..spicedb import SpiceDBProps, image_parts
 from .arguments import flag_warnings
@@ -26,13 +26,10 @@ def advisory_warnings(props: SpiceDBProps, accept: str = "accept_advisories=[{!r
 
     One for each that stands out, and one for all others.
     """
-    others = []
-    for found in advisories_of(props):
-        if found.stands_out:
-            fix, own = f"{found.fix[0].upper()}{found.fix[1:]}", accept.format(found.advisory.id)
-            yield f"{props.version} has a known fault. {found.text}. {fix}; or accept it: {own}."
-        else:
-            others.append(found.advisory.id)
+    outstanding, others = by_weight(advisories_of(props))
+    for found in outstanding:
+        fix, own = f"{found.fix[0].upper()}{found.fix[1:]}", accept.format(found.advisory.id)
+        yield f"{props.version} has a known fault. {found.text}. {fix}; or accept it: {own}."
     if others:
         yield (
             f"{props.version} has known faults that depend on your schema or your requests: {', '.join(others)}. "
