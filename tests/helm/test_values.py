@@ -565,7 +565,7 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
         ),
         (
             {"extraArgs": ["--log-level=debug"]},
-            "extraArgs has --log-level, which this chart sets: use the value logLevel",
+            "extraArgs has --log-level, which you cannot set here: use the value logLevel",
         ),
         ({"extraArgs": ["--datastore-gc-window=1h"]}, "write the chart again with datastore.gcWindow"),
         ({"extraArgs": ["--dispatch-cluster-addr=:1"]}, "extraArgs has --dispatch-cluster-addr.*: remove it"),

@@ -18,14 +18,14 @@ _CHECK = """\
 {{- range .Values.PATHextraArgs -}}
 {{- $flag := include "CHART.text" (list $ .) | splitList "=" | first | trimPrefix "--" -}}
 {{- with get $flags $flag -}}
-{{- fail (printf "PATHextraArgs has --%s, which this chart sets: %s" $flag .) -}}
+{{- fail (printf "PATHextraArgs has --%s, which you cannot set here: %s" $flag .) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.PATHextraEnv -}}
 {{- $name := include "CHART.text" (list $ .name) -}}
 {{- if hasPrefix "PREFIX" $name -}}
 {{- with get $flags ($name | trimPrefix "PREFIX" | lower | replace "_" "-") -}}
-{{- fail (printf "PATHextraEnv has %s, which this chart sets: %s" $name .) -}}
+{{- fail (printf "PATHextraEnv has %s, which you cannot set here: %s" $name .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

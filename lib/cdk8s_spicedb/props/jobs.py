@@ -94,9 +94,9 @@ class MigrationProps(PodProps):
     service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """ServiceAccount for the migration, by name or as a cdk8s-plus object. It must exist before you install the
     release. Defaults to a ServiceAccount ``NAME-migration`` if ``service_account_annotations`` has annotations for it.
-    Otherwise, defaults to your own ServiceAccount for the servers, so that both have the same identity. With a
-    ``credentials_provider``, and without your own ServiceAccount, defaults to ``NAME-migration`` too. In all other
-    cases, defaults to the namespace's default. The migration gets no API token."""
+    Otherwise, defaults to your own ServiceAccount for the servers, so that both have the same identity. If you name no
+    ServiceAccount, but set a ``credentials_provider``, defaults to ``NAME-migration`` too. In all other cases, defaults
+    to the namespace's default. The migration gets no API token."""
     backoff_limit: Annotated[int, Interval(ge=0, le=100)] | None = None
     """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, which is enough while a database
     starts. If ``hook`` is False, defaults to 10, because the database is only being installed:
@@ -216,8 +216,8 @@ class SchemaProps(ClientProps):
     config_map: ObjectName | None = None
     """Existing ConfigMap that holds the schema, such as one that your own chart or pipeline makes. Defaults to none:
     with ``text``, the release has its own. With hooks, the Job writes what the ConfigMap holds at each install and
-    upgrade. With ``Delivery.KUBECTL``, it runs again only if something else changes, so change the ConfigMap's name
-    with its content, as kustomize's ``configMapGenerator`` does."""
+    upgrade. With ``Delivery.KUBECTL``, the Job does not run again if only the content of the ConfigMap changes. So give
+    the ConfigMap a new name each time you change its content, as kustomize's ``configMapGenerator`` does."""
     config_map_key: ConfigMapItem = "schema.zed"
     """Key in ``config_map``. Defaults to ``schema.zed``."""
 

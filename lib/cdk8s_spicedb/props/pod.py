@@ -92,10 +92,9 @@ KEYS: Mapping[str, str] = {
 class PodSettings:
     """Settings that all pods of a release have: servers, migration, clean-up, schema and test.
 
-    Each kind of pod has the same settings of its own. They are added to the ones here: to labels, annotations, node
-    selector and variables by their names, and to volumes and containers by theirs. The pod's own setting takes
-    precedence if both have the same name. Tolerations, affinity, PriorityClass and ServiceAccount have no names: the
-    pod's own setting replaces the one here.
+    Each kind of pod has the same settings of its own. The package merges both by name: labels, annotations, node
+    selectors, variables, volumes and containers. The pod's own setting takes precedence if both have the same name.
+    Tolerations, affinity, PriorityClass and ServiceAccount have no names: the pod's own setting replaces the one here.
     """
 
     pod_labels: Labels = field(factory=dict)
@@ -115,8 +114,8 @@ class PodSettings:
     """ServiceAccount of the pods, by name or as a cdk8s-plus object. It must exist before you install the release.
     Defaults to the one that this package creates for the pods, or to the namespace's default."""
     env: Mapping[EnvName, EnvValue] = field(factory=dict, converter=with_secret_keys)
-    """More environment variables of the pods' first container. SpiceDB ignores misspelled SPICEDB_* variables, so
-    prefer props and ``extra_args``. Defaults to none."""
+    """More environment variables of the pods' first container. For SPICEDB_* variables of servers and migration, the
+    same rules apply as for ``extra_args``. Defaults to none."""
     extra_volumes: Sequence[_Volume] = ()
     """More volumes of the pods (``volumes``), written as in a manifest. Defaults to none."""
     extra_volume_mounts: Sequence[_Mount] = ()

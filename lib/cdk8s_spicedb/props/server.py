@@ -59,8 +59,8 @@ class Autoscaling:
     get and keep it, so memory use says little about the load."""
     external: bool = False
     """Whether another program scales the servers, such as KEDA with a ScaledObject for the Deployment. Then there is no
-    HorizontalPodAutoscaler, the targets above have no effect, and the other two fields say within which numbers it
-    scales. Defaults to False."""
+    HorizontalPodAutoscaler, the targets above have no effect, and ``min_replicas`` and ``max_replicas`` tell this
+    package the limits of that program. Defaults to False."""
 
 
 @frozen(kw_only=True)
@@ -171,11 +171,11 @@ class ServerProps(PodProps):
     10 s, more than SpiceDB's 5 s, because large lookups take longer. After this time, the server closes streams that
     are still open."""
     shutdown_drain_delay: Annotated[Hour, Flag("grpc-shutdown-drain-delay")] | None = None
-    """Time that a server reports to health checks that it stops, and still accepts new requests, before
-    ``shutdown_grace_period`` begins (``--grpc-shutdown-drain-delay``, SpiceDB 1.57 and later). Set it if clients or a
-    load balancer watch SpiceDB's health service. It comes after ``pre_stop_sleep_seconds``, in which the server still
-    reports that it serves. Defaults to none, because Kubernetes itself takes a server that stops out of the
-    Service, and ``pre_stop_sleep_seconds`` gives it the time for that."""
+    """Time before ``shutdown_grace_period`` in which a stopping server still accepts new requests, but tells health
+    checks that it is stopping (``--grpc-shutdown-drain-delay``, SpiceDB 1.57 and later). Set it if clients or a load
+    balancer watch SpiceDB's health service. It comes after ``pre_stop_sleep_seconds``, in which the server still
+    reports that it serves. Defaults to none, because Kubernetes removes a stopping server from the Service.
+    ``pre_stop_sleep_seconds`` gives Kubernetes the time to do so."""
 
     # Ports
     http_enabled: Annotated[bool, Flag("http-enabled")] = False

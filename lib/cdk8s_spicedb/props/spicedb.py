@@ -178,8 +178,8 @@ class SpiceDBProps:
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
     rbac_create: bool = True
     """Creates Roles and RoleBindings: one with which servers find each other, and one for the clean-up. Defaults to on.
-    If you may not create them, disable it, and let somebody else create them first: the documentation about security
-    says what they contain."""
+    If you have no permission to create Roles and RoleBindings, set this to False, and ask a cluster administrator to
+    create them first. The security documentation shows what they contain."""
     openshift: bool = False
     """Lets OpenShift choose the users and groups of pods, from the range of the namespace. Defaults to off: pods run as
     user 65532, the user of SpiceDB's image."""
