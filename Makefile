@@ -62,7 +62,7 @@ matrix: setup ## cause every fault at every call of an upgrade, in memory; takes
 # Cluster tests mostly wait, so there can be more of them than processors.
 WORKERS ?= 6
 e2e: setup ## run the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
-	pytest tests/cluster --numprocesses $(WORKERS) --dist worksteal -rA --durations 5
+	pytest tests/cluster --numprocesses $(WORKERS) --dist worksteal -rfEsx --durations 20 --junitxml build/e2e.xml
 
 # The variable silences mkdocs' notice about a successor of the theme, which it would print at each run.
 docs: setup ## build the documentation as a site in build/site/

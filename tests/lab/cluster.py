@@ -187,7 +187,8 @@ class Namespace:
             self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False),
             self.kubectl("logs", "--selector=app.kubernetes.io/name=spicedb", "--tail=15", "--prefix", check=False),
         ]
-        return "\n".join(outputs)
+        # SpiceDB logs its whole configuration in one line.
+        return "\n".join(line[:400] for line in "\n".join(outputs).splitlines())
 
     def evict(self, pod: str) -> bool:
         """Tries to evict a pod, and returns whether Kubernetes allows it."""

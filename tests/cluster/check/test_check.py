@@ -82,7 +82,8 @@ def test_a_release_that_is_sound_can_be_upgraded(
     assert helm.install(on_postgres(OLD)).ok
     namespace.wait_for_terminating_servers()
     report = checked(cluster, on_postgres(NEW))
-    assert [finding for finding in report.findings if finding.level is not Level.OK] == []
+    # Releases before v1.57.0 have known faults that are not severe.
+    assert {finding.subject for finding in report.findings if finding.level is not Level.OK} == {"Known faults"}
     assert report.plan is not None
     assert (report.plan.current, report.plan.target) == (OLD, NEW)
     subjects = [finding.subject for finding in report.findings]
