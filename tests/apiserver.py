@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import httpx2
@@ -362,7 +363,8 @@ class ApiServer:
 
     def _routed(self, request: Request) -> httpx2.Response:
         if request.path == "/version":
-            return _ok({"major": "1", "minor": "34", "gitVersion": "v1.34.0"})
+            version = {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
+            return httpx2.Response(200, json=version, headers={"Date": format_datetime(self.now(), usegmt=True)})
         version = "/".join(request.path.strip("/").split("/")[1:][: 1 if request.path.startswith("/api/") else 2])
         if not request.resource:
             return self._discovery(version)

@@ -82,13 +82,15 @@ def replaced(node: Any, texts: Mapping[str, str]) -> Any:
 def in_all_places(texts: Sequence[str]) -> dict[str, Any]:
     """Values with texts wherever a value may be any text."""
     numbered = {f"key-{number}": text for number, text in enumerate(texts)}
-    arguments = [f"--x={text}" for text in texts]
+    arguments = [f"--experimental-lookup-resources-version={text}" for text in texts]
+    of_migration = [f"--pprof-mutex-profile-rate={text}" for text in texts]
     env = [{"name": f"KEY_{number}", "value": text} for number, text in enumerate(texts)]
     volumes = [{"name": f"v{number}", "hostPath": {"path": text}} for number, text in enumerate(texts)]
-    pods = {"podAnnotations": numbered, "extraArgs": arguments, "extraEnv": env, "extraVolumes": volumes}
+    pods = {"podAnnotations": numbered, "extraEnv": env, "extraVolumes": volumes}
     return {
         **pods,
-        "migrations": {**pods, "cleanup": {"podAnnotations": numbered}},
+        "extraArgs": arguments,
+        "migrations": {**pods, "extraArgs": of_migration, "cleanup": {"podAnnotations": numbered}},
         "commonAnnotations": numbered,
         "service": {"annotations": numbered},
         "serviceAccount": {"annotations": numbered},
@@ -121,7 +123,7 @@ def _named(name: str, account: str) -> dict[str, Any]:
     labels = {"key": account}
     return {
         "fullnameOverride": name,
-        "serviceAccount": {"name": account},
+        "serviceAccount": {"name": account, "annotations": None},
         "image": {"repository": f"registry.example.com/{name}", "tag": account},
         "priorityClassName": account,
         "imagePullSecrets": [{"name": account}],

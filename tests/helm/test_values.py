@@ -171,8 +171,8 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "datastoreMigrationPhase": ("phase-1", of(server=ServerProps(datastore_migration_phase="phase-1"))),
     "allowedMigrations": (["a", "b"], of(server=ServerProps(allowed_migrations=["a", "b"]))),
     "extraArgs": (
-        ["--dispatch-max-depth=100", "--x=y"],
-        of(server=ServerProps(extra_args=["--dispatch-max-depth=100", "--x=y"])),
+        ["--dispatch-max-depth=100", "--dispatch-chunk-size=5"],
+        of(server=ServerProps(extra_args=["--dispatch-max-depth=100", "--dispatch-chunk-size=5"])),
     ),
     "serviceAccount.annotations": ({"a": "b"}, of(service_account_annotations={"a": "b"})),
     "service.annotations": ({"a": "b"}, of(server=ServerProps(service_annotations={"a": "b"}))),
@@ -198,7 +198,10 @@ VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     "migrations.activeDeadlineSeconds": (7, of(migration=MigrationProps(active_deadline_seconds=7))),
     "migrations.migrationTimeout": ("90s", of(migration=MigrationProps(migration_timeout=timedelta(seconds=90)))),
     "migrations.backfillBatchSize": (7, of(migration=MigrationProps(backfill_batch_size=7))),
-    "migrations.extraArgs": (["--x=y"], of(migration=MigrationProps(extra_args=["--x=y"]))),
+    "migrations.extraArgs": (
+        ["--pprof-mutex-profile-rate=1"],
+        of(migration=MigrationProps(extra_args=["--pprof-mutex-profile-rate=1"])),
+    ),
     "migrations.cleanup.enabled": (False, of(cleanup=CleanupProps(enabled=False))),
     "migrations.cleanup.image": ("example.com/kubectl:v1", of(cleanup=CleanupProps(image="example.com/kubectl:v1"))),
     "migrations.cleanup.activeDeadlineSeconds": (7, of(cleanup=CleanupProps(active_deadline_seconds=7))),
@@ -560,7 +563,7 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
         ({"enabled": False}, "at '/enabled'"),
         ({"secrets": {"presharedKey": {"name": "Not A Name"}}}, "presharedKey"),
         (
-            {"extraArgs": ["--x", "--grpc-addr=:1"]},
+            {"extraArgs": ["--dispatch-max-depth=9", "--grpc-addr=:1"]},
             "extraArgs has --grpc-addr.*: write the chart again with server.grpcPort",
         ),
         (
@@ -568,6 +571,23 @@ def test_every_value_is_tried(chart: Callable[[SpiceDBProps], Path]) -> None:
             "extraArgs has --log-level, which you cannot set here: use the value logLevel",
         ),
         ({"extraArgs": ["--datastore-gc-window=1h"]}, "write the chart again with datastore.gcWindow"),
+        ({"extraArgs": ["--dispatch-max-dept=9"]}, f"extraArgs has --dispatch-max-dept, which SpiceDB {BASE.version}"),
+        (
+            {"extraEnv": [{"name": "SPICEDB_NO_SUCH", "value": "x"}]},
+            "extraEnv has SPICEDB_NO_SUCH, which SpiceDB v.* read",
+        ),
+        (
+            {"migrations": {"extraArgs": ["--dispatch-max-depth=9"]}},
+            "migrations.extraArgs has --dispatch-max-depth, which",
+        ),
+        (
+            {"serviceAccount": {"name": "mine", "annotations": {"a": "b"}}},
+            "serviceAccount.annotations: the chart does not create",
+        ),
+        (
+            {"pods": {"serviceAccount": {"name": "mine"}}, "serviceAccount": {"annotations": {"a": "b"}}},
+            "serviceAccount.annotations: the chart does not create",
+        ),
         ({"extraArgs": ["--dispatch-cluster-addr=:1"]}, "extraArgs has --dispatch-cluster-addr.*: remove it"),
         (
             {"extraEnv": [{"name": "SPICEDB_HTTP_ADDR", "value": ":1"}]},
@@ -609,6 +629,9 @@ def test_other_arguments_and_variables_are_accepted(chart: Callable[[SpiceDBProp
     found = Manifests(rendered(chart(BASE), more)).container("Deployment")
     assert found["args"][-1] == "--dispatch-max-depth=100"
     assert found["env"][-1] == more["extraEnv"][0]
+    # The chart knows the flags of its own release alone.
+    other = {"extraArgs": ["--flag-of-a-later-release"], "image": {"tag": "v1.99.0"}}
+    assert Manifests(rendered(chart(BASE), other)).container("Deployment")["args"][-1] == "--flag-of-a-later-release"
     telemetry = of(server=ServerProps(telemetry_enabled=True))
     own = "--telemetry-endpoint=https://telemetry.example.com"
     assert Manifests(rendered(chart(telemetry), {"extraArgs": [own]})).container("Deployment")["args"][-1] == own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from cdk8s_spicedb.live.pods import (
     JobState,
     Waiting,
     container_of,
+    drains,
     ended,
+    is_lost,
     is_ready,
     is_terminating,
     job_state,
@@ -22,10 +25,11 @@ from cdk8s_spicedb.live.pods import (
     unscheduled,
     waiting,
 )
+from cdk8s_spicedb.text import time_of
 from tests.apiserver import Object
 from tests.live.installed import server
 from tests.live.installed import waiting as container_waiting
-from tests.live.objects import CREATED, job, server_pod
+from tests.live.objects import CREATED, NOW, job, server_pod
 
 MESH = {"name": "mesh", "restartCount": 2, "state": {"running": {}}}
 
@@ -131,6 +135,8 @@ def test_ready_and_terminating_pods() -> None:
     assert (is_ready(pod), is_terminating(pod)) == (True, False)
     pod["metadata"]["deletionTimestamp"] = CREATED
     assert (is_ready(pod), is_terminating(pod)) == (True, True)
+    assert [drains(pod, time_of(CREATED) + timedelta(seconds=late)) for late in (-30, 5, 6)] == [True, True, False]
+    assert not is_lost(server_pod(), NOW)
     assert not is_ready(server_pod(ready=False))
     assert not is_ready({"metadata": {"name": "a"}})
     assert restarts(with_container(restartCount=3)) == 5
@@ -182,7 +188,7 @@ def test_pod_that_no_node_takes(condition: Object | None, expected: Waiting | No
     ],
 )
 def test_reasons_of_pods(fields: Object, reason: str) -> None:
-    found = pod_of(server_pod(ready=False, **fields))
+    found = pod_of(server_pod(ready=False, **fields), NOW)
     assert found.reason.startswith(reason)
     assert found.reason or not reason
     assert (found.version, found.ready) == ("v1.56.0", False)
@@ -193,24 +199,29 @@ def test_pod_that_cannot_be_scheduled() -> None:
     message = "0/3 nodes are available: 3 Insufficient memory."
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
     manifest["status"]["conditions"].append(condition)
-    assert pod_of(manifest).reason == f"Unschedulable: {message}"
+    assert pod_of(manifest, NOW).reason == f"Unschedulable: {message}"
 
 
 def test_pods_that_are_fine_or_drain() -> None:
-    assert pod_of(server_pod()).reason == ""
+    assert pod_of(server_pod(), NOW).reason == ""
     terminated = {"reason": "OOMKilled", "exitCode": 137}
     restarted = server_pod(containerStatuses=[{"restartCount": 1, "lastState": {"terminated": terminated}}])
-    assert pod_of(restarted).reason == "stopped before: OOMKilled (exit code 137)"
-    assert pod_of(restarted).restarts == 1
+    found = pod_of(restarted, NOW)
+    assert (found.reason, found.restarts) == ("stopped before: OOMKilled (exit code 137)", 1)
     draining = server_pod()
     draining["metadata"]["deletionTimestamp"] = CREATED
-    assert (pod_of(draining).terminating, pod_of(draining).reason) == (True, "drains")
+    end = time_of(CREATED)
+    found = pod_of(draining, end)
+    assert (found.terminating, found.lost, found.reason) == (True, False, "drains")
+    found = pod_of(draining, end + timedelta(seconds=6))
+    assert (found.terminating, found.lost) == (True, True)
+    assert found.reason.startswith("its node does not answer")
 
 
 def test_what_names_a_pod() -> None:
     manifest = server_pod()
     manifest["metadata"]["labels"] = {**manifest["metadata"]["labels"], "pod-template-hash": "5d9f7c8b6d"}
-    found = pod_of(manifest)
+    found = pod_of(manifest, NOW)
     assert (found.name, found.started, found.template) == ("spicedb-5d9f7c8b6d-bcdfg", CREATED, "5d9f7c8b6d")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import attrs
 import pytest
 
@@ -38,6 +40,19 @@ def test_servers_that_drain_or_lack_endpoints_are_not_settled(api: ApiServer) ->
     for endpoints in api.of("endpointslices"):
         endpoints["endpoints"] = []
     assert settled(api.cluster(), running_in(api)) == "the Service spicedb has 0 of 2 servers"
+
+
+@pytest.mark.parametrize(("late", "reason"), [(-30, "1 older server draining"), (6, None)])
+@pytest.mark.parametrize("wrong", [timedelta(days=-1), timedelta(days=1)])
+def test_a_server_whose_node_is_gone_is_not_waited_for(
+    api: ApiServer, wrong: timedelta, late: int, reason: str | None
+) -> None:
+    """Also if the clock of this machine is wrong."""
+    end = datetime.now(timezone.utc) + wrong
+    old = api.put("pods", server("old", servers(api)[0]["metadata"]["labels"]))
+    old["metadata"]["deletionTimestamp"] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    api.now = lambda: end + timedelta(seconds=late)
+    assert settled(api.cluster(), running_in(api)) == reason
 
 
 def test_waiting_ends_with_the_reason(api: ApiServer, clock: FakeClock) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -42,9 +42,10 @@ def ready(name: str = "a", address: str = "10.0.0.1", template: str = "new") -> 
     return pod
 
 
-def draining() -> Object:
+def draining(end: datetime = NOW + timedelta(seconds=30)) -> Object:
+    """A server that was told to stop, and the time at which its grace period ends."""
     pod = ready("old", "10.0.0.9", "old")
-    pod["metadata"]["deletionTimestamp"] = CREATED
+    pod["metadata"]["deletionTimestamp"] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
     return pod
 
 
@@ -194,6 +195,9 @@ def test_numbers_of_servers(found: Object, expected: Counts, replaced: bool) -> 
         ({"deployment": of(deployment(), replicas=3)}, "2 of 2 new servers ready"),
         ({"pods": (*PODS, draining())}, "1 older server draining"),
         ({"pods": (*PODS, draining(), draining())}, "2 older servers draining"),
+        ({"pods": (*PODS, draining(NOW - timedelta(seconds=4)))}, "1 older server draining"),
+        # The node of this one is gone. Nobody waits for it.
+        ({"pods": (*PODS, draining(NOW - timedelta(seconds=6)))}, None),
         ({"endpoints": ()}, "the Service spicedb has 0 of 2 servers"),
         (
             {"endpoints": (endpoints("10.0.0.1", "10.0.0.2", are_ready=False),)},
@@ -267,6 +271,7 @@ def test_servers_of_another_program_that_are_not_known_are_not_safe() -> None:
         ({"deployment": FOREIGN, "endpoints": ()}, None, False),
         ({"deployment": of(FOREIGN, updatedReplicas=1)}, "1 of 2 servers have the newest settings", False),
         ({"deployment": FOREIGN, "pods": (*PODS, draining())}, "older servers drain", False),
+        ({"deployment": FOREIGN, "pods": (*PODS, draining(NOW - timedelta(minutes=1)))}, None, False),
     ],
 )
 def test_what_makes_a_change_unsafe(fields: dict[str, Any], reason: str | None, is_final: bool) -> None:

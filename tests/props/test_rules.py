@@ -578,6 +578,12 @@ BAD: list[tuple[Make, str, str, str]] = [
         "remove it, or use v1.56.2 or later",
     ),
     # TLS, availability
+    (
+        server(app_protocol="kubernetes.io/h2c", grpc_tls=TLS.from_secret("clients")),
+        "server.app_protocol",
+        "another protocol with grpc_tls",
+        "remove it",
+    ),
     (server(grpc_tls="clients"), "server.grpc_tls", "TLS(certificate=…, key=…)", "grpc_tls=TLS("),
     (
         server(http_tls=TLS.from_secret("web")),

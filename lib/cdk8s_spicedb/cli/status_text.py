@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..delivery import Applier
+from ..live.pods import Pod
 from ..live.status import Status, Summary
 from ..live.workload import Migration, MigrationState, RolloutState
 from ..text import age, columns, count
@@ -39,18 +40,27 @@ def _row(each: Summary) -> tuple[str, ...]:
     return each.namespace, each.name, each.version or "?", each.engine or "?", ready, each.state, applier
 
 
+_DRAINS, _LOST = "draining", "lost"
+
+
+def _word(pod: Pod) -> str:
+    """What a server does, in a word."""
+    if pod.terminating:
+        return _LOST if pod.lost else _DRAINS
+    return "ready" if pod.ready else "not ready"
+
+
 def line(found: Status) -> str:
     """One SpiceDB in one line, for a log."""
     parts = ["healthy" if found.healthy else "not healthy", f"{found.ready} of {found.replicas} ready"]
     if found.rollout:
         parts.append(f"roll-out {found.rollout.state.value}")
-    draining = sum(pod.terminating for pod in found.pods)
-    if draining:
-        parts.append(f"{draining} draining")
+    words = [_word(pod) for pod in found.pods]
+    parts += [f"{words.count(word)} {word}" for word in (_DRAINS, _LOST) if word in words]
     parts.append(" and ".join(sorted({pod.version or "?" for pod in found.pods})) or "no servers")
     if found.migration and found.migration.state is not MigrationState.NONE:
         parts.append(f"migration {found.migration.state.value}")
-    parts += [f"{pod.name}: {pod.reason}" for pod in found.pods if pod.reason and not pod.terminating]
+    parts += [f"{pod.name}: {pod.reason}" for pod in found.pods if pod.reason and _word(pod) != _DRAINS]
     if found.upgrade:
         parts.append(found.upgrade)
     return "; ".join(parts).replace("\n", " ")
@@ -127,10 +137,9 @@ def _servers(found: Status) -> Iterator[Line]:
     message = f": {found.rollout.message}" if state is not RolloutState.DONE and found.rollout.message else ""
     yield "Roll-out", f"{state.value}{_short(message)}", style
     for pod in found.pods:
-        word = "draining" if pod.terminating else "ready" if pod.ready else "not ready"
         restarts = f", {count(pod.restarts, 'restart')}" if pod.restarts else ""
-        reason = f": {_short(pod.reason)}" if pod.reason and not pod.terminating else ""
-        text = f"{pod.name}  {pod.version or '?'}  {word}{restarts}, {age(pod.started)} old{reason}"
+        reason = f": {_short(pod.reason)}" if pod.reason and _word(pod) != _DRAINS else ""
+        text = f"{pod.name}  {pod.version or '?'}  {_word(pod)}{restarts}, {age(pod.started)} old{reason}"
         yield "Pods", text, "" if pod.ready else BUSY if pod.terminating else BAD
 
 

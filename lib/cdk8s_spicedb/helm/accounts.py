@@ -25,6 +25,19 @@ def own_account(props: SpiceDBProps, chart: str, component: Component) -> str:
     return f"not {_text(chart, f'{own} | default {_ALL}')}"
 
 
+def annotations_have_an_account(chart: str, component: Component) -> str:
+    """The start of the servers' template, which stops Helm if a value annotates a ServiceAccount that another names."""
+    if component is not Component.SERVER:
+        return ""
+    named = _text(chart, f"{_SERVERS} | default {_ALL}")
+    return (
+        f"{{{{- if and .Values.serviceAccount.annotations {named} -}}}}\n"
+        '{{- fail "serviceAccount.annotations: the chart does not create the ServiceAccount that serviceAccount.name '
+        'or pods.serviceAccount.name names. Annotate that one, and set serviceAccount.annotations to null" -}}\n'
+        "{{- end -}}\n"
+    )
+
+
 def _text(chart: str, value: str) -> str:
     """The text of a value. A template in it may make nothing of it."""
     return f'(include "{chart}.text" (list . ({value})))'

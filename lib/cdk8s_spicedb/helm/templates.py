@@ -33,7 +33,7 @@ from ..manifests.pods import METRICS, USER
 from ..props import MigrationProps, ServerProps, SpiceDBProps
 from ..props.jobs import RETRIES
 from ..props.patch import Patch
-from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, own_account
+from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, annotations_have_an_account, own_account
 from .arguments import arguments
 from .helpers import helpers
 from .patches import require_no_values
@@ -115,7 +115,12 @@ def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str,
     for component, manifests in _whole_manifests(props, values).items():
         made = [_Template(props, values, chart, component) for _ in manifests]
         body = "---\n".join(each.text(manifest) for each, manifest in zip(made, manifests, strict=True))
-        body = arguments(props, values, chart, component) + require_a_node(chart, component) + body
+        checks = (
+            arguments(props, values, chart, component),
+            annotations_have_an_account(chart, component),
+            require_a_node(chart, component),
+        )
+        body = "".join((*checks, body))
         definitions = "".join(each.helper for each in made)
         files[f"{component.value}.yaml"] = f"# {MARK}\n{definitions}{_when(_CONDITIONS.get(component), body)}"
     return {**files, "extra.yaml": _EXTRA}

@@ -6,6 +6,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +16,9 @@ import httpx2
 from attrs import evolve, field, frozen
 
 from ..manifests.objects import Manifest
-from .apierror import ClusterError, NotFound, reads
+from .apierror import SHAPE, ClusterError, NotFound, Unreachable, reads
 from .connection import connect
-from .http import WRITE_SECONDS, Api
+from .http import WRITE_SECONDS, Answer, Api
 from .kubeconfig import Kubeconfig, read_kubeconfig
 from .poll import CLOCK, Clock
 
@@ -243,6 +246,17 @@ class Cluster:
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         return bool(self._api.json("POST", path, json=review, repeats=True)["status"]["allowed"])
 
+    def now(self) -> datetime:
+        """The time by the clock of the API server, which also writes the times of objects. If it does not say it, the
+        time by the clock of this machine."""
+        try:
+            date = parsedate_to_datetime(self._api.request("GET", "/version", attrgetter("date")))
+            return date.astimezone(timezone.utc)
+        except Unreachable:
+            raise
+        except (ClusterError, *SHAPE):
+            return self.clock.now()
+
     def has(self, kind: Kind) -> bool:
         """Whether the cluster has a kind of object."""
         return kind in _BUILT_IN or kind.kind in self._resources_of(kind.api_version)
@@ -294,8 +308,8 @@ def _segment(name: str) -> str:
     return quote(name, safe=":")
 
 
-def _text(content: bytes) -> str:
-    return content.decode(errors="replace")
+def _text(answer: Answer) -> str:
+    return answer.content.decode(errors="replace")
 
 
 def _dry(dry_run: bool) -> Mapping[str, str]:

@@ -23,6 +23,15 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _LONGEST_RETRY_AFTER = 0.2, 2.0, 3
 
 
 @frozen
+class Answer:
+    """An answer of an API server."""
+
+    content: bytes
+    date: str = ""
+    """When it was sent, by the server's clock, as HTTP writes it. Empty if the server does not say so."""
+
+
+@frozen
 class Api:
     """An API server, and how long to be patient with it."""
 
@@ -37,18 +46,18 @@ class Api:
     def json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The answer as an object. What is null in it is left out, as Kubernetes means it."""
 
-        def decoded(content: bytes) -> dict[str, Any]:
+        def decoded(answer: Answer) -> dict[str, Any]:
             try:
-                answer = loads(content, object_pairs_hook=_without_null)
+                found = loads(answer.content, object_pairs_hook=_without_null)
             except SHAPE:
-                answer = None
-            if not isinstance(answer, dict):
+                found = None
+            if not isinstance(found, dict):
                 raise self.odd(f"a JSON object ({method} {path})")
-            return answer
+            return found
 
         return self.request(method, path, decoded, **options)
 
-    def request(self, method: str, path: str, decode: Callable[[bytes], T], **options: Any) -> T:
+    def request(self, method: str, path: str, decode: Callable[[Answer], T], **options: Any) -> T:
         """The answer to a request, decoded. Repeats it while the API server is away, for as long as the patience lasts.
 
         A request that creates is only repeated if the API server has not seen it.
@@ -67,7 +76,7 @@ class Api:
             self.clock.sleep(min(wait * random.uniform(1, 1.2), deadline.left))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _attempt(self, method: str, path: str, *, most: int = MOST_BYTES, cut: bool = False, **options: Any) -> bytes:
+    def _attempt(self, method: str, path: str, *, most: int = MOST_BYTES, cut: bool = False, **options: Any) -> Answer:
         """One request. An answer of more than ``most`` bytes is cut, or an error."""
         seconds = min(self.most_seconds, READ_SECONDS if method == "GET" else WRITE_SECONDS)
         # By the clock of the machine, because it is about the network.
@@ -92,7 +101,7 @@ class Api:
             refused = error_of(response.status_code, _message(response, bytes(content)))
             refused.retry_after = _seconds(response.headers.get("Retry-After"))
             raise refused
-        return bytes(content[:most])
+        return Answer(bytes(content[:most]), response.headers.get("Date", ""))
 
 
 def _without_null(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

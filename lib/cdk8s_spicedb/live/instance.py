@@ -115,7 +115,7 @@ class Observed:
     namespace: str
     """Its namespace."""
     at: datetime
-    """The moment, by the clock of this machine."""
+    """The moment: by the clock of the API server if a pod was told to stop, otherwise by that of this machine."""
     second: float
     """The moment, in seconds of a clock that never goes backwards."""
     deployment: Manifest | None = None

@@ -10,7 +10,7 @@ from ..manifests.objects import Manifest
 from .apierror import ClusterError, Unreachable, reads
 from .cluster import DEPLOYMENT, ENDPOINT_SLICE, JOB, POD, REPLICA_SET, Cluster
 from .instance import MissingError, Observed, describe, selector_of
-from .pods import container_of, created, job_state
+from .pods import container_of, created, is_terminating, job_state
 from .poll import parallel
 from .released import helm_release_of, helm_releases
 
@@ -40,6 +40,8 @@ def observe(cluster: Cluster, name: str, *, rollout: bool = False, helm: bool = 
         questions["helm"] = lambda: helm_releases(cluster, release)
     unknown: dict[str, ClusterError] = {}
     found = _ask(questions, unknown)
+    if any(map(is_terminating, found["pods"])):
+        at = cluster.now()
     job = job_state(found["jobs"][-1]) if found["jobs"] else None
     if job and (job.runs or (job.failed and not rollout)):
         found |= _ask({"log": lambda: _log(cluster, found["jobs"][-1], found["pods"])}, unknown)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from attrs import frozen
 
 from ..labels import POD_TEMPLATE_HASH
 from ..manifests.objects import Manifest
+from ..text import time_of
 from .cluster import items_of
 from .instance import version_of
 from .text import first_error, last_error, redacted
@@ -93,6 +95,23 @@ def is_terminating(pod: Manifest) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 
 
+_KILL_SECONDS = 5
+"""Time in which a node kills a pod whose grace period is over."""
+
+
+def drains(pod: Manifest, now: datetime) -> bool:
+    """Whether a pod was told to stop, and may still serve open requests."""
+    return is_terminating(pod) and not is_lost(pod, now)
+
+
+def is_lost(pod: Manifest, now: datetime) -> bool:
+    """Whether a pod should have stopped by now. Its node is gone or cut off, so nobody can say that it has stopped. It
+    can answer nobody."""
+    # Kubernetes writes the time at which the grace period ends.
+    end = pod["metadata"].get("deletionTimestamp")
+    return end is not None and now > time_of(end) + timedelta(seconds=_KILL_SECONDS)
+
+
 def container_of(pod: Manifest) -> Manifest:
     """The container of a pod, or of a pod template, that runs SpiceDB; without one, the first."""
     containers: list[Manifest] = pod["spec"]["containers"]
@@ -153,6 +172,8 @@ class Pod:
     """Whether the pod is ready."""
     terminating: bool
     """Whether the pod was told to stop. It serves its open requests until it stops."""
+    lost: bool
+    """Whether it should have stopped by now: its node is gone or cut off, and it can answer nobody."""
     restarts: int
     """How often its containers were restarted."""
     started: str
@@ -163,26 +184,27 @@ class Pod:
     """Why it is not ready, or why it was restarted last. Empty if there is nothing to say."""
 
 
-def pod_of(manifest: Manifest) -> Pod:
-    """What a pod says."""
+def pod_of(manifest: Manifest, now: datetime) -> Pod:
+    """What a pod says, at a time."""
     metadata = manifest["metadata"]
     return Pod(
         name=metadata["name"],
         version=version_of(manifest, container_of(manifest)["image"]),
         ready=is_ready(manifest),
         terminating=is_terminating(manifest),
+        lost=is_lost(manifest, now),
         restarts=restarts(manifest),
         started=created(manifest),
         template=metadata.get("labels", {}).get(POD_TEMPLATE_HASH, ""),
-        reason=redacted("; ".join(_reasons(manifest))),
+        reason=redacted("; ".join(_reasons(manifest, now))),
     )
 
 
-def _reasons(pod: Manifest) -> Iterator[str]:
+def _reasons(pod: Manifest, now: datetime) -> Iterator[str]:
     """Why a server is not ready, or why it was restarted last."""
     ready = is_ready(pod)
     if is_terminating(pod):
-        yield "drains"
+        yield "its node does not answer, so nobody can say that it has stopped" if is_lost(pod, now) else "drains"
         return
     containers = [*items_of(pod, "status", "initContainerStatuses"), *statuses(pod)]
     found = [reason for status in containers for reason in _container_reasons(status, ready=ready)]

@@ -231,7 +231,7 @@ def _servers(seen: Observed, releases: ReleaseTable | None) -> Status:
         ours=running.ours,
         helm=max(seen.helm, key=lambda each: each.revision, default=None),
         rollout=rollout_of(seen.deployment),
-        pods=sorted(map(pod_of, seen.servers), key=lambda each: (each.started, each.name)),
+        pods=sorted((pod_of(pod, seen.at) for pod in seen.servers), key=lambda each: (each.started, each.name)),
         migration=_migration(seen) if running.ours else None,
         schema_mode=running.schema_mode,
         migration_phase=running.migration_phase,

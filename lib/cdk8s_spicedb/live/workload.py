@@ -6,7 +6,7 @@ All are pure functions of an `Observed`, or of an object in it. `pods` has those
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import chain
 
@@ -14,12 +14,14 @@ from attrs import frozen
 
 from ..labels import JOB_NAME, POD_TEMPLATE_HASH
 from ..manifests.objects import Manifest
+from ..text import time_of
 from .cluster import items_of
 from .instance import Observed, Running, revision_of, version_of
 from .pods import (
     conditions,
     container_of,
     created,
+    drains,
     ended,
     holds,
     is_ready,
@@ -105,7 +107,7 @@ def _deadline(job: Manifest) -> str | None:
     started, seconds = job.get("status", {}).get("startTime"), job["spec"].get("activeDeadlineSeconds")
     if started is None or seconds is None:
         return None
-    return (datetime.strptime(started, _TIME) + timedelta(seconds=seconds)).strftime(_TIME)
+    return (time_of(started) + timedelta(seconds=seconds)).strftime(_TIME)
 
 
 def _target(command: list[str]) -> str | None:
@@ -234,11 +236,11 @@ def unsettled(seen: Observed) -> str | None:
     if not servers.replaced or servers.available < servers.wanted:
         return f"{min(servers.updated, servers.available)} of {servers.wanted} new servers ready"
     seen.need("pods")
-    draining = sum(map(is_terminating, seen.servers))
+    draining = sum(drains(pod, seen.at) for pod in seen.servers)
     if draining:
         return f"{draining} older server{'s' if draining > 1 else ''} draining"
     seen.need("endpoints")
-    ready = {pod["status"].get("podIP") for pod in seen.servers if is_ready(pod)}
+    ready = {pod["status"].get("podIP") for pod in seen.servers if is_ready(pod) and not is_terminating(pod)}
     found = set(chain.from_iterable(_addresses(seen.endpoints)))
     return None if found == ready else f"the Service {seen.name} has {len(found)} of {len(ready)} servers"
 
@@ -268,7 +270,7 @@ def unsafe(seen: Observed) -> tuple[str | None, bool]:
         # The name of its Service is not known.
         seen.need("pods")
         reason = rollout.message if rollout.state is not RolloutState.DONE else None
-        if reason is None and any(map(is_terminating, seen.servers)):
+        if reason is None and any(drains(pod, seen.at) for pod in seen.servers):
             reason = "older servers drain"
     if reason is not None and failed:
         return f"{reason}; the migration failed: {migration.reason}", True
@@ -293,8 +295,7 @@ def progress_of(seen: Observed) -> tuple[str, int | None]:
 def _seconds_left(migration: Migration, now: datetime) -> int | None:
     if migration.deadline is None:
         return None
-    end = datetime.strptime(migration.deadline, _TIME).replace(tzinfo=timezone.utc)
-    return max(int((end - now).total_seconds()), 0)
+    return max(int((time_of(migration.deadline) - now).total_seconds()), 0)
 
 
 def drain_seconds(running: Running) -> int:

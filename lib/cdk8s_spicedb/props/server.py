@@ -35,6 +35,8 @@ DEFAULT_REPLICAS = 2
 METRICS_ADDRESS = "metrics-addr"
 DISPATCH_PORT = 50053
 """Port on which servers listen for the requests of each other."""
+H2C = "kubernetes.io/h2c"
+"""The protocol HTTP/2 without TLS, as Kubernetes names it."""
 SERVICE_PORTS = ("grpc", "http", "metrics")
 """Names of the ports of the Services for clients."""
 
@@ -147,7 +149,7 @@ class DispatchTLS(TLS):
 _Protocol = Annotated[
     str,
     Pattern(r"([-a-z0-9.]+/)?[A-Za-z0-9][-A-Za-z0-9]*", "a protocol of Kubernetes or of a mesh"),
-    Message(fix="use 'kubernetes.io/h2c', or 'grpc' for Istio"),
+    Message(fix=f"use {H2C!r}, or 'grpc' for Istio"),
 ]
 _Share = Annotated[
     Annotated[int, Interval(ge=0, le=1000)] | Annotated[str, Pattern(r"(100|\d{1,2})%")],

@@ -42,6 +42,11 @@ class FlagTable:
         first, last = map(version_order, found) if found else ((), ())
         return bool(found) and first <= version_order(after[0]) and last >= version_order(before[-1])
 
+    def of(self, command: Command, version: str) -> Sequence[str]:
+        """The flags of a release. Empty if they are not known, because the release is older or newer than these."""
+        known = version_order(self.releases[0]) <= version_order(version) <= version_order(self.newest)
+        return [flag for flag in sorted(self.commands[command]) if known and self.takes(command, flag, version)]
+
 
 @cache
 def known_flags() -> FlagTable:

@@ -17,7 +17,7 @@ from ..check.check import CheckOptions, CheckReport
 from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
-from ..pods import is_terminating
+from ..pods import drains
 from ..record import Record, RecordFile, Sound
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
@@ -231,7 +231,7 @@ class _Upgrade:
 
         def draining(seen: Observed) -> tuple[str | None, bool]:
             seen.need("pods")
-            return _DRAINS if any(map(is_terminating, seen.servers)) else None, False
+            return _DRAINS if any(drains(pod, seen.at) for pod in seen.servers) else None, False
 
         wait_until(self.cluster, running.name, draining, drain_seconds(running), notify)
 

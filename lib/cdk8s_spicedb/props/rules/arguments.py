@@ -20,7 +20,8 @@ from ..server import LOG_FORMAT, ServerProps
 from ..spicedb import SpiceDBProps
 
 PREFIX = variable_name("")
-_COMMANDS: Mapping[str, Command] = {"server": "serve", "migration": "migrate"}
+COMMANDS: Mapping[str, Command] = {"server": "serve", "migration": "migrate"}
+"""The command of SpiceDB that each part runs."""
 WITHOUT_PROP = {
     TERMINATION_LOG: "the status of the pods shows this file",
     "help": "SpiceDB prints its help and stops",
@@ -108,8 +109,8 @@ def pods_have_no_flags(pods: PodSettings) -> Problems:
 def flags_exist(version: str, datastore: Datastore, server: ServerProps, migration: MigrationProps) -> Problems:
     for part, user, known in _missing(version, datastore, server, migration):
         if known is False:
-            allowed = f"flags of `spicedb {_COMMANDS[part]}` at version {version}"
-            yield Problem(f"{part}.{user.path}", user.shown, allowed, _fix(_COMMANDS[part], user, version))
+            allowed = f"flags of `spicedb {COMMANDS[part]}` at version {version}"
+            yield Problem(f"{part}.{user.path}", user.shown, allowed, _fix(COMMANDS[part], user, version))
 
 
 def _fix(command: Command, user: UserFlag, version: str) -> str:
@@ -129,7 +130,7 @@ def _missing(
 ) -> Iterator[tuple[str, UserFlag, bool | None]]:
     """The flags that no prop sets and a release may not have, each with its part and whether that is known."""
     for part, user, owners in _given(datastore, server, migration):
-        known = known_flags().takes(_COMMANDS[part], user.flag, version)
+        known = known_flags().takes(COMMANDS[part], user.flag, version)
         if not known and user.flag not in owners and user.flag not in WITHOUT_PROP:
             yield part, user, known
 
@@ -141,7 +142,7 @@ def flag_warnings(props: SpiceDBProps) -> Iterator[str]:
             path = re.sub(r"\[.*", "", user.path)
             yield (
                 f"{part}.{path} sets --{user.flag}, which no known release has at {props.version}: the flags of this "
-                f"release are not known (newest: {known_flags().newest}). `spicedb {_COMMANDS[part]}` stops at an "
+                f"release are not known (newest: {known_flags().newest}). `spicedb {COMMANDS[part]}` stops at an "
                 "argument that it does not know, and ignores a variable."
             )
 

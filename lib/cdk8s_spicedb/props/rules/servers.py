@@ -16,7 +16,7 @@ from ..monitoring import Monitoring
 from ..network import ExternalService, Ingress, NetworkPeer, NetworkPolicies
 from ..patch import PatchOperation
 from ..pod import Resources, Toleration
-from ..server import DISPATCH_PORT, TLS, Autoscaling, ServerProps
+from ..server import DISPATCH_PORT, H2C, TLS, Autoscaling, ServerProps
 from ..spicedb import SpiceDBProps
 from ..types import parse_quantity
 
@@ -114,6 +114,12 @@ def only_load_balancers_have_their_settings(
 def http_ingress_needs_http(ingress: Ingress | None, http_enabled: bool) -> Problems:
     if ingress and ingress.port == "http" and not http_enabled:
         yield Problem("ingress.port", "'http'", "grpc when {http_enabled} is {False}", "use {http_enabled=}{True}")
+
+
+def h2c_has_no_tls(app_protocol: str | None, grpc_tls: TLS | None) -> Problems:
+    if app_protocol == H2C and grpc_tls:
+        allowed = "another protocol with {grpc_tls}: it means HTTP/2 without TLS"
+        yield Problem("app_protocol", show(app_protocol), allowed, "remove it, or name your proxy's protocol")
 
 
 def certificates_are_for_open_ports(
@@ -257,6 +263,7 @@ RULES: Rules = {
         roll_outs_can_start,
         servers_have_time_to_drain,
         http_ingress_needs_http,
+        h2c_has_no_tls,
         certificates_are_for_open_ports,
         ports_of_pods_differ,
         ports_of_services_differ,
