@@ -363,8 +363,8 @@ class ApiServer:
 
     def _routed(self, request: Request) -> httpx2.Response:
         if request.path == "/version":
-            version = {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
-            return httpx2.Response(200, json=version, headers={"Date": format_datetime(self.now(), usegmt=True)})
+            said = {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
+            return httpx2.Response(200, json=said, headers={"Date": format_datetime(self.now(), usegmt=True)})
         version = "/".join(request.path.strip("/").split("/")[1:][: 1 if request.path.startswith("/api/") else 2])
         if not request.resource:
             return self._discovery(version)

@@ -46,6 +46,7 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.labels import CHECKSUM
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.props import problems
+from cdk8s_spicedb.props.fields import manifest_of
 from tests import fast_yaml
 from tests.charts import rendered, same, texts, without_chart_labels
 from tests.synth import POSTGRES, Manifests, matrix
@@ -506,6 +507,27 @@ def test_servers_leave_a_node_for_the_jobs(
         assert found[0].fix == "add app.kubernetes.io/component: server to its labelSelector"
         with pytest.raises(helm.HelmError, match=r"the Job \w+ off the same node"):
             rendered(chart(_CLIENTS), values)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Toleration(key="node.kubernetes.io/unreachable", operator="Exists", toleration_seconds=90),
+        Toleration(key="node.kubernetes.io/unreachable", effect="NoSchedule"),
+        Toleration(operator="Exists"),
+        Toleration(key="pool", operator="Exists"),
+    ],
+)
+@pytest.mark.parametrize("template", [False, True])
+def test_own_tolerations_of_nodes_that_do_not_answer(
+    own: Toleration, template: bool, chart: Callable[[SpiceDBProps], Path]
+) -> None:
+    value = manifest_of(own)
+    if template and "key" in value:
+        value["key"] = f'{{{{ "{own.key}" }}}}'
+    props = attrs.evolve(BASE, pods=PodSettings(tolerations=[own]))
+    found = rendered(chart(BASE), {"pods": {"tolerations": [value]}})
+    assert same(without_chart_labels(found), release_manifests(props))
 
 
 def test_values_name_other_keys_of_parts_and_config_maps(chart: Callable[[SpiceDBProps], Path]) -> None:

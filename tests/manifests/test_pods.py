@@ -64,7 +64,7 @@ def has_all(template: dict[str, Any]) -> bool:
         metadata["labels"].get("cost-center") == "42",
         metadata.get("annotations", {}).get("sidecar.istio.io/inject") == "false",
         pod.get("nodeSelector") == {"pool": "iam"},
-        pod.get("tolerations") == [{"key": "pool", "operator": "Exists"}],
+        pod["tolerations"][0] == {"key": "pool", "operator": "Exists"},
         pod.get("priorityClassName") == "critical",
         pod.get("affinity") == {"nodeAffinity": {}},
         {"name": "A", "value": "b"} in container.get("env", []),
@@ -247,3 +247,33 @@ def test_kubernetes_itself_refuses_an_affinity_of_another_form(terms: Any) -> No
     rules = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     props = attrs.evolve(BASE, server=ServerProps(affinity=rules))
     assert pods(props)["server"]["spec"]["affinity"] == rules
+
+
+@pytest.mark.parametrize(
+    ("own", "added"),
+    [
+        (None, ["not-ready", "unreachable"]),
+        (Toleration(key="pool", operator="Exists"), ["not-ready", "unreachable"]),
+        (Toleration(key="node.kubernetes.io/not-ready", operator="Exists", toleration_seconds=90), ["unreachable"]),
+        (
+            Toleration(key="node.kubernetes.io/not-ready", operator="Exists", effect="NoSchedule"),
+            ["not-ready", "unreachable"],
+        ),
+        # It tolerates every taint.
+        (Toleration(operator="Exists"), []),
+    ],
+)
+def test_pods_leave_a_node_that_does_not_answer(own: Toleration | None, added: list[str]) -> None:
+    """For 30 s, they wait for the node. What the user says takes precedence."""
+    given = [own] if own else []
+    for template in pods(attrs.evolve(BASE, pods=PodSettings(tolerations=given))).values():
+        found = template["spec"].get("tolerations", [])
+        assert found[len(given) :] == [
+            {
+                "key": f"node.kubernetes.io/{taint}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 30,
+            }
+            for taint in added
+        ]

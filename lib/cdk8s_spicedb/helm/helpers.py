@@ -20,6 +20,7 @@ from ..labels import (
     selector_labels,
 )
 from ..manifests.jobs import changed_settings, plain
+from ..manifests.pods import NODE_LOST, NODE_LOST_SECONDS
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
 from ..props.spicedb import image_parts
@@ -45,7 +46,8 @@ def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[st
         "withRegistry": _WITH_REGISTRY,
         "version": _version(props, chart),
     }
-    parts["items"] = [line.replace("CHART", chart) for line in _ITEMS]
+    for name, shared in {"items": _ITEMS, "tolerations": _TOLERATIONS}.items():
+        parts[name] = [line.replace("CHART", chart) for line in shared]
     if has_jobs(props):
         parts |= placement(chart)
         parts["hookLogs"] = _HOOK_LOGS
@@ -205,6 +207,23 @@ _ITEMS = (
     '{{- with $items }}{{ include "CHART.render" (list $.root .) }}{{ end -}}',
 )
 """The items of several lists; later ones take precedence. Kubernetes rejects a list that has the same key twice."""
+_TOLERATIONS = (
+    "{{- $root := index . 0 }}{{ $own := index . 1 | default list }}{{ $all := $own -}}",
+    f"{{{{- range $key := list {' '.join(map(json.dumps, NODE_LOST))} -}}}}",
+    "{{- $tolerated := false -}}",
+    "{{- range $own -}}",
+    '{{- $its := include "CHART.text" (list $root (.key | default $key)) -}}',
+    '{{- if and (eq $its $key) (eq "NoExecute" (.effect | default "NoExecute")) }}{{ $tolerated = true }}{{ end -}}',
+    "{{- end -}}",
+    "{{- if not $tolerated -}}",
+    '{{- $lost := dict "key" $key "operator" "Exists" "effect" "NoExecute" '
+    f'"tolerationSeconds" {NODE_LOST_SECONDS} -}}}}',
+    "{{- $all = append $all $lost -}}",
+    "{{- end -}}",
+    "{{- end -}}",
+    '{{- include "CHART.render" (list $root $all) -}}',
+)
+"""Tolerations, and those of nodes that do not answer unless they are there."""
 _FLUX = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
 _HOOK_LOGS = (
     '{{- if kindIs "bool" .Values.hookLogs }}{{ ternary "true" "" .Values.hookLogs }}',

@@ -73,6 +73,19 @@ def optional_field(components: Collection[Component], path: str, default: str = 
     return Place(components, put, lambda manifest, other: overlap(path, other), optional=True, renders=True)
 
 
+def tolerations(components: Collection[Component], path: str, default: str) -> Place:
+    """Tolerations of pods, beside those that the chart itself sets. ``default`` is used if the value is empty."""
+
+    def put(manifest: Manifest, value: str, mark: Mark) -> None:
+        parent, name = _parent(manifest, path)
+        if parent:
+            parent.pop(name, None)
+            found = f'include "CHART.tolerations" (list $ ({value} | default {default}))'
+            parent[mark(f"{name}: {{{{- {found} | nindent INDENT }}}}")] = None
+
+    return Place(components, put, lambda manifest, other: overlap(path, other), optional=True, renders=True)
+
+
 def entries(
     components: Collection[Component],
     path: str,

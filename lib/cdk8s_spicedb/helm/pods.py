@@ -12,7 +12,7 @@ from ..props.fields import camel
 from ..props.fieldtypes import Schema
 from ..props.pod import KEYS
 from ..props.types import ObjectName
-from .places import Place, entries, field, named_items, optional_field
+from .places import Place, entries, field, named_items, optional_field, tolerations
 from .value import CONTAINER, LIST, OBJECT, PATHS, POD, Value, objects_with, or_empty, schema_of, value_of
 
 
@@ -57,7 +57,8 @@ def pod_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
     yield value("node_selector", entries(components, f"{POD}.nodeSelector", own.node_selector))
     for name in ("tolerations", "affinity", "priority_class_name"):
         # The values of all pods are the default of those of one kind of pod.
-        place = optional_field(components, f"{POD}.{camel(name)}", f".Values.pods.{camel(name)}")
+        put = tolerations if name == "tolerations" else optional_field
+        place = put(components, f"{POD}.{camel(name)}", f".Values.pods.{camel(name)}")
         yield value(name, *(() if shared else (place,)), schema=LIST if name == "tolerations" else None)
     yield _account(props, part)
     text = (

@@ -9,7 +9,7 @@ from ..labels import VERSION
 from ..props import PodProps, ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
 from ..props.flags import TERMINATION_LOG, Setting, flag_of, flags_of
-from ..props.pod import combined
+from ..props.pod import PodSettings, combined
 from ..props.secrets import EnvVar, SecretFiles, container_env
 from ..props.server import DISPATCH_PORT
 from .objects import Manifest, Objects, omit_empty
@@ -87,7 +87,7 @@ def pod_template(
         "volumes": [*volumes, *(folder.volume() for folder in files), *pod.extra_volumes],
         "imagePullSecrets": [{"name": name} for name in dict.fromkeys(props.image_pull_secrets)],
         "nodeSelector": dict(pod.node_selector),
-        "tolerations": [manifest_of(toleration) for toleration in pod.tolerations],
+        "tolerations": _tolerations(pod),
         "affinity": dict(pod.affinity),
         "priorityClassName": pod.priority_class_name,
         "automountServiceAccountToken": token,
@@ -96,6 +96,24 @@ def pod_template(
         "securityContext": restricted_pod(props),
     }
     return {"metadata": omit_empty(metadata), "spec": omit_empty(spec)}
+
+
+NODE_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""The taints of a node that does not answer."""
+NODE_LOST_SECONDS = 30
+"""How long a pod stays on such a node. Kubernetes defaults to 300 s. These pods have no data, so another node can take
+over soon."""
+
+
+def _tolerations(pod: PodSettings) -> list[Manifest]:
+    own = [manifest_of(toleration) for toleration in pod.tolerations]
+    lost = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": NODE_LOST_SECONDS}
+    return [*own, *({"key": key, **lost} for key in NODE_LOST if not any(_tolerates(each, key) for each in own))]
+
+
+def _tolerates(toleration: Manifest, key: str) -> bool:
+    """Whether a toleration is also about a taint that has an effect on pods that run."""
+    return toleration.get("key") in (None, key) and toleration.get("effect") in (None, "NoExecute")
 
 
 def termination_log(props: SpiceDBProps) -> str | None:

@@ -104,7 +104,9 @@ class PodSettings:
     node_selector: Selector = field(factory=dict)
     """Node selector of the pods (``nodeSelector``). Defaults to any node."""
     tolerations: Sequence[Toleration] = ()
-    """Tolerations of the pods (``tolerations``). Defaults to none."""
+    """Tolerations of the pods (``tolerations``). The package adds two: a pod leaves a node that does not answer
+    (``node.kubernetes.io/not-ready`` and ``unreachable``) after 30 s, not after 300 s, so that another node takes over
+    soon. To change that, add tolerations with these keys. Defaults to none of your own."""
     priority_class_name: PriorityClassName | None = None
     """PriorityClass of the pods (``priorityClassName``). Defaults to the cluster's default."""
     affinity: Affinity = field(factory=dict)
