@@ -1,4 +1,4 @@
-"""Asks several SpiceDBs whether users may read documents, at fixed rates, and prints a line for each question: its target,
+"""Asks several SpiceDBs at fixed rates whether users may read documents, and prints a line for each question: its target,
 when it was due, its milliseconds, and its error.
 
 A question starts when it is due, whether or not the earlier ones have ended, and it is never asked again. Clients follow

@@ -29,7 +29,7 @@ from cdk8s_spicedb import Delivery, ServerProps
 from cdk8s_spicedb.manifests import release_manifests
 from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace, is_ready, run, wait
-from tests.lab.databases import POSTGRES
+from tests.lab.databases import POSTGRES, postgres_query
 from tests.lab.props import NEWEST, on_postgres
 
 KEY = "a key"
@@ -161,7 +161,8 @@ def asking(targets: Sequence[Mapping[str, Any]], found: list[Asked], deadline: f
     prefix = shlex.split(os.environ.get("BENCH_CLIENT", ""))
     command = [*prefix, sys.executable, str(Path(__file__).with_name("ask.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(json.dumps({"targets": targets, "key": KEY, "deadline": deadline}) + "\n")
         process.stdin.flush()
         lines = process.stdout
@@ -174,7 +175,7 @@ def asking(targets: Sequence[Mapping[str, Any]], found: list[Asked], deadline: f
 
 def transactions(where: Namespace) -> int:
     sql = "select sum(xact_commit + xact_rollback) from pg_stat_database"
-    return int(where.kubectl("exec", "postgres", "--", "psql", "-U", "spicedb", "-Atc", sql).strip() or 0)
+    return int(postgres_query(where, sql))
 
 
 def total(where: Namespace, name: str) -> float:
@@ -206,7 +207,6 @@ def cost(mode: str, servers: int, rate: float, seconds: float, version: str, *, 
     with namespace(DATABASE) as where:
         install(where, mode, servers, version)
         write(where)
-        address = f"{where.get('service', 'spicedb')['spec']['clusterIP']}:50051"
         pods = [f"{pod['status']['podIP']}:50051" for pod in where.servers()]
         found: list[Asked] = []
         with asking([{"name": "pods", "addresses": pods, "rate": rate, "cold": cold, "client": "plain"}], found, 5):
@@ -264,7 +264,10 @@ def loss(mode: str, servers: int, version: str, how: str = "kill") -> None:
                 f"then {figures(later)}",
                 flush=True,
             )
-    wait("the node", lambda: all(is_ready(each) for each in json.loads(run("kubectl", "get", "nodes", "-ojson").stdout)["items"]))
+    wait(
+        "the node",
+        lambda: all(is_ready(each) for each in json.loads(run("kubectl", "get", "nodes", "-ojson").stdout)["items"]),
+    )
 
 
 if __name__ == "__main__":
@@ -272,4 +275,4 @@ if __name__ == "__main__":
     if what == "loss":
         loss(mode, int(servers), NEWEST, *rest)
     else:
-        cost(mode, int(servers), float(rest[0]), 50, NEWEST, cold=what == "cold")
+        cost(mode, int(servers), float(rest[0]), 30, NEWEST, cold=what == "cold")

@@ -188,10 +188,13 @@ exec nc -llllllllllllllll -p 50051 -e sh -c "$each"
 
 
 @contextmanager
-def relay(namespace: Namespace, service: str = "spicedb", port: int = 50051) -> Iterator[str]:
+def relay(
+    namespace: Namespace, service: str = "spicedb", port: int = 50051, *, node: str | None = None
+) -> Iterator[str]:
     """An address outside the cluster. Each connection to it is forwarded as a new connection through the Service.
 
-    A port-forward ends with its pod. So it goes to a separate pod, which no release changes.
+    A port-forward ends with its pod. So it goes to a separate pod, which no release changes. ``service`` may also be
+    the address of a pod, and ``node`` is the node of the separate pod.
     """
     name = f"relay-{service}"
     container = {
@@ -202,6 +205,7 @@ def relay(namespace: Namespace, service: str = "spicedb", port: int = 50051) -> 
         "startupProbe": {"tcpSocket": {"port": 50051}, "periodSeconds": 1, "failureThreshold": 30},
     }
     spec = {
+        "nodeName": node,
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 0,
         "securityContext": {**RESTRICTED_POD, "runAsUser": 65532},

@@ -38,6 +38,8 @@ class Database:
     """Secret that is mounted at /certificates, readable by the group."""
     config_maps: Mapping[str, str] = field(factory=dict)
     """ConfigMaps by the folder at which they are mounted."""
+    node: str | None = None
+    """The node on which it runs. None: any."""
 
     def start(self, namespace: Namespace) -> None:
         self.add_service(namespace, self.name)
@@ -59,6 +61,7 @@ class Database:
         folders = {**volumes, **({"certificates": "/certificates"} if self.certificates else {})}
         folders |= {name: folder for folder, name in self.config_maps.items()}
         return {
+            "nodeName": self.node,
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
             "securityContext": {**RESTRICTED_POD, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999},
