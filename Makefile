@@ -7,7 +7,7 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup synth test coverage unit check format matrix e2e docs bench bench-cluster policies snapshots imports reference chart wheel try package locks clean
+.PHONY: help setup synth test coverage unit check format matrix e2e e2e-nodes docs bench bench-cluster bench-nodes policies snapshots imports reference chart wheel try package locks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,7 +62,10 @@ matrix: setup ## cause every fault at every call of an upgrade, in memory; takes
 # Cluster tests mostly wait, so there can be more of them than processors.
 WORKERS ?= 6
 e2e: setup ## run the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
-	pytest tests/cluster --numprocesses $(WORKERS) --dist worksteal -rfEsx --durations 20 --junitxml build/e2e.xml
+	pytest tests/cluster --ignore tests/cluster/nodes --numprocesses $(WORKERS) --dist worksteal -rfEsx --durations 20 --junitxml build/e2e.xml -o junit_logging=system-out
+
+e2e-nodes: setup ## kill nodes of the cluster that KUBECONFIG names, one test after the other; needs NODES
+	pytest tests/cluster/nodes -rfEsx --durations 5
 
 # The variable silences mkdocs' notice about a successor of the theme, which it would print at each run.
 docs: setup ## build the documentation as a site in build/site/
@@ -71,6 +74,9 @@ docs: setup ## build the documentation as a site in build/site/
 	@sed 's,](\([^h#]\),](docs/\1,g' build/pages/docs/index.md > build/pages/index.md
 	@rm build/pages/docs/index.md build/pages/README.md
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+
+bench-nodes: setup ## measure what dispatch costs, and what clients lose when a node dies; see bench/nodes.py
+	python bench/nodes.py
 
 bench-cluster: setup ## measure Helm and the commands on the cluster that KUBECONFIG names
 	python bench/commands.py

@@ -1,9 +1,8 @@
-"""Asks several SpiceDBs at fixed rates whether users may read documents, and prints a line for each question: its target,
+"""Asks several SpiceDBs at fixed rates whether users may read documents. Prints a line for each question: its target,
 when it was due, its milliseconds, and its error.
 
-A question starts when it is due, whether or not the earlier ones have ended, and it is never asked again. Clients follow
-docs/operate/clients.md: keepalive, and a deadline. Reads a JSON object from the first line of standard input, and ends
-when standard input ends. Usage: python bench/ask.py
+A question starts when it is due, whether or not the earlier ones have ended, and it is never asked again. Reads a JSON
+object from the first line of standard input, and ends when standard input ends. Usage: python bench/ask.py
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Measures what clients lose when a node dies, and what each way to dispatch costs while all nodes live.
+"""Measures what dispatch costs while all nodes live, and what clients lose when a node dies. Prints two tables.
 
-The cluster that KUBECONFIG names needs three nodes. NODES is the command that kills and starts one of them, such as
-``NODES kill NAME``, and BENCH_CLIENT the command that runs a client in the cluster's network. Usage: python
-bench/nodes.py [SERVERS]
+The cluster that KUBECONFIG names needs three nodes. NODES is the command that kills and starts one of them, as in
+``NODES kill NAME`` and ``NODES start NAME``. BENCH_CLIENT is the command that runs a client in the cluster's network.
+Usage: python bench/nodes.py [SERVERS]
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
+from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
 
 from bench.ask import DOCUMENTS, USERS
 from bench.commands import namespace
 from bench.latency import Check, percentile
-from bench.rollouts import SMALL
+from bench.rollouts import DATABASE, SMALL
 from cdk8s_spicedb import Delivery, ServerProps
 from cdk8s_spicedb.manifests import release_manifests
 from tests.lab.client import Client, relay
-from tests.lab.cluster import Namespace, is_ready, run, wait
-from tests.lab.databases import POSTGRES, postgres_query
+from tests.lab.cluster import Namespace, Object
+from tests.lab.databases import postgres_query
+from tests.lab.nodes import Nodes
 from tests.lab.props import NEWEST, on_postgres
 
 KEY = "a key"
@@ -44,235 +46,169 @@ definition document {
 }
 """
 WIDTH, LEVELS = 5, 4
-OWN, PEERS = "127.0.0.1:50053", "kubernetes:///spicedb-dispatch:dispatch"
-SECONDARY, EXPRESSIONS, DELAYS = (
-    f"--experimental-dispatch-secondary-{name}"
-    for name in ("upstream-addrs", "upstream-exprs", "maximum-primary-hedging-delays")
-)
-
-
-def fallback(delay: str) -> Mapping[str, str]:
-    return {
-        "--dispatch-upstream-addr": OWN,
-        SECONDARY: f"peers={PEERS}",
-        EXPRESSIONS: "check=['peers']",
-        DELAYS: f"peers={delay}",
-    }
-
-
-MODES: Mapping[str, Mapping[str, str] | None] = {
-    "on": {},
+_SECONDARY = "--experimental-dispatch-secondary-upstream"
+MODES: Mapping[str, Sequence[str] | None] = {
+    "on": (),
     "off": None,
-    "itself": {SECONDARY: f"itself={OWN}", EXPRESSIONS: "check=['itself']"},
-    "fallback-1s": fallback("1s"),
+    "itself too": (f"{_SECONDARY}-addrs=itself=127.0.0.1:50053", f"{_SECONDARY}-exprs=check=['itself']"),
 }
+"""Ways to dispatch, with the arguments of the servers. None: they do not dispatch."""
+LOADS = [(80, True), (80, False), (200, False)]
+"""Checks per second, and whether they are for users that nobody asked for."""
+WARM_SECONDS, STEADY_SECONDS, DEAD_SECONDS = 20, 30, 75
 
 
 @frozen
 class Asked(Check):
+    """One check of a target."""
+
     target: str
 
     @classmethod
     def parse(cls, line: str) -> Asked:
+        """A line of bench/ask.py."""
         target, due, milliseconds, error = line.rstrip("\n").split(" ", 3)
         return cls(float(due), float(milliseconds), error, target)
 
 
-def install(where: Namespace, mode: str, servers: int, version: str) -> None:
-    """Installs SpiceDB with one way to dispatch, and a server on each node."""
-    flags = MODES[mode]
-    server = ServerProps(replicas=servers, dispatch_enabled=flags is not None, **EXTRA)
-    props = on_postgres(version, delivery=Delivery.KUBECTL, server=server)
-    props = evolve(props, server=evolve(props.server, resources=SMALL))
-    manifests = release_manifests(props)
-    for manifest in manifests:
-        if manifest["kind"] == "Deployment":
-            container = manifest["spec"]["template"]["spec"]["containers"][0]
-            own = [each for each in container["args"] if each.partition("=")[0] not in (flags or {})]
-            container["args"] = [*own, *(f"{name}={value}" for name, value in (flags or {}).items())]
-            if os.environ.get("BENCH_SPREAD", "1") == "1":
-                spread = {
-                    "topologyKey": "kubernetes.io/hostname",
-                    "maxSkew": 1,
-                    "whenUnsatisfiable": "DoNotSchedule",
-                    "labelSelector": manifest["spec"]["selector"],
-                }
-                manifest["spec"]["template"]["spec"]["topologySpreadConstraints"] = [spread]
-    where.apply(*manifests)
+def install(where: Namespace, mode: str, servers: int) -> None:
+    """Installs SpiceDB with a way to dispatch. The servers spread over the nodes."""
+    arguments = MODES[mode]
+    server = ServerProps(replicas=servers, dispatch_enabled=arguments is not None, extra_args=arguments or ())
+    props = on_postgres(NEWEST, delivery=Delivery.KUBECTL, server=server)
+    where.apply(*release_manifests(evolve(props, server=evolve(props.server, resources=SMALL))))
     where.kubectl("rollout", "status", "deployment/spicedb", "--timeout=180s")
 
 
-EXTRA: dict[str, Any] = {}
-
-
-def relationships() -> Iterator[str]:
+def relationships() -> Iterator[Relationship]:
     """Groups in groups, users in the innermost groups, and documents that groups may read."""
-    levels = [["group-0"]]
+    levels = [["0"]]
     for _ in range(LEVELS - 1):
-        levels.append([f"{parent}-{child}" for parent in levels[-1] for child in range(WIDTH)])
+        levels.append([f"{group}-{child}" for group in levels[-1] for child in range(WIDTH)])
         for group in levels[-1]:
-            yield f"group:{group.rpartition('-')[0]}#member@group:{group}#member"
-    leaves = levels[-1]
+            yield _relationship("group", group.rpartition("-")[0], "member", "group", group, "member")
     for user in range(USERS):
-        yield f"group:{leaves[user % len(leaves)]}#member@user:user-{user}"
+        yield _relationship("group", levels[-1][user % len(levels[-1])], "member", "user", f"user-{user}")
     groups = [group for level in levels for group in level]
     for document in range(DOCUMENTS):
-        yield f"document:document-{document}#reader@group:{groups[document % len(groups)]}#member"
+        group = groups[document % len(groups)]
+        yield _relationship("document", f"document-{document}", "reader", "group", group, "member")
 
 
-def write(where: Namespace) -> None:
-    from authzed.api.v1 import (
-        ObjectReference,
-        Relationship,
-        RelationshipUpdate,
-        SubjectReference,
-        WriteRelationshipsRequest,
+def _relationship(kind: str, name: str, relation: str, subject: str, who: str, members: str = "") -> Relationship:
+    return Relationship(
+        resource=ObjectReference(object_type=kind, object_id=name),
+        relation=relation,
+        subject=SubjectReference(object=ObjectReference(object_type=subject, object_id=who), optional_relation=members),
     )
-    from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
 
-    def of(text: str) -> RelationshipUpdate:
-        resource, _, subject = text.partition("@")
-        (kind, name), relation = resource.partition("#")[0].split(":"), resource.partition("#")[2]
-        subject_object, _, subject_relation = subject.partition("#")
-        subject_kind, subject_name = subject_object.split(":")
-        return RelationshipUpdate(
-            operation=RelationshipUpdate.OPERATION_TOUCH,
-            relationship=Relationship(
-                resource=ObjectReference(object_type=kind, object_id=name),
-                relation=relation,
-                subject=SubjectReference(
-                    object=ObjectReference(object_type=subject_kind, object_id=subject_name),
-                    optional_relation=subject_relation,
-                ),
-            ),
-        )
 
-    with relay(where) as address:
+def write(where: Namespace, node: str) -> None:
+    """Writes the schema and the relationships."""
+    with relay(where, node=node) as address:
         client = Client(address, KEY)
         client.write_schema(text=SCHEMA)
-        updates = [of(text) for text in relationships()]
-        for start in range(0, len(updates), 500):
-            request = WriteRelationshipsRequest(updates=updates[start : start + 500])
-            PermissionsServiceStub(client._channel).WriteRelationships(request, metadata=client._metadata, timeout=30)
+        client.write_relationships(list(relationships()))
 
 
 @contextmanager
-def asking(targets: Sequence[Mapping[str, Any]], found: list[Asked], deadline: float) -> Iterator[None]:
+def asking(targets: Sequence[Mapping[str, Any]], deadline: float) -> Iterator[list[Asked]]:
+    """Asks targets until the context ends. Yields the answers so far."""
+    found: list[Asked] = []
     prefix = shlex.split(os.environ.get("BENCH_CLIENT", ""))
     command = [*prefix, sys.executable, str(Path(__file__).with_name("ask.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
-        assert process.stdout is not None
+        lines = process.stdout or ()
         process.stdin.write(json.dumps({"targets": targets, "key": KEY, "deadline": deadline}) + "\n")
         process.stdin.flush()
-        lines = process.stdout
         reader = threading.Thread(target=lambda: found.extend(map(Asked.parse, lines)))
         reader.start()
-        yield
+        yield found
         process.stdin.close()
         reader.join()
 
 
 def transactions(where: Namespace) -> int:
-    sql = "select sum(xact_commit + xact_rollback) from pg_stat_database"
-    return int(postgres_query(where, sql))
+    """Transactions of the database since its start."""
+    return int(postgres_query(where, "SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database"))
 
 
-def total(where: Namespace, name: str) -> float:
-    return sum(
-        float(line.rpartition(" ")[2])
-        for pod in where.servers()
-        for line in where.metrics(pod).splitlines()
-        if line.startswith((f"{name} ", f"{name}{{"))
-    )
+def processor_seconds(where: Namespace) -> float:
+    """Processor time of all servers since their start."""
+    lines = [line for pod in where.servers() for line in where.metrics(pod).splitlines()]
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("process_cpu_seconds_total "))
 
 
-def figures(checks: Sequence[Asked]) -> str:
-    failed, times = [each for each in checks if each.error], [each.milliseconds for each in checks]
-    if not times:
-        return "none"
-    kinds = {each.error.split(" ")[0] for each in failed}
-    return (
-        f"{len(failed)} of {len(checks)} failed, p50 {percentile(times, 50):.1f}, p99 {percentile(times, 99):.0f}, "
-        f"max {max(times):.0f} ms {sorted(kinds) or ''}"
-    )
+def cost(mode: str, servers: int, rate: float, *, cold: bool, node: str) -> str:
+    """What a way to dispatch costs while all nodes live, as a row of a table."""
+    with namespace(evolve(DATABASE, node=node)) as where:
+        install(where, mode, servers)
+        write(where, node)
+        pods = [_address(pod) for pod in where.servers()]
+        target = {"name": "pods", "addresses": pods, "rate": rate, "cold": cold, "client": "plain"}
+        with asking([target], 5) as found:
+            time.sleep(WARM_SECONDS)
+            before, used, start = transactions(where), processor_seconds(where), time.time()
+            time.sleep(STEADY_SECONDS)
+            end, after, total = time.time(), transactions(where), processor_seconds(where)
+        times = [each.milliseconds for each in found if start <= each.due < end]
+        failed = sum(1 for each in found if each.error)
+        load = f"{rate} a second, {'users that nobody asked for' if cold else 'some much more often than others'}"
+        latency = f"{percentile(times, 50):.1f} ms | {percentile(times, 99):.0f} ms"
+        return f"| {load} | {mode} | {failed} | {latency} | {after - before} | {total - used:.1f} s |"
 
 
-def nodes(*arguments: str) -> None:
-    run(*shlex.split(os.environ["NODES"]), *arguments)
+def _address(pod: Object) -> str:
+    return f"{pod['status']['podIP']}:50051"
 
 
-def cost(mode: str, servers: int, rate: float, seconds: float, version: str, *, cold: bool) -> None:
-    """What a way to dispatch costs while all nodes live."""
-    with namespace(DATABASE) as where:
-        install(where, mode, servers, version)
-        write(where)
-        pods = [f"{pod['status']['podIP']}:50051" for pod in where.servers()]
-        found: list[Asked] = []
-        with asking([{"name": "pods", "addresses": pods, "rate": rate, "cold": cold, "client": "plain"}], found, 5):
-            time.sleep(20)
-            before, cpu = transactions(where), total(where, "process_cpu_seconds_total")
-            start = time.time()
-            time.sleep(seconds)
-            end = time.time()
-            after, used = transactions(where), total(where, "process_cpu_seconds_total")
-        steady = [each for each in found if start <= each.due < end]
-        early = [each for each in found if each.due < start]
-        memory = total(where, "process_resident_memory_bytes") / servers / (1 << 20)
-        print(
-            f"{mode:12} {servers} servers {rate:.0f}/s {'cold' if cold else 'skewed'}: first 20 s {figures(early)}; then "
-            f"{figures(steady)}; {after - before} transactions, {used - cpu:.1f} CPU s, {memory:.0f} MiB",
-            flush=True,
-        )
-
-
-DATABASE = evolve(POSTGRES, arguments=("postgres", "-cmax_connections=1000"))
-
-
-def loss(mode: str, servers: int, version: str, how: str = "kill") -> None:
-    """What clients lose when a node dies."""
-    dead = "lab-3"
-    with namespace(DATABASE) as where:
-        install(where, mode, servers, version)
-        write(where)
+def loss(mode: str, servers: int, nodes: Nodes) -> Iterator[str]:
+    """What clients lose when a node dies, as rows of a table."""
+    with namespace(evolve(DATABASE, node=nodes.safe)) as where:
+        install(where, mode, servers)
+        write(where, nodes.safe)
         pods = where.servers()
-        alive = [f"{pod['status']['podIP']}:50051" for pod in pods if pod["spec"]["nodeName"] != dead]
-        assert 0 < len(alive) < len(pods)
-        service = f"{where.get('service', 'spicedb')['spec']['clusterIP']}:50051"
+        alive = [_address(pod) for pod in pods if pod["spec"]["nodeName"] != nodes.victim]
+        assert 0 < len(alive) < len(pods), "the servers do not run on the node that dies and on others"
+        service = f"{(where.get('service', 'spicedb') or {})['spec']['clusterIP']}:50051"
+        each = f"ipv4:{','.join(map(_address, pods))}"
         targets = [
-            {"name": "survivors", "addresses": alive, "rate": 40, "cold": True, "client": "keepalive"},
-            {"name": "service", "addresses": [service] * 12, "rate": 20, "cold": True, "client": "keepalive"},
-            {"name": "service-page", "addresses": [service] * 12, "rate": 10, "cold": True, "client": "page"},
-            {"name": "headless-page", "addresses": [], "rate": 10, "cold": True, "client": "page"},
+            {"name": "survivors", "addresses": alive, "rate": 40, "client": "keepalive"},
+            {"name": "service", "addresses": [service] * 12, "rate": 20, "client": "keepalive"},
+            {"name": "service-page", "addresses": [service] * 12, "rate": 10, "client": "page"},
+            {"name": "each-page", "addresses": [each], "rate": 10, "client": "page"},
         ]
-        headless = "ipv4:" + ",".join(f"{pod['status']['podIP']}:50051" for pod in pods)
-        targets[-1]["addresses"] = [headless]
-        found: list[Asked] = []
-        with asking(targets, found, 2):
-            time.sleep(25)
+        with asking([{**target, "cold": True} for target in targets], 2) as found:
+            time.sleep(WARM_SECONDS)
             moment = time.time()
-            nodes(how, dead)
-            time.sleep(75)
-        nodes("start" if how == "kill" else "join", dead)
-        for name in (target["name"] for target in targets):
-            own = [each for each in found if each.target == name]
-            before = [each for each in own if moment - 15 <= each.due < moment]
-            minute = [each for each in own if moment <= each.due < moment + 60]
-            later = [each for each in own if moment + 60 <= each.due]
-            print(
-                f"{mode:12} {servers} servers {how} {name}: before {figures(before)}; first minute {figures(minute)}; "
-                f"then {figures(later)}",
-                flush=True,
-            )
-    wait(
-        "the node",
-        lambda: all(is_ready(each) for each in json.loads(run("kubectl", "get", "nodes", "-ojson").stdout)["items"]),
-    )
+            with nodes.without_the_victim():
+                time.sleep(DEAD_SECONDS)
+        for target in targets:
+            own = [each for each in found if each.target == target["name"] and each.due >= moment]
+            minute, later = ([e for e in own if (e.due < moment + 60) is first] for first in (True, False))
+            cells = [f"{sum(1 for e in part if e.error)} of {len(part)}" for part in (minute, later)]
+            yield f"| {mode} | {target['name']} | {' | '.join(cells)} |"
+
+
+def main(servers: str = "3") -> None:
+    """Prints both tables."""
+    nodes = Nodes.find()
+    print(f"{NEWEST}, {servers} servers, {len(nodes.names)} nodes, {os.cpu_count()} processors")
+    _headings("checks", "dispatch", "failed", "p50", "p99", "transactions", "processor time of the servers")
+    for rate, cold in LOADS:
+        for mode in MODES:
+            print(cost(mode, int(servers), rate, cold=cold, node=nodes.safe), flush=True)
+    if nodes.command:
+        _headings("dispatch", "clients", "failed in the first minute", "failed later")
+        for mode in MODES:
+            for row in loss(mode, int(servers), nodes):
+                print(row, flush=True)
+
+
+def _headings(*texts: str) -> None:
+    print(f"\n| {' | '.join(texts)} |\n|{' --- |' * len(texts)}")
 
 
 if __name__ == "__main__":
-    what, mode, servers, *rest = sys.argv[1:]
-    if what == "loss":
-        loss(mode, int(servers), NEWEST, *rest)
-    else:
-        cost(mode, int(servers), float(rest[0]), 30, NEWEST, cold=what == "cold")
+    main(*sys.argv[1:])

@@ -67,6 +67,8 @@ POD_SECURITY = "pod-security.kubernetes.io/enforce"
 """The Pod Security Standard of a namespace."""
 SERVICE_NAME = "kubernetes.io/service-name"
 """The Service of an EndpointSlice."""
+NODE_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""The taints of a node that does not answer."""
 
 
 class Component(Enum):

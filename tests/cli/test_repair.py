@@ -64,7 +64,7 @@ def test_the_job_is_the_migrations_with_another_command(file: Path, capsys: pyte
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("owner", False)
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
-    assert [each["key"] for each in spec["tolerations"]] == ["database"]
+    assert spec["tolerations"][0]["key"] == "database"
     assert spec["hostAliases"][0]["ip"] == "10.0.0.1", "patches of the migration apply too"
     assert spec["restartPolicy"] == "Never", "its log stays"
     assert job["spec"]["ttlSecondsAfterFinished"] > 0

@@ -280,7 +280,7 @@ def test_its_pod_has_its_own_settings_and_not_the_servers() -> None:
     assert found.one("Job")["spec"]["template"]["metadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
     pod = found.pod("Job")
     assert pod["nodeSelector"] == {"disk": "ssd"}
-    assert pod["tolerations"] == [{"key": "batch", "operator": "Equal", "effect": "NoSchedule"}]
+    assert pod["tolerations"][0] == {"key": "batch", "operator": "Equal", "effect": "NoSchedule"}
     assert pod["affinity"] == {"nodeAffinity": {}}
 
 

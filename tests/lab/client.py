@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,6 +81,14 @@ class Client:
         request = WriteRelationshipsRequest(updates=[update])
         stub = PermissionsServiceStub(self._channel)
         return str(stub.WriteRelationships(request, metadata=self._metadata, timeout=10).written_at.token)
+
+    def write_relationships(self, relationships: Sequence[Relationship]) -> None:
+        """Writes many relationships."""
+        stub, operation = PermissionsServiceStub(self._channel), RelationshipUpdate.OPERATION_TOUCH
+        for start in range(0, len(relationships), 500):
+            part = relationships[start : start + 500]
+            updates = [RelationshipUpdate(operation=operation, relationship=each) for each in part]
+            stub.WriteRelationships(WriteRelationshipsRequest(updates=updates), metadata=self._metadata, timeout=30)
 
     def check(
         self,

@@ -14,13 +14,14 @@ from ..labels import (
     HELM_RELEASE,
     LONGEST_NAME,
     MANAGED_BY,
+    NODE_LOST,
     POD_TEMPLATE_HASH,
     VERSION,
     Component,
     selector_labels,
 )
 from ..manifests.jobs import changed_settings, plain
-from ..manifests.pods import NODE_LOST, NODE_LOST_SECONDS
+from ..manifests.pods import NODE_LOST_SECONDS
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
 from ..props.spicedb import image_parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..labels import VERSION
+from ..labels import NODE_LOST, VERSION
 from ..props import PodProps, ServerProps, SpiceDBProps
 from ..props.fields import manifest_of
 from ..props.flags import TERMINATION_LOG, Setting, flag_of, flags_of
@@ -98,11 +98,9 @@ def pod_template(
     return {"metadata": omit_empty(metadata), "spec": omit_empty(spec)}
 
 
-NODE_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-"""The taints of a node that does not answer."""
 NODE_LOST_SECONDS = 30
-"""How long a pod stays on such a node. Kubernetes defaults to 300 s. These pods have no data, so another node can take
-over soon."""
+"""How long a pod stays on a node that does not answer. Kubernetes defaults to 300 s. These pods have no data, so
+another node can take over soon."""
 
 
 def _tolerations(pod: PodSettings) -> list[Manifest]:

@@ -20,8 +20,8 @@ from .argocd import FINALIZER, Application, ArgoCD, Operation
 from .git import GitServer, Repository
 from .written import chart, manifests
 
-_NEVER = MigrationProps(restart_policy="Never", backoff_limit=0)
-_BROKEN = evolve(_NEVER, datastore_uri=SecretKey("broken", "uri"))
+_NEVER = MigrationProps(restart_policy="Never", backoff_limit=1)
+_BROKEN = evolve(_NEVER, backoff_limit=0, datastore_uri=SecretKey("broken", "uri"))
 """A migration with invalid credentials. The credentials of the servers are valid."""
 _OFF = MigrationProps(enabled=False)
 _KEEP = CleanupProps(enabled=False)

@@ -54,7 +54,7 @@ def test_a_migration_whose_node_dies_starts_on_another(
         return {pod["spec"]["nodeName"] for pod in pods if pod["status"]["phase"] == "Running"}
 
     locked = ExitStack()
-    locked.enter_context(postgres_locked(namespace, "relation_tuple", 300))
+    locked.enter_context(postgres_locked(namespace, "alembic_version", 300))
     with locked, command.running("upgrade", *command.options()) as process:
         wait("the migration", lambda: nodes.victim in where())
         with nodes.without_the_victim():
