@@ -49,6 +49,13 @@ def draining(end: datetime = NOW + timedelta(seconds=30)) -> Object:
     return pod
 
 
+def lost_migration() -> Object:
+    """A pod of the migration that was told to stop an hour ago."""
+    pod = migration_pod()
+    pod["metadata"] = {**pod["metadata"], "name": "lost", "deletionTimestamp": CREATED}
+    return pod
+
+
 def endpoints(*addresses: str, are_ready: bool = True) -> Object:
     return {"endpoints": [{"addresses": [each], "conditions": {"ready": are_ready}} for each in addresses]}
 
@@ -284,6 +291,13 @@ def test_what_makes_a_change_unsafe(fields: dict[str, Any], reason: str | None, 
         ({}, "all running servers are ready"),
         ({"pods": (*PODS, draining())}, "1 older server draining"),
         ({"jobs": (job("Complete"),)}, "all running servers are ready"),
+        (
+            {"jobs": (job("SuccessCriteriaMet"),), "pods": (*PODS, migration_pod(), lost_migration())},
+            "the migration is done, but the node of its pod lost does not answer; to go on, run "
+            "`kubectl delete pod lost --force --namespace authz`",
+        ),
+        ({"jobs": (job("Complete"),), "pods": (*PODS, migration_pod())}, "all running servers are ready"),
+        ({"jobs": (job(None),), "pods": (*PODS, lost_migration())}, "the migration runs"),
         ({"jobs": (job(None),)}, "the migration runs"),
         ({"jobs": (job(None),), "log": LOG}, "the migration runs: last password=(hidden)"),
     ],

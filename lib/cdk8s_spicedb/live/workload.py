@@ -24,6 +24,7 @@ from .pods import (
     drains,
     ended,
     holds,
+    is_lost,
     is_ready,
     is_terminating,
     job_state,
@@ -289,6 +290,12 @@ def progress_of(seen: Observed) -> tuple[str, int | None]:
     if migration.state is MigrationState.RUNNING:
         details = migration.reason or "".join(migration.log[-1:])
         return f"the migration runs{f': {details}' if details else ''}", _seconds_left(migration, seen.at)
+    lost = next((pod for pod in seen.migration_pods if is_lost(pod, seen.at)), None)
+    if lost is not None and migration.state is MigrationState.SUCCEEDED:
+        # Kubernetes calls a Job complete only when all of its pods are gone.
+        name = lost["metadata"]["name"]
+        command = f"kubectl delete pod {name} --force --namespace {seen.namespace}"
+        return f"the migration is done, but the node of its pod {name} does not answer; to go on, run `{command}`", None
     return unsettled(seen) or "all running servers are ready", None
 
 

@@ -60,6 +60,11 @@ def test_a_migration_whose_node_dies_starts_on_another(
         with nodes.without_the_victim():
             wait("another migration", lambda: where() - {nodes.victim}, 180)
             locked.close()
+            wait("the migration", lambda: postgres_revision(namespace) == NEW_HEAD)
+            # The Job is complete when the pod on the dead node is gone, and Helm waits for that.
+            for pod in namespace.list("pods", component="migration"):
+                if pod["spec"]["nodeName"] == nodes.victim:
+                    namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
             output = process.communicate(timeout=300)[0]
             print(output)
             assert process.returncode == 0, output
