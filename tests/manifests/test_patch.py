@@ -230,6 +230,15 @@ def test_a_patch_cannot_remove_what_the_release_needs(kind: str, change: PatchOp
     assert len(str(problem)) < 500
 
 
+@pytest.mark.parametrize("path", ["tolerations", "tolerations/-"])
+def test_a_patch_can_set_tolerations(path: str) -> None:
+    own: dict[str, Any] = {"key": "pool", "operator": "Exists"}
+    value = own if path.endswith("-") else [own]
+    pod = render(Patch(kind="Deployment", operations=[add(f"{POD}/{path}", value)])).pod("Deployment")
+    assert own in pod["tolerations"]
+    assert (len(pod["tolerations"]) == 1) is (path == "tolerations")
+
+
 def test_a_patch_can_add_to_lists_and_change_values() -> None:
     operations = [
         add(f"{POD}/volumes/-", {"name": "more", "emptyDir": {}}),

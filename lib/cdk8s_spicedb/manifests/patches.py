@@ -87,6 +87,10 @@ def _invalid(props: SpiceDBProps, path: str, operation: PatchOperation, allowed:
     return InvalidProps(type(props).__name__, [Problem(path, f"{operation.op} {operation.path}", allowed, fix)])
 
 
+_DEFAULTS = "/tolerations"
+"""The end of the path of a list in which the package has only defaults, so that a patch may replace it."""
+
+
 def _applied(operation: PatchOperation, manifest: Manifest) -> Manifest | str:
     """The object with an operation applied, or why it does not fit."""
     # Imported only if there are patches: the libraries take time to load.
@@ -94,7 +98,8 @@ def _applied(operation: PatchOperation, manifest: Manifest) -> Manifest | str:
     from jsonpointer import JsonPointerException, resolve_pointer
 
     try:
-        if operation.op == "add" and isinstance(resolve_pointer(manifest, operation.path, None), list):
+        before = resolve_pointer(manifest, operation.path, None)
+        if operation.op == "add" and isinstance(before, list) and not operation.path.endswith(_DEFAULTS):
             return "the list exists, and add would replace it; end the path in /- to add an item, or use replace"
         found: Manifest = JsonPatch([deepcopy(operation.document())]).apply(manifest)
         return found
