@@ -86,6 +86,7 @@ _CHOSEN: dict[type, dict[str, dict[str, Any]]] = {
     ServerProps: {
         "http_tls": {"http_enabled": True, "http_tls": TLS.from_secret("tls")},
         "http_port": {"http_enabled": True, "http_port": 5005},
+        "dispatch_enabled": {"dispatch_enabled": True},
     },
     MigrationProps: {
         "target_migration": {"target_migration": "add-caveats"},

@@ -70,7 +70,7 @@ def test_every_secret_key_of_an_engine_can_be_a_cdk8s_plus_object(engine: Any) -
 def test_service_accounts_can_be_cdk8s_plus_objects() -> None:
     target = chart()
     account = kplus.ServiceAccount.from_service_account_name(target, "account", "theirs")
-    server = ServerProps(service_account=account)
+    server = ServerProps(service_account=account, dispatch_enabled=True)
     SpiceDB(target, "spicedb", props_of(server=server, migration=MigrationProps(service_account=account)))
     found = manifests(target)
     assert found.pod("Deployment")["serviceAccountName"] == "theirs"

@@ -56,8 +56,6 @@ def test_the_servers_have_these_objects() -> None:
     assert [(manifest["kind"], manifest["metadata"]["name"]) for manifest in found.objects] == [
         ("ServiceAccount", "spicedb"),
         ("Service", "spicedb"),
-        ("Role", "spicedb"),
-        ("RoleBinding", "spicedb"),
         ("Service", "spicedb-dispatch"),
         ("Service", "spicedb-dispatch-tls"),
         ("Deployment", "spicedb"),
@@ -78,8 +76,6 @@ def test_servers_have_these_arguments_by_default() -> None:
         "--grpc-shutdown-grace-period=10s",
         "--telemetry-endpoint=",
         "--skip-release-check=true",
-        "--dispatch-cluster-enabled=true",
-        "--dispatch-upstream-addr=kubernetes:///spicedb-dispatch:dispatch",
         "--termination-log-path=/dev/termination-log",
     ]
 
@@ -252,7 +248,7 @@ def test_kubernetes_waits_until_a_server_has_drained(server: dict[str, Any], sec
 
 
 def test_servers_with_dispatch_may_only_watch_their_own_endpoints() -> None:
-    found = servers()
+    found = servers(server=ServerProps(dispatch_enabled=True))
     assert found.one("Role")["rules"] == [
         {
             "apiGroups": [""],
@@ -269,8 +265,10 @@ def test_servers_with_dispatch_may_only_watch_their_own_endpoints() -> None:
     assert pod["automountServiceAccountToken"] is True
 
 
-def test_servers_without_dispatch_have_no_rights_no_token_and_no_port_for_it() -> None:
-    found = servers(server=ServerProps(dispatch_enabled=False))
+@pytest.mark.parametrize("enabled", [None, False])
+def test_servers_without_dispatch_have_no_rights_no_token_and_no_port_for_it(enabled: bool | None) -> None:
+    """As by default: a server that waits for a dead one answers nobody."""
+    found = servers(server=ServerProps(dispatch_enabled=enabled))
     assert not {"Role", "RoleBinding"} & set(found.kinds)
     assert found.pod("Deployment")["automountServiceAccountToken"] is False
     container = found.container("Deployment")
@@ -279,7 +277,7 @@ def test_servers_without_dispatch_have_no_rights_no_token_and_no_port_for_it() -
 
 @pytest.mark.parametrize(
     ("server", "port"),
-    [({}, "dispatch"), ({"dispatch_tls": DispatchTLS.from_secret("dispatch")}, "dispatch-tls")],
+    [({"dispatch_enabled": True}, "dispatch"), ({"dispatch_tls": DispatchTLS.from_secret("dispatch")}, "dispatch-tls")],
 )
 def test_servers_with_and_without_tls_have_separate_services_for_dispatch(server: dict[str, Any], port: str) -> None:
     found = servers(name="permissions", server=ServerProps(**server))
@@ -293,7 +291,7 @@ def test_servers_with_and_without_tls_have_separate_services_for_dispatch(server
 
 
 @pytest.mark.parametrize(
-    "server", [{}, {"dispatch_enabled": False}, {"dispatch_tls": DispatchTLS.from_secret("dispatch")}]
+    "server", [{}, {"dispatch_enabled": True}, {"dispatch_tls": DispatchTLS.from_secret("dispatch")}]
 )
 def test_both_services_for_dispatch_always_exist(server: dict[str, Any]) -> None:
     objects, usual = servers(server=ServerProps(**server)), servers()
@@ -317,8 +315,8 @@ def test_the_account_has_the_annotations_of_workload_identity() -> None:
         ({}, {"grpc": 50051, "metrics": 9090}),
         ({"http_enabled": True}, {"grpc": 50051, "http": 8443, "metrics": 9090}),
         ({"metrics_enabled": False}, {"grpc": 50051}),
-        ({"dispatch_enabled": False}, {"grpc": 50051, "metrics": 9090}),
-        ({"metrics_enabled": False, "dispatch_enabled": False}, {"grpc": 50051}),
+        ({"dispatch_enabled": True}, {"grpc": 50051, "metrics": 9090}),
+        ({"metrics_enabled": False, "dispatch_enabled": True}, {"grpc": 50051}),
     ],
 )
 def test_the_service_has_the_ports_of_the_container_except_dispatch(
@@ -329,7 +327,7 @@ def test_the_service_has_the_ports_of_the_container_except_dispatch(
     assert service["type"] == "ClusterIP"
     assert service["ports"] == [{"name": n, "port": p, "targetPort": n} for n, p in ports.items()]
     container_ports = {port["name"]: port["containerPort"] for port in found.container("Deployment")["ports"]}
-    assert container_ports == {**ports, **({} if "dispatch_enabled" in server else {"dispatch": 50053})}
+    assert container_ports == {**ports, **({"dispatch": 50053} if "dispatch_enabled" in server else {})}
 
 
 def test_every_selector_has_the_component_and_selects_the_pods() -> None:

@@ -34,8 +34,6 @@ def test_the_order_is_migration_then_servers_then_clean_up() -> None:
         ("Job", "spicedb-migration"),
         ("ServiceAccount", "spicedb"),
         ("Service", "spicedb"),
-        ("Role", "spicedb"),
-        ("RoleBinding", "spicedb"),
         ("Service", "spicedb-dispatch"),
         ("Service", "spicedb-dispatch-tls"),
         ("Deployment", "spicedb"),
@@ -124,7 +122,7 @@ def test_every_construct_checks_its_props() -> None:
 def test_two_spicedbs_in_one_chart_share_nothing() -> None:
     found = synth(BASE, attrs.evolve(BASE, name="other", server=ServerProps(replicas=3)))
     names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in found.objects]
-    assert len(names) == len(set(names)) == 26
+    assert len(names) == len(set(names)) == 22
     pods = [template["metadata"]["labels"] for template in found.templates]
     for name in ("spicedb", "other"):
         selector = found.named("Service", name)["spec"]["selector"]

@@ -31,7 +31,7 @@ def test_removed_fields_are_those_that_were_released_before() -> None:
     assert _removed(live, old, new) == {"a": 1, "c": {"e": 2}, "env": [{"name": "A"}, {"name": "C"}], "args": ["x"]}
 
 
-_RICH = ServerProps(env={"A": "1"}, pod_annotations={"team": "a"})
+_RICH = ServerProps(env={"A": "1"}, pod_annotations={"team": "a"}, dispatch_enabled=True)
 
 
 def _changed(found: Diff) -> dict[str, str]:
@@ -44,7 +44,7 @@ def test_diff_of_an_install() -> None:
 
 
 def test_diff_of_a_helm_release() -> None:
-    before, after = props(OLD, server=_RICH), props(OLD, server=ServerProps(dispatch_enabled=False))
+    before, after = props(OLD, server=_RICH), props(OLD, server=ServerProps())
     api = applied(before, **BY_HELM)
     other = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}}
     helm_keeps(api, *objects_of(before), other)
@@ -77,7 +77,7 @@ def test_diff_of_objects_that_kubectl_applied() -> None:
     assert _changed(diff(api.cluster(), before)) == {}
     drift = find_drift(api.cluster(), running_as(before, other="a"), None)
     assert (drift.known, drift.objects) == (True, ())
-    after = props(OLD, server=ServerProps(dispatch_enabled=False), delivery=Delivery.KUBECTL)
+    after = props(OLD, server=ServerProps(), delivery=Delivery.KUBECTL)
     found = diff(api.cluster(), after)
     assert _changed(found) == {"Deployment spicedb": "changed"}
     assert any(each.startswith("Role spicedb, RoleBinding spicedb stay in the cluster") for each in found.meaning)

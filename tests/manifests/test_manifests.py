@@ -25,7 +25,7 @@ def test_constructs_render_the_same_objects(props: SpiceDBProps, delivery: Deliv
 
 def test_the_migration_comes_first_and_the_clean_up_last() -> None:
     components = [found["metadata"]["labels"]["app.kubernetes.io/component"] for found in release_manifests(PROPS)]
-    assert components == ["migration", *["server"] * 8, *["cleanup"] * 4]
+    assert components == ["migration", *["server"] * 6, *["cleanup"] * 4]
 
 
 def test_there_is_no_clean_up_if_it_is_disabled() -> None:

@@ -38,6 +38,8 @@ ENGINE_OF = {"postgres": "postgres-uri", "mysql": "mysql-uri"}
 
 
 def render(monitoring: Monitoring = ALL, datastore: Any = POSTGRES, **fields: Any) -> Manifests:
+    """By default with dispatch, which has an alert and a panel of its own."""
+    fields.setdefault("server", ServerProps(dispatch_enabled=True))
     return synth(SpiceDBProps(version="v1.56.0", datastore=datastore, monitoring=monitoring, **fields))
 
 
@@ -154,7 +156,8 @@ def test_the_migrations_alerts_match_its_job(delivery: Delivery) -> None:
 
 
 def test_there_are_no_alerts_about_disabled_parts() -> None:
-    memory = rules(datastore=Memory())
+    memory = rules(datastore=Memory(), server=ServerProps())
+    assert "SpiceDBDispatchErrors" not in rules(server=ServerProps())
     assert not {name for name in memory if "Migration" in name or "Dispatch" in name or "Pool" in name}
     assert "SpiceDBMigrationFailed" not in rules(migration=MigrationProps(enabled=False))
     assert not any("pool" in str(panel["targets"]) for panel in panels(datastore=ENGINES["spanner-uri"]))

@@ -21,6 +21,7 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.props import problems
 from tests.synth import ENGINES, POSTGRES, Manifests, Object, synth
 
+DISPATCHING = ServerProps(dispatch_enabled=True)
 PEER = NetworkPeer(pods={"app": "api"}, namespaces={"kubernetes.io/metadata.name": "apps"})
 SERVERS = {
     "podSelector": {
@@ -62,13 +63,17 @@ def test_each_component_has_a_policy_that_selects_only_its_pods() -> None:
     assert sorted(selected) == ["cleanup", "migration", "server"]
 
 
-def test_by_default_servers_accept_clients_and_each_other_but_no_scrapes() -> None:
-    assert policy("server")["ingress"] == [{"ports": tcp(50051)}, {"from": [SERVERS], "ports": tcp(50053)}]
+def test_servers_accept_clients_and_each_other_but_no_scrapes() -> None:
+    assert policy("server", server=DISPATCHING)["ingress"] == [
+        {"ports": tcp(50051)},
+        {"from": [SERVERS], "ports": tcp(50053)},
+    ]
 
 
 def test_servers_accept_only_the_named_clients_and_monitoring() -> None:
     policies = NetworkPolicies(clients=[PEER], monitoring=[NetworkPeer(namespaces={})])
-    api, metrics, dispatch = policy("server", policies, server=ServerProps(http_enabled=True))["ingress"]
+    server = ServerProps(http_enabled=True, dispatch_enabled=True)
+    api, metrics, dispatch = policy("server", policies, server=server)["ingress"]
     own_pods = {
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "spicedb", "app.kubernetes.io/instance": "spicedb"}}
     }
@@ -86,7 +91,7 @@ def test_metrics_can_be_open_to_all() -> None:
 
 
 def test_servers_reach_dns_the_database_each_other_and_the_api_server() -> None:
-    assert policy("server")["egress"] == [
+    assert policy("server", server=DISPATCHING)["egress"] == [
         DNS,
         {"ports": tcp(5432)},
         {"to": [SERVERS], "ports": tcp(50053)},
@@ -95,8 +100,7 @@ def test_servers_reach_dns_the_database_each_other_and_the_api_server() -> None:
 
 
 def test_servers_without_dispatch_reach_only_dns_and_the_database() -> None:
-    server = ServerProps(dispatch_enabled=False)
-    spec = policy("server", server=server)
+    spec = policy("server")
     assert spec["egress"] == [DNS, {"ports": tcp(5432)}]
     assert spec["ingress"] == [{"ports": tcp(50051)}]
 
@@ -109,7 +113,7 @@ def test_egress_can_be_restricted() -> None:
         api_server_ports=[16443],
         egress=[Egress(ports=[4317, 443], to=[NetworkPeer(pods={"app": "collector"})]), Egress(ports=[9999])],
     )
-    assert policy("server", policies)["egress"][1:] == [
+    assert policy("server", policies, server=DISPATCHING)["egress"][1:] == [
         {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": tcp(6432)},
         {"to": [SERVERS], "ports": tcp(50053)},
         {"to": [{"ipBlock": {"cidr": "10.2.0.1/32"}}], "ports": tcp(16443)},

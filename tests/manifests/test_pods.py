@@ -188,7 +188,8 @@ def test_servers_and_migration_have_the_same_identity(
     made = {each["metadata"]["name"]: each for each in release_manifests(props) if each["kind"] == "ServiceAccount"}
     # What the release does not create exists already.
     assert ("spicedb" in made, OWN in made) == (servers == "spicedb", migration == OWN)
-    bound = [each for each in release_manifests(props) if each["kind"] == "RoleBinding"]
+    dispatches = attrs.evolve(props, server=attrs.evolve(props.server, dispatch_enabled=True))
+    bound = [each for each in release_manifests(dispatches) if each["kind"] == "RoleBinding"]
     assert {each["metadata"]["name"]: each["subjects"][0]["name"] for each in bound}["spicedb"] == servers
 
 

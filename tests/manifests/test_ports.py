@@ -33,10 +33,11 @@ ALL = {"grpc": 50051, "http": 8443, "metrics": 9090, "dispatch": 50053, "dispatc
 @pytest.mark.parametrize(
     ("server", "closed"),
     [
-        (ServerProps(http_enabled=True), {"dispatch-tls"}),
-        (ServerProps(), {"http", "dispatch-tls"}),
-        (ServerProps(metrics_enabled=False), {"http", "metrics", "dispatch-tls"}),
-        (ServerProps(dispatch_enabled=False), {"http", "dispatch", "dispatch-tls"}),
+        (ServerProps(http_enabled=True), {"dispatch", "dispatch-tls"}),
+        (ServerProps(), {"http", "dispatch", "dispatch-tls"}),
+        (ServerProps(metrics_enabled=False), {"http", "metrics", "dispatch", "dispatch-tls"}),
+        (ServerProps(dispatch_enabled=True), {"http", "dispatch-tls"}),
+        (ServerProps(dispatch_tls=DISPATCH_TLS, dispatch_enabled=True), {"http", "dispatch"}),
         (ServerProps(dispatch_tls=DISPATCH_TLS), {"http", "dispatch"}),
     ],
 )
@@ -46,7 +47,12 @@ def test_only_enabled_ports_are_open(server: ServerProps, closed: set[str]) -> N
 
 
 PORTS = ServerProps(
-    grpc_port=5001, http_port=5002, metrics_port=5003, http_enabled=True, service_ports={"grpc": 80, "metrics": 81}
+    grpc_port=5001,
+    http_port=5002,
+    metrics_port=5003,
+    http_enabled=True,
+    service_ports={"grpc": 80, "metrics": 81},
+    dispatch_enabled=True,
 )
 
 

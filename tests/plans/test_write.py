@@ -78,7 +78,7 @@ def test_helm_does_not_render_templates_in_props(tmp_path: Path) -> None:
     props = SpiceDBProps(version="v1.56.0", datastore=POSTGRES, annotations={"example.com/note": text})
     write_upgrade(tmp_path / "steps", props, plan_upgrade(PostgreSQL, "v1.52.0", "v1.56.0"))
     objects = rendered(tmp_path / "steps" / "1-v1.56.0")
-    assert len(objects) == 13
+    assert len(objects) == 11
     for manifest in objects:
         assert manifest["metadata"]["annotations"]["example.com/note"] == text
 

@@ -231,9 +231,10 @@ class ServerProps(PodProps):
     ) = None
     """Enables dispatch: servers pass parts of a request to each other, and so share their work and their caches
     (``--dispatch-cluster-enabled`` and ``--dispatch-upstream-addr``). They watch the Endpoints of a Service to find
-    each other. Defaults to on. With the memory engine it is off, because there is only one server. If a server dies
-    with its node, most requests fail until Kubernetes has noticed, about 50 s later. With ``False``, none of them
-    fails."""
+    each other. Defaults to off, unless you set ``dispatch_tls``. If a server dies with its node, servers that dispatch
+    fail most requests until Kubernetes has noticed, about 50 s later. Others fail none. With dispatch, the database had
+    up to 33 % less to do in measurements, and the servers needed up to twice the processor time. With many servers and
+    much that caches can answer, measure both."""
 
     # Probes
     readiness_probe: Probe = Probe(period_seconds=2, timeout_seconds=2)

@@ -156,7 +156,7 @@ class SpiceDBProps:
     """Settings of all pods: labels, placement, volumes, containers, variables. Each kind of pod can add its own.
     Defaults to none."""
     server: ServerProps = field(factory=ServerProps)
-    """Settings of the servers. Defaults to two servers that dispatch requests to each other."""
+    """Settings of the servers. Defaults to two servers."""
     migration: MigrationProps = field(factory=MigrationProps)
     """Settings of the migration. Defaults to a migration to the newest revision that ``version`` knows, before each
     install and upgrade."""
@@ -247,9 +247,8 @@ class SpiceDBProps:
     @property
     def dispatches(self) -> bool:
         """Whether servers share the work of a request."""
-        if self.server.dispatch_enabled is None:
-            return self.datastore.max_replicas != 1
-        return self.server.dispatch_enabled
+        enabled: bool | None = self.server.dispatch_enabled
+        return self.server.dispatch_tls is not None if enabled is None else enabled
 
     @property
     def migrates(self) -> bool:

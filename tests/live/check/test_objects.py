@@ -62,7 +62,8 @@ def test_a_missing_kind_names_its_setting() -> None:
     ],
 )
 def test_a_refused_object_says_what_to_do(status: int, message: str, fix: str) -> None:
-    (finding,) = objects(refusing("roles", status, message))[:1]
+    settings = props(server=ServerProps(dispatch_enabled=True))
+    (finding,) = objects(refusing("roles", status, message), settings)[:1]
     assert (finding.subject, finding.level) == ("Role spicedb", Level.FAILURE)
     assert message in finding.text
     assert fix in finding.fix
