@@ -40,6 +40,7 @@ _OTHERS = {
     },
     "docs/install/kustomize.md": {
         "resources": "a kustomization",
+        "resources, namePrefix, labels": "a kustomization",
         "resources, namePrefix, labels, replacements": "a kustomization",
     },
     "examples/updates/upgrade-plan.yaml": {

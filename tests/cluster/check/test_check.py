@@ -16,7 +16,16 @@ import httpx2
 import pytest
 import yaml
 
-from cdk8s_spicedb import CleanupProps, Delivery, Monitoring, Patch, PatchOperation, PodMonitor, SpiceDBProps
+from cdk8s_spicedb import (
+    CleanupProps,
+    Delivery,
+    Monitoring,
+    Patch,
+    PatchOperation,
+    PodMonitor,
+    ServerProps,
+    SpiceDBProps,
+)
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.live.check.access import Need, needs
 from cdk8s_spicedb.live.check.check import CheckReport, check
@@ -191,7 +200,8 @@ def grant(namespace: Namespace, cluster: Cluster, wanted: list[Need]) -> None:
 
 
 def test_each_missing_right_is_a_failure_with_its_rule(namespace: Namespace, cluster: Cluster) -> None:
-    props, token = on_postgres(), as_account(namespace)
+    # Servers with dispatch have rights, which nobody can grant without having them.
+    props, token = on_postgres(server=ServerProps(dispatch_enabled=True)), as_account(namespace)
     address, headers = cluster.client.base_url, {"authorization": f"Bearer {token}"}
     with httpx2.Client(base_url=address, headers=headers, verify=verification()) as client:
         with_account(namespace, cluster, Cluster(client, namespace.name), props)

@@ -48,7 +48,12 @@ def _fields(found: Diff, kind: str) -> dict[str, tuple[Any, Any]]:
     }
 
 
-_RICH = ServerProps(env={"GOMAXPROCS": "2"}, termination_grace_period_seconds=200, pod_annotations={"a/team": "x"})
+_RICH = ServerProps(
+    dispatch_enabled=True,
+    env={"GOMAXPROCS": "2"},
+    termination_grace_period_seconds=200,
+    pod_annotations={"a/team": "x"},
+)
 
 
 def test_helm(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
@@ -61,7 +66,7 @@ def test_helm(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert _changed(found) == {}
     assert found.meaning[0] == "No server restarts."
 
-    fewer = on_postgres(OLD, server=ServerProps(dispatch_enabled=False))
+    fewer = on_postgres(OLD, server=ServerProps())
     found = _diff(namespace, fewer)
     assert _changed(found) == {
         "Deployment spicedb": "changed",
@@ -91,7 +96,7 @@ def test_kubectl(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     props = on_postgres(OLD, server=_RICH, delivery=Delivery.KUBECTL)
     assert deliverer.deliver(props).ok
     assert _changed(_diff(namespace, props)) == {}
-    fewer = on_postgres(OLD, server=ServerProps(dispatch_enabled=False), delivery=Delivery.KUBECTL)
+    fewer = on_postgres(OLD, server=ServerProps(), delivery=Delivery.KUBECTL)
     found = _diff(namespace, fewer)
     assert _changed(found) == {"Deployment spicedb": "changed"}
     assert _fields(found, "Deployment")[f"{_ENV}.value"] == ("2", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdk8s_spicedb import CleanupProps
+from cdk8s_spicedb import CleanupProps, ServerProps
 from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace, wait
 from tests.lab.helm import Helm
@@ -24,6 +24,8 @@ def test_cleanup_deletes_only_its_own_finished_migration(helm: Helm, namespace: 
 
 def test_service_accounts_have_only_the_required_permissions(helm: Helm, namespace: Namespace, postgres: None) -> None:
     assert helm.install(on_postgres()).ok
+    assert not namespace.can("spicedb", "watch", "endpoints/spicedb-dispatch"), "without dispatch, servers need nothing"
+    assert helm.upgrade(on_postgres(server=ServerProps(dispatch_enabled=True))).ok
     account = "spicedb-migration-cleanup"
     assert namespace.can(account, "list", "jobs.batch")
     assert namespace.can(account, "delete", "jobs.batch/spicedb-migration")

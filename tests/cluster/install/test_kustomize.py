@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import attrs
+import pytest
 import yaml
 
 from cdk8s_spicedb import Delivery, ServerProps
@@ -23,14 +24,18 @@ def _blocks() -> dict[str, str]:
     return dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", _PAGE.read_text(), flags=re.DOTALL))
 
 
-def test_servers_with_a_prefix_find_each_other(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["prod", "dispatch"])
+def test_servers_with_a_prefix_find_each_other(
+    namespace: Namespace, postgres: None, tmp_path: Path, folder: str
+) -> None:
+    server = ServerProps(replicas=2, dispatch_enabled=folder == "dispatch")
     for path, text in _blocks().items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    prod = tmp_path / "prod" / "kustomization.yaml"
+    prod = tmp_path / folder / "kustomization.yaml"
     prod.write_text(f"{prod.read_text()}namespace: {namespace.name}\n")
     for version in (OLD, NEW):
-        props = attrs.evolve(on_postgres(version, server=ServerProps(replicas=2)), delivery=Delivery.KUBECTL)
+        props = attrs.evolve(on_postgres(version, server=server), delivery=Delivery.KUBECTL)
         write_manifests(tmp_path / "base" / "spicedb", props)
         manifests = run("kubectl", "kustomize", str(prod.parent)).stdout
         names = {each["metadata"]["name"] for each in yaml.safe_load_all(manifests)}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import grpc
 import pytest
 
-from cdk8s_spicedb import MigrationProps, NetworkPeer, NetworkPolicies, SpiceDBProps
+from cdk8s_spicedb import MigrationProps, NetworkPeer, NetworkPolicies, ServerProps, SpiceDBProps
 from cdk8s_spicedb.labels import Component, selector_labels
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, wait
@@ -57,7 +57,8 @@ def enforced(namespace: Namespace) -> None:
 
 
 def _props(version: str = NEW) -> SpiceDBProps:
-    return on_postgres(version, network_policies=_POLICIES, migration=MigrationProps(restart_policy="Never"))
+    server, migration = ServerProps(dispatch_enabled=True), MigrationProps(restart_policy="Never")
+    return on_postgres(version, network_policies=_POLICIES, server=server, migration=migration)
 
 
 def test_policies_allow_only_the_required_connections(helm: Helm, namespace: Namespace, own_postgres: None) -> None:

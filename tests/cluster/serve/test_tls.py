@@ -92,7 +92,7 @@ def test_servers_that_do_not_trust_each_other_are_ready_but_fail_requests(
 def test_dispatch_and_its_tls_can_change_under_load(
     helm: Helm, namespace: Namespace, postgres: None, authority: trustme.CA
 ) -> None:
-    plain, no_dispatch = ServerProps(), ServerProps(dispatch_enabled=False)
+    plain, no_dispatch = ServerProps(dispatch_enabled=True), ServerProps()
     encrypted = ServerProps(dispatch_tls=DispatchTLS.from_secret("dispatch"))
     assert helm.install(on_postgres(server=plain)).ok
     with relay(namespace) as address:
