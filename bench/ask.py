@@ -66,8 +66,8 @@ class Target:
     client: str
     """One of `CLIENTS`."""
     cold: bool
-    """Whether nobody has asked for the user before, and the answer is by the newest data. Otherwise, some users and
-    documents are asked for much more often than others, and the answer may be by data of the last seconds."""
+    """Whether each check is for a new user and fully consistent. Otherwise, some users and documents are checked much
+    more often than others, with ``minimize_latency``."""
 
 
 def zipf(count: int) -> list[float]:

@@ -231,9 +231,9 @@ class ServerProps(PodProps):
     ) = None
     """Enables dispatch: servers pass parts of a request to each other, and so share their work and their caches
     (``--dispatch-cluster-enabled`` and ``--dispatch-upstream-addr``). They watch the Endpoints of a Service to find
-    each other. Defaults to on. With the memory engine it is off, because there is only one server. If a server dies
-    with its node, most requests fail until Kubernetes has noticed, about 50 s later. With ``False``, none of them
-    fails."""
+    each other. Defaults to on. With the memory engine it is off, because there is only one server. If a node dies,
+    most requests fail until Kubernetes notices, about 50 s later. With ``False``, only requests to the dead server
+    fail."""
 
     # Probes
     readiness_probe: Probe = Probe(period_seconds=2, timeout_seconds=2)
