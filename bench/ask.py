@@ -13,12 +13,15 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any
 
 import grpc.aio
 from attrs import frozen
 from authzed.api.v1 import CheckPermissionRequest, Consistency, ObjectReference, SubjectReference
 from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
+
+from bench.load import at_rate, check, end_of_input
 
 DOCUMENTS, USERS = 1000, 2000
 SERVICE_CONFIG = {
@@ -36,19 +39,17 @@ SERVICE_CONFIG = {
         }
     ],
 }
-KEEPALIVE = [
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 1_000),
-]
 CLIENTS: dict[str, list[tuple[str, object]]] = {
     "plain": [],
     "keepalive": [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 3_000)],
     "page": [
-        *KEEPALIVE,
+        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+        ("grpc.keepalive_time_ms", 10_000),
+        ("grpc.keepalive_timeout_ms", 1_000),
+        ("grpc.http2.ping_timeout_ms", 1_000),
         ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
-        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ],
 }
 """How a client connects: as gRPC does by default, with keepalive, and as docs/operate/clients.md says."""
@@ -65,8 +66,8 @@ class Target:
     client: str
     """One of `CLIENTS`."""
     cold: bool
-    """Whether nobody has asked for the user before, and the answer is by the newest data. Otherwise, some users and
-    documents are asked for much more often than others, and the answer may be by data of the last seconds."""
+    """Whether each check is for a new user and fully consistent. Otherwise, some users and documents are checked much
+    more often than others, with ``minimize_latency``."""
 
 
 def zipf(count: int) -> list[float]:
@@ -93,32 +94,19 @@ async def ask(target: Target, key: str, deadline: float, ended: asyncio.Task[str
     """Asks one target until standard input ends."""
     options = [("grpc.use_local_subchannel_pool", 1), *CLIENTS[target.client]]
     channels = [grpc.aio.insecure_channel(address, options=options) for address in target.addresses]
-    stubs = [PermissionsServiceStub(channel) for channel in channels]
-    metadata, running, start = (("authorization", f"Bearer {key}"),), set(), time.time()
+    stubs, asked = [PermissionsServiceStub(channel) for channel in channels], questions(target.cold)
 
-    async def one(stub: PermissionsServiceStub, request: CheckPermissionRequest, due: float) -> None:
-        error = ""
-        try:
-            await stub.CheckPermission(request, metadata=metadata, timeout=deadline)
-        except grpc.aio.AioRpcError as failure:
-            error = f"{failure.code().name} {failure.details()}".replace("\n", " ")
-        print(f"{target.name} {due:.4f} {(time.time() - due) * 1000:.2f} {error}")
+    def start(number: int, due: float) -> Coroutine[Any, Any, None]:
+        stub = stubs[number % len(stubs)]
+        return check(stub, key, next(asked), due, seconds=deadline, target=target.name)
 
-    for number, request in enumerate(questions(target.cold)):
-        due = start + number / target.rate
-        await asyncio.sleep(due - time.time())
-        if ended.done():
-            break
-        task = asyncio.create_task(one(stubs[number % len(stubs)], request, due))
-        running.add(task)
-        task.add_done_callback(running.discard)
-    await asyncio.gather(*running)
+    await at_rate(target.rate, start, ended)
 
 
 async def main() -> None:
     """Asks all targets at once."""
     told = json.loads(sys.stdin.readline())
-    ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    ended = end_of_input()
     targets = [Target(**each) for each in told["targets"]]
     await asyncio.gather(*(ask(target, told["key"], told["deadline"], ended) for target in targets))
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import grpc.aio
 from authzed.api.v1 import CheckPermissionRequest, Consistency, ObjectReference, SubjectReference
@@ -30,16 +32,43 @@ def request(number: int) -> CheckPermissionRequest:
     )
 
 
-async def check(stub: PermissionsServiceStub, key: str, number: int, due: float) -> None:
-    """Checks one permission, and prints its line."""
+async def check(
+    stub: PermissionsServiceStub,
+    key: str,
+    asked: CheckPermissionRequest,
+    due: float,
+    *,
+    seconds: float = TIMEOUT_SECONDS,
+    target: str = "",
+) -> None:
+    """Checks one permission, and prints its line, which begins with the target if there is one."""
     error = ""
     try:
-        await stub.CheckPermission(
-            request(number), metadata=(("authorization", f"Bearer {key}"),), timeout=TIMEOUT_SECONDS
-        )
+        await stub.CheckPermission(asked, metadata=(("authorization", f"Bearer {key}"),), timeout=seconds)
     except grpc.aio.AioRpcError as failure:
         error = f"{failure.code().name} {failure.details()}".replace("\n", " ")
-    print(f"{due:.4f} {(time.time() - due) * 1000:.2f} {error}")
+    print(f"{target} {due:.4f} {(time.time() - due) * 1000:.2f} {error}".removeprefix(" "))
+
+
+def end_of_input() -> asyncio.Task[str]:
+    """Ends with standard input."""
+    return asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+
+
+async def at_rate(
+    rate: float, start_check: Callable[[int, float], Coroutine[Any, Any, None]], ended: asyncio.Task[str]
+) -> None:
+    """Starts checks until a task has ended, each with its number and the time at which it is due."""
+    checks: set[asyncio.Task[None]] = set()
+    start, number = time.time(), 0
+    while not ended.done():
+        due = start + number / rate
+        await asyncio.sleep(due - time.time())
+        task = asyncio.create_task(start_check(number, due))
+        checks.add(task)
+        task.add_done_callback(checks.discard)
+        number += 1
+    await asyncio.gather(*checks)
 
 
 async def main(address: str, key: str, rate: str) -> None:
@@ -47,17 +76,11 @@ async def main(address: str, key: str, rate: str) -> None:
     # Otherwise, all stubs would share one connection.
     options = [("grpc.use_local_subchannel_pool", 1)]
     stubs = [PermissionsServiceStub(grpc.aio.insecure_channel(address, options=options)) for _ in range(CONNECTIONS)]
-    ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
-    checks: set[asyncio.Task[None]] = set()
-    start, number = time.time(), 0
-    while not ended.done():
-        due = start + number / float(rate)
-        await asyncio.sleep(due - time.time())
-        task = asyncio.create_task(check(stubs[number % CONNECTIONS], key, number, due))
-        checks.add(task)
-        task.add_done_callback(checks.discard)
-        number += 1
-    await asyncio.gather(*checks)
+
+    def start_check(number: int, due: float) -> Coroutine[Any, Any, None]:
+        return check(stubs[number % CONNECTIONS], key, request(number), due)
+
+    await at_rate(float(rate), start_check, end_of_input())
 
 
 if __name__ == "__main__":

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
@@ -25,7 +21,7 @@ from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
 from bench.ask import DOCUMENTS, USERS
 from bench.commands import namespace
 from bench.latency import Check, percentile
-from bench.rollouts import DATABASE, SMALL
+from bench.rollouts import DATABASE, SMALL, client
 from cdk8s_spicedb import Delivery, ServerProps
 from cdk8s_spicedb.manifests import release_manifests
 from tests.lab.client import Client, relay
@@ -106,27 +102,19 @@ def _relationship(kind: str, name: str, relation: str, subject: str, who: str, m
 def write(where: Namespace, node: str) -> None:
     """Writes the schema and the relationships."""
     with relay(where, node=node) as address:
-        client = Client(address, KEY)
-        client.write_schema(text=SCHEMA)
-        client.write_relationships(list(relationships()))
+        writer = Client(address, KEY)
+        writer.write_schema(text=SCHEMA)
+        writer.write_relationships(list(relationships()))
 
 
 @contextmanager
 def asking(targets: Sequence[Mapping[str, Any]], deadline: float) -> Iterator[list[Asked]]:
-    """Asks targets until the context ends. Yields the answers so far."""
+    """Asks targets until the context ends. Then the list that it yields has the answers."""
     found: list[Asked] = []
-    prefix = shlex.split(os.environ.get("BENCH_CLIENT", ""))
-    command = [*prefix, sys.executable, str(Path(__file__).with_name("ask.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        lines = process.stdout or ()
-        process.stdin.write(json.dumps({"targets": targets, "key": KEY, "deadline": deadline}) + "\n")
-        process.stdin.flush()
-        reader = threading.Thread(target=lambda: found.extend(map(Asked.parse, lines)))
-        reader.start()
+    told = json.dumps({"targets": targets, "key": KEY, "deadline": deadline})
+    with client("ask.py", told=f"{told}\n") as lines:
         yield found
-        process.stdin.close()
-        reader.join()
+    found.extend(map(Asked.parse, lines))
 
 
 def transactions(where: Namespace) -> int:
@@ -172,12 +160,12 @@ def loss(mode: str, servers: int, nodes: Nodes) -> Iterator[str]:
         alive = [_address(pod) for pod in pods if pod["spec"]["nodeName"] != nodes.victim]
         assert 0 < len(alive) < len(pods), "the servers do not run on the node that dies and on others"
         service = f"{(where.get('service', 'spicedb') or {})['spec']['clusterIP']}:50051"
-        each = f"ipv4:{','.join(map(_address, pods))}"
+        every = f"ipv4:{','.join(map(_address, pods))}"
         targets = [
             {"name": "survivors", "addresses": alive, "rate": 40, "client": "keepalive"},
             {"name": "service", "addresses": [service] * 12, "rate": 20, "client": "keepalive"},
             {"name": "service-page", "addresses": [service] * 12, "rate": 10, "client": "page"},
-            {"name": "each-page", "addresses": [each], "rate": 10, "client": "page"},
+            {"name": "each-page", "addresses": [every], "rate": 10, "client": "page"},
         ]
         with asking([{**target, "cold": True} for target in targets], 2) as found:
             time.sleep(WARM_SECONDS)
@@ -186,9 +174,13 @@ def loss(mode: str, servers: int, nodes: Nodes) -> Iterator[str]:
                 time.sleep(DEAD_SECONDS)
         for target in targets:
             own = [each for each in found if each.target == target["name"] and each.due >= moment]
-            minute, later = ([e for e in own if (e.due < moment + 60) is first] for first in (True, False))
-            cells = [f"{sum(1 for e in part if e.error)} of {len(part)}" for part in (minute, later)]
+            minute = [each for each in own if each.due < moment + 60]
+            cells = [_failed(part) for part in (minute, own[len(minute) :])]
             yield f"| {mode} | {target['name']} | {' | '.join(cells)} |"
+
+
+def _failed(checks: Sequence[Asked]) -> str:
+    return f"{sum(1 for each in checks if each.error)} of {len(checks)}"
 
 
 def main(servers: str = "3") -> None:

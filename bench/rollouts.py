@@ -123,28 +123,38 @@ def charts(folder: Path, chart: str, servers: int) -> tuple[Sequence[str], Seque
 
 
 @contextmanager
+def client(program: str, *words: str, told: str = "") -> Iterator[list[str]]:
+    """Runs a program of bench/ that checks permissions until the context ends. ``told`` is the start of its standard
+    input. Yields the lines that it has printed so far."""
+    found: list[str] = []
+    prefix = shlex.split(os.environ.get("BENCH_CLIENT", ""))
+    command = [*prefix, sys.executable, str(Path(__file__).with_name(program)), *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(told)
+        process.stdin.flush()
+        reader = threading.Thread(target=found.extend, args=(process.stdout or (),))
+        reader.start()
+        yield found
+        process.stdin.close()
+        reader.join()
+
+
+@contextmanager
 def clients(where: Namespace, rate: int, checks: list[Check]) -> Iterator[None]:
     """Checks permissions until the context ends."""
-    prefix = shlex.split(os.environ.get("BENCH_CLIENT", ""))
     with relay(where) as address:
-        client = Client(address, KEY)
-        client.write_schema()
+        writer = Client(address, KEY)
+        writer.write_schema()
         for number in range(DOCUMENTS):
-            client.write_reader(f"document-{number}")
-        if prefix:
+            writer.write_reader(f"document-{number}")
+        if os.environ.get("BENCH_CLIENT"):
             service = where.get("service", "spicedb") or {}
             address = f"{service['spec']['clusterIP']}:50051"
-        load = Path(__file__).with_name("load.py")
-        command = [*prefix, sys.executable, str(load), address, KEY, str(rate)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            lines = process.stdout or ()
-            reader = threading.Thread(target=lambda: checks.extend(map(Check.parse, lines)))
-            reader.start()
+        with client("load.py", address, KEY, str(rate)) as lines:
             time.sleep(RESTS)
             yield
-            assert process.stdin is not None
-            process.stdin.close()
-            reader.join()
+        checks.extend(map(Check.parse, lines))
 
 
 def processors() -> tuple[int, int]:

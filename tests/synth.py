@@ -247,6 +247,13 @@ def _pod(name: str) -> dict[str, Any]:
     }
 
 
+OF_LOST_NODES: list[Object] = [
+    {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}
+    for taint in ("not-ready", "unreachable")
+]
+"""The tolerations that every pod has, after its own."""
+
+
 def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
     """Props in which every field that can be set together with the others differs from its default.
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cdk8s_spicedb.cli import main
+from tests.synth import OF_LOST_NODES
 
 BASE = """
 version: v1.57.1
@@ -64,7 +65,8 @@ def test_the_job_is_the_migrations_with_another_command(file: Path, capsys: pyte
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("owner", False)
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
-    assert spec["tolerations"][0]["key"] == "database"
+    own, *added = spec["tolerations"]
+    assert (own["key"], added) == ("database", OF_LOST_NODES)
     assert spec["hostAliases"][0]["ip"] == "10.0.0.1", "patches of the migration apply too"
     assert spec["restartPolicy"] == "Never", "its log stays"
     assert job["spec"]["ttlSecondsAfterFinished"] > 0

@@ -23,7 +23,7 @@ from cdk8s_spicedb import (
     SpiceDBWarning,
     Toleration,
 )
-from tests.synth import ENGINES, POSTGRES, Manifests, Object, chart, environment, manifests, synth
+from tests.synth import ENGINES, OF_LOST_NODES, POSTGRES, Manifests, Object, chart, environment, manifests, synth
 
 BASE = SpiceDBProps(version="v1.56.0", datastore=POSTGRES)
 ROLE = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/spicedb"}
@@ -280,7 +280,8 @@ def test_its_pod_has_its_own_settings_and_not_the_servers() -> None:
     assert found.one("Job")["spec"]["template"]["metadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
     pod = found.pod("Job")
     assert pod["nodeSelector"] == {"disk": "ssd"}
-    assert pod["tolerations"][0] == {"key": "batch", "operator": "Equal", "effect": "NoSchedule"}
+    own = {"key": "batch", "operator": "Equal", "effect": "NoSchedule"}
+    assert pod["tolerations"] == [own, *OF_LOST_NODES]
     assert pod["affinity"] == {"nodeAffinity": {}}
 
 

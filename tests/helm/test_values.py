@@ -47,6 +47,7 @@ from cdk8s_spicedb.labels import CHECKSUM
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.props import problems
 from cdk8s_spicedb.props.fields import manifest_of
+from cdk8s_spicedb.versions import known_releases
 from tests import fast_yaml
 from tests.charts import rendered, same, texts, without_chart_labels
 from tests.synth import POSTGRES, Manifests, matrix
@@ -657,6 +658,14 @@ def test_other_arguments_and_variables_are_accepted(chart: Callable[[SpiceDBProp
     telemetry = of(server=ServerProps(telemetry_enabled=True))
     own = "--telemetry-endpoint=https://telemetry.example.com"
     assert Manifests(rendered(chart(telemetry), {"extraArgs": [own]})).container("Deployment")["args"][-1] == own
+
+
+@pytest.mark.filterwarnings("ignore::cdk8s_spicedb.SpiceDBWarning")
+def test_a_chart_of_a_release_with_unknown_flags_takes_them_all(chart: Callable[[SpiceDBProps], Path]) -> None:
+    props = of(version="v9.0.0", releases=known_releases().with_release("v9.0.0", {}))
+    assert rendered(chart(props), {})
+    found = Manifests(rendered(chart(props), {"extraArgs": ["--flag-of-a-later-release"]})).container("Deployment")
+    assert found["args"][-1] == "--flag-of-a-later-release"
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,7 @@ def test_a_patch_can_add_to_lists_and_change_values() -> None:
     ("path", "value", "named"),
     [
         ("/spec/replicas", 7, ("replicas", "server.replicas")),
+        (f"{POD}/tolerations", [{"operator": "Exists"}], ("tolerations", "server.tolerations")),
         (f"{POD}/tolerations/-", {"operator": "Exists"}, ("tolerations", "server.tolerations")),
         (f"{POD}/priorityClassName", "critical", ("priorityClassName", "server.priority_class_name")),
         (f"{POD}/containers/0/image", "x", ("image", "image")),

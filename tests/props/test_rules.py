@@ -581,7 +581,7 @@ BAD: list[tuple[Make, str, str, str]] = [
     (
         server(app_protocol="kubernetes.io/h2c", grpc_tls=TLS.from_secret("clients")),
         "server.app_protocol",
-        "another protocol with grpc_tls",
+        "another protocol if grpc_tls is set",
         "remove it",
     ),
     (server(grpc_tls="clients"), "server.grpc_tls", "TLS(certificate=…, key=…)", "grpc_tls=TLS("),

@@ -17,7 +17,7 @@ from .value import PATHS, Value
 _CHECK = """\
 {{- $flags := fromJson FLAGS -}}
 {{- $known := list -}}
-{{- if eq (include "CHART.version" $) "VERSION" -}}
+{{- if and "KNOWN" (eq (include "CHART.version" $) "VERSION") -}}
 {{- $known = splitList " " "KNOWN" -}}
 {{- end -}}
 {{- range .Values.PATHextraArgs -}}

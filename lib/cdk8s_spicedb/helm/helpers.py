@@ -224,7 +224,7 @@ _TOLERATIONS = (
     "{{- end -}}",
     '{{- include "CHART.render" (list $root $all) -}}',
 )
-"""Tolerations, and those of nodes that do not answer unless they are there."""
+"""The tolerations of a value, and those of nodes that do not answer, unless the value has its own."""
 _FLUX = '.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2"'
 _HOOK_LOGS = (
     '{{- if kindIs "bool" .Values.hookLogs }}{{ ternary "true" "" .Values.hookLogs }}',

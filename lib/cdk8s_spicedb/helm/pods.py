@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from attrs import evolve
 
@@ -40,6 +40,14 @@ _LISTS = {
 _ENV = objects_with("name", value={"type": ["string", "null"]})
 
 
+_REPLACED: Mapping[str, tuple[Callable[[Collection[Component], str, str], Place], Schema | None]] = {
+    "tolerations": (tolerations, LIST),
+    "affinity": (optional_field, None),
+    "priority_class_name": (optional_field, None),
+}
+"""Values that replace those of all pods: how each gets its place, and its schema if it is not that of the prop."""
+
+
 def pod_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
     """The values of a component's pods, or of all pods: with ``part`` ``pods``."""
     own, metadata, shared = getattr(props, part), "spec.template.metadata", part == "pods"
@@ -55,11 +63,10 @@ def pod_values(props: SpiceDBProps, part: str) -> Iterator[Value]:
     for kind in ("labels", "annotations"):
         yield value(f"pod_{kind}", entries(components, f"{metadata}.{kind}", getattr(own, f"pod_{kind}")))
     yield value("node_selector", entries(components, f"{POD}.nodeSelector", own.node_selector))
-    for name in ("tolerations", "affinity", "priority_class_name"):
+    for name, (made, form) in _REPLACED.items():
         # The values of all pods are the default of those of one kind of pod.
-        put = tolerations if name == "tolerations" else optional_field
-        place = put(components, f"{POD}.{camel(name)}", f".Values.pods.{camel(name)}")
-        yield value(name, *(() if shared else (place,)), schema=LIST if name == "tolerations" else None)
+        place = made(components, f"{POD}.{camel(name)}", f".Values.pods.{camel(name)}")
+        yield value(name, *(() if shared else (place,)), schema=form)
     yield _account(props, part)
     text = (
         "More environment variables, as in a container's env. You cannot set those that the chart itself sets. They "

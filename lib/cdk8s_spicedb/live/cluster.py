@@ -247,8 +247,8 @@ class Cluster:
         return bool(self._api.json("POST", path, json=review, repeats=True)["status"]["allowed"])
 
     def now(self) -> datetime:
-        """The time by the clock of the API server, which also writes the times of objects. If it does not say it, the
-        time by the clock of this machine."""
+        """The API server's time, which the timestamps of objects also use. Falls back to this machine's time if the
+        answer has no ``Date`` header."""
         try:
             date = parsedate_to_datetime(self._api.request("GET", "/version", attrgetter("date")))
             return date.astimezone(timezone.utc)

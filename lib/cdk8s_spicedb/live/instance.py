@@ -115,7 +115,7 @@ class Observed:
     namespace: str
     """Its namespace."""
     at: datetime
-    """The moment: by the clock of the API server if a pod was told to stop, otherwise by that of this machine."""
+    """When this was read: by the API server's clock if a pod is terminating, otherwise by this machine's clock."""
     second: float
     """The moment, in seconds of a clock that never goes backwards."""
     deployment: Manifest | None = None

@@ -105,8 +105,8 @@ def drains(pod: Manifest, now: datetime) -> bool:
 
 
 def is_lost(pod: Manifest, now: datetime) -> bool:
-    """Whether a pod should have stopped by now. Its node is gone or cut off, so nobody can say that it has stopped. It
-    can answer nobody."""
+    """Whether a pod is still Terminating although its grace period is over. Usually its node is gone or has no
+    network, and nobody in the cluster can reach the pod."""
     # Kubernetes writes the time at which the grace period ends.
     end = pod["metadata"].get("deletionTimestamp")
     return end is not None and now > time_of(end) + timedelta(seconds=_KILL_SECONDS)
@@ -173,7 +173,8 @@ class Pod:
     terminating: bool
     """Whether the pod was told to stop. It serves its open requests until it stops."""
     lost: bool
-    """Whether it should have stopped by now: its node is gone or cut off, and it can answer nobody."""
+    """Whether the pod is still Terminating although its grace period is over. Usually its node is gone or has no
+    network."""
     restarts: int
     """How often its containers were restarted."""
     started: str
@@ -204,7 +205,9 @@ def _reasons(pod: Manifest, now: datetime) -> Iterator[str]:
     """Why a server is not ready, or why it was restarted last."""
     ready = is_ready(pod)
     if is_terminating(pod):
-        yield "its node does not answer, so nobody can say that it has stopped" if is_lost(pod, now) else "drains"
+        yield (
+            "its node does not answer, so Kubernetes cannot confirm that it stopped" if is_lost(pod, now) else "drains"
+        )
         return
     containers = [*items_of(pod, "status", "initContainerStatuses"), *statuses(pod)]
     found = [reason for status in containers for reason in _container_reasons(status, ready=ready)]

@@ -292,7 +292,7 @@ def progress_of(seen: Observed) -> tuple[str, int | None]:
         return f"the migration runs{f': {details}' if details else ''}", _seconds_left(migration, seen.at)
     lost = next((pod for pod in seen.migration_pods if is_lost(pod, seen.at)), None)
     if lost is not None and migration.state is MigrationState.SUCCEEDED:
-        # Kubernetes calls a Job complete only when all of its pods are gone.
+        # Kubernetes sets the condition Complete on a Job only when all of its pods have terminated.
         name = lost["metadata"]["name"]
         command = f"kubectl delete pod {name} --force --namespace {seen.namespace}"
         return f"the migration is done, but the node of its pod {name} does not answer; to go on, run `{command}`", None

@@ -99,8 +99,8 @@ def pod_template(
 
 
 NODE_LOST_SECONDS = 30
-"""How long a pod stays on a node that does not answer. Kubernetes defaults to 300 s. These pods have no data, so
-another node can take over soon."""
+"""How long a pod stays on a node after Kubernetes taints the node as not ready or unreachable. Kubernetes defaults to
+300 s. These pods have no data, so another node can take over soon."""
 
 
 def _tolerations(pod: PodSettings) -> list[Manifest]:

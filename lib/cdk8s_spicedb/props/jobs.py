@@ -93,10 +93,10 @@ class MigrationProps(PodProps):
     before the migration. Defaults to ``SpiceDBProps.service_account_annotations``."""
     service_account: ServiceAccountName | None = field(default=None, converter=name_of)
     """ServiceAccount for the migration, by name or as a cdk8s-plus object. It must exist before you install the
-    release. Defaults to a ServiceAccount ``NAME-migration`` if ``service_account_annotations`` has annotations for it.
-    Otherwise, defaults to your own ServiceAccount for the servers, so that both have the same identity. If you name no
-    ServiceAccount, but set a ``credentials_provider``, defaults to ``NAME-migration`` too. In all other cases, defaults
-    to the namespace's default. The migration gets no API token."""
+    release. Defaults to the first of these that applies: ``NAME-migration``, if ``service_account_annotations`` has
+    annotations for it; your own ServiceAccount for the servers, so that both have the same identity;
+    ``NAME-migration``, if you set a ``credentials_provider``; the ServiceAccount ``default`` of the namespace. The
+    migration gets no API token."""
     backoff_limit: Annotated[int, Interval(ge=0, le=100)] | None = None
     """Number of retries of a failed migration (``backoffLimit``). Defaults to 3, which is enough while a database
     starts. If ``hook`` is False, defaults to 10, because the database is only being installed:

@@ -92,9 +92,10 @@ KEYS: Mapping[str, str] = {
 class PodSettings:
     """Settings that all pods of a release have: servers, migration, clean-up, schema and test.
 
-    Each kind of pod has the same settings of its own. The package merges both by name: labels, annotations, node
-    selectors, variables, volumes and containers. The pod's own setting takes precedence if both have the same name.
-    Tolerations, affinity, PriorityClass and ServiceAccount have no names: the pod's own setting replaces the one here.
+    You can also set all of these for one kind of pod. The package merges both settings by name: labels, annotations,
+    node selectors, variables, volumes and containers. If both have the same name, the setting for the kind of pod takes
+    precedence. Tolerations, affinity, PriorityClass and ServiceAccount have no names: the setting for the kind of pod
+    replaces the one here.
     """
 
     pod_labels: Labels = field(factory=dict)
@@ -104,9 +105,10 @@ class PodSettings:
     node_selector: Selector = field(factory=dict)
     """Node selector of the pods (``nodeSelector``). Defaults to any node."""
     tolerations: Sequence[Toleration] = ()
-    """Tolerations of the pods (``tolerations``). The package adds two: a pod leaves a node that does not answer
-    (``node.kubernetes.io/not-ready`` and ``unreachable``) after 30 s, not after 300 s, so that another node takes over
-    soon. To change that, add tolerations with these keys. Defaults to none of your own."""
+    """Tolerations of the pods (``tolerations``). The package adds two, for the taints
+    ``node.kubernetes.io/not-ready`` and ``node.kubernetes.io/unreachable``. With them, Kubernetes evicts a pod 30 s
+    after it taints the node. The default of Kubernetes is 300 s. To change the time, add tolerations with these keys.
+    Defaults to none of your own."""
     priority_class_name: PriorityClassName | None = None
     """PriorityClass of the pods (``priorityClassName``). Defaults to the cluster's default."""
     affinity: Affinity = field(factory=dict)

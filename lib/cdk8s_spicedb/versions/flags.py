@@ -44,8 +44,9 @@ class FlagTable:
 
     def of(self, command: Command, version: str) -> Sequence[str]:
         """The flags of a release. Empty if they are not known, because the release is older or newer than these."""
-        known = version_order(self.releases[0]) <= version_order(version) <= version_order(self.newest)
-        return [flag for flag in sorted(self.commands[command]) if known and self.takes(command, flag, version)]
+        if not version_order(self.releases[0]) <= version_order(version) <= version_order(self.newest):
+            return []
+        return [flag for flag in sorted(self.commands[command]) if self.takes(command, flag, version)]
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from tests.lab.client import Client, Load, relay
-from tests.lab.cluster import Namespace, wait
+from tests.lab.cluster import Namespace, Object, is_ready, wait
 from tests.lab.command import Command
 from tests.lab.databases import postgres_locked, postgres_revision
 from tests.lab.nodes import Nodes
@@ -14,9 +14,9 @@ from tests.lab.props import KEY, NEW, NEW_HEAD, OLD
 _THREE = "replicas: 3"
 
 
-def _on(node: str, namespace: Namespace) -> set[str]:
+def _on(node: str, namespace: Namespace) -> list[Object]:
     """The servers on a node."""
-    return {pod["metadata"]["name"] for pod in namespace.servers() if pod["spec"].get("nodeName") == node}
+    return [pod for pod in namespace.servers() if pod["spec"].get("nodeName") == node]
 
 
 def test_an_upgrade_whose_node_dies_is_done(
@@ -77,17 +77,9 @@ def test_servers_that_do_not_dispatch_lose_no_check(
 ) -> None:
     """Clients of a server that lives do not notice."""
     command.install(NEW, server=f"{_THREE}\ndispatchEnabled: false")
-    (alive,) = [pod for pod in namespace.servers() if pod["spec"]["nodeName"] == nodes.safe]
+    (alive,) = _on(nodes.safe, namespace)
     with relay(namespace, alive["status"]["podIP"], node=nodes.safe) as address:
         Client(address, KEY).write()
         with Load("a node without power", address, KEY) as load, nodes.without_the_victim():
-            wait("Kubernetes to notice", lambda: not _ready_on(nodes.victim, namespace), 90)
+            wait("Kubernetes to notice", lambda: not any(map(is_ready, _on(nodes.victim, namespace))), 90)
     assert load.succeeded()
-
-
-def _ready_on(node: str, namespace: Namespace) -> set[str]:
-    return _on(node, namespace) & {
-        pod["metadata"]["name"]
-        for pod in namespace.servers()
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"]["conditions"])
-    }

@@ -118,7 +118,7 @@ def http_ingress_needs_http(ingress: Ingress | None, http_enabled: bool) -> Prob
 
 def h2c_has_no_tls(app_protocol: str | None, grpc_tls: TLS | None) -> Problems:
     if app_protocol == H2C and grpc_tls:
-        allowed = "another protocol with {grpc_tls}: it means HTTP/2 without TLS"
+        allowed = f"another protocol if {{grpc_tls}} is set, because {H2C} means HTTP/2 without TLS"
         yield Problem("app_protocol", show(app_protocol), allowed, "remove it, or name your proxy's protocol")
 
 
