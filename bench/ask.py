@@ -1,7 +1,7 @@
-"""Asks several SpiceDBs at fixed rates whether users may read documents. Prints a line for each question: its target,
-when it was due, its milliseconds, and its error.
+"""Asks several SpiceDBs at fixed rates. Prints a line for each request: its target, when it was due, its milliseconds,
+and its error.
 
-A question starts when it is due, whether or not the earlier ones have ended, and it is never asked again. Reads a JSON
+A request starts when it is due, whether or not the earlier ones have ended, and it is never sent again. Reads a JSON
 object from the first line of standard input, and ends when standard input ends. Usage: python bench/ask.py
 """
 
@@ -12,18 +12,31 @@ import itertools
 import json
 import random
 import sys
-import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import grpc.aio
-from attrs import frozen
-from authzed.api.v1 import CheckPermissionRequest, Consistency, ObjectReference, SubjectReference
+from attrs import field, frozen
+from authzed.api.v1 import (
+    CheckBulkPermissionsRequest,
+    CheckBulkPermissionsRequestItem,
+    CheckPermissionRequest,
+    Consistency,
+    LookupResourcesRequest,
+    LookupSubjectsRequest,
+    ObjectReference,
+    Relationship,
+    RelationshipUpdate,
+    SubjectReference,
+    WriteRelationshipsRequest,
+)
 from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
 
-from bench.load import at_rate, check, end_of_input
+from bench.load import at_rate, end_of_input, timed
 
 DOCUMENTS, USERS = 1000, 2000
+BULK = 10
+"""Checks in one bulk request."""
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -62,12 +75,14 @@ class Target:
     name: str
     addresses: Sequence[str]
     rate: float
-    """Questions per second."""
+    """Requests per second."""
     client: str
     """One of `CLIENTS`."""
     cold: bool
-    """Whether each check is for a new user and fully consistent. Otherwise, some users and documents are checked much
-    more often than others, with ``minimize_latency``."""
+    """Whether each request is for a new user and fully consistent. Otherwise, some users and documents are asked about
+    much more often than others, with ``minimize_latency``."""
+    kind: str = "check"
+    """One of `KINDS`."""
 
 
 def zipf(count: int) -> list[float]:
@@ -75,30 +90,99 @@ def zipf(count: int) -> list[float]:
     return list(itertools.accumulate(1 / (number + 1) for number in range(count)))
 
 
-def questions(cold: bool) -> Iterator[CheckPermissionRequest]:
-    """What is asked, without an end."""
-    chance, users, documents = random.Random(1), zipf(USERS), zipf(DOCUMENTS)
-    consistency = Consistency(fully_consistent=True) if cold else Consistency(minimize_latency=True)
-    for number in itertools.count():
-        user = f"new-{number}-{time.time_ns()}" if cold else chance.choices(range(USERS), cum_weights=users)[0]
-        document = chance.choices(range(DOCUMENTS), cum_weights=documents)[0]
-        yield CheckPermissionRequest(
-            consistency=consistency,
-            resource=ObjectReference(object_type="document", object_id=f"document-{document}"),
+@frozen
+class Asker:
+    """Sends the requests of one target, each about a user and a document."""
+
+    target: Target
+    stub: Any
+    """A `PermissionsServiceStub`, whose types know no channel of asyncio."""
+    options: Mapping[str, Any]
+    """Metadata and deadline of each request."""
+    chance: random.Random
+    users: Sequence[float] = field(factory=lambda: zipf(USERS))
+    documents: Sequence[float] = field(factory=lambda: zipf(DOCUMENTS))
+
+    def consistency(self) -> Consistency:
+        """How new the data must be."""
+        return Consistency(fully_consistent=True) if self.target.cold else Consistency(minimize_latency=True)
+
+    def user(self) -> SubjectReference:
+        """Who is asked about."""
+        new = f"new-{self.chance.random()}" if self.target.cold else ""
+        name = new or str(self.chance.choices(range(USERS), cum_weights=self.users)[0])
+        return SubjectReference(object=ObjectReference(object_type="user", object_id=f"user-{name.replace('.', '-')}"))
+
+    def document(self) -> ObjectReference:
+        """What is asked about."""
+        name = self.chance.choices(range(DOCUMENTS), cum_weights=self.documents)[0]
+        return ObjectReference(object_type="document", object_id=f"document-{name}")
+
+    async def check(self) -> None:
+        """Whether one user may read one document."""
+        pair = {"resource": self.document(), "permission": "read", "subject": self.user()}
+        await self.stub.CheckPermission(CheckPermissionRequest(consistency=self.consistency(), **pair), **self.options)
+
+    async def bulk(self) -> None:
+        """Whether one user may read some documents."""
+        user = self.user()
+        items = [
+            CheckBulkPermissionsRequestItem(resource=self.document(), permission="read", subject=user)
+            for _ in range(BULK)
+        ]
+        asked = CheckBulkPermissionsRequest(consistency=self.consistency(), items=items)
+        await self.stub.CheckBulkPermissions(asked, **self.options)
+
+    async def resources(self) -> None:
+        """Which documents a user may read."""
+        asked = LookupResourcesRequest(
+            consistency=self.consistency(),
+            resource_object_type="document",
             permission="read",
-            subject=SubjectReference(object=ObjectReference(object_type="user", object_id=f"user-{user}")),
+            subject=self.user(),
         )
+        async for _ in self.stub.LookupResources(asked, **self.options):
+            pass
+
+    async def subjects(self) -> None:
+        """Which users may read a document."""
+        asked = LookupSubjectsRequest(
+            consistency=self.consistency(),
+            resource=self.document(),
+            permission="read",
+            subject_object_type="user",
+        )
+        async for _ in self.stub.LookupSubjects(asked, **self.options):
+            pass
+
+    async def write(self) -> None:
+        """Lets a user read a document."""
+        update = RelationshipUpdate(
+            operation=RelationshipUpdate.OPERATION_TOUCH,
+            relationship=Relationship(resource=self.document(), relation="reader", subject=self.user()),
+        )
+        await self.stub.WriteRelationships(WriteRelationshipsRequest(updates=[update]), **self.options)
+
+
+KINDS: Mapping[str, Callable[[Asker], Awaitable[None]]] = {
+    "check": Asker.check,
+    "bulk": Asker.bulk,
+    "resources": Asker.resources,
+    "subjects": Asker.subjects,
+    "write": Asker.write,
+}
 
 
 async def ask(target: Target, key: str, deadline: float, ended: asyncio.Task[str]) -> None:
     """Asks one target until standard input ends."""
-    options = [("grpc.use_local_subchannel_pool", 1), *CLIENTS[target.client]]
-    channels = [grpc.aio.insecure_channel(address, options=options) for address in target.addresses]
-    stubs, asked = [PermissionsServiceStub(channel) for channel in channels], questions(target.cold)
+    connection = [("grpc.use_local_subchannel_pool", 1), *CLIENTS[target.client]]
+    channels = [grpc.aio.insecure_channel(address, options=connection) for address in target.addresses]
+    options = {"metadata": (("authorization", f"Bearer {key}"),), "timeout": deadline}
+    chance = random.Random(1)
+    askers = [Asker(target, PermissionsServiceStub(channel), options, chance) for channel in channels]
 
     def start(number: int, due: float) -> Coroutine[Any, Any, None]:
-        stub = stubs[number % len(stubs)]
-        return check(stub, key, next(asked), due, seconds=deadline, target=target.name)
+        return timed(KINDS[target.kind](askers[number % len(askers)]), due, target.name)
 
     await at_rate(target.rate, start, ended)
 

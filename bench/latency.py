@@ -1,4 +1,4 @@
-"""Latencies of checks: their percentiles, and a picture of them over time."""
+"""Checks and their latencies, and pictures of them over time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from html import escape
 from attrs import frozen
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 900, 360, 70, 40, 40
-LEAST, MOST = 1.0, 1000.0
-"""Milliseconds at the bottom and at the top."""
-GRID = (1, 3, 10, 30, 100, 300, 1000)
-EVERY_SECONDS = 0.5
-LINES = {"median": (50, "#3367d6"), "slowest": (100, "#d64533")}
+COLORS = ("#3367d6", "#d64533", "#2e8b57", "#8a5cb8")
 STYLE = "text{font:13px sans-serif;fill:#444}.grid{stroke:#ddd}.phase{fill:#f3f0e6}polyline{fill:none;stroke-width:1.5}"
+Phases = Mapping[str, tuple[float, float]]
+"""When parts of a measurement began and ended, by name."""
 
 
 @frozen
@@ -38,8 +36,44 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
-def draw(checks: Sequence[Check], phases: Mapping[str, tuple[float, float]]) -> str:
+def failed(checks: Sequence[Check]) -> float:
+    """The share of checks that failed, from 0 to 1."""
+    return sum(1 for check in checks if check.error) / len(checks)
+
+
+@frozen
+class Axis:
+    """What a picture shows of the checks of each half second."""
+
+    title: str
+    grid: Mapping[float, str]
+    """Values at which there is a line, with their texts."""
+    share: Callable[[float], float]
+    """How high a value is in the picture, from 0 to 1."""
+    every_seconds: float = 0.5
+
+
+LATENCY = Axis(
+    "Latency of checks over time",
+    {value: f"{value} ms" for value in (1, 3, 10, 30, 100, 300, 1000)},
+    lambda milliseconds: min(max(math.log10(milliseconds) / 3, 0), 1),
+)
+FAILURES = Axis("Failed checks over time", {n / 4: f"{25 * n} %" for n in range(5)}, float, every_seconds=1)
+Line = tuple[Sequence[Check], Callable[[Sequence[Check]], float]]
+"""Checks, and the value of those that were due in the same moment."""
+
+
+def draw(checks: Sequence[Check], phases: Phases) -> str:
     """A picture (SVG) of the median and the slowest check of each half second, with the phases shaded."""
+
+    def slower_than(percent: float) -> Callable[[Sequence[Check]], float]:
+        return lambda part: percentile([check.milliseconds for check in part], percent)
+
+    return picture(LATENCY, {"median": (checks, slower_than(50)), "slowest": (checks, slower_than(100))}, phases)
+
+
+def picture(axis: Axis, lines: Mapping[str, Line], phases: Phases) -> str:
+    """A picture (SVG) of values over time, with the phases shaded."""
     start, end = min(first for first, _ in phases.values()), max(last for _, last in phases.values())
 
     def x(moment: float) -> float:
@@ -47,45 +81,50 @@ def draw(checks: Sequence[Check], phases: Mapping[str, tuple[float, float]]) -> 
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
-        f"<title>Latency of checks over time</title><style>{STYLE}</style>",
+        f"<title>{axis.title}</title><style>{STYLE}</style>",
         *_phases(phases, x),
-        *_grid(start, end, x),
-        *_lines([check for check in checks if start <= check.due < end], start, x),
+        *_grid(axis, start, end, x),
+        *(
+            part
+            for number, (name, line) in enumerate(lines.items())
+            for part in _line(axis, number, name, line, start, end, x)
+        ),
         "</svg>\n",
     ]
     return "\n".join(parts)
 
 
-def _y(milliseconds: float) -> float:
-    share = math.log(min(max(milliseconds, LEAST), MOST) / LEAST) / math.log(MOST / LEAST)
+def _y(share: float) -> float:
     return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
 
 
-def _phases(phases: Mapping[str, tuple[float, float]], x: Callable[[float], float]) -> Iterator[str]:
+def _phases(phases: Phases, x: Callable[[float], float]) -> Iterator[str]:
     for name, (first, last) in phases.items():
         left, width = x(first), x(last) - x(first)
         yield f'<rect class="phase" x="{left:.1f}" y="{TOP}" width="{width:.1f}" height="{HEIGHT - TOP - BOTTOM}"/>'
         yield f'<text x="{left + 5:.1f}" y="{TOP - 8}">{escape(name)}</text>'
 
 
-def _grid(start: float, end: float, x: Callable[[float], float]) -> Iterator[str]:
-    for value in GRID:
-        y = _y(value)
+def _grid(axis: Axis, start: float, end: float, x: Callable[[float], float]) -> Iterator[str]:
+    for value, text in axis.grid.items():
+        y = _y(axis.share(value))
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value} ms</text>'
+        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
     for seconds in range(0, int(end - start) + 1, 10):
         yield f'<text x="{x(start + seconds):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{seconds} s</text>'
 
 
-def _lines(checks: Sequence[Check], start: float, x: Callable[[float], float]) -> Iterator[str]:
-    parts: dict[int, list[float]] = {}
+def _line(
+    axis: Axis, number: int, name: str, line: Line, start: float, end: float, x: Callable[[float], float]
+) -> Iterator[str]:
+    (checks, value), parts = line, dict[int, list[Check]]()
     for check in checks:
-        parts.setdefault(int((check.due - start) / EVERY_SECONDS), []).append(check.milliseconds)
-    for number, (name, (percent, color)) in enumerate(LINES.items()):
-        points = [
-            f"{x(start + (part + 0.5) * EVERY_SECONDS):.1f},{_y(percentile(values, percent)):.1f}"
-            for part, values in sorted(parts.items())
-        ]
-        yield f'<polyline stroke="{color}" points="{" ".join(points)}"/>'
-        place = f'x="{WIDTH - 10}" y="{TOP + 18 + 18 * number}" text-anchor="end"'
-        yield f'<text {place} style="fill:{color}">{name}</text>'
+        if start <= check.due < end:
+            parts.setdefault(int((check.due - start) / axis.every_seconds), []).append(check)
+    points = [
+        f"{x(start + (part + 0.5) * axis.every_seconds):.1f},{_y(axis.share(value(found))):.1f}"
+        for part, found in sorted(parts.items())
+    ]
+    yield f'<polyline stroke="{COLORS[number]}" points="{" ".join(points)}"/>'
+    place = f'x="{WIDTH - 10}" y="{TOP + 18 + 18 * number}" text-anchor="end"'
+    yield f'<text {place} style="fill:{COLORS[number]}">{escape(name)}</text>'

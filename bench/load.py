@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import grpc.aio
@@ -32,19 +32,11 @@ def request(number: int) -> CheckPermissionRequest:
     )
 
 
-async def check(
-    stub: PermissionsServiceStub,
-    key: str,
-    asked: CheckPermissionRequest,
-    due: float,
-    *,
-    seconds: float = TIMEOUT_SECONDS,
-    target: str = "",
-) -> None:
-    """Checks one permission, and prints its line, which begins with the target if there is one."""
+async def timed(answer: Awaitable[object], due: float, target: str = "") -> None:
+    """Waits for one answer, and prints its line, which begins with the target if there is one."""
     error = ""
     try:
-        await stub.CheckPermission(asked, metadata=(("authorization", f"Bearer {key}"),), timeout=seconds)
+        await answer
     except grpc.aio.AioRpcError as failure:
         error = f"{failure.code().name} {failure.details()}".replace("\n", " ")
     print(f"{target} {due:.4f} {(time.time() - due) * 1000:.2f} {error}".removeprefix(" "))
@@ -74,11 +66,13 @@ async def at_rate(
 async def main(address: str, key: str, rate: str) -> None:
     """Starts checks until standard input ends."""
     # Otherwise, all stubs would share one connection.
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    stubs = [PermissionsServiceStub(grpc.aio.insecure_channel(address, options=options)) for _ in range(CONNECTIONS)]
+    alone = [("grpc.use_local_subchannel_pool", 1)]
+    stubs = [PermissionsServiceStub(grpc.aio.insecure_channel(address, options=alone)) for _ in range(CONNECTIONS)]
+    options = {"metadata": (("authorization", f"Bearer {key}"),), "timeout": TIMEOUT_SECONDS}
 
     def start_check(number: int, due: float) -> Coroutine[Any, Any, None]:
-        return check(stubs[number % CONNECTIONS], key, request(number), due)
+        stub = stubs[number % CONNECTIONS]
+        return timed(stub.CheckPermission(request(number), **options), due)
 
     await at_rate(float(rate), start_check, end_of_input())
 

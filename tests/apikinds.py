@@ -38,6 +38,7 @@ RESOURCES = (
     Resource("v1", "Event", "events", subresources=()),
     Resource("v1", "LimitRange", "limitranges", subresources=()),
     Resource("v1", "Namespace", "namespaces", namespaced=False),
+    Resource("v1", "Node", "nodes", namespaced=False),
     Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     Resource("v1", "Pod", "pods", subresources=("status", "log", "proxy", "eviction", "exec")),
     Resource("v1", "ResourceQuota", "resourcequotas"),

@@ -9,7 +9,6 @@ from cdk8s_spicedb import (
     Alerts,
     Autoscaling,
     Dashboard,
-    DispatchTLS,
     Egress,
     MigrationProps,
     Monitoring,
@@ -64,7 +63,6 @@ PROPS = SpiceDBProps(
     server=ServerProps(
         autoscaling=Autoscaling(min_replicas=3, max_replicas=10),
         grpc_tls=TLS.from_secret("spicedb-grpc"),
-        dispatch_tls=DispatchTLS.from_secret("spicedb-dispatch"),
         metrics_tls=TLS.from_secret("spicedb-grpc"),
         tracing=Tracing(endpoint="collector.tracing:4317", insecure=True),
         restart_on_secret_change=True,

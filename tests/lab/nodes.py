@@ -10,7 +10,17 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from .cluster import Object, is_ready, run, wait
+from .cluster import Namespace, Object, is_ready, run, wait
+
+# The file `cgroup` of a process names its pod, with underscores if systemd runs the cgroups.
+_SIGNAL = """
+for process in /proc/[0-9]*; do
+    if [ "$(cat $process/comm 2>/dev/null)" = spicedb ] && tr _ - <$process/cgroup | grep -q "$POD"; then
+        kill -"$SIGNAL" "${process#/proc/}" && exit
+    fi
+done
+exit 1
+"""
 
 
 @frozen
@@ -45,6 +55,30 @@ class Nodes:
         finally:
             run(*self.command, "join" if cut else "start", self.victim)
             wait("the node to be back", lambda: all(map(is_ready, _nodes())))
+
+    @contextmanager
+    def hanging(self, namespace: Namespace) -> Iterator[None]:
+        """Lets the server on the victim hang, until the context ends. Its node must run privileged pods."""
+        (pod,) = (pod for pod in namespace.servers() if pod["spec"].get("nodeName") == self.victim)
+        self._signal(namespace, pod, "STOP")
+        try:
+            yield
+        finally:
+            self._signal(namespace, pod, "CONT")
+
+    def _signal(self, namespace: Namespace, pod: Object, signal: str) -> None:
+        """Sends a signal to the server of a pod from its node, because the pod's first process ignores its own."""
+        container = {
+            "name": "signal",
+            "image": "docker.io/library/busybox:1.37",
+            "command": ["sh", "-c", _SIGNAL],
+            "env": [{"name": "POD", "value": pod["metadata"]["uid"]}, {"name": "SIGNAL", "value": signal}],
+            "securityContext": {"privileged": True},
+        }
+        spec = {"nodeName": self.victim, "hostPID": True, "restartPolicy": "Never", "containers": [container]}
+        name = f"signal-{signal.lower()}"
+        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+        namespace.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded")
 
 
 def _nodes() -> Sequence[Object]:

@@ -29,12 +29,20 @@ def props(version: str = "v1.56.0", **fields: Any) -> SpiceDBProps:
 
 
 def installable(*denied: tuple[str, str]) -> ApiServer:
-    """A cluster in which the release of `props` can be installed: with its Secret, without these rights."""
+    """A cluster in which the release of `props` can be installed: with its Secret, two nodes and not these rights."""
     api = ApiServer()
+    node(api, "node-1")
+    node(api, "node-2")
     secret(api, "spicedb", {"preshared-key": "key", "datastore-uri": "postgresql://u:hidden@h/d"})
     for verb, resource in denied:
         api.deny(resource, verb)
     return api
+
+
+def node(api: ApiServer, name: str, *, ready: bool = True, **spec: object) -> None:
+    """Adds a node."""
+    conditions = [{"type": "Ready", "status": "True" if ready else "Unknown"}]
+    api.put("nodes", {"metadata": {"name": name}, "spec": spec, "status": {"conditions": conditions}})
 
 
 def secret(api: ApiServer, name: str, values: Mapping[str, str], kind: str = "Opaque") -> None:

@@ -59,6 +59,7 @@ EVENT = Kind("v1", "Event")
 JOB = Kind("batch/v1", "Job")
 LEASE = Kind("coordination.k8s.io/v1", "Lease")
 NAMESPACE = Kind("v1", "Namespace")
+NODE = Kind("v1", "Node")
 POD = Kind("v1", "Pod")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet")
 RESOURCE_QUOTA = Kind("v1", "ResourceQuota")
@@ -81,6 +82,7 @@ _BUILT_IN = {
     JOB: _Resource("jobs", True),
     LEASE: _Resource("leases", True),
     NAMESPACE: _Resource("namespaces", False),
+    NODE: _Resource("nodes", False),
     POD: _Resource("pods", True),
     REPLICA_SET: _Resource("replicasets", True),
     RESOURCE_QUOTA: _Resource("resourcequotas", True),

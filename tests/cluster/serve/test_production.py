@@ -31,9 +31,6 @@ def authority(namespace: Namespace) -> trustme.CA:
     replica = "postgres-read"
     certificate(namespace, "postgres", authority, authority.issue_cert(POSTGRES.name, replica))
     certificate(namespace, "spicedb-grpc", authority, authority.issue_cert(EXAMPLE["NAME"]))
-    certificate(
-        namespace, "spicedb-dispatch", authority, authority.issue_cert(f"spicedb-dispatch-tls.{namespace.name}")
-    )
     files = {"ssl": "on", "ssl_cert_file": "/certificates/tls.crt", "ssl_key_file": "/certificates/tls.key"}
     # The replica is the primary with another name, so the primary needs connections for both.
     arguments = ("postgres", "-cmax_connections=400", *(f"-c{name}={value}" for name, value in files.items()))
@@ -42,8 +39,9 @@ def authority(namespace: Namespace) -> trustme.CA:
     return authority
 
 
-def _uids(namespace: Namespace) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in namespace.servers()}
+def _uids(namespace: Namespace, node: str | None = None) -> set[str]:
+    """The servers, or those of one node."""
+    return {pod["metadata"]["uid"] for pod in namespace.servers() if node in (None, pod["spec"].get("nodeName"))}
 
 
 def _drain(node: str, selector: str) -> subprocess.Popen[str]:
@@ -77,7 +75,8 @@ def test_upgrade_and_drain_under_load(helm: Helm, namespace: Namespace, authorit
         assert upgraded.ok, upgraded.output
         assert load.succeeded()
         namespace.wait_for_terminating_servers()
-        before, node = _uids(namespace), namespace.servers()[0]["spec"]["nodeName"]
+        node = namespace.servers()[0]["spec"]["nodeName"]
+        before = _uids(namespace, node)
         with (
             Load("a drained node", address, KEY, ca=ca, hostname=hostname) as load,
             _drain(node, f"example.com/run={namespace.name}") as draining,

@@ -30,6 +30,7 @@ def test_a_release_that_can_be_installed() -> None:
     assert [finding.subject for finding in report.findings] == [
         f"Namespace {NAMESPACE}",
         "Plan",
+        "Nodes",
         "Known faults",
         "Secret spicedb",
         "Rights",

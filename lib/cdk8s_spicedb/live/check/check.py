@@ -23,6 +23,7 @@ from .advisories import advisory_findings
 from .database import check_database
 from .finding import Finding, Level
 from .images import image_findings
+from .nodes import node_findings
 from .plan import Planned, planned, running_servers, server_findings, step_images, time_findings
 from .quota import quota_findings
 from .schema import schema_findings
@@ -124,6 +125,7 @@ def check_planned(
     # By the subject of what is not allowed to be asked.
     groups: dict[str, _Group] = {
         "Servers": lambda: server_findings(cluster, props, seen, resumes=upgrade.interrupted),
+        "Nodes": lambda: node_findings(cluster, props, seen.servers if seen else ()),
         "Known faults": lambda: advisory_findings(cluster, props),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
         "Rights": lambda: right_findings(cluster, needs(props, manifests, rewrites_schema=upgrade.rewrites_schema)),

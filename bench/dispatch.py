@@ -1,0 +1,124 @@
+"""Measures what dispatch costs and saves while all nodes live, and prints a table.
+
+The cluster that KUBECONFIG names needs three nodes. BENCH_CLIENT is the command that runs a client in the cluster's
+network. The processor time of the servers counts what they used, and not what this machine was busy with.
+Usage: python bench/dispatch.py
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from attrs import evolve, frozen
+
+from bench.commands import namespace
+from bench.groups import DEEP, WIDE, address, asking, headings, install
+from bench.latency import percentile
+from bench.rollouts import DATABASE
+from tests.lab.cluster import Namespace
+from tests.lab.databases import postgres_query
+from tests.lab.nodes import Nodes
+from tests.lab.props import NEWEST
+
+WARM_SECONDS, STEADY_SECONDS, DEADLINE_SECONDS = 20, 30, 5
+
+
+@frozen
+class Work:
+    """What clients ask."""
+
+    text: str
+    servers: int
+    rate: float
+    kind: str = "check"
+    cold: bool = False
+    writes: float = 0
+    """Writes per second beside it."""
+    groups: tuple[int, int] = DEEP
+
+
+SKEWED = [
+    Work("80 checks a second, each for a new user", 3, 80, cold=True),
+    *(Work("80 checks a second", servers, 80) for servers in (2, 3, 5, 8)),
+    *(Work("200 checks a second", servers, 200) for servers in (3, 8)),
+    Work("200 checks and 5 writes a second", 3, 200, writes=5),
+    Work("80 checks a second, groups of 50", 3, 80, groups=WIDE),
+    Work("20 bulk requests of 10 checks a second", 3, 20, "bulk"),
+    Work("10 LookupResources a second", 3, 10, "resources"),
+    Work("10 LookupSubjects a second", 3, 10, "subjects"),
+]
+
+
+@frozen
+class Used:
+    """What the servers and the database have done since their start."""
+
+    transactions: int
+    processor: float
+    hits: float
+    misses: float
+    memory: float
+
+    @classmethod
+    def of(cls, where: Namespace) -> Used:
+        """What was used until now."""
+        lines = [line for pod in where.servers() for line in where.metrics(pod).splitlines()]
+
+        def total(*names: str) -> float:
+            return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(names))
+
+        return cls(
+            int(postgres_query(where, "SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database")),
+            total("process_cpu_seconds_total "),
+            total("spicedb_cache_hits_total"),
+            total("spicedb_cache_misses_total"),
+            total("process_resident_memory_bytes "),
+        )
+
+
+def cost(work: Work, mode: str, node: str) -> str:
+    """What a way to dispatch costs, as a row of the table."""
+    with namespace(evolve(DATABASE, node=node)) as where:
+        install(where, mode, work.servers, node, work.groups)
+        pods = [address(pod) for pod in where.servers()]
+        asked = {"name": "asked", "addresses": pods, "rate": work.rate, "cold": work.cold, "kind": work.kind}
+        written = {"name": "written", "addresses": pods, "rate": work.writes, "cold": False, "kind": "write"}
+        targets = [{**each, "client": "plain"} for each in (asked, written) if each["rate"]]
+        with asking(targets, DEADLINE_SECONDS) as found:
+            time.sleep(WARM_SECONDS)
+            before, start = Used.of(where), time.time()
+            time.sleep(STEADY_SECONDS)
+            end, after = time.time(), Used.of(where)
+    times = [each.milliseconds for each in found if each.target == "asked" and start <= each.due < end]
+    hits, misses = after.hits - before.hits, after.misses - before.misses
+    cells = [
+        work.text,
+        str(work.servers),
+        mode,
+        f"{sum(1 for each in found if each.error)} of {len(found)}",
+        f"{percentile(times, 50):.1f} ms",
+        f"{percentile(times, 99):.0f} ms",
+        f"{after.transactions - before.transactions:,}",
+        f"{after.processor - before.processor:.1f} s",
+        f"{hits / max(hits + misses, 1):.0%}",
+        f"{after.memory / work.servers / 2**20:.0f} MiB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Prints the table."""
+    nodes = Nodes.find()
+    print(f"{NEWEST}, {len(nodes.names)} nodes, {os.cpu_count()} processors, {STEADY_SECONDS} s each")
+    headings(
+        "requests", "servers", "dispatch", "failed", "p50", "p99",
+        "transactions", "processor time of the servers", "found in caches", "memory of a server",
+    )  # fmt: skip
+    for work in SKEWED:
+        for mode in ("on", "off"):
+            print(cost(work, mode, nodes.safe), flush=True)
+
+
+if __name__ == "__main__":
+    main()
