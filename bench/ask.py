@@ -120,8 +120,10 @@ class Asker:
 
     async def check(self) -> None:
         """Whether one user may read one document."""
-        pair = {"resource": self.document(), "permission": "read", "subject": self.user()}
-        await self.stub.CheckPermission(CheckPermissionRequest(consistency=self.consistency(), **pair), **self.options)
+        asked = CheckPermissionRequest(
+            consistency=self.consistency(), resource=self.document(), permission="read", subject=self.user()
+        )
+        await self.stub.CheckPermission(asked, **self.options)
 
     async def bulk(self) -> None:
         """Whether one user may read some documents."""

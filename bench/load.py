@@ -68,7 +68,7 @@ async def main(address: str, key: str, rate: str) -> None:
     # Otherwise, all stubs would share one connection.
     alone = [("grpc.use_local_subchannel_pool", 1)]
     stubs = [PermissionsServiceStub(grpc.aio.insecure_channel(address, options=alone)) for _ in range(CONNECTIONS)]
-    options = {"metadata": (("authorization", f"Bearer {key}"),), "timeout": TIMEOUT_SECONDS}
+    options: dict[str, Any] = {"metadata": (("authorization", f"Bearer {key}"),), "timeout": TIMEOUT_SECONDS}
 
     def start_check(number: int, due: float) -> Coroutine[Any, Any, None]:
         stub = stubs[number % CONNECTIONS]
