@@ -64,7 +64,7 @@ WORKERS ?= 6
 e2e: setup ## run the tests on the cluster that KUBECONFIG names; needs kubectl and helm on PATH
 	pytest tests/cluster --ignore tests/cluster/nodes --numprocesses $(WORKERS) --dist worksteal -rfEsx --durations 20 --junitxml build/e2e.xml -o junit_logging=system-out
 
-e2e-nodes: setup ## kill nodes of the cluster that KUBECONFIG names, one test after the other; needs NODES
+e2e-nodes: setup ## run the tests that need three nodes, and with NODES those that kill one
 	pytest tests/cluster/nodes -rfEsx --durations 5
 
 # The variable silences mkdocs' notice about a successor of the theme, which it would print at each run.
@@ -76,6 +76,7 @@ docs: setup ## build the documentation as a site in build/site/
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
 bench-nodes: setup ## measure what dispatch costs, and what clients lose when a node dies; see bench/nodes.py
+	python bench/dispatch.py
 	python bench/nodes.py
 
 bench-cluster: setup ## measure Helm and the commands on the cluster that KUBECONFIG names

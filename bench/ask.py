@@ -33,30 +33,16 @@ from authzed.api.v1 import (
 from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
 
 from bench.load import at_rate, end_of_input, timed
+from cdk8s_spicedb.clients import SERVICE_CONFIG
 
 DOCUMENTS, USERS = 1000, 2000
 BULK = 10
 """Checks in one bulk request."""
-SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
 CLIENTS: dict[str, list[tuple[str, object]]] = {
     "plain": [],
     "keepalive": [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 3_000)],
     "page": [
-        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+        ("grpc.service_config", SERVICE_CONFIG),
         ("grpc.keepalive_time_ms", 10_000),
         ("grpc.keepalive_timeout_ms", 1_000),
         ("grpc.http2.ping_timeout_ms", 1_000),

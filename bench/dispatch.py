@@ -21,7 +21,7 @@ from tests.lab.databases import postgres_query
 from tests.lab.nodes import Nodes
 from tests.lab.props import NEWEST
 
-WARM_SECONDS, STEADY_SECONDS, DEADLINE_SECONDS = 20, 30, 5
+WARM_SECONDS, STEADY_SECONDS, DEADLINE_SECONDS = 15, 25, 5
 
 
 @frozen
@@ -38,7 +38,7 @@ class Work:
     groups: tuple[int, int] = DEEP
 
 
-SKEWED = [
+WORK = [
     Work("80 checks a second, each for a new user", 3, 80, cold=True),
     *(Work("80 checks a second", servers, 80) for servers in (2, 3, 5, 8)),
     *(Work("200 checks a second", servers, 200) for servers in (3, 8)),
@@ -115,7 +115,7 @@ def main() -> None:
         "requests", "servers", "dispatch", "failed", "p50", "p99",
         "transactions", "processor time of the servers", "found in caches", "memory of a server",
     )  # fmt: skip
-    for work in SKEWED:
+    for work in WORK:
         for mode in ("on", "off"):
             print(cost(work, mode, nodes.safe), flush=True)
 

@@ -57,7 +57,11 @@ def install(where: Namespace, mode: str, servers: int, node: str, groups: tuple[
     """Installs SpiceDB with a way to dispatch, and writes the groups. The servers spread over the nodes."""
     arguments = MODES[mode]
     server = ServerProps(
-        replicas=servers, resources=SMALL, dispatch_enabled=arguments is not None, extra_args=arguments or ()
+        replicas=servers,
+        resources=SMALL,
+        headless_service=True,
+        dispatch_enabled=arguments is not None,
+        extra_args=arguments or (),
     )
     where.apply(*release_manifests(on_postgres(NEWEST, delivery=Delivery.KUBECTL, server=server)))
     where.kubectl("rollout", "status", "deployment/spicedb", "--timeout=180s")

@@ -2,11 +2,12 @@
 
 The cluster that KUBECONFIG names needs three nodes. NODES is the command that changes them: NODES kill, start, cut and
 join NAME. BENCH_CLIENT is the command that runs a client in the cluster's network.
-Usage: python bench/nodes.py [SERVERS [PICTURE.svg]]
+Usage: python bench/nodes.py [SERVERS [PICTURE.svg [FAULT …]]]
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -20,7 +21,7 @@ from bench.commands import namespace
 from bench.groups import MODES, Asked, address, asking, headings, install
 from bench.latency import FAILURES, Line, failed, picture
 from bench.rollouts import DATABASE
-from tests.lab.cluster import Namespace
+from tests.lab.cluster import Namespace, run
 from tests.lab.nodes import Nodes
 from tests.lab.props import NEWEST
 
@@ -31,8 +32,13 @@ FAULTS: Mapping[str, Callable[[Nodes, Namespace], AbstractContextManager[None]]]
     "a server hangs": lambda nodes, where: nodes.hanging(where),
 }
 """What fails. It is mended when the context ends."""
-DNS = "10.96.0.10"
-"""Where clients ask for the addresses of Services."""
+
+
+def dns(node: str) -> str:
+    """Where pods ask for the addresses of Services."""
+    told = json.loads(run("kubectl", "get", "--raw", f"/api/v1/nodes/{node}/proxy/configz").stdout)
+    address: str = told["kubeletconfig"]["clusterDNS"][0]
+    return address
 
 
 def targets(where: Namespace, nodes: Nodes) -> Mapping[str, tuple[Sequence[str], float, str]]:
@@ -41,7 +47,7 @@ def targets(where: Namespace, nodes: Nodes) -> Mapping[str, tuple[Sequence[str],
     alive = [address(pod) for pod in pods if pod["spec"]["nodeName"] != nodes.victim]
     assert 0 < len(alive) < len(pods), "the servers do not run on the node that fails and on others"
     service = [f"{(where.get('service', 'spicedb') or {})['spec']['clusterIP']}:50051"] * 12
-    each = [f"dns://{DNS}/spicedb-headless.{where.name}.svc.cluster.local:50051"]
+    each = [f"dns://{dns(nodes.safe)}:53/spicedb-headless.{where.name}.svc.cluster.local:50051"]
     return {
         "connected to the other servers": (alive, 40, "keepalive"),
         "of the Service, with keepalive": (service, 20, "keepalive"),
@@ -80,13 +86,13 @@ def rows(checks: Mapping[str, Sequence[Asked]], moment: float) -> Iterator[str]:
         yield f"{name} | {' | '.join(cells)} |"
 
 
-def main(servers: str = "3", drawn: str = "") -> None:
+def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
     """Prints the table. The picture shows the loss of a node, with and without dispatch."""
     nodes = Nodes.find()
     print(f"{NEWEST}, {servers} servers, {len(nodes.names)} nodes, {os.cpu_count()} processors")
     headings("what fails", "dispatch", "clients", "failed in the first minute", "in the next 15 s")
     lines: dict[str, Line] = {}
-    for fault in FAULTS:
+    for fault in faults or FAULTS:
         for mode in MODES:
             checks, moment = loss(mode, int(servers), fault, nodes)
             for row in rows(checks, moment):

@@ -193,7 +193,7 @@ def _add_server(api: ApiServer, replica_set: Object, number: int) -> None:
                 "name": f"{name}-{_letters(f'{name} {number}', 5)}",
                 "ownerReferences": [_owner(replica_set)],
             },
-            "spec": copy.deepcopy(template["spec"]),
+            "spec": {**copy.deepcopy(template["spec"]), "nodeName": f"node-{number % 2 + 1}"},
             "status": {"phase": "Running", "podIP": address, "conditions": ready, "containerStatuses": statuses},
         },
         namespace,

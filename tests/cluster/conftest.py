@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import attrs
@@ -79,13 +79,26 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def namespace(run_label: str) -> Iterator[Namespace]:
-    """A namespace that enforces the ``restricted`` Pod Security Standard. It is deleted after the test."""
-    created = Namespace(f"spicedb-{uuid.uuid4().hex[:8]}")
-    created.create(run_label)
-    created.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD})
-    yield created
-    created.delete()
+def new_namespace(run_label: str) -> Iterator[Callable[[], Namespace]]:
+    """Creates a namespace that enforces the ``restricted`` Pod Security Standard. It is deleted after the test."""
+    made: list[Namespace] = []
+
+    def make() -> Namespace:
+        created = Namespace(f"spicedb-{uuid.uuid4().hex[:8]}")
+        created.create(run_label)
+        made.append(created)
+        created.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD})
+        return created
+
+    yield make
+    for each in made:
+        each.delete()
+
+
+@pytest.fixture
+def namespace(new_namespace: Callable[[], Namespace]) -> Namespace:
+    """The namespace of the test."""
+    return new_namespace()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import cdk8s
@@ -22,6 +24,7 @@ from cdk8s_spicedb import (
     SpiceDB,
     SpiceDBProps,
 )
+from tests.programs import ROOT
 from tests.synth import POSTGRES, Object, chart, environment, manifests
 
 
@@ -166,20 +169,39 @@ def web(target: cdk8s.Chart) -> Object:
     return container
 
 
-@pytest.mark.parametrize("namespace", [None, "authz"])
-def test_a_client_gets_the_address_and_the_key(namespace: str | None) -> None:
+@pytest.mark.parametrize(
+    ("namespace", "server", "address"),
+    [
+        (None, ServerProps(), "spicedb:50051"),
+        ("authz", ServerProps(service_ports={"grpc": 80}), "spicedb.authz:80"),
+        (None, ServerProps(headless_service=True), "dns:///spicedb-headless:50051"),
+        (
+            "authz",
+            ServerProps(headless_service=True, grpc_port=5001, service_ports={"grpc": 80}),
+            "dns:///spicedb-headless.authz:5001",
+        ),
+    ],
+)
+def test_a_client_gets_the_address_the_key_and_the_settings(
+    namespace: str | None, server: ServerProps, address: str
+) -> None:
     target = chart(namespace)
-    spicedb = SpiceDB(target, "spicedb", props_of(preshared_key=SecretKey("api", "token")))
+    spicedb = SpiceDB(target, "spicedb", props_of(preshared_key=SecretKey("api", "token"), server=server))
     application(target, spicedb.client_env())
-    host = f"spicedb.{namespace}" if namespace else "spicedb"
-    assert environment(web(target)) == {"SPICEDB_ENDPOINT": f"{host}:50051", "SPICEDB_TOKEN": ("api", "token")}
+    variables = environment(web(target))
+    config = json.loads(variables.pop("SPICEDB_SERVICE_CONFIG"))
+    assert variables == {"SPICEDB_ENDPOINT": address, "SPICEDB_TOKEN": ("api", "token")}
+    page = (ROOT / "docs" / "operate" / "clients.md").read_text()
+    assert config == json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0]), "what the page says"
 
 
 def test_the_variables_of_clients_can_have_other_names() -> None:
     target = chart()
     spicedb = SpiceDB(target, "spicedb", props_of(Memory()))
-    application(target, {**spicedb.client_env(), **spicedb.client_env(endpoint="ZED_ENDPOINT", token="ZED_TOKEN")})
-    assert set(environment(web(target))) == {"SPICEDB_ENDPOINT", "SPICEDB_TOKEN", "ZED_ENDPOINT", "ZED_TOKEN"}
+    names = {"endpoint": "ZED_ENDPOINT", "token": "ZED_TOKEN", "service_config": "ZED_CONFIG"}
+    ours = spicedb.client_env()
+    application(target, {**ours, **spicedb.client_env(**names)})
+    assert set(environment(web(target))) == {*ours, *names.values()}
 
 
 @pytest.mark.parametrize(
@@ -257,7 +279,8 @@ def test_clients_get_objects_of_their_own_version() -> None:
         target, "policy", selector=newer_application(target, spicedb.client_env(token="KEY", plus=newer))
     )
     policy.add_egress_rule(spicedb.select_pods(newer), [newer.NetworkPolicyPort.tcp(50051)])
-    assert environment(web(target)) == {"SPICEDB_ENDPOINT": "spicedb.authz:50051", "KEY": ("api", "token")}
+    variables = environment(web(target))
+    assert (variables["SPICEDB_ENDPOINT"], variables["KEY"]) == ("spicedb.authz:50051", ("api", "token"))
     (rule,) = manifests(target).one("NetworkPolicy")["spec"]["egress"]
     assert rule["to"] == [{"podSelector": {"matchLabels": spicedb.labels}}]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -58,16 +59,17 @@ class Nodes:
 
     @contextmanager
     def hanging(self, namespace: Namespace) -> Iterator[None]:
-        """Lets the server on the victim hang, until the context ends. Its node must run privileged pods."""
+        """Lets the server on the victim hang, until the context ends. The cluster must allow privileged pods in the
+        namespace ``default``."""
         (pod,) = (pod for pod in namespace.servers() if pod["spec"].get("nodeName") == self.victim)
-        self._signal(namespace, pod, "STOP")
+        self._signal(pod, "STOP")
         try:
             yield
         finally:
-            self._signal(namespace, pod, "CONT")
+            self._signal(pod, "CONT")
 
-    def _signal(self, namespace: Namespace, pod: Object, signal: str) -> None:
-        """Sends a signal to the server of a pod from its node, because the pod's first process ignores its own."""
+    def _signal(self, pod: Object, signal: str) -> None:
+        """Sends a signal to a server from outside its pod, in which nobody can stop the first process."""
         container = {
             "name": "signal",
             "image": "docker.io/library/busybox:1.37",
@@ -76,9 +78,10 @@ class Nodes:
             "securityContext": {"privileged": True},
         }
         spec = {"nodeName": self.victim, "hostPID": True, "restartPolicy": "Never", "containers": [container]}
-        name = f"signal-{signal.lower()}"
-        namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
-        namespace.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded")
+        name, outside = f"signal-{uuid.uuid4().hex[:8]}", Namespace("default")
+        outside.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+        outside.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded")
+        outside.kubectl("delete", "pod", name, "--wait=false")
 
 
 def _nodes() -> Sequence[Object]:

@@ -107,7 +107,8 @@ def server(name: str, labels: Mapping[str, str], template: Object | None = None,
     """A ready server that no controller made."""
     ready = {"podIP": "10.0.9.9", "conditions": [{"type": "Ready", "status": "True"}]}
     metadata = {"name": name, "labels": dict(labels), "creationTimestamp": "2030-01-01T00:00:00Z"}
-    return {"metadata": metadata, "spec": (template or {}).get("spec", {}), "status": {**ready, **status}}
+    spec = {**(template or {}).get("spec", {}), "nodeName": "node-1"}
+    return {"metadata": metadata, "spec": spec, "status": {**ready, **status}}
 
 
 def waiting(reason: str, message: str = "", *, name: str = "", **more: Any) -> Object:

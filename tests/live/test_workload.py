@@ -49,11 +49,18 @@ def draining(end: datetime = NOW + timedelta(seconds=30)) -> Object:
     return pod
 
 
-def lost_migration() -> Object:
-    """A pod of the migration that was told to stop an hour ago."""
+def lost_pod(job: str = "spicedb-migration") -> Object:
+    """A pod of a Job that was told to stop an hour ago."""
     pod = migration_pod()
-    pod["metadata"] = {**pod["metadata"], "name": "lost", "deletionTimestamp": CREATED}
+    labels = {**pod["metadata"]["labels"], "batch.kubernetes.io/job-name": job}
+    pod["metadata"] = {**pod["metadata"], "name": "lost", "deletionTimestamp": CREATED, "labels": labels}
     return pod
+
+
+LOST = (
+    "the node of the pod lost does not answer, so {job} cannot complete; to go on, run "
+    "`kubectl delete pod lost --force --namespace authz`"
+)
 
 
 def endpoints(*addresses: str, are_ready: bool = True) -> Object:
@@ -292,12 +299,12 @@ def test_what_makes_a_change_unsafe(fields: dict[str, Any], reason: str | None, 
         ({"pods": (*PODS, draining())}, "1 older server draining"),
         ({"jobs": (job("Complete"),)}, "all running servers are ready"),
         (
-            {"jobs": (job("SuccessCriteriaMet"),), "pods": (*PODS, migration_pod(), lost_migration())},
-            "the migration is done, but the node of its pod lost does not answer; to go on, run "
-            "`kubectl delete pod lost --force --namespace authz`",
+            {"jobs": (job("SuccessCriteriaMet"),), "pods": (*PODS, migration_pod(), lost_pod())},
+            LOST.format(job="spicedb-migration"),
         ),
+        ({"pods": (*PODS, lost_pod("spicedb-migration-cleanup"))}, LOST.format(job="spicedb-migration-cleanup")),
         ({"jobs": (job("Complete"),), "pods": (*PODS, migration_pod())}, "all running servers are ready"),
-        ({"jobs": (job(None),), "pods": (*PODS, lost_migration())}, "the migration runs"),
+        ({"jobs": (job(None),), "pods": (*PODS, lost_pod())}, "the migration runs"),
         ({"jobs": (job(None),)}, "the migration runs"),
         ({"jobs": (job(None),), "log": LOG}, "the migration runs: last password=(hidden)"),
     ],

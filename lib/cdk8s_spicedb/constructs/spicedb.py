@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from cdk8s import ApiObject, ApiObjectMetadata, Chart, JsonPatch
 from constructs import Construct
 
+from ..clients import SERVICE_CONFIG
 from ..errors import InvalidProps, Problem
 from ..labels import Component, selector_labels
 from ..manifests import (
@@ -173,6 +174,14 @@ class SpiceDB(Construct):
         return self._address(GRPC)
 
     @property
+    def client_address(self) -> str:
+        """Address of gRPC for clients that survive the loss of a server: ``dns:///NAME-headless.NAMESPACE:50051`` if
+        ``ServerProps.headless_service``, otherwise `grpc_address`. With TLS, the certificate must contain its name."""
+        if not self.props.server.headless_service:
+            return self.grpc_address
+        return f"dns:///{self._host('-headless')}:{open_ports(self.props)[GRPC]}"
+
+    @property
     def http_address(self) -> str | None:
         """Address of the HTTP gateway in the cluster. None unless ``ServerProps.http_enabled``."""
         return self._address(HTTP) if HTTP in open_ports(self.props) else None
@@ -208,18 +217,29 @@ class SpiceDB(Construct):
         return [ports[name] for name in (GRPC, HTTP) if name in ports]
 
     @overload
-    def client_env(self, *, endpoint: str = ..., token: str = ...) -> dict[str, EnvValue]: ...
+    def client_env(
+        self, *, endpoint: str = ..., token: str = ..., service_config: str = ...
+    ) -> dict[str, EnvValue]: ...
 
     @overload
-    def client_env(self, *, endpoint: str = ..., token: str = ..., plus: Plus[_T, Any]) -> dict[str, _T]: ...
+    def client_env(
+        self, *, endpoint: str = ..., token: str = ..., service_config: str = ..., plus: Plus[_T, Any]
+    ) -> dict[str, _T]: ...
 
     def client_env(
-        self, *, endpoint: str = "SPICEDB_ENDPOINT", token: str = "SPICEDB_TOKEN", plus: Any = None
+        self,
+        *,
+        endpoint: str = "SPICEDB_ENDPOINT",
+        token: str = "SPICEDB_TOKEN",
+        service_config: str = "SPICEDB_SERVICE_CONFIG",
+        plus: Any = None,
     ) -> dict[str, Any]:
         """Environment variables with which a client connects, for cdk8s-plus' ``env_variables``.
 
-        The variable ``endpoint`` holds the address of gRPC, and ``token`` the preshared key from its Secret, which must
-        be in the client's namespace. The default names are this package's own: clients share no convention.
+        The variable ``endpoint`` holds `client_address`, ``token`` the preshared key from its Secret, which must be in
+        the client's namespace, and ``service_config`` a gRPC service config (JSON): the client has a connection to each
+        server, and sends a request again if its connection was closed. The default names are this package's own:
+        clients share no convention.
 
         ``plus`` is the module of the cdk8s-plus that your app uses, such as ``cdk8s_plus_33``. It defaults to
         ``cdk8s_plus_27``. Another version of cdk8s-plus does not accept the values.
@@ -229,7 +249,11 @@ class SpiceDB(Construct):
         name, key = str(self.props.preshared_key.name), self.props.preshared_key.key
         secret = self._once(plus, "preshared-key", lambda path: plus.Secret.from_secret_name(self, path, name))
         value = plus.EnvValue.from_secret_value(plus.SecretValue(secret=secret, key=key))
-        return {endpoint: plus.EnvValue.from_value(self.grpc_address), token: value}
+        return {
+            endpoint: plus.EnvValue.from_value(self.client_address),
+            token: value,
+            service_config: plus.EnvValue.from_value(SERVICE_CONFIG),
+        }
 
     def _once(self, plus: Plus[Any, Any], id: str, make: Callable[[str], Any]) -> Any:
         """Makes a construct of a cdk8s-plus at the first call. With only one version of it, ids do not change."""
@@ -240,8 +264,11 @@ class SpiceDB(Construct):
         return self._made[module, id]
 
     def _address(self, port: str) -> str:
+        return f"{self._host()}:{service_port(self.props, port)}"
+
+    def _host(self, suffix: str = "") -> str:
         namespace = Chart.of(self).namespace
-        return f"{self.service_name}{f'.{namespace}' if namespace else ''}:{service_port(self.props, port)}"
+        return f"{self.service_name}{suffix}{f'.{namespace}' if namespace else ''}"
 
 
 class SpiceDBChart(Chart):

@@ -290,12 +290,12 @@ def progress_of(seen: Observed) -> tuple[str, int | None]:
     if migration.state is MigrationState.RUNNING:
         details = migration.reason or "".join(migration.log[-1:])
         return f"the migration runs{f': {details}' if details else ''}", _seconds_left(migration, seen.at)
-    lost = next((pod for pod in seen.migration_pods if is_lost(pod, seen.at)), None)
-    if lost is not None and migration.state is MigrationState.SUCCEEDED:
+    lost = next((pod for pod in seen.job_pods if is_lost(pod, seen.at)), None)
+    if lost is not None:
         # Kubernetes sets the condition Complete on a Job only when all of its pods have terminated.
-        name = lost["metadata"]["name"]
+        name, job = lost["metadata"]["name"], lost["metadata"]["labels"][JOB_NAME]
         command = f"kubectl delete pod {name} --force --namespace {seen.namespace}"
-        return f"the migration is done, but the node of its pod {name} does not answer; to go on, run `{command}`", None
+        return f"the node of the pod {name} does not answer, so {job} cannot complete; to go on, run `{command}`", None
     return unsettled(seen) or "all running servers are ready", None
 
 

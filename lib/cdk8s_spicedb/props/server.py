@@ -211,8 +211,8 @@ class ServerProps(PodProps):
     dispatch_tls: Annotated[DispatchTLS, Flag("dispatch-cluster-tls-…")] | None = None
     """Certificate for dispatch, the requests between servers (``--dispatch-cluster-tls-cert-path``,
     ``--dispatch-cluster-tls-key-path`` and ``--dispatch-upstream-ca-path``). It must contain the DNS name
-    ``NAME-dispatch-tls.NAMESPACE``. Defaults to no TLS. You can switch it on and off under load, because servers with
-    TLS and servers without it do not dispatch to each other."""
+    ``NAME-dispatch-tls.NAMESPACE``. It switches on dispatch: see ``dispatch_enabled``. Defaults to no TLS. You can
+    switch it on and off under load, because servers with TLS and servers without it do not dispatch to each other."""
 
     # Observability
     telemetry_enabled: Annotated[

@@ -1,14 +1,12 @@
-"""Settings of all pods: a proxy beside each of them, and servers on nodes of their own."""
+"""Settings of all pods: a proxy beside each of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from cdk8s_spicedb import PermissionTest, PodSettings, PostgreSQL, SchemaProps, SecretKey, ServerProps
+from cdk8s_spicedb import PermissionTest, PodSettings, PostgreSQL, SchemaProps, SecretKey
 from tests.lab.client import SCHEMA, Client, Load, relay
-from tests.lab.cluster import RESTRICTED_CONTAINER, Namespace, run
+from tests.lab.cluster import RESTRICTED_CONTAINER, Namespace
 from tests.lab.databases import DATABASE, POSTGRES, USER, postgres_revision
 from tests.lab.helm import Helm
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
@@ -63,24 +61,3 @@ def test_a_proxy_for_the_database_beside_every_pod(any_helm: Helm, namespace: Na
     for server in namespace.servers():
         assert server["metadata"]["labels"]["cost-center"] == "42"
         assert [each["name"] for each in server["spec"]["initContainers"]] == ["proxy"]
-
-
-def test_servers_on_nodes_of_their_own_are_upgraded(helm: Helm, namespace: Namespace, postgres: None) -> None:
-    """As many servers as nodes, kept apart: the Jobs still find a node, and no check is lost."""
-    nodes = run("kubectl", "get", "nodes", "--output=name").stdout.split()
-    if len(nodes) < 2:
-        pytest.skip("needs a cluster of two nodes or more, each with space for a server")
-    component = "app.kubernetes.io/component"
-    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {component: "server"}}}
-    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-    server = ServerProps(replicas=len(nodes), affinity=apart, max_surge=0, max_unavailable=1)
-    installed = helm.install(on_postgres(OLD, server=server))
-    assert installed.ok, installed.output
-    assert {each["spec"]["nodeName"] for each in namespace.servers()} == {name.partition("/")[2] for name in nodes}
-    with relay(namespace) as address:
-        Client(address, KEY).write()
-        with Load("a server on each node", address, KEY) as load:
-            upgraded = helm.upgrade(on_postgres(NEW, server=server))
-    assert upgraded.ok, upgraded.output
-    assert load.succeeded()
-    assert namespace.versions(ready=True) == {NEW}

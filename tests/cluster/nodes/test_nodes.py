@@ -1,85 +1,156 @@
-"""A node dies while something happens on it."""
+"""A node dies or is cut off while something happens on it, and a server hangs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from tests.lab.client import Client, Load, relay
-from tests.lab.cluster import Namespace, Object, is_ready, wait
-from tests.lab.command import Command
+from tests.lab.cluster import is_ready, wait
 from tests.lab.databases import postgres_locked, postgres_revision
 from tests.lab.nodes import Nodes
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD
 
-_THREE = "replicas: 3"
+from .conftest import Place
+
+THREE = "replicas: 3"
+Scenario = Callable[[Place], Iterator[None]]
+"""Begins something, up to the moment at which the node dies. Then it says how it ends while the node is away."""
 
 
-def _on(node: str, namespace: Namespace) -> list[Object]:
-    """The servers on a node."""
-    return [pod for pod in namespace.servers() if pod["spec"].get("nodeName") == node]
+def prefers(node: str) -> str:
+    """Placement of pods that start on a node if it is there."""
+    return (
+        "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, preference: "
+        f"{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{node}]}}]}}}}]}}}}"
+    )
 
 
-def test_an_upgrade_whose_node_dies_is_done(
-    command: Command, namespace: Namespace, nodes: Nodes, safe_postgres: None
-) -> None:
+def serving(place: Place) -> Iterator[None]:
+    """Clients of a server that lives do not notice."""
+    place.command.install(NEW, server=THREE)
+    (alive,) = place.on(place.nodes.safe)
+    with relay(place.namespace, alive["status"]["podIP"], node=place.nodes.safe) as address:
+        Client(address, KEY).write()
+        with Load("a node without power", address, KEY) as load:
+            yield
+            wait("Kubernetes to notice", lambda: not any(map(is_ready, place.on(place.nodes.victim))), 90)
+    assert load.succeeded()
+
+
+def roll_out(place: Place) -> Iterator[None]:
     """The older server on the dead node stays as long as the node is away. Nobody waits for it."""
-    command.install(OLD, server=_THREE)
-    assert all(_on(name, namespace) for name in nodes.names), "the servers are spread over the nodes"
-    command.write(NEW, server=_THREE)
+    command, namespace = place.command, place.namespace
+    command.install(OLD, server=THREE)
+    assert all(map(place.on, place.nodes.names)), "the servers are spread over the nodes"
+    command.write(NEW, server=THREE)
     with command.running("upgrade", *command.options()) as process:
         wait("the roll-out to begin", lambda: NEW in namespace.versions())
-        with nodes.without_the_victim():
-            output = process.communicate(timeout=300)[0]
-            print(output)
-            assert process.returncode == 0, output
-            assert namespace.versions(ready=True) == {NEW}
-            shown = command.run("status", "spicedb", "--output", "json")
-            assert shown.json["version"] == NEW
-            assert shown.json["healthy"], shown.output
-            assert OLD in {pod["version"] for pod in shown.json["pods"] if pod["lost"]}
+        yield
+        output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert namespace.versions(ready=True) == {NEW}
+    shown = command.run("status", "spicedb", "--output", "json")
+    assert shown.json["version"] == NEW
+    assert shown.json["healthy"], shown.output
+    assert OLD in {pod["version"] for pod in shown.json["pods"] if pod["lost"]}
 
 
-def test_a_migration_whose_node_dies_starts_on_another(
-    command: Command, namespace: Namespace, nodes: Nodes, safe_postgres: None
-) -> None:
+def rollback(place: Place) -> Iterator[None]:
+    """The same holds for the way back."""
+    command, namespace = place.command, place.namespace
+    command.install(OLD, server=THREE)
+    command.install(NEW, server=THREE)
+    with command.running("rollback", *command.options()) as process:
+        wait("the roll-out to begin", lambda: OLD in namespace.versions())
+        yield
+        output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert namespace.versions(ready=True) == {OLD}
+
+
+def migration(place: Place) -> Iterator[None]:
+    """Another pod migrates. Helm waits for the lost one, as the progress says."""
+    command, namespace = place.command, place.namespace
     command.install(OLD)
-    prefers = (
-        "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, preference: "
-        f"{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{nodes.victim}]}}]}}}}]}}}}"
-    )
-    command.write(NEW, migration=prefers)
-
-    def where() -> set[str]:
-        pods = namespace.list("pods", component="migration")
-        return {pod["spec"]["nodeName"] for pod in pods if pod["status"]["phase"] == "Running"}
-
+    command.write(NEW, migration=prefers(place.nodes.victim))
     locked = ExitStack()
     locked.enter_context(postgres_locked(namespace, "alembic_version", 300))
     with locked, command.running("upgrade", *command.options()) as process:
-        wait("the migration", lambda: nodes.victim in where())
-        with nodes.without_the_victim():
-            wait("another migration", lambda: where() - {nodes.victim}, 180)
-            locked.close()
-            wait("the migration", lambda: postgres_revision(namespace) == NEW_HEAD)
-            # The Job is complete when the pod on the dead node is gone, and Helm waits for that.
-            for pod in namespace.list("pods", component="migration"):
-                if pod["spec"]["nodeName"] == nodes.victim:
-                    namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-            output = process.communicate(timeout=300)[0]
-            print(output)
-            assert process.returncode == 0, output
-    assert postgres_revision(namespace) == NEW_HEAD
+        wait("the migration", lambda: place.runs_on(place.nodes.victim, "migration"))
+        yield
+        others = [name for name in place.nodes.names if name != place.nodes.victim]
+        wait("another migration", lambda: any(place.runs_on(name, "migration") for name in others), 180)
+        locked.close()
+        wait("the migration", lambda: postgres_revision(namespace) == NEW_HEAD)
+        for pod in place.on(place.nodes.victim, "migration"):
+            namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
+        output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
     assert namespace.versions() == {NEW}
 
 
-def test_servers_that_do_not_dispatch_lose_no_check(
-    command: Command, namespace: Namespace, nodes: Nodes, safe_postgres: None
-) -> None:
-    """Clients of a server that lives do not notice."""
-    command.install(NEW, server=f"{_THREE}\ndispatchEnabled: false")
-    (alive,) = _on(nodes.safe, namespace)
-    with relay(namespace, alive["status"]["podIP"], node=nodes.safe) as address:
-        Client(address, KEY).write()
-        with Load("a node without power", address, KEY) as load, nodes.without_the_victim():
-            wait("Kubernetes to notice", lambda: not any(map(is_ready, _on(nodes.victim, namespace))), 90)
-    assert load.succeeded()
+def clean_up(place: Place) -> Iterator[None]:
+    """Another pod cleans up."""
+    command, namespace, victim = place.command, place.namespace, place.nodes.victim
+    waits = (
+        "{name: waits, image: docker.io/library/busybox:1.37, "
+        "env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}], "
+        "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, "
+        f'command: [sh, -c, "[ $NODE != {victim} ] || sleep 600"]}}'
+    )
+    command.install(OLD)
+    command.write(NEW, more=f"cleanup: {{{prefers(victim)}, initContainers: [{waits}]}}")
+    with command.running("upgrade", *command.options()) as process:
+        wait("the clean-up", lambda: place.on(victim, "cleanup"))
+        yield
+        others = [name for name in place.nodes.names if name != victim]
+        wait("another clean-up", lambda: any(place.on(name, "cleanup") for name in others), 180)
+        wait("no migration", lambda: not namespace.list("jobs", component="migration"))
+        for pod in place.on(victim, "cleanup"):
+            namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
+        output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert namespace.versions() == {NEW}
+
+
+def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callable[[], Place]) -> None:
+    """A node dies under all of this at once, because Kubernetes takes a minute to notice."""
+    scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up)
+    places = [new_place() for _ in scenarios]
+    running = [scenario(place) for scenario, place in zip(scenarios, places, strict=True)]
+    for each in running:
+        next(each)
+    with mortal.without_the_victim():
+        for each in running:
+            next(each, None)
+
+
+def test_a_node_that_was_cut_off_comes_back_with_its_old_pods(mortal: Nodes, place: Place) -> None:
+    command, namespace, nodes = place.command, place.namespace, mortal
+    command.install(OLD, server=THREE)
+    command.write(NEW, server=THREE)
+    with command.running("upgrade", *command.options()) as process:
+        wait("the roll-out to begin", lambda: NEW in namespace.versions())
+        with nodes.without_the_victim(cut=True):
+            output = process.communicate(timeout=300)[0]
+            assert process.returncode == 0, output
+            assert any("deletionTimestamp" in pod["metadata"] for pod in place.on(nodes.victim)), "an old pod is left"
+    namespace.wait_for_terminating_servers()
+    assert namespace.versions(ready=True) == {NEW}
+    assert len(namespace.servers()) == 3
+
+
+def test_a_server_that_hangs_gets_no_new_connection(place: Place) -> None:
+    """Its liveness probe still succeeds, because the kernel accepts connections. So it is not restarted."""
+    place.command.install(NEW, server=THREE)
+    (hanging,) = place.on(place.nodes.victim)
+
+    def is_asked() -> bool:
+        slices = place.namespace.kubectl("get", "endpointslices", "--output=json")
+        return hanging["status"]["podIP"] in slices and is_ready(place.on(place.nodes.victim)[0])
+
+    with place.nodes.hanging(place.namespace):
+        wait("Kubernetes to notice", lambda: not is_asked(), 30)
+    wait("the server to be back", is_asked, 30)
+    assert place.on(place.nodes.victim)[0]["metadata"]["uid"] == hanging["metadata"]["uid"]

@@ -1,0 +1,25 @@
+"""What clients need to survive the loss of a server."""
+
+from __future__ import annotations
+
+import json
+
+SERVICE_CONFIG = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+    }
+)
+"""The gRPC service config for clients of SpiceDB, as JSON. Clients have a connection to each address of a server, and
+send a request again if its connection was closed. ``docs/operate/clients.md`` gives the reasons."""
