@@ -13,7 +13,8 @@ import time
 from attrs import evolve, frozen
 
 from bench.commands import namespace
-from bench.groups import DEEP, WIDE, address, asking, headings, install
+from bench.figures import keep
+from bench.groups import DEEP, WIDE, address, asking, install, print_row
 from bench.latency import percentile
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace
@@ -21,7 +22,7 @@ from tests.lab.databases import postgres_query
 from tests.lab.nodes import Nodes
 from tests.lab.props import NEWEST
 
-WARM_SECONDS, STEADY_SECONDS, DEADLINE_SECONDS = 15, 25, 5
+WARM_SECONDS, STEADY_SECONDS, DEADLINE_SECONDS = 12, 20, 5
 
 
 @frozen
@@ -77,7 +78,7 @@ class Used:
         )
 
 
-def cost(work: Work, mode: str, node: str) -> str:
+def cost(work: Work, mode: str, node: str) -> list[str]:
     """What a way to dispatch costs, as a row of the table."""
     with namespace(evolve(DATABASE, node=node)) as where:
         install(where, mode, work.servers, node, work.groups)
@@ -92,7 +93,7 @@ def cost(work: Work, mode: str, node: str) -> str:
             end, after = time.time(), Used.of(where)
     times = [each.milliseconds for each in found if each.target == "asked" and start <= each.due < end]
     hits, misses = after.hits - before.hits, after.misses - before.misses
-    cells = [
+    return [
         work.text,
         str(work.servers),
         mode,
@@ -104,21 +105,33 @@ def cost(work: Work, mode: str, node: str) -> str:
         f"{hits / max(hits + misses, 1):.0%}",
         f"{after.memory / work.servers / 2**20:.0f} MiB",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     """Prints the table."""
     nodes = Nodes.find()
     print(f"{NEWEST}, {len(nodes.names)} nodes, {os.cpu_count()} processors, {STEADY_SECONDS} s each")
-    headings(
-        "requests", "servers", "dispatch", "failed", "p50", "p99",
-        "transactions", "processor time of the servers", "found in caches", "memory of a server",
-    )  # fmt: skip
+    print_row(HEADINGS)
+    found = []
     for work in WORK:
         for mode in ("on", "off"):
-            print(cost(work, mode, nodes.safe), flush=True)
+            found.append(cost(work, mode, nodes.safe))
+            print_row(found[-1])
+    keep("dispatch", HEADINGS, found)
 
+
+HEADINGS = (
+    "requests",
+    "servers",
+    "dispatch",
+    "failed",
+    "p50",
+    "p99",
+    "transactions",
+    "processor time",
+    "found in caches",
+    "memory of a server",
+)
 
 if __name__ == "__main__":
     main()

@@ -109,6 +109,6 @@ def asking(targets: Sequence[Mapping[str, Any]], deadline: float) -> Iterator[li
     found.extend(map(Asked.parse, lines))
 
 
-def headings(*texts: str) -> None:
-    """Begins a table."""
-    print(f"\n| {' | '.join(texts)} |\n|{' --- |' * len(texts)}")
+def print_row(cells: Sequence[str]) -> None:
+    """Prints a row of a table as soon as it is measured."""
+    print(f"| {' | '.join(cells)} |", flush=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 from attrs import evolve
 
 from bench.commands import namespace
-from bench.groups import MODES, Asked, address, asking, headings, install
+from bench.figures import keep
+from bench.groups import MODES, Asked, address, asking, install, print_row
 from bench.latency import FAILURES, Line, failed, picture
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace, run
@@ -75,28 +76,28 @@ def loss(mode: str, servers: int, fault: str, nodes: Nodes) -> tuple[Mapping[str
         }, moment
 
 
-def rows(checks: Mapping[str, Sequence[Asked]], moment: float) -> Iterator[str]:
+def rows(checks: Mapping[str, Sequence[Asked]], moment: float) -> Iterator[list[str]]:
     """What each client lost in the minute after a moment, and after that minute."""
     for name, asked in checks.items():
         parts = (
             [each for each in asked if moment <= each.due < moment + 60],
             [each for each in asked if moment + 60 <= each.due < moment + 75],
         )
-        cells = [f"{sum(1 for each in part if each.error)} of {len(part):,}" for part in parts]
-        yield f"{name} | {' | '.join(cells)} |"
+        yield [name, *(f"{sum(1 for each in part if each.error):,} of {len(part):,}" for part in parts)]
 
 
 def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
     """Prints the table. The picture shows the loss of a node, with and without dispatch."""
     nodes = Nodes.find()
     print(f"{NEWEST}, {servers} servers, {len(nodes.names)} nodes, {os.cpu_count()} processors")
-    headings("what fails", "dispatch", "clients", "failed in the first minute", "in the next 15 s")
-    lines: dict[str, Line] = {}
+    print_row(HEADINGS)
+    found, lines = [], dict[str, Line]()
     for fault in faults or FAULTS:
         for mode in MODES:
             checks, moment = loss(mode, int(servers), fault, nodes)
-            for row in rows(checks, moment):
-                print(f"| {fault} | {mode} | {row}", flush=True)
+            found += [[fault, mode, *row] for row in rows(checks, moment)]
+            for row in found[-len(checks) :]:
+                print_row(row)
             if fault == next(iter(FAULTS)):
                 lines |= {
                     f"dispatch {mode}, {name}": ([evolve(each, due=each.due - moment) for each in asked], failed)
@@ -104,9 +105,11 @@ def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
                     if (mode, name) in DRAWN
                 }
     if drawn:
+        keep("nodes", HEADINGS, found)
         Path(drawn).write_text(picture(FAILURES, lines, {"all nodes live": (-10, 0), "a node is dead": (0, 75)}))
 
 
+HEADINGS = ("what fails", "dispatch", "clients", "failed in the first minute", "in the next 15 s")
 DRAWN = [
     ("on", "connected to the other servers"),
     ("off", "connected to the other servers"),

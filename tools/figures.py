@@ -1,4 +1,4 @@
-"""Writes the tables of measured figures into ``speed.md`` and ``large.md``: ``make reference``
+"""Writes the tables of measured figures into the pages that have them: ``make reference``
 
 The figures are in ``bench/figures.json``. In the pages, each table is between two comments, and the first one names it.
 """
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench.figures import Table, read
 
-_REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-PAGES = [_REFERENCE / "speed.md", _REFERENCE / "large.md"]
+_DOCS = Path(__file__).parent.parent / "docs"
+PAGES = [_DOCS / "reference" / "speed.md", _DOCS / "reference" / "large.md", _DOCS / "operate" / "nodes.md"]
 TABLE = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
