@@ -13,8 +13,8 @@ import time
 from attrs import evolve, frozen
 
 from bench.commands import namespace
-from bench.figures import keep
-from bench.groups import DEEP, WIDE, address, asking, install, print_row
+from bench.figures import keep, print_row
+from bench.groups import DEEP, WIDE, address, asking, install
 from bench.latency import percentile
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace

@@ -37,3 +37,8 @@ def text(tables: Mapping[str, Table]) -> str:
         for name, table in tables.items()
     )
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def print_row(cells: Sequence[str]) -> None:
+    """Prints a row of a table as soon as it is measured."""
+    print(f"| {' | '.join(cells)} |", flush=True)

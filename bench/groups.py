@@ -107,8 +107,3 @@ def asking(targets: Sequence[Mapping[str, Any]], deadline: float) -> Iterator[li
     with client("ask.py", told=f"{told}\n") as lines:
         yield found
     found.extend(map(Asked.parse, lines))
-
-
-def print_row(cells: Sequence[str]) -> None:
-    """Prints a row of a table as soon as it is measured."""
-    print(f"| {' | '.join(cells)} |", flush=True)

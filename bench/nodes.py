@@ -11,15 +11,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 
 from attrs import evolve
 
 from bench.commands import namespace
-from bench.figures import keep
-from bench.groups import MODES, Asked, address, asking, install, print_row
+from bench.figures import keep, print_row
+from bench.groups import MODES, Asked, address, asking, install
 from bench.latency import FAILURES, Line, failed, picture
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace, run
@@ -27,12 +28,20 @@ from tests.lab.nodes import Nodes
 from tests.lab.props import NEWEST
 
 WARM_SECONDS, DEADLINE_SECONDS = 20, 2
+ZONE = "a zone with two of three nodes loses its power"
 FAULTS: Mapping[str, Callable[[Nodes, Namespace], AbstractContextManager[None]]] = {
     "a node loses its power": lambda nodes, _: nodes.without_the_victim(),
     "a node is cut off": lambda nodes, _: nodes.without_the_victim(cut=True),
     "a server hangs": lambda nodes, where: nodes.hanging(where),
+    ZONE: lambda nodes, _: nodes.without_all_but_one(),
 }
 """What fails. It is mended when the context ends."""
+CLIENTS = (
+    "connected to the other servers",
+    "of the Service",
+    "of the Service, with the settings of the page",
+    "of the headless Service, with the settings of the page",
+)
 
 
 def dns(node: str) -> str:
@@ -42,26 +51,22 @@ def dns(node: str) -> str:
     return address
 
 
-def targets(where: Namespace, nodes: Nodes) -> Mapping[str, tuple[Sequence[str], float, str]]:
+def targets(where: Namespace, nodes: Nodes, dead: Sequence[str]) -> Mapping[str, tuple[Sequence[str], float, str]]:
     """Whom clients ask, with how many checks a second, and how they connect."""
     pods = where.servers()
-    alive = [address(pod) for pod in pods if pod["spec"]["nodeName"] != nodes.victim]
+    alive = [address(pod) for pod in pods if pod["spec"]["nodeName"] not in dead]
     assert 0 < len(alive) < len(pods), "the servers do not run on the node that fails and on others"
     service = [f"{(where.get('service', 'spicedb') or {})['spec']['clusterIP']}:50051"] * 12
     each = [f"dns://{dns(nodes.safe)}:53/spicedb-headless.{where.name}.svc.cluster.local:50051"]
-    return {
-        "connected to the other servers": (alive, 40, "keepalive"),
-        "of the Service, with keepalive": (service, 20, "keepalive"),
-        "of the Service, with the page's settings": (service, 10, "page"),
-        "of the headless Service, with the page's settings": (each, 10, "page"),
-    }
+    told = [(alive, 40, "keepalive"), (service, 20, "keepalive"), (service, 10, "page"), (each, 10, "page")]
+    return dict(zip(CLIENTS, told, strict=True))
 
 
 def loss(mode: str, servers: int, fault: str, nodes: Nodes) -> tuple[Mapping[str, Sequence[Asked]], float]:
     """The checks of each client, and when the fault began."""
     with namespace(evolve(DATABASE, node=nodes.safe)) as where:
         install(where, mode, servers, nodes.safe)
-        clients = targets(where, nodes)
+        clients = targets(where, nodes, nodes.names[1:] if fault == ZONE else [nodes.victim])
         told = [
             {"name": str(number), "addresses": addresses, "rate": rate, "client": client, "cold": True}
             for number, (addresses, rate, client) in enumerate(clients.values())
@@ -76,14 +81,14 @@ def loss(mode: str, servers: int, fault: str, nodes: Nodes) -> tuple[Mapping[str
         }, moment
 
 
-def rows(checks: Mapping[str, Sequence[Asked]], moment: float) -> Iterator[list[str]]:
-    """What each client lost in the minute after a moment, and after that minute."""
-    for name, asked in checks.items():
-        parts = (
-            [each for each in asked if moment <= each.due < moment + 60],
-            [each for each in asked if moment + 60 <= each.due < moment + 75],
-        )
-        yield [name, *(f"{sum(1 for each in part if each.error):,} of {len(part):,}" for part in parts)]
+def row(fault: str, mode: str, checks: Mapping[str, Sequence[Asked]], moment: float) -> list[str]:
+    """What each client lost in the minute after a moment, and all of them after that minute."""
+
+    def lost(asked: Iterable[Asked], first: float, last: float) -> str:
+        own = [each for each in asked if moment + first <= each.due < moment + last]
+        return f"{sum(1 for each in own if each.error):,} of {len(own):,}"
+
+    return [fault, mode, *(lost(each, 0, 60) for each in checks.values()), lost(chain(*checks.values()), 60, 75)]
 
 
 def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
@@ -95,9 +100,8 @@ def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
     for fault in faults or FAULTS:
         for mode in MODES:
             checks, moment = loss(mode, int(servers), fault, nodes)
-            found += [[fault, mode, *row] for row in rows(checks, moment)]
-            for row in found[-len(checks) :]:
-                print_row(row)
+            found.append(row(fault, mode, checks, moment))
+            print_row(found[-1])
             if fault == next(iter(FAULTS)):
                 lines |= {
                     f"dispatch {mode}, {name}": ([evolve(each, due=each.due - moment) for each in asked], failed)
@@ -109,13 +113,8 @@ def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
         Path(drawn).write_text(picture(FAILURES, lines, {"all nodes live": (-10, 0), "a node is dead": (0, 75)}))
 
 
-HEADINGS = ("what fails", "dispatch", "clients", "failed in the first minute", "in the next 15 s")
-DRAWN = [
-    ("on", "connected to the other servers"),
-    ("off", "connected to the other servers"),
-    ("off", "of the Service, with keepalive"),
-    ("off", "of the headless Service, with the page's settings"),
-]
+HEADINGS = ("What fails", "Dispatch", *(f"Failed: clients {name}" for name in CLIENTS), "Failed in the next 15 s")
+DRAWN = [("on", CLIENTS[0]), ("off", CLIENTS[0]), ("off", CLIENTS[1]), ("off", CLIENTS[3])]
 """The lines of the picture."""
 
 if __name__ == "__main__":

@@ -20,18 +20,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
 from bench.commands import MINIMAL, helm, namespace
+from bench.figures import keep, print_row
 from bench.latency import Check, draw, percentile
 from bench.load import DOCUMENTS
 from cdk8s_spicedb import Pool, Resources, ServerProps, write_helm_chart
 from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace
 from tests.lab.databases import POSTGRES
-from tests.lab.props import NEW, OLD, ON_POSTGRES, on_postgres
+from tests.lab.props import NEWEST, OLD, ON_POSTGRES, on_postgres
 
 KEY = "a key"
 # Twice the connections of 16 servers. The database has its share of the processors, as on a machine of its own.
@@ -39,11 +41,12 @@ DATABASE = evolve(POSTGRES, arguments=("postgres", "-cmax_connections=1000"), cp
 SMALL = Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"cpu": "2", "memory": "512Mi"})
 STEADY_SECONDS = 10
 RESTS = 4
-OURS, SMALL_POOLS, BY_HAND = "this package", "this package, small pools", "hand-written, drains"
+OURS, SMALL_POOLS, BY_HAND = "this package", "this package, small pools", "hand-written"
+DRAIN_DELAY = "this package, drain delay"
 DATASTORES = {SMALL_POOLS: evolve(ON_POSTGRES, read_pool=Pool(min_open=2), write_pool=Pool(min_open=1))}
 LIVES = [
     *((OURS, servers, 60) for servers in (2, 4, 8, 16)),
-    (SMALL_POOLS, 8, 60),
+    *((chart, 8, 60) for chart in (SMALL_POOLS, DRAIN_DELAY)),
     *((BY_HAND, servers, 60) for servers in (2, 8)),
     *((chart, servers, 300) for servers in (2, 8) for chart in (OURS, BY_HAND)),
 ]
@@ -77,36 +80,36 @@ class Life:
         phase = self.phases[name]
         return [check.milliseconds for check in self.checks if phase.start <= check.due < phase.end]
 
-    def row(self) -> str:
+    def row(self) -> list[str]:
         """A row of the table."""
         failed = sum(1 for check in self.checks if check.error)
         p99 = {name: percentile(self.within(name), 99) for name in self.phases}
         upgrade, rollback = self.phases["upgrade"], self.phases["rollback"]
-        cells = [
+        busy = ", ".join(f"{phase.busy * 100:.0f} %" for phase in self.phases.values())
+        return [
+            str(self.rate),
             self.chart,
             str(self.servers),
             f"{self.install:.1f} s",
             *(f"{phase.seconds:.1f} s" for phase in (upgrade, rollback)),
-            f"{failed} of {len(self.checks)}",
+            f"{failed} of {len(self.checks):,}",
             *(f"{milliseconds:.0f} ms" for milliseconds in p99.values()),
-            *(f"{phase.busy:.0%}" for phase in self.phases.values()),
+            busy,
         ]
-        return f"| {' | '.join(cells)} |"
 
 
 HEADINGS = (
-    "chart",
-    "servers",
-    "install",
-    "upgrade",
-    "rollback",
-    "failed",
-    "p99 steady",
+    "Checks per second",
+    "Chart",
+    "Servers",
+    "Install",
+    "Upgrade",
+    "Rollback",
+    "Failed",
+    "p99 before",
     "p99 in the upgrade",
     "p99 in the rollback",
-    "processors steady",
-    "in the upgrade",
-    "in the rollback",
+    "CPUs used before, in the upgrade, in the rollback",
 )
 
 
@@ -114,12 +117,16 @@ def charts(folder: Path, chart: str, servers: int) -> tuple[Sequence[str], Seque
     """Helm's arguments for the older release and for the newer one."""
     if chart == BY_HAND:
         told = [str(MINIMAL), f"--set=servers={servers}", "--set=drains=true"]
-        return [*told, f"--set=version={OLD}"], [*told, f"--set=version={NEW}"]
-    for version in (OLD, NEW):
-        datastore, server = DATASTORES.get(chart, ON_POSTGRES), ServerProps(replicas=servers)
+        return [*told, f"--set=version={OLD}"], [*told, f"--set=version={NEWEST}"]
+    for version in (OLD, NEWEST):
+        drains = timedelta(seconds=5) if (chart, version) == (DRAIN_DELAY, NEWEST) else None
+        datastore, server = (
+            DATASTORES.get(chart, ON_POSTGRES),
+            ServerProps(replicas=servers, shutdown_drain_delay=drains),
+        )
         props = on_postgres(version, datastore=datastore, server=server)
         write_helm_chart(folder / version, evolve(props, server=evolve(props.server, resources=SMALL)))
-    return [str(folder / OLD)], [str(folder / NEW)]
+    return [str(folder / OLD)], [str(folder / NEWEST)]
 
 
 @contextmanager
@@ -195,16 +202,17 @@ def live(chart: str, servers: int, rate: int) -> Life:
 
 def main(picture: str = "") -> None:
     """Prints a table of all lives, and draws the one with 8 servers of this package."""
-    print(f"{OLD} to {NEW}, PostgreSQL, {os.cpu_count()} processors, {platform.machine()}")
-    rate = 0
-    for chart, servers, checks in LIVES:
-        if checks != rate:
-            rate = checks
-            print(f"\n{rate} checks per second\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
+    print(f"{OLD} to {NEWEST}, PostgreSQL, {os.cpu_count()} processors, {platform.machine()}")
+    print_row(HEADINGS)
+    rows = []
+    for chart, servers, rate in LIVES:
         life = live(chart, servers, rate)
-        print(life.row(), flush=True)
+        rows.append(life.row())
+        print_row(rows[-1])
         if picture and (chart, servers, rate) == (OURS, 8, 60):
             Path(picture).write_text(draw(life.checks, {n: (p.start, p.end) for n, p in life.phases.items()}))
+    if picture:
+        keep("roll-outs", HEADINGS, rows)
 
 
 if __name__ == "__main__":

@@ -32,22 +32,22 @@ def test_servers_on_nodes_of_their_own_are_upgraded(
     assert namespace.versions(ready=True) == {NEW}
 
 
-def test_drains_and_restarts_lose_nothing(place: Place) -> None:
-    """Each node is drained, as for an upgrade of the cluster. Then a roll-out spreads the servers again."""
-    command, namespace, nodes = place.command, place.namespace, place.nodes
+def test_new_nodes_and_restarts_lose_nothing(mortal: Nodes, place: Place) -> None:
+    """Each node is drained and replaced, as for an upgrade of the cluster. Then a roll-out spreads the servers again."""
+    command, namespace = place.command, place.namespace
     command.install(NEW, server=f"replicas: 3\npodLabels: {{drained: {namespace.name}}}")
-    with relay(namespace, node=nodes.safe) as address:
+    with relay(namespace, node=mortal.safe) as address:
         Client(address, KEY).write()
-        with Load("three drains", address, KEY) as load:
-            for node in nodes.names:
+        with Load("three new nodes", address, KEY) as load:
+            for node in mortal.names:
                 options = (f"--pod-selector=drained={namespace.name}", "--ignore-daemonsets", "--timeout=120s")
                 run("kubectl", "drain", node, *options)
                 assert not [pod for pod in namespace.servers() if pod["spec"]["nodeName"] == node]
-                run("kubectl", "uncordon", node)
+                mortal.replace(node)
         assert load.succeeded()
         with Load("a restart", address, KEY) as load:
             namespace.kubectl("rollout", "restart", "deployment/spicedb")
             namespace.kubectl("rollout", "status", "deployment/spicedb", "--timeout=120s")
         assert load.succeeded()
     namespace.wait_for_terminating_servers()
-    assert all(map(place.on, nodes.names)), "the servers are spread over the nodes again"
+    assert all(map(place.on, mortal.names)), "the servers are spread over the nodes again"
