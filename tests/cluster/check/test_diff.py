@@ -148,21 +148,19 @@ def test_refused_objects_are_named(namespace: Namespace, postgres: None) -> None
         _diff(namespace, on_postgres())
 
 
-def test_production_has_no_false_differences(
-    any_helm: Helm, namespace: Namespace, tmp_path: Path, postgres: None
-) -> None:
+def test_production_has_no_false_differences(helm: Helm, namespace: Namespace, tmp_path: Path, postgres: None) -> None:
     """The objects of the production example, without those of a Prometheus operator, which the cluster lacks."""
     example: dict[str, Any] = runpy.run_path(str(ROOT / "examples" / "production" / "main.py"))
     props: SpiceDBProps = example["PROPS"]
     authority = trustme.CA()
-    for name in ("spicedb-grpc", "spicedb-dispatch", "postgres"):
+    for name in ("spicedb-grpc", "postgres"):
         certificate(namespace, name, authority, authority.issue_cert(example["NAME"]))
     monitoring = attrs.evolve(props.monitoring, pod_monitor=None, alerts=None)
     datastore: PostgreSQL = attrs.evolve(
         cast(PostgreSQL, props.datastore), sslmode="disable", ca=None, read_replicas=[], read_replica_pool=None
     )
     props = attrs.evolve(props, version=OLD, monitoring=monitoring, datastore=datastore, schema=None, test=None)
-    outcome = any_helm.install(props, timeout=120)
+    outcome = helm.install(props, timeout=120)
     assert outcome.ok, outcome.output
     found = _diff(namespace, props)
     assert _changed(found) == {}

@@ -38,7 +38,7 @@ _BEHIND_A_PROXY = PostgreSQL(
 )
 
 
-def test_a_proxy_for_the_database_beside_every_pod(any_helm: Helm, namespace: Namespace, postgres: None) -> None:
+def test_a_proxy_for_the_database_beside_every_pod(helm: Helm, namespace: Namespace, postgres: None) -> None:
     """Also beside the migration, which runs first, and Jobs end although the proxy keeps running."""
     settings: dict[str, Any] = {
         "datastore": _BEHIND_A_PROXY,
@@ -46,17 +46,17 @@ def test_a_proxy_for_the_database_beside_every_pod(any_helm: Helm, namespace: Na
         "schema": SchemaProps(text=SCHEMA),
         "test": PermissionTest(resource="document", permission="read", subject="user", checks=2),
     }
-    installed = any_helm.install(on_postgres(OLD, **settings))
+    installed = helm.install(on_postgres(OLD, **settings))
     assert installed.ok, installed.output
     assert postgres_revision(namespace) == OLD_HEAD
     with relay(namespace) as address:
         Client(address, KEY).write()
         with Load("behind a proxy", address, KEY) as load:
-            upgraded = any_helm.upgrade(on_postgres(NEW, **settings))
+            upgraded = helm.upgrade(on_postgres(NEW, **settings))
     assert upgraded.ok, upgraded.output
     assert load.succeeded()
     assert (postgres_revision(namespace), namespace.versions()) == (NEW_HEAD, {NEW})
-    tested = any_helm.test()
+    tested = helm.test()
     assert tested.ok, tested.output
     for server in namespace.servers():
         assert server["metadata"]["labels"]["cost-center"] == "42"

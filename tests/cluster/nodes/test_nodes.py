@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from threading import Barrier, BrokenBarrierError
 
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import is_ready, wait
@@ -14,8 +16,9 @@ from tests.lab.props import KEY, NEW, NEW_HEAD, OLD
 from .conftest import Place
 
 THREE = "replicas: 3"
-Scenario = Callable[[Place], Iterator[None]]
-"""Begins something, up to the moment at which the node dies. Then it says how it ends while the node is away."""
+Scenario = Callable[[Place, Callable[[], object]], None]
+"""Something that the death of a node interrupts. It meets the others twice: before what takes only seconds begins, and
+when the node dies."""
 
 
 def prefers(node: str) -> str:
@@ -26,27 +29,29 @@ def prefers(node: str) -> str:
     )
 
 
-def serving(place: Place) -> Iterator[None]:
+def serving(place: Place, meet: Callable[[], object]) -> None:
     """Clients of a server that lives do not notice."""
     place.command.install(NEW, server=THREE)
     (alive,) = place.on(place.nodes.safe)
     with relay(place.namespace, alive["status"]["podIP"], node=place.nodes.safe) as address:
         Client(address, KEY).write()
         with Load("a node without power", address, KEY) as load:
-            yield
+            meet()
+            meet()
             wait("Kubernetes to notice", lambda: not any(map(is_ready, place.on(place.nodes.victim))), 90)
     assert load.succeeded()
 
 
-def roll_out(place: Place) -> Iterator[None]:
+def roll_out(place: Place, meet: Callable[[], object]) -> None:
     """The older server on the dead node stays as long as the node is away. Nobody waits for it."""
     command, namespace = place.command, place.namespace
     command.install(OLD, server=THREE)
     assert all(map(place.on, place.nodes.names)), "the servers are spread over the nodes"
     command.write(NEW, server=THREE)
+    meet()
     with command.running("upgrade", *command.options()) as process:
         wait("the roll-out to begin", lambda: NEW in namespace.versions())
-        yield
+        meet()
         output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
     assert namespace.versions(ready=True) == {NEW}
@@ -56,20 +61,21 @@ def roll_out(place: Place) -> Iterator[None]:
     assert OLD in {pod["version"] for pod in shown.json["pods"] if pod["lost"]}
 
 
-def rollback(place: Place) -> Iterator[None]:
+def rollback(place: Place, meet: Callable[[], object]) -> None:
     """The same holds for the way back."""
     command, namespace = place.command, place.namespace
     command.install(OLD, server=THREE)
     command.install(NEW, server=THREE)
-    with command.running("rollback", *command.options()) as process:
+    meet()
+    with command.running("rollback", "spicedb", "--yes") as process:
         wait("the roll-out to begin", lambda: OLD in namespace.versions())
-        yield
+        meet()
         output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
     assert namespace.versions(ready=True) == {OLD}
 
 
-def migration(place: Place) -> Iterator[None]:
+def migration(place: Place, meet: Callable[[], object]) -> None:
     """Another pod migrates. Helm waits for the lost one, as the progress says."""
     command, namespace = place.command, place.namespace
     command.install(OLD)
@@ -78,7 +84,8 @@ def migration(place: Place) -> Iterator[None]:
     locked.enter_context(postgres_locked(namespace, "alembic_version", 300))
     with locked, command.running("upgrade", *command.options()) as process:
         wait("the migration", lambda: place.runs_on(place.nodes.victim, "migration"))
-        yield
+        meet()
+        meet()
         others = [name for name in place.nodes.names if name != place.nodes.victim]
         wait("another migration", lambda: any(place.runs_on(name, "migration") for name in others), 180)
         locked.close()
@@ -90,7 +97,7 @@ def migration(place: Place) -> Iterator[None]:
     assert namespace.versions() == {NEW}
 
 
-def clean_up(place: Place) -> Iterator[None]:
+def clean_up(place: Place, meet: Callable[[], object]) -> None:
     """Another pod cleans up."""
     command, namespace, victim = place.command, place.namespace, place.nodes.victim
     waits = (
@@ -103,7 +110,8 @@ def clean_up(place: Place) -> Iterator[None]:
     command.write(NEW, more=f"cleanup: {{{prefers(victim)}, initContainers: [{waits}]}}")
     with command.running("upgrade", *command.options()) as process:
         wait("the clean-up", lambda: place.on(victim, "cleanup"))
-        yield
+        meet()
+        meet()
         others = [name for name in place.nodes.names if name != victim]
         wait("another clean-up", lambda: any(place.on(name, "cleanup") for name in others), 180)
         wait("no migration", lambda: not namespace.list("jobs", component="migration"))
@@ -117,13 +125,26 @@ def clean_up(place: Place) -> Iterator[None]:
 def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callable[[], Place]) -> None:
     """A node dies under all of this at once, because Kubernetes takes a minute to notice."""
     scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up)
-    places = [new_place() for _ in scenarios]
-    running = [scenario(place) for scenario, place in zip(scenarios, places, strict=True)]
-    for each in running:
-        next(each)
-    with mortal.without_the_victim():
-        for each in running:
-            next(each, None)
+    barrier = Barrier(len(scenarios) + 1)
+
+    def run(scenario: Scenario) -> None:
+        try:
+            scenario(new_place(), barrier.wait)
+        except BaseException:
+            barrier.abort()  # The others must not wait for it.
+            raise
+
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(run, scenario) for scenario in scenarios]
+        with ExitStack() as dead:
+            with suppress(BrokenBarrierError):
+                barrier.wait()
+                barrier.wait()
+                dead.enter_context(mortal.without_the_victim())
+            # The error of the one that broke the barrier says more than those of the others.
+            failures = [failure for each in running if (failure := each.exception())]
+    for failure in sorted(failures, key=lambda each: isinstance(each, BrokenBarrierError)):
+        raise failure
 
 
 def test_a_node_that_was_cut_off_comes_back_with_its_old_pods(mortal: Nodes, place: Place) -> None:

@@ -33,7 +33,7 @@ def test_servers_on_nodes_of_their_own_are_upgraded(
 
 
 def test_new_nodes_and_restarts_lose_nothing(mortal: Nodes, place: Place) -> None:
-    """Each node is drained and replaced, as for an upgrade of the cluster. Then a roll-out spreads the servers again."""
+    """Each node is drained and replaced, as for an upgrade of the cluster. Then a roll-out spreads the servers."""
     command, namespace = place.command, place.namespace
     command.install(NEW, server=f"replicas: 3\npodLabels: {{drained: {namespace.name}}}")
     with relay(namespace, node=mortal.safe) as address:
