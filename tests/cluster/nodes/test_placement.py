@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from cdk8s_spicedb import ServerProps
 from tests.lab.client import Client, Load, relay
-from tests.lab.cluster import Namespace, run
-from tests.lab.helm import Helm
+from tests.lab.cluster import is_ready, run, wait
 from tests.lab.nodes import Nodes
-from tests.lab.props import KEY, NEW, OLD, on_postgres
+from tests.lab.props import KEY, NEW, OLD
 
 from .conftest import Place
 
 
-def test_servers_on_nodes_of_their_own_are_upgraded(
-    helm: Helm, namespace: Namespace, postgres: None, nodes: Nodes
-) -> None:
+def test_servers_on_nodes_of_their_own(place: Place) -> None:
     """As many servers as nodes, kept apart: the Jobs still find a node, and no check is lost."""
-    component = "app.kubernetes.io/component"
-    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {component: "server"}}}
-    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-    server = ServerProps(replicas=len(nodes.names), affinity=apart, max_surge=0, max_unavailable=1)
-    installed = helm.install(on_postgres(OLD, server=server))
-    assert installed.ok, installed.output
-    assert {each["spec"]["nodeName"] for each in namespace.servers()} == {*nodes.names}
-    with relay(namespace) as address:
+    command, namespace, nodes = place.command, place.namespace, place.nodes
+    apart = (
+        f"replicas: {len(nodes.names)}\nmaxSurge: 0\nmaxUnavailable: 1\n"
+        "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: "
+        "kubernetes.io/hostname, labelSelector: {matchLabels: {app.kubernetes.io/component: server}}}]}}"
+    )
+    command.install(OLD, server=apart)
+    assert all(map(place.on, nodes.names))
+    with relay(namespace, node=nodes.safe) as address:
         Client(address, KEY).write()
         with Load("a server on each node", address, KEY) as load:
-            upgraded = helm.upgrade(on_postgres(NEW, server=server))
-    assert upgraded.ok, upgraded.output
-    assert load.succeeded()
+            command.install(NEW, server=apart)
+        assert load.succeeded()
     assert namespace.versions(ready=True) == {NEW}
+    namespace.wait_for_terminating_servers()
+    _hangs(place)
+
+
+def _hangs(place: Place) -> None:
+    """A server that hangs gets no new connection. It is not restarted, because the kernel accepts connections for it,
+    which is what the liveness probe checks."""
+    (hanging,) = place.on(place.nodes.victim)
+
+    def is_asked() -> bool:
+        slices = place.namespace.kubectl("get", "endpointslices", "--output=json")
+        return hanging["status"]["podIP"] in slices and is_ready(place.on(place.nodes.victim)[0])
+
+    with place.nodes.hanging(place.namespace):
+        wait("Kubernetes to notice", lambda: not is_asked(), 30)
+    wait("the server to be back", is_asked, 30)
+    assert place.on(place.nodes.victim)[0]["metadata"]["uid"] == hanging["metadata"]["uid"]
 
 
 def test_new_nodes_and_restarts_lose_nothing(mortal: Nodes, place: Place) -> None:
