@@ -98,7 +98,7 @@ def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
     print_row(HEADINGS)
     found, lines = [], dict[str, Line]()
     for fault in faults or FAULTS:
-        for mode in MODES:
+        for mode in MODES if fault == next(iter(FAULTS)) else ("on", "off"):
             checks, moment = loss(mode, int(servers), fault, nodes)
             found.append(row(fault, mode, checks, moment))
             print_row(found[-1])
