@@ -77,7 +77,7 @@ docs: setup ## build the documentation as a site in build/site/
 
 bench-nodes: setup ## measure what dispatch costs, and what clients lose when a node dies; see bench/nodes.py
 	python bench/dispatch.py
-	python bench/nodes.py
+	python bench/nodes.py 3 docs/operate/nodes.svg
 
 bench-cluster: setup ## measure Helm and the commands on the cluster that KUBECONFIG names
 	python bench/commands.py

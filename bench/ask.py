@@ -95,9 +95,10 @@ class Asker:
 
     def user(self) -> SubjectReference:
         """Who is asked about."""
-        new = f"new-{self.chance.random()}" if self.target.cold else ""
-        name = new or str(self.chance.choices(range(USERS), cum_weights=self.users)[0])
-        return SubjectReference(object=ObjectReference(object_type="user", object_id=f"user-{name.replace('.', '-')}"))
+        name = self.chance.choices(range(USERS), cum_weights=self.users)[0]
+        new = f"new-{self.target.name}-{self.chance.getrandbits(64)}"
+        user = f"user-{new if self.target.cold else name}"
+        return SubjectReference(object=ObjectReference(object_type="user", object_id=user))
 
     def document(self) -> ObjectReference:
         """What is asked about."""
@@ -166,7 +167,7 @@ async def ask(target: Target, key: str, deadline: float, ended: asyncio.Task[str
     connection = [("grpc.use_local_subchannel_pool", 1), *CLIENTS[target.client]]
     channels = [grpc.aio.insecure_channel(address, options=connection) for address in target.addresses]
     options = {"metadata": (("authorization", f"Bearer {key}"),), "timeout": deadline}
-    chance = random.Random(1)
+    chance = random.Random(target.name)
     askers = [Asker(target, PermissionsServiceStub(channel), options, chance) for channel in channels]
 
     def start(number: int, due: float) -> Coroutine[Any, Any, None]:

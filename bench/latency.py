@@ -72,9 +72,11 @@ def draw(checks: Sequence[Check], phases: Phases) -> str:
     return picture(LATENCY, {"median": (checks, slower_than(50)), "slowest": (checks, slower_than(100))}, phases)
 
 
-def picture(axis: Axis, lines: Mapping[str, Line], phases: Phases) -> str:
-    """A picture (SVG) of values over time, with the phases shaded."""
+def picture(axis: Axis, lines: Mapping[str, Line], phases: Phases, zero: float | None = None) -> str:
+    """A picture (SVG) of values over time, with the phases shaded. ``zero`` is the moment that has the label 0 s. It
+    defaults to the start."""
     start, end = min(first for first, _ in phases.values()), max(last for _, last in phases.values())
+    shift = 0 if zero is None else start - zero
 
     def x(moment: float) -> float:
         return LEFT + (WIDTH - LEFT - 10) * (moment - start) / (end - start)
@@ -83,7 +85,7 @@ def picture(axis: Axis, lines: Mapping[str, Line], phases: Phases) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{axis.title}</title><style>{STYLE}</style>",
         *_phases(phases, x),
-        *_grid(axis, start, end, x),
+        *_grid(axis, start, end, shift, x),
         *(
             part
             for number, (name, line) in enumerate(lines.items())
@@ -105,13 +107,14 @@ def _phases(phases: Phases, x: Callable[[float], float]) -> Iterator[str]:
         yield f'<text x="{left + 5:.1f}" y="{TOP - 8}">{escape(name)}</text>'
 
 
-def _grid(axis: Axis, start: float, end: float, x: Callable[[float], float]) -> Iterator[str]:
+def _grid(axis: Axis, start: float, end: float, shift: float, x: Callable[[float], float]) -> Iterator[str]:
     for value, text in axis.grid.items():
         y = _y(axis.share(value))
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
     for seconds in range(0, int(end - start) + 1, 10):
-        yield f'<text x="{x(start + seconds):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{seconds} s</text>'
+        place = f'x="{x(start + seconds):.1f}" y="{HEIGHT - 20}" text-anchor="middle"'
+        yield f"<text {place}>{seconds + shift:.0f} s</text>"
 
 
 def _line(

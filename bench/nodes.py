@@ -73,8 +73,8 @@ def loss(mode: str, servers: int, fault: str, nodes: Nodes) -> tuple[Mapping[str
         ]
         with asking(told, DEADLINE_SECONDS) as found:
             time.sleep(WARM_SECONDS)
-            moment = time.time()
             with FAULTS[fault](nodes, where):
+                moment = time.time()
                 time.sleep(75)
         return {
             name: [each for each in found if each.target == str(number)] for number, name in enumerate(clients)
@@ -94,6 +94,8 @@ def row(fault: str, mode: str, checks: Mapping[str, Sequence[Asked]], moment: fl
 def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
     """Prints the table. The picture shows the loss of a node, with and without dispatch."""
     nodes = Nodes.find()
+    if not nodes.command or len(nodes.names) < 3:
+        raise SystemExit("needs a cluster of three nodes, and in NODES the command that changes them")
     print(f"{NEWEST}, {servers} servers, {len(nodes.names)} nodes, {os.cpu_count()} processors")
     print_row(HEADINGS)
     found, lines = [], dict[str, Line]()
@@ -108,9 +110,11 @@ def main(servers: str = "3", drawn: str = "", *faults: str) -> None:
                     for name, asked in checks.items()
                     if (mode, name) in DRAWN
                 }
-    if drawn:
+    if drawn and not faults:
         keep("nodes", HEADINGS, found)
-        Path(drawn).write_text(picture(FAILURES, lines, {"all nodes live": (-10, 0), "a node is dead": (0, 75)}))
+        Path(drawn).write_text(
+            picture(FAILURES, lines, {"all nodes live": (-10, 0), "a node is dead": (0, 75)}, zero=0)
+        )
 
 
 HEADINGS = ("What fails", "Dispatch", *(f"Failed: clients {name}" for name in CLIENTS), "Failed in the next 15 s")

@@ -59,6 +59,7 @@ _EVERYTHING = evolve(
         grpc_route=GRPCRoute(gateway="gateway"),
         grpc_tls=TLS.from_secret("spicedb-grpc"),
         headless_service=True,
+        dispatch_enabled=True,
     ),
     network_policies=NetworkPolicies(),
     monitoring=Monitoring(pod_monitor=PodMonitor(), alerts=Alerts(), dashboard=Dashboard()),

@@ -33,7 +33,7 @@ spicedb = SpiceDB(
         version="v1.57.1",
         datastore=PostgreSQL(uri=kplus.SecretValue(secret=secret, key="datastore-uri")),
         preshared_key=kplus.SecretValue(secret=secret, key="preshared-key"),
-        server=ServerProps(http_enabled=True),
+        server=ServerProps(http_enabled=True, headless_service=True),
     ),
 )
 

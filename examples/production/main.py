@@ -62,6 +62,7 @@ PROPS = SpiceDBProps(
     ),
     server=ServerProps(
         autoscaling=Autoscaling(min_replicas=3, max_replicas=10),
+        headless_service=True,  # so that clients survive the loss of a server
         grpc_tls=TLS.from_secret("spicedb-grpc"),
         metrics_tls=TLS.from_secret("spicedb-grpc"),
         tracing=Tracing(endpoint="collector.tracing:4317", insecure=True),

@@ -1,4 +1,4 @@
-"""What clients need to survive the loss of a server."""
+"""What clients need to know of a SpiceDB."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ SERVICE_CONFIG = json.dumps(
         ],
     }
 )
-"""The gRPC service config for clients of SpiceDB, as JSON. Clients have a connection to each address of a server, and
-send a request again if its connection was closed. ``docs/operate/clients.md`` gives the reasons."""
+"""The gRPC service config for clients of SpiceDB, as JSON. Clients spread their requests over all addresses that they
+find, and send a request again if its connection was closed. ``docs/operate/clients.md`` gives the reasons."""

@@ -115,7 +115,7 @@ class Client:
         return bool(answer.permissionship == CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION)
 
     def check_many(self) -> set[bool]:
-        """Checks so many documents without readers that the server dispatches some checks. Returns the answers."""
+        """Checks so many documents without readers that servers that dispatch pass some on. Returns the answers."""
         return {self.check(f"document-{number}") for number in range(40)}
 
 
@@ -123,8 +123,8 @@ class Client:
 class Load:
     """Checks permissions on several connections until the context ends. It never retries.
 
-    Half of the checks are for new documents. No server has cached them, so servers dispatch some of them. If it
-    ``writes``, it also gives some of these documents a reader, and checks that the next answer is yes.
+    Half of the checks are for new documents. No server has cached them, so servers that dispatch pass some of them on.
+    If it ``writes``, it also gives some of these documents a reader, and checks that the next answer is yes.
     """
 
     title: str

@@ -71,9 +71,9 @@ class Nodes:
     @contextmanager
     def _without(self, names: Sequence[str], *, cut: bool = False) -> Iterator[None]:
         ends, begins = ("join", "cut") if cut else ("start", "kill")
-        for name in names:
-            run(*self.command, begins, name)
         try:
+            for name in names:
+                run(*self.command, begins, name)
             yield
         finally:
             for name in names:
@@ -85,8 +85,8 @@ class Nodes:
         """Lets the server on the victim hang, until the context ends. The cluster must allow privileged pods in the
         namespace ``default``."""
         (pod,) = (pod for pod in namespace.servers() if pod["spec"].get("nodeName") == self.victim)
-        self._signal(pod, "STOP")
         try:
+            self._signal(pod, "STOP")
             yield
         finally:
             self._signal(pod, "CONT")

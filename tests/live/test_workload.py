@@ -49,16 +49,17 @@ def draining(end: datetime = NOW + timedelta(seconds=30)) -> Object:
     return pod
 
 
-def lost_pod(job: str = "spicedb-migration") -> Object:
+def lost_pod(job: str = "spicedb-migration", component: str = "migration") -> Object:
     """A pod of a Job that was told to stop an hour ago."""
     pod = migration_pod()
-    labels = {**pod["metadata"]["labels"], "batch.kubernetes.io/job-name": job}
+    own = {"batch.kubernetes.io/job-name": job, "app.kubernetes.io/component": component}
+    labels = {**pod["metadata"]["labels"], **own}
     pod["metadata"] = {**pod["metadata"], "name": "lost", "deletionTimestamp": CREATED, "labels": labels}
     return pod
 
 
 LOST = (
-    "the node of the pod lost does not answer, so {job} cannot complete; to go on, run "
+    "Helm may wait for {job}, because the node of lost does not answer; if it is off, run "
     "`kubectl delete pod lost --force --namespace authz`"
 )
 
@@ -302,8 +303,18 @@ def test_what_makes_a_change_unsafe(fields: dict[str, Any], reason: str | None, 
             {"jobs": (job("SuccessCriteriaMet"),), "pods": (*PODS, migration_pod(), lost_pod())},
             LOST.format(job="spicedb-migration"),
         ),
-        ({"pods": (*PODS, lost_pod("spicedb-migration-cleanup"))}, LOST.format(job="spicedb-migration-cleanup")),
+        (
+            {"pods": (*PODS, lost_pod("spicedb-migration-cleanup", "cleanup"))},
+            LOST.format(job="spicedb-migration-cleanup"),
+        ),
         ({"jobs": (job("Complete"),), "pods": (*PODS, migration_pod())}, "all running servers are ready"),
+        ({"jobs": (job("Complete"),), "pods": (*PODS, lost_pod())}, "all running servers are ready"),
+        ({"pods": (*PODS, lost_pod())}, "all running servers are ready"),
+        ({"jobs": (job("Failed"),), "pods": (*PODS, lost_pod())}, "all running servers are ready"),
+        (
+            {"pods": (*PODS, draining(), lost_pod("spicedb-migration-cleanup", "cleanup"))},
+            "1 older server draining",
+        ),
         ({"jobs": (job(None),), "pods": (*PODS, lost_pod())}, "the migration runs"),
         ({"jobs": (job(None),)}, "the migration runs"),
         ({"jobs": (job(None),), "log": LOG}, "the migration runs: last password=(hidden)"),

@@ -237,9 +237,10 @@ class SpiceDB(Construct):
         """Environment variables with which a client connects, for cdk8s-plus' ``env_variables``.
 
         The variable ``endpoint`` holds `client_address`, ``token`` the preshared key from its Secret, which must be in
-        the client's namespace, and ``service_config`` a gRPC service config (JSON): the client has a connection to each
-        server, and sends a request again if its connection was closed. The default names are this package's own:
-        clients share no convention.
+        the client's namespace, and ``service_config`` a gRPC service config (JSON). With it, clients send a request
+        again if its connection was closed and, with ``ServerProps.headless_service``, have a connection to each server.
+        Keepalive and timeouts belong in the client's code: see docs/operate/clients.md. The default names are this
+        package's own: clients share no convention.
 
         ``plus`` is the module of the cdk8s-plus that your app uses, such as ``cdk8s_plus_33``. It defaults to
         ``cdk8s_plus_27``. Another version of cdk8s-plus does not accept the values.

@@ -150,13 +150,13 @@ class Observed:
     @property
     def migration_pods(self) -> list[Manifest]:
         """The pods of the migration."""
-        # The pod that asks the database has the labels of these, for network policies, but no Job.
         return [each for each in self.job_pods if _component(each) == Component.MIGRATION.value]
 
     @property
     def job_pods(self) -> list[Manifest]:
         """The pods of all Jobs: the migration, the clean-up, the schema and the test."""
-        return [each for each in self.pods if JOB_NAME in each["metadata"].get("labels", {})]
+        # The pod that asks the database has the labels of the migration's, for network policies, but no Job.
+        return [each for each in self.pods if JOB_NAME in (each["metadata"].get("labels") or {})]
 
     def need(self, *names: str) -> None:
         """Raises the `ClusterError` of the first of these fields that could not be read."""

@@ -290,13 +290,24 @@ def progress_of(seen: Observed) -> tuple[str, int | None]:
     if migration.state is MigrationState.RUNNING:
         details = migration.reason or "".join(migration.log[-1:])
         return f"the migration runs{f': {details}' if details else ''}", _seconds_left(migration, seen.at)
-    lost = next((pod for pod in seen.job_pods if is_lost(pod, seen.at)), None)
-    if lost is not None:
-        # Kubernetes sets the condition Complete on a Job only when all of its pods have terminated.
-        name, job = lost["metadata"]["name"], lost["metadata"]["labels"][JOB_NAME]
-        command = f"kubectl delete pod {name} --force --namespace {seen.namespace}"
-        return f"the node of the pod {name} does not answer, so {job} cannot complete; to go on, run `{command}`", None
-    return unsettled(seen) or "all running servers are ready", None
+    return unsettled(seen) or _lost_pod(seen) or "all running servers are ready", None
+
+
+def _lost_pod(seen: Observed) -> str | None:
+    """What to do about a lost pod for whose Job Helm may wait: a Job is complete only when all of its pods are gone."""
+    names = [job["metadata"]["name"] for job in seen.jobs if not holds(conditions(job), "Complete", "Failed")]
+    # Other Jobs than migrations are not read.
+    open_pods = [pod for pod in seen.job_pods if pod not in seen.migration_pods or _job(pod) in names]
+    lost = next((pod for pod in open_pods if is_lost(pod, seen.at)), None)
+    if lost is None:
+        return None
+    name = lost["metadata"]["name"]
+    command = f"kubectl delete pod {name} --force --namespace {seen.namespace}"
+    return f"Helm may wait for {_job(lost)}, because the node of {name} does not answer; if it is off, run `{command}`"
+
+
+def _job(pod: Manifest) -> str:
+    return str(pod["metadata"]["labels"][JOB_NAME])
 
 
 def _seconds_left(migration: Migration, now: datetime) -> int | None:

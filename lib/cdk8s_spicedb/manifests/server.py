@@ -1,4 +1,4 @@
-"""The servers: their Deployment, Services, ServiceAccount, the Role by which they find each other, and more."""
+"""The servers: their Deployment, Services, ServiceAccount and more, and with dispatch the Role for it."""
 
 from __future__ import annotations
 

@@ -226,8 +226,8 @@ class SchemaProps(ClientProps):
 class PermissionTest(ClientProps):
     """A Job that ``helm test`` runs. It checks permissions as clients do, on objects that do not exist.
 
-    It makes enough checks that servers dispatch some of them to each other. The test passes if every check gets an
-    answer. It does not matter whether the answer is yes or no.
+    If servers dispatch, it makes enough checks that some are dispatched. The test passes if every check gets an answer.
+    It does not matter whether the answer is yes or no.
     """
 
     resource: _SchemaName
@@ -237,5 +237,5 @@ class PermissionTest(ClientProps):
     subject: _SchemaName
     """Subject type, such as ``user``. Required."""
     checks: Count = 16
-    """Number of checks. Each one runs in a pod of its own and checks another resource. Defaults to 16: with two
-    servers, only one run in 65,000 then dispatches nothing."""
+    """Number of checks. Each one runs in a pod of its own and checks another resource. Defaults to 16: with two servers
+    that dispatch, only one run in 65,000 then dispatches nothing."""

@@ -46,9 +46,10 @@ class Egress:
 class NetworkPolicies:
     """NetworkPolicies for servers, migration and clean-up. They deny every connection that is not listed here.
 
-    Servers may connect to each other, to the database, to DNS, and to the API server, where they look up each other's
-    addresses. The migration may connect to the database, and the clean-up to the API server. DNS uses port 53. With
-    ``SpiceDBProps.openshift``, DNS also uses port 5353, the port of OpenShift's DNS pods.
+    Servers may connect to the database and to DNS. Servers that dispatch may also connect to each other, and to the API
+    server, where they look up each other's addresses. The migration may connect to the database, and the clean-up to
+    the API server. DNS uses port 53. With ``SpiceDBProps.openshift``, DNS also uses port 5353, the port of OpenShift's
+    DNS pods.
 
     For each list of peers, None allows all and an empty list allows none. Policies take effect only if the cluster's
     network enforces them.

@@ -160,7 +160,7 @@ _Share = Annotated[
 
 @frozen(kw_only=True)
 class ServerProps(PodProps):
-    """The servers: their Deployment, their Services, and how they find each other."""
+    """The servers: their Deployment and their Services."""
 
     # Log and shutdown
     log_level: LogLevel = "info"

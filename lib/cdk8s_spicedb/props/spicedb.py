@@ -177,7 +177,7 @@ class SpiceDBProps:
     test: PermissionTest | None = None
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
     rbac_create: bool = True
-    """Creates Roles and RoleBindings: one with which servers find each other, and one for the clean-up. Defaults to on.
+    """Creates Roles and RoleBindings: one for servers that dispatch, and one for the clean-up. Defaults to on.
     If you have no permission to create Roles and RoleBindings, set this to False, and ask a cluster administrator to
     create them first. The security documentation shows what they contain."""
     openshift: bool = False

@@ -25,9 +25,7 @@ def _blocks() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("folder", ["prod", "dispatch"])
-def test_servers_with_a_prefix_find_each_other(
-    namespace: Namespace, postgres: None, tmp_path: Path, folder: str
-) -> None:
+def test_servers_with_a_prefix_serve(namespace: Namespace, postgres: None, tmp_path: Path, folder: str) -> None:
     server = ServerProps(replicas=2, dispatch_enabled=folder == "dispatch")
     for path, text in _blocks().items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
@@ -45,6 +43,6 @@ def test_servers_with_a_prefix_find_each_other(
     with relay(namespace, _NAME) as address:
         client = Client(address, KEY)
         client.write()
-        assert client.check_many() == {False}, "servers find each other by the new name"
+        assert client.check_many() == {False}, "servers that dispatch find each other by the new name"
     jobs = namespace.list("jobs", instance=_NAME)
     assert len(jobs) == 2, "the Job of each release has a name of its own"

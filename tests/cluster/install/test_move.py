@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import attrs
 
-from cdk8s_spicedb import Pool, PostgreSQL, SecretKey, SpiceDBProps, write_helm_chart
+from cdk8s_spicedb import Pool, PostgreSQL, SecretKey, ServerProps, SpiceDBProps, write_helm_chart
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
 from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
@@ -96,7 +96,9 @@ def _section(title: str) -> list[str]:
 def _write_chart(folder: Path, datastore: PostgreSQL, key: SecretKey) -> None:
     # During the move, both installations share the connections of a small database.
     datastore = attrs.evolve(datastore, read_pool=Pool(max_open=10), write_pool=Pool(max_open=5))
-    props = SpiceDBProps(version=OLD, datastore=datastore, preshared_key=key, server=small())
+    props = SpiceDBProps(
+        version=OLD, datastore=datastore, preshared_key=key, server=small(ServerProps(dispatch_enabled=True))
+    )
     write_helm_chart(folder / "chart", props)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from subprocess import Popen
 from threading import Barrier, BrokenBarrierError
 
 from tests.lab.client import Client, Load, relay
-from tests.lab.cluster import is_ready, wait
+from tests.lab.cluster import is_ready, run, wait
 from tests.lab.databases import postgres_locked, postgres_revision
 from tests.lab.nodes import Nodes
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD
@@ -29,10 +31,21 @@ def prefers(node: str) -> str:
     )
 
 
+def _does_what_it_says(process: Popen[str]) -> str:
+    """Deletes the lost pod as soon as the progress says so. Returns what the program prints after that."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if said := re.search(r"run `kubectl (delete pod \S+ --force --namespace \S+)`", line):
+            run("kubectl", *said[1].split())
+            break
+    return process.communicate(timeout=300)[0]
+
+
 def serving(place: Place, meet: Callable[[], object]) -> None:
     """Clients of a server that lives do not notice."""
     place.command.install(NEW, server=THREE)
     (alive,) = place.on(place.nodes.safe)
+    assert place.on(place.nodes.victim)
     with relay(place.namespace, alive["status"]["podIP"], node=place.nodes.safe) as address:
         Client(address, KEY).write()
         with Load("a node without power", address, KEY) as load:
@@ -90,9 +103,7 @@ def migration(place: Place, meet: Callable[[], object]) -> None:
         wait("another migration", lambda: any(place.runs_on(name, "migration") for name in others), 180)
         locked.close()
         wait("the migration", lambda: postgres_revision(namespace) == NEW_HEAD)
-        for pod in place.on(place.nodes.victim, "migration"):
-            namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-        output = process.communicate(timeout=300)[0]
+        output = _does_what_it_says(process)
     assert process.returncode == 0, output
     assert namespace.versions() == {NEW}
 
@@ -115,9 +126,7 @@ def clean_up(place: Place, meet: Callable[[], object]) -> None:
         others = [name for name in place.nodes.names if name != victim]
         wait("another clean-up", lambda: any(place.on(name, "cleanup") for name in others), 180)
         wait("no migration", lambda: not namespace.list("jobs", component="migration"))
-        for pod in place.on(victim, "cleanup"):
-            namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-        output = process.communicate(timeout=300)[0]
+        output = _does_what_it_says(process)
     assert process.returncode == 0, output
     assert namespace.versions() == {NEW}
 
@@ -127,7 +136,7 @@ def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callab
     scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up)
     barrier = Barrier(len(scenarios) + 1)
 
-    def run(scenario: Scenario) -> None:
+    def play(scenario: Scenario) -> None:
         try:
             scenario(new_place(), barrier.wait)
         except BaseException:
@@ -135,7 +144,7 @@ def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callab
             raise
 
     with ThreadPoolExecutor() as pool:
-        running = [pool.submit(run, scenario) for scenario in scenarios]
+        running = [pool.submit(play, scenario) for scenario in scenarios]
         with ExitStack() as dead:
             with suppress(BrokenBarrierError):
                 barrier.wait()

@@ -18,16 +18,18 @@ from .findings import texts
 def on(name: str, *, ready: bool = True) -> Object:
     """A server on a node."""
     conditions = [{"type": "Ready", "status": str(ready)}]
-    return {"spec": {"nodeName": name}, "status": {"conditions": conditions}}
+    return {"metadata": {}, "spec": {"nodeName": name}, "status": {"conditions": conditions}}
 
 
 def found(*servers: Object, api: ApiServer | None = None, settings: SpiceDBProps | None = None) -> list[Finding]:
     return list(node_findings((api or installable()).cluster(), settings or props(), servers))
 
 
+FINE = [Finding.ok("Nodes", "if one of them dies, servers on the others go on")]
+
+
 def test_the_defaults_survive() -> None:
-    assert found() == [Finding.ok("Nodes", "if one of them dies, servers on the others go on")]
-    assert found(on("node-1"), on("node-2")) == found()
+    assert found() == FINE
 
 
 @pytest.mark.parametrize(
@@ -41,16 +43,17 @@ def test_servers_that_dispatch_fail_together(server: ServerProps) -> None:
 
 
 @pytest.mark.parametrize(
-    "server",
+    ("server", "field"),
     [
-        {"replicas": 1},
-        {"replicas": 1, "dispatch_enabled": True},
-        {"autoscaling": Autoscaling(min_replicas=1, max_replicas=9)},
+        ({"replicas": 1}, "server.replicas"),
+        ({"replicas": 1, "dispatch_enabled": True}, "server.replicas"),
+        ({"autoscaling": Autoscaling(min_replicas=1, max_replicas=9)}, "server.autoscaling.minReplicas"),
     ],
 )
-def test_one_server_dies_with_its_node(server: dict[str, Any]) -> None:
+def test_one_server_dies_with_its_node(server: dict[str, Any], field: str) -> None:
     (finding,) = found(settings=props(server=ServerProps(**server)))
     assert finding.text.startswith("there is one server: if its node dies")
+    assert finding.fix == f"set {field} to 3, or to 2 at least"
 
 
 def test_one_server_is_all_that_an_engine_in_memory_can_have() -> None:
@@ -58,22 +61,29 @@ def test_one_server_is_all_that_an_engine_in_memory_can_have() -> None:
     assert [finding.level for finding in found(settings=settings)] == [Level.OK]
 
 
-def test_a_cluster_of_one_node() -> None:
+def test_before_an_install_nodes_that_take_pods_are_counted() -> None:
     api = ApiServer()
-    assert texts(found(api=api)) == ["Nodes: none is ready"]
+    assert found(api=api) == FINE, "an autoscaler may add nodes"
     node(api, "one")
     node(api, "broken", ready=False)
-    node(api, "drained", unschedulable=True)
-    assert texts(found(api=api)) == ["Nodes: only one is ready: if it dies, all servers die with it"]
+    # As Kubernetes does when somebody cordons it, and for a control plane.
+    node(api, "drained", taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}])
+    node(api, "control", taints=[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
+    assert texts(found(api=api)) == ["Nodes: only one takes new pods: all servers die with it"]
+    assert found(on("one"), on("drained"), api=api) == FINE, "servers run on two"
 
 
-def test_servers_that_share_a_node_although_there_are_others() -> None:
-    shared = "Nodes: all servers run on node-1: if it dies, every request fails until others have started"
-    assert texts(found(on("node-1"), on("node-1"))) == [shared]
-    assert texts(found(on("node-1"), on("node-2", ready=False))) == [shared]
-    assert texts(found(on("node-1"))) == ["Nodes: if one of them dies, servers on the others go on"]
+@pytest.mark.parametrize("api", [installable(), installable(("list", "nodes"))])
+def test_servers_that_share_a_node(api: ApiServer) -> None:
+    shared = ["Nodes: all ready servers run on node-1: if it dies, every request fails until others have started"]
+    assert texts(found(on("node-1"), on("node-1"), api=api)) == shared
+    assert texts(found(on("node-1"), on("node-1"), on("node-2", ready=False), api=api)) == shared
+    assert found(on("node-1"), api=api) == FINE
+    assert found(on("node-1"), on("node-2"), api=api) == FINE
+    draining = {**on("node-1"), "metadata": {"deletionTimestamp": "2030-01-01T00:00:00Z"}}
+    assert found(on("node-1"), draining, api=api) == FINE
 
 
 def test_without_the_right_to_list_nodes() -> None:
     (finding,) = found(api=installable(("list", "nodes")))
-    assert finding == Finding.ok("Nodes", "not counted: you have no permission to list nodes, and do not need it")
+    assert finding == Finding.ok("Nodes", "not counted: you may not list nodes, which only this hint needs")

@@ -26,7 +26,8 @@ _RESOURCES = "change {settings}.resources in the file"
 _FIXES = {
     "attempting to grant RBAC permissions": (
         "Kubernetes lets you grant only rights that you have: get the rights in the message yourself, or the verbs "
-        "`escalate` and `bind` on roles, or set server.dispatchEnabled: false and cleanup.enabled: false"
+        "`escalate` and `bind` on roles, or remove server.dispatchEnabled and server.dispatchTls, and set "
+        "cleanup.enabled: false"
     ),
     "field is immutable": "give the release another name in the file, or delete this object first",
     "exceeded quota": (

@@ -90,8 +90,8 @@ def check(
     pull_images: bool = False,
     schema: bool = True,
 ) -> CheckReport:
-    """Checks a release: its Secrets, rights, objects, pods, quotas, images, SpiceDB schema, database, and the plan of
-    its upgrade.
+    """Checks a release: its nodes, Secrets, rights, objects, pods, quotas, images, SpiceDB schema, database, and the
+    plan of its upgrade.
 
     Nothing changes in the cluster: the check asks, makes dry runs, and starts short-lived pods to ask the database, to
     try the SpiceDB schema with new releases and, with ``pull_images``, to pull the images of the release and of the
