@@ -33,7 +33,7 @@ from authzed.api.v1 import (
 from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
 
 from bench.load import at_rate, end_of_input, timed
-from cdk8s_spicedb.clients import SERVICE_CONFIG
+from cdk8s_spicedb.manifests.network import SERVICE_CONFIG
 
 DOCUMENTS, USERS = 1000, 2000
 BULK = 10

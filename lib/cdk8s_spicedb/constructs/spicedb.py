@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 from cdk8s import ApiObject, ApiObjectMetadata, Chart, JsonPatch
 from constructs import Construct
 
-from ..clients import SERVICE_CONFIG
 from ..errors import InvalidProps, Problem
 from ..labels import Component, selector_labels
 from ..manifests import (
@@ -21,6 +20,7 @@ from ..manifests import (
     server_manifests,
     test_manifests,
 )
+from ..manifests.network import SERVICE_CONFIG
 from ..manifests.pods import GRPC, HTTP, open_ports, service_port
 from ..props import SpiceDBProps, require, require_cleanup, require_migration
 from ..props.fieldtypes import show

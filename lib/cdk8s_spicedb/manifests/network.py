@@ -1,7 +1,8 @@
-"""NetworkPolicies: which connections the pods of each component accept and make."""
+"""Connections: NetworkPolicies, the Services and other objects for clients, and how clients connect."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
@@ -14,6 +15,25 @@ from .pods import DISPATCH, GRPC, HTTP, METRICS, numbers, open_ports, service_po
 
 DNS, OPENSHIFT_DNS = ([{"protocol": protocol, "port": port} for protocol in ("UDP", "TCP")] for port in (53, 5353))
 """The ports of the DNS servers' pods. Policies apply to the pods' ports, not to the port of their Service."""
+SERVICE_CONFIG = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+    }
+)
+"""The gRPC service config for clients of SpiceDB, as JSON. Clients spread their requests over all addresses that they
+find, and send a request again if its connection was closed. ``docs/operate/clients.md`` gives the reasons."""
 
 
 def network_policy(objects: Objects, annotations: Mapping[str, str] | None = None) -> list[Manifest]:
