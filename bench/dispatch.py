@@ -121,16 +121,16 @@ def main() -> None:
 
 
 HEADINGS = (
-    "requests",
-    "servers",
-    "dispatch",
-    "failed",
+    "Requests",
+    "Servers",
+    "Dispatch",
+    "Failed",
     "p50",
     "p99",
-    "transactions",
-    "processor time",
-    "found in caches",
-    "memory of a server",
+    "Transactions",
+    "Processor time",
+    "Found in caches",
+    "Memory of a server",
 )
 
 if __name__ == "__main__":
