@@ -24,7 +24,7 @@ def _masked(text: str) -> set[str]:
     lines = set()
     for line in text.splitlines():
         # A server that starts slowly leaves an event, and the cluster may have one node.
-        if re.match(r"  Warnings |\w+ +Nodes | +fix: add nodes$", line):
+        if re.match(r"  Warnings |\w+ +Nodes | +fix: (add nodes|run `kubectl rollout restart`)", line):
             continue
         line = _PROGRESS.sub(r"\1", line)
         line = re.sub(r"-[a-z0-9]{8,10}(-[a-z0-9]{5})?\b", "-HASH", line)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cdk8s_spicedb import Datastore, SpiceDBProps
+from cdk8s_spicedb import Datastore, ServerProps, SpiceDBProps
 from tests.crds import is_custom
 from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace, run
@@ -44,7 +44,8 @@ def test_servers_export_the_metrics_of_alerts_and_dashboard(
     helm: Helm, namespace: Namespace, database: Database, datastore: Datastore, engine: str
 ) -> None:
     database.start(namespace)
-    assert helm.install(on_postgres(datastore=datastore)).ok
+    # Dispatch has an alert and panels of its own.
+    assert helm.install(on_postgres(datastore=datastore, server=ServerProps(dispatch_enabled=True))).ok
     with relay(namespace) as address:
         client = Client(address, KEY)
         client.write()

@@ -71,6 +71,7 @@ def test_before_an_install_nodes_that_take_pods_are_counted() -> None:
     node(api, "control", taints=[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
     assert texts(found(api=api)) == ["Nodes: only one takes new pods: all servers die with it"]
     assert found(on("one"), on("drained"), api=api) == FINE, "servers run on two"
+    assert [each.fix for each in found(on("one"), on("one"), api=api)] == ["add nodes"]
 
 
 @pytest.mark.parametrize("api", [installable(), installable(("list", "nodes"))])
@@ -80,6 +81,7 @@ def test_servers_that_share_a_node(api: ApiServer) -> None:
     assert texts(found(on("node-1"), on("node-1"), on("node-2", ready=False), api=api)) == shared
     assert found(on("node-1"), api=api) == FINE
     assert found(on("node-1"), on("node-2"), api=api) == FINE
+    assert all("kubectl rollout restart" in each.fix for each in found(on("node-1"), on("node-1"), api=api))
     draining = {**on("node-1"), "metadata": {"deletionTimestamp": "2030-01-01T00:00:00Z"}}
     assert found(on("node-1"), draining, api=api) == FINE
 

@@ -37,22 +37,27 @@ def _configured(props: SpiceDBProps) -> Iterator[Finding]:
 
 def _placed(cluster: Cluster, servers: Sequence[Manifest]) -> Iterator[Finding]:
     """Where the servers run. Before an install, how many nodes there are for them."""
-    ready = [pod["spec"]["nodeName"] for pod in servers if is_ready(pod) and not is_terminating(pod)]
-    if len(ready) > 1 and len({*ready}) == 1:
-        text = f"all ready servers run on {ready[0]}: if it dies, every request fails until others have started"
-        yield Finding.warning(_SUBJECT, text, _SPREAD)
-    if ready:
+    used = [pod["spec"]["nodeName"] for pod in servers if is_ready(pod) and not is_terminating(pod)]
+    if len({*used}) > 1 or len(used) == 1:
         return
-    try:
-        usable = [node["metadata"]["name"] for node in cluster.find(NODE) if _usable(node)]
-    except ClusterError:
+    usable = _usable(cluster)
+    if used:
+        text = f"all ready servers run on {used[0]}: if it dies, every request fails until others have started"
+        yield Finding.warning(_SUBJECT, text, "add nodes" if usable is not None and len(usable) < 2 else _SPREAD)
+    elif usable is None:
         yield Finding.ok(_SUBJECT, "not counted: you may not list nodes, which only this hint needs")
-        return
-    if len(usable) == 1:
+    elif len(usable) == 1:
         yield Finding.warning(_SUBJECT, f"only {usable[0]} takes new pods: all servers die with it", "add nodes")
 
 
-def _usable(node: Manifest) -> bool:
-    """Whether a node takes new pods without a toleration of their own."""
+def _usable(cluster: Cluster) -> list[str] | None:
+    """The nodes that take new pods without a toleration of their own. None if they may not be listed."""
+    try:
+        return [node["metadata"]["name"] for node in cluster.find(NODE) if _takes_pods(node)]
+    except ClusterError:
+        return None
+
+
+def _takes_pods(node: Manifest) -> bool:
     taints = [taint["effect"] for taint in node["spec"].get("taints") or ()]
     return is_ready(node) and not {"NoSchedule", "NoExecute"}.intersection(taints)
