@@ -72,7 +72,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    namespace = getattr(item, "funcargs", {}).get("namespace")
+    fixtures = getattr(item, "funcargs", {})
+    namespace = fixtures.get("namespace") or getattr(fixtures.get("place"), "namespace", None)
     if call.when == "call" and report.failed and namespace is not None:
         report.sections.append(("cluster", namespace.diagnosis()))
     return report

@@ -11,12 +11,15 @@ from tests.lab.props import KEY, NEW, OLD
 
 from .conftest import Place
 
+_PATIENT = "preStopSleepSeconds: 10"
+"""If several nodes share two processors, one of them can learn late that a server on another one stops."""
+
 
 def test_servers_on_nodes_of_their_own(place: Place) -> None:
     """As many servers as nodes, kept apart: the Jobs still find a node, and no check is lost."""
     command, namespace, nodes = place.command, place.namespace, place.nodes
     apart = (
-        f"replicas: {len(nodes.names)}\nmaxSurge: 0\nmaxUnavailable: 1\n"
+        f"replicas: {len(nodes.names)}\nmaxSurge: 0\nmaxUnavailable: 1\n{_PATIENT}\n"
         "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: "
         "kubernetes.io/hostname, labelSelector: {matchLabels: {app.kubernetes.io/component: server}}}]}}"
     )
@@ -53,7 +56,7 @@ def _hangs(place: Place) -> None:
 def test_new_nodes_and_restarts_lose_nothing(mortal: Nodes, place: Place) -> None:
     """Each node is drained and replaced, as for an upgrade of the cluster. Then a roll-out spreads the servers."""
     command, namespace = place.command, place.namespace
-    command.install(NEW, server=f"replicas: 3\npodLabels: {{drained: {namespace.name}}}")
+    command.install(NEW, server=f"replicas: 3\n{_PATIENT}\npodLabels: {{drained: {namespace.name}}}")
     with relay(namespace, node=mortal.safe) as address:
         Client(address, KEY).write()
         with Load("three new nodes", address, KEY) as load:
