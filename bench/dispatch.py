@@ -97,12 +97,12 @@ def cost(work: Work, mode: str, node: str) -> list[str]:
         work.text,
         str(work.servers),
         mode,
-        f"{sum(1 for each in found if each.error)} of {len(found)}",
+        f"{sum(1 for each in found if each.error):,} of {len(found):,}",
         f"{percentile(times, 50):.1f} ms",
         f"{percentile(times, 99):.0f} ms",
         f"{after.transactions - before.transactions:,}",
         f"{after.processor - before.processor:.1f} s",
-        f"{hits / max(hits + misses, 1):.0%}",
+        f"{hits / max(hits + misses, 1) * 100:.0f} %",
         f"{after.memory / work.servers / 2**20:.0f} MiB",
     ]
 
