@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import grpc.aio
-from attrs import field, frozen
+from attrs import frozen
 from authzed.api.v1 import (
     CheckBulkPermissionsRequest,
     CheckBulkPermissionsRequestItem,
@@ -76,6 +76,9 @@ def zipf(count: int) -> list[float]:
     return list(itertools.accumulate(1 / (number + 1) for number in range(count)))
 
 
+_OF_USERS, _OF_DOCUMENTS = zipf(USERS), zipf(DOCUMENTS)
+
+
 @frozen
 class Asker:
     """Sends the requests of one target, each about a user and a document."""
@@ -86,8 +89,6 @@ class Asker:
     options: Mapping[str, Any]
     """Metadata and deadline of each request."""
     chance: random.Random
-    users: Sequence[float] = field(factory=lambda: zipf(USERS))
-    documents: Sequence[float] = field(factory=lambda: zipf(DOCUMENTS))
 
     def consistency(self) -> Consistency:
         """How new the data must be."""
@@ -95,14 +96,14 @@ class Asker:
 
     def user(self) -> SubjectReference:
         """Who is asked about."""
-        name = self.chance.choices(range(USERS), cum_weights=self.users)[0]
+        name = self.chance.choices(range(USERS), cum_weights=_OF_USERS)[0]
         new = f"new-{self.target.name}-{self.chance.getrandbits(64)}"
         user = f"user-{new if self.target.cold else name}"
         return SubjectReference(object=ObjectReference(object_type="user", object_id=user))
 
     def document(self) -> ObjectReference:
         """What is asked about."""
-        name = self.chance.choices(range(DOCUMENTS), cum_weights=self.documents)[0]
+        name = self.chance.choices(range(DOCUMENTS), cum_weights=_OF_DOCUMENTS)[0]
         return ObjectReference(object_type="document", object_id=f"document-{name}")
 
     async def check(self) -> None:

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from bench.commands import namespace
 from bench.figures import keep, print_row
 from bench.groups import DEEP, WIDE, address, asking, install
-from bench.latency import percentile
+from bench.latency import failures, percentile
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace
 from tests.lab.databases import postgres_query
@@ -97,7 +97,7 @@ def cost(work: Work, mode: str, node: str) -> list[str]:
         work.text,
         str(work.servers),
         mode,
-        f"{sum(1 for each in found if each.error):,} of {len(found):,}",
+        failures(found),
         f"{percentile(times, 50):.1f} ms",
         f"{percentile(times, 99):.0f} ms",
         f"{after.transactions - before.transactions:,}",

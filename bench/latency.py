@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from html import escape
 
 from attrs import frozen
@@ -34,6 +34,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that is at least as large as ``percent`` of them."""
     ordered = sorted(values)
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
+
+
+def failures(checks: Collection[Check]) -> str:
+    """How many checks failed, and of how many, as a cell of a table."""
+    return f"{sum(1 for check in checks if check.error):,} of {len(checks):,}"
 
 
 def failed(checks: Sequence[Check]) -> float:

@@ -21,7 +21,7 @@ from attrs import evolve
 from bench.commands import namespace
 from bench.figures import keep, print_row
 from bench.groups import MODES, Asked, address, asking, install
-from bench.latency import FAILURES, Line, failed, picture
+from bench.latency import FAILURES, Line, failed, failures, picture
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace, run
 from tests.lab.nodes import Nodes
@@ -30,10 +30,10 @@ from tests.lab.props import NEWEST
 WARM_SECONDS, DEADLINE_SECONDS = 20, 2
 ZONE = "a zone with two of three nodes loses its power"
 FAULTS: Mapping[str, Callable[[Nodes, Namespace], AbstractContextManager[None]]] = {
-    "a node loses its power": lambda nodes, _: nodes.without_the_victim(),
-    "a node is cut off": lambda nodes, _: nodes.without_the_victim(cut=True),
+    "a node loses its power": lambda nodes, _: nodes.without(nodes.victim),
+    "a node is cut off": lambda nodes, _: nodes.without(nodes.victim, cut=True),
     "a server hangs": lambda nodes, where: nodes.hanging(where),
-    ZONE: lambda nodes, _: nodes.without_all_but_one(),
+    ZONE: lambda nodes, _: nodes.without(*nodes.names[1:]),
 }
 """What fails. It is mended when the context ends."""
 CLIENTS = (
@@ -85,8 +85,7 @@ def row(fault: str, mode: str, checks: Mapping[str, Sequence[Asked]], moment: fl
     """What each client lost in the minute after a moment, and all of them after that minute."""
 
     def lost(asked: Iterable[Asked], first: float, last: float) -> str:
-        own = [each for each in asked if moment + first <= each.due < moment + last]
-        return f"{sum(1 for each in own if each.error):,} of {len(own):,}"
+        return failures([each for each in asked if moment + first <= each.due < moment + last])
 
     return [fault, mode, *(lost(each, 0, 60) for each in checks.values()), lost(chain(*checks.values()), 60, 75)]
 

@@ -27,7 +27,7 @@ from attrs import define, evolve, field, frozen
 
 from bench.commands import MINIMAL, helm, namespace
 from bench.figures import keep, print_row
-from bench.latency import Check, draw, percentile
+from bench.latency import Check, draw, failures, percentile
 from bench.load import DOCUMENTS
 from cdk8s_spicedb import Pool, Resources, ServerProps, write_helm_chart
 from tests.lab.client import Client, relay
@@ -82,7 +82,6 @@ class Life:
 
     def row(self) -> list[str]:
         """A row of the table."""
-        failed = sum(1 for check in self.checks if check.error)
         p99 = {name: percentile(self.within(name), 99) for name in self.phases}
         upgrade, rollback = self.phases["upgrade"], self.phases["rollback"]
         busy = ", ".join(f"{phase.busy * 100:.0f} %" for phase in self.phases.values())
@@ -92,7 +91,7 @@ class Life:
             str(self.servers),
             f"{self.install:.1f} s",
             *(f"{phase.seconds:.1f} s" for phase in (upgrade, rollback)),
-            f"{failed} of {len(self.checks):,}",
+            failures(self.checks),
             *(f"{milliseconds:.0f} ms" for milliseconds in p99.values()),
             busy,
         ]

@@ -48,28 +48,8 @@ class Nodes:
         return self.names[-1]
 
     @contextmanager
-    def without_the_victim(self, *, cut: bool = False) -> Iterator[None]:
-        """Lets the victim lose its power or, with ``cut``, its network alone, until the context ends."""
-        with self._without([self.victim], cut=cut):
-            yield
-
-    @contextmanager
-    def without_all_but_one(self) -> Iterator[None]:
-        """Lets all nodes but the safe one lose their power, until the context ends."""
-        with self._without(self.names[1:]):
-            yield
-
-    def replace(self, name: str) -> None:
-        """Replaces a drained node by a new one of the same name. The safe one stays as it is."""
-        if name != self.safe:
-            run(*self.command, "kill", name)
-            run("kubectl", "delete", "node", name)
-            run(*self.command, "start", name)
-            wait("the new node", lambda: name in {node["metadata"]["name"] for node in _nodes() if is_ready(node)})
-        run("kubectl", "uncordon", name)
-
-    @contextmanager
-    def _without(self, names: Sequence[str], *, cut: bool = False) -> Iterator[None]:
+    def without(self, *names: str, cut: bool = False) -> Iterator[None]:
+        """Lets nodes lose their power or, with ``cut``, their network alone, until the context ends."""
         ends, begins = ("join", "cut") if cut else ("start", "kill")
         try:
             for name in names:
@@ -79,6 +59,15 @@ class Nodes:
             for name in names:
                 run(*self.command, ends, name)
             wait("the nodes to be back", lambda: all(map(is_ready, _nodes())))
+
+    def replace(self, name: str) -> None:
+        """Replaces a drained node by a new one of the same name. The safe one stays as it is."""
+        if name != self.safe:
+            run(*self.command, "kill", name)
+            run("kubectl", "delete", "node", name)
+            run(*self.command, "start", name)
+            wait("the new node", lambda: name in {node["metadata"]["name"] for node in _nodes() if is_ready(node)})
+        run("kubectl", "uncordon", name)
 
     @contextmanager
     def hanging(self, namespace: Namespace) -> Iterator[None]:

@@ -297,8 +297,8 @@ def _lost_pod(seen: Observed) -> str | None:
     """What to do about a lost pod for whose Job Helm may wait: a Job is complete only when all of its pods are gone."""
     names = [job["metadata"]["name"] for job in seen.jobs if not holds(conditions(job), "Complete", "Failed")]
     # Other Jobs than migrations are not read.
-    open_pods = [pod for pod in seen.job_pods if pod not in seen.migration_pods or _job(pod) in names]
-    lost = next((pod for pod in open_pods if is_lost(pod, seen.at)), None)
+    candidates = [pod for pod in seen.job_pods if is_lost(pod, seen.at)]
+    lost = next((pod for pod in candidates if pod not in seen.migration_pods or _job(pod) in names), None)
     if lost is None:
         return None
     name = lost["metadata"]["name"]

@@ -47,7 +47,6 @@ def _hangs(place: Place) -> None:
         return hanging["status"]["podIP"] in ready
 
     assert is_asked()
-
     with place.nodes.hanging(place.namespace):
         wait("Kubernetes to notice", lambda: not is_asked(), 30)
     wait("the server to be back", is_asked, 30)

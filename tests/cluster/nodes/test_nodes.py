@@ -149,7 +149,7 @@ def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callab
             with suppress(BrokenBarrierError):
                 barrier.wait()
                 barrier.wait()
-                dead.enter_context(mortal.without_the_victim())
+                dead.enter_context(mortal.without(mortal.victim))
             # The error of the one that broke the barrier says more than those of the others.
             failures = [failure for each in running if (failure := each.exception())]
     for failure in sorted(failures, key=lambda each: isinstance(each, BrokenBarrierError)):
@@ -164,7 +164,7 @@ def test_a_node_that_was_cut_off_comes_back_with_its_old_pods(mortal: Nodes, pla
     command.write(NEW, server=server)
     with command.running("upgrade", *command.options()) as process:
         wait("the roll-out to begin", lambda: NEW in namespace.versions())
-        with nodes.without_the_victim(cut=True):
+        with nodes.without(nodes.victim, cut=True):
             output = process.communicate(timeout=300)[0]
             assert process.returncode == 0, output
             assert any("deletionTimestamp" in pod["metadata"] for pod in place.on(nodes.victim)), "an old pod is left"
