@@ -39,8 +39,8 @@ FAULTS: Mapping[str, Callable[[Nodes, Namespace], AbstractContextManager[None]]]
 CLIENTS = (
     "connected to the other servers",
     "of the Service",
-    "of the Service, with the settings of the page",
-    "of the headless Service, with the settings of the page",
+    "of the Service, with the recommended settings",
+    "of the headless Service, with the recommended settings",
 )
 
 
