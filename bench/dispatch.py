@@ -2,19 +2,21 @@
 
 The cluster that KUBECONFIG names needs three nodes. BENCH_CLIENT is the command that runs a client in the cluster's
 network. The processor time of the servers counts what they used, and not what this machine was busy with.
-Usage: python bench/dispatch.py
+Usage: python bench/dispatch.py [TEXT]. With TEXT, only the rows whose requests contain it are measured.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
 from bench.commands import namespace
-from bench.figures import keep, print_row
-from bench.groups import DEEP, WIDE, address, asking, install
+from bench.figures import keep, print_row, read
+from bench.groups import DEEP, MODES, WIDE, address, asking, install
 from bench.latency import failures, percentile
 from bench.rollouts import DATABASE
 from tests.lab.cluster import Namespace
@@ -37,17 +39,23 @@ class Work:
     writes: float = 0
     """Writes per second beside it."""
     groups: tuple[int, int] = DEEP
+    modes: Sequence[str] = ("on", "off")
+    """Ways to dispatch that are compared, of `MODES`."""
 
 
+ALL = tuple(MODES)
 WORK = [
     Work("80 checks a second, each for a new user", 3, 80, cold=True),
-    *(Work("80 checks a second", servers, 80) for servers in (2, 3, 5, 8)),
-    *(Work("200 checks a second", servers, 200) for servers in (3, 8)),
+    Work("80 checks a second", 2, 80),
+    Work("80 checks a second", 3, 80, modes=ALL),
+    *(Work("80 checks a second", servers, 80) for servers in (5, 8)),
+    Work("200 checks a second", 3, 200, modes=ALL),
+    Work("200 checks a second", 8, 200),
     Work("200 checks and 5 writes a second", 3, 200, writes=5),
     Work("80 checks a second, groups of 50", 3, 80, groups=WIDE),
-    Work("20 bulk requests of 10 checks a second", 3, 20, "bulk"),
-    Work("10 LookupResources a second", 3, 10, "resources"),
-    Work("10 LookupSubjects a second", 3, 10, "subjects"),
+    Work("20 bulk requests of 10 checks a second", 3, 20, "bulk", modes=ALL),
+    Work("10 LookupResources a second", 3, 10, "resources", modes=ALL),
+    Work("10 LookupSubjects a second", 3, 10, "subjects", modes=ALL),
 ]
 
 
@@ -107,17 +115,19 @@ def cost(work: Work, mode: str, node: str) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Prints the table."""
+def main(text: str = "") -> None:
+    """Prints the rows. Those that were not measured stay as they are in the figures."""
     nodes = Nodes.find()
     print(f"{NEWEST}, {len(nodes.names)} nodes, {os.cpu_count()} processors, {STEADY_SECONDS} s each")
     print_row(HEADINGS)
-    found = []
+    rows = {tuple(row[:3]): row for row in read()["dispatch"][1:]}
     for work in WORK:
-        for mode in ("on", "off"):
-            found.append(cost(work, mode, nodes.safe))
-            print_row(found[-1])
-    keep("dispatch", HEADINGS, found)
+        for mode in work.modes if text in work.text else ():
+            row = cost(work, mode, nodes.safe)
+            print_row(row)
+            rows[tuple(row[:3])] = row
+    order = [(work.text, str(work.servers), mode) for work in WORK for mode in work.modes]
+    keep("dispatch", HEADINGS, [rows[each] for each in order if each in rows])
 
 
 HEADINGS = (
@@ -134,4 +144,4 @@ HEADINGS = (
 )
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

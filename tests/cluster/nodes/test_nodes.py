@@ -31,6 +31,16 @@ def prefers(node: str) -> str:
     )
 
 
+def waits(node: str) -> str:
+    """An init container that waits if it runs on a node."""
+    return (
+        "{name: waits, image: docker.io/library/busybox:1.37, "
+        "env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}], "
+        "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, "
+        f'command: [sh, -c, "[ $NODE != {node} ] || sleep 600"]}}'
+    )
+
+
 def _does_what_it_says(process: Popen[str]) -> str:
     """Deletes the lost pod as soon as the progress says so. Returns what the program prints after that."""
     assert process.stdout is not None
@@ -111,14 +121,8 @@ def migration(place: Place, meet: Callable[[], object]) -> None:
 def clean_up(place: Place, meet: Callable[[], object]) -> None:
     """Another pod cleans up."""
     command, namespace, victim = place.command, place.namespace, place.nodes.victim
-    waits = (
-        "{name: waits, image: docker.io/library/busybox:1.37, "
-        "env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}], "
-        "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, "
-        f'command: [sh, -c, "[ $NODE != {victim} ] || sleep 600"]}}'
-    )
     command.install(OLD)
-    command.write(NEW, more=f"cleanup: {{{prefers(victim)}, initContainers: [{waits}]}}")
+    command.write(NEW, more=f"cleanup: {{{prefers(victim)}, initContainers: [{waits(victim)}]}}")
     with command.running("upgrade", *command.options()) as process:
         wait("the clean-up", lambda: place.on(victim, "cleanup"))
         meet()
@@ -131,9 +135,28 @@ def clean_up(place: Place, meet: Callable[[], object]) -> None:
     assert namespace.versions() == {NEW}
 
 
+def question(place: Place, meet: Callable[[], object]) -> None:
+    """The pod that asks the database gives no answer. Nothing has changed, and the same command works later."""
+    command, namespace, victim = place.command, place.namespace, place.nodes.victim
+    command.install(OLD)
+    command.write(NEW, migration=f"{prefers(victim)}, initContainers: [{waits(victim)}]")
+    checks = [option for option in command.options() if option != "--no-check"]
+    meet()
+    with command.running("upgrade", *checks, "--no-schema", "--no-pull") as process:
+        wait("the pod", lambda: place.on(victim, "migration"))
+        meet()
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1, output
+    assert "the pod of the check did not finish within 60 s" in output
+    assert namespace.versions(ready=True) == {OLD}
+    result = command.upgrade()
+    assert result.code == 0, result.error
+    assert namespace.versions(ready=True) == {NEW}
+
+
 def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callable[[], Place]) -> None:
     """A node dies under all of this at once, because Kubernetes takes a minute to notice."""
-    scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up)
+    scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up, question)
     barrier = Barrier(len(scenarios) + 1)
 
     def play(scenario: Scenario) -> None:
