@@ -45,10 +45,9 @@ OURS, SMALL_POOLS, BY_HAND = "this package", "this package, small pools", "hand-
 DRAIN_DELAY = "this package, drain delay"
 DATASTORES = {SMALL_POOLS: evolve(ON_POSTGRES, read_pool=Pool(min_open=2), write_pool=Pool(min_open=1))}
 LIVES = [
-    *((OURS, servers, 60) for servers in (2, 4, 8, 16)),
+    *((OURS, servers, 60) for servers in (2, 8)),
     *((chart, 8, 60) for chart in (SMALL_POOLS, DRAIN_DELAY)),
     *((BY_HAND, servers, 60) for servers in (2, 8)),
-    *((chart, servers, 300) for servers in (2, 8) for chart in (OURS, BY_HAND)),
 ]
 
 
