@@ -1,0 +1,128 @@
+"""Copies what a SpiceDB holds to a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import grpc
+from attrs import frozen
+
+from ...errors import SpiceDBError
+from .file import BackupWriter, Head, NotABackupError, read
+from .server import RequestError, Server
+from .summary import Summary
+
+_FLUSH = 10_000
+"""Relationships that are written again, at most, if the backup is interrupted."""
+_TOO_OLD = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.INVALID_ARGUMENT)
+"""Codes with which a SpiceDB answers if it no longer has the data of a revision."""
+
+
+@frozen
+class Backup:
+    """A backup that is whole."""
+
+    path: Path
+    head: Head
+    summary: Summary
+
+
+def back_up(
+    server: Server,
+    path: Path,
+    *,
+    about: Mapping[str, Any] | None = None,
+    notify: Callable[[int], object] = lambda _: None,
+) -> Backup:
+    """Writes the schema and all relationships of one revision to a file, in the format of ``zed backup``.
+
+    A file beside it, with the suffix ``.json``, has the numbers of relationships, their digest, and what ``about``
+    says. Until the backup is whole, the file has the suffix ``.partial``. Call this again to go on after an
+    interruption, as long as the SpiceDB still has the data of that revision (``--datastore-gc-window``). If it does
+    not, the backup starts again.
+
+    ``notify`` gets the number of relationships from time to time. Raises `SpiceDBError` if the file exists, if another
+    process writes it, if there is no schema, or if the SpiceDB does not answer.
+    """
+    if path.exists():
+        raise SpiceDBError(f"{path} exists; choose another file, or remove it")
+    with closing(BackupWriter.open(_beside(path, "partial"))) as writer:
+        head, summary = _copy(server, writer, notify)
+        told = {**(about or {}), "written": f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}", **summary.json()}
+        _write(_beside(path, "json"), told)
+        writer.path.rename(path)
+    _beside(path, "partial").with_suffix(".state").unlink(missing_ok=True)
+    return Backup(path, head, summary)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def _copy(server: Server, writer: BackupWriter, notify: Callable[[int], object]) -> tuple[Head, Summary]:
+    state = writer.path.with_suffix(".state")
+    begun = _begun(writer, state)
+    if begun is not None:
+        try:
+            return _export(server, writer, state, notify, *begun)
+        except RequestError as error:
+            if error.code not in _TOO_OLD:
+                raise
+    schema, token = server.schema()
+    if not schema:
+        raise SpiceDBError(f"{server.address} has no schema, so there is nothing to back up")
+    head = Head(schema, token)
+    writer.begin(head)
+    return _export(server, writer, state, notify, head)
+
+
+def _begun(writer: BackupWriter, state: Path) -> tuple[Head, Summary, str] | None:
+    """What an interrupted backup has written: its head, its relationships, and the cursor after them."""
+    try:
+        told = json.loads(state.read_text("utf-8"))
+        size, cursor = int(told["size"]), str(told["cursor"])
+        if writer.path.stat().st_size < size:
+            return None
+        writer.go_on(size)
+        head, relationships = read(writer.path)
+        return head, Summary.of(relationships), cursor
+    except (OSError, ValueError, KeyError, TypeError, NotABackupError):
+        return None
+
+
+def _export(
+    server: Server,
+    writer: BackupWriter,
+    state: Path,
+    notify: Callable[[int], object],
+    head: Head,
+    summary: Summary | None = None,
+    cursor: str = "",
+) -> tuple[Head, Summary]:
+    summary = summary or Summary()
+    flushed = summary.total
+    for page in server.export(head.token, cursor):
+        for each in page.relationships:
+            writer.append(each)
+            summary.add(each)
+        if summary.total - flushed >= _FLUSH:
+            flushed = summary.total
+            _write(state, {"size": writer.flush(), "cursor": page.cursor})
+            notify(flushed)
+    writer.flush()
+    return head, summary
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON to a file, which is complete or as it was."""
+    new = path.with_name(f"{path.name}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{json.dumps(content, indent=2)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

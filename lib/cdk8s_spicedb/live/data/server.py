@@ -1,0 +1,173 @@
+"""A SpiceDB as its clients see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import grpc
+from attrs import frozen
+from authzed.api.v1 import (
+    Consistency,
+    Cursor,
+    ReadSchemaRequest,
+    Relationship,
+    RelationshipUpdate,
+    WriteRelationshipsRequest,
+    WriteSchemaRequest,
+    ZedToken,
+)
+from authzed.api.v1.permission_service_pb2 import (
+    ExportBulkRelationshipsRequest,
+    ExportBulkRelationshipsResponse,
+    ImportBulkRelationshipsRequest,
+    ImportBulkRelationshipsResponse,
+)
+from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
+from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceStub
+
+from ...errors import SpiceDBError
+from ..poll import CLOCK, Clock
+
+T = TypeVar("T")
+_PAUSES = (0.1, 0.5, 1, 2, 5, 5, 5)
+"""Seconds before each new attempt of a request that failed for a moment."""
+FOR_A_MOMENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_SECONDS = 60
+"""How long a request may take, apart from those that transfer relationships."""
+
+
+class RequestError(SpiceDBError):
+    """A SpiceDB refused a request, or did not answer."""
+
+    def __init__(self, address: str, error: grpc.RpcError) -> None:
+        self.code: grpc.StatusCode = error.code()
+        super().__init__(f"{address}: {self.code.name}: {' '.join((error.details() or '').split())}")
+
+
+@frozen
+class Page:
+    """Relationships of one answer, and where the next one begins."""
+
+    relationships: Sequence[Relationship]
+    cursor: str
+
+
+@frozen
+class Older:
+    """Requests under the names that they had before SpiceDB v1.31. Their messages are the same."""
+
+    export: Any
+    load: Any
+
+    @classmethod
+    def of(cls, channel: grpc.Channel) -> Older:
+        """The requests of a connection."""
+        service = "/authzed.api.v1.ExperimentalService"
+        export, load = f"{service}/BulkExportRelationships", f"{service}/BulkImportRelationships"
+        asked, loaded = ExportBulkRelationshipsRequest, ImportBulkRelationshipsRequest
+        return cls(
+            channel.unary_stream(export, asked.SerializeToString, ExportBulkRelationshipsResponse.FromString),
+            channel.stream_unary(load, loaded.SerializeToString, ImportBulkRelationshipsResponse.FromString),
+        )
+
+
+@frozen
+class Server:
+    """A connection to a SpiceDB."""
+
+    address: str
+    """Its host and port."""
+    permissions: PermissionsServiceStub
+    schemas: SchemaServiceStub
+    older: Older
+    metadata: Sequence[tuple[str, str]]
+    clock: Clock = CLOCK
+
+    @classmethod
+    def connect(cls, address: str, key: str, *, ca: bytes | None = None, hostname: str = "") -> Server:
+        """Connects with the preshared key, and with TLS if there is a CA.
+
+        ``hostname`` is the name that the certificate must contain. It defaults to that of the address.
+        """
+        options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
+        if ca is None:
+            channel = grpc.insecure_channel(address, options=options)
+        else:
+            names = [("grpc.ssl_target_name_override", hostname)] if hostname else []
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=[*options, *names])
+        metadata = (("authorization", f"Bearer {key}"),)
+        return cls(address, PermissionsServiceStub(channel), SchemaServiceStub(channel), Older.of(channel), metadata)
+
+    def schema(self) -> tuple[str, str]:
+        """The SpiceDB schema and the ZedToken at which it was read. Both are empty if there is no schema yet."""
+        try:
+            answer = self.ask(lambda: self.schemas.ReadSchema(ReadSchemaRequest(), **self._options(_SECONDS)))
+        except RequestError as error:
+            if error.code is grpc.StatusCode.NOT_FOUND:
+                return "", ""
+            raise
+        return answer.schema_text, answer.read_at.token
+
+    def write_schema(self, text: str) -> None:
+        """Writes the SpiceDB schema."""
+        self.ask(lambda: self.schemas.WriteSchema(WriteSchemaRequest(schema=text), **self._options(_SECONDS)))
+
+    def export(self, token: str, cursor: str = "") -> Iterator[Page]:
+        """All relationships at the revision of a ZedToken, or those after a cursor. An empty token means: now.
+
+        Goes on where it was if the connection breaks.
+        """
+        attempts, export = list(_PAUSES), self.permissions.ExportBulkRelationships
+        while True:
+            try:
+                for answer in export(_asked(token, cursor), **self._options(None)):
+                    cursor, attempts = answer.after_result_cursor.token, list(_PAUSES)
+                    yield Page(answer.relationships, cursor)
+                return
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNIMPLEMENTED and export is not self.older.export:
+                    export = self.older.export
+                elif error.code() in FOR_A_MOMENT and attempts:
+                    self.clock.sleep(attempts.pop(0))
+                else:
+                    raise RequestError(self.address, error) from None
+
+    def load(self, batches: Sequence[Sequence[Relationship]]) -> int:
+        """Writes relationships in one transaction. Returns their number. Fails if one of them exists."""
+        for load in (self.permissions.ImportBulkRelationships, self.older.load):
+            requests = (ImportBulkRelationshipsRequest(relationships=batch) for batch in batches)
+            try:
+                return int(load(requests, **self._options(None)).num_loaded)
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNIMPLEMENTED or load is self.older.load:
+                    raise RequestError(self.address, error) from None
+        raise AssertionError("not reached")
+
+    def touch(self, relationships: Sequence[Relationship]) -> None:
+        """Writes relationships, whether or not they exist."""
+        touch = RelationshipUpdate.OPERATION_TOUCH
+        updates = [RelationshipUpdate(operation=touch, relationship=each) for each in relationships]
+        request = WriteRelationshipsRequest(updates=updates)
+        self.ask(lambda: self.permissions.WriteRelationships(request, **self._options(_SECONDS)))
+
+    def ask(self, request: Callable[[], T]) -> T:
+        """The answer to a request, which is repeated while it fails for a moment."""
+        attempts = list(_PAUSES)
+        while True:
+            try:
+                return request()
+            except grpc.RpcError as error:
+                if error.code() not in FOR_A_MOMENT or not attempts:
+                    raise RequestError(self.address, error) from None
+                self.clock.sleep(attempts.pop(0))
+
+    def _options(self, seconds: float | None) -> dict[str, Any]:
+        return {"metadata": self.metadata, "timeout": seconds}
+
+
+def _asked(token: str, cursor: str) -> ExportBulkRelationshipsRequest:
+    if cursor:  # It contains the revision.
+        return ExportBulkRelationshipsRequest(optional_cursor=Cursor(token=cursor))
+    at = Consistency(at_exact_snapshot=ZedToken(token=token)) if token else Consistency(fully_consistent=True)
+    return ExportBulkRelationshipsRequest(consistency=at)
