@@ -18,6 +18,8 @@ from authzed.api.v1 import (
     ZedToken,
 )
 from authzed.api.v1.permission_service_pb2 import (
+    CheckBulkPermissionsRequest,
+    CheckBulkPermissionsResponse,
     ExportBulkRelationshipsRequest,
     ExportBulkRelationshipsResponse,
     ImportBulkRelationshipsRequest,
@@ -150,6 +152,10 @@ class Server:
         updates = [RelationshipUpdate(operation=touch, relationship=each) for each in relationships]
         request = WriteRelationshipsRequest(updates=updates)
         self.ask(lambda: self.permissions.WriteRelationships(request, **self._options(_SECONDS)))
+
+    def check(self, request: CheckBulkPermissionsRequest) -> CheckBulkPermissionsResponse:
+        """The answers to several questions."""
+        return self.ask(lambda: self.permissions.CheckBulkPermissions(request, **self._options(_SECONDS)))
 
     def ask(self, request: Callable[[], T]) -> T:
         """The answer to a request, which is repeated while it fails for a moment."""

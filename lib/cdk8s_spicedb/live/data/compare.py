@@ -1,0 +1,85 @@
+"""Asks two SpiceDBs the same questions, and compares the answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from attrs import field, frozen
+from authzed.api.v1 import CheckPermissionResponse, Consistency, ZedToken
+from authzed.api.v1.permission_service_pb2 import CheckBulkPermissionsRequest, CheckBulkPermissionsRequestItem
+
+from .questions import Question
+from .server import Server
+
+_ITEMS = 100
+"""Questions in a request."""
+_NAMES = {
+    CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION: "yes",
+    CheckPermissionResponse.PERMISSIONSHIP_NO_PERMISSION: "no",
+    CheckPermissionResponse.PERMISSIONSHIP_CONDITIONAL_PERMISSION: "depends on the caveat",
+}
+
+
+@frozen
+class Difference:
+    """One question that two SpiceDBs answer differently."""
+
+    question: Question
+    first: str
+    second: str
+
+
+@frozen
+class Comparison:
+    """What two SpiceDBs answered."""
+
+    asked: int
+    """Number of questions."""
+    answers: Counter[str]
+    """How often the first SpiceDB gave each answer."""
+    differences: Sequence[Difference] = field(converter=tuple)
+
+    @property
+    def groups(self) -> Counter[tuple[str, str, str]]:
+        """The number of differences by definition with permission, answer of the first, and answer of the second."""
+        return Counter((each.question.group, each.first, each.second) for each in self.differences)
+
+    def lines(self) -> Iterator[str]:
+        """What differs, with an example for each group."""
+        examples = {(each.question.group, each.first, each.second): each.question for each in self.differences}
+        for key, number in self.groups.most_common():
+            group, first, second = key
+            many = f"{number:,} of {self.asked:,} answers"
+            yield f"{group}: {many} are {second} instead of {first}, such as {examples[key]}"
+
+
+def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[str]:
+    """The answers to questions, at the revision of a ZedToken or now: yes, no, depends on the caveat, or an error."""
+    at = Consistency(at_exact_snapshot=ZedToken(token=token)) if token else Consistency(fully_consistent=True)
+    parts = [asked[start : start + _ITEMS] for start in range(0, len(asked), _ITEMS)]
+
+    def ask(part: Sequence[Question]) -> list[str]:
+        items = [
+            CheckBulkPermissionsRequestItem(
+                resource=each.resource_reference(), permission=each.permission, subject=each.subject_reference()
+            )
+            for each in part
+        ]
+        request = CheckBulkPermissionsRequest(consistency=at, items=items)
+        answer = server.check(request)
+        return [
+            _NAMES.get(pair.item.permissionship, "unknown") if pair.HasField("item") else f"error {pair.error.message}"
+            for pair in answer.pairs
+        ]
+
+    with ThreadPoolExecutor(4) as pool:
+        return [each for part in pool.map(ask, parts) for each in part]
+
+
+def compare(first: Server, second: Server, asked: Sequence[Question], token: str = "") -> Comparison:
+    """Asks both SpiceDBs. ``token`` is the revision of the first one. The second one answers with its newest data."""
+    ours, theirs = answers(first, asked, token), answers(second, asked)
+    differences = [Difference(*each) for each in zip(asked, ours, theirs, strict=True) if each[1] != each[2]]
+    return Comparison(len(asked), Counter(ours), differences)

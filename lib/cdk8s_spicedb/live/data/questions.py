@@ -1,0 +1,108 @@
+"""Questions about permissions, made from the relationships that a SpiceDB holds."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from attrs import frozen
+from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
+
+_TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[\w/]+|[{}]', re.DOTALL)
+
+
+@frozen
+class Question:
+    """Whether a subject has a permission on a resource."""
+
+    resource: str
+    """Type and id, as in ``document:readme``."""
+    permission: str
+    """Name of a permission or of a relation."""
+    subject: str
+    """Type, id and, of a set of subjects, its relation, as in ``group:all#member``."""
+
+    def __str__(self) -> str:
+        return f"{self.resource}#{self.permission}@{self.subject}"
+
+    @property
+    def group(self) -> str:
+        """Definition and permission, as in ``document#view``."""
+        return f"{self.resource.partition(':')[0]}#{self.permission}"
+
+    def resource_reference(self) -> ObjectReference:
+        """The resource, for a request."""
+        return _reference(self.resource)
+
+    def subject_reference(self) -> SubjectReference:
+        """The subject, for a request."""
+        found, _, relation = self.subject.partition("#")
+        return SubjectReference(object=_reference(found), optional_relation=relation)
+
+
+def _reference(text: str) -> ObjectReference:
+    kind, _, name = text.partition(":")
+    return ObjectReference(object_type=kind, object_id=name)
+
+
+def permissions(schema: str) -> Mapping[str, Sequence[str]]:
+    """The names of the permissions and relations of each definition of a SpiceDB schema."""
+    found: dict[str, list[str]] = {}
+    current: list[str] = []
+    depth, previous = 0, ""
+    for token in (each for each in _TOKENS.findall(schema) if each[0] not in "/\"'" or each[1:2] not in "/*"):
+        if token in "{}":
+            depth += 1 if token == "{" else -1
+        elif previous == "definition" and depth == 0:
+            current = found.setdefault(token, [])
+        elif previous in ("permission", "relation") and depth == 1 and found:
+            current.append(token)
+        elif previous == "caveat" and depth == 0:
+            current = []
+        previous = token
+    return found
+
+
+def sample(relationships: Iterable[Relationship], size: int, seed: int = 1) -> list[Relationship]:
+    """Relationships, each with the same chance. Reads all of them, and keeps no more than ``size``."""
+    chance, found = random.Random(seed), list[Relationship]()
+    for number, each in enumerate(relationships):
+        if number < size:
+            found.append(each)
+        elif (place := chance.randrange(number + 1)) < size:
+            found[place] = each
+    return found
+
+
+def questions(relationships: Sequence[Relationship], schema: str, limit: int, seed: int = 1) -> list[Question]:
+    """Questions about these relationships, at most so many.
+
+    Half of them are about the resource and the subject of one relationship. The others exchange the subject for that of
+    another relationship, so that the answer is often no.
+    """
+    chance, names = random.Random(seed), permissions(schema)
+    strangers = list(relationships)
+    chance.shuffle(strangers)
+    made = dict.fromkeys(_pairs(relationships, strangers, names))
+    found = list(made)
+    return found if len(found) <= limit else chance.sample(found, limit)
+
+
+def _pairs(
+    relationships: Sequence[Relationship], strangers: Sequence[Relationship], names: Mapping[str, Sequence[str]]
+) -> Iterator[Question]:
+    for one, other in zip(relationships, strangers, strict=True):
+        for name in names.get(one.resource.object_type, ()):
+            for subject in (one.subject, other.subject):
+                if subject.object.object_id != "*":
+                    yield Question(_text(one.resource), name, _subject(subject))
+
+
+def _text(found: ObjectReference) -> str:
+    return f"{found.object_type}:{found.object_id}"
+
+
+def _subject(found: SubjectReference) -> str:
+    relation = f"#{found.optional_relation}" if found.optional_relation else ""
+    return f"{_text(found.object)}{relation}"
