@@ -13,7 +13,7 @@ import grpc
 from attrs import frozen
 
 from ...errors import SpiceDBError
-from .file import BackupWriter, Head, NotABackupError, read
+from .file import BackupWriter, Head, NotABackupError, reading
 from .server import RequestError, Server
 from .summary import Summary
 
@@ -89,8 +89,8 @@ def _begun(writer: BackupWriter, state: Path) -> tuple[Head, Summary, str] | Non
         if writer.path.stat().st_size < size:
             return None
         writer.go_on(size)
-        head, relationships = read(writer.path)
-        return head, Summary.of(relationships), cursor
+        with reading(writer.path) as (head, relationships):
+            return head, Summary.of(relationships), cursor
     except (OSError, ValueError, KeyError, TypeError, NotABackupError):
         return None
 

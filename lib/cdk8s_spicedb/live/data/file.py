@@ -9,13 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
 import fastavro
 from attrs import define, frozen
-from authzed.api.v1 import ContextualizedCaveat, ObjectReference, Relationship, SubjectReference
+from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
+from cramjam import DecompressionError
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct
 
 from ...errors import SpiceDBError
@@ -38,6 +41,8 @@ _AVRO = fastavro.parse_schema(
         {"name": _SCHEMA, "type": "record", "fields": [{"name": "schema_text", "type": "string"}]},
     ]
 )
+_BROKEN = (ValueError, LookupError, TypeError, EOFError, StopIteration, OverflowError, DecompressionError, DecodeError)
+"""What is raised for a file that is damaged."""
 _NEVER = datetime(1, 1, 1, tzinfo=timezone.utc)
 """How zed writes that a relationship does not expire."""
 
@@ -105,28 +110,28 @@ class BackupWriter:
         self._file.close()
 
 
-def read(path: Path) -> tuple[Head, Iterator[Relationship]]:
+@contextmanager
+def reading(path: Path) -> Iterator[tuple[Head, Iterator[Relationship]]]:
     """What a file holds. Raises `NotABackupError`, also while the relationships are read."""
-    file = path.open("rb")
-    try:
-        records: Any = fastavro.reader(file, return_record_name=True, return_record_name_override=False)
-        name, first = next(records)
-        head = Head(first["schema_text"], records.metadata.get(_TOKEN, ""))
-    except (ValueError, StopIteration, EOFError, KeyError, TypeError, IndexError) as error:
-        file.close()
-        raise NotABackupError(f"{path} is not a file of `zed backup`: {error or 'it is empty'}") from None
-    if name != _SCHEMA:
-        raise NotABackupError(f"{path} is not a file of `zed backup`: it does not begin with a schema")
-    return head, _relationships(path, file, records)
-
-
-def _relationships(path: Path, file: IO[bytes], records: Any) -> Iterator[Relationship]:
-    with file:
+    with path.open("rb") as file:
         try:
-            for _, record in records:
-                yield _relationship(record)
-        except (ValueError, EOFError, KeyError, TypeError, IndexError) as error:
-            raise NotABackupError(f"{path} is damaged: {error or 'it ends in the middle of a block'}") from None
+            records: Any = fastavro.reader(file, return_record_name=True)
+            name, first = next(records)
+            if name != _SCHEMA:
+                raise ValueError("it does not begin with a schema")
+            head = Head(first["schema_text"], records.metadata.get(_TOKEN, ""))
+        except _BROKEN as error:
+            why = str(error) or "it is empty"
+            raise NotABackupError(f"{path} is not a file of `zed backup`: {why}") from None
+        yield head, _relationships(path, records)
+
+
+def _relationships(path: Path, records: Any) -> Iterator[Relationship]:
+    try:
+        for _, record in records:
+            yield _relationship(record)
+    except _BROKEN as error:
+        raise NotABackupError(f"{path} is damaged: {error or 'it ends in the middle of a block'}") from None
 
 
 def _record(found: Relationship) -> dict[str, Any]:
@@ -159,8 +164,9 @@ def _relationship(record: dict[str, Any]) -> Relationship:
         ),
     )
     if record["caveat_name"]:
-        context = Struct.FromString(record["caveat_context"])
-        found.optional_caveat.CopyFrom(ContextualizedCaveat(caveat_name=record["caveat_name"], context=context))
+        found.optional_caveat.caveat_name = record["caveat_name"]
+        if record["caveat_context"]:
+            found.optional_caveat.context.CopyFrom(Struct.FromString(record["caveat_context"]))
     if record["expiration"] > _NEVER:
         found.optional_expires_at.FromDatetime(record["expiration"])
     return found

@@ -12,7 +12,7 @@ import grpc
 from authzed.api.v1 import Relationship
 
 from ...errors import SpiceDBError
-from .file import Head, expiration, read
+from .file import Head, expiration, reading
 from .server import FOR_A_MOMENT, RequestError, Server
 from .summary import Summary
 
@@ -42,14 +42,14 @@ def restore(
     `NotEmptyError`, `DifferentError`, `NotABackupError`, or `RequestError`, for example if the release does not accept
     the schema.
     """
-    head, relationships = read(path)
-    _require_empty(server, head, go_on)
-    server.write_schema(head.schema)
     done = 0
-    for transaction in _parts(_parts(_valid(relationships, server), _BATCH), _BATCHES):
-        _load(server, transaction, go_on)
-        done += sum(map(len, transaction))
-        notify(done)
+    with reading(path) as (head, relationships):
+        _require_empty(server, head, go_on)
+        server.write_schema(head.schema)
+        for transaction in _parts(_parts(_valid(relationships, server), _BATCH), _BATCHES):
+            _load(server, transaction, go_on)
+            done += sum(map(len, transaction))
+            notify(done)
     return verify(path, server)
 
 
@@ -61,7 +61,8 @@ def verify(path: Path, server: Server) -> Summary:
     # A SpiceDB does not return what expires in the meantime.
     after = server.clock.now() + _MARGIN
     held = Summary.of((each for page in server.export("") for each in page.relationships), after)
-    wanted = Summary.of(read(path)[1], after)
+    with reading(path) as (_, relationships):
+        wanted = Summary.of(relationships, after)
     differences = wanted.differences(held)
     if differences:
         raise DifferentError(f"{server.address} does not hold what {path} has: {'; '.join(differences)}")

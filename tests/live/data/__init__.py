@@ -1,0 +1,1 @@
+"""Copies of what a SpiceDB holds, and questions about it."""

@@ -1,0 +1,106 @@
+"""Questions made from relationships, and the answers of two SpiceDBs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import grpc
+import pytest
+
+from cdk8s_spicedb.live.data.compare import answers, compare
+from cdk8s_spicedb.live.data.questions import Question, permissions, questions, sample
+from cdk8s_spicedb.live.data.server import RequestError
+from cdk8s_spicedb.live.data.summary import Summary
+from tests.spicedbserver import SpiceDBServer, relationship
+
+from .conftest import SCHEMA, TEXTS, connect
+
+FOUND = [relationship(text) for text in TEXTS]
+
+
+def test_names_of_a_schema() -> None:
+    text = """
+        use expiration
+        caveat adult(age int, names list<string>) { age > 18 && names == ["}", '{ relation no: x }'] }
+        // definition no { relation no: user }
+        /** definition no {} */
+        definition user {}
+        definition team/document {
+            relation reader: user | user with adult // permission no = reader
+            relation permission_x: user
+            permission read = reader + (reader->read)
+            permission definition_y = nil
+        }
+    """
+    names = ["reader", "permission_x", "read", "definition_y"]
+    assert permissions(text) == {"user": [], "team/document": names}
+
+
+def test_half_of_the_questions_are_about_others() -> None:
+    asked = questions(FOUND, SCHEMA, 1000)
+    assert len(asked) == len(set(asked))
+    assert Question("document:d1", "owner", "group:all#member") not in asked, "the schema has no owner"
+    assert Question("document:d1", "read", "group:all#member") in asked
+    assert not any(each.subject.endswith(":*") for each in asked)
+    own = {f"{text.partition('#')[0]}@{text.partition('@')[2].partition('[')[0]}" for text in TEXTS}
+    others = [each for each in asked if f"{each.resource}@{each.subject}" not in own]
+    assert len(asked) / 3 < len(others) < len(asked) * 2 / 3
+    assert questions(FOUND, SCHEMA, 1000) == asked
+    assert len(questions(FOUND, SCHEMA, 7)) == 7
+
+
+def test_a_sample_is_fair_and_small() -> None:
+    taken = Counter(each for seed in range(2000) for each in sample(range(20), 5, seed))  # type: ignore[arg-type]
+    assert set(taken.values()) <= set(range(400, 600))
+    assert sample(FOUND, 100) == FOUND
+
+
+def test_equal_spicedbs(spicedb: SpiceDBServer) -> None:
+    with SpiceDBServer(SCHEMA) as other:
+        other.put(*TEXTS)
+        found = compare(connect(spicedb), connect(other), questions(FOUND, SCHEMA, 1000))
+    assert (list(found.differences), list(found.lines())) == ([], [])
+    assert set(found.answers) == {"yes", "no", "depends on the caveat"}
+    assert sum(found.answers.values()) == found.asked
+
+
+def test_differences_are_grouped(spicedb: SpiceDBServer) -> None:
+    asked = questions(FOUND, SCHEMA, 1000)
+    with SpiceDBServer(SCHEMA) as other:
+        other.put(*TEXTS[1:])
+        found = compare(connect(spicedb), connect(other), asked)
+    assert {str(each.question) for each in found.differences} == {
+        "document:d0#reader@user:u0",
+        "document:d0#read@user:u0",
+    }
+    many = f"1 of {len(asked)} answers are no instead of yes"
+    assert sorted(found.lines()) == [
+        f"document#read: {many}, such as document:d0#read@user:u0",
+        f"document#reader: {many}, such as document:d0#reader@user:u0",
+    ]
+
+
+def test_the_first_answers_at_the_revision_of_a_token(spicedb: SpiceDBServer) -> None:
+    asked = [Question("document:new", "read", "user:u1")]
+    spicedb.put("document:new#reader@user:u1")
+    assert answers(connect(spicedb), asked) == ["yes"]
+    assert answers(connect(spicedb), asked, token="1") == ["no"]
+
+
+def test_many_questions_keep_their_order(spicedb: SpiceDBServer) -> None:
+    asked = [Question(f"document:d{number % 10}", "reader", f"user:u{number % 10 % 4}") for number in range(1234)]
+    assert answers(connect(spicedb), asked) == ["yes"] * 1234
+    spicedb.fail("CheckBulkPermissions", grpc.StatusCode.UNAVAILABLE, times=3)
+    assert answers(connect(spicedb), asked[:5]) == ["yes"] * 5
+    spicedb.fail("CheckBulkPermissions", grpc.StatusCode.INTERNAL)
+    with pytest.raises(RequestError, match="INTERNAL"):
+        answers(connect(spicedb), asked)
+
+
+def test_a_summary_does_not_depend_on_the_order() -> None:
+    first, second = Summary.of(FOUND), Summary.of(reversed(FOUND))
+    assert first.digest == second.digest
+    assert first.differences(second) == []
+    assert first.differences(Summary.of(FOUND[1:])) == ["document#reader: 13 instead of 14"]
+    other = [*FOUND[1:], relationship("document:d0#reader@user:u1")]
+    assert first.differences(Summary.of(other)) == ["the same numbers, but other relationships"]
