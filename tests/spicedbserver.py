@@ -83,8 +83,13 @@ class _Fault:
     done: bool
 
 
+# Their types demand every request.
+_Permissions: Any = PermissionsServiceServicer
+_Schemas: Any = SchemaServiceServicer
+
+
 @define
-class SpiceDBServer(PermissionsServiceServicer, SchemaServiceServicer):  # type: ignore[misc]
+class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
     """The server. It listens while its context is open."""
 
     schema: str = ""
@@ -232,7 +237,7 @@ def _pair(item: Any, held: list[Relationship]) -> Any:
 
 def _older(server: SpiceDBServer) -> Any:
     """The bulk requests under their older names."""
-    handlers = {
+    handlers: dict[str, Any] = {
         "BulkExportRelationships": grpc.unary_stream_rpc_method_handler(
             server.export, older.BulkExportRelationshipsRequest.FromString, lambda each: each.SerializeToString()
         ),

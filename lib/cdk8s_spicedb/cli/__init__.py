@@ -14,7 +14,7 @@ from .signals import signals_end_work
 
 __all__ = ["command_line", "main"]
 
-_MODULES = {"schema": "init"}
+_MODULES = {"schema": "init", "restore": "backup", "compare": "backup"}
 """The module of a command, if it has another name."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, SIGTERM or SIGHUP."""

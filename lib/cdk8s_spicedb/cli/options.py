@@ -56,7 +56,7 @@ def command_line() -> argparse.ArgumentParser:
     """All commands and their options. A command runs in the module of its name."""
     parser = _Parser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    for add in (_init, _synth, _plan, _releases, _learn, _status, _check, _diff, _upgrade, _rollback, _repair):
+    for add in (_init, _synth, _plan, _releases, _learn, _status, _check, _diff, _upgrade, _rollback, _repair, _data):
         add(commands)
     return parser
 
@@ -371,3 +371,50 @@ def by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> 
     """An error in the words of the command line."""
     problems = [attrs.evolve(problem, field=options.get(problem.field, problem.field)) for problem in error.problems]
     return InvalidProps(f"cdk8s-spicedb {command}", problems)
+
+
+def _data(commands: _Commands) -> None:
+    which = "name of the Deployment of the servers, or the address of a SpiceDB, such as localhost:50051"
+    key = "For an address, the variable SPICEDB_TOKEN has the preshared key."
+
+    def add(name: str, text: str, description: str, code: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=f"{description} {key}", epilog=f"Exit code: {code}, 2 for wrong usage."
+        )
+        parser.add_argument(
+            "--ca", metavar="FILE", help="CA that signed the certificate of an address; without it, no TLS"
+        )
+        _add_cluster(parser)
+        return parser
+
+    said = "1 if there is an error (see stderr)"
+    parser = add(
+        "backup",
+        "copy the schema and the relationships of a SpiceDB to a file",
+        "Writes the schema and all relationships of one revision to a file that `zed` also reads. After an interruption, "
+        "the same command goes on where it was.",
+        f"0 if the file is whole, {said}",
+    )
+    parser.add_argument("name", metavar="NAME", help=which)
+    parser.add_argument("file", metavar="FILE", help="file to write, readable by its owner alone. It must not exist")
+    parser = add(
+        "restore",
+        "copy a file of `backup` into a SpiceDB whose database is empty",
+        "Writes the schema and the relationships of a file to a SpiceDB, and compares the result with the file.",
+        f"0 if both are equal, {said}",
+    )
+    parser.add_argument("name", metavar="NAME", help=which)
+    parser.add_argument("file", metavar="FILE", help="file of `backup` or of `zed backup`")
+    text = "go on after an interruption: the SpiceDB may have the schema and some of the relationships"
+    parser.add_argument("--continue", action="store_true", dest="go_on", help=text)
+    parser = add(
+        "compare",
+        "ask two SpiceDBs the same questions",
+        "Asks two SpiceDBs whether users have permissions, and prints how the answers differ. The questions are made "
+        "from relationships of the first one.",
+        f"0 if all answers are equal, 3 if not, {said}",
+    )
+    parser.add_argument("first", metavar="FIRST", help=which)
+    parser.add_argument("second", metavar="SECOND", help="the same for the other one")
+    text = "number of questions; defaults to 10000"
+    parser.add_argument("--questions", type=_at_least(1), default=10_000, metavar="NUMBER", help=text)

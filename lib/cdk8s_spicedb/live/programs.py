@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 from attrs import frozen
@@ -15,7 +17,7 @@ from attrs import frozen
 from ..errors import SpiceDBError
 from .apierror import SHAPE
 from .cluster import Cluster
-from .poll import Clock, Deadline
+from .poll import Clock, Deadline, poll
 
 QUERY_SECONDS = 60
 """Time for a program that only asks."""
@@ -26,6 +28,7 @@ _KUBERC = {"KUBERC": "off", "KUBECTL_KUBERC": "false"}
 """Without the defaults for options that somebody can set for kubectl in ``~/.kube/kuberc``."""
 _WATCH_SECONDS, _STEP_SECONDS = 1.0, 0.1
 _END_SECONDS = 20
+_START_SECONDS = 20
 _MOST_CHARACTERS = 4 << 20
 
 
@@ -107,6 +110,29 @@ def run(
             _end(process)
             raise
         return Ended(process.returncode == 0 and stopped is None, _text(stdout), _text(stderr), stopped)
+
+
+@contextmanager
+def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """Runs a program until the context ends. Yields as soon as it has printed what matches.
+
+    Raises `SpiceDBError` if the program ends before, or if it is not installed.
+    """
+    with _file() as stdout, _file() as stderr:
+        process = _start(command, environment(cluster), stdout, stderr)
+        try:
+            found = poll(
+                lambda: until.search(_text(stdout)),
+                until=lambda each: each is not None or process.poll() is not None,
+                seconds=_START_SECONDS,
+                clock=cluster.clock,
+                every=_STEP_SECONDS,
+            )
+            if found is None:
+                raise SpiceDBError(f"{command[0]} failed: {Ended(False, _text(stdout), _text(stderr)).error}")
+            yield found
+        finally:
+            _end(process)
 
 
 def _file() -> IO[str]:

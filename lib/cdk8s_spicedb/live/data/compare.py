@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from attrs import field, frozen
+from attrs import frozen
 from authzed.api.v1 import CheckPermissionResponse, Consistency, ZedToken
 from authzed.api.v1.permission_service_pb2 import CheckBulkPermissionsRequest, CheckBulkPermissionsRequestItem
 
@@ -39,7 +39,7 @@ class Comparison:
     """Number of questions."""
     answers: Counter[str]
     """How often the first SpiceDB gave each answer."""
-    differences: Sequence[Difference] = field(converter=tuple)
+    differences: Sequence[Difference]
 
     @property
     def groups(self) -> Counter[tuple[str, str, str]]:

@@ -176,4 +176,5 @@ def expiration(found: Relationship) -> datetime | None:
     """When a relationship expires. None: never."""
     if not found.HasField("optional_expires_at"):
         return None
-    return found.optional_expires_at.ToDatetime(tzinfo=timezone.utc)
+    expires: datetime = found.optional_expires_at.ToDatetime(tzinfo=timezone.utc)
+    return expires
