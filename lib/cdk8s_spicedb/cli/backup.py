@@ -6,8 +6,9 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from pathlib import Path
+
+from authzed.api.v1 import Relationship
 
 from ..errors import SpiceDBError
 from ..live.data.backup import back_up
@@ -50,17 +51,22 @@ def _compare(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         first, second = (stack.enter_context(_server(options, name)) for name in (options.first, options.second))
         schema, token = first.schema()
-        pages = (page.relationships for page in first.export(token))
-        asked = questions(sample(chain.from_iterable(pages), options.questions), schema, options.questions)
-        found = compare(first, second, asked, token)
-    counts = ", ".join(f"{number:,} {answer}" for answer, number in found.answers.most_common())
-    say(f"Asked both {found.asked:,} questions. {options.first} answered: {counts or 'nothing'}.")
-    for line in found.lines():
+        # What only one of them has shows in questions about its own relationships.
+        found = [*_sample(first, token, options.questions), *_sample(second, "", options.questions)]
+        asked = questions(found, schema, options.questions)
+        compared = compare(first, second, asked, token)
+    counts = ", ".join(f"{number:,} {answer}" for answer, number in compared.answers.most_common())
+    say(f"Asked both {compared.asked:,} questions. {options.first} answered: {counts or 'nothing'}.")
+    for line in compared.lines():
         say(line)
-    if found.differences:
+    if compared.differences:
         return _DIFFERENT
     say("All answers are equal.")
     return 0
+
+
+def _sample(server: Server, token: str, size: int) -> list[Relationship]:
+    return sample((each for page in server.export(token) for each in page.relationships), size)
 
 
 def _progress(number: int) -> None:

@@ -391,8 +391,8 @@ def _data(commands: _Commands) -> None:
     parser = add(
         "backup",
         "copy the schema and the relationships of a SpiceDB to a file",
-        "Writes the schema and all relationships of one revision to a file that `zed` also reads. After an interruption, "
-        "the same command goes on where it was.",
+        "Writes the schema and all relationships of one revision to a file, which zed reads too. If it is interrupted, "
+        "call it again: it goes on.",
         f"0 if the file is whole, {said}",
     )
     parser.add_argument("name", metavar="NAME", help=which)
@@ -411,7 +411,7 @@ def _data(commands: _Commands) -> None:
         "compare",
         "ask two SpiceDBs the same questions",
         "Asks two SpiceDBs whether users have permissions, and prints how the answers differ. The questions are made "
-        "from relationships of the first one.",
+        "from relationships of both.",
         f"0 if all answers are equal, 3 if not, {said}",
     )
     parser.add_argument("first", metavar="FIRST", help=which)
