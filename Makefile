@@ -140,7 +140,7 @@ LOCK := .locks/bin/uv pip compile --quiet --universal --generate-hashes --only-b
 locks: ## resolve tools/*.txt after a change of pyproject.toml; with UPGRADE=--upgrade, to the newest versions
 	$(PYTHON) -m venv .locks
 	.locks/bin/python $(INSTALL) tools/locks.txt
-	$(LOCK) --python-version 3.10 --extra live --group dev --output-file tools/dev.txt pyproject.toml
+	$(LOCK) --python-version 3.10 --extra live --extra data --group dev --output-file tools/dev.txt pyproject.toml
 	$(LOCK) --python-version 3.10 --group wheel --output-file tools/wheel.txt
 	$(LOCK) --python-version 3.10 --group locks --output-file tools/locks.txt
 	$(LOCK) --python-version 3.11 --group package --output-file tools/package.txt

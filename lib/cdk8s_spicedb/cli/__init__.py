@@ -20,7 +20,9 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C, SIGTERM or SIGHUP."""
 _DEBUG = "CDK8S_SPICEDB_DEBUG"
 """Variable that shows where an error came from."""
-_EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'"
+_EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[{}]'"
+_OF_DATA = ("authzed", "cramjam", "fastavro", "google", "grpc")
+"""The modules of the extra ``data``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +53,8 @@ def _run(command: str, options: object) -> int:
     """Loads only the module of the command: a plan is quick, and needs no client for a cluster."""
     try:
         module = import_module(f".{_MODULES.get(command, command)}", __name__)
-    except ModuleNotFoundError:
-        raise SpiceDBError(_EXTRA) from None
-    code: int = module.run(options)
-    return code
+        code: int = module.run(options)
+        return code
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        raise SpiceDBError(_EXTRA.format("live,data" if missing in _OF_DATA else "live")) from None

@@ -6,11 +6,16 @@ import argparse
 import difflib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import attrs
+
+from ..errors import SpiceDBError
+from ..live.cluster import Cluster
 from ..live.compare import FieldDiff
 from ..live.diff import Diff, diff
+from ..props import SpiceDBProps
 from .destination import connect
 from .files import read_release
 from .output import as_json, say, show, styled
@@ -28,10 +33,14 @@ def run(options: argparse.Namespace) -> int:
     props, destination = read_release(options)
     cluster = connect(options, destination)
     found = diff(cluster, props)
+    schema = _schema(cluster, props, options.answers) if options.answers else []
     if options.output == "json":
-        say(as_json(found))
+        say(as_json({**attrs.asdict(found, recurse=False), **({"schema": schema} if options.answers else {})}))
     else:
-        show(styled(line, style=_STYLES.get(line[:1], "")) for line in lines(found))
+        show(
+            styled(line, style=_STYLES.get(line[:1], ""))
+            for line in [*lines(found), *_told("The SpiceDB schema:", schema)]
+        )
     return _CHANGES if options.exit_code and found.changes else 0
 
 
@@ -49,14 +58,28 @@ def lines(found: Diff) -> Iterator[str]:
         yield f"No changes in namespace {found.namespace}: {_objects(others)} as in the file."
     elif others:
         yield f"{_objects(others, 'other ')} unchanged."
-    if found.meaning:
-        if others:
-            yield ""
-        yield "What this means:"
-    for sentence in found.meaning:
+    told = list(_told("What this means:", found.meaning))
+    yield from ["", *told] if told and others else told
+
+
+def _told(heading: str, sentences: Sequence[str]) -> Iterator[str]:
+    """A list of sentences below a heading. Nothing without sentences."""
+    if sentences:
+        yield heading
+    for sentence in sentences:
         yield from textwrap.wrap(
             sentence, _WIDTH, initial_indent="  * ", subsequent_indent="    ", break_on_hyphens=False
         )
+
+
+def _schema(cluster: Cluster, props: SpiceDBProps, size: int) -> list[str]:
+    """What a changed schema of the file changes."""
+    from ..live.data.trial import judge_schema  # It needs more libraries than the other differences.
+
+    if props.schema is None or props.schema.text is None:
+        raise SpiceDBError("--answers compares the schema.text of the file with the schema of the servers; set it")
+    found = judge_schema(cluster, props, props.schema.text, size=size)
+    return ["it does not change"] if found is None else list(found.lines())
 
 
 def _objects(count: int, kind: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -56,7 +56,21 @@ def command_line() -> argparse.ArgumentParser:
     """All commands and their options. A command runs in the module of its name."""
     parser = _Parser(prog="cdk8s-spicedb", description=_DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    for add in (_init, _synth, _plan, _releases, _learn, _status, _check, _diff, _upgrade, _rollback, _repair, _data):
+    for add in (
+        _init,
+        _synth,
+        _plan,
+        _releases,
+        _learn,
+        _status,
+        _check,
+        _diff,
+        _upgrade,
+        _rollback,
+        _repair,
+        _data,
+        _rehearse,
+    ):
         add(commands)
     return parser
 
@@ -74,13 +88,13 @@ def _add_releases(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 
-def _add_cluster(parser: argparse.ArgumentParser) -> None:
+def _add_cluster(parser: argparse.ArgumentParser, formats: Sequence[str] = ("text", "json")) -> None:
     text = "namespace of the release; defaults to the one of the kubeconfig's context"
     parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
     text = "context of the kubeconfig; defaults to the current one"
     parser.add_argument("--context", metavar="NAME", help=text)
     text = "format; defaults to text. The documentation has the schema of the JSON"
-    parser.add_argument("--output", choices=("text", "json"), default="text", help=text)
+    parser.add_argument("--output", choices=formats, default="text", help=text)
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -257,6 +271,11 @@ def _diff(commands: _Commands) -> None:
     _add_file(parser)
     _add_cluster(parser)
     parser.add_argument("--exit-code", action="store_true", help="exit with 3 if there are changes")
+    text = (
+        "also judge a changed SpiceDB schema: which relationships it no longer allows, and which of so many answers "
+        "change. Reads all relationships, and starts two servers with a sample of them in memory, in short-lived pods"
+    )
+    parser.add_argument("--answers", type=_count, metavar="NUMBER", help=text)
     _add_releases(parser)
 
 
@@ -371,6 +390,28 @@ def by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> 
     """An error in the words of the command line."""
     problems = [attrs.evolve(problem, field=options.get(problem.field, problem.field)) for problem in error.problems]
     return InvalidProps(f"cdk8s-spicedb {command}", problems)
+
+
+def _rehearse(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "rehearse",
+        help="do an upgrade on a copy of the live data, and print what happened",
+        description="Copies the schema and the relationships of the SpiceDB that runs into a new namespace with a "
+        "database of its own. There, it does each step of the upgrade, its rollback, and the step again. It asks the "
+        "same questions before and after each step, and measures how long everything takes. It changes nothing of the "
+        "live SpiceDB, and deletes the namespace in the end.",
+        epilog="Exit code: 0 if no problem was found, 1 if the upgrade could not be rehearsed (see stderr), 2 for "
+        "wrong usage, 3 if there is a problem.",
+    )
+    _add_file(parser)
+    _add_releases(parser)
+    text = "copy so many relationships, chosen by chance, and all on which they depend; defaults to all relationships"
+    parser.add_argument("--sample", type=_count, metavar="NUMBER", help=text)
+    text = "number of questions; defaults to 2000"
+    parser.add_argument("--questions", type=_at_least(1), default=2000, metavar="NUMBER", help=text)
+    text = "image of the database's server; defaults to the official image in the version of the live one"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    _add_cluster(parser, formats=("text", "json", "markdown"))
 
 
 def _data(commands: _Commands) -> None:

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from cdk8s_spicedb.live.data.compare import answers, compare
-from cdk8s_spicedb.live.data.questions import Question, permissions, questions, sample
+from cdk8s_spicedb.live.data.questions import Question, questions, sample
 from cdk8s_spicedb.live.data.server import RequestError
 from cdk8s_spicedb.live.data.summary import Summary
 from tests.spicedbserver import SpiceDBServer, relationship
@@ -16,24 +16,6 @@ from tests.spicedbserver import SpiceDBServer, relationship
 from .conftest import SCHEMA, TEXTS, connect
 
 FOUND = [relationship(text) for text in TEXTS]
-
-
-def test_names_of_a_schema() -> None:
-    text = """
-        use expiration
-        caveat adult(age int, names list<string>) { age > 18 && names == ["}", '{ relation no: x }'] }
-        // definition no { relation no: user }
-        /** definition no {} */
-        definition user {}
-        definition team/document {
-            relation reader: user | user with adult // permission no = reader
-            relation permission_x: user
-            permission read = reader + (reader->read)
-            permission definition_y = nil
-        }
-    """
-    names = ["reader", "permission_x", "read", "definition_y"]
-    assert permissions(text) == {"user": [], "team/document": names}
 
 
 def test_half_of_the_questions_are_about_others() -> None:

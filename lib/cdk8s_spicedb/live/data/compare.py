@@ -15,9 +15,10 @@ from .server import Server
 
 _ITEMS = 100
 """Questions in a request."""
+YES, NO = "yes", "no"
 _NAMES = {
-    CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION: "yes",
-    CheckPermissionResponse.PERMISSIONSHIP_NO_PERMISSION: "no",
+    CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION: YES,
+    CheckPermissionResponse.PERMISSIONSHIP_NO_PERMISSION: NO,
     CheckPermissionResponse.PERMISSIONSHIP_CONDITIONAL_PERMISSION: "depends on the caveat",
 }
 
@@ -80,6 +81,10 @@ def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[
 
 def compare(first: Server, second: Server, asked: Sequence[Question], token: str = "") -> Comparison:
     """Asks both SpiceDBs. ``token`` is the revision of the first one. The second one answers with its newest data."""
-    ours, theirs = answers(first, asked, token), answers(second, asked)
+    return comparison(asked, answers(first, asked, token), answers(second, asked))
+
+
+def comparison(asked: Sequence[Question], ours: Sequence[str], theirs: Sequence[str]) -> Comparison:
+    """How two answers to each question differ."""
     differences = [Difference(*each) for each in zip(asked, ours, theirs, strict=True) if each[1] != each[2]]
     return Comparison(len(asked), Counter(ours), differences)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
 
-_TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[\w/]+|[{}]', re.DOTALL)
+from .schema import Definition, definitions
 
 
 @frozen
@@ -22,6 +21,11 @@ class Question:
     """Name of a permission or of a relation."""
     subject: str
     """Type, id and, of a set of subjects, its relation, as in ``group:all#member``."""
+
+    @classmethod
+    def of(cls, relationship: Relationship, permission: str, subject: SubjectReference | None = None) -> Question:
+        """A question about the resource of a relationship, and its subject or another one."""
+        return cls(_text(relationship.resource), permission, _subject(subject or relationship.subject))
 
     def __str__(self) -> str:
         return f"{self.resource}#{self.permission}@{self.subject}"
@@ -46,24 +50,6 @@ def _reference(text: str) -> ObjectReference:
     return ObjectReference(object_type=kind, object_id=name)
 
 
-def permissions(schema: str) -> Mapping[str, Sequence[str]]:
-    """The names of the permissions and relations of each definition of a SpiceDB schema."""
-    found: dict[str, list[str]] = {}
-    current: list[str] = []
-    depth, previous = 0, ""
-    for token in (each for each in _TOKENS.findall(schema) if each[0] not in "/\"'" or each[1:2] not in "/*"):
-        if token in "{}":
-            depth += 1 if token == "{" else -1
-        elif previous == "definition" and depth == 0:
-            current = found.setdefault(token, [])
-        elif previous in ("permission", "relation") and depth == 1 and found:
-            current.append(token)
-        elif previous == "caveat" and depth == 0:
-            current = []
-        previous = token
-    return found
-
-
 def sample(relationships: Iterable[Relationship], size: int, seed: int = 1) -> list[Relationship]:
     """Relationships, each with the same chance. Reads all of them, and keeps no more than ``size``."""
     chance, found = random.Random(seed), list[Relationship]()
@@ -81,22 +67,22 @@ def questions(relationships: Sequence[Relationship], schema: str, limit: int, se
     Half of them are about the resource and the subject of one relationship. The others exchange the subject for that of
     another relationship, so that the answer is often no.
     """
-    chance, names = random.Random(seed), permissions(schema)
+    chance, types = random.Random(seed), definitions(schema)
     strangers = list(relationships)
     chance.shuffle(strangers)
-    made = dict.fromkeys(_pairs(relationships, strangers, names))
+    made = dict.fromkeys(_pairs(relationships, strangers, types))
     found = list(made)
     return found if len(found) <= limit else chance.sample(found, limit)
 
 
 def _pairs(
-    relationships: Sequence[Relationship], strangers: Sequence[Relationship], names: Mapping[str, Sequence[str]]
+    relationships: Sequence[Relationship], strangers: Sequence[Relationship], types: Mapping[str, Definition]
 ) -> Iterator[Question]:
     for one, other in zip(relationships, strangers, strict=True):
-        for name in names.get(one.resource.object_type, ()):
+        for name in types[one.resource.object_type].names if one.resource.object_type in types else ():
             for subject in (one.subject, other.subject):
                 if subject.object.object_id != "*":
-                    yield Question(_text(one.resource), name, _subject(subject))
+                    yield Question.of(one, name, subject)
 
 
 def _text(found: ObjectReference) -> str:

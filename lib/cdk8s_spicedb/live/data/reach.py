@@ -46,10 +46,23 @@ def reaching(cluster: Cluster, name: str) -> Iterator[Server]:
         raise MissingError(name, cluster.namespace)
     key, trust = _preshared_key(cluster, found), _trust(cluster, found)
     port = found.arguments.get(_ADDRESS, _PORT).rpartition(":")[2]
-    command = kubectl(cluster, "port-forward", f"deployment/{name}", f":{port}", "--address", "127.0.0.1")
-    with running(command, cluster, until=_FORWARDS) as printed:
-        address = f"127.0.0.1:{printed[1]}"
+    with _forwarding(cluster, f"deployment/{name}", port) as address:
         yield Server.connect(address, key, ca=trust.ca if trust else None, hostname=trust.hostname if trust else "")
+
+
+@contextmanager
+def reaching_pod(cluster: Cluster, name: str, key: str) -> Iterator[Server]:
+    """Connects to a server in a pod, which has the default port and no TLS, until the context ends."""
+    with _forwarding(cluster, f"pod/{name}", _PORT) as address:
+        yield Server.connect(address, key)
+
+
+@contextmanager
+def _forwarding(cluster: Cluster, what: str, port: str) -> Iterator[str]:
+    """The address on this machine from which kubectl forwards."""
+    command = kubectl(cluster, "port-forward", what, f":{port}", "--address", "127.0.0.1")
+    with running(command, cluster, until=_FORWARDS) as printed:
+        yield f"127.0.0.1:{printed[1]}"
 
 
 def _preshared_key(cluster: Cluster, found: Running) -> str:

@@ -33,7 +33,6 @@ from ..poll import CLOCK, Clock
 
 T = TypeVar("T")
 _PAUSES = (0.1, 0.5, 1, 2, 5, 5, 5)
-"""Seconds before each new attempt of a request that failed for a moment."""
 FOR_A_MOMENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _SECONDS = 60
 """How long a request may take, apart from those that transfer relationships."""
@@ -85,6 +84,8 @@ class Server:
     older: Older
     metadata: Sequence[tuple[str, str]]
     clock: Clock = CLOCK
+    pauses: Sequence[float] = _PAUSES
+    """Seconds before each new attempt of a request that failed for a moment."""
 
     @classmethod
     def connect(cls, address: str, key: str, *, ca: bytes | None = None, hostname: str = "") -> Server:
@@ -120,11 +121,11 @@ class Server:
 
         Goes on where it was if the connection breaks.
         """
-        attempts, export = list(_PAUSES), self.permissions.ExportBulkRelationships
+        attempts, export = list(self.pauses), self.permissions.ExportBulkRelationships
         while True:
             try:
                 for answer in export(_asked(token, cursor), **self._options(None)):
-                    cursor, attempts = answer.after_result_cursor.token, list(_PAUSES)
+                    cursor, attempts = answer.after_result_cursor.token, list(self.pauses)
                     yield Page(answer.relationships, cursor)
                 return
             except grpc.RpcError as error:
@@ -159,7 +160,7 @@ class Server:
 
     def ask(self, request: Callable[[], T]) -> T:
         """The answer to a request, which is repeated while it fails for a moment."""
-        attempts = list(_PAUSES)
+        attempts = list(self.pauses)
         while True:
             try:
                 return request()

@@ -29,13 +29,15 @@ class State(Enum):
     """A step failed and was rolled back. Steps before it stay."""
     STOPPED = "stopped"
     """It stopped in a step, which was not rolled back."""
+    PAUSED = "paused"
+    """It did as many steps as it should. If you run it again, it goes on."""
     INTERRUPTED = "interrupted"
     """Somebody interrupted it. If you run it again, it goes on where it stood."""
 
     @property
     def exit_code(self) -> int:
         """The exit code of the command. Only `REFUSED` is 1, and 2 is wrong usage."""
-        return {"DONE": 0, "REFUSED": 1, "ROLLED_BACK": 3, "STOPPED": 4, "INTERRUPTED": 130}[self.name]
+        return {"DONE": 0, "PAUSED": 0, "REFUSED": 1, "ROLLED_BACK": 3, "STOPPED": 4, "INTERRUPTED": 130}[self.name]
 
 
 class UpgradeStoppedError(SpiceDBError):

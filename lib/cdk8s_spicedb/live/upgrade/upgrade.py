@@ -55,6 +55,8 @@ class UpgradeOptions:
     before become ready, and otherwise to a stop."""
     check: CheckOptions | None = field(factory=CheckOptions)
     """What is checked before the first step. None: nothing."""
+    most_steps: int | None = None
+    """Maximum number of steps. The next call goes on. None: all that are left."""
 
 
 @frozen(kw_only=True)
@@ -138,10 +140,14 @@ class _Upgrade:
             return State.REFUSED
         if self.record.before is None:
             self.record = evolve(self.record, before=figures_before(self.cluster, prepared.running, first))
+        done = 0
         while (number := self.record.next_step) is not None:
+            if done == self.options.most_steps:
+                return State.PAUSED
             self.lock.require()
             self.step = number
             self._run_step(self.record, number)
+            done += 1
         self._tell(Activity.DONE)(f"SpiceDB {self.props.version} serves")
         return State.DONE
 

@@ -1,0 +1,69 @@
+"""Asks a changed SpiceDB schema before it is written: two servers with the data in memory, in pods of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from attrs import evolve
+from authzed.api.v1 import Relationship
+
+from ...errors import SpiceDBError
+from ...manifests.objects import Manifest
+from ...manifests.trial import TRIAL, trial_manifest
+from ...props import SpiceDBProps
+from ...props.flags import PRESHARED_KEY, variable_name
+from ..cluster import Cluster
+from ..pods import container_of, ended, status_of
+from ..runs import owned, run_pods
+from .change import SchemaChange, Use, change, uses
+from .compare import compare
+from .questions import questions, sample
+from .reach import reaching, reaching_pod
+from .schema import definitions
+from .server import Server
+
+_BATCH = 1000
+_SECONDS = 60
+
+
+def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int) -> SchemaChange | None:
+    """What a new schema changes of the SpiceDB that runs. None: it is the same.
+
+    Reads all live relationships, and keeps at most ``size`` of them, about which it asks two servers in pods that run
+    for a moment. Raises `SpiceDBError` if the servers do not start, such as for a schema that the release rejects.
+    """
+    with reaching(cluster, props.name) as live:
+        old, token = live.schema()
+        if not old or old.split() == text.split():
+            return None
+        found = change(old, text, (each for page in live.export(token) for each in page.relationships))
+        some = sample((each for page in live.export(token) for each in page.relationships), size)
+    asked = questions(some, old, size)
+    names = {f"{name}#{each}" for name, definition in definitions(text).items() for each in definition.names}
+    common = [each for each in asked if each.group in names]
+    pods = owned(cluster, props.name, [trial_manifest(props, schema) for schema in (old, text)])
+    with run_pods(cluster, pods, done=_is_done, seconds=_SECONDS) as seen, ExitStack() as stack:
+        servers = []
+        for pod, now in zip(pods, seen, strict=True):
+            if not isinstance(now, dict) or not status_of(now, TRIAL).get("ready"):
+                raise SpiceDBError("a server that should try the schema did not start; `check` says why")
+            servers.append(stack.enter_context(reaching_pod(cluster, pod["metadata"]["name"], _key(pod))))
+        for server, schema in zip(servers, (old, text), strict=True):
+            _load(server, [each for each in some if Use.of(each) in uses(definitions(schema))])
+        return evolve(found, answers=compare(servers[0], servers[1], common))
+
+
+def _is_done(pod: Manifest) -> bool:
+    status = status_of(pod, TRIAL)
+    return bool(status.get("ready")) or ended(status) is not None
+
+
+def _key(pod: Manifest) -> str:
+    variables = container_of(pod)["env"]
+    return str(next(each["value"] for each in variables if each["name"] == variable_name(PRESHARED_KEY)))
+
+
+def _load(server: Server, relationships: Sequence[Relationship]) -> None:
+    for start in range(0, len(relationships), _BATCH):
+        server.touch(relationships[start : start + _BATCH])

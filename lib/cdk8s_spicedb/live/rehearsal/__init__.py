@@ -1,0 +1,1 @@
+"""The rehearsal of an upgrade: all of its steps, on a copy of the live data."""

@@ -1,0 +1,79 @@
+"""Clients of the rehearsed SpiceDB: they check and write while a step runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import grpc
+from attrs import define, evolve, field
+from authzed.api.v1 import Relationship
+
+from ...errors import SpiceDBError
+from ..cluster import Cluster
+from ..data.compare import answers
+from ..data.questions import Question
+from ..data.reach import reaching
+from ..data.server import RequestError, Server
+
+_EVERY_SECONDS = 0.1
+_GONE = grpc.StatusCode.UNAVAILABLE
+"""The code if the server to which kubectl forwards has stopped. Clients of the Service would ask another one."""
+
+
+@define
+class Requests:
+    """What clients noticed of a step."""
+
+    asked: int = 0
+    """Number of checks and writes."""
+    failed: list[str] = field(factory=list)
+    """The errors, apart from those of a connection to a server that stops."""
+    slowest_check: float = 0
+    """Seconds of the slowest check."""
+    slowest_write: float = 0
+    """Seconds of the slowest write, which waits while a migration locks a table."""
+
+
+@contextmanager
+def asking(
+    cluster: Cluster, name: str, asked: Sequence[Question], written: Sequence[Relationship]
+) -> Iterator[Requests]:
+    """Checks and writes until the context ends. What is written is there already, so it changes nothing."""
+    found, ended = Requests(), threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            # Of a server that stops, kubectl says so in one way or another.
+            with suppress(SpiceDBError), reaching(cluster, name) as server:
+                once = evolve(server, pauses=())
+                while not ended.wait(_EVERY_SECONDS):
+                    _once(once, found, asked, written)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _once(server: Server, found: Requests, asked: Sequence[Question], written: Sequence[Relationship]) -> None:
+    """One check and one write. Raises `RequestError` if the server is gone."""
+    clock, number = server.clock, found.asked // 2
+    start = clock.monotonic()
+    try:
+        answers(server, [asked[number % len(asked)]])
+        between = clock.monotonic()
+        server.touch([written[number % len(written)]])
+        end = clock.monotonic()
+    except RequestError as error:
+        if error.code is _GONE:
+            raise
+        found.failed.append(str(error))
+        return
+    found.asked += 2
+    found.slowest_check = max(found.slowest_check, between - start)
+    found.slowest_write = max(found.slowest_write, end - between)

@@ -1,0 +1,96 @@
+"""The SpiceDB of a rehearsal: the live one, without what is outside of its namespace."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from attrs import evolve, fields_dict
+
+from ...delivery import Delivery
+from ...plans.plan import UpgradeStep
+from ...props import MigrationProps, PodSettings, ServerProps, SpiceDBProps
+from ...props.secrets import SecretKey
+from ..instance import Running
+from .databases import NAME, engine_of
+
+KEY = SecretKey(NAME, "password")
+"""The preshared key of the rehearsal: there is one secret for everything."""
+P = TypeVar("P", PodSettings, ServerProps, MigrationProps)
+_OUTSIDE = (
+    "service_account",
+    "service_account_annotations",
+    "extra_volumes",
+    "extra_volume_mounts",
+    "init_containers",
+    "extra_containers",
+    "priority_class_name",
+    # Of servers.
+    "grpc_tls",
+    "http_tls",
+    "metrics_tls",
+    "dispatch_tls",
+    "tracing",
+    "ingress",
+    "grpc_route",
+    "external_service",
+    "service_annotations",
+    "autoscaling",
+    "restart_on_secret_change",
+    # Of the migration.
+    "datastore_uri",
+)
+"""Settings that need objects of the live namespace, or that others outside would see."""
+
+
+def rehearsed(props: SpiceDBProps, running: Running) -> SpiceDBProps:
+    """The props for the namespace of a rehearsal, with as many servers as run."""
+    server = _inside(props.server)
+    tls = props.server.dispatch_tls is not None
+    return SpiceDBProps(
+        name=props.name,
+        version=props.version,
+        image=props.image,
+        image_pull_policy=props.image_pull_policy,
+        datastore=engine_of(props.datastore).datastore(props.datastore),
+        preshared_key=KEY,
+        delivery=Delivery.KUBECTL,
+        pods=_inside(props.pods),
+        server=evolve(
+            server,
+            replicas=running.replicas if props.datastore.max_replicas is None else None,
+            dispatch_enabled=True if tls else server.dispatch_enabled,
+        ),
+        migration=_inside(props.migration),
+        accept_advisories=props.accept_advisories,
+        releases=props.releases,
+    )
+
+
+def before(props: SpiceDBProps, version: str, running: Running) -> SpiceDBProps:
+    """The props of what runs, at a version. Arguments that only the file has are left out."""
+    now = [each for each in props.server.extra_args if _name(each) in running.arguments]
+    step = UpgradeStep(
+        version=version,
+        revision=None,
+        target_migration=None,
+        migrates=True,
+        schema_mode=running.schema_mode,
+        datastore_migration_phase=running.migration_phase,
+        allowed_migrations=(),
+        rolls_back=None,
+        why="",
+    )
+    return evolve(props, server=evolve(props.server, extra_args=now)).at(step)
+
+
+def _name(argument: str) -> str:
+    return argument.lstrip("-").partition("=")[0]
+
+
+def _inside(settings: P) -> P:
+    """Settings of pods with the defaults of everything outside, and without variables from Secrets."""
+    known = fields_dict(type(settings))
+    empty = type(settings)()
+    changes = {name: getattr(empty, name) for name in _OUTSIDE if name in known}
+    env = {name: value for name, value in settings.env.items() if isinstance(value, str)}
+    return evolve(settings, env=env, **changes)

@@ -1,0 +1,316 @@
+"""Rehearses an upgrade: every step and its rollback, on a copy of the live data, in a namespace that is deleted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attrs import define, evolve, frozen
+from authzed.api.v1 import Relationship
+
+from ...errors import SpiceDBError
+from ...labels import Component, selector_text
+from ...manifests import release_manifests
+from ...manifests.objects import Manifest
+from ...manifests.trial import lone_pod
+from ...plans.plan import UpgradePlan, UpgradeStep
+from ...props import SpiceDBProps, require
+from ...text import time_of
+from ..apierror import ClusterError
+from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
+from ..data.backup import back_up
+from ..data.compare import Comparison, answers, comparison
+from ..data.file import reading
+from ..data.questions import Question, questions, sample
+from ..data.reach import reaching
+from ..data.restore import restore
+from ..data.sample import write_sample
+from ..data.server import RequestError, Server
+from ..pods import Broken, created, is_ready
+from ..runs import run_pods
+from ..target import props_at
+from ..upgrade.outcome import Outcome, Progress, State
+from ..upgrade.prepare import prepare
+from ..upgrade.rollback import roll_back
+from ..upgrade.upgrade import UpgradeOptions, upgrade
+from ..waiting import wait_until_safe
+from . import expiry
+from .clients import asking
+from .databases import Database, engine_of, image_like
+from .place import throwaway
+from .props import before, rehearsed
+from .result import Rehearsal, RehearsedStep, Way
+
+_READY_SECONDS, _INSTALL_SECONDS = 60, 300
+_WRITTEN = 100
+"""Relationships that clients write again and again."""
+Notify = Callable[[str], object]
+
+
+@frozen(kw_only=True)
+class RehearsalOptions:
+    """How an upgrade is rehearsed."""
+
+    sample: int | None = None
+    """Number of relationships that are chosen by chance; those on which their answers depend come with them. None: all
+    relationships."""
+    questions: int = 2000
+    """Number of questions that are asked after each step."""
+    observe_seconds: int = 5
+    """Time for which the servers' metrics are observed after each step, in seconds."""
+    database_image: str | None = None
+    """Image of the database's server. Defaults to the official image in the version of the live one."""
+
+
+def rehearse(
+    cluster: Cluster,
+    props: SpiceDBProps,
+    *,
+    options: RehearsalOptions | None = None,
+    notify: Notify = lambda _: None,
+) -> Rehearsal:
+    """Rehearses the upgrade of the SpiceDB that runs to what the props say.
+
+    Copies the schema and the relationships, and nothing else: it never writes to the live SpiceDB or its database. In
+    a namespace of its own, it starts a database server, the release that runs and the copy, and then does each step,
+    its rollback, and the step again. The namespace is deleted in the end.
+
+    Raises `InvalidProps` for wrong props, and `SpiceDBError` if the upgrade cannot be rehearsed. A step that fails is a
+    result.
+    """
+    require(props)
+    chosen = options or RehearsalOptions()
+    return _Rehearser(cluster, props, chosen, notify).run()
+
+
+@define
+class _Copy:
+    """The live data, and what to ask about it."""
+
+    file: Path
+    live: int
+    """Number of relationships of the live SpiceDB."""
+    copied: int
+    schema: str
+    asked: Sequence[Question]
+    written: Sequence[Relationship]
+    expiring: list[Relationship]
+
+
+@define
+class _Rehearser:
+    cluster: Cluster
+    props: SpiceDBProps
+    options: RehearsalOptions
+    notify: Notify
+
+    def run(self) -> Rehearsal:
+        """Rehearses all steps that are left."""
+        prepared = prepare(self.cluster, self.props)
+        running, record = prepared.running, prepared.record
+        version = record.sound[-1].version
+        if record.running is not None or version is None:
+            raise SpiceDBError("a step of the upgrade is under way; finish it, or roll it back, before you rehearse it")
+        engine = engine_of(self.props.datastore)
+        props = rehearsed(self.props, running)
+        image = self.options.database_image or image_like(self.cluster, self.props)
+        with tempfile.TemporaryDirectory(prefix="cdk8s-spicedb-") as folder:
+            copy = self._copy(Path(folder))
+            with throwaway(self.cluster, props.name) as place:
+                self.notify(f"rehearsing in the namespace {place.namespace}")
+                self._bring_secrets(place)
+                database = Database(place, engine, image)
+                database.start()
+                first = before(props, version, running)
+                self._install(place, first)
+                self.notify(f"copying {copy.copied:,} relationships")
+                with reaching(place, props.name) as server:
+                    restore(copy.file, server)
+                    answered = answers(server, copy.asked)
+                stage = _Stage(place, props, database, copy, answered, self.options, self.notify)
+                steps = stage.play(record.plan, record.sound[-1].step, first)
+        return Rehearsal(
+            name=self.props.name,
+            namespace=self.cluster.namespace,
+            current=version,
+            target=self.props.version,
+            relationships=copy.live,
+            copied=copy.copied,
+            questions=len(copy.asked),
+            at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
+            steps=steps,
+        )
+
+    def _copy(self, folder: Path) -> _Copy:
+        whole = folder / "whole.zedbackup"
+        self.notify("reading the live relationships")
+        with reaching(self.cluster, self.props.name) as live:
+            made = back_up(live, whole, notify=lambda number: self.notify(f"read {number:,} relationships"))
+        file, copied = whole, made.summary.total
+        if self.options.sample is not None and self.options.sample < copied:
+            file = folder / "sample.zedbackup"
+            copied = write_sample(whole, file, self.options.sample)
+        with reading(file) as (head, relationships):
+            some = sample(relationships, self.options.questions)
+        return _Copy(
+            file=file,
+            live=made.summary.total,
+            copied=copied,
+            schema=head.schema,
+            asked=questions(some, head.schema, self.options.questions),
+            written=some[:_WRITTEN],
+            expiring=expiry.expiring(head.schema),
+        )
+
+    def _bring_secrets(self, place: Cluster) -> None:
+        """Copies the Secrets with which nodes pull images."""
+        for name in self.props.image_pull_secrets:
+            secret = self.cluster.get(SECRET, name)
+            if secret is not None:
+                kept: Manifest = {key: secret[key] for key in ("apiVersion", "kind", "type", "data") if key in secret}
+                place.apply({**kept, "metadata": {"name": name}})
+
+    def _install(self, place: Cluster, props: SpiceDBProps) -> None:
+        self.notify(f"installing SpiceDB {props.version}")
+        for manifest in release_manifests(props):
+            place.apply(manifest)
+        reason = wait_until_safe(place, props.name, _INSTALL_SECONDS)
+        if reason is not None:
+            raise SpiceDBError(f"SpiceDB {props.version} does not run in the namespace of the rehearsal: {reason}")
+
+
+@define
+class _Stage:
+    """The namespace of a rehearsal, with the copy in it."""
+
+    cluster: Cluster
+    props: SpiceDBProps
+    database: Database
+    copy: _Copy
+    answered: Sequence[str]
+    """The answers of the release that runs."""
+    options: RehearsalOptions
+    notify: Notify
+
+    def play(self, plan: UpgradePlan, done: int, first: SpiceDBProps) -> list[RehearsedStep]:
+        """Does each step that is left, until one fails."""
+        played: list[RehearsedStep] = []
+        older = first
+        for number, step in enumerate(plan.steps[done:], 1):
+            result = self._step(plan, step, number, older)
+            played.append(result)
+            if result.error:
+                break
+            older = props_at(self.props, plan, step)
+        return played
+
+    def _step(self, plan: UpgradePlan, step: UpgradeStep, number: int, older: SpiceDBProps) -> RehearsedStep:
+        clock, size = self.cluster.clock, self.database.size()
+        with reaching(self.cluster, self.props.name) as server:
+            expiry.write(server, self.copy.expiring)
+        start = clock.monotonic()
+        with asking(self.cluster, self.props.name, self.copy.asked, self.copy.written) as requests:
+            outcome = self._upgrade(number)
+        result = RehearsedStep(
+            number=number,
+            version=step.version,
+            schema_mode=step.schema_mode,
+            rolls_back=step.rolls_back,
+            seconds=clock.monotonic() - start,
+            bytes_before=size,
+            requests=requests,
+        )
+        if outcome.state not in (State.DONE, State.PAUSED):
+            return evolve(result, error=outcome.reason or outcome.state.value)
+        migrated = self._migration_seconds()
+        result = evolve(result, migration_seconds=migrated, bytes_after=self.database.size())
+        result = self._asked(result)
+        return evolve(result, back=self._back(number, older))
+
+    def _upgrade(self, number: int) -> Outcome:
+        def report(progress: Progress) -> None:
+            self.notify(f"step {number}: {progress.activity.value}: {progress.text}")
+
+        chosen = UpgradeOptions(
+            observe_seconds=self.options.observe_seconds, on_failure="stop", check=None, most_steps=1
+        )
+        return upgrade(self.cluster, self.props, options=chosen, report=report)
+
+    def _migration_seconds(self) -> float | None:
+        jobs = self.cluster.find(JOB, labels=selector_text(self.props.name, Component.MIGRATION))
+        status = max(jobs, key=created, default={}).get("status", {})
+        if "startTime" not in status or "completionTime" not in status:
+            return None
+        return (time_of(status["completionTime"]) - time_of(status["startTime"])).total_seconds()
+
+    def _asked(self, result: RehearsedStep) -> RehearsedStep:
+        """The result, with what the servers of the step answer."""
+        self.notify(f"step {result.number}: asking {len(self.copy.asked):,} questions")
+        with reaching(self.cluster, self.props.name) as server:
+            return evolve(
+                result,
+                answers=self._compare(server),
+                expired=self._expired(server),
+                schema_error=self._schema_error(server),
+            )
+
+    def _compare(self, server: Server) -> Comparison:
+        return comparison(self.copy.asked, self.answered, answers(server, self.copy.asked))
+
+    def _expired(self, server: Server) -> list[str]:
+        if not self.copy.expiring:
+            return []
+        expiry.write(server, self.copy.expiring)
+        self.cluster.clock.sleep(expiry.SECONDS + 1)
+        return [str(each.question) for each in expiry.still_granted(server, self.copy.expiring)]
+
+    def _schema_error(self, server: Server) -> str:
+        try:
+            server.write_schema(self.copy.schema)
+        except RequestError as error:
+            return str(error)
+        return ""
+
+    # ------------------------------------------------------------ the way back
+
+    def _back(self, number: int, older: SpiceDBProps) -> Way:
+        """Whether older servers become ready, the rollback, and the step again."""
+        self.notify(f"step {number}: trying the way back")
+        reason = self._not_ready(older)
+        if reason:
+            return Way(ready=False, reason=reason)
+        clock = self.cluster.clock
+        start = clock.monotonic()
+        outcome = roll_back(self.cluster, self.props.name, props=self.props, force=True)
+        seconds = clock.monotonic() - start
+        if outcome.state is not State.DONE:
+            return Way(ready=True, seconds=seconds, reason=outcome.reason or outcome.state.value)
+        with reaching(self.cluster, self.props.name) as server:
+            compared = self._compare(server)
+        again = self._upgrade(number)
+        if again.state not in (State.DONE, State.PAUSED):
+            raise SpiceDBError(f"step {number} does not work a second time, after its rollback: {again.reason}")
+        return Way(ready=True, seconds=seconds, answers=compared)
+
+    def _not_ready(self, older: SpiceDBProps) -> str:
+        """Why a server of the step before does not become ready on the migrated datastore. Empty: it does."""
+        (deployment,) = (each for each in release_manifests(older) if Kind.of(each) == DEPLOYMENT)
+        pod, broken, clock = _apart(deployment, f"{older.name}-older"), Broken(), self.cluster.clock
+
+        def is_done(found: Manifest) -> bool:
+            return is_ready(found) or broken.reason([found], clock.monotonic()) is not None
+
+        with run_pods(self.cluster, [pod], done=is_done, seconds=_READY_SECONDS) as (seen,):
+            if isinstance(seen, ClusterError):
+                return str(seen)
+            if seen is not None and is_ready(seen):
+                return ""
+            why = broken.reason([seen], clock.monotonic()) if seen else None
+            return why or f"a server of {older.version} was not ready within {_READY_SECONDS} s"
+
+
+def _apart(deployment: Manifest, name: str) -> Manifest:
+    """A pod of a Deployment's template which no Service and no Deployment selects."""
+    pod = lone_pod(deployment["spec"]["template"], name)
+    return {**pod, "metadata": {"name": pod["metadata"]["name"], "labels": {"app": name}}}
