@@ -18,7 +18,7 @@ from tests import fast_yaml
 from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
-_ON_A_CLUSTER = ("status", "check", "diff", "upgrade", "rollback")
+_ON_A_CLUSTER = ("status", "check", "diff", "upgrade", "rollback", "backup", "restore", "compare", "rehearse")
 """Commands that the cluster tests run. Here, only their options are checked."""
 _INSTALL = ROOT / "docs" / "install"
 

@@ -34,12 +34,12 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
     return Parser().parsestr(wheel.read(name).decode())
 
 
-def required(wheel: zipfile.ZipFile) -> tuple[set[str], set[str]]:
-    """The packages that the wheel requires: always, and with the extra `live`."""
+def required(wheel: zipfile.ZipFile) -> tuple[set[str], set[str], set[str]]:
+    """The packages that the wheel requires: always, and with the extras `live` and `data`."""
     lines = metadata(wheel).get_all("Requires-Dist", [])
     names = {line: re.split("[<>=; ]", line)[0] for line in lines}
-    extra = {name for line, name in names.items() if "extra == 'live'" in line}
-    return set(names.values()) - extra, extra
+    live, data = ({name for line, name in names.items() if f"extra == '{each}'" in line} for each in ("live", "data"))
+    return set(names.values()) - live - data, live, data
 
 
 def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
@@ -53,13 +53,14 @@ def test_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_requires_only_the_runtime_dependencies(wheel: zipfile.ZipFile) -> None:
-    core, extra = required(wheel)
+    core, live, data = required(wheel)
     assert metadata(wheel)["Requires-Python"] == ">=3.10"
     assert core == {
         *("attrs", "annotated-types", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs"),
         *("jsonpatch", "jsonpointer", "pyyaml"),
     }
-    assert extra == {"cryptography", "httpx2", "prometheus-client", "rich"}
+    assert live == {"cryptography", "httpx2", "prometheus-client", "rich"}
+    assert data == {"authzed", "cramjam", "fastavro", "grpcio", "protobuf"}
     assert metadata(wheel)["License-Expression"] == "Apache-2.0"
 
 
@@ -101,12 +102,15 @@ def test_undeclared_imports_are_found(text: str, missing: set[str]) -> None:
 
 
 def test_what_a_module_imports_is_declared(wheel: zipfile.ZipFile) -> None:
-    core, extra = required(wheel)
+    core, live, data = required(wheel)
     package = ROOT / "lib" / "cdk8s_spicedb"
     found: dict[Path, set[str]] = {}
     for path in package.rglob("*.py"):
-        with_extra = path.relative_to(package).parts[0] in ("cli", "live")
-        if missing := undeclared(path.read_text(), core | extra if with_extra else core):
+        parts = path.relative_to(package).parts
+        declared = core | (live if parts[0] in ("cli", "live") else set())
+        if parts[:2] in (("live", "data"), ("live", "rehearsal"), ("cli", "backup.py")):
+            declared |= data
+        if missing := undeclared(path.read_text(), declared):
             found[path.relative_to(package)] = missing
     assert found == {}
 

@@ -11,7 +11,8 @@ import pytest
 
 from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.cli import main
-from cdk8s_spicedb.cli.options import command_line, releases
+from cdk8s_spicedb.cli.commands import command_line
+from cdk8s_spicedb.cli.options import releases
 from cdk8s_spicedb.files import program as programs
 from cdk8s_spicedb.files.program import Program, disagreements, find_program, learn
 from cdk8s_spicedb.versions import SCHEMA_MODES

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import SpiceDBError
-from .options import command_line
+from .commands import command_line
 from .output import say_error
 from .signals import signals_end_work
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -43,6 +44,7 @@ class Options:
     wave_size: int | None
     parallel: int | None
     write: str | None
+    backup: str | None
     upgrade: UpgradeOptions
     words: Sequence[str]
     """The whole command line."""
@@ -58,7 +60,12 @@ class Options:
             schema=not parsed.no_schema,
         )
         check = None if parsed.no_check else checks
-        chosen = UpgradeOptions(observe_seconds=parsed.observe, on_failure=parsed.on_failure, check=check)
+        chosen = UpgradeOptions(
+            observe_seconds=parsed.observe,
+            on_failure=parsed.on_failure,
+            check=check,
+            back_up=_backing_up(Path(parsed.backup)) if parsed.backup is not None else None,
+        )
         given = {name: value for name, value in vars(parsed).items() if name in attrs.fields_dict(cls)}
         return cls(**given, upgrade=chosen)
 
@@ -89,6 +96,23 @@ def _require_fitting(options: argparse.Namespace) -> None:
             options.usage(f"{STEM} in --namespace stands for the name of a file of --each; add --each")
     elif options.write is not None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
+
+
+def _backing_up(folder: Path) -> Callable[[Cluster, str], str]:
+    """What writes a backup to a folder. Raises `SpiceDBError` if the folder cannot be made."""
+    from ..live.data.backup import back_up  # They need more libraries than the upgrade itself.
+    from ..live.data.reach import reaching
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def act(cluster: Cluster, name: str) -> str:
+        at = f"{cluster.clock.now():%Y%m%dT%H%M%SZ}"
+        path = folder.resolve() / f"{cluster.namespace}-{name}-{at}.zedbackup"
+        with reaching(cluster, name) as server:
+            back_up(server, path)
+        return f"the backup {path}"
+
+    return act
 
 
 def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:

@@ -74,6 +74,8 @@ class Record:
     """What clients saw before the upgrade."""
     pending: str | None = None
     """Revision that a rollback is making. None: there is none."""
+    backup: str | None = None
+    """The last backup of this upgrade, in words: where it is, and of when. None: there is none."""
 
     @classmethod
     def start(cls, plan: UpgradePlan, running: Running, revision: str) -> Record:

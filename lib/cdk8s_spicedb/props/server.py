@@ -32,7 +32,7 @@ from .types import (
 )
 
 DEFAULT_REPLICAS = 2
-METRICS_ADDRESS = "metrics-addr"
+GRPC_ADDRESS, METRICS_ADDRESS = "grpc-addr", "metrics-addr"
 DISPATCH_PORT = 50053
 """Port on which servers listen for the requests of each other."""
 H2C = "kubernetes.io/h2c"
@@ -186,7 +186,7 @@ class ServerProps(PodProps):
     metrics_enabled: Annotated[bool, Flag("metrics-enabled")] = True
     """Serves Prometheus metrics on ``metrics_port`` (``--metrics-enabled``). Defaults to on, as in SpiceDB. The port
     also serves profiles of the SpiceDB process (pprof), without a key."""
-    grpc_port: Annotated[PodPort, Flag("grpc-addr", computed=True)] = 50051
+    grpc_port: Annotated[PodPort, Flag(GRPC_ADDRESS, computed=True)] = 50051
     """Port of the pods for gRPC (``--grpc-addr``). Probes, Services and NetworkPolicies follow. Defaults to 50051, as
     in SpiceDB. Clients connect to the port of the Service: see ``service_ports``."""
     http_port: Annotated[PodPort, Flag("http-addr", computed=True)] = 8443

@@ -125,6 +125,7 @@ def test_every_state_has_its_own_exit_code() -> None:
         State.REFUSED: 1,
         State.ROLLED_BACK: 3,
         State.STOPPED: 4,
+        State.PAUSED: 0,
         State.INTERRUPTED: 130,
     }
 

@@ -13,14 +13,17 @@ from cryptography import x509
 
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
+from ...props import ServerProps
+from ...props.flags import PRESHARED_KEY, flag_of, variable_name
+from ...props.server import GRPC_ADDRESS
 from ..cluster import SECRET, Cluster
 from ..instance import MissingError, Running, find_running
 from ..pods import container_of
 from ..programs import kubectl, running
 from .server import Server
 
-_KEY = "SPICEDB_GRPC_PRESHARED_KEY"
-_ADDRESS, _CERTIFICATE = "grpc-addr", "grpc-tls-cert-path"
+_KEY = variable_name(PRESHARED_KEY)
+_CERTIFICATE = flag_of(ServerProps, "grpc_tls.certificate")
 _PORT = "50051"
 _FORWARDS = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
@@ -45,7 +48,7 @@ def reaching(cluster: Cluster, name: str) -> Iterator[Server]:
     if found is None:
         raise MissingError(name, cluster.namespace)
     key, trust = _preshared_key(cluster, found), _trust(cluster, found)
-    port = found.arguments.get(_ADDRESS, _PORT).rpartition(":")[2]
+    port = found.arguments.get(GRPC_ADDRESS, _PORT).rpartition(":")[2]
     with _forwarding(cluster, f"deployment/{name}", port) as address:
         yield Server.connect(address, key, ca=trust.ca if trust else None, hostname=trust.hostname if trust else "")
 

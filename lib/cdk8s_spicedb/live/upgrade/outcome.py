@@ -111,6 +111,8 @@ class Activity(str, Enum):
 
     PREPARE = "prepare"
     """It takes the lock, plans and checks."""
+    BACK_UP = "back up"
+    """It writes a backup."""
     SCHEMA = "schema"
     """It writes the SpiceDB schema again."""
     APPLY = "apply"

@@ -125,6 +125,8 @@ class _Rollback:
         back = _plan(record, applies)
         if back.blocked and not self.force:
             restore = ENGINES.get(back.running.engine or "", Datastore).restore
+            if record is not None and record.backup:
+                restore = f"restore {record.backup} into an empty database"
             raise SpiceDBError(f"{back.blocked}. {sentence(restore)} Then add --force")
         if back.rewrites_schema and self.props is None:
             raise SpiceDBError(

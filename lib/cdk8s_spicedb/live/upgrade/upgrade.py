@@ -9,6 +9,7 @@ from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
+from ...errors import SpiceDBError
 from ...manifests import release_manifests
 from ...plans.plan import UpgradeStep
 from ...plans.words import old_servers, sentence, step_of
@@ -55,6 +56,9 @@ class UpgradeOptions:
     before become ready, and otherwise to a stop."""
     check: CheckOptions | None = field(factory=CheckOptions)
     """What is checked before the first step. None: nothing."""
+    back_up: Callable[[Cluster, str], str] | None = None
+    """Backs up the SpiceDB of a name, and returns where the backup is, in words. Runs before each step after which the
+    older servers do not become ready, or may not. None: nothing is backed up."""
     most_steps: int | None = None
     """Maximum number of steps. The next call goes on. None: all that are left."""
 
@@ -191,6 +195,7 @@ class _Upgrade:
             applies.recover()
             if applies.is_rolled_back():
                 record = record.with_revision(applies.newest())
+        record = self._back_up(record, step)
         try:
             record = self._rewrite_schema(record, number, props)
             self._write(record.begin(number))
@@ -214,6 +219,21 @@ class _Upgrade:
         self.changed = True
         self.file.write(record)
         self.record = record
+
+    def _back_up(self, record: Record, step: UpgradeStep) -> Record:
+        """Backs up before a step without a sure way back, unless the step has begun."""
+        if self.options.back_up is None or step.rolls_back or record.running is not None:
+            return record
+        self._tell(Activity.BACK_UP)("writing a backup")
+        try:
+            where = self.options.back_up(self.cluster, self.props.name)
+        except SpiceDBError as error:
+            if not self.changed:
+                raise
+            outcome = "Nothing of this step was applied. Fix the cause, then run the same command again."
+            reason = f"the backup failed: {error}"
+            raise UpgradeStoppedError(self.step or 0, reason, "", outcome, rolled_back=False) from None
+        return evolve(record, backup=f"{where} ({self.cluster.clock.now():%Y-%m-%d %H:%M} UTC)")
 
     def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
         if not record.rewrites_schema(number):
@@ -275,7 +295,8 @@ class _Upgrade:
         act = self.options.on_failure or ("rollback" if step.rolls_back else "stop")
         if act == "stop":
             self._note(record.stop(error.reason, running=record.running))
-            return stopped("\n".join(_stopped(step, sound, applies, self.props.datastore.restore)))
+            restore = f"restore {record.backup}" if record.backup else self.props.datastore.restore
+            return stopped("\n".join(_stopped(step, sound, applies, restore)))
         notify = self._tell(Activity.ROLL_BACK)
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
