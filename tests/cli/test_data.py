@@ -1,0 +1,124 @@
+"""The commands that copy and compare what SpiceDBs hold, and rehearse upgrades."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.cli.upgrade import _backing_up
+from cdk8s_spicedb.live.data.server import Server
+from cdk8s_spicedb.live.rehearsal.result import Rehearsal
+from tests.apiserver import ApiServer
+from tests.live.data.conftest import connect, empty, spicedb  # noqa: F401
+from tests.live.rehearsal.test_result import STEP, rehearsal
+from tests.spicedbserver import KEY, SpiceDBServer
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPICEDB_TOKEN", KEY)
+
+
+def test_backup_restore_and_compare(
+    spicedb: SpiceDBServer,  # noqa: F811
+    empty: SpiceDBServer,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = str(tmp_path / "it.zedbackup")
+    assert main(["backup", spicedb.address, file]) == 0
+    assert "15 relationships" in capsys.readouterr().out
+    assert main(["backup", spicedb.address, file]) == 1
+    assert "exists; choose another file" in capsys.readouterr().err
+    assert main(["restore", empty.address, file]) == 0
+    assert "they are equal" in capsys.readouterr().out
+    assert main(["compare", spicedb.address, empty.address, "--questions", "100"]) == 0
+    assert capsys.readouterr().out.endswith("All answers are equal.\n")
+    spicedb.put("document:d7#reader@user:somebody")
+    assert main(["compare", spicedb.address, empty.address, "--questions", "100"]) == 3
+    assert "answers are no instead of yes, such as document:d7#read" in capsys.readouterr().out
+
+
+def test_backup_as_json(spicedb: SpiceDBServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    assert main(["backup", spicedb.address, str(tmp_path / "it"), "--output", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["relationships"], found["counts"]["document#owner"]) == (15, 1)
+
+
+def test_an_address_needs_a_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("SPICEDB_TOKEN")
+    assert main(["backup", "localhost:1", "it"]) == 1
+    assert "set the variable SPICEDB_TOKEN to the preshared key of localhost:1" in capsys.readouterr().err
+
+
+def test_missing_extra_is_explained() -> None:
+    code = (
+        "import sys; sys.modules['grpc'] = None; from cdk8s_spicedb.cli import main\n"
+        "sys.exit(main(['backup', 'a', 'b']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.endswith("install them with: pip install 'cdk8s-spicedb[live,data]'\n")
+
+
+def test_backups_of_an_upgrade_have_names_of_their_own(
+    spicedb: SpiceDBServer,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    @contextmanager
+    def reaching(*_: object) -> Iterator[Server]:
+        yield connect(spicedb)
+
+    monkeypatch.setattr("cdk8s_spicedb.live.data.reach.reaching", reaching)
+    cluster = ApiServer().cluster()
+    where = _backing_up(tmp_path / "a" / "b")(cluster, "spicedb")
+    (file,) = (tmp_path / "a" / "b").glob("*.zedbackup")
+    assert where == f"the backup {file}"
+    assert file.name.startswith("authz-spicedb-20")
+
+
+# ---------------------------------------------------------------- rehearse
+
+
+def rehearse(monkeypatch: pytest.MonkeyPatch, folder: Path, found: Rehearsal, *arguments: str) -> int:
+    """The exit code of the command, if the rehearsal finds this."""
+    file = folder / "spicedb.yaml"
+    file.write_text("datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n")
+    monkeypatch.setattr("cdk8s_spicedb.cli.rehearse.connect", lambda *_: None)
+    monkeypatch.setattr("cdk8s_spicedb.cli.rehearse.rehearse", lambda *_, **__: found)
+    return main(["rehearse", "--file", str(file), *arguments])
+
+
+def test_rehearsal_as_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rehearse(monkeypatch, tmp_path, rehearsal()) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Rehearsed spicedb in authz, SpiceDB v1.52.0 to v1.56.0, with all 1,000 relationships and 10 questions.",
+        "",
+        "Step  Version  Schema mode  Time  Migration  Database  Slowest check  Slowest write  Rollback",
+        "1     v1.56.0               21 s  4 s        +15 MiB   0.1 s          2.5 s          works, 9 s",
+        "",
+        "No problem was found.",
+    ]
+
+
+def test_rehearsal_with_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rehearsal(attrs.evolve(STEP, error="stuck"))
+    assert rehearse(monkeypatch, tmp_path, found, "--output", "json") == 3
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["problems"]) == (False, ["step 1, v1.56.0: the step fails: stuck"])
+    assert told["steps"][0]["migrationSeconds"] == 4
+    assert rehearse(monkeypatch, tmp_path, found, "--output", "markdown") == 3
+    assert capsys.readouterr().out.endswith("- step 1, v1.56.0: the step fails: stuck\n")
