@@ -52,12 +52,14 @@ def asking(
                     _once(once, found, asked, written)
 
     thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
+    if asked:  # Without relationships, there is nothing to ask.
+        thread.start()
     try:
         yield found
     finally:
         ended.set()
-        thread.join()
+        if asked:
+            thread.join()
 
 
 def _once(server: Server, found: Requests, asked: Sequence[Question], written: Sequence[Relationship]) -> None:
