@@ -72,8 +72,10 @@ def helm(cluster: Cluster, *arguments: str) -> list[str]:
 
 
 def kubectl(cluster: Cluster, *arguments: str) -> list[str]:
-    """A command line of kubectl for the cluster and its namespace."""
-    return ["kubectl", *arguments, "--namespace", cluster.namespace, *_context(cluster, "--context")]
+    """A command line of kubectl for the cluster and its namespace. What follows ``--`` is for another program."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = ["--namespace", cluster.namespace, *_context(cluster, "--context")]
+    return ["kubectl", *arguments[:end], *options, *arguments[end:]]
 
 
 def _context(cluster: Cluster, option: str) -> list[str]:

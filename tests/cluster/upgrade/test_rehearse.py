@@ -16,15 +16,19 @@ from tests.lab.props import KEY, NEW, NEWEST, OLD, OLD_HEAD
 SCHEMA = """
 use expiration
 definition user {}
-definition group { relation member: user | group#member }
+definition group {
+    relation member: user | group#member
+}
 definition document {
-    relation reader: user with expiration | group#member
+    relation reader: user | user with expiration | group#member
     permission read = reader
 }
 """
 WILDCARD = """
 definition user {}
-definition group { relation member: user:* }
+definition group {
+    relation member: user:*
+}
 definition document {
     relation reader: group#member
     permission read = reader

@@ -76,7 +76,7 @@ def before(props: SpiceDBProps, version: str, running: Running) -> SpiceDBProps:
         migrates=True,
         schema_mode=running.schema_mode,
         datastore_migration_phase=running.migration_phase,
-        allowed_migrations=(),
+        allowed_migrations=running.allowed_migrations,
         rolls_back=None,
         why="",
     )

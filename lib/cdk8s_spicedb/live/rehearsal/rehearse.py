@@ -229,8 +229,14 @@ class _Stage:
         return evolve(result, back=self._back(number, older))
 
     def _upgrade(self, number: int) -> Outcome:
+        last = ""
+
         def report(progress: Progress) -> None:
-            self.notify(f"step {number}: {progress.activity.value}: {progress.text}")
+            nonlocal last
+            text = f"step {number}: {progress.activity.value}: {progress.text}"
+            if text != last:
+                self.notify(text)
+            last = text
 
         chosen = UpgradeOptions(
             observe_seconds=self.options.observe_seconds, on_failure="stop", check=None, most_steps=1
@@ -313,4 +319,6 @@ class _Stage:
 def _apart(deployment: Manifest, name: str) -> Manifest:
     """A pod of a Deployment's template which no Service and no Deployment selects."""
     pod = lone_pod(deployment["spec"]["template"], name)
+    for container in pod["spec"]["containers"]:
+        container.pop("lifecycle", None)  # It takes longer than this pod has to stop.
     return {**pod, "metadata": {"name": pod["metadata"]["name"], "labels": {"app": name}}}
