@@ -98,9 +98,7 @@ def rehearse(monkeypatch: pytest.MonkeyPatch, folder: Path, found: Rehearsal, *a
     return main(["rehearse", "--file", str(file), *arguments])
 
 
-def test_rehearsal_as_text(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rehearsal_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rehearse(monkeypatch, tmp_path, rehearsal()) == 0
     assert capsys.readouterr().out.splitlines() == [
         "Rehearsed spicedb in authz, SpiceDB v1.52.0 to v1.56.0, with all 1,000 relationships and 10 questions.",

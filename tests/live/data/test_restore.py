@@ -115,6 +115,7 @@ def test_a_file_that_is_no_backup(empty: SpiceDBServer, tmp_path: Path, damage: 
 
 def test_every_cut_of_a_file_is_found(empty: SpiceDBServer, backup: Path) -> None:
     whole = backup.read_bytes()
+    backup.with_name(f"{backup.name}.json").unlink()  # zed writes none.
     for size in range(len(whole)):
         backup.write_bytes(whole[:size])
         with SpiceDBServer() as target:
@@ -136,3 +137,24 @@ def test_a_copy_that_differs(spicedb: SpiceDBServer, backup: Path) -> None:
     spicedb.put("document:more#owner@user:u1")
     with pytest.raises(DifferentError, match=r"document#owner: 2 instead of 1"):
         verify(backup, connect(spicedb))
+
+
+def test_a_file_that_is_damaged_at_its_end_writes_nothing(
+    spicedb: SpiceDBServer, empty: SpiceDBServer, tmp_path: Path
+) -> None:
+    path = back_up(connect(spicedb), tmp_path / "it").path
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(NotABackupError):
+        restore(path, connect(empty))
+    assert (empty.schema, empty.texts()) == ("", set())
+
+
+def test_a_file_that_is_not_that_of_its_digest_writes_nothing(
+    spicedb: SpiceDBServer, empty: SpiceDBServer, tmp_path: Path
+) -> None:
+    path = back_up(connect(spicedb), tmp_path / "it").path
+    spicedb.put("document:another#reader@user:u1")
+    back_up(connect(spicedb), tmp_path / "other").path.replace(path)
+    with pytest.raises(NotABackupError, match=r"does not hold what it\.json says"):
+        restore(path, connect(empty))
+    assert (empty.schema, empty.texts()) == ("", set())

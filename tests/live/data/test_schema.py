@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdk8s_spicedb.live.data.schema import SubjectType, definitions
+from cdk8s_spicedb.live.data.schema import SubjectType, definitions, same
 
 SCHEMA = """
 use expiration
@@ -77,6 +77,13 @@ def test_parts_of_a_type() -> None:
     assert definitions("definition a { relation b: c#d with e and expiration }")["a"].relations["b"] == [
         SubjectType("c", "d", ["e", "expiration"])
     ]
+
+
+def test_order_and_comments_make_no_other_schema() -> None:
+    one = "definition a {}\n// x\ndefinition b {\n relation c: a\n}"
+    other = "definition b {relation c: a}\n\n/** y */ definition a {\n}"
+    assert same(one, other)
+    assert not same(one, other.replace("c: a", "c: b"))
 
 
 @pytest.mark.parametrize("text", ["", "definition", "definition a", "definition a {", "relation b: c", "{{{", "'open"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -12,7 +13,8 @@ import grpc
 from authzed.api.v1 import Relationship
 
 from ...errors import SpiceDBError
-from .file import Head, expiration, reading
+from .file import Head, NotABackupError, expiration, reading
+from .schema import same
 from .server import FOR_A_MOMENT, RequestError, Server
 from .summary import Summary
 
@@ -42,6 +44,7 @@ def restore(
     `NotEmptyError`, `DifferentError`, `NotABackupError`, or `RequestError`, for example if the release does not accept
     the schema.
     """
+    _require_whole(path)
     done = 0
     with reading(path) as (head, relationships):
         _require_empty(server, head, go_on)
@@ -69,17 +72,26 @@ def verify(path: Path, server: Server) -> Summary:
     return held
 
 
+def _require_whole(path: Path) -> None:
+    """Reads a file once before anything is written."""
+    with reading(path) as (_, relationships):
+        found = Summary.of(relationships)
+    beside = path.with_name(f"{path.name}.json")
+    try:
+        told = json.loads(beside.read_text("utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # zed writes no such file.
+    if told != found.digest:
+        raise NotABackupError(f"{path} does not hold what {beside.name} says: one of the two files was changed")
+
+
 def _require_empty(server: Server, head: Head, go_on: bool) -> None:
     schema, _ = server.schema()
-    if not schema or (go_on and _same(schema, head.schema)):
+    if not schema or (go_on and same(schema, head.schema)):
         return
     count = sum(1 for _ in islice((each for page in server.export("") for each in page.relationships), 1))
     holds = "a schema and relationships" if count else "a schema"
     raise NotEmptyError(f"{server.address} has {holds}; restore into a SpiceDB whose database is empty")
-
-
-def _same(first: str, second: str) -> bool:
-    return first.split() == second.split()
 
 
 def _valid(relationships: Iterable[Relationship], server: Server) -> Iterator[Relationship]:

@@ -55,6 +55,11 @@ def definitions(schema: str) -> Mapping[str, Definition]:
     return dict(_definitions(_tokens(schema)))
 
 
+def same(first: str, second: str) -> bool:
+    """Whether two schemas say the same, maybe in another order. Releases and storage modes write it differently."""
+    return sorted(_tokens(first)) == sorted(_tokens(second))
+
+
 def _tokens(schema: str) -> Iterator[str]:
     return (found[0] for found in _TOKENS.finditer(schema) if found.lastgroup in ("word", "sign"))
 

@@ -20,7 +20,7 @@ from .change import SchemaChange, Use, change, uses
 from .compare import compare
 from .questions import questions, sample
 from .reach import reaching, reaching_pod
-from .schema import definitions
+from .schema import definitions, same
 from .server import Server
 
 _BATCH = 1000
@@ -35,7 +35,7 @@ def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int)
     """
     with reaching(cluster, props.name) as live:
         old, token = live.schema()
-        if not old or old.split() == text.split():
+        if not old or same(old, text):
             return None
         found = change(old, text, (each for page in live.export(token) for each in page.relationships))
         some = sample((each for page in live.export(token) for each in page.relationships), size)
