@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import attrs
 import pytest
 
+from cdk8s_spicedb.live.poll import sometimes
 from cdk8s_spicedb.live.waiting import settled, wait_until_safe, wait_until_settled
 from tests.apiserver import ApiServer, Object
 from tests.live.clock import FakeClock
@@ -87,3 +88,12 @@ def test_waiting_that_does_not_help_ends_at_once(api: ApiServer, clock: FakeCloc
     told: list[str] = []
     reason = wait_until_safe(api.cluster(clock=clock), "spicedb", 60, told.append)
     assert (reason, told, clock.seconds) == ("the roll-out is stuck: exceeded quota", [], 0)
+
+
+def test_progress_is_told_sometimes(clock: FakeClock) -> None:
+    told: list[int] = []
+    tell = sometimes(told.append, clock, 5)
+    for number in range(20):
+        tell(number)
+        clock.sleep(1)
+    assert told == [5, 10, 15]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ..live.data.questions import questions, sample
 from ..live.data.reach import reaching
 from ..live.data.restore import restore
 from ..live.data.server import Server
+from ..live.poll import sometimes
 from .destination import connect
 from .output import as_json, say, say_error
 
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _backup(options: argparse.Namespace) -> int:
     with _server(options, options.name) as server:
-        made = back_up(server, Path(options.file), notify=_progress)
+        made = back_up(server, Path(options.file), notify=_progress())
     if options.output == "json":
         say(as_json({"file": str(made.path), "token": made.head.token, **made.summary.json()}))
     else:
@@ -42,7 +43,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     with _server(options, options.name) as server:
-        held = restore(Path(options.file), server, go_on=options.go_on, notify=_progress)
+        held = restore(Path(options.file), server, go_on=options.go_on, notify=_progress())
     say(f"Restored {held.total:,} relationships, and compared them with {options.file}: they are equal.")
     return 0
 
@@ -69,8 +70,8 @@ def _sample(server: Server, token: str, size: int) -> list[Relationship]:
     return sample((each for page in server.export(token) for each in page.relationships), size)
 
 
-def _progress(number: int) -> None:
-    say_error(f"{number:,} relationships")
+def _progress() -> Callable[[int], None]:
+    return sometimes(lambda number: say_error(f"{number:,} relationships"))
 
 
 @contextmanager

@@ -92,6 +92,19 @@ def poll(
         clock.sleep(min(every, deadline.left))
 
 
+def sometimes(notify: Callable[[T], object], clock: Clock = CLOCK, seconds: float = 5) -> Callable[[T], None]:
+    """A function that passes a value on if it passed none on for so many seconds."""
+    last = clock.monotonic()
+
+    def tell(value: T) -> None:
+        nonlocal last
+        if clock.monotonic() - last >= seconds:
+            last = clock.monotonic()
+            notify(value)
+
+    return tell
+
+
 def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """The results of a function for each item, in the order of the items. Raises the first error."""
     with ThreadPoolExecutor(_THREADS) as pool:

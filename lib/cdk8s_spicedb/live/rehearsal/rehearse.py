@@ -28,6 +28,7 @@ from ..data.restore import restore
 from ..data.sample import write_sample
 from ..data.server import RequestError, Server
 from ..pods import Broken, created, is_ready
+from ..poll import sometimes
 from ..runs import run_pods
 from ..target import props_at
 from ..upgrade.outcome import Outcome, Progress, State
@@ -146,7 +147,8 @@ class _Rehearser:
         whole = folder / "whole.zedbackup"
         self.notify("reading the live relationships")
         with reaching(self.cluster, self.props.name) as live:
-            made = back_up(live, whole, notify=lambda number: self.notify(f"read {number:,} relationships"))
+            tell = sometimes(lambda number: self.notify(f"read {number:,} relationships"), self.cluster.clock)
+            made = back_up(live, whole, notify=tell)
         file, copied = whole, made.summary.total
         if self.options.sample is not None and self.options.sample < copied:
             file = folder / "sample.zedbackup"
