@@ -100,6 +100,8 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
     address: str = ""
     asked: list[str] = field(factory=list)
     """The names of the requests."""
+    credentials: Any = None
+    """Credentials of gRPC with which the server uses TLS."""
     _revisions: list[dict[bytes, Relationship]] = field(factory=lambda: [{}])
     _forgotten: int = 0
     _faults: dict[str, _Fault] = field(factory=dict)
@@ -110,7 +112,9 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
         add_PermissionsServiceServicer_to_server(self, self._server)
         add_SchemaServiceServicer_to_server(self, self._server)
         self._server.add_generic_rpc_handlers((_older(self),))
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        place, tls = "127.0.0.1:0", self.credentials
+        port = self._server.add_secure_port(place, tls) if tls else self._server.add_insecure_port(place)
+        self.address = f"127.0.0.1:{port}"
         self._server.start()
         return self
 

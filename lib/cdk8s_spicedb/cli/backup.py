@@ -16,7 +16,7 @@ from ..live.data.compare import compare
 from ..live.data.questions import questions, sample
 from ..live.data.reach import reaching
 from ..live.data.restore import restore
-from ..live.data.server import Server
+from ..live.data.server import Server, Trust
 from ..live.poll import sometimes
 from .destination import connect
 from .output import as_json, say, say_error
@@ -83,5 +83,5 @@ def _server(options: argparse.Namespace, name: str) -> Iterator[Server]:
         return
     if _TOKEN not in os.environ:
         raise SpiceDBError(f"set the variable {_TOKEN} to the preshared key of {name}")
-    ca = Path(options.ca).read_bytes() if options.ca else None
-    yield Server.connect(name, os.environ[_TOKEN], ca=ca)
+    trust = Trust(Path(options.ca).read_bytes()) if options.ca else None
+    yield Server.connect(name, os.environ[_TOKEN], trust=trust)

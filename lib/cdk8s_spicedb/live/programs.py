@@ -114,8 +114,22 @@ def run(
         return Ended(process.returncode == 0 and stopped is None, _text(stdout), _text(stderr), stopped)
 
 
+@frozen
+class Program:
+    """A program that runs."""
+
+    printed: re.Match[str]
+    """What it has printed."""
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+
 @contextmanager
-def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str]) -> Iterator[re.Match[str]]:
+def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str]) -> Iterator[Program]:
     """Runs a program until the context ends. Yields as soon as it has printed what matches.
 
     Raises `SpiceDBError` if the program ends before, or if it is not installed.
@@ -132,7 +146,7 @@ def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str])
             )
             if found is None:
                 raise SpiceDBError(f"{command[0]} failed: {Ended(False, _text(stdout), _text(stderr)).error}")
-            yield found
+            yield Program(found, process)
         finally:
             _end(process)
 

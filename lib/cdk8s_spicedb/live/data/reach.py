@@ -6,9 +6,9 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from threading import Event, Thread
 
-from attrs import frozen
 from cryptography import x509
 
 from ...errors import SpiceDBError
@@ -16,25 +16,17 @@ from ...manifests.objects import Manifest
 from ...props import ServerProps
 from ...props.flags import PRESHARED_KEY, flag_of, variable_name
 from ...props.server import GRPC_ADDRESS
-from ..cluster import SECRET, Cluster
+from ..cluster import SECRET, Cluster, items_of
 from ..instance import MissingError, Running, find_running
 from ..pods import container_of
-from ..programs import kubectl, running
-from .server import Server
+from ..programs import Program, kubectl, running
+from .server import Server, Trust
 
 _KEY = variable_name(PRESHARED_KEY)
 _CERTIFICATE = flag_of(ServerProps, "grpc_tls.certificate")
-_PORT = "50051"
+_PORT, _CA = "50051", "ca.crt"
+_EVERY_SECONDS = 0.5
 _FORWARDS = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
-
-
-@frozen
-class Trust:
-    """How to verify the certificate of the servers."""
-
-    ca: bytes
-    hostname: str
-    """A name that the certificate contains."""
 
 
 @contextmanager
@@ -50,7 +42,7 @@ def reaching(cluster: Cluster, name: str) -> Iterator[Server]:
     key, trust = _preshared_key(cluster, found), _trust(cluster, found)
     port = found.arguments.get(GRPC_ADDRESS, _PORT).rpartition(":")[2]
     with _forwarding(cluster, f"deployment/{name}", port) as address:
-        yield Server.connect(address, key, ca=trust.ca if trust else None, hostname=trust.hostname if trust else "")
+        yield Server.connect(address, key, trust=trust)
 
 
 @contextmanager
@@ -62,10 +54,30 @@ def reaching_pod(cluster: Cluster, name: str, key: str) -> Iterator[Server]:
 
 @contextmanager
 def _forwarding(cluster: Cluster, what: str, port: str) -> Iterator[str]:
-    """The address on this machine from which kubectl forwards."""
-    command = kubectl(cluster, "port-forward", what, f":{port}", "--address", "127.0.0.1")
-    with running(command, cluster, until=_FORWARDS) as printed:
-        yield f"127.0.0.1:{printed[1]}"
+    """The address on this machine from which kubectl forwards. If its pod stops, kubectl runs again for another one."""
+
+    def forwards(local: str) -> AbstractContextManager[Program]:
+        command = kubectl(cluster, "port-forward", what, f"{local}:{port}", "--address", "127.0.0.1")
+        return running(command, cluster, until=_FORWARDS)
+
+    ended = Event()
+    with ExitStack() as stack:
+        first = stack.enter_context(forwards(""))
+
+        def keep() -> None:
+            program = first
+            while not ended.wait(_EVERY_SECONDS):
+                if not program.runs:
+                    with suppress(SpiceDBError):  # There may be no pod at the moment.
+                        program = stack.enter_context(forwards(first.printed[1]))
+
+        thread = Thread(target=keep, daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{first.printed[1]}"
+        finally:
+            ended.set()
+            thread.join()
 
 
 def _preshared_key(cluster: Cluster, found: Running) -> str:
@@ -85,13 +97,24 @@ def _trust(cluster: Cluster, found: Running) -> Trust | None:
     folder, _, file = path.rpartition("/")
     mounts = container_of(found.template).get("volumeMounts", ())
     volume = next((each["name"] for each in mounts if each["mountPath"].rstrip("/") == folder), None)
-    volumes = found.template["spec"].get("volumes", ())
-    secret = next((each.get("secret", {}).get("secretName") for each in volumes if each["name"] == volume), None)
+    secret, key = next(_sources(found.template, volume, file), (None, ""))
     if secret is None:
         raise SpiceDBError(f"the certificate of {found.name} ({path}) is not from a Secret")
-    certificate = x509.load_pem_x509_certificate(_value(cluster, secret, file))
+    certificate = x509.load_pem_x509_certificate(_value(cluster, secret, key))
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return Trust(_value(cluster, secret, "ca.crt"), names.get_values_for_type(x509.DNSName)[0])
+    # Of a public CA, there is often none.
+    ca = _value(cluster, secret, _CA) if _CA in (cluster.get(SECRET, secret) or {}).get("data", {}) else None
+    return Trust(ca, names.get_values_for_type(x509.DNSName)[0])
+
+
+def _sources(template: Manifest, name: str | None, file: str) -> Iterator[tuple[str, str]]:
+    """The Secrets and their keys from which a volume has a file."""
+    for volume in items_of(template, "spec", "volumes"):
+        sources = (*items_of(volume, "projected", "sources"), volume) if volume["name"] == name else ()
+        for secret in (each["secret"] for each in sources if "secret" in each):
+            keys = {item["path"]: item["key"] for item in items_of(secret, "items")} or {file: file}
+            if file in keys:
+                yield secret.get("name") or secret.get("secretName"), keys[file]
 
 
 def _value(cluster: Cluster, name: str, key: str) -> bytes:

@@ -55,6 +55,16 @@ class Page:
 
 
 @frozen
+class Trust:
+    """How to verify the certificate of a server."""
+
+    ca: bytes | None
+    """The CA certificates (PEM). None: those that gRPC brings."""
+    hostname: str = ""
+    """The name that the certificate must contain. Empty: that of the address."""
+
+
+@frozen
 class Older:
     """Requests under the names that they had before SpiceDB v1.31. Their messages are the same."""
 
@@ -88,17 +98,14 @@ class Server:
     """Seconds before each new attempt of a request that failed for a moment."""
 
     @classmethod
-    def connect(cls, address: str, key: str, *, ca: bytes | None = None, hostname: str = "") -> Server:
-        """Connects with the preshared key, and with TLS if there is a CA.
-
-        ``hostname`` is the name that the certificate must contain. It defaults to that of the address.
-        """
+    def connect(cls, address: str, key: str, *, trust: Trust | None = None) -> Server:
+        """Connects with the preshared key, and with TLS if ``trust`` says how to verify the server's certificate."""
         options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
-        if ca is None:
+        if trust is None:
             channel = grpc.insecure_channel(address, options=options)
         else:
-            names = [("grpc.ssl_target_name_override", hostname)] if hostname else []
-            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options=[*options, *names])
+            names = [("grpc.ssl_target_name_override", trust.hostname)] if trust.hostname else []
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(trust.ca), options=[*options, *names])
         metadata = (("authorization", f"Bearer {key}"),)
         return cls(address, PermissionsServiceStub(channel), SchemaServiceStub(channel), Older.of(channel), metadata)
 
