@@ -144,6 +144,11 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     more = f" Continues with step {record.next_step}." if record.sound[-1].step or record.running else ""
     yield f"{running.name} in {running.namespace}, {cluster.place}: {change}.{more}"
     yield from (f"  {sentence}" for sentence in preflight.meaning)
+    if preflight.unrehearsed:
+        yield (
+            "  A step has no sure way back, and nobody has rehearsed this upgrade in the last day. To do so, run: "
+            + (f"cdk8s-spicedb rehearse {cluster.options()}")
+        )
 
 
 def _refuse(report: CheckReport, display: Display) -> None:

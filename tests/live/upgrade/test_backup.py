@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import attrs
 import pytest
 
-from cdk8s_spicedb import SpiceDBError
-from cdk8s_spicedb.live import Cluster, Progress, State
+from cdk8s_spicedb import SpiceDBError, SpiceDBProps
+from cdk8s_spicedb.live import Cluster, Preflight, Progress, State
 from cdk8s_spicedb.live.observe import require
+from cdk8s_spicedb.live.rehearsed import note_rehearsal
 from cdk8s_spicedb.live.target import plan_to
 from cdk8s_spicedb.live.upgrade.deliver import StepError
 from cdk8s_spicedb.live.upgrade.rollback import roll_back
@@ -98,3 +99,26 @@ def test_upgrade_in_parts(world: World) -> None:
         assert outcome.state is State.PAUSED
         assert record_of(world).sound[-1].step == number
     assert run(world, wanted(), one).state is State.DONE
+
+
+def unrehearsed(world: World, settings: SpiceDBProps) -> bool:
+    """What the upgrade says before it changes anything."""
+    found: list[Preflight] = []
+
+    def confirm(preflight: Preflight) -> bool:
+        found.append(preflight)
+        return False
+
+    run(world, settings, confirm=confirm)
+    return found[0].unrehearsed
+
+
+def test_an_unsure_upgrade_says_that_nobody_rehearsed_it(world: World) -> None:
+    world.deploy(props("v1.30.0"))
+    assert unrehearsed(world, props("v1.37.1"))
+    note_rehearsal(world.cluster(), props("v1.37.1"))
+    assert not unrehearsed(world, props("v1.37.1"))
+
+
+def test_a_sure_upgrade_needs_no_rehearsal(world: World) -> None:
+    assert not unrehearsed(world, wanted(None))

@@ -29,6 +29,7 @@ from ..data.sample import write_sample
 from ..data.server import RequestError, Server
 from ..pods import Broken, created, is_ready
 from ..poll import sometimes
+from ..rehearsed import note_rehearsal
 from ..runs import run_pods
 from ..target import props_at
 from ..upgrade.outcome import Outcome, Progress, State
@@ -131,7 +132,7 @@ class _Rehearser:
                     answered = answers(server, copy.asked)
                 stage = _Stage(place, props, database, copy, answered, self.options, self.notify)
                 steps = stage.play(record.plan, record.sound[-1].step, first)
-        return Rehearsal(
+        found = Rehearsal(
             name=self.props.name,
             namespace=self.cluster.namespace,
             current=version,
@@ -142,6 +143,9 @@ class _Rehearser:
             at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
             steps=steps,
         )
+        if found.ok:
+            note_rehearsal(self.cluster, self.props)
+        return found
 
     def _copy(self, folder: Path) -> _Copy:
         whole = folder / "whole.zedbackup"

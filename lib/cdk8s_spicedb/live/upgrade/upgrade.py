@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
 from ...errors import SpiceDBError
-from ...manifests import release_manifests
 from ...plans.plan import UpgradeStep
 from ...plans.words import old_servers, sentence, step_of
 from ...props import SpiceDBProps
@@ -20,6 +17,7 @@ from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
 from ..record import Record, RecordFile, Sound
+from ..rehearsed import rehearsed_lately, settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
@@ -75,6 +73,8 @@ class Preflight:
     """What the check found. None: nothing was checked."""
     meaning: tuple[str, ...]
     """What the next step means, in sentences."""
+    unrehearsed: bool = False
+    """Whether a step that is left has no sure way back, and nobody has rehearsed the upgrade in the last day."""
 
 
 def upgrade(
@@ -164,7 +164,14 @@ class _Upgrade:
             if not found.ok:
                 raise CheckFailedError(found)
         running, record = prepared.running, prepared.record
-        return Preflight(running=running, record=record, check=found, meaning=prepared.meaning())
+        unsure = any(not step.rolls_back for step in record.plan.steps[record.sound[-1].step :])
+        return Preflight(
+            running=running,
+            record=record,
+            check=found,
+            meaning=prepared.meaning(),
+            unrehearsed=unsure and not rehearsed_lately(self.cluster, self.props),
+        )
 
     def _tell(self, activity: Activity) -> Notify:
         """What reports an activity of the present step."""
@@ -350,7 +357,6 @@ def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer, restore: str) 
 
 def _label(record: Record, number: int, props: SpiceDBProps) -> str:
     """The description of a step in Helm's history. It differs between upgrades, and between files."""
-    plan, text = record.plan, json.dumps(release_manifests(props), sort_keys=True, default=str)
-    settings = hashlib.sha256(text.encode()).hexdigest()[:7]
+    plan, settings = record.plan, settings_of(props)[:7]
     place = step_of(number, len(plan.steps))
     return f"cdk8s-spicedb {plan.current} to {plan.target}, {place}, since {record.started}, settings {settings}"
