@@ -38,7 +38,7 @@ def test_a_schema_that_loses_answers(command: Command, namespace: Namespace, pos
     found = command.run("diff", f"--file={command.file}", "--answers=1000", "--output=json")
     assert found.code == 0, found.error
     told = found.json["schema"]
-    assert "removes document#writer for user: no live relationship uses it" in told
+    assert "removes document#writer@user: no live relationship uses it" in told
     assert any(line.startswith("document#read: 30 of ") and "are no instead of yes" in line for line in told), told
     with relay(namespace) as address:
         assert "writer" in Client(address, KEY).schema(), "nothing is written"

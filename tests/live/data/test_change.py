@@ -57,9 +57,9 @@ def test_names() -> None:
 
 def test_lines() -> None:
     assert list(changed().lines()) == [
-        "removes document#reader for group#member: 2 live relationships use it, so SpiceDB rejects the schema",
-        "removes document#writer for user: no live relationship uses it",
-        "removes group#member for user:*: 1 live relationship uses it, so SpiceDB rejects the schema",
+        "removes document#reader@group#member: 2 live relationships use it, so SpiceDB rejects the schema",
+        "removes document#writer@user: no live relationship uses it",
+        "removes group#member@user:*: 1 live relationship uses it, so SpiceDB rejects the schema",
         "removes document#write: requests for it will fail",
         "removes document#writer: requests for it will fail",
         "adds document#delete",

@@ -30,7 +30,7 @@ class Use:
         return cls(relationship.resource.object_type, relationship.relation, str(kind))
 
     def __str__(self) -> str:
-        return f"{self.resource}#{self.relation} for {self.subject}"
+        return f"{self.resource}#{self.relation}@{self.subject}"
 
 
 def uses(schema: Mapping[str, Definition]) -> set[Use]:

@@ -111,7 +111,7 @@ ENGINES: Mapping[str, Engine] = {
             f'$(command -v mariadb || command -v mysql) --user={_USER} --password="$MYSQL_PASSWORD" -N -e "{_BYTES}" '
             f"{_USER}",
         ),
-        datastore=lambda live: _evolved(live, MySQL, {**_OURS, **_REPLICATED, "tls": None, "max_connections": None}),
+        datastore=lambda live: _evolved(live, MySQL, {**_OURS, **_REPLICATED, "tls": "false", "max_connections": None}),
         image=_mysql_image,
     ),
     "cockroachdb": Engine(
