@@ -16,7 +16,7 @@ from ..live.data.compare import compare
 from ..live.data.questions import questions, sample
 from ..live.data.reach import reaching
 from ..live.data.restore import restore
-from ..live.data.server import Server, Trust
+from ..live.data.server import RequestError, Server, Trust
 from ..live.poll import sometimes
 from .destination import connect
 from .output import as_json, say, say_error
@@ -33,7 +33,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _backup(options: argparse.Namespace) -> int:
     with _server(options, options.name) as server:
-        made = back_up(server, Path(options.file), notify=_progress())
+        try:
+            made = back_up(server, Path(options.file), notify=_progress())
+        except RequestError as error:
+            raise SpiceDBError(f"{error}; run the same command again to continue") from None
     if options.output == "json":
         say(as_json({"file": str(made.path), "token": made.head.token, **made.summary.json()}))
     else:

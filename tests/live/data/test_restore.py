@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from authzed.api.v1 import Relationship
 
 from cdk8s_spicedb.live.data import restore as module
 from cdk8s_spicedb.live.data.backup import back_up
@@ -158,3 +159,12 @@ def test_a_file_that_is_not_that_of_its_digest_writes_nothing(
     with pytest.raises(NotABackupError, match=r"does not hold what it\.json says"):
         restore(path, connect(empty))
     assert (empty.schema, empty.texts()) == ("", set())
+
+
+def test_expirations_keep_their_milliseconds(spicedb: SpiceDBServer, empty: SpiceDBServer, tmp_path: Path) -> None:
+    """More digits do not fit into the file. They make no difference."""
+    spicedb.put("document:exact#reader@user:u1[expiration:2100-01-02T03:04:05.678912Z]")
+    path = back_up(connect(spicedb), tmp_path / "it").path
+    restore(path, connect(empty))
+    (found,) = empty.texts() - {each for each in spicedb.texts() if b"exact" not in each}
+    assert Relationship.FromString(found).optional_expires_at.nanos == 678_000_000

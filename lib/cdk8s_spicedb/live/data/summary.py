@@ -14,6 +14,8 @@ from authzed.api.v1 import Relationship
 from .file import expiration
 
 _MODULUS = 2**256
+_MILLISECOND = 1_000_000
+"""Nanoseconds."""
 
 
 @define
@@ -69,10 +71,14 @@ class Summary:
 
 
 def _number(relationship: Relationship) -> int:
-    same = relationship
-    if relationship.HasField("optional_caveat") and not relationship.optional_caveat.context.fields:
+    same = Relationship()
+    same.CopyFrom(relationship)
+    if not same.optional_caveat.context.fields:
         # Some engines return an empty context, others none.
-        same = Relationship()
-        same.CopyFrom(relationship)
         same.optional_caveat.ClearField("context")
+    if same.HasField("optional_expires_at"):
+        # Files have milliseconds, and engines have more or fewer digits.
+        same.optional_expires_at.nanos -= same.optional_expires_at.nanos % _MILLISECOND
+    if not relationship.HasField("optional_caveat"):
+        same.ClearField("optional_caveat")
     return int.from_bytes(hashlib.sha256(same.SerializeToString(deterministic=True)).digest(), "big")
