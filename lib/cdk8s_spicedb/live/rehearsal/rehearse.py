@@ -213,8 +213,6 @@ class _Stage:
 
     def _step(self, plan: UpgradePlan, step: UpgradeStep, number: int, older: SpiceDBProps) -> RehearsedStep:
         clock, size = self.cluster.clock, self.database.size()
-        with reaching(self.cluster, self.props.name) as server:
-            expiry.write(server, self.copy.expiring)
         start = clock.monotonic()
         with asking(self.cluster, self.props.name, self.copy.asked, self.copy.written) as requests:
             outcome = self._upgrade(number)
@@ -274,8 +272,7 @@ class _Stage:
         if not self.copy.expiring:
             return []
         expiry.write(server, self.copy.expiring)
-        self.cluster.clock.sleep(expiry.SECONDS + 1)
-        return [str(each.question) for each in expiry.still_granted(server, self.copy.expiring)]
+        return [str(each.question) for each in expiry.lasting(server, self.copy.expiring)]
 
     def _schema_error(self, server: Server) -> str:
         try:
