@@ -24,6 +24,7 @@ from attrs import define, field
 from authzed.api.v1 import (
     CheckPermissionResponse,
     Cursor,
+    LookupSubjectsResponse,
     ObjectReference,
     ReadSchemaResponse,
     Relationship,
@@ -40,6 +41,7 @@ from authzed.api.v1.permission_service_pb2 import (
     CheckBulkPermissionsResponseItem,
     ExportBulkRelationshipsResponse,
     ImportBulkRelationshipsResponse,
+    ResolvedSubject,
 )
 from authzed.api.v1.permission_service_pb2_grpc import (
     PermissionsServiceServicer,
@@ -100,6 +102,8 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
     address: str = ""
     asked: list[str] = field(factory=list)
     """The names of the requests."""
+    looked_up: dict[tuple[str, str], list[str]] = field(factory=dict)
+    """The ids of subjects that lookups find, by ``document:1#read`` and the type of subjects."""
     credentials: Any = None
     """Credentials of gRPC with which the server uses TLS."""
     _revisions: list[dict[bytes, Relationship]] = field(factory=lambda: [{}])
@@ -192,6 +196,12 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
         assert all(each.operation == RelationshipUpdate.OPERATION_TOUCH for each in request.updates)
         self._write(each.relationship for each in request.updates)
         return WriteRelationshipsResponse()
+
+    def LookupSubjects(self, request: Any, context: Any) -> Iterator[Any]:
+        self._begin("LookupSubjects", context)
+        name = f"{request.resource.object_type}:{request.resource.object_id}#{request.permission}"
+        for subject in self.looked_up.get((name, request.subject_object_type), ()):
+            yield LookupSubjectsResponse(subject=ResolvedSubject(subject_object_id=subject))
 
     def CheckBulkPermissions(self, request: Any, context: Any) -> Any:
         self._begin("CheckBulkPermissions", context)

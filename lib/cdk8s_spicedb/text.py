@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 def count(number: int, noun: str) -> str:
     """A number of things, such as "1 step" or "3 steps"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def some_of(names: Sequence[str], shown: int) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
+import grpc
 import pytest
 
 from cdk8s_spicedb.cli import main
@@ -120,3 +121,45 @@ def test_rehearsal_with_a_problem(
     assert told["steps"][0]["migrationSeconds"] == 4
     assert rehearse(monkeypatch, tmp_path, found, "--output", "markdown") == 3
     assert capsys.readouterr().out.endswith("- step 1, v1.56.0: the step fails: stuck\n")
+
+
+def test_nothing_to_ask_is_an_error(
+    empty: SpiceDBServer,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["compare", empty.address, empty.address]) == 1
+    assert "there is nothing to ask" in capsys.readouterr().err
+
+
+def test_a_comparison_and_a_restore_as_json(
+    spicedb: SpiceDBServer,  # noqa: F811
+    empty: SpiceDBServer,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = str(tmp_path / "it")
+    assert main(["backup", spicedb.address, file]) == 0
+    capsys.readouterr()
+    assert main(["restore", empty.address, file, "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["relationships"] == 15
+    assert main(["compare", spicedb.address, empty.address, "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"] == []
+
+
+def test_a_ca_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ca").write_text("nothing")
+    assert main(["backup", "localhost:1", "it", "--ca", str(tmp_path / "ca")]) == 1
+    assert "has no certificate in PEM format" in capsys.readouterr().err
+
+
+def test_a_backup_that_did_not_begin_cannot_continue(
+    spicedb: SpiceDBServer,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SPICEDB_TOKEN", "wrong")
+    spicedb.fail("ReadSchema", grpc.StatusCode.PERMISSION_DENIED, times=9)
+    assert main(["backup", spicedb.address, str(tmp_path / "it")]) == 1
+    assert "continue" not in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from authzed.api.v1 import Relationship
 
 from ..errors import SpiceDBError
 from ..live.data.backup import back_up
-from ..live.data.compare import compare
-from ..live.data.questions import questions, sample
+from ..live.data.compare import Comparison, compare
+from ..live.data.questions import Question, looked_up, questions, sample
 from ..live.data.reach import reaching
 from ..live.data.restore import restore
 from ..live.data.server import RequestError, Server, Trust
 from ..live.poll import sometimes
+from ..text import count
 from .destination import connect
 from .output import as_json, say, say_error
 
@@ -32,41 +33,66 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _backup(options: argparse.Namespace) -> int:
+    path = Path(options.file)
     with _server(options, options.name) as server:
         try:
-            made = back_up(server, Path(options.file), notify=_progress())
+            made = back_up(server, path, notify=_progress())
         except RequestError as error:
-            raise SpiceDBError(f"{error}; run the same command again to continue") from None
+            begun = path.with_name(f"{path.name}.partial").exists()
+            more = "; run the same command again to continue" if begun else ""
+            raise SpiceDBError(f"{error}{more}") from None
     if options.output == "json":
         say(as_json({"file": str(made.path), "token": made.head.token, **made.summary.json()}))
     else:
-        say(f"Wrote {made.path}: {made.summary.total:,} relationships, digest {made.summary.digest[:16]}.")
+        say(f"Wrote {made.path}: {count(made.summary.total, 'relationship')}, digest {made.summary.digest[:16]}.")
     return 0
 
 
 def _restore(options: argparse.Namespace) -> int:
     with _server(options, options.name) as server:
         held = restore(Path(options.file), server, go_on=options.go_on, notify=_progress())
-    say(f"Restored {held.total:,} relationships, and compared them with {options.file}: they are equal.")
+    if options.output == "json":
+        say(as_json(held.json()))
+    else:
+        restored = count(held.total, "relationship")
+        say(f"Restored {restored}. {options.name} holds what {options.file} has: they are equal.")
     return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         first, second = (stack.enter_context(_server(options, name)) for name in (options.first, options.second))
-        schema, token = first.schema()
-        # What only one of them has shows in questions about its own relationships.
-        found = [*_sample(first, token, options.questions), *_sample(second, "", options.questions)]
-        asked = questions(found, schema, options.questions)
+        asked, token = _questions((first, second), options.questions)
         compared = compare(first, second, asked, token)
+    if options.output == "json":
+        say(as_json({"asked": compared.asked, "answers": compared.answers, "differences": list(compared.lines())}))
+    else:
+        say("\n".join(_lines(options.first, compared)))
+    return _DIFFERENT if compared.differences else 0
+
+
+def _lines(first: str, compared: Comparison) -> Iterator[str]:
     counts = ", ".join(f"{number:,} {answer}" for answer, number in compared.answers.most_common())
-    say(f"Asked both {compared.asked:,} questions. {options.first} answered: {counts or 'nothing'}.")
-    for line in compared.lines():
-        say(line)
-    if compared.differences:
-        return _DIFFERENT
-    say("All answers are equal.")
-    return 0
+    yield f"Asked both {count(compared.asked, 'question')}. {first} answered: {counts}."
+    if compared.never_yes:
+        yield f"No answer was yes, so this comparison says little about: {', '.join(compared.never_yes)}"
+    yield from compared.lines()
+    if not compared.differences:
+        yield "All answers are equal."
+
+
+def _questions(servers: Sequence[Server], number: int) -> tuple[list[Question], str]:
+    """Questions about what each of two SpiceDBs holds, and the ZedToken of the first."""
+    schemas = [server.schema() for server in servers]
+    found: list[Question] = []
+    # The second one answers with its newest data.
+    for server, (schema, token) in zip(servers, (schemas[0], (schemas[1][0], "")), strict=True):
+        some = _sample(server, token, number) if schema else []
+        found += questions(some, schema, (number + 1) // 2, looked_up(server, some, schema, token))
+    asked = list(dict.fromkeys(found))[:number]
+    if not asked:
+        raise SpiceDBError("there is nothing to ask: neither of them has relationships")
+    return asked, schemas[0][1]
 
 
 def _sample(server: Server, token: str, size: int) -> list[Relationship]:
@@ -86,5 +112,12 @@ def _server(options: argparse.Namespace, name: str) -> Iterator[Server]:
         return
     if _TOKEN not in os.environ:
         raise SpiceDBError(f"set the variable {_TOKEN} to the preshared key of {name}")
-    trust = Trust(Path(options.ca).read_bytes()) if options.ca else None
+    trust = Trust(_certificates(Path(options.ca))) if options.ca else None
     yield Server.connect(name, os.environ[_TOKEN], trust=trust)
+
+
+def _certificates(path: Path) -> bytes:
+    found = path.read_bytes()
+    if b"BEGIN CERTIFICATE" not in found:
+        raise SpiceDBError(f"{path} has no certificate in PEM format; name the CA of the server with --ca")
+    return found

@@ -53,8 +53,8 @@ def at_least(least: int) -> Callable[[str], int]:
     """The type of an option: an integer with a minimum."""
 
     def number(text: str) -> int:
-        if int(text) < least:
-            raise ValueError
+        if not text.strip().lstrip("+-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
         return int(text)
 
     return number

@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+import attrs
 import grpc
 import pytest
 
@@ -150,3 +151,28 @@ def test_a_full_disk(spicedb: SpiceDBServer, path: Path, monkeypatch: pytest.Mon
     assert not path.exists()
     back_up(connect(spicedb), path)
     assert held(path) == spicedb.texts()
+
+
+@pytest.mark.parametrize("change", ["name", "schema"])
+def test_what_another_spicedb_began_is_not_continued(
+    spicedb: SpiceDBServer, path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(backup, "_FLUSH", 4)
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    first = attrs.evolve(connect(spicedb), name="the first")
+    with pytest.raises(KeyboardInterrupt):
+        back_up(first, path, notify=interrupt)
+    with SpiceDBServer(SCHEMA if change == "name" else f"{SCHEMA}\ndefinition more {{}}") as other:
+        other.put("document:other#reader@user:u1")
+        name = "the second" if change == "name" else "the first"
+        back_up(attrs.evolve(connect(other), name=name), path)
+        assert held(path) == other.texts()
+
+
+def test_a_backup_that_did_not_begin_leaves_nothing(empty: SpiceDBServer, path: Path) -> None:
+    with pytest.raises(SpiceDBError, match="has no schema"):
+        back_up(connect(empty), path)
+    assert list(path.parent.iterdir()) == []

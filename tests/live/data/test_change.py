@@ -76,3 +76,16 @@ def test_only_additions_need_one_order() -> None:
         "adds document#see",
         "write the schema before you roll out an application that asks for what it adds",
     ]
+
+
+def test_caveats_and_expirations_are_types_of_their_own() -> None:
+    old = "definition user {} definition a { relation b: user | user with cav and expiration }"
+    held = [
+        relationship("a:1#b@user:1"),
+        relationship("a:1#b@user:2[cav]"),
+        relationship("a:1#b@user:3[expiration:2100-01-02T03:04:05Z]"),
+    ]
+    found = change(old, old.replace("user | user with", "user with"), held)
+    assert found.removed == {Use("a", "b", "user"): 1}
+    found = change(old, old.replace(" | user with cav and expiration", ""), held)
+    assert list(map(str, found.removed)) == ["a#b@user with cav and expiration"]

@@ -7,8 +7,8 @@ from collections import Counter
 import grpc
 import pytest
 
-from cdk8s_spicedb.live.data.compare import answers, compare
-from cdk8s_spicedb.live.data.questions import Question, questions, sample
+from cdk8s_spicedb.live.data.compare import answers, compare, comparison
+from cdk8s_spicedb.live.data.questions import Question, looked_up, questions, sample
 from cdk8s_spicedb.live.data.server import RequestError
 from cdk8s_spicedb.live.data.summary import Summary
 from tests.spicedbserver import SpiceDBServer, relationship
@@ -86,3 +86,29 @@ def test_a_summary_does_not_depend_on_the_order() -> None:
     assert first.differences(Summary.of(FOUND[1:])) == ["document#reader: 13 instead of 14"]
     other = [*FOUND[1:], relationship("document:d0#reader@user:u1")]
     assert first.differences(Summary.of(other)) == ["the same numbers, but other relationships"]
+
+
+def test_permissions_from_other_objects_are_looked_up(spicedb: SpiceDBServer) -> None:
+    """A user who reads a document because of a folder is the subject of no relationship of the document."""
+    schema = """
+        definition user {}
+        definition folder { relation reader: user }
+        definition document { relation parent: folder permission read = parent->reader }
+    """
+    spicedb.looked_up = {("document:1#read", "user"): ["u1", "u2", "u3", "*"]}
+    found = [relationship("document:1#parent@folder:1"), relationship("folder:1#reader@user:u1")]
+    more = looked_up(connect(spicedb), found, schema)
+    assert more == [Question("document:1", "read", "user:u1"), Question("document:1", "read", "user:u2")]
+    asked = questions(found, schema, 3, more)
+    assert asked[:2] == more
+    assert len(asked) == 3
+
+
+def test_a_lookup_that_fails_finds_nothing(spicedb: SpiceDBServer) -> None:
+    spicedb.fail("LookupSubjects", grpc.StatusCode.DEADLINE_EXCEEDED, times=1000)
+    assert looked_up(connect(spicedb), FOUND, SCHEMA) == []
+
+
+def test_permissions_without_a_yes_are_named() -> None:
+    asked = [Question("a:1", "b", "user:1"), Question("a:2", "b", "user:1"), Question("a:1", "c", "user:1")]
+    assert comparison(asked, ["yes", "no", "no"], ["yes", "no", "no"]).never_yes == ["a#c"]

@@ -13,7 +13,7 @@ from cdk8s_spicedb.live.data.backup import back_up
 from cdk8s_spicedb.live.data.file import NotABackupError
 from cdk8s_spicedb.live.data.restore import DifferentError, NotEmptyError, restore, verify
 from cdk8s_spicedb.live.data.server import RequestError
-from tests.spicedbserver import SpiceDBServer
+from tests.spicedbserver import SpiceDBServer, relationship
 
 from .conftest import SCHEMA, TEXTS, connect
 
@@ -168,3 +168,15 @@ def test_expirations_keep_their_milliseconds(spicedb: SpiceDBServer, empty: Spic
     restore(path, connect(empty))
     (found,) = empty.texts() - {each for each in spicedb.texts() if b"exact" not in each}
     assert Relationship.FromString(found).optional_expires_at.nanos == 678_000_000
+
+
+def test_messages_have_a_maximum_size(
+    spicedb: SpiceDBServer, empty: SpiceDBServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 1000)
+    monkeypatch.setattr(module, "_MOST_BYTES", 100)
+    found = [relationship(text) for text in TEXTS]
+    parts = list(module.batches(found))
+    assert [each for part in parts for each in part] == found
+    assert len(parts) > 3
+    assert all(sum(each.ByteSize() for each in part) <= 100 or len(part) == 1 for part in parts)

@@ -68,17 +68,21 @@ def test_each_problem_is_told() -> None:
         "answers": OTHER,
         "expired": ["document:1#reader@user:1"],
         "requests": Requests(failed=["deadline"]),
-        "back": Way(ready=True, seconds=1, answers=OTHER),
+        "back": Way(ready=True, seconds=1, answers=OTHER, again="stuck"),
     }
     assert [list(rehearsal(attrs.evolve(STEP, **{name: value})).problems()) for name, value in problems.items()] == [
         ["step 1, v1.56.0: the step fails: the servers did not become ready"],
         ["step 1, v1.56.0: v1.56.0 rejects the SpiceDB schema, so nobody can write it again: wildcard"],
         ["step 1, v1.56.0: document#read: 1 of 10 answers are no instead of yes, such as document:1#read@user:2"],
         ["step 1, v1.56.0: expired relationships still grant document:1#reader@user:1"],
-        ["step 1, v1.56.0: 1 request failed during the step, such as: deadline"],
         [
+            "step 1, v1.56.0: no request was answered during the step",
+            "step 1, v1.56.0: 1 request failed during the step, such as: deadline",
+        ],
+        [
+            "step 1, v1.56.0: the step does not work a second time, after its rollback: stuck",
             "step 1, v1.56.0: after the rollback: document#read: 1 of 10 answers are no instead of yes, such as "
-            "document:1#read@user:2"
+            "document:1#read@user:2",
         ],
     ]
 

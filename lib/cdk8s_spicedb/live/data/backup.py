@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ...errors import SpiceDBError
 from .file import BackupWriter, Head, NotABackupError, reading
+from .schema import same
 from .server import RequestError, Server
 from .summary import Summary
 
@@ -51,12 +52,23 @@ def back_up(
     """
     if path.exists():
         raise SpiceDBError(f"{path} exists; choose another file, or remove it")
-    with closing(BackupWriter.open(_beside(path, "partial"))) as writer:
+    partial = _beside(path, "partial")
+    try:
+        return _back_up(server, path, partial, about or {}, notify)
+    finally:
+        if partial.exists() and not partial.stat().st_size:
+            partial.unlink()
+
+
+def _back_up(
+    server: Server, path: Path, partial: Path, about: Mapping[str, Any], notify: Callable[[int], object]
+) -> Backup:
+    with closing(BackupWriter.open(partial)) as writer:
         head, summary = _copy(server, writer, notify)
-        told = {**(about or {}), "written": f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}", **summary.json()}
+        told = {**about, "written": f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}", **summary.json()}
         _write(_beside(path, "json"), told)
         writer.path.rename(path)
-    _beside(path, "partial").with_suffix(".state").unlink(missing_ok=True)
+    partial.with_suffix(".state").unlink(missing_ok=True)
     return Backup(path, head, summary)
 
 
@@ -66,31 +78,32 @@ def _beside(path: Path, suffix: str) -> Path:
 
 def _copy(server: Server, writer: BackupWriter, notify: Callable[[int], object]) -> tuple[Head, Summary]:
     state = writer.path.with_suffix(".state")
-    begun = _begun(writer, state)
+    schema, token = server.schema()
+    begun = _begun(writer, state, server.name, schema)
     if begun is not None:
         try:
             return _export(server, writer, state, notify, *begun)
         except RequestError as error:
             if error.code not in _TOO_OLD:
                 raise
-    schema, token = server.schema()
     if not schema:
-        raise SpiceDBError(f"{server.address} has no schema, so there is nothing to back up")
+        raise SpiceDBError(f"{server.name} has no schema, so there is nothing to back up")
     head = Head(schema, token)
     writer.begin(head)
     return _export(server, writer, state, notify, head)
 
 
-def _begun(writer: BackupWriter, state: Path) -> tuple[Head, Summary, str] | None:
-    """What an interrupted backup has written: its head, its relationships, and the cursor after them."""
+def _begun(writer: BackupWriter, state: Path, name: str, schema: str) -> tuple[Head, Summary, str] | None:
+    """What an interrupted backup of the same SpiceDB has written: its head, its relationships, and the cursor after
+    them. None if there is none, or if the schema is another one now."""
     try:
         told = json.loads(state.read_text("utf-8"))
         size, cursor = int(told["size"]), str(told["cursor"])
-        if writer.path.stat().st_size < size:
+        if writer.path.stat().st_size < size or told["name"] != name:
             return None
         writer.go_on(size)
         with reading(writer.path) as (head, relationships):
-            return head, Summary.of(relationships), cursor
+            return (head, Summary.of(relationships), cursor) if same(head.schema, schema) else None
     except (OSError, ValueError, KeyError, TypeError, NotABackupError):
         return None
 
@@ -112,7 +125,7 @@ def _export(
             summary.add(each)
         if summary.total - flushed >= _FLUSH:
             flushed = summary.total
-            _write(state, {"size": writer.flush(), "cursor": page.cursor})
+            _write(state, {"name": server.name, "size": writer.flush(), "cursor": page.cursor})
             notify(flushed)
     writer.flush()
     return head, summary

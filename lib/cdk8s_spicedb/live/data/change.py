@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from authzed.api.v1 import Relationship
 
 from .compare import Comparison
-from .schema import Definition, SubjectType, definitions
+from .schema import EXPIRATION, Definition, SubjectType, definitions
 
 
 @frozen
@@ -19,14 +19,16 @@ class Use:
     resource: str
     relation: str
     subject: str
-    """The type of subjects, as in ``group#member`` or ``user:*``."""
+    """The type of subjects, as in ``group#member``, ``user:*`` or ``user with expiration``."""
 
     @classmethod
     def of(cls, relationship: Relationship) -> Use:
         """What a relationship uses."""
         subject = relationship.subject
         wildcard = subject.object.object_id == "*"
-        kind = SubjectType(subject.object.object_type, "*" if wildcard else subject.optional_relation)
+        traits = [relationship.optional_caveat.caveat_name] if relationship.HasField("optional_caveat") else []
+        traits += [EXPIRATION] if relationship.HasField("optional_expires_at") else []
+        kind = SubjectType(subject.object.object_type, "*" if wildcard else subject.optional_relation, traits)
         return cls(relationship.resource.object_type, relationship.relation, str(kind))
 
     def __str__(self) -> str:
@@ -36,7 +38,7 @@ class Use:
 def uses(schema: Mapping[str, Definition]) -> set[Use]:
     """What a schema allows."""
     return {
-        Use(name, relation, str(SubjectType(each.type, each.relation)))
+        Use(name, relation, str(evolve(each, traits=sorted(each.traits, key=EXPIRATION.__eq__))))
         for name, definition in schema.items()
         for relation, types in definition.relations.items()
         for each in types

@@ -41,11 +41,20 @@ class Comparison:
     answers: Counter[str]
     """How often the first SpiceDB gave each answer."""
     differences: Sequence[Difference]
+    groups_asked: frozenset[str] = frozenset()
+    """Definitions with permissions that were asked about."""
+    groups_yes: frozenset[str] = frozenset()
+    """Those of them for which the first SpiceDB answered yes at least once."""
 
     @property
     def groups(self) -> Counter[tuple[str, str, str]]:
         """The number of differences by definition with permission, answer of the first, and answer of the second."""
         return Counter((each.question.group, each.first, each.second) for each in self.differences)
+
+    @property
+    def never_yes(self) -> Sequence[str]:
+        """The permissions about which no answer of the first SpiceDB was yes. The comparison says little about them."""
+        return sorted(self.groups_asked - self.groups_yes)
 
     def lines(self) -> Iterator[str]:
         """What differs, with an example for each group."""
@@ -87,4 +96,6 @@ def compare(first: Server, second: Server, asked: Sequence[Question], token: str
 def comparison(asked: Sequence[Question], ours: Sequence[str], theirs: Sequence[str]) -> Comparison:
     """How two answers to each question differ."""
     differences = [Difference(*each) for each in zip(asked, ours, theirs, strict=True) if each[1] != each[2]]
-    return Comparison(len(asked), Counter(ours), differences)
+    groups = [each.group for each in asked]
+    yes = frozenset(group for group, answer in zip(groups, ours, strict=True) if answer == YES)
+    return Comparison(len(asked), Counter(ours), differences, frozenset(groups), yes)

@@ -9,6 +9,10 @@ from attrs import frozen
 from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
 
 from .schema import Definition, definitions
+from .server import Server
+
+_LOOKUPS, _SUBJECTS = 300, 2
+"""How many permissions are looked up, and how many subjects of each are asked about."""
 
 
 @frozen
@@ -61,18 +65,44 @@ def sample(relationships: Iterable[Relationship], size: int, seed: int = 1) -> l
     return found
 
 
-def questions(relationships: Sequence[Relationship], schema: str, limit: int, seed: int = 1) -> list[Question]:
-    """Questions about these relationships, at most so many.
+def looked_up(server: Server, relationships: Sequence[Relationship], schema: str, token: str = "") -> list[Question]:
+    """Questions that a SpiceDB answers with yes, about the resources of some relationships, also if the permission
+    comes from groups and other objects."""
+    types = definitions(schema)
+    # Types of which nothing is asked, such as users.
+    kinds = [name for name, definition in types.items() if not definition.names] or list(types)
+    resources = {_text(each.resource): each for each in relationships}
+    found = [
+        (each, name)
+        for each in resources.values()
+        if each.resource.object_type in types
+        for name in types[each.resource.object_type].permissions
+    ]
+    chosen = found if len(found) <= _LOOKUPS else random.Random(1).sample(found, _LOOKUPS)
+    return [
+        Question(_text(each.resource), name, f"{kind}:{subject}")
+        for each, name in chosen
+        for kind in kinds
+        for subject in server.subjects(each.resource, name, kind, token, _SUBJECTS)
+    ]
 
-    Half of them are about the resource and the subject of one relationship. The others exchange the subject for that of
-    another relationship, so that the answer is often no.
+
+def questions(
+    relationships: Sequence[Relationship], schema: str, limit: int, more: Sequence[Question] = (), seed: int = 1
+) -> list[Question]:
+    """Questions about these relationships, and more questions, at most so many.
+
+    Half of those about relationships are about the resource and the subject of one relationship. The others exchange
+    the subject for that of another relationship, so that the answer is often no. ``more`` is asked first.
     """
     chance, types = random.Random(seed), definitions(schema)
     strangers = list(relationships)
     chance.shuffle(strangers)
     made = dict.fromkeys(_pairs(relationships, strangers, types))
-    found = list(made)
-    return found if len(found) <= limit else chance.sample(found, limit)
+    first = list(dict.fromkeys(more))[:limit]
+    found = [each for each in made if each not in set(first)]
+    left = limit - len(first)
+    return first + (found if len(found) <= left else chance.sample(found, left))
 
 
 def _pairs(

@@ -42,14 +42,14 @@ def reaching(cluster: Cluster, name: str) -> Iterator[Server]:
     key, trust = _preshared_key(cluster, found), _trust(cluster, found)
     port = found.arguments.get(GRPC_ADDRESS, _PORT).rpartition(":")[2]
     with _forwarding(cluster, f"deployment/{name}", port) as address:
-        yield Server.connect(address, key, trust=trust)
+        yield Server.connect(address, key, name=f"{name} in {cluster.namespace}, {cluster.place}", trust=trust)
 
 
 @contextmanager
 def reaching_pod(cluster: Cluster, name: str, key: str) -> Iterator[Server]:
     """Connects to a server in a pod, which has the default port and no TLS, until the context ends."""
     with _forwarding(cluster, f"pod/{name}", _PORT) as address:
-        yield Server.connect(address, key)
+        yield Server.connect(address, key, name=f"the pod {name}")
 
 
 @contextmanager

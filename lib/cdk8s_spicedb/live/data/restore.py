@@ -21,6 +21,8 @@ from .summary import Summary
 T = TypeVar("T")
 _BATCH, _BATCHES = 1000, 10
 """Relationships in a message, and messages in a transaction."""
+_MOST_BYTES = 2 << 20
+"""Half of what SpiceDB accepts in a message."""
 _MARGIN = timedelta(hours=1)
 
 
@@ -49,7 +51,7 @@ def restore(
     with reading(path) as (head, relationships):
         _require_empty(server, head, go_on)
         server.write_schema(head.schema)
-        for transaction in _parts(_parts(_valid(relationships, server), _BATCH), _BATCHES):
+        for transaction in _parts(batches(_valid(relationships, server)), _BATCHES):
             _load(server, transaction, go_on)
             done += sum(map(len, transaction))
             notify(done)
@@ -68,7 +70,7 @@ def verify(path: Path, server: Server) -> Summary:
         wanted = Summary.of(relationships, after)
     differences = wanted.differences(held)
     if differences:
-        raise DifferentError(f"{server.address} does not hold what {path} has: {'; '.join(differences)}")
+        raise DifferentError(f"{server.name} does not hold what {path} has: {'; '.join(differences)}")
     return held
 
 
@@ -91,7 +93,7 @@ def _require_empty(server: Server, head: Head, go_on: bool) -> None:
         return
     count = sum(1 for _ in islice((each for page in server.export("") for each in page.relationships), 1))
     holds = "a schema and relationships" if count else "a schema"
-    raise NotEmptyError(f"{server.address} has {holds}; restore into a SpiceDB whose database is empty")
+    raise NotEmptyError(f"{server.name} has {holds}; restore into a SpiceDB whose database is empty")
 
 
 def _valid(relationships: Iterable[Relationship], server: Server) -> Iterator[Relationship]:
@@ -109,6 +111,19 @@ def _load(server: Server, batches: Sequence[Sequence[Relationship]], go_on: bool
                 server.touch(batch)
         else:
             raise
+
+
+def batches(relationships: Iterable[Relationship]) -> Iterator[list[Relationship]]:
+    """Parts that fit into messages."""
+    part, size = list[Relationship](), 0
+    for each in relationships:
+        if part and (len(part) == _BATCH or size + each.ByteSize() > _MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += each.ByteSize()
+    if part:
+        yield part
 
 
 def _parts(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import grpc
@@ -10,6 +11,8 @@ from attrs import frozen
 from authzed.api.v1 import (
     Consistency,
     Cursor,
+    LookupSubjectsRequest,
+    ObjectReference,
     ReadSchemaRequest,
     Relationship,
     RelationshipUpdate,
@@ -33,17 +36,18 @@ from ..poll import CLOCK, Clock
 
 T = TypeVar("T")
 _PAUSES = (0.1, 0.5, 1, 2, 5, 5, 5)
+_TOO_LARGE = "message larger than max"
 FOR_A_MOMENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED)
-_SECONDS = 60
+_SECONDS, _LOOKUP_SECONDS = 60, 5
 """How long a request may take, apart from those that transfer relationships."""
 
 
 class RequestError(SpiceDBError):
     """A SpiceDB refused a request, or did not answer."""
 
-    def __init__(self, address: str, error: grpc.RpcError) -> None:
+    def __init__(self, name: str, error: grpc.RpcError) -> None:
         self.code: grpc.StatusCode = error.code()
-        super().__init__(f"{address}: {self.code.name}: {' '.join((error.details() or '').split())}")
+        super().__init__(f"{name}: {self.code.name}: {' '.join((error.details() or '').split())}")
 
 
 @frozen
@@ -87,8 +91,8 @@ class Older:
 class Server:
     """A connection to a SpiceDB."""
 
-    address: str
-    """Its host and port."""
+    name: str
+    """How it is called in messages, and recognized when a backup goes on."""
     permissions: PermissionsServiceStub
     schemas: SchemaServiceStub
     older: Older
@@ -98,8 +102,11 @@ class Server:
     """Seconds before each new attempt of a request that failed for a moment."""
 
     @classmethod
-    def connect(cls, address: str, key: str, *, trust: Trust | None = None) -> Server:
-        """Connects with the preshared key, and with TLS if ``trust`` says how to verify the server's certificate."""
+    def connect(cls, address: str, key: str, *, name: str = "", trust: Trust | None = None) -> Server:
+        """Connects with the preshared key, and with TLS if ``trust`` says how to verify the server's certificate.
+
+        ``name`` defaults to the address.
+        """
         options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000)]
         if trust is None:
             channel = grpc.insecure_channel(address, options=options)
@@ -107,7 +114,9 @@ class Server:
             names = [("grpc.ssl_target_name_override", trust.hostname)] if trust.hostname else []
             channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(trust.ca), options=[*options, *names])
         metadata = (("authorization", f"Bearer {key}"),)
-        return cls(address, PermissionsServiceStub(channel), SchemaServiceStub(channel), Older.of(channel), metadata)
+        return cls(
+            name or address, PermissionsServiceStub(channel), SchemaServiceStub(channel), Older.of(channel), metadata
+        )
 
     def schema(self) -> tuple[str, str]:
         """The SpiceDB schema and the ZedToken at which it was read. Both are empty if there is no schema yet."""
@@ -141,7 +150,7 @@ class Server:
                 elif error.code() in FOR_A_MOMENT and attempts:
                     self.clock.sleep(attempts.pop(0))
                 else:
-                    raise RequestError(self.address, error) from None
+                    raise RequestError(self.name, error) from None
 
     def load(self, batches: Sequence[Sequence[Relationship]]) -> int:
         """Writes relationships in one transaction. Returns their number. Fails if one of them exists."""
@@ -151,7 +160,7 @@ class Server:
                 return int(load(requests, **self._options(None)).num_loaded)
             except grpc.RpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED or load is self.older.load:
-                    raise RequestError(self.address, error) from None
+                    raise RequestError(self.name, error) from None
         raise AssertionError("not reached")
 
     def touch(self, relationships: Sequence[Relationship]) -> None:
@@ -160,6 +169,23 @@ class Server:
         updates = [RelationshipUpdate(operation=touch, relationship=each) for each in relationships]
         request = WriteRelationshipsRequest(updates=updates)
         self.ask(lambda: self.permissions.WriteRelationships(request, **self._options(_SECONDS)))
+
+    def subjects(self, resource: ObjectReference, permission: str, kind: str, token: str, most: int) -> list[str]:
+        """Ids of subjects of a type that have a permission, at the revision of a ZedToken: a few of them.
+
+        There are none if the server needs too long.
+        """
+        request = LookupSubjectsRequest(
+            consistency=_at(token), resource=resource, permission=permission, subject_object_type=kind
+        )
+        answers = self.permissions.LookupSubjects(request, **self._options(_LOOKUP_SECONDS))
+        try:
+            found = [answer.subject.subject_object_id for answer in islice(answers, most)]
+        except grpc.RpcError:
+            return []
+        finally:
+            answers.cancel()
+        return [each for each in found if each != "*"]
 
     def check(self, request: CheckBulkPermissionsRequest) -> CheckBulkPermissionsResponse:
         """The answers to several questions."""
@@ -172,8 +198,8 @@ class Server:
             try:
                 return request()
             except grpc.RpcError as error:
-                if error.code() not in FOR_A_MOMENT or not attempts:
-                    raise RequestError(self.address, error) from None
+                if error.code() not in FOR_A_MOMENT or _TOO_LARGE in (error.details() or "") or not attempts:
+                    raise RequestError(self.name, error) from None
                 self.clock.sleep(attempts.pop(0))
 
     def _options(self, seconds: float | None) -> dict[str, Any]:
@@ -183,5 +209,8 @@ class Server:
 def _asked(token: str, cursor: str) -> ExportBulkRelationshipsRequest:
     if cursor:  # It contains the revision.
         return ExportBulkRelationshipsRequest(optional_cursor=Cursor(token=cursor))
-    at = Consistency(at_exact_snapshot=ZedToken(token=token)) if token else Consistency(fully_consistent=True)
-    return ExportBulkRelationshipsRequest(consistency=at)
+    return ExportBulkRelationshipsRequest(consistency=_at(token))
+
+
+def _at(token: str) -> Consistency:
+    return Consistency(at_exact_snapshot=ZedToken(token=token)) if token else Consistency(fully_consistent=True)

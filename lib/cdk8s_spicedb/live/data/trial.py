@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from attrs import evolve
 from authzed.api.v1 import Relationship
@@ -16,14 +18,17 @@ from ...props.flags import PRESHARED_KEY, variable_name
 from ..cluster import Cluster
 from ..pods import container_of, ended, status_of
 from ..runs import owned, run_pods
+from .backup import back_up
 from .change import SchemaChange, Use, change, uses
 from .compare import compare
-from .questions import questions, sample
+from .file import reading
+from .questions import looked_up, questions
 from .reach import reaching, reaching_pod
+from .restore import batches
+from .sample import write_sample
 from .schema import definitions, same
 from .server import Server
 
-_BATCH = 1000
 _SECONDS = 60
 
 
@@ -34,14 +39,18 @@ def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int)
     for a moment. Raises `SpiceDBError` if the servers do not start, such as for a schema that the release rejects.
     """
     with reaching(cluster, props.name) as live:
-        old, token = live.schema()
+        old, _ = live.schema()
         if not old or same(old, text):
             return None
-        found = change(old, text, (each for page in live.export(token) for each in page.relationships))
-        some = sample((each for page in live.export(token) for each in page.relationships), size)
-    asked = questions(some, old, size)
+        with tempfile.TemporaryDirectory(prefix="cdk8s-spicedb-") as folder:
+            whole, part = Path(folder) / "whole", Path(folder) / "part"
+            back_up(live, whole)
+            with reading(whole) as (_, relationships):
+                found = change(old, text, relationships)
+            write_sample(whole, part, size)
+            with reading(part) as (_, relationships):
+                some = list(relationships)
     names = {f"{name}#{each}" for name, definition in definitions(text).items() for each in definition.names}
-    common = [each for each in asked if each.group in names]
     pods = owned(cluster, props.name, [trial_manifest(props, schema) for schema in (old, text)])
     with run_pods(cluster, pods, done=_is_done, seconds=_SECONDS) as seen, ExitStack() as stack:
         servers = []
@@ -51,6 +60,8 @@ def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int)
             servers.append(stack.enter_context(reaching_pod(cluster, pod["metadata"]["name"], _key(pod))))
         for server, schema in zip(servers, (old, text), strict=True):
             _load(server, [each for each in some if Use.of(each) in uses(definitions(schema))])
+        asked = questions(some, old, size, looked_up(servers[0], some, old))
+        common = [each for each in asked if each.group in names]
         return evolve(found, answers=compare(servers[0], servers[1], common))
 
 
@@ -65,5 +76,5 @@ def _key(pod: Manifest) -> str:
 
 
 def _load(server: Server, relationships: Sequence[Relationship]) -> None:
-    for start in range(0, len(relationships), _BATCH):
-        server.touch(relationships[start : start + _BATCH])
+    for batch in batches(relationships):
+        server.touch(batch)

@@ -18,7 +18,7 @@ from ..data.server import RequestError, Server
 
 _EVERY_SECONDS = 0.1
 _GONE = grpc.StatusCode.UNAVAILABLE
-"""The code if the server to which kubectl forwards has stopped. Clients of the Service would ask another one."""
+"""The code if the server to which kubectl forwards has stopped."""
 
 
 @define
@@ -27,8 +27,11 @@ class Requests:
 
     asked: int = 0
     """Number of checks and writes."""
+    gone: int = 0
+    """Number of those that reached no server, because the one to which kubectl forwards had stopped. Clients of the
+    Service would have asked another one."""
     failed: list[str] = field(factory=list)
-    """The errors, apart from those of a connection to a server that stops."""
+    """The errors of the others."""
     slowest_check: float = 0
     """Seconds of the slowest check."""
     slowest_write: float = 0
@@ -69,7 +72,9 @@ def _once(server: Server, found: Requests, asked: Sequence[Question], written: S
         server.touch([written[number % len(written)]])
         end = clock.monotonic()
     except RequestError as error:
-        if error.code is not _GONE:
+        if error.code is _GONE:
+            found.gone += 1
+        else:
             found.failed.append(str(error))
         return
     found.asked += 2

@@ -22,7 +22,7 @@ from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
 from ..data.backup import back_up
 from ..data.compare import Comparison, answers, comparison
 from ..data.file import reading
-from ..data.questions import Question, questions, sample
+from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
 from ..data.sample import write_sample
@@ -95,6 +95,7 @@ class _Copy:
     """Number of relationships of the live SpiceDB."""
     copied: int
     schema: str
+    sampled: Sequence[Relationship]
     asked: Sequence[Question]
     written: Sequence[Relationship]
     expiring: list[Relationship]
@@ -129,6 +130,8 @@ class _Rehearser:
                 self.notify(f"copying {copy.copied:,} relationships")
                 with reaching(place, props.name) as server:
                     restore(copy.file, server)
+                    more = looked_up(server, copy.sampled, copy.schema)
+                    copy.asked = questions(copy.sampled, copy.schema, self.options.questions, more)
                     answered = answers(server, copy.asked)
                 stage = _Stage(place, props, database, copy, answered, self.options, self.notify)
                 steps = stage.play(record.plan, record.sound[-1].step, first)
@@ -164,7 +167,8 @@ class _Rehearser:
             live=made.summary.total,
             copied=copied,
             schema=head.schema,
-            asked=questions(some, head.schema, self.options.questions),
+            sampled=some,
+            asked=(),
             written=some[:_WRITTEN],
             expiring=expiry.expiring(head.schema),
         )
@@ -206,7 +210,7 @@ class _Stage:
         for number, step in enumerate(plan.steps[done:], 1):
             result = self._step(plan, step, number, older)
             played.append(result)
-            if result.error:
+            if result.error or (result.back and ((result.back.reason and result.back.ready) or result.back.again)):
                 break
             older = props_at(self.props, plan, step)
         return played
@@ -298,9 +302,8 @@ class _Stage:
         with reaching(self.cluster, self.props.name) as server:
             compared = self._compare(server)
         again = self._upgrade(number)
-        if again.state not in (State.DONE, State.PAUSED):
-            raise SpiceDBError(f"step {number} does not work a second time, after its rollback: {again.reason}")
-        return Way(ready=True, seconds=seconds, answers=compared)
+        reason = "" if again.state in (State.DONE, State.PAUSED) else again.reason or again.state.value
+        return Way(ready=True, seconds=seconds, answers=compared, again=reason)
 
     def _not_ready(self, older: SpiceDBProps) -> str:
         """Why a server of the step before does not become ready on the migrated datastore. Empty: it does."""

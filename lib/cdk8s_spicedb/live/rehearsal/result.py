@@ -26,6 +26,8 @@ class Way:
     """Why they did not become ready, or why the rollback failed."""
     answers: Comparison | None = None
     """How the answers after it differ from those before the upgrade."""
+    again: str = ""
+    """Why the step did not work a second time, after the rollback. Empty: it did."""
 
 
 @frozen(kw_only=True)
@@ -66,11 +68,15 @@ class RehearsedStep:
             yield from self.answers.lines()
         if self.expired:
             yield f"expired relationships still grant {', '.join(self.expired)}"
+        if self.answers is not None and self.answers.asked and not self.requests.asked:
+            yield "no request was answered during the step"
         if self.requests.failed:
             failed = count(len(self.requests.failed), "request")
             yield f"{failed} failed during the step, such as: {self.requests.failed[0]}"
         if self.back is not None and self.back.reason and (self.back.ready or self.rolls_back):
             yield f"the rollback fails: {self.back.reason}"
+        if self.back is not None and self.back.again:
+            yield f"the step does not work a second time, after its rollback: {self.back.again}"
         if self.back is not None and self.back.answers is not None:
             yield from (f"after the rollback: {line}" for line in self.back.answers.lines())
 
