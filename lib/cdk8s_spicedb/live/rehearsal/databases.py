@@ -108,8 +108,8 @@ ENGINES: Mapping[str, Engine] = {
         size=(
             "sh",
             "-c",
-            f'$(command -v mariadb || command -v mysql) --user={_USER} --password="$MYSQL_PASSWORD" -N -e "{_BYTES}" '
-            f"{_USER}",
+            f'$(command -v mariadb || command -v mysql) --protocol=tcp --user={_USER} --password="$MYSQL_PASSWORD" '
+            f'-N -e "{_BYTES}" {_USER}',
         ),
         datastore=lambda live: _evolved(live, MySQL, {**_OURS, **_REPLICATED, "tls": "false", "max_connections": None}),
         image=_mysql_image,
