@@ -59,10 +59,17 @@ def sample(relationships: Iterable[Relationship], size: int, seed: int = 1) -> l
     chance, found = random.Random(seed), list[Relationship]()
     for number, each in enumerate(relationships):
         if number < size:
-            found.append(each)
+            found.append(_alone(each))
         elif (place := chance.randrange(number + 1)) < size:
-            found[place] = each
+            found[place] = _alone(each)
     return found
+
+
+def _alone(relationship: Relationship) -> Relationship:
+    """A copy: a part of a message keeps the whole message in memory."""
+    copy = Relationship()
+    copy.CopyFrom(relationship)
+    return copy
 
 
 def looked_up(server: Server, relationships: Sequence[Relationship], schema: str, token: str = "") -> list[Question]:
