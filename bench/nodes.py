@@ -33,7 +33,7 @@ FAULTS: Mapping[str, Callable[[Nodes, Namespace], AbstractContextManager[None]]]
     "a node loses its power": lambda nodes, _: nodes.without(nodes.victim),
     "a node is cut off": lambda nodes, _: nodes.without(nodes.victim, cut=True),
     "a server hangs": lambda nodes, where: nodes.hanging(where),
-    ZONE: lambda nodes, _: nodes.without(*nodes.names[1:]),
+    ZONE: lambda nodes, _: nodes.without(*_of_zone(nodes)),
 }
 """What fails. It is mended when the context ends."""
 CLIENTS = (
@@ -42,6 +42,11 @@ CLIENTS = (
     "of the Service, with the recommended settings",
     "of the headless Service, with the recommended settings",
 )
+
+
+def _of_zone(nodes: Nodes) -> Sequence[str]:
+    """The nodes of the zone that fails."""
+    return nodes.names[1:]
 
 
 def dns(node: str) -> str:
@@ -66,7 +71,7 @@ def loss(mode: str, servers: int, fault: str, nodes: Nodes) -> tuple[Mapping[str
     """The checks of each client, and when the fault began."""
     with namespace(evolve(DATABASE, node=nodes.safe)) as where:
         install(where, mode, servers, nodes.safe)
-        clients = targets(where, nodes, nodes.names[1:] if fault == ZONE else [nodes.victim])
+        clients = targets(where, nodes, _of_zone(nodes) if fault == ZONE else [nodes.victim])
         told = [
             {"name": str(number), "addresses": addresses, "rate": rate, "client": client, "cold": True}
             for number, (addresses, rate, client) in enumerate(clients.values())
