@@ -24,6 +24,7 @@ from attrs import define, field
 from authzed.api.v1 import (
     CheckPermissionResponse,
     Cursor,
+    LookupResourcesResponse,
     LookupSubjectsResponse,
     ObjectReference,
     ReadSchemaResponse,
@@ -103,7 +104,8 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
     asked: list[str] = field(factory=list)
     """The names of the requests."""
     looked_up: dict[tuple[str, str], list[str]] = field(factory=dict)
-    """The ids of subjects that lookups find, by ``document:1#read`` and the type of subjects."""
+    """The ids that lookups find: of subjects, by ``document:1#read`` and their type; of resources, by ``user:1`` and
+    ``document#read``."""
     credentials: Any = None
     """Credentials of gRPC with which the server uses TLS."""
     _revisions: list[dict[bytes, Relationship]] = field(factory=lambda: [{}])
@@ -202,6 +204,12 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
         name = f"{request.resource.object_type}:{request.resource.object_id}#{request.permission}"
         for subject in self.looked_up.get((name, request.subject_object_type), ()):
             yield LookupSubjectsResponse(subject=ResolvedSubject(subject_object_id=subject))
+
+    def LookupResources(self, request: Any, context: Any) -> Iterator[Any]:
+        self._begin("LookupResources", context)
+        subject = f"{request.subject.object.object_type}:{request.subject.object.object_id}"
+        for resource in self.looked_up.get((subject, f"{request.resource_object_type}#{request.permission}"), ()):
+            yield LookupResourcesResponse(resource_object_id=resource)
 
     def CheckBulkPermissions(self, request: Any, context: Any) -> Any:
         self._begin("CheckBulkPermissions", context)

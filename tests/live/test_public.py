@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import attrs
 import pytest
@@ -13,12 +14,14 @@ import pytest
 import cdk8s_spicedb
 from cdk8s_spicedb import live
 from cdk8s_spicedb.files.schema import field_texts
+from cdk8s_spicedb.live import data, rehearsal
 
 
-def test_every_public_name_is_there_and_explained() -> None:
-    assert live.__all__ == sorted(live.__all__)
-    for name in live.__all__:
-        value = getattr(live, name)
+@pytest.mark.parametrize("module", [live, data, rehearsal], ids=lambda module: module.__name__)
+def test_every_public_name_is_there_and_explained(module: ModuleType) -> None:
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        value = getattr(module, name)
         assert inspect.getdoc(value), name
         if attrs.has(value) and name != "Cluster":
             documented = field_texts(value)

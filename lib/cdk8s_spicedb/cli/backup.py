@@ -11,8 +11,10 @@ from pathlib import Path
 from authzed.api.v1 import Relationship
 
 from ..errors import SpiceDBError
+from ..live.data.assertions import asserted
 from ..live.data.backup import back_up
 from ..live.data.compare import Comparison, compare
+from ..live.data.lookups import different_lookups
 from ..live.data.questions import Question, looked_up, questions, sample
 from ..live.data.reach import reaching
 from ..live.data.restore import restore
@@ -20,6 +22,7 @@ from ..live.data.server import RequestError, Server, Trust
 from ..live.poll import sometimes
 from ..text import count
 from .destination import connect
+from .options import read
 from .output import as_json, say, say_error
 
 _TOKEN = "SPICEDB_TOKEN"
@@ -62,34 +65,35 @@ def _restore(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         first, second = (stack.enter_context(_server(options, name)) for name in (options.first, options.second))
-        asked, token = _questions((first, second), options.questions)
+        more = [each for path in options.assertions or () for each in asserted(read(path), path)]
+        asked, token = _questions((first, second), options.questions, more)
         compared = compare(first, second, asked, token)
+        looked_up = list(different_lookups(first, second, compared.granted, token))
+    differences = [*compared.lines(), *looked_up]
     if options.output == "json":
-        say(as_json({"asked": compared.asked, "answers": compared.answers, "differences": list(compared.lines())}))
+        say(as_json({"asked": compared.asked, "answers": compared.answers, "differences": differences}))
     else:
-        say("\n".join(_lines(options.first, compared)))
-    return _DIFFERENT if compared.differences else 0
+        say("\n".join(_lines(options.first, compared, differences)))
+    return _DIFFERENT if differences else 0
 
 
-def _lines(first: str, compared: Comparison) -> Iterator[str]:
+def _lines(first: str, compared: Comparison, differences: Sequence[str]) -> Iterator[str]:
     counts = ", ".join(f"{number:,} {answer}" for answer, number in compared.answers.most_common())
     yield f"Asked both {count(compared.asked, 'question')}. {first} answered: {counts}."
     if compared.never_yes:
         yield f"No answer was yes, so this comparison says little about: {', '.join(compared.never_yes)}"
-    yield from compared.lines()
-    if not compared.differences:
-        yield "All answers are equal."
+    yield from differences or ["All answers are equal."]
 
 
-def _questions(servers: Sequence[Server], number: int) -> tuple[list[Question], str]:
-    """Questions about what each of two SpiceDBs holds, and the ZedToken of the first."""
+def _questions(servers: Sequence[Server], number: int, more: Sequence[Question]) -> tuple[list[Question], str]:
+    """More questions, and questions about what each of two SpiceDBs holds; and the ZedToken of the first."""
     schemas = [server.schema() for server in servers]
-    found: list[Question] = []
+    found = list(more)
     # The second one answers with its newest data.
     for server, (schema, token) in zip(servers, (schemas[0], (schemas[1][0], "")), strict=True):
         some = _sample(server, token, number) if schema else []
         found += questions(some, schema, (number + 1) // 2, looked_up(server, some, schema, token))
-    asked = list(dict.fromkeys(found))[:number]
+    asked = list(dict.fromkeys(found))[: max(number, len(more))]
     if not asked:
         raise SpiceDBError("there is nothing to ask: neither of them has relationships")
     return asked, schemas[0][1]

@@ -45,12 +45,14 @@ def add_compare(commands: Commands) -> None:
         commands,
         "compare",
         "ask two SpiceDBs the same questions",
-        "Asks two SpiceDBs whether users have permissions, and prints how the answers differ. The questions are made "
-        "from relationships of both.",
+        "Asks two SpiceDBs whether users have permissions, lets them look up resources and subjects, and prints how "
+        "the answers differ. The questions are made from relationships of both.",
         f"0 if all answers are equal, 3 if not, {_ERROR}",
     )
     parser.add_argument("first", metavar="FIRST", help=_WHICH)
     parser.add_argument("second", metavar="SECOND", help="the same for the other one")
+    text = "also ask the assertions of this file, which zed reads too. Repeat the option for more files"
+    parser.add_argument("--assertions", action="append", metavar="FILE", help=text)
     text = "number of questions; defaults to 10000"
     parser.add_argument("--questions", type=at_least(1), default=10_000, metavar="NUMBER", help=text)
 

@@ -1,1 +1,46 @@
-"""What a SpiceDB holds, its schema and its relationships: copied to a file and back, and asked the same questions."""
+"""What a SpiceDB holds, its schema and its relationships: copied to a file and back, and asked the same questions.
+
+These functions need the extra ``data``: ``pip install 'cdk8s-spicedb[live,data]'``.
+"""
+
+from .backup import Backup, back_up
+from .change import SchemaChange, change
+from .compare import Comparison, Difference, compare
+from .file import Head, NotABackupError, reading
+from .lookups import different_lookups
+from .questions import Question, looked_up, questions, sample
+from .reach import reaching
+from .restore import DifferentError, NotEmptyError, restore, verify
+from .sample import write_sample
+from .server import RequestError, Server, Trust
+from .summary import Summary
+from .trial import judge_schema
+
+__all__ = [
+    "Backup",
+    "Comparison",
+    "Difference",
+    "DifferentError",
+    "Head",
+    "NotABackupError",
+    "NotEmptyError",
+    "Question",
+    "RequestError",
+    "SchemaChange",
+    "Server",
+    "Summary",
+    "Trust",
+    "back_up",
+    "change",
+    "compare",
+    "different_lookups",
+    "judge_schema",
+    "looked_up",
+    "questions",
+    "reaching",
+    "reading",
+    "restore",
+    "sample",
+    "verify",
+    "write_sample",
+]

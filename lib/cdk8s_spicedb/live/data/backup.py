@@ -29,8 +29,11 @@ class Backup:
     """A backup that is whole."""
 
     path: Path
+    """The file."""
     head: Head
+    """What it says before its relationships."""
     summary: Summary
+    """Its relationships, summed up."""
 
 
 def back_up(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from attrs import frozen
 from authzed.api.v1 import CheckPermissionResponse, Consistency, ZedToken
 from authzed.api.v1.permission_service_pb2 import CheckBulkPermissionsRequest, CheckBulkPermissionsRequestItem
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from .questions import Question
 from .server import Server
@@ -28,8 +31,11 @@ class Difference:
     """One question that two SpiceDBs answer differently."""
 
     question: Question
+    """What was asked."""
     first: str
+    """The answer of the first SpiceDB."""
     second: str
+    """The answer of the second SpiceDB."""
 
 
 @frozen
@@ -41,10 +47,11 @@ class Comparison:
     answers: Counter[str]
     """How often the first SpiceDB gave each answer."""
     differences: Sequence[Difference]
+    """The questions with different answers."""
+    granted: Sequence[Question] = ()
+    """The questions to which the first SpiceDB answered yes."""
     groups_asked: frozenset[str] = frozenset()
     """Definitions with permissions that were asked about."""
-    groups_yes: frozenset[str] = frozenset()
-    """Those of them for which the first SpiceDB answered yes at least once."""
 
     @property
     def groups(self) -> Counter[tuple[str, str, str]]:
@@ -54,7 +61,7 @@ class Comparison:
     @property
     def never_yes(self) -> Sequence[str]:
         """The permissions about which no answer of the first SpiceDB was yes. The comparison says little about them."""
-        return sorted(self.groups_asked - self.groups_yes)
+        return sorted(self.groups_asked - {each.group for each in self.granted})
 
     def lines(self) -> Iterator[str]:
         """What differs, with an example for each group."""
@@ -73,7 +80,10 @@ def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[
     def ask(part: Sequence[Question]) -> list[str]:
         items = [
             CheckBulkPermissionsRequestItem(
-                resource=each.resource_reference(), permission=each.permission, subject=each.subject_reference()
+                resource=each.resource_reference(),
+                permission=each.permission,
+                subject=each.subject_reference(),
+                context=ParseDict(json.loads(each.context), Struct()) if each.context else None,
             )
             for each in part
         ]
@@ -96,6 +106,5 @@ def compare(first: Server, second: Server, asked: Sequence[Question], token: str
 def comparison(asked: Sequence[Question], ours: Sequence[str], theirs: Sequence[str]) -> Comparison:
     """How two answers to each question differ."""
     differences = [Difference(*each) for each in zip(asked, ours, theirs, strict=True) if each[1] != each[2]]
-    groups = [each.group for each in asked]
-    yes = frozenset(group for group, answer in zip(groups, ours, strict=True) if answer == YES)
-    return Comparison(len(asked), Counter(ours), differences, frozenset(groups), yes)
+    granted = [each for each, answer in zip(asked, ours, strict=True) if answer == YES]
+    return Comparison(len(asked), Counter(ours), differences, granted, frozenset(each.group for each in asked))

@@ -25,6 +25,8 @@ class Question:
     """Name of a permission or of a relation."""
     subject: str
     """Type, id and, of a set of subjects, its relation, as in ``group:all#member``."""
+    context: str = ""
+    """JSON with the context of caveats."""
 
     @classmethod
     def of(cls, relationship: Relationship, permission: str, subject: SubjectReference | None = None) -> Question:
@@ -32,7 +34,8 @@ class Question:
         return cls(_text(relationship.resource), permission, _subject(subject or relationship.subject))
 
     def __str__(self) -> str:
-        return f"{self.resource}#{self.permission}@{self.subject}"
+        context = f" with {self.context}" if self.context else ""
+        return f"{self.resource}#{self.permission}@{self.subject}{context}"
 
     @property
     def group(self) -> str:
@@ -90,7 +93,7 @@ def looked_up(server: Server, relationships: Sequence[Relationship], schema: str
         Question(_text(each.resource), name, f"{kind}:{subject}")
         for each, name in chosen
         for kind in kinds
-        for subject in server.subjects(each.resource, name, kind, token, _SUBJECTS)
+        for subject in sorted(server.subjects(each.resource, name, kind, token, _SUBJECTS).ids - {"*"})
     ]
 
 

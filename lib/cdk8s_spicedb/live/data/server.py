@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any, TypeVar
 
 import grpc
@@ -11,11 +10,13 @@ from attrs import frozen
 from authzed.api.v1 import (
     Consistency,
     Cursor,
+    LookupResourcesRequest,
     LookupSubjectsRequest,
     ObjectReference,
     ReadSchemaRequest,
     Relationship,
     RelationshipUpdate,
+    SubjectReference,
     WriteRelationshipsRequest,
     WriteSchemaRequest,
     ZedToken,
@@ -69,6 +70,15 @@ class Trust:
 
 
 @frozen
+class Found:
+    """What a lookup found."""
+
+    ids: frozenset[str]
+    whole: bool
+    """Whether these are all. If not, there are more, or the server needed too long."""
+
+
+@frozen
 class Older:
     """Requests under the names that they had before SpiceDB v1.31. Their messages are the same."""
 
@@ -94,10 +104,15 @@ class Server:
     name: str
     """How it is called in messages, and recognized when a backup goes on."""
     permissions: PermissionsServiceStub
+    """Requests about relationships and permissions."""
     schemas: SchemaServiceStub
+    """Requests about the SpiceDB schema."""
     older: Older
+    """Requests under older names."""
     metadata: Sequence[tuple[str, str]]
+    """Metadata of each request, with the preshared key."""
     clock: Clock = CLOCK
+    """The time for everything that waits."""
     pauses: Sequence[float] = _PAUSES
     """Seconds before each new attempt of a request that failed for a moment."""
 
@@ -170,22 +185,21 @@ class Server:
         request = WriteRelationshipsRequest(updates=updates)
         self.ask(lambda: self.permissions.WriteRelationships(request, **self._options(_SECONDS)))
 
-    def subjects(self, resource: ObjectReference, permission: str, kind: str, token: str, most: int) -> list[str]:
-        """Ids of subjects of a type that have a permission, at the revision of a ZedToken: a few of them.
-
-        There are none if the server needs too long.
-        """
+    def subjects(self, resource: ObjectReference, permission: str, kind: str, token: str, most: int) -> Found:
+        """The ids of subjects of a type that have a permission, at the revision of a ZedToken."""
         request = LookupSubjectsRequest(
             consistency=_at(token), resource=resource, permission=permission, subject_object_type=kind
         )
         answers = self.permissions.LookupSubjects(request, **self._options(_LOOKUP_SECONDS))
-        try:
-            found = [answer.subject.subject_object_id for answer in islice(answers, most)]
-        except grpc.RpcError:
-            return []
-        finally:
-            answers.cancel()
-        return [each for each in found if each != "*"]
+        return _found(answers, lambda answer: str(answer.subject.subject_object_id), most)
+
+    def resources(self, kind: str, permission: str, subject: SubjectReference, token: str, most: int) -> Found:
+        """The ids of resources of a type on which a subject has a permission, at the revision of a ZedToken."""
+        request = LookupResourcesRequest(
+            consistency=_at(token), resource_object_type=kind, permission=permission, subject=subject
+        )
+        answers = self.permissions.LookupResources(request, **self._options(_LOOKUP_SECONDS))
+        return _found(answers, lambda answer: str(answer.resource_object_id), most)
 
     def check(self, request: CheckBulkPermissionsRequest) -> CheckBulkPermissionsResponse:
         """The answers to several questions."""
@@ -214,3 +228,18 @@ def _asked(token: str, cursor: str) -> ExportBulkRelationshipsRequest:
 
 def _at(token: str) -> Consistency:
     return Consistency(at_exact_snapshot=ZedToken(token=token)) if token else Consistency(fully_consistent=True)
+
+
+def _found(answers: Any, pick: Callable[[Any], str], most: int) -> Found:
+    """The first answers of a lookup. ``answers`` is a call of gRPC."""
+    ids = set[str]()
+    try:
+        for answer in answers:
+            if len(ids) == most:
+                return Found(frozenset(ids), whole=False)
+            ids.add(pick(answer))
+    except grpc.RpcError:
+        return Found(frozenset(ids), whole=False)
+    finally:
+        answers.cancel()
+    return Found(frozenset(ids), whole=True)

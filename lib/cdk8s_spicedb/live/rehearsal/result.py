@@ -35,8 +35,11 @@ class RehearsedStep:
     """What one step did."""
 
     number: int
+    """Number of the step, from 1."""
     version: str
+    """SpiceDB version of the step."""
     schema_mode: str | None
+    """Schema mode of the step. None: SpiceDB's default."""
     rolls_back: bool | None
     """Whether the plan says that the older servers become ready after the step. None: it does not know."""
     seconds: float
@@ -44,7 +47,9 @@ class RehearsedStep:
     migration_seconds: float | None = None
     """How long the migration took. None: it is not known, such as of a step that failed."""
     bytes_before: int | None = None
+    """Size of the database before the step. None: it is not known."""
     bytes_after: int | None = None
+    """Size of the database after the step."""
     requests: Requests = field(factory=Requests)
     """What clients noticed."""
     answers: Comparison | None = None
@@ -96,18 +101,23 @@ class Rehearsal:
     """What a rehearsal found."""
 
     name: str
+    """Name of the SpiceDB."""
     namespace: str
-    """Of the live release."""
+    """Namespace of the live release."""
     current: str
+    """Version that runs."""
     target: str
+    """Version of the last step."""
     relationships: int
     """Number of relationships of the live release."""
     copied: int
     """Number of those with which the upgrade was rehearsed."""
     questions: int
+    """Number of questions that were asked after each step."""
     at: str
     """When it ended (ISO 8601)."""
     steps: Sequence[RehearsedStep]
+    """The steps that were done, and the one that failed."""
 
     @property
     def whole(self) -> bool:
