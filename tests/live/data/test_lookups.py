@@ -76,3 +76,12 @@ assertions:
 def test_a_file_without_assertions(text: str, error: str) -> None:
     with pytest.raises(SpiceDBError, match=error):
         asserted(text, "it")
+
+
+def test_lookups_have_a_time_limit(
+    spicedb: SpiceDBServer, empty: SpiceDBServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spicedb.looked_up = {("user:anne", "document#read"): ["1"]}
+    assert found(spicedb, empty)
+    monkeypatch.setattr(lookups, "_SECONDS", 0)
+    assert found(spicedb, empty) == []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..poll import Deadline
 from .questions import Question
 from .server import Found, Server
 
 _LOOKUPS, _MOST = 50, 20_000
 """Lookups of each kind, and how much one of them may find to be compared."""
+_SECONDS = 120
+"""Time for all lookups, which can be work for a SpiceDB that serves."""
 
 
 def different_lookups(first: Server, second: Server, granted: Sequence[Question], token: str = "") -> Iterator[str]:
@@ -16,7 +19,10 @@ def different_lookups(first: Server, second: Server, granted: Sequence[Question]
     single = [each for each in granted if "#" not in each.subject and not each.context]
     resources = {(each.group, each.subject): each for each in single}
     subjects = {(each.resource, each.permission, each.subject.partition(":")[0]): each for each in single}
+    deadline = Deadline.after(first.clock, _SECONDS)
     for (group, subject), each in list(resources.items())[:_LOOKUPS]:
+        if not deadline.left:
+            return
         kind = group.partition("#")[0]
 
         def look_up(server: Server, at: str, each: Question = each, kind: str = kind) -> Found:
@@ -24,6 +30,8 @@ def different_lookups(first: Server, second: Server, granted: Sequence[Question]
 
         yield from _difference(f"LookupResources {group} for {subject}", look_up(first, token), look_up(second, ""))
     for (resource, permission, kind), each in list(subjects.items())[:_LOOKUPS]:
+        if not deadline.left:
+            return
 
         def find(server: Server, at: str, each: Question = each, kind: str = kind) -> Found:
             return server.subjects(each.resource_reference(), each.permission, kind, at, _MOST)

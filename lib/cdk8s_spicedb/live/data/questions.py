@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 from authzed.api.v1 import ObjectReference, Relationship, SubjectReference
 
+from ..poll import Deadline
 from .schema import Definition, definitions
 from .server import Server
 
 _LOOKUPS, _SUBJECTS = 300, 2
 """How many permissions are looked up, and how many subjects of each are asked about."""
+_LOOKUP_SECONDS = 60
+"""Time for all of these lookups, which can be work for a SpiceDB that serves."""
 
 
 @frozen
@@ -89,10 +92,12 @@ def looked_up(server: Server, relationships: Sequence[Relationship], schema: str
         for name in types[each.resource.object_type].permissions
     ]
     chosen = found if len(found) <= _LOOKUPS else random.Random(1).sample(found, _LOOKUPS)
+    deadline = Deadline.after(server.clock, _LOOKUP_SECONDS)
     return [
         Question(_text(each.resource), name, f"{kind}:{subject}")
         for each, name in chosen
         for kind in kinds
+        if deadline.left
         for subject in sorted(server.subjects(each.resource, name, kind, token, _SUBJECTS).ids - {"*"})
     ]
 
