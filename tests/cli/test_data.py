@@ -18,7 +18,7 @@ from cdk8s_spicedb.cli.upgrade import _backing_up
 from cdk8s_spicedb.live.data.server import Server
 from cdk8s_spicedb.live.rehearsal.result import Rehearsal
 from tests.apiserver import ApiServer
-from tests.live.data.conftest import connect, empty, spicedb  # noqa: F401
+from tests.live.data.conftest import connect
 from tests.live.rehearsal.test_result import STEP, rehearsal
 from tests.spicedbserver import KEY, SpiceDBServer
 
@@ -29,8 +29,8 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_backup_restore_and_compare(
-    spicedb: SpiceDBServer,  # noqa: F811
-    empty: SpiceDBServer,  # noqa: F811
+    spicedb: SpiceDBServer,
+    empty: SpiceDBServer,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -48,7 +48,7 @@ def test_backup_restore_and_compare(
     assert "answers are no instead of yes, such as document:d7#read" in capsys.readouterr().out
 
 
-def test_backup_as_json(spicedb: SpiceDBServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_backup_as_json(spicedb: SpiceDBServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backup", spicedb.address, str(tmp_path / "it"), "--output", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["relationships"], found["counts"]["document#owner"]) == (15, 1)
@@ -71,7 +71,7 @@ def test_missing_extra_is_explained() -> None:
 
 
 def test_backups_of_an_upgrade_have_names_of_their_own(
-    spicedb: SpiceDBServer,  # noqa: F811
+    spicedb: SpiceDBServer,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -124,7 +124,7 @@ def test_rehearsal_with_a_problem(
 
 
 def test_nothing_to_ask_is_an_error(
-    empty: SpiceDBServer,  # noqa: F811
+    empty: SpiceDBServer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["compare", empty.address, empty.address]) == 1
@@ -132,8 +132,8 @@ def test_nothing_to_ask_is_an_error(
 
 
 def test_a_comparison_and_a_restore_as_json(
-    spicedb: SpiceDBServer,  # noqa: F811
-    empty: SpiceDBServer,  # noqa: F811
+    spicedb: SpiceDBServer,
+    empty: SpiceDBServer,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -153,7 +153,7 @@ def test_a_ca_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_backup_that_did_not_begin_cannot_continue(
-    spicedb: SpiceDBServer,  # noqa: F811
+    spicedb: SpiceDBServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,0 +1,5 @@
+"""SpiceDBs for tests of commands."""
+
+from tests.live.data.conftest import empty, spicedb
+
+__all__ = ["empty", "spicedb"]
