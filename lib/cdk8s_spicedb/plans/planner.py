@@ -27,7 +27,7 @@ from ..versions import (
     version_order,
 )
 from .plan import UpgradePlan, UpgradeStep
-from .words import short_limit
+from .words import BACKUP, short_limit
 
 _MODES = list(SCHEMA_MODES)
 """Servers without a mode run in the first."""
@@ -215,7 +215,7 @@ class _Upgrade:
             yield (
                 f"servers of {', '.join(dict.fromkeys(stuck))} do not start on the newer schema of the next step: a "
                 "server that restarts during that step is not ready until the step is done, and a rollback from that "
-                "step does not work; make a backup of the datastore first"
+                f"step does not work; {BACKUP}"
             )
 
 
