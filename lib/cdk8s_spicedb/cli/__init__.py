@@ -51,10 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: str, options: object) -> int:
     """Loads only the module of the command: a plan is quick, and needs no client for a cluster."""
+    extra = "live"
     try:
         module = import_module(f".{_MODULES.get(command, command)}", __name__)
+        extra = ""  # A command loads only what the extra `data` brings when it runs.
         code: int = module.run(options)
         return code
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        raise SpiceDBError(_EXTRA.format("live,data" if missing in _OF_DATA else "live")) from None
+        if (error.name or "").partition(".")[0] in _OF_DATA:
+            extra = "live,data"
+        if not extra:
+            raise
+        raise SpiceDBError(_EXTRA.format(extra)) from None

@@ -14,6 +14,7 @@ from ..errors import SpiceDBError
 from ..live.data.assertions import asserted
 from ..live.data.backup import back_up
 from ..live.data.compare import Comparison, compare
+from ..live.data.file import beside
 from ..live.data.lookups import different_lookups
 from ..live.data.questions import Question, looked_up, questions, sample
 from ..live.data.reach import reaching
@@ -41,8 +42,7 @@ def _backup(options: argparse.Namespace) -> int:
         try:
             made = back_up(server, path, notify=_progress())
         except RequestError as error:
-            begun = path.with_name(f"{path.name}.partial").exists()
-            more = "; run the same command again to continue" if begun else ""
+            more = "; run the same command again to continue" if beside(path, "partial").exists() else ""
             raise SpiceDBError(f"{error}{more}") from None
     if options.output == "json":
         say(as_json({"file": str(made.path), "token": made.head.token, **made.summary.json()}))

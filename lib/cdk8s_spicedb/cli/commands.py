@@ -10,7 +10,7 @@ from ..delivery import Delivery
 from ..props.datastores import ENGINES
 from ..versions import SCHEMA_MODES, known_releases
 from .data_commands import add_backup, add_compare, add_rehearse, add_restore
-from .options import FILE, STEM, Commands, add_cluster, add_file, add_releases, at_least, count
+from .options import FILE, STEM, Commands, add_cluster, add_file, add_releases, amount, at_least
 from .output import say, say_error
 
 _WAIT_SECONDS = 600
@@ -96,7 +96,7 @@ def _plan(commands: Commands) -> None:
     text = "schema mode in which the servers run now; defaults to SpiceDB's default"
     parser.add_argument("--current-schema-mode", choices=modes, help=text)
     text = "number of relationships in your database, such as 10M: estimates how long the migrations of each step take"
-    parser.add_argument("--relationships", type=count, metavar="NUMBER", help=text)
+    parser.add_argument("--relationships", type=amount, metavar="NUMBER", help=text)
     text = "output format; defaults to table. Use markdown for a comment on a pull request"
     parser.add_argument("--output", choices=_TABLES, default="table", help=text)
     add_releases(parser)
@@ -204,7 +204,7 @@ def _diff(commands: Commands) -> None:
         "also judge a changed SpiceDB schema: which relationships it no longer allows, and which of so many answers "
         "change. Reads all relationships, and starts two servers with a sample of them in memory, in short-lived pods"
     )
-    parser.add_argument("--answers", type=count, metavar="NUMBER", help=text)
+    parser.add_argument("--answers", type=amount, metavar="NUMBER", help=text)
     add_releases(parser)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import Commands, add_cluster, add_file, add_releases, at_least, count
+from .options import Commands, add_cluster, add_file, add_releases, amount, at_least
 
 _WHICH = "name of the Deployment of the servers, or the address of a SpiceDB, such as localhost:50051"
 _ERROR = "1 if there is an error (see stderr)"
@@ -82,7 +82,7 @@ def add_rehearse(commands: Commands) -> None:
     add_file(parser)
     add_releases(parser)
     text = "copy so many relationships, chosen by chance, and all on which they depend; defaults to all relationships"
-    parser.add_argument("--sample", type=count, metavar="NUMBER", help=text)
+    parser.add_argument("--sample", type=amount, metavar="NUMBER", help=text)
     text = "number of questions; defaults to 2000"
     parser.add_argument("--questions", type=at_least(1), default=2000, metavar="NUMBER", help=text)
     text = "image of the database's server; defaults to the official image in the version of the live one"

@@ -60,7 +60,7 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
-def count(text: str) -> int:
+def amount(text: str) -> int:
     """The type of an option: a number such as 10000000, 10_000_000, 10M, 1.5M or 500k."""
     found = _NUMBER.fullmatch(text.strip())
     value = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)

@@ -13,7 +13,7 @@ import grpc
 from attrs import frozen
 
 from ...errors import SpiceDBError
-from .file import BackupWriter, Head, NotABackupError, reading
+from .file import BackupWriter, Head, NotABackupError, beside, reading
 from .schema import same
 from .server import RequestError, Server
 from .summary import Summary
@@ -55,32 +55,26 @@ def back_up(
     """
     if path.exists():
         raise SpiceDBError(f"{path} exists; choose another file, or remove it")
-    partial = _beside(path, "partial")
+    partial = beside(path, "partial")
     try:
-        return _back_up(server, path, partial, about or {}, notify)
+        return _back_up(server, path, about or {}, notify)
     finally:
         if partial.exists() and not partial.stat().st_size:
             partial.unlink()
 
 
-def _back_up(
-    server: Server, path: Path, partial: Path, about: Mapping[str, Any], notify: Callable[[int], object]
-) -> Backup:
-    with closing(BackupWriter.open(partial)) as writer:
-        head, summary = _copy(server, writer, notify)
+def _back_up(server: Server, path: Path, about: Mapping[str, Any], notify: Callable[[int], object]) -> Backup:
+    state = beside(path, "state")
+    with closing(BackupWriter.open(beside(path, "partial"))) as writer:
+        head, summary = _copy(server, writer, state, notify)
         told = {**about, "written": f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}", **summary.json()}
-        _write(_beside(path, "json"), told)
+        _write(beside(path, "json"), told)
         writer.path.rename(path)
-    partial.with_suffix(".state").unlink(missing_ok=True)
+    state.unlink(missing_ok=True)
     return Backup(path, head, summary)
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(f"{path.name}.{suffix}")
-
-
-def _copy(server: Server, writer: BackupWriter, notify: Callable[[int], object]) -> tuple[Head, Summary]:
-    state = writer.path.with_suffix(".state")
+def _copy(server: Server, writer: BackupWriter, state: Path, notify: Callable[[int], object]) -> tuple[Head, Summary]:
     schema, token = server.schema()
     begun = _begun(writer, state, server.name, schema)
     if begun is not None:

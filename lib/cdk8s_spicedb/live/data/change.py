@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
 
 from .compare import Comparison
-from .schema import EXPIRATION, Definition, SubjectType, definitions
+from .schema import EXPIRATION, Definition, SubjectType, definitions, names
 
 
 @frozen
@@ -55,7 +55,7 @@ class SchemaChange:
     """Permissions and relations that nobody can ask about any more."""
     added: Sequence[str]
     """Permissions and relations that are new."""
-    answers: Comparison | None = field(default=None)
+    answers: Comparison | None = None
     """How the answers of the new schema differ from those of the old one. None: nobody asked."""
 
     @property
@@ -92,13 +92,8 @@ def change(old: str, new: str, relationships: Iterable[Relationship]) -> SchemaC
     before, after = definitions(old), definitions(new)
     removed = uses(before) - uses(after)
     counts = Counter(use for each in relationships if (use := Use.of(each)) in removed)
-    names, newer = _names(before), _names(after)
     return SchemaChange(
         removed={use: counts[use] for use in sorted(removed, key=str)},
-        lost=sorted(names - newer),
-        added=sorted(newer - names),
+        lost=sorted(names(before) - names(after)),
+        added=sorted(names(after) - names(before)),
     )
-
-
-def _names(schema: Mapping[str, Definition]) -> set[str]:
-    return {f"{name}#{each}" for name, definition in schema.items() for each in definition.names}

@@ -47,6 +47,11 @@ _NEVER = datetime(1, 1, 1, tzinfo=timezone.utc)
 """How zed writes that a relationship does not expire."""
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """A file that belongs to a backup: ``json``, or before it is whole ``partial`` and ``state``."""
+    return path.with_name(f"{path.name}.{suffix}")
+
+
 class NotABackupError(SpiceDBError):
     """A file is not one of ``zed backup``, or is damaged."""
 

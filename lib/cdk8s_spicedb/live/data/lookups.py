@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..poll import Deadline
 from .questions import Question
@@ -19,25 +19,31 @@ def different_lookups(first: Server, second: Server, granted: Sequence[Question]
     single = [each for each in granted if "#" not in each.subject and not each.context]
     resources = {(each.group, each.subject): each for each in single}
     subjects = {(each.resource, each.permission, each.subject.partition(":")[0]): each for each in single}
+    lookups = [
+        *map(_resources, list(resources.values())[:_LOOKUPS]),
+        *map(_subjects, list(subjects.values())[:_LOOKUPS]),
+    ]
     deadline = Deadline.after(first.clock, _SECONDS)
-    for (group, subject), each in list(resources.items())[:_LOOKUPS]:
+    for title, look_up in lookups:
         if not deadline.left:
             return
-        kind = group.partition("#")[0]
+        yield from _difference(title, look_up(first, token), look_up(second, ""))
 
-        def look_up(server: Server, at: str, each: Question = each, kind: str = kind) -> Found:
-            return server.resources(kind, each.permission, each.subject_reference(), at, _MOST)
 
-        yield from _difference(f"LookupResources {group} for {subject}", look_up(first, token), look_up(second, ""))
-    for (resource, permission, kind), each in list(subjects.items())[:_LOOKUPS]:
-        if not deadline.left:
-            return
+_Lookup = tuple[str, Callable[[Server, str], Found]]
+"""What is looked up, in words, and how."""
 
-        def find(server: Server, at: str, each: Question = each, kind: str = kind) -> Found:
-            return server.subjects(each.resource_reference(), each.permission, kind, at, _MOST)
 
-        title = f"LookupSubjects {resource}#{permission} of the type {kind}"
-        yield from _difference(title, find(first, token), find(second, ""))
+def _resources(each: Question) -> _Lookup:
+    kind, subject = each.resource.partition(":")[0], each.subject_reference()
+    title = f"LookupResources {each.group} for {each.subject}"
+    return title, lambda server, token: server.resources(kind, each.permission, subject, token, _MOST)
+
+
+def _subjects(each: Question) -> _Lookup:
+    resource, kind = each.resource_reference(), each.subject.partition(":")[0]
+    title = f"LookupSubjects {each.resource}#{each.permission} of the type {kind}"
+    return title, lambda server, token: server.subjects(resource, each.permission, kind, token, _MOST)
 
 
 def _difference(title: str, first: Found, second: Found) -> Iterator[str]:

@@ -113,11 +113,10 @@ def questions(
     chance, types = random.Random(seed), definitions(schema)
     strangers = list(relationships)
     chance.shuffle(strangers)
-    made = dict.fromkeys(_pairs(relationships, strangers, types))
-    first = list(dict.fromkeys(more))[:limit]
-    found = [each for each in made if each not in set(first)]
+    first = dict.fromkeys(more[:limit])
+    found = [each for each in dict.fromkeys(_pairs(relationships, strangers, types)) if each not in first]
     left = limit - len(first)
-    return first + (found if len(found) <= left else chance.sample(found, left))
+    return [*first, *(found if len(found) <= left else chance.sample(found, left))]
 
 
 def _pairs(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from threading import Event, Thread
 
+from attrs import frozen
 from cryptography import x509
 
 from ...errors import SpiceDBError
@@ -87,7 +88,7 @@ def _preshared_key(cluster: Cluster, found: Running) -> str:
     if reference is None:
         raise SpiceDBError(f"the Deployment {found.name} does not read its preshared key from a Secret")
     # The servers accept each of several keys.
-    return _value(cluster, reference["name"], reference["key"]).decode().split(",")[0].strip()
+    return _Secret.read(cluster, reference["name"]).value(reference["key"]).decode().split(",")[0].strip()
 
 
 def _trust(cluster: Cluster, found: Running) -> Trust | None:
@@ -97,14 +98,15 @@ def _trust(cluster: Cluster, found: Running) -> Trust | None:
     folder, _, file = path.rpartition("/")
     mounts = container_of(found.template).get("volumeMounts", ())
     volume = next((each["name"] for each in mounts if each["mountPath"].rstrip("/") == folder), None)
-    secret, key = next(_sources(found.template, volume, file), (None, ""))
-    if secret is None:
+    source = next(_sources(found.template, volume, file), None)
+    if source is None:
         raise SpiceDBError(f"the certificate of {found.name} ({path}) is not from a Secret")
-    certificate = x509.load_pem_x509_certificate(_value(cluster, secret, key))
+    name, key = source
+    secret = _Secret.read(cluster, name)
+    certificate = x509.load_pem_x509_certificate(secret.value(key))
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     # Of a public CA, there is often none.
-    ca = _value(cluster, secret, _CA) if _CA in (cluster.get(SECRET, secret) or {}).get("data", {}) else None
-    return Trust(ca, names.get_values_for_type(x509.DNSName)[0])
+    return Trust(secret.value(_CA) if _CA in secret.data else None, names.get_values_for_type(x509.DNSName)[0])
 
 
 def _sources(template: Manifest, name: str | None, file: str) -> Iterator[tuple[str, str]]:
@@ -117,9 +119,21 @@ def _sources(template: Manifest, name: str | None, file: str) -> Iterator[tuple[
                 yield secret.get("name") or secret.get("secretName"), keys[file]
 
 
-def _value(cluster: Cluster, name: str, key: str) -> bytes:
-    secret = cluster.get(SECRET, name) or {}
-    try:
-        return base64.b64decode(secret["data"][key], validate=True)
-    except (KeyError, TypeError, binascii.Error):
-        raise SpiceDBError(f"the Secret {name} in the namespace {cluster.namespace} has no {key}") from None
+@frozen
+class _Secret:
+    """A Secret that was read once."""
+
+    place: str
+    data: Mapping[str, str]
+
+    @classmethod
+    def read(cls, cluster: Cluster, name: str) -> _Secret:
+        place = f"the Secret {name} in the namespace {cluster.namespace}"
+        return cls(place, (cluster.get(SECRET, name) or {}).get("data") or {})
+
+    def value(self, key: str) -> bytes:
+        """A value. Raises `SpiceDBError` if there is none."""
+        try:
+            return base64.b64decode(self.data[key], validate=True)
+        except (KeyError, TypeError, binascii.Error):
+            raise SpiceDBError(f"{self.place} has no {key}") from None

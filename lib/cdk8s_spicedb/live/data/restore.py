@@ -13,7 +13,7 @@ import grpc
 from authzed.api.v1 import Relationship
 
 from ...errors import SpiceDBError
-from .file import Head, NotABackupError, expiration, reading
+from .file import Head, NotABackupError, beside, expiration, reading
 from .schema import same
 from .server import FOR_A_MOMENT, RequestError, Server
 from .summary import Summary
@@ -78,13 +78,13 @@ def _require_whole(path: Path) -> None:
     """Reads a file once before anything is written."""
     with reading(path) as (_, relationships):
         found = Summary.of(relationships)
-    beside = path.with_name(f"{path.name}.json")
+    about = beside(path, "json")
     try:
-        told = json.loads(beside.read_text("utf-8"))["digest"]
+        told = json.loads(about.read_text("utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         return  # zed writes no such file.
     if told != found.digest:
-        raise NotABackupError(f"{path} does not hold what {beside.name} says: one of the two files was changed")
+        raise NotABackupError(f"{path} does not hold what {about.name} says: one of the two files was changed")
 
 
 def _require_empty(server: Server, head: Head, go_on: bool) -> None:

@@ -55,6 +55,11 @@ def definitions(schema: str) -> Mapping[str, Definition]:
     return dict(_definitions(_tokens(schema)))
 
 
+def names(schema: Mapping[str, Definition]) -> set[str]:
+    """All that can be asked about, as in ``document#read``."""
+    return {f"{kind}#{name}" for kind, definition in schema.items() for name in definition.names}
+
+
 def same(first: str, second: str) -> bool:
     """Whether two schemas say the same, maybe in another order. Releases and storage modes write it differently."""
     return sorted(_tokens(first)) == sorted(_tokens(second))

@@ -26,7 +26,7 @@ from .questions import looked_up, questions
 from .reach import reaching, reaching_pod
 from .restore import batches
 from .sample import write_sample
-from .schema import definitions, same
+from .schema import definitions, names, same
 from .server import Server
 
 _SECONDS = 60
@@ -35,8 +35,8 @@ _SECONDS = 60
 def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int) -> SchemaChange | None:
     """What a new schema changes of the SpiceDB that runs. None: it is the same.
 
-    Reads all live relationships, and keeps at most ``size`` of them, about which it asks two servers in pods that run
-    for a moment. Raises `SpiceDBError` if the servers do not start, such as for a schema that the release rejects.
+    Reads all live relationships. Asks about ``size`` of them, and all on which they depend, in two servers in pods that
+    run for a moment. Raises `SpiceDBError` if the servers do not start, such as for a schema that the release rejects.
     """
     with reaching(cluster, props.name) as live:
         old, _ = live.schema()
@@ -50,7 +50,6 @@ def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int)
             write_sample(whole, part, size)
             with reading(part) as (_, relationships):
                 some = list(relationships)
-    names = {f"{name}#{each}" for name, definition in definitions(text).items() for each in definition.names}
     pods = owned(cluster, props.name, [trial_manifest(props, schema) for schema in (old, text)])
     with run_pods(cluster, pods, done=_is_done, seconds=_SECONDS) as seen, ExitStack() as stack:
         servers = []
@@ -59,9 +58,10 @@ def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int)
                 raise SpiceDBError("a server that should try the schema did not start; `check` says why")
             servers.append(stack.enter_context(reaching_pod(cluster, pod["metadata"]["name"], _key(pod))))
         for server, schema in zip(servers, (old, text), strict=True):
-            _load(server, [each for each in some if Use.of(each) in uses(definitions(schema))])
+            _load(server, some, uses(definitions(schema)))
         asked = questions(some, old, size, looked_up(servers[0], some, old))
-        common = [each for each in asked if each.group in names]
+        known = names(definitions(text))
+        common = [each for each in asked if each.group in known]
         return evolve(found, answers=compare(servers[0], servers[1], common))
 
 
@@ -75,6 +75,6 @@ def _key(pod: Manifest) -> str:
     return str(next(each["value"] for each in variables if each["name"] == variable_name(PRESHARED_KEY)))
 
 
-def _load(server: Server, relationships: Sequence[Relationship]) -> None:
-    for batch in batches(relationships):
+def _load(server: Server, relationships: Sequence[Relationship], allowed: set[Use]) -> None:
+    for batch in batches(each for each in relationships if Use.of(each) in allowed):
         server.touch(batch)

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
+from ...manifests.pods import restricted_container
 from ...props.datastores import CockroachDB, Datastore, MySQL, PostgreSQL
 from ...props.secrets import SecretKey
 from ..check.database import ask_database
@@ -27,7 +28,6 @@ _UID = 999
 """The user of the official images of PostgreSQL, MySQL and MariaDB."""
 _START_SECONDS = 180
 _HOURS = 6
-_SECURITY = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 @frozen(kw_only=True)
@@ -187,7 +187,7 @@ class Database:
             "image": self.image,
             "args": list(self.engine.arguments),
             "env": env,
-            "securityContext": _SECURITY,
+            "securityContext": {**restricted_container(), "readOnlyRootFilesystem": False},
             "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
             "readinessProbe": {"tcpSocket": {"port": self.engine.port}, "periodSeconds": 1},
         }

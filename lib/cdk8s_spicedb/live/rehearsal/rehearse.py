@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
 
 from ...errors import SpiceDBError
@@ -86,7 +86,7 @@ def rehearse(
     return _Rehearser(cluster, props, chosen, notify).run()
 
 
-@define
+@frozen
 class _Copy:
     """The live data, and what to ask about it."""
 
@@ -96,12 +96,10 @@ class _Copy:
     copied: int
     schema: str
     sampled: Sequence[Relationship]
-    asked: Sequence[Question]
-    written: Sequence[Relationship]
     expiring: list[Relationship]
 
 
-@define
+@frozen
 class _Rehearser:
     cluster: Cluster
     props: SpiceDBProps
@@ -131,9 +129,9 @@ class _Rehearser:
                 with reaching(place, props.name) as server:
                     restore(copy.file, server)
                     more = looked_up(server, copy.sampled, copy.schema)
-                    copy.asked = questions(copy.sampled, copy.schema, self.options.questions, more)
-                    answered = answers(server, copy.asked)
-                stage = _Stage(place, props, database, copy, answered, self.options, self.notify)
+                    asked = questions(copy.sampled, copy.schema, self.options.questions, more)
+                    answered = answers(server, asked)
+                stage = _Stage(place, props, database, copy, asked, answered, self.options, self.notify)
                 steps = stage.play(record.plan, record.sound[-1].step, first)
         found = Rehearsal(
             name=self.props.name,
@@ -142,7 +140,7 @@ class _Rehearser:
             target=self.props.version,
             relationships=copy.live,
             copied=copy.copied,
-            questions=len(copy.asked),
+            questions=len(asked),
             at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
             steps=steps,
         )
@@ -168,8 +166,6 @@ class _Rehearser:
             copied=copied,
             schema=head.schema,
             sampled=some,
-            asked=(),
-            written=some[:_WRITTEN],
             expiring=expiry.expiring(head.schema),
         )
 
@@ -190,7 +186,7 @@ class _Rehearser:
             raise SpiceDBError(f"SpiceDB {props.version} does not run in the namespace of the rehearsal: {reason}")
 
 
-@define
+@frozen
 class _Stage:
     """The namespace of a rehearsal, with the copy in it."""
 
@@ -198,6 +194,7 @@ class _Stage:
     props: SpiceDBProps
     database: Database
     copy: _Copy
+    asked: Sequence[Question]
     answered: Sequence[str]
     """The answers of the release that runs."""
     options: RehearsalOptions
@@ -210,7 +207,7 @@ class _Stage:
         for number, step in enumerate(plan.steps[done:], 1):
             result = self._step(plan, step, number, older)
             played.append(result)
-            if result.error or (result.back and ((result.back.reason and result.back.ready) or result.back.again)):
+            if result.is_last:
                 break
             older = props_at(self.props, plan, step)
         return played
@@ -218,7 +215,7 @@ class _Stage:
     def _step(self, plan: UpgradePlan, step: UpgradeStep, number: int, older: SpiceDBProps) -> RehearsedStep:
         clock, size = self.cluster.clock, self.database.size()
         start = clock.monotonic()
-        with asking(self.cluster, self.props.name, self.copy.asked, self.copy.written) as requests:
+        with asking(self.cluster, self.props.name, self.asked, self.copy.sampled[:_WRITTEN]) as requests:
             outcome = self._upgrade(number)
         result = RehearsedStep(
             number=number,
@@ -229,8 +226,9 @@ class _Stage:
             bytes_before=size,
             requests=requests,
         )
-        if outcome.state not in (State.DONE, State.PAUSED):
-            return evolve(result, error=outcome.reason or outcome.state.value)
+        error = _failure(outcome)
+        if error:
+            return evolve(result, error=error)
         migrated = self._migration_seconds()
         result = evolve(result, migration_seconds=migrated, bytes_after=self.database.size())
         result = self._asked(result)
@@ -260,7 +258,7 @@ class _Stage:
 
     def _asked(self, result: RehearsedStep) -> RehearsedStep:
         """The result, with what the servers of the step answer."""
-        self.notify(f"step {result.number}: asking {len(self.copy.asked):,} questions")
+        self.notify(f"step {result.number}: asking {len(self.asked):,} questions")
         with reaching(self.cluster, self.props.name) as server:
             return evolve(
                 result,
@@ -270,7 +268,7 @@ class _Stage:
             )
 
     def _compare(self, server: Server) -> Comparison:
-        return comparison(self.copy.asked, self.answered, answers(server, self.copy.asked))
+        return comparison(self.asked, self.answered, answers(server, self.asked))
 
     def _expired(self, server: Server) -> list[str]:
         if not self.copy.expiring:
@@ -297,13 +295,12 @@ class _Stage:
         start = clock.monotonic()
         outcome = roll_back(self.cluster, self.props.name, props=self.props, force=True)
         seconds = clock.monotonic() - start
-        if outcome.state is not State.DONE:
-            return Way(ready=True, seconds=seconds, reason=outcome.reason or outcome.state.value)
+        reason = _failure(outcome)
+        if reason:
+            return Way(ready=True, seconds=seconds, reason=reason)
         with reaching(self.cluster, self.props.name) as server:
             compared = self._compare(server)
-        again = self._upgrade(number)
-        reason = "" if again.state in (State.DONE, State.PAUSED) else again.reason or again.state.value
-        return Way(ready=True, seconds=seconds, answers=compared, again=reason)
+        return Way(ready=True, seconds=seconds, answers=compared, again=_failure(self._upgrade(number)))
 
     def _not_ready(self, older: SpiceDBProps) -> str:
         """Why a server of the step before does not become ready on the migrated datastore. Empty: it does."""
@@ -320,6 +317,11 @@ class _Stage:
                 return ""
             why = broken.reason([seen], clock.monotonic()) if seen else None
             return why or f"a server of {older.version} was not ready within {_READY_SECONDS} s"
+
+
+def _failure(outcome: Outcome) -> str:
+    """Why an upgrade or a rollback did not do what it should. Empty: it did."""
+    return "" if outcome.state in (State.DONE, State.PAUSED) else outcome.reason or outcome.state.value
 
 
 def _apart(deployment: Manifest, name: str) -> Manifest:

@@ -20,8 +20,8 @@ class Way:
 
     ready: bool
     """Whether the older servers became ready."""
-    seconds: float | None = None
-    """How long the rollback took. None: it was not tried, because the older servers would not become ready."""
+    seconds: float = 0
+    """How long the rollback took. 0: it was not tried, because the older servers would not become ready."""
     reason: str = ""
     """Why they did not become ready, or why the rollback failed."""
     answers: Comparison | None = None
@@ -85,14 +85,18 @@ class RehearsedStep:
         if self.back is not None and self.back.answers is not None:
             yield from (f"after the rollback: {line}" for line in self.back.answers.lines())
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the next step cannot begin, because this one did not end in order."""
+        back = self.back
+        return bool(self.error or (back and (back.again or (back.ready and back.reason))))
+
     def way_back(self) -> str:
         """The way back, in words."""
         if self.back is None:
             return "not tried"
         if not self.back.ready:
             return f"does not work: {self.back.reason}"
-        if self.back.seconds is None:
-            return "not tried"
         return f"failed: {self.back.reason}" if self.back.reason else f"works, {self.back.seconds:.0f} s"
 
 
