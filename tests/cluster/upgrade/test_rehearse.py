@@ -13,11 +13,12 @@ from tests.lab.databases import POSTGRES, postgres_revision
 from tests.lab.props import KEY, NEW, NEWEST, OLD, OLD_HEAD
 
 
-def rehearsals() -> list[str]:
-    """The namespaces of rehearsals."""
+def rehearsals(namespace: Namespace) -> list[str]:
+    """The namespaces of rehearsals of what runs in a namespace. Others can be at work at the same time."""
     label = "--selector=cdk8s-spicedb/rehearsal"
     found = json.loads(run("kubectl", "get", "namespaces", label, "--output=json").stdout)["items"]
-    return [each["metadata"]["name"] for each in found if "deletionTimestamp" not in each["metadata"]]
+    names = [each["metadata"]["name"] for each in found if "deletionTimestamp" not in each["metadata"]]
+    return [name for name in names if name.startswith(f"{namespace.name}-rehearsal-")]
 
 
 def rehearse(command: Command, *arguments: str) -> tuple[int, Any]:
@@ -45,7 +46,7 @@ def test_rehearsal_tells_what_the_upgrade_does(command: Command, namespace: Name
     assert step["differences"] == 0
     assert step["rollback"].startswith("works, "), step
     assert (namespace.versions(), postgres_revision(namespace)) == ({OLD}, OLD_HEAD), "nothing changed"
-    assert rehearsals() == []
+    assert rehearsals(namespace) == []
 
 
 def test_rehearsal_of_a_sample_finds_what_the_release_rejects(
@@ -63,4 +64,4 @@ def test_rehearsal_of_a_sample_finds_what_the_release_rejects(
     assert any("rejects the SpiceDB schema" in problem for problem in found["problems"]), found
     assert found["relationships"] == 100
     assert 20 <= found["copied"] < 100
-    assert rehearsals() == []
+    assert rehearsals(namespace) == []
