@@ -201,8 +201,9 @@ def _diff(commands: Commands) -> None:
     add_cluster(parser)
     parser.add_argument("--exit-code", action="store_true", help="exit with 3 if there are changes")
     text = (
-        "also judge a changed SpiceDB schema: which relationships it no longer allows, and which of so many answers "
-        "change. Reads all relationships, and starts two servers with a sample of them in memory, in short-lived pods"
+        "also check a changed SpiceDB schema: show which relationships it no longer allows, and compare the answers to "
+        "this number of questions. Reads all relationships, and starts two servers with a sample of them in memory, in "
+        "short-lived pods"
     )
     parser.add_argument("--answers", type=amount, metavar="NUMBER", help=text)
     add_releases(parser)
@@ -241,8 +242,8 @@ def _upgrade(commands: Commands) -> None:
     )
     parser.add_argument("--on-failure", choices=("rollback", "stop"), help=text)
     text = (
-        "before each step that a rollback cannot undo, or perhaps cannot, write a backup to this folder. If the backup "
-        "fails, the upgrade stops before the step"
+        "write a backup to this folder before each step that may be impossible to roll back. If the backup fails, the "
+        "upgrade stops before the step"
     )
     parser.add_argument("--backup", metavar="FOLDER", help=text)
     text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"

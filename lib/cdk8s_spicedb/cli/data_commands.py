@@ -50,7 +50,7 @@ def add_compare(commands: Commands) -> None:
         f"0 if all answers are equal, 3 if not, {_ERROR}",
     )
     parser.add_argument("first", metavar="FIRST", help=_WHICH)
-    parser.add_argument("second", metavar="SECOND", help="the same for the other one")
+    parser.add_argument("second", metavar="SECOND", help="the other SpiceDB, named in the same way")
     text = "also ask the assertions of this file, which zed reads too. Repeat the option for more files"
     parser.add_argument("--assertions", action="append", metavar="FILE", help=text)
     text = "number of questions; defaults to 10000"
@@ -73,18 +73,21 @@ def add_rehearse(commands: Commands) -> None:
         "rehearse",
         help="do an upgrade on a copy of the live data, and print what happened",
         description="Copies the schema and the relationships of the SpiceDB that runs into a new namespace with a "
-        "database of its own. There, it does each step of the upgrade, its rollback, and the step again. It asks the "
-        "same questions before and after each step, and measures how long everything takes. It changes nothing of the "
-        "live SpiceDB, and deletes the namespace in the end.",
+        "database of its own. There, it runs each step of the upgrade. If a rollback is possible, it also rolls the "
+        "step back and runs it again. It asks the same questions before the upgrade and after each step, and measures "
+        "how long everything takes. It changes nothing of the live SpiceDB, and deletes the namespace when it ends.",
         epilog="Exit code: 0 if no problem was found, 1 if the upgrade could not be rehearsed (see stderr), 2 for "
         "wrong usage, 3 if there is a problem.",
     )
     add_file(parser)
     add_releases(parser)
-    text = "copy so many relationships, chosen by chance, and all on which they depend; defaults to all relationships"
+    text = (
+        "copy this number of relationships, chosen at random, and all relationships on which their permissions depend; "
+        "defaults to all relationships"
+    )
     parser.add_argument("--sample", type=amount, metavar="NUMBER", help=text)
     text = "number of questions; defaults to 2000"
     parser.add_argument("--questions", type=at_least(1), default=2000, metavar="NUMBER", help=text)
-    text = "image of the database's server; defaults to the official image in the version of the live one"
+    text = "image of the database's server; defaults to the official image with the same version as the live one"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
     add_cluster(parser, formats=("text", "json", "markdown"))
