@@ -29,7 +29,7 @@ _KUBERC = {"KUBERC": "off", "KUBECTL_KUBERC": "false"}
 _WATCH_SECONDS, _STEP_SECONDS = 1.0, 0.1
 _END_SECONDS = 20
 _START_SECONDS = 20
-_MOST_CHARACTERS = 4 << 20
+_MOST_BYTES = 4 << 20
 
 
 @frozen
@@ -121,11 +121,16 @@ class Program:
     printed: re.Match[str]
     """What it has printed."""
     _process: subprocess.Popen[bytes]
+    _stdout: IO[str]
 
     @property
     def runs(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None
+
+    def output(self, most: int) -> str:
+        """What it has written to standard output: at most the last so many bytes."""
+        return _text(self._stdout, most)
 
 
 @contextmanager
@@ -146,7 +151,7 @@ def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str])
             )
             if found is None:
                 raise SpiceDBError(f"{command[0]} failed: {Ended(False, _text(stdout), _text(stderr)).error}")
-            yield Program(found, process)
+            yield Program(found, process, stdout)
         finally:
             _end(process)
 
@@ -165,11 +170,11 @@ def _start(command: Sequence[str], env: Mapping[str, str], stdout: IO[str], stde
         raise SpiceDBError(f"cannot run {command[0]}: {error.strerror}; install it, and add it to PATH") from None
 
 
-def _text(file: IO[str]) -> str:
+def _text(file: IO[str], most: int = _MOST_BYTES) -> str:
     """The text of a file, without its beginning if it is very long."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _MOST_CHARACTERS, 0))
-    return file.read()
+    size = os.fstat(file.fileno()).st_size
+    # The program shares the position in the file, so it must not move while the program writes.
+    return os.pread(file.fileno(), most, max(size - most, 0)).decode(errors="replace")
 
 
 def _wait(

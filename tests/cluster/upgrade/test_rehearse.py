@@ -40,11 +40,14 @@ def test_rehearsal_tells_what_the_upgrade_does(command: Command, namespace: Name
     (step,) = found["steps"]
     assert (found["current"], step["version"]) == (OLD, NEW)
     assert found["copied"] == found["relationships"] > 0
-    assert step["migrationSeconds"] is not None
-    assert step["bytesAfter"] > step["bytesBefore"] > 0
-    assert step["requests"] > 0
-    assert step["differences"] == 0
-    assert step["rollback"].startswith("works, "), step
+    assert step["migration_seconds"] is not None
+    use = step["database"]
+    assert use["bytes_peak"] >= use["bytes_after"] > use["bytes_before"] > 0
+    assert min(use["log_bytes"], use["memory_bytes"]) > 0
+    assert use["locks"] is not None
+    assert step["requests"]["asked"] > 0
+    assert step["differences"] == []
+    assert (step["back"]["ready"], step["back"]["reason"], step["back"]["again"]) == (True, "", ""), step
     assert (namespace.versions(), postgres_revision(namespace)) == ({OLD}, OLD_HEAD), "nothing changed"
     assert rehearsals(namespace) == []
 

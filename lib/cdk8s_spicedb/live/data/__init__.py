@@ -7,7 +7,7 @@ from .backup import Backup, back_up
 from .change import SchemaChange, change
 from .compare import Comparison, Difference, compare
 from .file import Head, NotABackupError, reading
-from .lookups import different_lookups
+from .lookups import Lookup, different_lookups, look_up
 from .questions import Question, looked_up, questions, sample
 from .reach import reaching
 from .restore import DifferentError, NotEmptyError, restore, verify
@@ -22,6 +22,7 @@ __all__ = [
     "Difference",
     "DifferentError",
     "Head",
+    "Lookup",
     "NotABackupError",
     "NotEmptyError",
     "Question",
@@ -35,6 +36,7 @@ __all__ = [
     "compare",
     "different_lookups",
     "judge_schema",
+    "look_up",
     "looked_up",
     "questions",
     "reaching",

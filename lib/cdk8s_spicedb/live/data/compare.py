@@ -52,6 +52,8 @@ class Comparison:
     """The questions to which the first SpiceDB answered yes."""
     groups_asked: frozenset[str] = frozenset()
     """Definitions with permissions that were asked about."""
+    lookups: Sequence[str] = ()
+    """How lookups differ, in words."""
 
     @property
     def groups(self) -> Counter[tuple[str, str, str]]:
@@ -70,6 +72,7 @@ class Comparison:
             group, first, second = key
             many = f"{number:,} of {self.asked:,} answers"
             yield f"{group}: {many} are {second} instead of {first}, such as {examples[key]}"
+        yield from self.lookups
 
 
 def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[str]:

@@ -36,6 +36,8 @@ class Requests:
     """Seconds of the slowest check."""
     slowest_write: float = 0
     """Seconds of the slowest write, which waits while a migration locks a table."""
+    silent: bool = False
+    """Whether there was something to ask, and no request was answered."""
 
 
 @contextmanager
@@ -60,6 +62,7 @@ def asking(
         ended.set()
         if asked:
             thread.join()
+            found.silent = not found.asked
 
 
 def _once(server: Server, found: Requests, asked: Sequence[Question], written: Sequence[Relationship]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import evolve, frozen
@@ -18,7 +19,7 @@ from ..check.database import ask_database
 from ..cluster import POD, Cluster
 from ..pods import is_ready
 from ..poll import poll
-from ..programs import kubectl, run
+from .watch import Watch, watching
 
 NAME = "rehearsal-database"
 """Name of the pod, its Service, and its Secret."""
@@ -40,8 +41,11 @@ class Engine:
     """Variables of the container. An empty value stands for the password."""
     folders: Sequence[str]
     """Where the server writes."""
-    size: Sequence[str] | None
-    """The command that prints the bytes of the database. None: they are not known."""
+    client: Sequence[str]
+    """The command of the client in its pod, which reads SQL from standard input. Empty: what a step needs of the
+    database is not known."""
+    asked: tuple[str, str]
+    """The files of ``scripts/`` with what the client asks once, if anything, and all the time."""
     datastore: Callable[[Any], Datastore]
     """The props of the live datastore, for this server."""
     image: Callable[[str], str]
@@ -61,7 +65,12 @@ _OURS: dict[str, Any] = {
 }
 _REPLICATED: dict[str, Any] = {"credentials_provider": None, "read_replicas": (), "read_replica_pool": None}
 _LIBPQ: dict[str, Any] = {"sslmode": "disable", "client_certificate": None, "client_key": None}
-_BYTES = "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()"
+_MYSQL_CLIENT = """
+export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"
+exec "$(command -v mariadb || command -v mysql)" --no-defaults --user=root \
+    --socket="$(ls /run/mysqld/mysqld.sock /tmp/mysqld.sock 2>/dev/null | head -n 1)" \
+    --force --batch --raw --skip-column-names --unbuffered "$MYSQL_DATABASE"
+"""
 
 
 def _postgres_image(version: str) -> str:
@@ -85,14 +94,16 @@ ENGINES: Mapping[str, Engine] = {
         arguments=("postgres", "-cmax_connections=300"),
         env={"POSTGRES_USER": _USER, "POSTGRES_DB": _USER, "POSTGRES_PASSWORD": "", "PGDATA": "/data/pgdata"},
         folders=("/data", "/run/postgresql"),
-        size=(
+        client=(
             "psql",
             "--host=/run/postgresql",
             f"--username={_USER}",
+            "--no-psqlrc",
+            "--quiet",
             "--tuples-only",
             "--no-align",
-            "--command=SELECT pg_database_size(current_database())",
         ),
+        asked=("", "postgres.sql"),
         datastore=lambda live: _evolved(live, PostgreSQL, {**_OURS, **_REPLICATED, **_LIBPQ, "max_connections": None}),
         image=_postgres_image,
     ),
@@ -105,12 +116,8 @@ ENGINES: Mapping[str, Engine] = {
             for name, value in (("USER", _USER), ("DATABASE", _USER), ("PASSWORD", ""), ("ROOT_PASSWORD", ""))
         },
         folders=("/var/lib/mysql", "/run/mysqld", "/tmp"),
-        size=(
-            "sh",
-            "-c",
-            f'$(command -v mariadb || command -v mysql) --protocol=tcp --user={_USER} --password="$MYSQL_PASSWORD" '
-            f'-N -e "{_BYTES}" {_USER}',
-        ),
+        client=("sh", "-c", _MYSQL_CLIENT),
+        asked=("mysql-first.sql", "mysql.sql"),
         datastore=lambda live: _evolved(live, MySQL, {**_OURS, **_REPLICATED, "tls": "false", "max_connections": None}),
         image=_mysql_image,
     ),
@@ -119,7 +126,8 @@ ENGINES: Mapping[str, Engine] = {
         arguments=("start-single-node", "--insecure", "--store=type=mem,size=1GiB"),
         env={"COCKROACH_DATABASE": _USER, "COCKROACH_USER": _USER},
         folders=("/tmp",),
-        size=None,
+        client=(),
+        asked=("", ""),
         datastore=lambda live: _evolved(
             live, CockroachDB, {**_OURS, **_LIBPQ, "password": None, "relationship_integrity": None}
         ),
@@ -213,10 +221,11 @@ class Database:
             {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
         ]
 
-    def size(self) -> int | None:
-        """The bytes of the database. None if they are not known."""
-        if self.engine.size is None:
-            return None
-        ended = run(kubectl(self.cluster, "exec", NAME, "--", *self.engine.size), self.cluster)
-        text = ended.stdout.strip()
-        return int(text) if ended.ok and text.isdecimal() else None
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Watches what the database needs until the context ends."""
+        if not self.engine.client:
+            yield Watch()
+            return
+        with watching(self.cluster, NAME, *self.engine.asked, self.engine.client) as watch:
+            yield watch

@@ -22,6 +22,7 @@ from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
 from ..data.backup import back_up
 from ..data.compare import Comparison, answers, comparison
 from ..data.file import reading
+from ..data.lookups import Lookup, different_lookups, look_up
 from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
@@ -100,6 +101,28 @@ class _Copy:
 
 
 @frozen
+class _Said:
+    """What the release that runs says about the copy."""
+
+    asked: Sequence[Question]
+    answered: Sequence[str]
+    lookups: Sequence[Lookup]
+
+    @classmethod
+    def by(cls, server: Server, copy: _Copy, limit: int) -> _Said:
+        """What a server answers and finds."""
+        more = looked_up(server, copy.sampled, copy.schema)
+        asked = questions(copy.sampled, copy.schema, limit, more)
+        answered = answers(server, asked)
+        return cls(asked, answered, look_up(server, comparison(asked, answered, answered).granted))
+
+    def compare(self, server: Server) -> Comparison:
+        """How a server of another release differs."""
+        compared = comparison(self.asked, self.answered, answers(server, self.asked))
+        return evolve(compared, lookups=list(different_lookups(self.lookups, server)))
+
+
+@frozen
 class _Rehearser:
     cluster: Cluster
     props: SpiceDBProps
@@ -128,10 +151,8 @@ class _Rehearser:
                 self.notify(f"copying {copy.copied:,} relationships")
                 with reaching(place, props.name) as server:
                     restore(copy.file, server)
-                    more = looked_up(server, copy.sampled, copy.schema)
-                    asked = questions(copy.sampled, copy.schema, self.options.questions, more)
-                    answered = answers(server, asked)
-                stage = _Stage(place, props, database, copy, asked, answered, self.options, self.notify)
+                    said = _Said.by(server, copy, self.options.questions)
+                stage = _Stage(place, props, database, copy, said, self.options, self.notify)
                 steps = stage.play(record.plan, record.sound[-1].step, first)
         found = Rehearsal(
             name=self.props.name,
@@ -140,7 +161,7 @@ class _Rehearser:
             target=self.props.version,
             relationships=copy.live,
             copied=copy.copied,
-            questions=len(asked),
+            questions=len(said.asked),
             at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
             steps=steps,
         )
@@ -194,9 +215,7 @@ class _Stage:
     props: SpiceDBProps
     database: Database
     copy: _Copy
-    asked: Sequence[Question]
-    answered: Sequence[str]
-    """The answers of the release that runs."""
+    said: _Said
     options: RehearsalOptions
     notify: Notify
 
@@ -213,9 +232,10 @@ class _Stage:
         return played
 
     def _step(self, plan: UpgradePlan, step: UpgradeStep, number: int, older: SpiceDBProps) -> RehearsedStep:
-        clock, size = self.cluster.clock, self.database.size()
+        clock, written = self.cluster.clock, self.copy.sampled[:_WRITTEN]
+        clients = asking(self.cluster, self.props.name, self.said.asked, written)
         start = clock.monotonic()
-        with asking(self.cluster, self.props.name, self.asked, self.copy.sampled[:_WRITTEN]) as requests:
+        with self.database.watching() as watch, clients as requests:
             outcome = self._upgrade(number)
         result = RehearsedStep(
             number=number,
@@ -223,15 +243,13 @@ class _Stage:
             schema_mode=step.schema_mode,
             rolls_back=step.rolls_back,
             seconds=clock.monotonic() - start,
-            bytes_before=size,
+            database=watch.use,
             requests=requests,
         )
         error = _failure(outcome)
         if error:
             return evolve(result, error=error)
-        migrated = self._migration_seconds()
-        result = evolve(result, migration_seconds=migrated, bytes_after=self.database.size())
-        result = self._asked(result)
+        result = self._asked(evolve(result, migration_seconds=self._migration_seconds()))
         return evolve(result, back=self._back(number, older))
 
     def _upgrade(self, number: int) -> Outcome:
@@ -258,17 +276,14 @@ class _Stage:
 
     def _asked(self, result: RehearsedStep) -> RehearsedStep:
         """The result, with what the servers of the step answer."""
-        self.notify(f"step {result.number}: asking {len(self.asked):,} questions")
+        self.notify(f"step {result.number}: asking {len(self.said.asked):,} questions")
         with reaching(self.cluster, self.props.name) as server:
             return evolve(
                 result,
-                answers=self._compare(server),
+                differences=list(self.said.compare(server).lines()),
                 expired=self._expired(server),
                 schema_error=self._schema_error(server),
             )
-
-    def _compare(self, server: Server) -> Comparison:
-        return comparison(self.asked, self.answered, answers(server, self.asked))
 
     def _expired(self, server: Server) -> list[str]:
         if not self.copy.expiring:
@@ -299,8 +314,8 @@ class _Stage:
         if reason:
             return Way(ready=True, seconds=seconds, reason=reason)
         with reaching(self.cluster, self.props.name) as server:
-            compared = self._compare(server)
-        return Way(ready=True, seconds=seconds, answers=compared, again=_failure(self._upgrade(number)))
+            different = list(self.said.compare(server).lines())
+        return Way(ready=True, seconds=seconds, differences=different, again=_failure(self._upgrade(number)))
 
     def _not_ready(self, older: SpiceDBProps) -> str:
         """Why a server of the step before does not become ready on the migrated datastore. Empty: it does."""

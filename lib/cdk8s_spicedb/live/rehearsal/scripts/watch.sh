@@ -1,0 +1,31 @@
+# Starts the client in the arguments, which asks the database the SQL in $1 once and the SQL in $2 again and again, and
+# prints the answers as lines of JSON until nobody reads them.
+set -u
+first=$1
+sql=$2
+shift 2
+
+# Memory as Kubernetes counts it: without the files that the node can drop at any time.
+memory() {
+    [ -r /sys/fs/cgroup/memory.current ] || return 0
+    read -r used </sys/fs/cgroup/memory.current
+    while read -r name bytes; do
+        [ "$name" = inactive_file ] && used=$((used - bytes))
+    done </sys/fs/cgroup/memory.stat
+    printf '{"fact":"memory","bytes":%s}\n' "$used" >&3
+}
+
+ask() {
+    printf '%s\n' "$first"
+    while :; do
+        memory
+        printf '%s\n' "$sql"
+        sleep 0.1
+    done
+}
+
+# The client ends if the database restarts. This ends when it can no longer print.
+while printf '{"fact":"client"}\n'; do
+    ask 3>&1 | "$@"
+    sleep 0.5
+done
