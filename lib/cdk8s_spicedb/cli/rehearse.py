@@ -19,7 +19,12 @@ _PROBLEMS = 3
 def run(options: argparse.Namespace) -> int:
     """Rehearses, and prints the result."""
     props, destination = read_release(options)
-    chosen = RehearsalOptions(sample=options.sample, questions=options.questions, database_image=options.database_image)
+    chosen = RehearsalOptions(
+        sample=options.sample,
+        questions=options.questions,
+        database_image=options.database_image,
+        into=options.into,
+    )
     found = rehearse(connect(options, destination), props, options=chosen, notify=say_error)
     if options.output == "json":
         say(as_json(found))

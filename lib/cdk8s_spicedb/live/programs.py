@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -133,14 +135,27 @@ class Program:
         return _text(self._stdout, most)
 
 
+_GUARD = """
+exec 3<&0
+"$@" </dev/null 3<&- &
+program=$!
+{ cat <&3 >/dev/null; kill "$program"; } 2>/dev/null &
+wait "$program"
+"""
+"""Runs a program until standard input is closed, which happens even if this process is killed."""
+
+
 @contextmanager
 def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str]) -> Iterator[Program]:
-    """Runs a program until the context ends. Yields as soon as it has printed what matches.
+    """Runs a program until the context ends, or this process does. Yields as soon as it has printed what matches.
 
     Raises `SpiceDBError` if the program ends before, or if it is not installed.
     """
+    _require_installed(command[0])
+    guarded = ["sh", "-c", _GUARD, "guard", *command]
     with _file() as stdout, _file() as stderr:
-        process = _start(command, environment(cluster), stdout, stderr)
+        process = _start(guarded, environment(cluster), stdout, stderr, stdin=subprocess.PIPE)
+        assert process.stdin is not None
         try:
             found = poll(
                 lambda: until.search(_text(stdout)),
@@ -153,7 +168,8 @@ def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str])
                 raise SpiceDBError(f"{command[0]} failed: {Ended(False, _text(stdout), _text(stderr)).error}")
             yield Program(found, process, stdout)
         finally:
-            _end(process)
+            process.stdin.close()
+            _end_of(process)
 
 
 def _file() -> IO[str]:
@@ -163,11 +179,26 @@ def _file() -> IO[str]:
         raise SpiceDBError(f"cannot write a temporary file: {error}; set TMPDIR to a folder with free space") from None
 
 
-def _start(command: Sequence[str], env: Mapping[str, str], stdout: IO[str], stderr: IO[str]) -> subprocess.Popen[bytes]:
+def _require_installed(program: str) -> None:
+    if shutil.which(program) is None:
+        raise _cannot_run(program, os.strerror(errno.ENOENT))
+
+
+def _cannot_run(program: str, reason: str | None) -> SpiceDBError:
+    return SpiceDBError(f"cannot run {program}: {reason}; install it, and add it to PATH")
+
+
+def _start(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    stdout: IO[str],
+    stderr: IO[str],
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+        return subprocess.Popen(command, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
     except OSError as error:
-        raise SpiceDBError(f"cannot run {command[0]}: {error.strerror}; install it, and add it to PATH") from None
+        raise _cannot_run(command[0], error.strerror) from None
 
 
 def _text(file: IO[str], most: int = _MOST_BYTES) -> str:
@@ -197,9 +228,13 @@ def _wait(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Lets the program end in order, and kills it if it does not."""
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGINT)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        _end_of(process)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end of a program, and kills it if it does not end."""
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Callable
 from typing import Any
 
 from tests.cluster.check.test_schema import WILDCARD
 from tests.lab.client import SCHEMA, Client, Load, relay
-from tests.lab.cluster import Namespace, run
+from tests.lab.cluster import Namespace, run, wait
 from tests.lab.command import Command
 from tests.lab.databases import POSTGRES, postgres_revision
 from tests.lab.props import KEY, NEW, NEWEST, OLD, OLD_HEAD
@@ -49,6 +51,32 @@ def test_rehearsal_tells_what_the_upgrade_does(command: Command, namespace: Name
     assert step["differences"] == []
     assert (step["back"]["ready"], step["back"]["reason"], step["back"]["again"]) == (True, "", ""), step
     assert (namespace.versions(), postgres_revision(namespace)) == ({OLD}, OLD_HEAD), "nothing changed"
+    assert rehearsals(namespace) == []
+
+
+def test_a_killed_rehearsal_leaves_nothing_for_long(
+    command: Command, namespace: Namespace, new_namespace: Callable[[], Namespace], postgres: None
+) -> None:
+    command.install(OLD)
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+    command.write(NEW)
+    sandbox = new_namespace()
+    arguments = (f"--file={command.file}", f"--database-image={POSTGRES.image}", f"--into={sandbox.name}")
+    with command.running("rehearse", *arguments) as process:
+        wait("the servers", lambda: sandbox.versions(ready=True))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    # As if the deadline were over.
+    sandbox.kubectl("patch", "job", "rehearsal-clock", "--patch", '{"spec": {"activeDeadlineSeconds": 1}}')
+    wait("Kubernetes to delete everything", lambda: not sandbox.list("pods,deployments,jobs"))
+    assert sandbox.get("secret", "rehearsal-database") is None
+    code, found = rehearse(command, f"--into={sandbox.name}")
+    assert (code, found["problems"]) == (0, [])
+    kinds = "deployments,services,serviceaccounts,secrets,configmaps,jobs,leases,poddisruptionbudgets"
+    label = "--selector=cdk8s-spicedb/rehearsal"
+    assert sandbox.kubectl("get", kinds, label, "--output=name") == ""
+    assert "spicedb-upgrade" not in sandbox.kubectl("get", kinds, "--output=name")
     assert rehearsals(namespace) == []
 
 

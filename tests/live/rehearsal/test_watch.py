@@ -12,6 +12,7 @@ import pytest
 
 from cdk8s_spicedb.live.rehearsal import databases
 from cdk8s_spicedb.live.rehearsal.databases import ENGINES, Database
+from cdk8s_spicedb.live.rehearsal.place import Place
 from cdk8s_spicedb.live.rehearsal.watch import DatabaseUse, Locked
 from tests.apiserver import ApiServer
 
@@ -76,12 +77,16 @@ exec sleep 60
 """
 
 
+def database(api: ApiServer, engine: str) -> Database:
+    return Database(Place(api.cluster(), "spicedb", {}), ENGINES[engine], "image")
+
+
 def test_kubectl_asks_in_the_pod(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "kubectl"
     program.write_text(KUBECTL.format(folder=tmp_path))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with Database(api.cluster(), ENGINES["postgres"], "image").watching() as watch:
+    with database(api, "postgres").watching() as watch:
         assert watch.use == DatabaseUse()
     assert (watch.use.bytes_after, watch.use.locks) == (10, [])
     assert (tmp_path / "calls").read_text().startswith(f"exec {databases.NAME} --namespace authz -- sh -c # Starts")
@@ -90,6 +95,6 @@ def test_kubectl_asks_in_the_pod(api: ApiServer, tmp_path: Path, monkeypatch: py
 def test_without_a_client_nothing_is_known(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")  # Without kubectl.
     for engine in ("postgres", "cockroachdb"):
-        with Database(api.cluster(), ENGINES[engine], "image").watching() as watch:
+        with database(api, engine).watching() as watch:
             pass
         assert watch.use == DatabaseUse()

@@ -3,10 +3,10 @@
 These functions need the extra ``data``: ``pip install 'cdk8s-spicedb[live,data]'``.
 """
 
-from .backup import Backup, back_up
+from .backup import Backup, back_up, copy
 from .change import SchemaChange, change
 from .compare import Comparison, Difference, compare
-from .file import Head, NotABackupError, reading
+from .file import Head, NotABackupError, Scratch, reading
 from .lookups import Lookup, different_lookups, look_up
 from .questions import Question, looked_up, questions, sample
 from .reach import reaching
@@ -28,12 +28,14 @@ __all__ = [
     "Question",
     "RequestError",
     "SchemaChange",
+    "Scratch",
     "Server",
     "Summary",
     "Trust",
     "back_up",
     "change",
     "compare",
+    "copy",
     "different_lookups",
     "judge_schema",
     "look_up",

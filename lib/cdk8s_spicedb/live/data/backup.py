@@ -13,7 +13,7 @@ import grpc
 from attrs import frozen
 
 from ...errors import SpiceDBError
-from .file import BackupWriter, Head, NotABackupError, beside, reading
+from .file import BackupWriter, Head, NotABackupError, Scratch, beside, reading
 from .schema import same
 from .server import RequestError, Server
 from .summary import Summary
@@ -22,6 +22,9 @@ _FLUSH = 10_000
 """Relationships that are written again, at most, if the backup is interrupted."""
 _TOO_OLD = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.INVALID_ARGUMENT)
 """Codes with which a SpiceDB answers if it no longer has the data of a revision."""
+
+
+_Flushed = Callable[[int, str], object]
 
 
 @frozen
@@ -34,6 +37,17 @@ class Backup:
     """What it says before its relationships."""
     summary: Summary
     """Its relationships, summed up."""
+
+
+def copy(server: Server, scratch: Scratch, *, notify: Callable[[int], object] = lambda _: None) -> tuple[Head, Summary]:
+    """Writes the schema and all relationships of one revision to a file that is gone when this process ends.
+
+    ``notify`` gets the number of relationships from time to time. Raises `SpiceDBError` if there is no schema, or if
+    the SpiceDB does not answer.
+    """
+    with closing(BackupWriter.open(scratch)) as writer:
+        head = _begin(server, writer, *server.schema())
+        return head, _export(server, writer, head, lambda number, _: notify(number))
 
 
 def back_up(
@@ -64,42 +78,61 @@ def back_up(
 
 
 def _back_up(server: Server, path: Path, about: Mapping[str, Any], notify: Callable[[int], object]) -> Backup:
-    state = beside(path, "state")
-    with closing(BackupWriter.open(beside(path, "partial"))) as writer:
-        head, summary = _copy(server, writer, state, notify)
+    state, partial = beside(path, "state"), beside(path, "partial")
+    with closing(BackupWriter.open(partial)) as writer:
+
+        def flushed(number: int, cursor: str) -> None:
+            _write(state, {"name": server.name, "size": writer.flush(), "cursor": cursor})
+            notify(number)
+
+        head, summary = _all(server, writer, _Place(partial, state), flushed)
         told = {**about, "written": f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}", **summary.json()}
         _write(beside(path, "json"), told)
-        writer.path.rename(path)
+        partial.rename(path)
     state.unlink(missing_ok=True)
     return Backup(path, head, summary)
 
 
-def _copy(server: Server, writer: BackupWriter, state: Path, notify: Callable[[int], object]) -> tuple[Head, Summary]:
+@frozen
+class _Place:
+    """The files of a backup that is not whole yet."""
+
+    partial: Path
+    state: Path
+
+
+def _all(server: Server, writer: BackupWriter, place: _Place, flushed: _Flushed) -> tuple[Head, Summary]:
     schema, token = server.schema()
-    begun = _begun(writer, state, server.name, schema)
+    begun = _begun(writer, place, server.name, schema)
     if begun is not None:
+        head, summary, cursor = begun
         try:
-            return _export(server, writer, state, notify, *begun)
+            return head, _export(server, writer, head, flushed, summary, cursor)
         except RequestError as error:
             if error.code not in _TOO_OLD:
                 raise
+    head = _begin(server, writer, schema, token)
+    return head, _export(server, writer, head, flushed)
+
+
+def _begin(server: Server, writer: BackupWriter, schema: str, token: str) -> Head:
     if not schema:
         raise SpiceDBError(f"{server.name} has no schema, so there is nothing to back up")
     head = Head(schema, token)
     writer.begin(head)
-    return _export(server, writer, state, notify, head)
+    return head
 
 
-def _begun(writer: BackupWriter, state: Path, name: str, schema: str) -> tuple[Head, Summary, str] | None:
+def _begun(writer: BackupWriter, place: _Place, name: str, schema: str) -> tuple[Head, Summary, str] | None:
     """What an interrupted backup of the same SpiceDB has written: its head, its relationships, and the cursor after
     them. None if there is none, or if the schema is another one now."""
     try:
-        told = json.loads(state.read_text("utf-8"))
+        told = json.loads(place.state.read_text("utf-8"))
         size, cursor = int(told["size"]), str(told["cursor"])
-        if writer.path.stat().st_size < size or told["name"] != name:
+        if place.partial.stat().st_size < size or told["name"] != name:
             return None
         writer.go_on(size)
-        with reading(writer.path) as (head, relationships):
+        with reading(place.partial) as (head, relationships):
             return (head, Summary.of(relationships), cursor) if same(head.schema, schema) else None
     except (OSError, ValueError, KeyError, TypeError, NotABackupError):
         return None
@@ -108,24 +141,23 @@ def _begun(writer: BackupWriter, state: Path, name: str, schema: str) -> tuple[H
 def _export(
     server: Server,
     writer: BackupWriter,
-    state: Path,
-    notify: Callable[[int], object],
     head: Head,
+    flushed: _Flushed,
     summary: Summary | None = None,
     cursor: str = "",
-) -> tuple[Head, Summary]:
+) -> Summary:
+    """Appends all relationships, or those after a cursor. Calls ``flushed`` with their number and a cursor."""
     summary = summary or Summary()
-    flushed = summary.total
+    last = summary.total
     for page in server.export(head.token, cursor):
         for each in page.relationships:
             writer.append(each)
             summary.add(each)
-        if summary.total - flushed >= _FLUSH:
-            flushed = summary.total
-            _write(state, {"name": server.name, "size": writer.flush(), "cursor": page.cursor})
-            notify(flushed)
+        if summary.total - last >= _FLUSH:
+            last = summary.total
+            flushed(last, page.cursor)
     writer.flush()
-    return head, summary
+    return summary
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from ..check.database import ask_database
 from ..cluster import POD, Cluster
 from ..pods import is_ready
 from ..poll import poll
+from .place import Place
 from .watch import Watch, watching
 
 NAME = "rehearsal-database"
@@ -28,7 +29,6 @@ _USER = "spicedb"
 _UID = 999
 """The user of the official images of PostgreSQL, MySQL and MariaDB."""
 _START_SECONDS = 180
-_HOURS = 6
 
 
 @frozen(kw_only=True)
@@ -158,18 +158,63 @@ def image_like(cluster: Cluster, props: Any) -> str:
     return engine_of(props.datastore).image(report.server_version)
 
 
+def database_manifests(engine: Engine, image: str) -> list[Manifest]:
+    """The objects of a server."""
+    labels, password = {"app": NAME}, secrets.token_hex(16)
+    secret = {"name": NAME, "key": _PASSWORD.key}
+    env = [
+        {"name": name, **({"value": value} if value else {"valueFrom": {"secretKeyRef": secret}})}
+        for name, value in engine.env.items()
+    ]
+    folders = {f"folder-{number}": folder for number, folder in enumerate(engine.folders)}
+    container = {
+        "name": NAME,
+        "image": image,
+        "args": list(engine.arguments),
+        "env": env,
+        "securityContext": {**restricted_container(), "readOnlyRootFilesystem": False},
+        "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
+        "readinessProbe": {"tcpSocket": {"port": engine.port}, "periodSeconds": 1},
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _UID,
+            "runAsGroup": _UID,
+            "fsGroup": _UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [{"name": name, "emptyDir": {}} for name in folders],
+        "containers": [container],
+    }
+    service = {"selector": labels, "ports": [{"port": engine.port}]}
+    metadata = {"name": NAME, "labels": labels}
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {_PASSWORD.key: password}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
+    ]
+
+
 @frozen
 class Database:
     """A database server of its own."""
 
-    cluster: Cluster
+    place: Place
     engine: Engine
     image: str
 
+    @property
+    def cluster(self) -> Cluster:
+        """Its namespace."""
+        return self.place.cluster
+
     def start(self) -> None:
         """Starts the server, and waits until it accepts connections. Raises `SpiceDBError` if it does not."""
-        for manifest in self._manifests():
-            self.cluster.apply(manifest)
+        for manifest in database_manifests(self.engine, self.image):
+            self.place.apply(manifest)
         pod = poll(
             lambda: self.cluster.get(POD, NAME),
             until=lambda found: found is None or is_ready(found),
@@ -181,45 +226,6 @@ class Database:
             raise SpiceDBError(
                 f"the database ({self.image}) did not start within {_START_SECONDS} s: {log or 'no log'}"
             )
-
-    def _manifests(self) -> list[Manifest]:
-        labels, password = {"app": NAME}, secrets.token_hex(16)
-        secret = {"name": NAME, "key": _PASSWORD.key}
-        env = [
-            {"name": name, **({"value": value} if value else {"valueFrom": {"secretKeyRef": secret}})}
-            for name, value in self.engine.env.items()
-        ]
-        folders = {f"folder-{number}": folder for number, folder in enumerate(self.engine.folders)}
-        container = {
-            "name": NAME,
-            "image": self.image,
-            "args": list(self.engine.arguments),
-            "env": env,
-            "securityContext": {**restricted_container(), "readOnlyRootFilesystem": False},
-            "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
-            "readinessProbe": {"tcpSocket": {"port": self.engine.port}, "periodSeconds": 1},
-        }
-        spec = {
-            "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": _HOURS * 3600,
-            "terminationGracePeriodSeconds": 1,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _UID,
-                "runAsGroup": _UID,
-                "fsGroup": _UID,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "volumes": [{"name": name, "emptyDir": {}} for name in folders],
-            "containers": [container],
-        }
-        service = {"selector": labels, "ports": [{"port": self.engine.port}]}
-        metadata = {"name": NAME, "labels": labels}
-        return [
-            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {_PASSWORD.key: password}},
-            {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
-            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
-        ]
 
     @contextmanager
     def watching(self) -> Iterator[Watch]:

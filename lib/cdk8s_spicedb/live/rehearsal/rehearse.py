@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
@@ -19,9 +17,9 @@ from ...props import SpiceDBProps, require
 from ...text import time_of
 from ..apierror import ClusterError
 from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
-from ..data.backup import back_up
+from ..data.backup import copy as copy_all
 from ..data.compare import Comparison, answers, comparison
-from ..data.file import reading
+from ..data.file import Scratch, reading
 from ..data.lookups import Lookup, different_lookups, look_up
 from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
@@ -40,8 +38,8 @@ from ..upgrade.upgrade import UpgradeOptions, upgrade
 from ..waiting import wait_until_safe
 from . import expiry
 from .clients import asking
-from .databases import Database, engine_of, image_like
-from .place import throwaway
+from .databases import Database, database_manifests, engine_of, image_like
+from .place import Place, place
 from .props import before, rehearsed
 from .result import Rehearsal, RehearsedStep, Way
 
@@ -64,6 +62,9 @@ class RehearsalOptions:
     """Time for which the servers' metrics are observed after each step, in seconds."""
     database_image: str | None = None
     """Image of the database's server. Defaults to the official image in the version of the live one."""
+    into: str | None = None
+    """Namespace in which the upgrade is rehearsed. It must exist and be empty, and it stays. Defaults to a new
+    namespace, which is deleted in the end."""
 
 
 def rehearse(
@@ -91,7 +92,7 @@ def rehearse(
 class _Copy:
     """The live data, and what to ask about it."""
 
-    file: Path
+    file: Scratch
     live: int
     """Number of relationships of the live SpiceDB."""
     copied: int
@@ -139,22 +140,22 @@ class _Rehearser:
         engine = engine_of(self.props.datastore)
         props = rehearsed(self.props, running)
         image = self.options.database_image or image_like(self.cluster, self.props)
-        with tempfile.TemporaryDirectory(prefix="cdk8s-spicedb-") as folder:
-            copy = self._copy(Path(folder))
-            with throwaway(self.cluster, props.name) as place:
-                self.notify(f"rehearsing in the namespace {place.namespace}")
-                self._bring_secrets(place)
-                database = Database(place, engine, image)
+        with Scratch.create() as whole, Scratch.create() as part:
+            copy, first = self._copy(whole, part), before(props, version, running)
+            beginning = [*database_manifests(engine, image), *release_manifests(first)]
+            with place(self.cluster, props.name, self.options.into, beginning) as found:
+                self.notify(f"rehearsing in the namespace {found.cluster.namespace}")
+                self._bring_secrets(found)
+                database = Database(found, engine, image)
                 database.start()
-                first = before(props, version, running)
-                self._install(place, first)
+                self._install(found, first)
                 self.notify(f"copying {copy.copied:,} relationships")
-                with reaching(place, props.name) as server:
+                with reaching(found.cluster, props.name) as server:
                     restore(copy.file, server)
                     said = _Said.by(server, copy, self.options.questions)
-                stage = _Stage(place, props, database, copy, said, self.options, self.notify)
+                stage = _Stage(found, props, database, copy, said, self.options, self.notify)
                 steps = stage.play(record.plan, record.sound[-1].step, first)
-        found = Rehearsal(
+        result = Rehearsal(
             name=self.props.name,
             namespace=self.cluster.namespace,
             current=version,
@@ -165,44 +166,42 @@ class _Rehearser:
             at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
             steps=steps,
         )
-        if found.ok:
+        if result.ok:
             note_rehearsal(self.cluster, self.props)
-        return found
+        return result
 
-    def _copy(self, folder: Path) -> _Copy:
-        whole = folder / "whole.zedbackup"
+    def _copy(self, whole: Scratch, part: Scratch) -> _Copy:
         self.notify("reading the live relationships")
         with reaching(self.cluster, self.props.name) as live:
             tell = sometimes(lambda number: self.notify(f"read {number:,} relationships"), self.cluster.clock)
-            made = back_up(live, whole, notify=tell)
-        file, copied = whole, made.summary.total
+            _, summary = copy_all(live, whole, notify=tell)
+        file, copied = whole, summary.total
         if self.options.sample is not None and self.options.sample < copied:
-            file = folder / "sample.zedbackup"
-            copied = write_sample(whole, file, self.options.sample)
+            file, copied = part, write_sample(whole, part, self.options.sample)
         with reading(file) as (head, relationships):
             some = sample(relationships, self.options.questions)
         return _Copy(
             file=file,
-            live=made.summary.total,
+            live=summary.total,
             copied=copied,
             schema=head.schema,
             sampled=some,
             expiring=expiry.expiring(head.schema),
         )
 
-    def _bring_secrets(self, place: Cluster) -> None:
-        """Copies the Secrets with which nodes pull images."""
+    def _bring_secrets(self, place: Place) -> None:
+        """Copies the Secrets with which nodes pull images, unless the namespace has them."""
         for name in self.props.image_pull_secrets:
             secret = self.cluster.get(SECRET, name)
-            if secret is not None:
+            if secret is not None and place.cluster.get(SECRET, name) is None:
                 kept: Manifest = {key: secret[key] for key in ("apiVersion", "kind", "type", "data") if key in secret}
                 place.apply({**kept, "metadata": {"name": name}})
 
-    def _install(self, place: Cluster, props: SpiceDBProps) -> None:
+    def _install(self, place: Place, props: SpiceDBProps) -> None:
         self.notify(f"installing SpiceDB {props.version}")
         for manifest in release_manifests(props):
             place.apply(manifest)
-        reason = wait_until_safe(place, props.name, _INSTALL_SECONDS)
+        reason = wait_until_safe(place.cluster, props.name, _INSTALL_SECONDS)
         if reason is not None:
             raise SpiceDBError(f"SpiceDB {props.version} does not run in the namespace of the rehearsal: {reason}")
 
@@ -211,13 +210,18 @@ class _Rehearser:
 class _Stage:
     """The namespace of a rehearsal, with the copy in it."""
 
-    cluster: Cluster
+    place: Place
     props: SpiceDBProps
     database: Database
     copy: _Copy
     said: _Said
     options: RehearsalOptions
     notify: Notify
+
+    @property
+    def cluster(self) -> Cluster:
+        """The namespace."""
+        return self.place.cluster
 
     def play(self, plan: UpgradePlan, done: int, first: SpiceDBProps) -> list[RehearsedStep]:
         """Does each step that is left, until one fails."""
@@ -325,7 +329,7 @@ class _Stage:
         def is_done(found: Manifest) -> bool:
             return is_ready(found) or broken.reason([found], clock.monotonic()) is not None
 
-        with run_pods(self.cluster, [pod], done=is_done, seconds=_READY_SECONDS) as (seen,):
+        with run_pods(self.cluster, [self.place.own(pod)], done=is_done, seconds=_READY_SECONDS) as (seen,):
             if isinstance(seen, ClusterError):
                 return str(seen)
             if seen is not None and is_ready(seen):

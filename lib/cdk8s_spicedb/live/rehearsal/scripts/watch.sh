@@ -1,17 +1,20 @@
 # Starts the client in the arguments, which asks the database the SQL in $1 once and the SQL in $2 again and again, and
 # prints the answers as lines of JSON until nobody reads them.
 set -u
+exec 3>&1
 first=$1
 sql=$2
 shift 2
 
-# Memory as Kubernetes counts it: without the files that the node can drop at any time.
+# Memory as Kubernetes counts it: without the files that the node can drop at any time. cgroups have two versions.
+folder=/sys/fs/cgroup usage=memory.current inactive=inactive_file
+[ -r "$folder/$usage" ] || folder=/sys/fs/cgroup/memory usage=memory.usage_in_bytes inactive=total_inactive_file
 memory() {
-    [ -r /sys/fs/cgroup/memory.current ] || return 0
-    read -r used </sys/fs/cgroup/memory.current
+    [ -r "$folder/$usage" ] || return 0
+    read -r used <"$folder/$usage"
     while read -r name bytes; do
-        [ "$name" = inactive_file ] && used=$((used - bytes))
-    done </sys/fs/cgroup/memory.stat
+        [ "$name" = "$inactive" ] && used=$((used - bytes))
+    done <"$folder/memory.stat"
     printf '{"fact":"memory","bytes":%s}\n' "$used" >&3
 }
 
@@ -26,6 +29,6 @@ ask() {
 
 # The client ends if the database restarts. This ends when it can no longer print.
 while printf '{"fact":"client"}\n'; do
-    ask 3>&1 | "$@"
+    ask | "$@"
     sleep 0.5
 done
