@@ -12,8 +12,8 @@ import pytest
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.live.data.backup import copy
 from cdk8s_spicedb.live.data.file import Scratch, reading
+from cdk8s_spicedb.live.data.part import write_sample
 from cdk8s_spicedb.live.data.restore import restore
-from cdk8s_spicedb.live.data.sample import write_sample
 from tests.spicedbserver import SpiceDBServer
 
 from .conftest import SCHEMA, TEXTS, connect

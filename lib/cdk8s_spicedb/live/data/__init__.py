@@ -8,10 +8,10 @@ from .change import SchemaChange, change
 from .compare import Comparison, Difference, compare
 from .file import Head, NotABackupError, Scratch, reading
 from .lookups import Lookup, different_lookups, look_up
+from .part import write_sample
 from .questions import Question, looked_up, questions, sample
 from .reach import reaching
 from .restore import DifferentError, NotEmptyError, restore, verify
-from .sample import write_sample
 from .server import RequestError, Server, Trust
 from .summary import Summary
 from .trial import judge_schema

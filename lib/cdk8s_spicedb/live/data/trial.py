@@ -20,10 +20,10 @@ from .backup import copy
 from .change import SchemaChange, Use, change, uses
 from .compare import compare
 from .file import Scratch, reading
+from .part import write_sample
 from .questions import looked_up, questions
 from .reach import reaching, reaching_pod
 from .restore import batches
-from .sample import write_sample
 from .schema import definitions, names, same
 from .server import Server
 

@@ -16,15 +16,16 @@ from ...plans.plan import UpgradePlan, UpgradeStep
 from ...props import SpiceDBProps, require
 from ...text import time_of
 from ..apierror import ClusterError
+from ..check.probe import probe
 from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
 from ..data.backup import copy as copy_all
 from ..data.compare import Comparison, answers, comparison
 from ..data.file import Scratch, reading
 from ..data.lookups import Lookup, different_lookups, look_up
+from ..data.part import write_sample
 from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
-from ..data.sample import write_sample
 from ..data.server import RequestError, Server
 from ..pods import Broken, created, is_ready
 from ..poll import sometimes
@@ -236,25 +237,35 @@ class _Stage:
         return played
 
     def _step(self, plan: UpgradePlan, step: UpgradeStep, number: int, older: SpiceDBProps) -> RehearsedStep:
+        result = self._begun(step, number, props_at(self.props, plan, step))
+        if result.error:
+            return result
         clock, written = self.cluster.clock, self.copy.sampled[:_WRITTEN]
         clients = asking(self.cluster, self.props.name, self.said.asked, written)
         start = clock.monotonic()
         with self.database.watching() as watch, clients as requests:
             outcome = self._upgrade(number)
-        result = RehearsedStep(
-            number=number,
-            version=step.version,
-            schema_mode=step.schema_mode,
-            rolls_back=step.rolls_back,
-            seconds=clock.monotonic() - start,
-            database=watch.use,
-            requests=requests,
-        )
+        result = evolve(result, seconds=clock.monotonic() - start, database=watch.use, requests=requests)
         error = _failure(outcome)
         if error:
             return evolve(result, error=error)
         result = self._asked(evolve(result, migration_seconds=self._migration_seconds()))
         return evolve(result, back=self._back(number, older))
+
+    def _begun(self, step: UpgradeStep, number: int, props: SpiceDBProps) -> RehearsedStep:
+        """A step before anything is done, with what its own program says."""
+        self.notify(f"step {number}: asking the program of {step.version}")
+        found = probe(self.cluster, props)
+        error = f"{step.version} does not take its arguments: {'; '.join(found.wrong_flags)}"
+        return RehearsedStep(
+            number=number,
+            version=step.version,
+            schema_mode=step.schema_mode,
+            rolls_back=step.rolls_back,
+            head=found.head,
+            expected_head=_head(props),
+            error=error if found.wrong_flags else "",
+        )
 
     def _upgrade(self, number: int) -> Outcome:
         last = ""
@@ -336,6 +347,12 @@ class _Stage:
                 return ""
             why = broken.reason([seen], clock.monotonic()) if seen else None
             return why or f"a server of {older.version} was not ready within {_READY_SECONDS} s"
+
+
+def _head(props: SpiceDBProps) -> str | None:
+    """The newest revision of a release, as far as this package knows it."""
+    engine = props.releases.engines.get(props.datastore.engine)
+    return engine.heads.get(props.version) if engine else None
 
 
 def _failure(outcome: Outcome) -> str:

@@ -44,8 +44,12 @@ class RehearsedStep:
     """Schema mode of the step. None: SpiceDB's default."""
     rolls_back: bool | None
     """Whether the plan says that the older servers become ready after the step. None: it does not know."""
-    seconds: float
-    """How long the whole step took."""
+    head: str | None = None
+    """Newest revision of the datastore that the program of the step knows. None: it did not say so."""
+    expected_head: str | None = None
+    """Newest revision of the datastore with which the step was planned. None: it is not known."""
+    seconds: float = 0
+    """How long the whole step took. 0: it was not begun."""
     migration_seconds: float | None = None
     """How long the migration took. None: it is not known, such as of a step that failed."""
     database: DatabaseUse = field(factory=DatabaseUse)
@@ -73,6 +77,8 @@ class RehearsedStep:
     def _problems(self) -> Iterator[str]:
         if self.error:
             yield f"the step fails: {self.error}"
+        if self.head is not None and self.expected_head not in (None, self.head):
+            yield f"the head of the program is {self.head}, but {self.expected_head} was planned"
         if self.schema_error:
             yield f"{self.version} rejects the SpiceDB schema, so nobody can write it again: {self.schema_error}"
         yield from self.differences
