@@ -20,10 +20,12 @@ VERSION = "v1.56.0"
 class Program:
     """A SpiceDB in pods, which does not know some flags."""
 
-    def __init__(self, *unknown: str, head: str = "populate-schema-tables", rejects: str = "") -> None:
+    def __init__(
+        self, *unknown: str, head: str = "populate-schema-tables", rejects: str = "", running: str = VERSION
+    ) -> None:
         self.unknown, self.head, self.rejects = unknown, head, rejects
         self.api = installable()
-        deploy(self.api, props(VERSION))
+        deploy(self.api, props(running), helm=False)
         self.commands: list[list[str]] = []
         self.api.on(matches("create", "pods"), lambda _, pod: self.run(pod))
 

@@ -13,6 +13,8 @@ from authzed.api.v1.permission_service_pb2 import CheckBulkPermissionsRequest, C
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
+from ...errors import SpiceDBError
+from ...text import count
 from .questions import Question
 from .server import Server
 
@@ -92,6 +94,9 @@ def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[
         ]
         request = CheckBulkPermissionsRequest(consistency=at, items=items)
         answer = server.check(request)
+        if len(answer.pairs) != len(part):
+            number = count(len(part), "question")
+            raise SpiceDBError(f"{server.name} gave {len(answer.pairs)} answers to {number}; is it a SpiceDB?")
         return [
             _NAMES.get(pair.item.permissionship, "unknown") if pair.HasField("item") else f"error {pair.error.message}"
             for pair in answer.pairs

@@ -50,6 +50,7 @@ def asking(
     def ask() -> None:
         with reaching(cluster, name) as server:
             once = evolve(server, pauses=())
+            _once(once, found, asked, written)
             while not ended.wait(_EVERY_SECONDS):
                 _once(once, found, asked, written)
 

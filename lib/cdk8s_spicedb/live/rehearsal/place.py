@@ -51,8 +51,14 @@ class Place:
     """The Job to which everything belongs."""
 
     def apply(self, manifest: Manifest) -> None:
-        """Creates or changes an object, which is deleted with the Job."""
-        self.cluster.apply(self.own(manifest))
+        """Creates or changes an object, which is deleted with the Job. Raises `SpiceDBError` with what to do if you may
+        not, or if a quota does not allow it."""
+        try:
+            self.cluster.apply(self.own(manifest))
+        except Forbidden as error:
+            where = f"the namespace {self.cluster.namespace}"
+            fix = "allow it there, or name another namespace with --into"
+            raise SpiceDBError(f"cannot rehearse in {where}: {error}; {fix}") from None
 
     def own(self, manifest: Manifest) -> Manifest:
         """An object, with what says that it belongs to the rehearsal."""

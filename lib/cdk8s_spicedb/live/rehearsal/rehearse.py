@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import grpc
 from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
 
@@ -47,6 +48,8 @@ from .result import Rehearsal, RehearsedStep, Way
 _READY_SECONDS, _INSTALL_SECONDS = 60, 300
 _WRITTEN = 100
 """Relationships that clients write again and again."""
+_REJECTED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+"""Codes with which a SpiceDB rejects a schema."""
 Notify = Callable[[str], object]
 
 
@@ -249,7 +252,11 @@ class _Stage:
         error = _failure(outcome)
         if error:
             return evolve(result, error=error)
-        result = self._asked(evolve(result, migration_seconds=self._migration_seconds()))
+        result = evolve(result, migration_seconds=self._migration_seconds())
+        try:
+            result = self._asked(result)
+        except RequestError as failed:
+            return evolve(result, error=f"the servers do not answer as before: {failed}")
         return evolve(result, back=self._back(number, older))
 
     def _begun(self, step: UpgradeStep, number: int, props: SpiceDBProps) -> RehearsedStep:
@@ -310,7 +317,9 @@ class _Stage:
         try:
             server.write_schema(self.copy.schema)
         except RequestError as error:
-            return str(error)
+            if error.code in _REJECTED:
+                return str(error)
+            raise
         return ""
 
     # ------------------------------------------------------------ the way back
@@ -328,8 +337,11 @@ class _Stage:
         reason = _failure(outcome)
         if reason:
             return Way(ready=True, seconds=seconds, reason=reason)
-        with reaching(self.cluster, self.props.name) as server:
-            different = list(self.said.compare(server).lines())
+        try:
+            with reaching(self.cluster, self.props.name) as server:
+                different = list(self.said.compare(server).lines())
+        except RequestError as error:
+            return Way(ready=True, seconds=seconds, reason=f"the servers do not answer as before: {error}")
         return Way(ready=True, seconds=seconds, differences=different, again=_failure(self._upgrade(number)))
 
     def _not_ready(self, older: SpiceDBProps) -> str:
@@ -356,7 +368,10 @@ def _head(props: SpiceDBProps) -> str | None:
 
 
 def _failure(outcome: Outcome) -> str:
-    """Why an upgrade or a rollback did not do what it should. Empty: it did."""
+    """Why an upgrade or a rollback did not do what it should. Empty: it did. Raises `KeyboardInterrupt` if somebody
+    interrupted it."""
+    if outcome.state is State.INTERRUPTED:
+        raise KeyboardInterrupt
     return "" if outcome.state in (State.DONE, State.PAUSED) else outcome.reason or outcome.state.value
 
 
