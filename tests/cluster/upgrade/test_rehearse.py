@@ -7,12 +7,16 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from cdk8s_spicedb.live import Cluster
+from cdk8s_spicedb.live.rehearsal import RehearsalOptions
+from cdk8s_spicedb.live.rehearsal import rehearse as library_rehearse
 from tests.cluster.check.test_schema import WILDCARD
 from tests.lab.client import SCHEMA, Client, Load, relay
 from tests.lab.cluster import Namespace, run, wait
 from tests.lab.command import Command
-from tests.lab.databases import POSTGRES, postgres_revision
-from tests.lab.props import KEY, NEW, NEWEST, OLD, OLD_HEAD
+from tests.lab.databases import MARIADB, POSTGRES, postgres_revision
+from tests.lab.helm import Helm
+from tests.lab.props import KEY, NEW, NEWEST, OLD, OLD_HEAD, ON_MARIADB, on_postgres
 
 
 def rehearsals(namespace: Namespace) -> list[str]:
@@ -95,4 +99,21 @@ def test_rehearsal_of_a_sample_finds_what_the_release_rejects(
     assert any("rejects the SpiceDB schema" in problem for problem in found["problems"]), found
     assert found["relationships"] == 100
     assert 20 <= found["copied"] < 100
+    assert rehearsals(namespace) == []
+
+
+def test_rehearsal_on_mariadb(helm: Helm, namespace: Namespace, mariadb: None) -> None:
+    assert helm.install(on_postgres(OLD, datastore=ON_MARIADB)).ok
+    with relay(namespace) as address:
+        Client(address, KEY).write()
+    cluster = Cluster.connect(namespace=namespace.name)
+    options = RehearsalOptions(database_image=MARIADB.image)
+    found = library_rehearse(cluster, on_postgres(NEW, datastore=ON_MARIADB), options=options)
+    assert found.ok, found.problems
+    (step,) = found.steps
+    use = step.database
+    assert (use.bytes_after or 0) > 0
+    assert (use.log_bytes or 0) > 0
+    assert use.locks is not None
+    assert step.head == step.expected_head
     assert rehearsals(namespace) == []
