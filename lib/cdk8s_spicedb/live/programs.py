@@ -137,12 +137,12 @@ class Program:
 
 _GUARD = """
 exec 3<&0
-"$@" </dev/null 3<&- &
+"$@" <&3 3<&- &
 program=$!
 { cat <&3 >/dev/null; kill "$program"; } 2>/dev/null &
 wait "$program"
 """
-"""Runs a program until standard input is closed, which happens even if this process is killed."""
+"""Runs a program until its standard input is closed, which happens even if this process is killed."""
 
 
 @contextmanager

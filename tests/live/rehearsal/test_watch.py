@@ -58,16 +58,16 @@ def test_the_longest_lock_comes_first() -> None:
     ]
 
 
-def test_a_client_that_ends_is_started_again_until_nobody_reads() -> None:
-    process = subprocess.Popen(
-        ["sh", "-c", SCRIPT, "watch", "first", "again", "head", "-n", "3"], stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    lines = [process.stdout.readline().decode().strip() for _ in range(40)]
-    told = [line for line in lines if "memory" not in line]
-    assert told[:5] == ['{"fact":"client"}', "first", "again", "again", '{"fact":"client"}']
-    process.stdout.close()
-    process.wait(10)
+def test_a_client_that_ends_is_started_again_until_standard_input_ends() -> None:
+    command, pipe = ["sh", "-c", SCRIPT, "watch", "first", "again", "head", "-n", "3"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        lines = [process.stdout.readline().strip() for _ in range(40)]
+        told = [line for line in lines if "memory" not in line]
+        assert told[:6] == ['{"fact":"client"}', "first", "again", "again", '{"fact":"client"}', "first"]
+        process.stdin.close()
+        process.stdout.read()  # It ends when nobody has it open any more.
 
 
 KUBECTL = """#!/bin/sh
@@ -89,7 +89,11 @@ def test_kubectl_asks_in_the_pod(api: ApiServer, tmp_path: Path, monkeypatch: py
     with database(api, "postgres").watching() as watch:
         assert watch.use == DatabaseUse()
     assert (watch.use.bytes_after, watch.use.locks) == (10, [])
-    assert (tmp_path / "calls").read_text().startswith(f"exec {databases.NAME} --namespace authz -- sh -c # Starts")
+    assert (
+        (tmp_path / "calls")
+        .read_text()
+        .startswith(f"exec --stdin {databases.NAME} --namespace authz -- sh -c # Starts")
+    )
 
 
 def test_without_a_client_nothing_is_known(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ _SECONDS, _LOOKUP_SECONDS = 60, 5
 
 _WRONG_KEY = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 _OTHER_KEY = (
-    "the servers have another preshared key than the Secret or SPICEDB_TOKEN: correct it, or restart the servers if the "
-    "Secret has changed since they started"
+    "the servers have another preshared key than the Secret or SPICEDB_TOKEN: correct it, or restart the servers if "
+    "the Secret has changed since they started"
 )
 
 

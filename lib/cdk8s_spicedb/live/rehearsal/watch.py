@@ -132,7 +132,7 @@ def watching(cluster: Cluster, pod: str, first: str, sql: str, client: Sequence[
     with ExitStack() as stack:
         program = None
         with suppress(SpiceDBError):
-            started = running(kubectl(cluster, "exec", pod, "--", *command), cluster, until=_BEGUN)
+            started = running(kubectl(cluster, "exec", "--stdin", pod, "--", *command), cluster, until=_BEGUN)
             program = stack.enter_context(started)
         yield watch
         if program is not None:

@@ -1,7 +1,7 @@
 # Starts the client in the arguments, which asks the database the SQL in $1 once and the SQL in $2 again and again, and
-# prints the answers as lines of JSON until nobody reads them.
+# prints the answers as lines of JSON until standard input ends.
 set -u
-exec 3>&1
+exec 3>&1 4<&0
 first=$1
 sql=$2
 shift 2
@@ -20,14 +20,19 @@ memory() {
 
 ask() {
     printf '%s\n' "$first"
-    while :; do
+    while kill -0 "$$" 2>/dev/null; do
         memory
         printf '%s\n' "$sql"
         sleep 0.1
     done
 }
 
-# The client ends if the database restarts. This ends when it can no longer print.
+# kubectl closes standard input in the pod when it ends. Output that nobody reads is no error there.
+{
+    cat <&4 >/dev/null
+    kill "$$"
+} &
+# The client ends if the database restarts.
 while printf '{"fact":"client"}\n'; do
     ask | "$@"
     sleep 0.5
