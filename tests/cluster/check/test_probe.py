@@ -9,14 +9,16 @@ import pytest
 from cdk8s_spicedb import MigrationProps, ServerProps
 from cdk8s_spicedb.live import Cluster, Probe, probe
 from tests.lab.client import SCHEMA
-from tests.lab.cluster import Namespace
+from tests.lab.cluster import Namespace, wait
 from tests.lab.props import NEW, NEW_HEAD, OLD, OLD_HEAD, on_postgres
 
 BOGUS = ["--bogus=1", "--grpc-shutdown-grace-period=soon", "--other=2"]
 
 
 def probed(namespace: Namespace, version: str, schema: str | None = None, **fields: Any) -> Probe:
-    return probe(Cluster.connect(namespace=namespace.name), on_postgres(version, **fields), schema)
+    cluster = Cluster.connect(namespace=namespace.name)
+    with cluster.client:
+        return probe(cluster, on_postgres(version, **fields), schema)
 
 
 @pytest.mark.parametrize(("version", "head"), [(OLD, OLD_HEAD), (NEW, NEW_HEAD)])
@@ -34,4 +36,4 @@ def test_a_program_names_all_arguments_that_it_does_not_take(namespace: Namespac
     assert "unknown flag: --of-nobody" in wrong
     assert 'invalid argument "soon" for "--grpc-shutdown-grace-period" flag' in wrong
     assert found.rejection
-    assert namespace.list("pods") == []
+    wait("the pods to stop", lambda: not namespace.list("pods"))

@@ -108,7 +108,8 @@ def test_rehearsal_on_mariadb(helm: Helm, namespace: Namespace, mariadb: None) -
         Client(address, KEY).write()
     cluster = Cluster.connect(namespace=namespace.name)
     options = RehearsalOptions(database_image=MARIADB.image)
-    found = library_rehearse(cluster, on_postgres(NEW, datastore=ON_MARIADB), options=options)
+    with cluster.client:
+        found = library_rehearse(cluster, on_postgres(NEW, datastore=ON_MARIADB), options=options)
     assert found.ok, found.problems
     (step,) = found.steps
     use = step.database
