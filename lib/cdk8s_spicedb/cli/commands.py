@@ -246,6 +246,11 @@ def _upgrade(commands: Commands) -> None:
         "upgrade stops before the step"
     )
     parser.add_argument("--backup", metavar="FOLDER", help=text)
+    text = (
+        "in each step, ask one new server this number of questions before clients reach the new servers. The step "
+        "fails if an answer differs from that of the older servers"
+    )
+    parser.add_argument("--answers", type=amount, default=0, metavar="NUMBER", help=text)
     text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"
     parser.add_argument("--write", metavar="FOLDER", help=text)
     parser.add_argument("--no-check", action="store_true", help="do not check before the first step")

@@ -65,6 +65,7 @@ class Options:
             on_failure=parsed.on_failure,
             check=check,
             back_up=_backing_up(Path(parsed.backup)) if parsed.backup is not None else None,
+            questions=parsed.answers,
         )
         given = {name: value for name, value in vars(parsed).items() if name in attrs.fields_dict(cls)}
         return cls(**given, upgrade=chosen)

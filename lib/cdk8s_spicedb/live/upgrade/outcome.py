@@ -117,6 +117,8 @@ class Activity(str, Enum):
     """It writes the SpiceDB schema again."""
     APPLY = "apply"
     """Helm or kubectl applies a step."""
+    COMPARE = "compare"
+    """One new server, which no client reaches, answers questions, and the older ones answer the same."""
     SETTLE = "settle"
     """It waits until all servers are ready and no other one is left."""
     TEST = "test"

@@ -17,6 +17,7 @@ from ..instance import Running
 from ..observe import require
 from ..record import Record, RecordFile, Sound, read_record
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
+from .hold import resume
 from .lease import Lock, held
 from .outcome import Activity, Outcome, Progress, Report, Return, State, as_refusal, harmless
 from .prepare import deliverer_of
@@ -177,6 +178,7 @@ def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: N
     them. Raises `StepError` if they do not run, or are not as they were."""
     if not applies.is_rolled_back():
         applies.roll_back(sound.revision)
+    resume(cluster, applies.running.name)
     seen = require(cluster, applies.running.name)
     assert seen.running is not None
     require_settled(cluster, seen.running, notify)

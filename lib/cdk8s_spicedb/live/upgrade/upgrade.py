@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Literal
 
 from attrs import define, evolve, field, frozen
 
@@ -12,7 +13,7 @@ from ...plans.plan import UpgradeStep
 from ...plans.words import old_servers, sentence, step_of
 from ...props import SpiceDBProps
 from ..check.check import CheckOptions, CheckReport
-from ..cluster import Cluster
+from ..cluster import DEPLOYMENT, Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
@@ -22,9 +23,11 @@ from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
+from .hold import hold, resume
 from .lease import Lock, held
 from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
+    UNKNOWN,
     Activity,
     CheckFailedError,
     Outcome,
@@ -40,7 +43,12 @@ from .prepare import Prepared, deliverer_of, prepare
 from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
 
+if TYPE_CHECKING:
+    from .answers import Answers
+
 _DRAINS = "waiting for the older servers to stop"
+_UNAPPLIED = "Nothing of this step was applied. Fix the cause, then run the same command again."
+_PAUSED = "The Deployment is paused, so all servers are as before. Both commands end that: this one, and `rollback`."
 
 
 @frozen(kw_only=True)
@@ -57,6 +65,10 @@ class UpgradeOptions:
     back_up: Callable[[Cluster, str], str] | None = None
     """Backs up the SpiceDB of a name, and returns where the backup is, in words. Runs before each step after which the
     older servers do not become ready, or may not. None: nothing is backed up."""
+    questions: int = 0
+    """Number of questions that one new server answers in each step, before any client reaches a new server. If an
+    answer differs from that of the older servers at the same revision, the step fails. Needs the extra ``data``.
+    Defaults to 0: nothing is asked."""
     most_steps: int | None = None
     """Maximum number of steps. The next call goes on. None: all that are left."""
 
@@ -203,10 +215,11 @@ class _Upgrade:
             if applies.is_rolled_back():
                 record = record.with_revision(applies.newest())
         record = self._back_up(record, step)
+        answers = self._ask(record)
         try:
             record = self._rewrite_schema(record, number, props)
             self._write(record.begin(number))
-            self._apply(applies, step, props, number)
+            self._apply(applies, step, props, number, answers)
             self._check(applies, step, props)
             self._write(self._sound().finish(applies.revision()))
         except StepError as error:
@@ -232,15 +245,30 @@ class _Upgrade:
         if self.options.back_up is None or step.rolls_back or record.running is not None:
             return record
         self._tell(Activity.BACK_UP)("writing a backup")
-        try:
+        with self._before_step(record, "the backup failed"):
             where = self.options.back_up(self.cluster, self.props.name)
+        return evolve(record, backup=f"{where} ({self.cluster.clock.now():%Y-%m-%d %H:%M} UTC)")
+
+    def _ask(self, record: Record) -> Answers | None:
+        """What the servers that run answer, before the step. None: nothing is asked."""
+        if not self.options.questions:
+            return None
+        from .answers import ask  # It needs more libraries than the upgrade itself.
+
+        self._tell(Activity.COMPARE)("asking the servers that run")
+        with self._before_step(record, "the servers could not be asked"):
+            return ask(self.cluster, self.props.name, self.options.questions)
+
+    @contextmanager
+    def _before_step(self, record: Record, what: str) -> Iterator[None]:
+        """An error inside comes before the step has applied anything, unless the step has begun already."""
+        try:
+            yield
         except SpiceDBError as error:
             if not self.changed:
                 raise
-            outcome = "Nothing of this step was applied. Fix the cause, then run the same command again."
-            reason = f"the backup failed: {error}"
-            raise UpgradeStoppedError(self.step or 0, reason, "", outcome, rolled_back=False) from None
-        return evolve(record, backup=f"{where} ({self.cluster.clock.now():%Y-%m-%d %H:%M} UTC)")
+            outcome = UNKNOWN if record.running is not None else _UNAPPLIED
+            raise UpgradeStoppedError(self.step or 0, f"{what}: {error}", "", outcome, rolled_back=False) from None
 
     def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
         if not record.rewrites_schema(number):
@@ -251,13 +279,49 @@ class _Upgrade:
         self._write(record)
         return record
 
-    def _apply(self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps, number: int) -> None:
+    def _apply(
+        self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps, number: int, before: Answers | None
+    ) -> None:
         label, notify = _label(self._sound(), number, props), self._tell(Activity.APPLY)
         notify(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
         # Of a rollback that was interrupted, it is not known how far it came.
         if applies.pending is not None or not applies.is_applied(label):
             self._wait_for_draining(applies.running, notify)
-            applies.apply(props, label, number)
+            with self._holding(applies) if before else nullcontext():
+                applies.apply(props, label, number)
+        if applies.is_held():
+            if before:
+                self._compare(props, before)
+            applies.roll_out(props)
+
+    @contextmanager
+    def _holding(self, applies: Deliverer) -> Iterator[None]:
+        """Holds the servers as they are. If what is applied fails before it reaches them, they are let go again."""
+        hold(self.cluster, self.props.name)
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # What failed matters more. A Deployment that stays paused serves.
+                leaving = self.cluster.leaving()
+                seen = leaving.get(DEPLOYMENT, self.props.name) or {}
+                if seen["spec"]["template"] == applies.running.template:
+                    resume(leaving, self.props.name)
+            raise
+
+    def _compare(self, props: SpiceDBProps, before: Answers) -> None:
+        """Raises `StepError` if a new server answers differently."""
+        from .answers import compare
+
+        notify = self._tell(Activity.COMPARE)
+        notify(f"asking one new server {len(before.asked):,} questions")
+        try:
+            found = compare(self.cluster, props, before)
+        except SpiceDBError as error:
+            raise StepError(f"a new server could not be asked: {error}") from None
+        if found.differences:
+            many = f"{len(found.differences):,} of {found.asked:,} answers"
+            raise StepError(f"{many} of a server of {props.version} differ", "\n".join(found.lines()))
+        notify(f"all {found.asked:,} answers are equal")
 
     def _wait_for_draining(self, running: Running, notify: Notify) -> None:
         """Servers that drain still have connections to the database, and new ones need more."""
@@ -299,11 +363,13 @@ class _Upgrade:
         def stopped(outcome: str, *, rolled_back: bool = False) -> UpgradeStoppedError:
             return UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=rolled_back)
 
-        act = self.options.on_failure or ("rollback" if step.rolls_back else "stop")
+        paused = applies.is_held()
+        # Then no server has changed, so the way back is sure.
+        act = self.options.on_failure or ("rollback" if step.rolls_back or paused else "stop")
         if act == "stop":
             self._note(record.stop(error.reason, running=record.running))
             restore = f"restore {record.backup}" if record.backup else self.props.datastore.restore
-            return stopped("\n".join(_stopped(step, sound, applies, restore)))
+            return stopped("\n".join([*_stopped(step, sound, applies, restore), *([_PAUSED] if paused else [])]))
         notify = self._tell(Activity.ROLL_BACK)
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
