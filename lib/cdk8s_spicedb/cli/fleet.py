@@ -41,7 +41,7 @@ def upgrade_each(options: Options) -> int:
     warn(found)
     clusters = connect_each(options, destinations)
     require_yes(options)
-    members = [Member(cluster=clusters[name], props=props) for name, props in found.items()]
+    members = [Member(cluster=clusters[name], props=options.backups.chosen(props)) for name, props in found.items()]
     given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
     chosen = FleetOptions(**given, upgrade=options.upgrade)
     with FleetDisplay(quiet=options.quiet) as display:
@@ -50,9 +50,7 @@ def upgrade_each(options: Options) -> int:
             report = upgrade_fleet(
                 members,
                 options=chosen,
-                confirm=lambda plan: display.confirms(
-                    _intention(plan, chosen), "Continue?", yes=options.yes or plan.ok
-                ),
+                confirm=lambda plan: _confirm(options, members, plan, chosen, display),
                 report=display.report,
                 on_end=display.end,
                 on_interrupt=display.interrupt,
@@ -70,6 +68,20 @@ def upgrade_each(options: Options) -> int:
     elif not options.quiet:
         say_after(text)
     return code
+
+
+def _confirm(
+    options: Options, members: Sequence[Member], plan: FleetReport, chosen: FleetOptions, display: FleetDisplay
+) -> bool:
+    """Asks whether to upgrade all. Raises `SpiceDBError` if one needs a backup that cannot be made."""
+    backups: dict[str, int] = {}
+    for member, each in zip(members, plan.members, strict=True):
+        options.backups.require(member.props, due=each.backup_due)
+        if each.backup_due:
+            sentence = options.backups.sentence(member.props, "a step whose rollback does not work, or may not")
+            backups[sentence] = backups.get(sentence, 0) + 1
+    about = [f"{count(number, 'SpiceDB')}: {sentence}" for sentence, number in backups.items()]
+    return display.confirms([*_intention(plan, chosen), *about], "Continue?", yes=options.yes or plan.ok)
 
 
 def _command_again(options: Options) -> str:

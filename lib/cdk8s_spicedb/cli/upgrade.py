@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,6 +23,7 @@ from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
 from .options import STEM, require_yes
 from .output import as_json, say_after, say_error
+from .safety import Backups, steps
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,7 +44,7 @@ class Options:
     wave_size: int | None
     parallel: int | None
     write: str | None
-    backup: str | None
+    backups: Backups
     upgrade: UpgradeOptions
     words: Sequence[str]
     """The whole command line."""
@@ -60,14 +60,12 @@ class Options:
             schema=not parsed.no_schema,
         )
         check = None if parsed.no_check else checks
+        backups = Backups.of(parsed.backup, none=parsed.no_backup)
         chosen = UpgradeOptions(
-            observe_seconds=parsed.observe,
-            on_failure=parsed.on_failure,
-            check=check,
-            back_up=_backing_up(Path(parsed.backup)) if parsed.backup is not None else None,
+            observe_seconds=parsed.observe, on_failure=parsed.on_failure, check=check, back_up=backups.back_up
         )
         given = {name: value for name, value in vars(parsed).items() if name in attrs.fields_dict(cls)}
-        return cls(**given, upgrade=chosen)
+        return cls(**given, backups=backups, upgrade=chosen)
 
     @property
     def quiet(self) -> bool:
@@ -81,7 +79,7 @@ def run(parsed: argparse.Namespace) -> int:
     if options.each is not None:
         return upgrade_each(options)
     props, destination = read_release(options)
-    cluster = connect(options, destination)
+    props, cluster = options.backups.chosen(props), connect(options, destination)
     if options.write is not None:
         return _write(options, cluster, props, options.write)
     return _upgrade(options, cluster, props)
@@ -98,23 +96,6 @@ def _require_fitting(options: argparse.Namespace) -> None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
 
 
-def _backing_up(folder: Path) -> Callable[[Cluster, str], str]:
-    """What writes a backup to a folder. Raises `SpiceDBError` if the folder cannot be made."""
-    from ..live.data.backup import back_up  # They need more libraries than the upgrade itself.
-    from ..live.data.reach import reaching
-
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def act(cluster: Cluster, name: str) -> str:
-        at = f"{cluster.clock.now():%Y%m%dT%H%M%SZ}"
-        path = folder.resolve() / f"{cluster.namespace}-{name}-{at}.zedbackup"
-        with reaching(cluster, name) as server:
-            back_up(server, path)
-        return f"the backup {path}"
-
-    return act
-
-
 def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
     require_yes(options)
     with Display(quiet=options.quiet) as display:
@@ -122,7 +103,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
             cluster,
             props,
             options=options.upgrade,
-            confirm=lambda preflight: display.confirms(_intention(cluster, preflight), "Continue?", yes=options.yes),
+            confirm=lambda preflight: _confirm(options, cluster, props, preflight, display),
             report=display.report,
         )
         if isinstance(outcome.error, CheckFailedError):
@@ -133,6 +114,15 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
     if outcome.state is State.DONE and options.quiet:
         say_after(as_json(outcome.record))
     return outcome.state.exit_code
+
+
+def _confirm(options: Options, cluster: Cluster, props: SpiceDBProps, preflight: Preflight, display: Display) -> bool:
+    """Asks whether to upgrade. Raises `SpiceDBError` if that needs a backup that cannot be made."""
+    options.backups.require(props, due=bool(preflight.backups), servers=preflight.running.replicas)
+    intention = [*_intention(cluster, preflight)]
+    if preflight.backups:
+        intention.append(f"  {options.backups.sentence(props, steps(preflight.backups))}")
+    return display.confirms(intention, "Continue?", yes=options.yes)
 
 
 def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
@@ -165,7 +155,9 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
             return State.REFUSED.exit_code
         display.line(*lines(report, but=Level.OK))
     try:
-        written = write_next_step(cluster, props, folder)
+        written = write_next_step(
+            cluster, props, folder, back_up=options.upgrade.back_up, notify=lambda text: display.line(text)
+        )
     except UpgradeStoppedError as error:
         say_error(str(error))
         return State.STOPPED.exit_code

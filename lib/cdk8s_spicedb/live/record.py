@@ -95,6 +95,17 @@ class Record:
         number = self.sound[-1].step + 1
         return number if number <= len(self.plan.steps) else None
 
+    @property
+    def unsure(self) -> Sequence[int]:
+        """Numbers of the steps that are left and whose rollback does not work, or may not."""
+        left = range(self.sound[-1].step + 1, len(self.plan.steps) + 1)
+        return [number for number in left if not self.step(number).rolls_back]
+
+    @property
+    def backups_due(self) -> Sequence[int]:
+        """Numbers of the steps that need a backup first: those of `unsure` that have not begun."""
+        return [number for number in self.unsure if number != self.running]
+
     def step(self, number: int) -> UpgradeStep:
         """A step by its number."""
         return self.plan.steps[number - 1]

@@ -105,6 +105,9 @@ class MemberReport:
     """Number of steps that were left when the command began. 0: it already was at the target."""
     rolls_back: bool | None
     """Whether a rollback of all these steps works. None: it is not known."""
+    backup_due: bool = False
+    """Whether a backup was due before a step when the command began, because a rollback of the step does not work, or
+    may not."""
     state: MemberState = MemberState.NOT_BEGUN
     """What became of it. ``skipped``: it already was at the target. ``unchanged``: it was refused before anything
     changed, such as by a failed check. ``rolled back``: a step failed and was rolled back, and steps before it stay.
@@ -198,6 +201,7 @@ def _look(member: Member, wave: int) -> MemberReport | SpiceDBError:
         target=member.props.version,
         steps=len(left),
         rolls_back=rolls_back(left),
+        backup_due=bool(record.backups_due) and not done,
         state=MemberState.SKIPPED if done else MemberState.NOT_BEGUN,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
@@ -21,8 +21,9 @@ from ..rehearsed import rehearsed_lately, settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
+from .backup import BackUp, backed_up
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
-from .lease import Lock, held
+from .lease import BusyError, Lock, held
 from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
     Activity,
@@ -54,9 +55,10 @@ class UpgradeOptions:
     before become ready, and otherwise to a stop."""
     check: CheckOptions | None = field(factory=CheckOptions)
     """What is checked before the first step. None: nothing."""
-    back_up: Callable[[Cluster, str], str] | None = None
+    back_up: BackUp | None = None
     """Backs up the SpiceDB of a name, and returns where the backup is, in words. Runs before each step after which the
-    older servers do not become ready, or may not. None: nothing is backed up."""
+    older servers do not become ready, or may not. Only runs if the props have no ``upgrade_backup``, which takes
+    precedence. None: nothing else is backed up."""
     most_steps: int | None = None
     """Maximum number of steps. The next call goes on. None: all that are left."""
 
@@ -73,6 +75,8 @@ class Preflight:
     """What the check found. None: nothing was checked."""
     meaning: tuple[str, ...]
     """What the next step means, in sentences."""
+    backups: Sequence[int] = ()
+    """Numbers of the steps that need a backup first, because their rollback does not work, or may not."""
     unrehearsed: bool = False
     """Whether a step that is left has no sure way back, and nobody has rehearsed the upgrade in the last day."""
 
@@ -164,13 +168,13 @@ class _Upgrade:
             if not found.ok:
                 raise CheckFailedError(found)
         running, record = prepared.running, prepared.record
-        unsure = any(not step.rolls_back for step in record.plan.steps[record.sound[-1].step :])
         return Preflight(
             running=running,
             record=record,
             check=found,
             meaning=prepared.meaning(),
-            unrehearsed=unsure and not rehearsed_lately(self.cluster, self.props),
+            backups=record.backups_due,
+            unrehearsed=bool(record.unsure) and not rehearsed_lately(self.cluster, self.props),
         )
 
     def _tell(self, activity: Activity) -> Notify:
@@ -202,7 +206,7 @@ class _Upgrade:
             applies.recover()
             if applies.is_rolled_back():
                 record = record.with_revision(applies.newest())
-        record = self._back_up(record, step)
+        record = self._back_up(record, number)
         try:
             record = self._rewrite_schema(record, number, props)
             self._write(record.begin(number))
@@ -227,20 +231,19 @@ class _Upgrade:
         self.file.write(record)
         self.record = record
 
-    def _back_up(self, record: Record, step: UpgradeStep) -> Record:
+    def _back_up(self, record: Record, number: int) -> Record:
         """Backs up before a step without a sure way back, unless the step has begun."""
-        if self.options.back_up is None or step.rolls_back or record.running is not None:
-            return record
-        self._tell(Activity.BACK_UP)("writing a backup")
+        tell = self._tell(Activity.BACK_UP)
         try:
-            where = self.options.back_up(self.cluster, self.props.name)
+            return backed_up(self.cluster, self.props, record, number, self.options.back_up, tell)
         except SpiceDBError as error:
-            if not self.changed:
+            if isinstance(error, BusyError) and not self.changed:
                 raise
-            outcome = "Nothing of this step was applied. Fix the cause, then run the same command again."
             reason = f"the backup failed: {error}"
-            raise UpgradeStoppedError(self.step or 0, reason, "", outcome, rolled_back=False) from None
-        return evolve(record, backup=f"{where} ({self.cluster.clock.now():%Y-%m-%d %H:%M} UTC)")
+            if not self.changed:
+                raise SpiceDBError(f"{reason}\nNothing was changed.") from None
+            outcome = "Nothing of this step was applied. Fix the cause, then run the same command again."
+            raise UpgradeStoppedError(number, reason, "", outcome, rolled_back=False) from None
 
     def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
         if not record.rewrites_schema(number):
