@@ -134,7 +134,7 @@ def test_backups_are_announced_and_must_be_possible(
 ) -> None:
     for name in NAMES[1:]:
         deploy(live.api, props("v1.30.0", name=name))
-    code, out, _ = run(capsys, "--yes", "--backup", "copies")
+    code, out, _ = run(capsys, "--yes", "--no-rehearsal", "--backup", "copies")
     assert code == 0
     assert (
         "2 SpiceDBs: Before a step whose rollback does not work, or may not, the upgrade writes a backup to "
@@ -143,12 +143,35 @@ def test_backups_are_announced_and_must_be_possible(
     Path("tenants/globex.yaml").write_text("name: globex\nupgradeBackup: {command: [backup]}\n")
     assert (
         "1 SpiceDB: Before a step whose rollback does not work, or may not, the upgrade runs `backup`."
-        in (run(capsys, "--yes")[1])
+        in (run(capsys, "--yes", "--no-rehearsal")[1])
     )
     monkeypatch.setattr("cdk8s_spicedb.cli.safety.own_backup", missing)
-    code, _, err = run(capsys, "--yes")
+    code, _, err = run(capsys, "--yes", "--no-rehearsal")
     assert (code, "cdk8s-spicedb[live,data]" in err[0]) == (1, True)
-    assert run(capsys, "--yes", "--no-backup")[0] == 0
+    assert run(capsys, "--yes", "--no-rehearsal", "--no-backup")[0] == 0
+
+
+def test_a_rehearsal_of_each_is_required(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES[1:]:
+        deploy(live.api, props("v1.30.0", name=name))
+    code, _, err = run(capsys, "--yes", "--no-backup")
+    text = (
+        "Nobody has rehearsed the upgrade of authz/globex, authz/initech in the last day, and a rollback of a step "
+        "does not work, or may not."
+    )
+    command = "cdk8s-spicedb rehearse --file base.yaml --file tenants/globex.yaml --namespace authz"
+    assert (code, err) == (
+        1,
+        [
+            f"{text} Nothing was changed.",
+            f"To rehearse it, run: {command}",
+            "To go on without a rehearsal, add --no-rehearsal.",
+        ],
+    )
+    with typed(monkeypatch, "yes\n"):
+        assert f"{text} To rehearse it, answer no, and run: {command}" in run(capsys, "--no-backup")[1]
 
 
 def missing(_: Path) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from cdk8s_spicedb import PostgreSQL
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.safety import Backups, own_backup
 from cdk8s_spicedb.live.data.server import Server
+from cdk8s_spicedb.live.rehearsed import note_rehearsal
+from cdk8s_spicedb.live.upgrade.deliver import StepError
 from tests.apiserver import ApiServer
 from tests.cli.terminal import typed
 from tests.cli.test_upgrade import Live
@@ -27,7 +30,7 @@ UNSURE = """
 version: v1.37.1
 datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}
 """
-RUN = ("upgrade", "--yes", "--no-check", "--observe", "0")
+RUN = ("upgrade", "--yes", "--no-check", "--observe", "0", "--no-rehearsal")
 
 
 @pytest.fixture
@@ -188,3 +191,58 @@ def test_options_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert Path("a").is_dir()
     assert (folder.of_file, default.of_file) == (False, True)
     assert not default.folder.exists()
+
+
+# ---------------------------------------------------------------- rehearsals
+
+YES = ("upgrade", "--yes", "--no-check", "--observe", "0", "--no-backup")
+WARNING = "Nobody has rehearsed this upgrade in the last day, and a rollback of a step does not work, or may not."
+
+
+def test_nobody_is_asked_so_a_rehearsal_is_required(unsure: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*YES]) == 1
+    assert capsys.readouterr().err == (
+        f"{WARNING} Nothing was changed.\nTo rehearse it, run: cdk8s-spicedb rehearse --file spicedb.yaml --namespace "
+        "authz\nTo go on without a rehearsal, add --no-rehearsal.\n"
+    )
+    assert unsure.world.calls == []
+    note_rehearsal(unsure.world.cluster(), props("v1.37.1"))
+    assert main([*YES]) == 0
+
+
+def test_without_a_rehearsal_the_option_goes_on(unsure: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*YES, "--no-rehearsal"]) == 0
+    assert "rehearse" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(("options", "warns"), [((), True), (("--no-rehearsal",), False)])
+def test_somebody_is_asked_with_a_warning(
+    unsure: Live,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    warns: bool,
+) -> None:
+    with typed(monkeypatch, "yes\n"):
+        assert main(["upgrade", "--no-check", "--observe", "0", "--no-backup", *options]) == 0
+    out = capsys.readouterr().out
+    warning = f"  {WARNING} To rehearse it, answer no, and run: cdk8s-spicedb rehearse --file spicedb.yaml "
+    assert (warning in out) is warns
+
+
+def test_an_upgrade_that_rolls_back_needs_no_rehearsal(live: Live) -> None:
+    assert main([*YES]) == 0
+
+
+def test_a_step_that_has_begun_needs_no_rehearsal_any_more(unsure: Live) -> None:
+    unsure.world.fails["applied 1"] = StepError("it failed")
+    assert main([*YES, "--no-rehearsal"]) == 4
+    unsure.world.fails.clear()
+    record = record_of(unsure.world)
+    assert (record.running, list(record.unsure)) == (1, [])
+    assert main([*YES]) == 0
+
+
+def test_an_engine_that_cannot_be_rehearsed_is_not_refused(unsure: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PostgreSQL, "can_be_rehearsed", False)
+    assert main([*YES]) == 0

@@ -249,6 +249,11 @@ def _upgrade(commands: Commands) -> None:
     backups.add_argument("--backup", metavar="FOLDER", help=text)
     text = "make no backup, not even the one that the file describes"
     backups.add_argument("--no-backup", action="store_true", help=text)
+    text = (
+        "go on although nobody has rehearsed the upgrade in the last day. Without this option, --yes refuses it if a "
+        "step may be impossible to roll back"
+    )
+    parser.add_argument("--no-rehearsal", action="store_true", help=text)
     text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"
     parser.add_argument("--write", metavar="FOLDER", help=text)
     parser.add_argument("--no-check", action="store_true", help="do not check before the first step")

@@ -6,6 +6,7 @@ import glob
 import shlex
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,10 @@ from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
 from .destination import connect_each
 from .display import News, Screen, sentence
-from .files import SHOWN, read_each, warn
+from .files import SHOWN, paths_of, read_each, warn
 from .options import require_yes
 from .output import FAINT, as_json, say_after, say_error, styled
+from .safety import unrehearsed
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -73,15 +75,30 @@ def upgrade_each(options: Options) -> int:
 def _confirm(
     options: Options, members: Sequence[Member], plan: FleetReport, chosen: FleetOptions, display: FleetDisplay
 ) -> bool:
-    """Asks whether to upgrade all. Raises `SpiceDBError` if one needs a backup that cannot be made."""
-    backups: dict[str, int] = {}
+    """Asks whether to upgrade all. Raises `SpiceDBError` if one needs a backup that cannot be made, or a rehearsal."""
+    more = [*_rehearsals(options, members, plan), *_backups(options, members, plan)]
+    return display.confirms([*_intention(plan, chosen), *more], "Continue?", yes=options.yes or plan.ok)
+
+
+def _backups(options: Options, members: Sequence[Member], plan: FleetReport) -> Iterator[str]:
+    """Which backups are made."""
+    found: Counter[str] = Counter()
     for member, each in zip(members, plan.members, strict=True):
         options.backups.require(member.props, due=each.backup_due)
         if each.backup_due:
-            sentence = options.backups.sentence(member.props, "a step whose rollback does not work, or may not")
-            backups[sentence] = backups.get(sentence, 0) + 1
-    about = [f"{count(number, 'SpiceDB')}: {sentence}" for sentence, number in backups.items()]
-    return display.confirms([*_intention(plan, chosen), *about], "Continue?", yes=options.yes or plan.ok)
+            found[options.backups.sentence(member.props, "a step whose rollback does not work, or may not")] += 1
+    return (f"{count(number, 'SpiceDB')}: {sentence}" for sentence, number in found.items())
+
+
+def _rehearsals(options: Options, members: Sequence[Member], plan: FleetReport) -> Sequence[str]:
+    """What to say about upgrades that nobody has rehearsed, with the command for the first of them."""
+    paths = dict(zip(plan.members, zip(members, paths_of(options.each or ()).values(), strict=True), strict=True))
+    found = [each for each in plan.members if each.unrehearsed]
+    if not found:
+        return ()
+    member, path = paths[found[0]]
+    names = some_of([each.title for each in found], SHOWN)
+    return unrehearsed(options, f"the upgrade of {names}", member.cluster, [*(options.file or ()), path])
 
 
 def _command_again(options: Options) -> str:

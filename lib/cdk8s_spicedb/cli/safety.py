@@ -1,9 +1,11 @@
-"""What `upgrade` does because a step has no sure way back: it makes a backup first."""
+"""What `upgrade` does because a step has no sure way back: it makes a backup first, and wants a rehearsal."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -11,6 +13,9 @@ from ..errors import SpiceDBError
 from ..live.cluster import Cluster
 from ..live.upgrade.backup import BackUp, described
 from ..props import SpiceDBProps
+
+if TYPE_CHECKING:
+    from .upgrade import Options
 
 DEFAULT_FOLDER = "spicedb-backups"
 _OTHER_WAYS = "set upgradeBackup in the file, so that your own program makes it; or go on without one, with --no-backup"
@@ -86,6 +91,23 @@ def steps(numbers: Sequence[int]) -> str:
     """Some steps, in words."""
     *most, last = map(str, numbers)
     return f"each of the steps {', '.join(most)} and {last}" if most else f"step {last}"
+
+
+def unrehearsed(options: Options, what: str, cluster: Cluster, files: Sequence[str]) -> Sequence[str]:
+    """What to say about an upgrade that nobody has rehearsed, before the question. ``files`` describe its SpiceDB.
+    Raises `SpiceDBError` if nobody is asked."""
+    if options.no_rehearsal:
+        return ()
+    text = f"Nobody has rehearsed {what} in the last day, and a rollback of a step does not work, or may not."
+    words = [word for file in files for word in ("--file", file)]
+    words += ["--releases", options.releases] if options.releases else []
+    command = f"cdk8s-spicedb rehearse {shlex.join(words)} {cluster.options()}"
+    if options.yes:
+        raise SpiceDBError(
+            f"{text} Nothing was changed.\nTo rehearse it, run: {command}\nTo go on without a rehearsal, add "
+            "--no-rehearsal."
+        )
+    return (f"{text} To rehearse it, answer no, and run: {command}",)
 
 
 def _refuse(_: Cluster, __: str) -> str | None:

@@ -21,9 +21,9 @@ from .destination import connect
 from .display import Display
 from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
-from .options import STEM, require_yes
+from .options import FILE, STEM, require_yes
 from .output import as_json, say_after, say_error
-from .safety import Backups, steps
+from .safety import Backups, steps, unrehearsed
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -39,6 +39,7 @@ class Options:
     context: str | None
     output: str
     yes: bool
+    no_rehearsal: bool
     each: Sequence[str] | None
     canary: int | None
     wave_size: int | None
@@ -117,11 +118,14 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
 
 
 def _confirm(options: Options, cluster: Cluster, props: SpiceDBProps, preflight: Preflight, display: Display) -> bool:
-    """Asks whether to upgrade. Raises `SpiceDBError` if that needs a backup that cannot be made."""
-    options.backups.require(props, due=bool(preflight.backups), servers=preflight.running.replicas)
-    intention = [*_intention(cluster, preflight)]
-    if preflight.backups:
-        intention.append(f"  {options.backups.sentence(props, steps(preflight.backups))}")
+    """Asks whether to upgrade. Raises `SpiceDBError` if that needs a backup that cannot be made, or a rehearsal."""
+    options.backups.require(props, due=bool(preflight.unsure), servers=preflight.running.replicas)
+    more: list[str] = []
+    if preflight.unrehearsed:
+        more += unrehearsed(options, "this upgrade", cluster, options.file or [FILE])
+    if preflight.unsure:
+        more.append(options.backups.sentence(props, steps(preflight.unsure)))
+    intention = [*_intention(cluster, preflight), *(f"  {sentence}" for sentence in more)]
     return display.confirms(intention, "Continue?", yes=options.yes)
 
 
@@ -134,11 +138,6 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     more = f" Continues with step {record.next_step}." if record.sound[-1].step or record.running else ""
     yield f"{running.name} in {running.namespace}, {cluster.place}: {change}.{more}"
     yield from (f"  {sentence}" for sentence in preflight.meaning)
-    if preflight.unrehearsed:
-        yield (
-            "  A step has no sure way back, and nobody has rehearsed this upgrade in the last day. To do so, run: "
-            + (f"cdk8s-spicedb rehearse {cluster.options()}")
-        )
 
 
 def _refuse(report: CheckReport, display: Display) -> None:

@@ -97,14 +97,9 @@ class Record:
 
     @property
     def unsure(self) -> Sequence[int]:
-        """Numbers of the steps that are left and whose rollback does not work, or may not."""
-        left = range(self.sound[-1].step + 1, len(self.plan.steps) + 1)
+        """Numbers of the steps that have not begun, and whose rollback does not work, or may not."""
+        left = range((self.running or self.sound[-1].step) + 1, len(self.plan.steps) + 1)
         return [number for number in left if not self.step(number).rolls_back]
-
-    @property
-    def backups_due(self) -> Sequence[int]:
-        """Numbers of the steps that need a backup first: those of `unsure` that have not begun."""
-        return [number for number in self.unsure if number != self.running]
 
     def step(self, number: int) -> UpgradeStep:
         """A step by its number."""

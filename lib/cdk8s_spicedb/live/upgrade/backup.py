@@ -38,7 +38,7 @@ def backed_up(
     """Backs up before a step if it needs that: as the props say, or else with another function. Returns the record
     with the backup. Raises `SpiceDBError` if the backup fails."""
     own = props.upgrade_backup
-    if number not in record.backups_due or (own is None and other is None):
+    if number not in record.unsure or (own is None and other is None):
         return record
     if own is not None:
         where: str | None = make(cluster, props.name, own, number, notify)

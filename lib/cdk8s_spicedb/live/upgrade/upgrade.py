@@ -17,7 +17,7 @@ from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
 from ..record import Record, RecordFile, Sound
-from ..rehearsed import rehearsed_lately, settings_of
+from ..rehearsed import lacks_rehearsal, settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
@@ -75,10 +75,11 @@ class Preflight:
     """What the check found. None: nothing was checked."""
     meaning: tuple[str, ...]
     """What the next step means, in sentences."""
-    backups: Sequence[int] = ()
-    """Numbers of the steps that need a backup first, because their rollback does not work, or may not."""
+    unsure: Sequence[int] = ()
+    """Numbers of the steps that have not begun, and whose rollback does not work, or may not. They need a backup."""
     unrehearsed: bool = False
-    """Whether a step that is left has no sure way back, and nobody has rehearsed the upgrade in the last day."""
+    """Whether there are such steps, and nobody has rehearsed the upgrade in the last day. False if the engine of the
+    datastore cannot be rehearsed."""
 
 
 def upgrade(
@@ -173,8 +174,8 @@ class _Upgrade:
             record=record,
             check=found,
             meaning=prepared.meaning(),
-            backups=record.backups_due,
-            unrehearsed=bool(record.unsure) and not rehearsed_lately(self.cluster, self.props),
+            unsure=record.unsure,
+            unrehearsed=lacks_rehearsal(self.cluster, self.props, record.unsure),
         )
 
     def _tell(self, activity: Activity) -> Notify:
