@@ -58,6 +58,7 @@ from cdk8s_spicedb import (
     Toleration,
     TopologySpread,
     Tracing,
+    UpgradeBackup,
     known_releases,
 )
 from cdk8s_spicedb.labels import CHECKSUM
@@ -73,8 +74,8 @@ _NAMES = """
     PodMonitor PodProps PodSettings Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseRange ReleaseTable
     Resources Rollout
     SchemaProps SecretKey Server ServerProps SignKey Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps
-    SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade
-    repair_job write_all write_helm_chart write_manifests write_upgrade
+    SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradeBackup UpgradePlan UpgradeStep known_releases
+    plan_upgrade repair_job write_all write_helm_chart write_manifests write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -115,6 +116,7 @@ _CLASSES = (
     MySQL,
     Spanner,
     Memory,
+    UpgradeBackup,
 )
 
 
@@ -311,6 +313,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "service_account_annotations": {},
         "labels": {},
         "annotations": {},
+        "upgrade_backup": None,
         "releases": known_releases(),
     }
 
@@ -322,6 +325,8 @@ _WITHOUT_EFFECT = {
     (SpiceDBProps, "releases"),
     # Only affects warnings and checks.
     (SpiceDBProps, "accept_advisories"),
+    # Only the command `upgrade` reads it.
+    (SpiceDBProps, "upgrade_backup"),
     # Allows another prop to have an unknown value.
     (MigrationProps, "allow_unknown_target"),
     # Invalid with hooks. test_delivery.py covers it.

@@ -16,6 +16,7 @@ from .props.pod import PodProps, PodSettings, Resources, Toleration
 from .props.secrets import ConfigMapKey, SecretKey
 from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
+from .props.upgrade_backup import UpgradeBackup
 from .versions import Advisory, EngineReleases, ReleaseRange, ReleaseTable, Rollout, Stop, known_releases
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ __all__ = [
     "Toleration",
     "TopologySpread",
     "Tracing",
+    "UpgradeBackup",
     "UpgradePlan",
     "UpgradeStep",
     "known_releases",

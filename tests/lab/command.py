@@ -87,12 +87,12 @@ class Command:
                 process.kill()
 
     def upgrade(self, *arguments: str, observe: int = 2) -> Result:
-        """Runs ``upgrade`` without a question and without a check of the images."""
+        """Runs ``upgrade`` without a question, a check and a rehearsal."""
         return self.run("upgrade", *self.options(observe), *arguments)
 
     def options(self, observe: int = 2) -> Sequence[str]:
         """The options of `upgrade`."""
-        return ("--file", str(self.file), "--yes", f"--observe={observe}", "--no-check")
+        return ("--file", str(self.file), "--yes", f"--observe={observe}", "--no-check", "--no-rehearsal")
 
     def install(self, version: str, **settings: str) -> None:
         """Writes the file and installs it as its delivery does."""

@@ -241,11 +241,19 @@ def _upgrade(commands: Commands) -> None:
         "what to do if a step fails; defaults to rollback if the plan says that a rollback works, and otherwise to stop"
     )
     parser.add_argument("--on-failure", choices=("rollback", "stop"), help=text)
+    backups = parser.add_mutually_exclusive_group()
     text = (
-        "write a backup to this folder before each step that may be impossible to roll back. If the backup fails, the "
-        "upgrade stops before the step"
+        "folder for backups through SpiceDB's API, one before each step that may be impossible to roll back; takes "
+        "precedence over upgradeBackup in the file. Without both, defaults to spicedb-backups"
     )
-    parser.add_argument("--backup", metavar="FOLDER", help=text)
+    backups.add_argument("--backup", metavar="FOLDER", help=text)
+    text = "make no backup, not even the one that the file describes"
+    backups.add_argument("--no-backup", action="store_true", help=text)
+    text = (
+        "go on although nobody has rehearsed the upgrade in the last day. Without this option, --yes refuses it if a "
+        "step may be impossible to roll back"
+    )
+    parser.add_argument("--no-rehearsal", action="store_true", help=text)
     text = (
         "in each step, ask one new server this number of questions before clients reach the new servers. The step "
         "fails if an answer differs from that of the older servers"

@@ -101,15 +101,36 @@ def run(
 
     Raises `SpiceDBError` if the program is not installed.
     """
+    return _run(command, environment(cluster), cluster.clock, seconds, watch)
+
+
+def run_foreign(command: Sequence[str], given: Mapping[str, str], *, clock: Clock, seconds: float) -> Ended:
+    """Runs a program of the user, with the user's own variables and more that are given. If it must be stopped, so are
+    the programs that it has started.
+
+    Raises `SpiceDBError` if the program is not installed.
+    """
+    return _run(command, {**os.environ, **given}, clock, seconds, group=True)
+
+
+def _run(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    clock: Clock,
+    seconds: float,
+    watch: Callable[[], str | None] = lambda: None,
+    *,
+    group: bool = False,
+) -> Ended:
     # A pipe could fill up, and its end is lost with this process. The program must be able to finish without it.
     with _file() as stdout, _file() as stderr:
-        process = _start(command, environment(cluster), stdout, stderr)
+        process = _start(command, env, stdout, stderr, group=group)
         try:
-            stopped = _wait(process, cluster.clock, seconds, watch)
+            stopped = _wait(process, clock, seconds, watch)
             if stopped is not None:
-                _end(process)
+                _end(process, group=group)
         except BaseException:
-            _end(process)
+            _end(process, group=group)
             raise
         return Ended(process.returncode == 0 and stopped is None, _text(stdout), _text(stderr), stopped)
 
@@ -158,9 +179,14 @@ def _file() -> IO[str]:
         raise SpiceDBError(f"cannot write a temporary file: {error}; set TMPDIR to a folder with free space") from None
 
 
-def _start(command: Sequence[str], env: Mapping[str, str], stdout: IO[str], stderr: IO[str]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], env: Mapping[str, str], stdout: IO[str], stderr: IO[str], *, group: bool = False
+) -> subprocess.Popen[bytes]:
+    """Starts a program. With ``group``, it is in a group of processes of its own."""
     try:
-        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+        return subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=group
+        )
     except OSError as error:
         raise SpiceDBError(f"cannot run {command[0]}: {error.strerror}; install it, and add it to PATH") from None
 
@@ -190,13 +216,21 @@ def _wait(
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Lets the program end in order, and kills it if it does not."""
+def _end(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
+    """Lets the program end in order, and kills it if it does not. With ``group``, also what it has started."""
     if process.poll() is not None:
         return
-    process.send_signal(signal.SIGINT)
+    # What a shell runs in the background ignores SIGINT.
+    _signal(process, signal.SIGTERM if group else signal.SIGINT, group)
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _signal(process, signal.SIGKILL, group)
         process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals, group: bool) -> None:
+    if group:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)

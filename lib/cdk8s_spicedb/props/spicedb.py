@@ -24,6 +24,7 @@ from .pod import PodSettings, combined
 from .secrets import ConfigMapKey, MadeName, SecretKey, as_secret_keys, required_secret_key
 from .server import DEFAULT_REPLICAS, DRAIN_DELAY, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
+from .upgrade_backup import UpgradeBackup
 
 _Key = TypeVar("_Key", SecretKey, ConfigMapKey)
 
@@ -196,6 +197,9 @@ class SpiceDBProps:
     accept_advisories: Sequence[str] = ()
     """Names of advisories that you accept, such as ``GHSA-jf7w-wx43-32gc``: you get no warning about them, and
     ``check`` does not fail because of them. Defaults to none. `cdk8s-spicedb releases` lists all advisories."""
+    upgrade_backup: UpgradeBackup | None = None
+    """Backup that the command `upgrade` makes before each step whose rollback does not work, or may not. It is not part
+    of the release, and changes no manifest. Defaults to none: `upgrade` then makes a backup through SpiceDB's API."""
     releases: Annotated[
         ReleaseTable,
         Opaque,

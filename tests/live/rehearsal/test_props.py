@@ -24,6 +24,7 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.live.rehearsal.databases import ENGINES, engine_of
 from cdk8s_spicedb.live.rehearsal.props import before, rehearsed
 from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.props import datastores
 from tests.live.objects import running_as
 
 LIVE = SecretKey("live", "uri")
@@ -87,6 +88,10 @@ def test_each_engine_has_a_database_of_its_own(datastore: PostgreSQL) -> None:
     assert "live" not in text
     assert "rehearsal-database" in text
     assert ("kept_" in text) is isinstance(datastore, MySQL)
+
+
+def test_the_engines_say_whether_they_can_be_rehearsed() -> None:
+    assert ENGINES.keys() == {name for name, kind in datastores.ENGINES.items() if kind.can_be_rehearsed}
 
 
 def test_spanner_cannot_be_rehearsed() -> None:

@@ -74,6 +74,8 @@ def needs(props: SpiceDBProps, manifests: Sequence[Manifest], *, rewrites_schema
     # The lock and the record have one name.
     need(LEASE, "get", "create", "update", "delete", name=record_name(props.name))
     need(CONFIG_MAP, "get", "create", "update", name=record_name(props.name))
+    if props.upgrade_backup and props.upgrade_backup.manifest is not None:
+        need(Kind.of(props.upgrade_backup.manifest), "get", "create")
     if rewrites_schema:
         need(JOB, "get", "create", "patch", "delete")
         need(CONFIG_MAP, "create", "patch", "delete", name=f"{schema}-again")

@@ -20,6 +20,7 @@ from ..poll import parallel
 from .access import needs, right_findings, secret_findings
 from .admission import object_findings, pod_findings
 from .advisories import advisory_findings
+from .backup import backup_findings
 from .database import check_database
 from .finding import Finding, Level
 from .images import image_findings
@@ -131,6 +132,7 @@ def check_planned(
         "Rights": lambda: right_findings(cluster, needs(props, manifests, rewrites_schema=upgrade.rewrites_schema)),
         "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),
         "Pods": lambda: pod_findings(cluster, manifests),
+        "Backup": lambda: backup_findings(cluster, props, upgrade),
     }
     if upgrade.known:
         groups["ResourceQuotas"] = lambda: quota_findings(cluster, props, manifests, template, count)

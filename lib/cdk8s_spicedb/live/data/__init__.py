@@ -3,7 +3,7 @@
 These functions need the extra ``data``: ``pip install 'cdk8s-spicedb[live,data]'``.
 """
 
-from .backup import Backup, back_up
+from .backup import Backup, EmptyError, back_up
 from .change import SchemaChange, change
 from .compare import Comparison, Difference, compare
 from .file import Head, NotABackupError, reading
@@ -21,6 +21,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "DifferentError",
+    "EmptyError",
     "Head",
     "NotABackupError",
     "NotEmptyError",

@@ -24,6 +24,10 @@ _TOO_OLD = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.OUT_OF_RANGE, g
 """Codes with which a SpiceDB answers if it no longer has the data of a revision."""
 
 
+class EmptyError(SpiceDBError):
+    """A SpiceDB has no schema, so there is nothing to back up."""
+
+
 @frozen
 class Backup:
     """A backup that is whole."""
@@ -51,7 +55,7 @@ def back_up(
     not, the backup starts again.
 
     ``notify`` gets the number of relationships from time to time. Raises `SpiceDBError` if the file exists, if another
-    process writes it, if there is no schema, or if the SpiceDB does not answer.
+    process writes it, or if the SpiceDB does not answer, and `EmptyError` if there is no schema.
     """
     if path.exists():
         raise SpiceDBError(f"{path} exists; choose another file, or remove it")
@@ -84,7 +88,7 @@ def _copy(server: Server, writer: BackupWriter, state: Path, notify: Callable[[i
             if error.code not in _TOO_OLD:
                 raise
     if not schema:
-        raise SpiceDBError(f"{server.name} has no schema, so there is nothing to back up")
+        raise EmptyError(f"{server.name} has no schema, so there is nothing to back up")
     head = Head(schema, token)
     writer.begin(head)
     return _export(server, writer, state, notify, head)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Literal
 
@@ -18,13 +18,14 @@ from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
 from ..record import Record, RecordFile, Sound
-from ..rehearsed import rehearsed_lately, settings_of
+from ..rehearsed import lacks_rehearsal, settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
+from .backup import BackUp, backed_up
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
 from .hold import hold, resume
-from .lease import Lock, held
+from .lease import BusyError, Lock, held
 from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
     UNKNOWN,
@@ -62,9 +63,10 @@ class UpgradeOptions:
     before become ready, and otherwise to a stop."""
     check: CheckOptions | None = field(factory=CheckOptions)
     """What is checked before the first step. None: nothing."""
-    back_up: Callable[[Cluster, str], str] | None = None
+    back_up: BackUp | None = None
     """Backs up the SpiceDB of a name, and returns where the backup is, in words. Runs before each step after which the
-    older servers do not become ready, or may not. None: nothing is backed up."""
+    older servers do not become ready, or may not. Only runs if the props have no ``upgrade_backup``, which takes
+    precedence. None: nothing else is backed up."""
     questions: int = 0
     """Number of questions that one new server answers in each step, before any client reaches a new server. If an
     answer differs from that of the older servers at the same revision, the step fails. Needs the extra ``data``.
@@ -85,8 +87,11 @@ class Preflight:
     """What the check found. None: nothing was checked."""
     meaning: tuple[str, ...]
     """What the next step means, in sentences."""
+    unsure: Sequence[int] = ()
+    """Numbers of the steps that have not begun, and whose rollback does not work, or may not. They need a backup."""
     unrehearsed: bool = False
-    """Whether a step that is left has no sure way back, and nobody has rehearsed the upgrade in the last day."""
+    """Whether there are such steps, and nobody has rehearsed the upgrade in the last day. False if the engine of the
+    datastore cannot be rehearsed."""
 
 
 def upgrade(
@@ -176,13 +181,13 @@ class _Upgrade:
             if not found.ok:
                 raise CheckFailedError(found)
         running, record = prepared.running, prepared.record
-        unsure = any(not step.rolls_back for step in record.plan.steps[record.sound[-1].step :])
         return Preflight(
             running=running,
             record=record,
             check=found,
             meaning=prepared.meaning(),
-            unrehearsed=unsure and not rehearsed_lately(self.cluster, self.props),
+            unsure=record.unsure,
+            unrehearsed=lacks_rehearsal(self.cluster, self.props, record.unsure),
         )
 
     def _tell(self, activity: Activity) -> Notify:
@@ -214,7 +219,7 @@ class _Upgrade:
             applies.recover()
             if applies.is_rolled_back():
                 record = record.with_revision(applies.newest())
-        record = self._back_up(record, step)
+        record = self._back_up(record, number)
         answers = self._ask(record)
         try:
             record = self._rewrite_schema(record, number, props)
@@ -240,14 +245,11 @@ class _Upgrade:
         self.file.write(record)
         self.record = record
 
-    def _back_up(self, record: Record, step: UpgradeStep) -> Record:
+    def _back_up(self, record: Record, number: int) -> Record:
         """Backs up before a step without a sure way back, unless the step has begun."""
-        if self.options.back_up is None or step.rolls_back or record.running is not None:
-            return record
-        self._tell(Activity.BACK_UP)("writing a backup")
+        tell, back_up = self._tell(Activity.BACK_UP), self.options.back_up
         with self._before_step(record, "the backup failed"):
-            where = self.options.back_up(self.cluster, self.props.name)
-        return evolve(record, backup=f"{where} ({self.cluster.clock.now():%Y-%m-%d %H:%M} UTC)")
+            return backed_up(self.cluster, self.props, record, number, back_up, tell)
 
     def _ask(self, record: Record) -> Answers | None:
         """What the servers that run answer, before the step. None: nothing is asked."""
@@ -266,7 +268,9 @@ class _Upgrade:
             yield
         except SpiceDBError as error:
             if not self.changed:
-                raise
+                if isinstance(error, BusyError):
+                    raise
+                raise SpiceDBError(f"{what}: {error}\nNothing was changed.") from None
             outcome = UNKNOWN if record.running is not None else _UNAPPLIED
             raise UpgradeStoppedError(self.step or 0, f"{what}: {error}", "", outcome, rolled_back=False) from None
 
