@@ -10,7 +10,7 @@ from ..delivery import Delivery
 from ..props.datastores import ENGINES
 from ..versions import SCHEMA_MODES, known_releases
 from .data_commands import add_backup, add_compare, add_rehearse, add_restore
-from .options import FILE, STEM, Commands, add_cluster, add_file, add_releases, amount, at_least
+from .options import FILE, RECORDED, STEM, Commands, add_cluster, add_file, add_releases, amount, at_least
 from .output import say, say_error
 
 _WAIT_SECONDS = 600
@@ -283,7 +283,14 @@ def _rollback(commands: Commands) -> None:
     parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
     add_cluster(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    add_file(parser, "file of this SpiceDB; needed to go back from the schema mode read-new-write-new")
+    add_file(parser, "file of this SpiceDB; needed for --restore, and to leave the schema mode read-new-write-new")
+    text = (
+        "restore a backup, because the older servers do not start on the datastore schema. All servers stop meanwhile. "
+        "Without FILE, it is the one that `upgrade` has written"
+    )
+    parser.add_argument("--restore", nargs="?", const=RECORDED, metavar="FILE", help=text)
+    text = "image of the database's client, for --restore; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
     text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
     add_releases(parser)

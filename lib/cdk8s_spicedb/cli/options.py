@@ -17,6 +17,8 @@ from ..versions import ReleaseTable, known_releases
 FILE = "spicedb.yaml"
 STEM = "{}"
 """Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
+RECORDED = ""
+"""The value of ``--restore`` without a file: the backup in the record of the upgrade."""
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 _NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([kmb]?)", re.IGNORECASE)
 

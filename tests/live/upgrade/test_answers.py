@@ -13,7 +13,7 @@ from cdk8s_spicedb.live.data.compare import Comparison, Difference
 from cdk8s_spicedb.live.data.questions import Question
 from cdk8s_spicedb.live.upgrade import answers
 from cdk8s_spicedb.live.upgrade.deliver import StepError
-from cdk8s_spicedb.live.upgrade.hold import hold, is_held, resume
+from cdk8s_spicedb.live.upgrade.deployment import hold, is_held, resume
 from tests.controllers import run_controllers
 from tests.live.installed import NEW
 

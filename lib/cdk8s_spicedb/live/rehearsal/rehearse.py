@@ -31,7 +31,7 @@ from ..pods import Broken, created, is_ready
 from ..poll import sometimes
 from ..rehearsed import note_rehearsal
 from ..runs import run_pods
-from ..target import props_at
+from ..target import props_at, props_before
 from ..upgrade.outcome import Outcome, Progress, State
 from ..upgrade.prepare import prepare
 from ..upgrade.rollback import roll_back
@@ -41,7 +41,7 @@ from . import expiry
 from .clients import asking
 from .databases import Database, engine_of, image_like
 from .place import throwaway
-from .props import before, rehearsed
+from .props import rehearsed
 from .result import Rehearsal, RehearsedStep, Way
 
 _READY_SECONDS, _INSTALL_SECONDS = 60, 300
@@ -123,7 +123,7 @@ class _Rehearser:
                 self._bring_secrets(place)
                 database = Database(place, engine, image)
                 database.start()
-                first = before(props, version, running)
+                first = props_before(props, version, running)
                 self._install(place, first)
                 self.notify(f"copying {copy.copied:,} relationships")
                 with reaching(place, props.name) as server:

@@ -21,7 +21,7 @@ from ..poll import poll
 from ..text import first_error, redacted
 from ..waiting import wait_until_settled
 from ..workload import MigrationState, drain_seconds, migration_of, newest_servers, progress_of, unsettled
-from .hold import is_held, resume
+from .deployment import is_held, resume
 
 
 class Notify(Protocol):

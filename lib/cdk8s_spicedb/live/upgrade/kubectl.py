@@ -21,7 +21,7 @@ from ..programs import QUERY_SECONDS, Ended, kubectl, run
 from ..runs import job_log
 from ..workload import MigrationState, migration_of, progress_of
 from .deliver import Deliverer, StepError
-from .hold import resume
+from .deployment import resume
 
 _LOG_LINES = 20
 _APPLY_SECONDS, _STATUS_SECONDS = 300, 600

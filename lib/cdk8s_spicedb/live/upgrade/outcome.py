@@ -79,6 +79,8 @@ class Return:
     """Why the older servers would not become ready. None: they would, as far as it is known."""
     rewrites_schema: bool
     """Whether the SpiceDB schema is written again afterwards, which needs the props."""
+    restores: str | None = None
+    """The file with the backup that is restored. None: the data stays as it is."""
 
 
 @frozen(kw_only=True)
@@ -125,6 +127,8 @@ class Activity(str, Enum):
     """It runs the permission test."""
     OBSERVE = "observe"
     """It observes the metrics of the servers."""
+    RESTORE = "restore"
+    """It stops the servers, and restores a backup."""
     ROLL_BACK = "roll back"
     """It rolls the step back."""
     DONE = "done"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from attrs import define, evolve, field, frozen
@@ -13,7 +13,7 @@ from ...plans.plan import UpgradeStep
 from ...plans.words import old_servers, sentence, step_of
 from ...props import SpiceDBProps
 from ..check.check import CheckOptions, CheckReport
-from ..cluster import DEPLOYMENT, Cluster
+from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
@@ -23,8 +23,9 @@ from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
 from .backup import BackUp, backed_up
+from .comparison import ask, require_equal
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
-from .hold import hold, resume
+from .deployment import holding
 from .lease import BusyError, Lock, held
 from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
@@ -248,18 +249,12 @@ class _Upgrade:
     def _back_up(self, record: Record, number: int) -> Record:
         """Backs up before a step without a sure way back, unless the step has begun."""
         tell, back_up = self._tell(Activity.BACK_UP), self.options.back_up
-        with self._before_step(record, "the backup failed"):
+        with self._before_step(record, "the backup failed: "):
             return backed_up(self.cluster, self.props, record, number, back_up, tell)
 
     def _ask(self, record: Record) -> Answers | None:
-        """What the servers that run answer, before the step. None: nothing is asked."""
-        if not self.options.questions:
-            return None
-        from .answers import ask  # It needs more libraries than the upgrade itself.
-
-        self._tell(Activity.COMPARE)("asking the servers that run")
-        with self._before_step(record, "the servers could not be asked"):
-            return ask(self.cluster, self.props.name, self.options.questions)
+        with self._before_step(record, "the servers could not be asked: "):
+            return ask(self.cluster, self.props.name, self.options.questions, self._tell(Activity.COMPARE))
 
     @contextmanager
     def _before_step(self, record: Record, what: str) -> Iterator[None]:
@@ -270,9 +265,9 @@ class _Upgrade:
             if not self.changed:
                 if isinstance(error, BusyError):
                     raise
-                raise SpiceDBError(f"{what}: {error}\nNothing was changed.") from None
+                raise SpiceDBError(f"{what}{error}\nNothing was changed.") from None
             outcome = UNKNOWN if record.running is not None else _UNAPPLIED
-            raise UpgradeStoppedError(self.step or 0, f"{what}: {error}", "", outcome, rolled_back=False) from None
+            raise UpgradeStoppedError(self.step or 0, f"{what}{error}", "", outcome, rolled_back=False) from None
 
     def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
         if not record.rewrites_schema(number):
@@ -291,41 +286,12 @@ class _Upgrade:
         # Of a rollback that was interrupted, it is not known how far it came.
         if applies.pending is not None or not applies.is_applied(label):
             self._wait_for_draining(applies.running, notify)
-            with self._holding(applies) if before else nullcontext():
+            with holding(self.cluster, applies.running) if before else nullcontext():
                 applies.apply(props, label, number)
         if applies.is_held():
             if before:
-                self._compare(props, before)
+                require_equal(self.cluster, props, before, self._tell(Activity.COMPARE))
             applies.roll_out(props)
-
-    @contextmanager
-    def _holding(self, applies: Deliverer) -> Iterator[None]:
-        """Holds the servers as they are. If what is applied fails before it reaches them, they are let go again."""
-        hold(self.cluster, self.props.name)
-        try:
-            yield
-        except BaseException:
-            with suppress(Exception):  # What failed matters more. A Deployment that stays paused serves.
-                leaving = self.cluster.leaving()
-                seen = leaving.get(DEPLOYMENT, self.props.name) or {}
-                if seen["spec"]["template"] == applies.running.template:
-                    resume(leaving, self.props.name)
-            raise
-
-    def _compare(self, props: SpiceDBProps, before: Answers) -> None:
-        """Raises `StepError` if a new server answers differently."""
-        from .answers import compare
-
-        notify = self._tell(Activity.COMPARE)
-        notify(f"asking one new server {len(before.asked):,} questions")
-        try:
-            found = compare(self.cluster, props, before)
-        except SpiceDBError as error:
-            raise StepError(f"a new server could not be asked: {error}") from None
-        if found.differences:
-            many = f"{len(found.differences):,} of {found.asked:,} answers"
-            raise StepError(f"{many} of a server of {props.version} differ", "\n".join(found.lines()))
-        notify(f"all {found.asked:,} answers are equal")
 
     def _wait_for_draining(self, running: Running, notify: Notify) -> None:
         """Servers that drain still have connections to the database, and new ones need more."""

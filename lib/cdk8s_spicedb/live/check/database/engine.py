@@ -52,11 +52,14 @@ class EngineCheck(ABC):
 
     def pod(self, props: SpiceDBProps, image: str | None) -> Manifest:
         """The pod with its client."""
-        prefix = self.prefix(props.datastore)
-        tables = ", ".join(f"'{prefix}{table}'" for table in self.tables)
-        sql = script(self.sql).replace("{tables}", tables).replace("{prefix}", prefix)
-        sql = sql.replace("{patience}", str(PATIENCE_SECONDS))
+        sql = self.fill(script(self.sql), props.datastore).replace("{patience}", str(PATIENCE_SECONDS))
         return client_pod(props, image or self.image, self.script, sql)
+
+    def fill(self, sql: str, datastore: Datastore) -> str:
+        """SQL with the names of the tables."""
+        prefix = self.prefix(datastore)
+        tables = ", ".join(f"'{prefix}{table}'" for table in self.tables)
+        return sql.replace("{tables}", tables).replace("{prefix}", prefix)
 
     def prefix(self, datastore: Datastore) -> str:
         """The prefix of the tables."""
