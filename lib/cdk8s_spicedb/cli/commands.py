@@ -10,7 +10,7 @@ from ..delivery import Delivery
 from ..props.datastores import ENGINES
 from ..versions import SCHEMA_MODES, known_releases
 from .data_commands import add_backup, add_compare, add_rehearse, add_restore
-from .options import FILE, RECORDED, STEM, Commands, add_cluster, add_file, add_releases, amount, at_least
+from .options import FILE, RECORDED, STEM, Commands, add_cluster, add_file, add_place, add_releases, amount, at_least
 from .output import say, say_error
 
 _WAIT_SECONDS = 600
@@ -299,11 +299,19 @@ def _rollback(commands: Commands) -> None:
 def _repair(commands: Commands) -> None:
     parser = commands.add_parser(
         "repair",
-        help="print a Job that repairs a PostgreSQL into which a dump was restored",
-        description="Prints a Job for `kubectl create -f -` that repairs the transaction ids of a PostgreSQL into "
-        "which a dump was restored. It has the image, the connection, the ServiceAccount and the security settings of "
-        "the migration. The command itself changes nothing. The Job changes nothing if there is nothing to repair.",
-        epilog="Exit code: 0 if the Job is printed, 1 if there is an error (see stderr), 2 for wrong usage.",
+        help="repair a PostgreSQL into which a dump was restored",
+        description="Repairs the transaction ids of a PostgreSQL into which a dump was restored. With --run, asks the "
+        "database whether it needs that, runs the Job that repairs it, and asks again. The servers must be stopped. "
+        "Without --run, only prints the Job for `kubectl create -f -`, and changes nothing. The Job has the image, the "
+        "connection, the ServiceAccount and the security settings of the migration. It changes nothing if there is "
+        "nothing to repair.",
+        epilog="Exit code: 0 if the Job is printed or, with --run, if the database is repaired or needs no repair, 1 "
+        "if there is an error (see stderr), 2 for wrong usage.",
     )
     add_file(parser)
+    parser.add_argument("--run", action="store_true", help="run the Job if the database needs it, and wait for it")
+    add_place(parser)
+    text = "with --run: image of the database's client; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
     add_releases(parser)
+    parser.set_defaults(usage=parser.error)

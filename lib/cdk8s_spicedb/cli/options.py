@@ -43,12 +43,17 @@ def add_releases(parser: argparse.ArgumentParser) -> None:
 
 def add_cluster(parser: argparse.ArgumentParser, formats: Sequence[str] = ("text", "json")) -> None:
     """Adds the options of a cluster, and ``--output``."""
+    add_place(parser)
+    text = "format; defaults to text. The documentation has the schema of the JSON"
+    parser.add_argument("--output", choices=formats, default="text", help=text)
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a cluster."""
     text = "namespace of the release; defaults to the one of the kubeconfig's context"
     parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
     text = "context of the kubeconfig; defaults to the current one"
     parser.add_argument("--context", metavar="NAME", help=text)
-    text = "format; defaults to text. The documentation has the schema of the JSON"
-    parser.add_argument("--output", choices=formats, default="text", help=text)
 
 
 def at_least(least: int) -> Callable[[str], int]:

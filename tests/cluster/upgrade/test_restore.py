@@ -8,16 +8,18 @@ import pytest
 
 from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace
-from tests.lab.command import Command
+from tests.lab.command import DATASTORES, Command
 from tests.lab.props import KEY
 
-OLD, NEW = "v1.30.0", "v1.37.1"
+OLD, NEW = "v1.37.1", "v1.52.0"
 
 
-@pytest.mark.parametrize("delivery", ["helm", "kubectl"])
+@pytest.mark.parametrize(("delivery", "engine"), [("helm", "postgres"), ("kubectl", "mariadb")])
 def test_rollback_restores_the_backup(
-    command: Command, namespace: Namespace, postgres: None, tmp_path: Path, delivery: str
+    command: Command, namespace: Namespace, request: pytest.FixtureRequest, tmp_path: Path, delivery: str, engine: str
 ) -> None:
+    request.getfixturevalue(engine)
+    command.datastore = DATASTORES[engine]
     command.install(OLD, delivery=delivery)
     with relay(namespace) as address:
         client = Client(address, KEY)

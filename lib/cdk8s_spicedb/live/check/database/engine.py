@@ -84,12 +84,22 @@ class EngineCheck(ABC):
             *estimate_findings(question, revision, estimates, sizes),
         ]
         return DatabaseReport(
-            findings=found, revision=revision, server_version=version, pending=pending, rows=rows, estimates=estimates
+            findings=found,
+            revision=revision,
+            server_version=version,
+            pending=pending,
+            rows=rows,
+            estimates=estimates,
+            repairable=self.can_repair(facts),
         )
 
     @abstractmethod
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
         """The findings of the engine, from what a client that connected learned."""
+
+    def can_repair(self, facts: Facts) -> bool:
+        """Whether SpiceDB can repair the database after a dump was restored into it."""
+        return False
 
     def found_tables(self, facts: Facts, question: Question) -> Iterator[tuple[str, Fact]]:
         """The tables that are there, by their names without prefix."""
