@@ -48,17 +48,15 @@ def hold(cluster: Cluster, name: str) -> None:
     change(cluster, name, act)
 
 
-def resume(cluster: Cluster, name: str, *, template: Manifest | None = None) -> None:
-    """Ends the pause, if this package has made it. With ``template``, the servers are those of this pod template."""
+def resume(cluster: Cluster, name: str) -> None:
+    """Ends the pause, if this package has made it."""
+    change(cluster, name, _resume)
 
-    def act(deployment: Manifest) -> None:
-        if _is_held(deployment):
-            del deployment["metadata"]["annotations"][_HELD]
-            deployment["spec"].pop("paused", None)
-            if template is not None:
-                deployment["spec"]["template"] = template
 
-    change(cluster, name, act)
+def _resume(deployment: Manifest) -> None:
+    if _is_held(deployment):
+        del deployment["metadata"]["annotations"][_HELD]
+        deployment["spec"].pop("paused", None)
 
 
 @contextmanager
@@ -91,20 +89,32 @@ def stop(cluster: Cluster, running: Running) -> Stopped:
     return now
 
 
-def start(cluster: Cluster, name: str) -> bool:
-    """Starts the servers that were stopped. Returns whether they were."""
-    was_stopped = False
+def is_stopped(cluster: Cluster, name: str) -> bool:
+    """Whether this package has stopped the servers."""
+    return _STOPPED in _annotations(cluster.get(DEPLOYMENT, name) or {"metadata": {}})
+
+
+def start(cluster: Cluster, name: str) -> None:
+    """Starts the servers, if this package has stopped them."""
+    change(cluster, name, _start)
+
+
+def _start(deployment: Manifest) -> None:
+    told = _annotations(deployment).pop(_STOPPED, None)
+    # Helm may have started them, with the number in its manifest.
+    if told is not None and not deployment["spec"].get("replicas"):
+        deployment["spec"]["replicas"] = Stopped(**json.loads(told)).replicas
+
+
+def return_to(cluster: Cluster, name: str, template: Manifest) -> None:
+    """Gives a Deployment that is held or stopped an older pod template, and lets it run, all at once."""
 
     def act(deployment: Manifest) -> None:
-        nonlocal was_stopped
-        told = (deployment["metadata"].get("annotations") or {}).pop(_STOPPED, None)
-        was_stopped = told is not None
-        # Helm may have started them, with the number in its manifest.
-        if told is not None and not deployment["spec"].get("replicas"):
-            deployment["spec"]["replicas"] = Stopped(**json.loads(told)).replicas
+        deployment["spec"]["template"] = template
+        _resume(deployment)
+        _start(deployment)
 
     change(cluster, name, act)
-    return was_stopped
 
 
 def change(cluster: Cluster, name: str, act: Callable[[Manifest], None]) -> None:
@@ -126,4 +136,9 @@ def change(cluster: Cluster, name: str, act: Callable[[Manifest], None]) -> None
 
 
 def _is_held(deployment: Manifest) -> bool:
-    return _HELD in (deployment["metadata"].get("annotations") or {})
+    return _HELD in _annotations(deployment)
+
+
+def _annotations(deployment: Manifest) -> dict[str, str]:
+    found: dict[str, str] = deployment["metadata"].get("annotations") or {}
+    return found

@@ -24,6 +24,7 @@ from ..programs import QUERY_SECONDS, Ended, helm, run
 from ..released import helm_release_of, helm_releases, is_hook
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of
 from .deliver import Deliverer, OtherProgramError, StepError
+from .deployment import is_stopped
 
 _NAME = re.compile("[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
 """What can be the name of a Helm release."""
@@ -255,7 +256,10 @@ class HelmDeliverer(Deliverer):
             raise StepError(f"{revision!r} is no revision of a Helm release; see `helm history {self.release}`")
         seconds = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
         self._unlock()
-        command = ("rollback", self.release, revision, *self._wait(seconds))
+        command = ["rollback", self.release, revision, *self._wait(seconds)]
+        if is_stopped(self.cluster, self.running.name) and self._is_newer_than_3():
+            # The number of servers is a field of this package until Helm takes it over.
+            command.append("--force-conflicts")
         outcome = self._helm(*command, seconds=seconds, watched=True)
         if not outcome.ok:
             self._require_no_other(outcome)
@@ -280,10 +284,13 @@ class HelmDeliverer(Deliverer):
 
     def _wait(self, seconds: int) -> list[str]:
         wait = "--wait"
-        if self.is_held() and not self._helm("version", "--template={{.Version}}").stdout.startswith("v3."):
+        if self.is_held() and self._is_newer_than_3():
             # Helm 3 counts servers that are paused as ready. Helm 4 does so only if it waits as Helm 3 did.
             wait = "--wait=legacy"
         return [wait, "--timeout", f"{seconds}s"]
+
+    def _is_newer_than_3(self) -> bool:
+        return not self._helm("version", "--template={{.Version}}").stdout.startswith("v3.")
 
     def _json(self, *arguments: str) -> Any:
         ended = self._helm(*arguments, "--output", "json")

@@ -233,11 +233,10 @@ def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: N
     if not applies.is_rolled_back():
         applies.roll_back(sound.revision)
     resume(cluster, applies.running.name)
+    start(cluster, applies.running.name)
     seen = require(cluster, applies.running.name)
     assert seen.running is not None
     require_settled(cluster, seen.running, notify)
-    if start(cluster, applies.running.name):
-        require_settled(cluster, seen.running, notify)
     settings = {
         "version": (seen.running.version, sound.version),
         f"--{SCHEMA_MODE}": (seen.running.schema_mode, sound.schema_mode),
