@@ -12,6 +12,7 @@ from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
 from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
+from .backup import BackupProps
 from .datastores.base import Datastore
 from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
@@ -49,7 +50,7 @@ def _keys(props: SpiceDBProps, kind: type[_Key]) -> dict[_Key, str]:
     parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
     found: dict[_Key, str] = {}
     # Keys of the servers have the name of their prop alone.
-    more = {name: getattr(props, name) for name in ("schema", "test", "cleanup", "pods")}
+    more = {name: getattr(props, name) for name in ("schema", "test", "backup", "cleanup", "pods")}
     for part, value in {**parts, "": props.server, **more}.items():
         for key, name in _named_keys(value, part, kind):
             found.setdefault(key, name.removeprefix("_"))
@@ -176,6 +177,9 @@ class SpiceDBProps:
     own."""
     test: PermissionTest | None = None
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
+    backup: BackupProps | None = None
+    """Backups on a schedule, by a CronJob that writes them to a volume. Defaults to none, because only you know where
+    your backups belong."""
     rbac_create: bool = True
     """Creates Roles and RoleBindings: one for servers that dispatch, and one for the clean-up. Defaults to on.
     If you have no permission to create Roles and RoleBindings, set this to False, and ask a cluster administrator to
@@ -315,6 +319,7 @@ class SpiceDBProps:
             Component.CLEANUP: self.cleanup,
             Component.SCHEMA: self.schema,
             Component.TEST: self.test,
+            Component.BACKUP: self.backup,
         }
         return combined(self.pods, parts[component] or PodSettings())
 
