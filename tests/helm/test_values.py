@@ -1127,6 +1127,14 @@ def test_the_notes_say_what_dispatch_and_tests_need(chart: Callable[[SpiceDBProp
         assert said not in plain
 
 
+def test_the_notes_say_when_backups_run(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(of(backup=BackupProps(schedule="15 3 * * *")))
+    assert "Backups run on this schedule: 15 3 * * *. To back up now:" in notes(folder)
+    values = {"backup": {"schedule": "@daily", "timeZone": "Europe/Berlin", "suspend": True}}
+    assert "schedule: @daily (Europe/Berlin) (suspended). To" in notes(folder, values)
+    assert "kubectl create job backup-now --from=cronjob/spicedb-backup --namespace authz" in notes(folder)
+
+
 def test_the_notes_of_the_memory_engine_know_of_no_migration(chart: Callable[[SpiceDBProps], Path]) -> None:
     assert "migrat" not in notes(chart(of(datastore=Memory())))
 
