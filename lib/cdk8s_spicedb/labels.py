@@ -97,6 +97,11 @@ def object_name(name: str, component: Component) -> str:
     return name + _SUFFIX[component]
 
 
+def volume_name(name: str) -> str:
+    """The name of the Job that opens the volume of the backups, without its hash."""
+    return f"{name}-volume"
+
+
 def selector_labels(name: str, component: Component) -> dict[str, str]:
     """The labels that select the pods of one component of one release."""
     return {NAME: "spicedb", INSTANCE: name, COMPONENT: component.value}

@@ -8,7 +8,7 @@ an empty one that it left behind itself (tried with v1.2.0).
 from __future__ import annotations
 
 from ..delivery import VOLUME
-from ..labels import Component
+from ..labels import Component, volume_name
 from ..props import SpiceDBProps
 from ..props.backup import BACKUP_POD, BackupProps
 from .jobs import zed_template
@@ -95,7 +95,7 @@ def _try_volume(objects: Objects, backup: BackupProps) -> Manifest:
     )
     # A backup on another node may have the volume.
     deadline, ttl = backup.active_deadline_seconds, props.delivery.migration_ttl_seconds
-    return objects.job(VOLUME, template, _RETRIES, deadline, ttl=ttl, name=f"{props.name}-volume")
+    return objects.job(VOLUME, template, _RETRIES, deadline, ttl=ttl, name=volume_name(props.name))
 
 
 def _cron_job(objects: Objects, backup: BackupProps) -> Manifest:
