@@ -21,6 +21,7 @@ from cdk8s_spicedb import (
     TLS,
     Alerts,
     Autoscaling,
+    BackupProps,
     CleanupProps,
     CockroachDB,
     ConfigMapKey,
@@ -67,8 +68,8 @@ from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    TLS Advisory AdvisoryWarning Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
-    ConfigMapKey Dashboard Datastore Delivery DispatchTLS Egress
+    TLS Advisory AdvisoryWarning Alerts Autoscaling BackupProps ChartChange ChartLink ChartMetadata Cleanup
+    CleanupProps CockroachDB ConfigMapKey Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
     PodMonitor PodProps PodSettings Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseRange ReleaseTable
@@ -93,6 +94,7 @@ _CLASSES = (
     TopologySpread,
     SchemaProps,
     PermissionTest,
+    BackupProps,
     Patch,
     PatchOperation,
     Monitoring,
@@ -303,7 +305,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "server": ServerProps(),
         "migration": MigrationProps(),
         "cleanup": CleanupProps(),
-        **dict.fromkeys(("schema", "test")),
+        **dict.fromkeys(("schema", "test", "backup")),
         "rbac_create": True,
         "openshift": False,
         "hook_logs": None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from .delivery import Delivery
 from .errors import AdvisoryWarning, InvalidProps, Problem, SpiceDBError, SpiceDBWarning
+from .props.backup import BackupProps
 from .props.chart import ChartChange, ChartLink, ChartMetadata, Maintainer, SignKey
 from .props.datastores import CockroachDB, Datastore, Memory, MySQL, Pool, PostgreSQL, Spanner
 from .props.datastores.base import ExpiredIntegrityKey, RelationshipIntegrity
@@ -35,6 +36,7 @@ __all__ = [
     "AdvisoryWarning",
     "Alerts",
     "Autoscaling",
+    "BackupProps",
     "ChartChange",
     "ChartLink",
     "ChartMetadata",

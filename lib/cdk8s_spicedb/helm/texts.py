@@ -12,8 +12,8 @@ from ..labels import CHECKSUM, Component, object_name
 from ..manifests.pods import DISPATCH_TLS, GRPC, METRICS, dispatch_service, open_ports, service_port
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
+from ..props.images import image_parts
 from ..props.rules.warnings import phase_warning, version_warning
-from ..props.spicedb import image_parts
 from ..versions import ALLOWED_MIGRATIONS
 from .value import FULLNAME, Value, config_maps, secrets
 
@@ -112,6 +112,14 @@ Metrics are at port {service_port(props, METRICS)} of the Service. This port als
 The certificate for requests between servers must contain the DNS name
 {dispatch_service(props, DISPATCH_TLS)}.{{{{ .Release.Namespace }}}}.
 Without this name, the servers are ready, but requests between them fail."""
+    if props.backup:
+        text += f"""
+
+Backups run on this schedule: {{{{ .Values.backup.schedule }}}}
+{{{{- with .Values.backup.timeZone }}}} ({{{{ . }}}}){{{{ end }}}}
+{{{{- if .Values.backup.suspend }}}} (suspended){{{{ end }}}}. To back up now:
+
+  kubectl create job backup-now --from=cronjob/{object_name(name, Component.BACKUP)} {_IN}"""
     if props.test:
         text += f"""
 

@@ -12,10 +12,12 @@ from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
 from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
+from .backup import BackupProps
 from .datastores.base import Datastore
 from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
 from .flags import PRESHARED_KEY, Flag, flagged
+from .images import image_at, image_parts
 from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
@@ -50,7 +52,7 @@ def _keys(props: SpiceDBProps, kind: type[_Key]) -> dict[_Key, str]:
     parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
     found: dict[_Key, str] = {}
     # Keys of the servers have the name of their prop alone.
-    more = {name: getattr(props, name) for name in ("schema", "test", "cleanup", "pods")}
+    more = {name: getattr(props, name) for name in ("schema", "test", "backup", "cleanup", "pods")}
     for part, value in {**parts, "": props.server, **more}.items():
         for key, name in _named_keys(value, part, kind):
             found.setdefault(key, name.removeprefix("_"))
@@ -70,21 +72,6 @@ def _named_keys(value: Any, name: str, kind: type[_Key]) -> Iterator[tuple[_Key,
         items = attrs.asdict(value, recurse=False).items()
     for inner, item in items:
         yield from _named_keys(item, f"{name}_{inner}", kind)
-
-
-def image_parts(image: str) -> tuple[str, str | None, str | None]:
-    """Repository, tag and digest of an image reference."""
-    name, _, digest = image.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    return (name.removesuffix(f":{tag}") if tag else name), tag or None, digest or None
-
-
-def image_at(image: str, version: str, other: str) -> str | None:
-    """The same image at another version. None if its tag does not begin with the version."""
-    repository, tag, digest = image_parts(image)
-    if digest or not (tag is None or tag == version or tag.startswith(f"{version}-")):
-        return None
-    return image if tag is None else f"{repository}:{other}{tag.removeprefix(version)}"
 
 
 def number_of(share: int | str, servers: int) -> int:
@@ -177,6 +164,9 @@ class SpiceDBProps:
     own."""
     test: PermissionTest | None = None
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
+    backup: BackupProps | None = None
+    """Backups on a schedule, by a CronJob that writes them to a volume. Defaults to none, because only you know where
+    your backups belong."""
     rbac_create: bool = True
     """Creates Roles and RoleBindings: one for servers that dispatch, and one for the clean-up. Defaults to on.
     If you have no permission to create Roles and RoleBindings, set this to False, and ask a cluster administrator to
@@ -319,6 +309,7 @@ class SpiceDBProps:
             Component.CLEANUP: self.cleanup,
             Component.SCHEMA: self.schema,
             Component.TEST: self.test,
+            Component.BACKUP: self.backup,
         }
         return combined(self.pods, parts[component] or PodSettings())
 

@@ -71,7 +71,8 @@ class KubectlDeliverer(Deliverer):
         self._apply(rest)
         if not self.is_held():
             self.wait_for_servers(props, look)
-        self._wait_for_jobs(props, rest)
+        # A backup that runs may keep the volume from the Job that opens it.
+        self._wait_for_jobs(props, [each for each in rest if _component(each) is not Component.BACKUP])
 
     def _apply(self, manifests: list[Manifest]) -> None:
         for job in (each for each in manifests if each["kind"] == "Job"):
