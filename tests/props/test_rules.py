@@ -77,7 +77,7 @@ def server(version: str = VERSION, **given: Any) -> Make:
     return lambda: spicedb(version=version, server=ServerProps(**given))()
 
 
-def backup(**given: Any) -> Make:
+def upgrade_backup(**given: Any) -> Make:
     return lambda: spicedb(upgrade_backup=UpgradeBackup(**given))()
 
 
@@ -124,30 +124,55 @@ ELSEWHERE = {**OBJECT, "metadata": {"name": "before", "namespace": "databases"}}
 DONE = ".status.phase=completed"
 BAD: list[tuple[Make, str, str, str]] = [
     # the backup of an upgrade
-    (backup(), "upgrade_backup.command", "a program with its arguments, or manifest", "set one of them"),
-    (backup(command=[]), "upgrade_backup.command", "a program with its arguments", "set one of them"),
-    (backup(command="pg_dump"), "upgrade_backup.command", "a tuple or list", "an item of its own"),
-    (backup(command=["pg_dump", ""]), "upgrade_backup.command", "not empty", "an item of its own"),
-    (backup(command=["a"], manifest=OBJECT), "upgrade_backup.manifest", "when command is set", "remove one of them"),
-    (backup(command=["a"], wait_for=DONE), "upgrade_backup.wait_for", "whose exit code says", "remove it"),
-    (backup(command=["a"], fail_on=DONE), "upgrade_backup.fail_on", "whose exit code says", "remove it"),
-    (backup(manifest=OBJECT), "upgrade_backup.wait_for", "when the backup is complete", "such as wait_for='.status"),
-    (backup(manifest={"kind": "Backup"}), "upgrade_backup.manifest", "metadata.name", "write it as in a manifest"),
-    (backup(manifest=5, wait_for=DONE), "upgrade_backup.manifest", "an object", "write it as in a manifest"),
+    (upgrade_backup(), "upgrade_backup.command", "a program with its arguments, or manifest", "set one of them"),
+    (upgrade_backup(command=[]), "upgrade_backup.command", "a program with its arguments", "set one of them"),
+    (upgrade_backup(command="pg_dump"), "upgrade_backup.command", "a tuple or list", "an item of its own"),
+    (upgrade_backup(command=["pg_dump", ""]), "upgrade_backup.command", "not empty", "an item of its own"),
     (
-        backup(manifest={**OBJECT, "spec": {"at": date(2030, 1, 1)}}, wait_for=DONE),
+        upgrade_backup(command=["a"], manifest=OBJECT),
+        "upgrade_backup.manifest",
+        "when command is set",
+        "remove one of them",
+    ),
+    (upgrade_backup(command=["a"], wait_for=DONE), "upgrade_backup.wait_for", "whose exit code says", "remove it"),
+    (upgrade_backup(command=["a"], fail_on=DONE), "upgrade_backup.fail_on", "whose exit code says", "remove it"),
+    (
+        upgrade_backup(manifest=OBJECT),
+        "upgrade_backup.wait_for",
+        "when the backup is complete",
+        "such as wait_for='.status",
+    ),
+    (
+        upgrade_backup(manifest={"kind": "Backup"}),
+        "upgrade_backup.manifest",
+        "metadata.name",
+        "write it as in a manifest",
+    ),
+    (upgrade_backup(manifest=5, wait_for=DONE), "upgrade_backup.manifest", "an object", "write it as in a manifest"),
+    (
+        upgrade_backup(manifest={**OBJECT, "spec": {"at": date(2030, 1, 1)}}, wait_for=DONE),
         "upgrade_backup.manifest",
         "an object",
         "quote dates",
     ),
-    (backup(manifest=OBJECT, wait_for="completed"), "upgrade_backup.wait_for", "the path of a field", ".status.phase"),
     (
-        backup(manifest=ELSEWHERE, wait_for=DONE),
+        upgrade_backup(manifest=OBJECT, wait_for="completed"),
+        "upgrade_backup.wait_for",
+        "the path of a field",
+        ".status.phase",
+    ),
+    (
+        upgrade_backup(manifest=ELSEWHERE, wait_for=DONE),
         "upgrade_backup.manifest[metadata][namespace]",
         "created in the namespace of the release",
         "use command with kubectl",
     ),
-    (backup(command=["a"], timeout_seconds=0), "upgrade_backup.timeout_seconds", "from 1 to 86400", "without quotes"),
+    (
+        upgrade_backup(command=["a"], timeout_seconds=0),
+        "upgrade_backup.timeout_seconds",
+        "from 1 to 86400",
+        "without quotes",
+    ),
     # names
     (spicedb(name="9lives"), "name", "beginning with a letter", "rename"),
     (spicedb(name="a" * 46), "name", "at most 45", "shorten"),
