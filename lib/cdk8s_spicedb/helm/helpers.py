@@ -24,7 +24,7 @@ from ..manifests.jobs import changed_settings, plain
 from ..manifests.pods import NODE_LOST_SECONDS
 from ..props import MigrationProps, SpiceDBProps
 from ..props.fields import camel
-from ..props.images import image_parts
+from ..props.spicedb import image_parts
 from .accounts import account_names
 from .placement import placement, selector
 from .value import FULLNAME, Value, secrets

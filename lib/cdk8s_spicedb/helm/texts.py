@@ -12,8 +12,8 @@ from ..labels import CHECKSUM, Component, object_name
 from ..manifests.pods import DISPATCH_TLS, GRPC, METRICS, dispatch_service, open_ports, service_port
 from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
-from ..props.images import image_parts
 from ..props.rules.warnings import phase_warning, version_warning
+from ..props.spicedb import image_parts
 from ..versions import ALLOWED_MIGRATIONS
 from .value import FULLNAME, Value, config_maps, secrets
 

@@ -17,10 +17,10 @@ from ..props import SpiceDBProps
 from ..props.fields import camel
 from ..props.fieldtypes import show
 from ..props.flags import flag_of
-from ..props.images import image_parts
 from ..props.jobs import SchemaProps
 from ..props.secrets import ConfigMapKey, SecretKey
 from ..props.server import LOG_LEVEL, ServerProps
+from ..props.spicedb import image_parts
 from ..props.types import PullPolicy, ReleaseName, Revision
 from .accounts import IDENTITY
 from .places import argument, entries, field, items, optional_argument, optional_field

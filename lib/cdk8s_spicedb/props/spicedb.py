@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Protocol
 
 import attrs
 from attrs import Factory, field, frozen
@@ -17,61 +17,30 @@ from .datastores.base import Datastore
 from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
 from .flags import PRESHARED_KEY, Flag, flagged
-from .images import image_at, image_parts
 from .jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from .monitoring import Monitoring
 from .network import NetworkPolicies
 from .patch import Patch
 from .pod import PodSettings, combined
-from .secrets import ConfigMapKey, MadeName, SecretKey, as_secret_keys, required_secret_key
+from .secrets import MadeName, SecretKey, as_secret_keys, required_secret_key
 from .server import DEFAULT_REPLICAS, DRAIN_DELAY, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
 from .upgrade_backup import UpgradeBackup
 
-_Key = TypeVar("_Key", SecretKey, ConfigMapKey)
+
+def image_parts(image: str) -> tuple[str, str | None, str | None]:
+    """Repository, tag and digest of an image reference."""
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return (name.removesuffix(f":{tag}") if tag else name), tag or None, digest or None
 
 
-def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
-    """Every Secret key that a release reads once, with the name of the first prop that holds it."""
-    return _keys(props, SecretKey)
-
-
-def config_map_keys(props: SpiceDBProps) -> dict[ConfigMapKey, str]:
-    """Does what `secret_keys` does, for the keys of ConfigMaps."""
-    return _keys(props, ConfigMapKey)
-
-
-def needed_config_maps(props: SpiceDBProps) -> list[ConfigMapKey]:
-    """Every key of a ConfigMap that must exist before the release: for CAs, and the SpiceDB schema."""
-    schema = props.schema
-    own = [ConfigMapKey(schema.config_map, schema.config_map_key)] if schema and schema.config_map else []
-    return [*config_map_keys(props), *own]
-
-
-def _keys(props: SpiceDBProps, kind: type[_Key]) -> dict[_Key, str]:
-    parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
-    found: dict[_Key, str] = {}
-    # Keys of the servers have the name of their prop alone.
-    more = {name: getattr(props, name) for name in ("schema", "test", "backup", "cleanup", "pods")}
-    for part, value in {**parts, "": props.server, **more}.items():
-        for key, name in _named_keys(value, part, kind):
-            found.setdefault(key, name.removeprefix("_"))
-    return found
-
-
-def _named_keys(value: Any, name: str, kind: type[_Key]) -> Iterator[tuple[_Key, str]]:
-    """The keys inside a value, each with a name that begins with the value's."""
-    items: Iterable[tuple[object, Any]] = ()
-    if isinstance(value, kind):
-        yield value, name
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value, 1)
-    elif isinstance(value, Mapping):
-        items = value.items()
-    elif attrs.has(type(value)):
-        items = attrs.asdict(value, recurse=False).items()
-    for inner, item in items:
-        yield from _named_keys(item, f"{name}_{inner}", kind)
+def image_at(image: str, version: str, other: str) -> str | None:
+    """The same image at another version. None if its tag does not begin with the version."""
+    repository, tag, digest = image_parts(image)
+    if digest or not (tag is None or tag == version or tag.startswith(f"{version}-")):
+        return None
+    return image if tag is None else f"{repository}:{other}{tag.removeprefix(version)}"
 
 
 def number_of(share: int | str, servers: int) -> int:

@@ -16,12 +16,11 @@ from ..datastores.sql import PART_VARIABLES, LibpqDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import redact, show
 from ..flags import flagged, variable_name
-from ..images import image_parts
 from ..jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
 from ..pod import PodSettings
 from ..secrets import EnvVar, MadeName, SecretKey
 from ..server import ServerProps
-from ..spicedb import SpiceDBProps
+from ..spicedb import SpiceDBProps, image_parts
 
 
 def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps, migration: MigrationProps) -> Problems:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from ...errors import AdvisoryWarning, SpiceDBWarning
 from ...versions import by_weight, known_releases
 from ..advisories import advisories_of
-from ..images import image_parts
-from ..spicedb import SpiceDBProps
+from ..spicedb import SpiceDBProps, image_parts
 from .arguments import flag_warnings
 
 
