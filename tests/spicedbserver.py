@@ -138,6 +138,10 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
         """What is there now."""
         return {*self._revisions[-1]}
 
+    def clear(self) -> None:
+        """Makes it one without a schema and relationships."""
+        self.schema, self._revisions, self._forgotten = "", [{}], 0
+
     def forget(self) -> None:
         """Collects the data of older revisions."""
         self._forgotten = len(self._revisions) - 1

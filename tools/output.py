@@ -12,8 +12,10 @@ from typing import Any
 import attrs
 
 from cdk8s_spicedb import live
+from cdk8s_spicedb.cli.backup import BackupReport, CompareReport, RestoreReport
 from cdk8s_spicedb.cli.plan import PlanReport
 from cdk8s_spicedb.files.schema import field_texts
+from cdk8s_spicedb.live.rehearsal import Rehearsal
 
 from .reference import in_cell
 
@@ -25,6 +27,10 @@ COMMANDS = {
     "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
     "upgrade --each": (live.FleetReport, "Also printed if an upgrade failed."),
     "rollback": (live.Return, ""),
+    "backup": (BackupReport, ""),
+    "restore": (RestoreReport, "What the SpiceDB holds afterwards."),
+    "compare": (CompareReport, ""),
+    "rehearse": (Rehearsal, "The exit code is 3 if `ok` is false."),
     "plan": (PlanReport, "This command needs no cluster."),
 }
 _OPENING = """\

@@ -81,8 +81,11 @@ def test_rehearsal_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caps
     assert capsys.readouterr().out.splitlines() == [
         "Rehearsed spicedb in authz, SpiceDB v1.52.0 to v1.56.0, with all 1,000 relationships and 10 questions.",
         "",
-        "Step  Version  Schema mode  Time  Migration  Database  Slowest check  Slowest write  Rollback",
-        "1     v1.56.0               21 s  4 s        +15 MiB   0.1 s          2.5 s          works, 9 s",
+        "Step  Version  Schema mode  Time  Migration  Slowest check  Slowest write  Rollback",
+        "1     v1.56.0               21 s  4 s        0.1 s          2.5 s          works, 9 s",
+        "",
+        "Step  Database  At most  Log     Memory   Longest locks",
+        "1     +15 MiB   +30 MiB  50 MiB  200 MiB  relation_tuple 2.4 s (reads 0.1 s), caveat 0.2 s",
         "",
         "No problem was found.",
     ]
@@ -95,7 +98,7 @@ def test_rehearsal_with_a_problem(
     assert rehearse(monkeypatch, tmp_path, found, "--output", "json") == 3
     told = json.loads(capsys.readouterr().out)
     assert (told["ok"], told["problems"]) == (False, ["step 1, v1.56.0: the step fails: stuck"])
-    assert told["steps"][0]["migrationSeconds"] == 4
+    assert told["steps"][0]["migration_seconds"] == 4
     assert rehearse(monkeypatch, tmp_path, found, "--output", "markdown") == 3
     assert capsys.readouterr().out.endswith("- step 1, v1.56.0: the step fails: stuck\n")
 

@@ -29,22 +29,23 @@ class Kubectl:
         self.commands.append([*command])
         options = dict(each.partition("=")[::2] for each in command if each.startswith("--"))
         words = [each for each in command[1:] if not each.startswith("-")]
+        namespace = command[command.index("--namespace") + 1]
         if words[0] == "apply" and "--server-side" in options:
-            return self._apply(options)
+            return self._apply(options, namespace)
         if words[:2] == ["get", "deployment"] and options["--output"] == "jsonpath={.metadata.uid}":
-            return Ended(True, str(self.api.get("deployments", words[2])["metadata"]["uid"]))
+            return Ended(True, str(self.api.get("deployments", words[2], namespace)["metadata"]["uid"]))
         if words[:2] == ["rollout", "undo"]:
-            return self._undo(words[2].rpartition("/")[2], options["--to-revision"])
+            return self._undo(words[2].rpartition("/")[2], options["--to-revision"], namespace)
         if words[:2] == ["rollout", "status"]:
             return Ended(True, "")
         return Ended(False, f"error: unknown command {shlex.join(command)}")
 
-    def _apply(self, options: dict[str, str]) -> Ended:
+    def _apply(self, options: dict[str, str], namespace: str) -> Ended:
         force = {"force": "true"} if "--force-conflicts" in options else {}
         client = self.api.client()
         for manifest in load_all(Path(options["--filename"]).read_text(encoding="utf-8")):
             response = client.patch(
-                self.api.path_of(manifest),
+                self.api.path_of(manifest, namespace),
                 params={"fieldManager": "kubectl", **force},
                 json=manifest,
                 headers={"Content-Type": "application/apply-patch+yaml"},
@@ -53,9 +54,9 @@ class Kubectl:
                 return Ended(False, f"Error from server: {response.json()['message']}")
         return Ended(True, "")
 
-    def _undo(self, name: str, revision: str) -> Ended:
-        deployment = self.api.get("deployments", name)
-        for each in self.api.of("replicasets"):
+    def _undo(self, name: str, revision: str, namespace: str) -> Ended:
+        deployment = self.api.get("deployments", name, namespace)
+        for each in self.api.of("replicasets", namespace):
             if each["metadata"]["annotations"].get(_REVISION) == revision:
                 labels = dict(each["spec"]["template"]["metadata"]["labels"])
                 labels.pop("pod-template-hash")
@@ -63,6 +64,6 @@ class Kubectl:
                 template["metadata"] = {**template["metadata"], "labels": labels}
                 deployment["spec"]["template"] = template
                 deployment["metadata"]["generation"] += 1
-                roll_out(self.api, name)
+                roll_out(self.api, name, namespace)
                 return Ended(True, "")
         return Ended(False, f"error: unable to find specified revision {revision} in history")

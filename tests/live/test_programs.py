@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +16,10 @@ import pytest
 from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.live import programs as program
 from cdk8s_spicedb.live.kubeconfig import Kubeconfig
-from cdk8s_spicedb.live.programs import Ended, environment, helm, kubectl, run
+from cdk8s_spicedb.live.programs import Ended, environment, helm, kubectl, run, running
 from tests.apiserver import ApiServer
 from tests.live.clock import FakeClock
+from tests.programs import ROOT
 
 CLUSTER = ApiServer().cluster()
 STUBBORN = """
@@ -133,3 +139,56 @@ def test_pod_has_no_context_to_name() -> None:
     cluster = ApiServer().cluster(kubeconfig=account)
     assert helm(cluster, "list")[-2:] == ["--kube-context", "in-cluster"]
     assert cluster.options() == "--namespace authz", "a person has no such context"
+
+
+# ---------------------------------------------------------------- programs that run beside this process
+
+PRINTS = ["sh", "-c", "echo pid $$; exec sleep 60"]
+KILLED = """
+import os, re, signal, sys
+from cdk8s_spicedb.live.programs import running
+from tests.apiserver import ApiServer
+with running({command}, ApiServer().cluster(), until=re.compile(r"pid (\\d+)\\n")) as found:
+    print(found.printed[1], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def ends(process: int) -> bool:
+    """Whether a process ends soon."""
+    for _ in range(100):
+        if not lives(process):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_program_beside_ends_with_its_context() -> None:
+    with running(PRINTS, CLUSTER, until=re.compile(r"pid (\d+)\n")) as found:
+        assert found.runs
+        assert lives(int(found.printed[1]))
+        assert found.output(1000) == found.printed[0]
+    assert ends(int(found.printed[1]))
+
+
+def test_a_program_beside_ends_with_a_process_that_is_killed() -> None:
+    code = KILLED.format(command=PRINTS)
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert ends(int(killed.stdout))
+
+
+def test_a_program_beside_that_fails_says_why() -> None:
+    with pytest.raises(SpiceDBError, match="false failed"), running(["false"], CLUSTER, until=re.compile("x")):
+        pass
+    missing = "cannot run no-such-program: No such file or directory; install it"
+    with pytest.raises(SpiceDBError, match=missing), running(["no-such-program"], CLUSTER, until=re.compile("x")):
+        pass

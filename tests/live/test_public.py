@@ -23,6 +23,7 @@ def test_every_public_name_is_there_and_explained(module: ModuleType) -> None:
     for name in module.__all__:
         value = getattr(module, name)
         assert inspect.getdoc(value), name
+        assert not inspect.ismodule(value), "a module took the place of a function"
         if attrs.has(value) and name != "Cluster":
             documented = field_texts(value)
             public = {each.name for each in attrs.fields(value) if not each.name.startswith("_")}

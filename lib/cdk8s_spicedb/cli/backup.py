@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
 
 from ..errors import SpiceDBError
@@ -15,7 +16,7 @@ from ..live.data.assertions import asserted
 from ..live.data.backup import back_up
 from ..live.data.compare import Comparison, compare
 from ..live.data.file import beside
-from ..live.data.lookups import different_lookups
+from ..live.data.lookups import different_lookups, look_up
 from ..live.data.questions import Question, looked_up, questions, sample
 from ..live.data.reach import reaching
 from ..live.data.restore import restore
@@ -29,6 +30,41 @@ from .output import as_json, say, say_error
 _TOKEN = "SPICEDB_TOKEN"
 _DIFFERENT = 3
 """The exit code of `compare` if an answer differs."""
+
+
+@frozen(kw_only=True)
+class RestoreReport:
+    """What a SpiceDB or a file holds."""
+
+    relationships: int
+    """Number of relationships."""
+    counts: Mapping[str, int]
+    """Number of relationships of each relation, by names such as ``document#reader``."""
+    digest: str
+    """Digest of all relationships: the sum of their SHA-256, in hexadecimal digits. It does not depend on their
+    order."""
+
+
+@frozen(kw_only=True)
+class BackupReport(RestoreReport):
+    """A backup that is complete."""
+
+    file: str
+    """Path of the file."""
+    token: str
+    """ZedToken of the revision at which schema and relationships were read."""
+
+
+@frozen(kw_only=True)
+class CompareReport:
+    """How two SpiceDBs answered."""
+
+    asked: int
+    """Number of questions."""
+    answers: Mapping[str, int]
+    """How often the first SpiceDB gave each answer, by answers such as ``yes`` and ``no``."""
+    differences: Sequence[str]
+    """How the answers and lookups of the second one differ, in words. The exit code is 3 if there are some."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,7 +81,7 @@ def _backup(options: argparse.Namespace) -> int:
             more = "; run the same command again to continue" if beside(path, "partial").exists() else ""
             raise SpiceDBError(f"{error}{more}") from None
     if options.output == "json":
-        say(as_json({"file": str(made.path), "token": made.head.token, **made.summary.json()}))
+        say(as_json(BackupReport(file=str(made.path), token=made.head.token, **made.summary.json())))
     else:
         say(f"Wrote {made.path}: {count(made.summary.total, 'relationship')}, digest {made.summary.digest[:16]}.")
     return 0
@@ -55,7 +91,7 @@ def _restore(options: argparse.Namespace) -> int:
     with _server(options, options.name) as server:
         held = restore(Path(options.file), server, go_on=options.go_on, notify=_progress())
     if options.output == "json":
-        say(as_json(held.json()))
+        say(as_json(RestoreReport(**held.json())))
     else:
         restored = count(held.total, "relationship")
         say(f"Restored {restored}. {options.name} holds what {options.file} has: they are equal.")
@@ -68,10 +104,10 @@ def _compare(options: argparse.Namespace) -> int:
         more = [each for path in options.assertions or () for each in asserted(read(path), path)]
         asked, token = _questions((first, second), options.questions, more)
         compared = compare(first, second, asked, token)
-        looked_up = list(different_lookups(first, second, compared.granted, token))
-    differences = [*compared.lines(), *looked_up]
+        found = [*different_lookups(look_up(first, compared.granted, token), second)]
+    differences = [*evolve(compared, lookups=found).lines()]
     if options.output == "json":
-        say(as_json({"asked": compared.asked, "answers": compared.answers, "differences": differences}))
+        say(as_json(CompareReport(asked=compared.asked, answers=compared.answers, differences=differences)))
     else:
         say("\n".join(_lines(options.first, compared, differences)))
     return _DIFFERENT if differences else 0

@@ -75,7 +75,7 @@ def add_rehearse(commands: Commands) -> None:
         description="Copies the schema and the relationships of the SpiceDB that runs into a new namespace with a "
         "database of its own. There, it runs each step of the upgrade. If a rollback is possible, it also rolls the "
         "step back and runs it again. It asks the same questions before the upgrade and after each step, and measures "
-        "how long everything takes. It changes nothing of the live SpiceDB, and deletes the namespace when it ends.",
+        "how long everything takes. It changes nothing of the live SpiceDB, and deletes everything when it ends.",
         epilog="Exit code: 0 if no problem was found, 1 if the upgrade could not be rehearsed (see stderr), 2 for "
         "wrong usage, 3 if there is a problem.",
     )
@@ -90,4 +90,9 @@ def add_rehearse(commands: Commands) -> None:
     parser.add_argument("--questions", type=at_least(1), default=2000, metavar="NUMBER", help=text)
     text = "image of the database's server; defaults to the official image with the same version as the live one"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
+    text = (
+        "rehearse in this namespace, which must exist and be empty; it stays, and everything in it is deleted when the "
+        "command ends. Defaults to a new namespace"
+    )
+    parser.add_argument("--into", metavar="NAMESPACE", help=text)
     add_cluster(parser, formats=("text", "json", "markdown"))

@@ -7,6 +7,7 @@ They need the extra ``live``: ``pip install 'cdk8s-spicedb[live]'``.
 from .apierror import ClusterError, Conflict, Forbidden, NotFound, Unreachable
 from .check.check import CheckOptions, CheckReport, check
 from .check.finding import Finding, Level
+from .check.probe import Probe, probe
 from .cluster import Cluster
 from .diff import Diff, diff
 from .fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
@@ -46,6 +47,7 @@ __all__ = [
     "Observed",
     "Outcome",
     "Preflight",
+    "Probe",
     "Progress",
     "Record",
     "Return",
@@ -62,6 +64,7 @@ __all__ = [
     "find_running",
     "observe",
     "plan_rollback",
+    "probe",
     "read_record",
     "roll_back",
     "settled",

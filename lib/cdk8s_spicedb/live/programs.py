@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -29,7 +31,7 @@ _KUBERC = {"KUBERC": "off", "KUBECTL_KUBERC": "false"}
 _WATCH_SECONDS, _STEP_SECONDS = 1.0, 0.1
 _END_SECONDS = 20
 _START_SECONDS = 20
-_MOST_CHARACTERS = 4 << 20
+_MOST_BYTES = 4 << 20
 
 
 @frozen
@@ -142,21 +144,39 @@ class Program:
     printed: re.Match[str]
     """What it has printed."""
     _process: subprocess.Popen[bytes]
+    _stdout: IO[str]
 
     @property
     def runs(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
+    def output(self, most: int) -> str:
+        """What it has written to standard output: at most the last so many bytes."""
+        return _text(self._stdout, most)
+
+
+_GUARD = """
+exec 3<&0
+"$@" <&3 3<&- &
+program=$!
+{ cat <&3 >/dev/null; kill "$program"; } 2>/dev/null &
+wait "$program"
+"""
+"""Runs a program until its standard input is closed, which happens even if this process is killed."""
+
 
 @contextmanager
 def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str]) -> Iterator[Program]:
-    """Runs a program until the context ends. Yields as soon as it has printed what matches.
+    """Runs a program until the context ends, or this process does. Yields as soon as it has printed what matches.
 
     Raises `SpiceDBError` if the program ends before, or if it is not installed.
     """
+    _require_installed(command[0])
+    guarded = ["sh", "-c", _GUARD, "guard", *command]
     with _file() as stdout, _file() as stderr:
-        process = _start(command, environment(cluster), stdout, stderr)
+        process = _start(guarded, environment(cluster), stdout, stderr, stdin=subprocess.PIPE)
+        assert process.stdin is not None
         try:
             found = poll(
                 lambda: until.search(_text(stdout)),
@@ -167,9 +187,10 @@ def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str])
             )
             if found is None:
                 raise SpiceDBError(f"{command[0]} failed: {Ended(False, _text(stdout), _text(stderr)).error}")
-            yield Program(found, process)
+            yield Program(found, process, stdout)
         finally:
-            _end(process)
+            process.stdin.close()
+            _end_of(process)
 
 
 def _file() -> IO[str]:
@@ -179,23 +200,36 @@ def _file() -> IO[str]:
         raise SpiceDBError(f"cannot write a temporary file: {error}; set TMPDIR to a folder with free space") from None
 
 
+def _require_installed(program: str) -> None:
+    if shutil.which(program) is None:
+        raise _cannot_run(program, os.strerror(errno.ENOENT))
+
+
+def _cannot_run(program: str, reason: str | None) -> SpiceDBError:
+    return SpiceDBError(f"cannot run {program}: {reason}; install it, and add it to PATH")
+
+
 def _start(
-    command: Sequence[str], env: Mapping[str, str], stdout: IO[str], stderr: IO[str], *, group: bool = False
+    command: Sequence[str],
+    env: Mapping[str, str],
+    stdout: IO[str],
+    stderr: IO[str],
+    stdin: int = subprocess.DEVNULL,
+    *,
+    group: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Starts a program. With ``group``, it is in a group of processes of its own."""
     try:
-        return subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=group
-        )
+        return subprocess.Popen(command, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=group)
     except OSError as error:
-        raise SpiceDBError(f"cannot run {command[0]}: {error.strerror}; install it, and add it to PATH") from None
+        raise _cannot_run(command[0], error.strerror) from None
 
 
-def _text(file: IO[str]) -> str:
+def _text(file: IO[str], most: int = _MOST_BYTES) -> str:
     """The text of a file, without its beginning if it is very long."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _MOST_CHARACTERS, 0))
-    return file.read()
+    size = os.fstat(file.fileno()).st_size
+    # The program shares the position in the file, so it must not move while the program writes.
+    return os.pread(file.fileno(), most, max(size - most, 0)).decode(errors="replace")
 
 
 def _wait(
@@ -218,10 +252,14 @@ def _wait(
 
 def _end(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
     """Lets the program end in order, and kills it if it does not. With ``group``, also what it has started."""
-    if process.poll() is not None:
-        return
-    # What a shell runs in the background ignores SIGINT.
-    _signal(process, signal.SIGTERM if group else signal.SIGINT, group)
+    if process.poll() is None:
+        # What a shell runs in the background ignores SIGINT.
+        _signal(process, signal.SIGTERM if group else signal.SIGINT, group)
+        _end_of(process, group=group)
+
+
+def _end_of(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
+    """Waits for the end of a program, and kills it if it does not end."""
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:

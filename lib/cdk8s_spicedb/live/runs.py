@@ -53,14 +53,17 @@ def owned(cluster: Cluster, name: str, manifests: Sequence[Manifest]) -> list[Ma
 def _owned(deployment: Manifest | None, manifest: Manifest) -> Manifest:
     if manifest["kind"] not in _OURS:  # The release has others, such as a NetworkPolicy.
         return manifest
-    found = {**manifest, "metadata": {**manifest["metadata"]}}
-    if deployment is not None:
-        owner = {"name": deployment["metadata"]["name"], "uid": deployment["metadata"]["uid"]}
-        kind = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind}
-        found["metadata"]["ownerReferences"] = [{**kind, **owner}]
+    found = belonging(manifest, DEPLOYMENT, deployment) if deployment is not None else manifest
     if manifest["kind"] == JOB.kind:
-        found["spec"] = {**manifest["spec"], "ttlSecondsAfterFinished": _KEPT_SECONDS}
+        found = {**found, "spec": {**manifest["spec"], "ttlSecondsAfterFinished": _KEPT_SECONDS}}
     return found
+
+
+def belonging(manifest: Manifest, kind: Kind, owner: Manifest) -> Manifest:
+    """An object that Kubernetes deletes with its owner."""
+    reference = {"name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+    references = [{"apiVersion": kind.api_version, "kind": kind.kind, **reference}]
+    return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": references}}
 
 
 @contextmanager

@@ -1,10 +1,12 @@
-"""Pods that run for a moment: in one of them, a release of SpiceDB tries a schema. They are not part of a release."""
+"""Pods that run for a moment, in which a release of SpiceDB tries a schema or says something. They are not part of a
+release."""
 
 from __future__ import annotations
 
 import json
 import re
 import secrets
+from collections.abc import Sequence
 
 from attrs import evolve
 
@@ -15,7 +17,7 @@ from ..props.pod import without_contents
 from ..props.secrets import container_env, variable
 from ..props.server import LOG_FORMAT, LOG_LEVEL
 from .objects import Manifest, Objects
-from .pods import offline_settings, pod_template
+from .pods import RELEASE_CHECK, offline_settings, pod_template
 
 TRIAL = "trial"
 """Name of the container that tries a schema."""
@@ -55,6 +57,20 @@ def trial_manifest(props: SpiceDBProps, schema: str) -> Manifest:
         restartPolicy="Never",
     )
     return lone_pod(template, f"{props.name}-schema")
+
+
+def program_manifest(props: SpiceDBProps, words: Sequence[str]) -> Manifest:
+    """A pod in which the program of the release runs with these words, and ends. It gets no Secret and no datastore."""
+    props = evolve(props, pods=without_contents(props.pods))
+    container = {
+        "name": TRIAL,
+        "image": props.full_image,
+        "command": [*words],
+        "env": container_env([variable(RELEASE_CHECK, "true")]),
+    }
+    objects = Objects(props, Component.SCHEMA)
+    template = pod_template(objects, without_contents(props.migration), container, restartPolicy="Never")
+    return lone_pod(template, f"{props.name}-program")
 
 
 def _bootstrap(schema: str) -> str:

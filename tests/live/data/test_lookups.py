@@ -9,7 +9,7 @@ from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.live.data import lookups
 from cdk8s_spicedb.live.data.assertions import asserted
 from cdk8s_spicedb.live.data.compare import answers
-from cdk8s_spicedb.live.data.lookups import different_lookups
+from cdk8s_spicedb.live.data.lookups import different_lookups, look_up
 from cdk8s_spicedb.live.data.questions import Question
 from tests.spicedbserver import SpiceDBServer
 
@@ -19,7 +19,7 @@ GRANTED = [Question("document:1", "read", "user:anne"), Question("document:1", "
 
 
 def found(first: SpiceDBServer, second: SpiceDBServer) -> list[str]:
-    return list(different_lookups(connect(first), connect(second), GRANTED))
+    return list(different_lookups(look_up(connect(first), GRANTED), connect(second)))
 
 
 def test_equal_lookups(spicedb: SpiceDBServer, empty: SpiceDBServer) -> None:
@@ -33,8 +33,8 @@ def test_different_lookups(spicedb: SpiceDBServer, empty: SpiceDBServer) -> None
     spicedb.looked_up = {("user:anne", "document#read"): ["1", "2", "3"]}
     empty.looked_up = {("user:anne", "document#read"): ["1"], ("document:1#read", "user"): ["bob"]}
     assert found(spicedb, empty) == [
-        "LookupResources document#read for user:anne: only the first finds 2 of 3, such as 2",
-        "LookupSubjects document:1#read of the type user: only the second finds 1 of 1, such as bob",
+        "LookupResources document#read for user:anne: 2 of 3 results missing, such as 2",
+        "LookupSubjects document:1#read of the type user: 1 result more, such as bob",
     ]
 
 
@@ -47,6 +47,27 @@ def test_what_is_not_whole_is_not_compared(
     monkeypatch.setattr(lookups, "_MOST", 100)
     empty.fail("LookupResources", grpc.StatusCode.UNAVAILABLE)
     assert found(spicedb, empty) == []
+
+
+def test_what_was_recorded_is_compared_again_and_again(spicedb: SpiceDBServer) -> None:
+    spicedb.looked_up = {("user:anne", "document#read"): ["1", "2"]}
+    made = look_up(connect(spicedb), GRANTED)
+    assert list(different_lookups(made, connect(spicedb))) == []
+    for left, difference in (
+        (["1"], "1 of 2 results missing, such as 2"),
+        (["1", "2", "3"], "1 result more, such as 3"),
+    ):
+        spicedb.looked_up = {("user:anne", "document#read"): left}
+        assert list(different_lookups(made, connect(spicedb))) == [
+            f"LookupResources document#read for user:anne: {difference}"
+        ]
+
+
+def test_all_lookups_together_have_a_limit(spicedb: SpiceDBServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    spicedb.looked_up = {("user:anne", "document#read"): ["1", "2"]}
+    assert len(look_up(connect(spicedb), GRANTED)) == 2
+    monkeypatch.setattr(lookups, "_MOST_IN_ALL", 1)
+    assert len(look_up(connect(spicedb), GRANTED)) == 1
 
 
 def test_assertions_of_a_file(spicedb: SpiceDBServer) -> None:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from attrs import evolve, frozen
 
 from ...delivery import Delivery
-from ...errors import InvalidProps, SpiceDBError
+from ...errors import InvalidProps
 from ...manifests.jobs import schema_read_manifests
 from ...manifests.objects import Manifest
-from ...manifests.trial import TRIAL, lone_pod, trial_manifest
+from ...manifests.trial import lone_pod, trial_manifest
 from ...props import SpiceDBProps
-from ..apierror import ClusterError
 from ..cluster import Cluster
-from ..pods import container_of, ended, status_of, unscheduled, waiting
-from ..poll import poll
+from ..pods import container_of
 from ..runs import owned, run_pods
 from ..schema import client_of, says_none, schema_in
 from ..target import props_at
 from .finding import Finding
 from .plan import Planned
+from .said import SECONDS, UnknownError, end_of, error_in, has_ended, is_tried, log_of, rejection
 
 _SUBJECT = "SpiceDB schema"
-_SECONDS = 60
-_LATE_LOG_SECONDS = 3
 _MOST_BYTES = 200_000
 """Size of the largest schema that fits into an annotation of a pod, which has 256 KiB for all of them."""
 _BY_HAND = "check again, or write the schema to a SpiceDB of the new release by hand, and leave it out with --no-schema"
-_REJECTED = re.compile(r"failed to load bootstrap \w+: (?:error when parsing config file \S+: )?(.*)", re.DOTALL)
 
 
 @frozen
@@ -51,10 +45,6 @@ class _Text:
         return len(self.text.encode()) <= _MOST_BYTES
 
 
-class _UnknownError(SpiceDBError):
-    """It could not be found out."""
-
-
 def schema_findings(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> Iterator[Finding]:
     """Whether each release that is going to run accepts the schema of the file, and the one of the servers."""
     texts, unread = _texts(cluster, props, upgrade)
@@ -68,7 +58,7 @@ def schema_findings(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> 
         yield from _findings(text, {version: tried.get((text, version), _TOO_LARGE) for version in releases})
 
 
-_TOO_LARGE = _UnknownError(f"it has more than {_MOST_BYTES} bytes")
+_TOO_LARGE = UnknownError(f"it has more than {_MOST_BYTES} bytes")
 
 
 def _texts(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> tuple[list[_Text], list[Finding]]:
@@ -81,7 +71,7 @@ def _texts(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> tuple[lis
         return texts, []
     try:
         live = _read(cluster, props)
-    except _UnknownError as error:
+    except UnknownError as error:
         return texts, [Finding.warning(_SUBJECT, f"the schema of the servers was not tried: {error}", _BY_HAND)]
     if live is None:
         return texts, [Finding.ok(_SUBJECT, "the servers have none yet")]
@@ -112,13 +102,13 @@ def _releases(props: SpiceDBProps, upgrade: Planned) -> dict[str, SpiceDBProps]:
     return found if upgrade.steps else {props.version: props}
 
 
-def _findings(text: _Text, answers: Mapping[str, str | _UnknownError | None]) -> Iterator[Finding]:
+def _findings(text: _Text, answers: Mapping[str, str | UnknownError | None]) -> Iterator[Finding]:
     accept = [version for version, answer in answers.items() if answer is None]
     if accept:
         verb = "accepts" if len(accept) == 1 else "accept"
         yield Finding.ok(_SUBJECT, f"{' and '.join(accept)} {verb} {text.name}")
     for version, answer in answers.items():
-        if isinstance(answer, _UnknownError):
+        if isinstance(answer, UnknownError):
             yield Finding.warning(_SUBJECT, f"{version} did not try {text.name}: {answer}", _BY_HAND)
         elif answer is not None and text.is_written:
             yield Finding.failure(_SUBJECT, f"{version} rejects {text.name}, which it has to write: {answer}", text.fix)
@@ -131,86 +121,26 @@ def _findings(text: _Text, answers: Mapping[str, str | _UnknownError | None]) ->
 
 
 def _read(cluster: Cluster, props: SpiceDBProps) -> str | None:
-    """The schema of the servers. None if there is none. Raises `_UnknownError`."""
+    """The schema of the servers. None if there is none. Raises `UnknownError`."""
     manifests = schema_read_manifests(evolve(props, delivery=Delivery.KUBECTL), client_of(props))
     (job,) = (each for each in manifests if each["kind"] == "Job")
     pod = lone_pod(job["spec"]["template"], f"{props.name}-schema")
     container = container_of(pod)["name"]
-    with run_pods(cluster, owned(cluster, props.name, [pod]), done=_has_ended, seconds=_SECONDS) as (seen,):
-        end = _end(seen, container)
-        log = _log(cluster, pod, container, lambda text: bool(schema_in(text) or _error(text)))
+    with run_pods(cluster, owned(cluster, props.name, [pod]), done=has_ended, seconds=SECONDS) as (seen,):
+        end = end_of(seen, container)
+        log = log_of(cluster, pod, container, lambda text: bool(schema_in(text) or error_in(text)))
     text = schema_in(log)
     if end["exitCode"] == 0 and text is not None:
         return text
     if end["exitCode"] != 0 and says_none(log):
         return None
-    raise _UnknownError(f"the pod that reads it failed: {_error(log) or 'its log is not complete'}")
+    raise UnknownError(f"the pod that reads it failed: {error_in(log) or 'its log is not complete'}")
 
 
 def _try(
     cluster: Cluster, props: SpiceDBProps, trials: Mapping[tuple[_Text, str], Manifest]
-) -> dict[tuple[_Text, str], str | _UnknownError | None]:
-    """Why each release rejects a schema. None if it accepts it, and `_UnknownError` if it could not try it."""
+) -> dict[tuple[_Text, str], str | UnknownError | None]:
+    """Why each release rejects a schema. None if it accepts it, and `UnknownError` if it could not try it."""
     pods = owned(cluster, props.name, list(trials.values()))
-    with run_pods(cluster, pods, done=_is_tried, seconds=_SECONDS) as seen:
-        return {key: _answer(cluster, pod, each) for (key, pod), each in zip(trials.items(), seen, strict=True)}
-
-
-def _answer(cluster: Cluster, pod: Manifest, seen: Manifest | ClusterError | None) -> str | _UnknownError | None:
-    if isinstance(seen, dict) and status_of(seen, TRIAL).get("ready"):
-        return None
-    try:
-        _end(seen, TRIAL)
-    except _UnknownError as error:
-        return error
-    log = _log(cluster, pod, TRIAL, lambda text: _REJECTED.search(_error(text)) is not None)
-    rejected = _REJECTED.search(_error(log))
-    return rejected[1] if rejected else _UnknownError(f"the program ended: {_error(log) or 'without a reason'}")
-
-
-def _end(pod: Manifest | ClusterError | None, container: str) -> Manifest:
-    """How the container of a pod ended. Raises `_UnknownError` if it did not."""
-    if isinstance(pod, ClusterError):
-        raise _UnknownError(f"Kubernetes refused to start a pod: {pod}")
-    if pod is None:
-        raise _UnknownError("somebody deleted its pod")
-    status = status_of(pod, container)
-    end = ended(status)
-    if end is None:
-        waits = waiting(status) or unscheduled(pod)
-        if waits is not None and waits.hopeless:
-            raise _UnknownError(f"its pod does not start: {waits}")
-        reason = waits or pod.get("status", {}).get("message")
-        raise _UnknownError(f"its pod was not done within {_SECONDS} s{f': {reason}' if reason else ''}")
-    return end
-
-
-def _has_ended(pod: Manifest) -> bool:
-    status = status_of(pod, container_of(pod)["name"])
-    waits = waiting(status)
-    failed = pod.get("status", {}).get("phase") == "Failed"  # The node may refuse a pod before it starts anything.
-    return failed or ended(status) is not None or (waits is not None and waits.hopeless)
-
-
-def _is_tried(pod: Manifest) -> bool:
-    return bool(status_of(pod, TRIAL).get("ready")) or _has_ended(pod)
-
-
-def _log(cluster: Cluster, pod: Manifest, container: str, whole: Callable[[str], bool]) -> str:
-    """The log of a pod. The node may write its end a moment after the program has ended."""
-    name = pod["metadata"]["name"]
-    return poll(lambda: cluster.log(name, container), until=whole, seconds=_LATE_LOG_SECONDS, clock=cluster.clock)
-
-
-def _error(log: str) -> str:
-    """The error in the last line of a log that has one. SpiceDB and zed write each line as JSON."""
-    found: Sequence[str] = [error for line in log.splitlines() if (error := _error_of(line))]
-    return found[-1] if found else ""
-
-
-def _error_of(line: str) -> str:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return ""
-    return str(entry.get("error") or "") if isinstance(entry, dict) else ""
+    with run_pods(cluster, pods, done=is_tried, seconds=SECONDS) as seen:
+        return {key: rejection(cluster, pod, each) for (key, pod), each in zip(trials.items(), seen, strict=True)}

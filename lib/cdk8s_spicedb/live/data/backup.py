@@ -13,7 +13,7 @@ import grpc
 from attrs import define, field, frozen
 
 from ...errors import SpiceDBError
-from .file import BackupWriter, Head, NotABackupError, beside, reading
+from .file import BackupWriter, Head, NotABackupError, Scratch, beside, reading
 from .schema import same
 from .server import RequestError, Server
 from .summary import Summary
@@ -38,6 +38,34 @@ class Backup:
     """What it says before its relationships."""
     summary: Summary
     """Its relationships, summed up."""
+
+
+@define
+class _Work:
+    """A backup that has begun."""
+
+    head: Head
+    at: str
+    """When the revision was read (ISO 8601)."""
+    summary: Summary = field(factory=Summary)
+    """The relationships that are written."""
+    cursor: str = ""
+    """Where the export goes on."""
+
+
+_Flushed = Callable[[_Work], object]
+
+
+def copy(server: Server, scratch: Scratch, *, notify: Callable[[int], object] = lambda _: None) -> tuple[Head, Summary]:
+    """Writes the schema and all relationships of one revision to a file that is gone when this process ends.
+
+    ``notify`` gets the number of relationships from time to time. Raises `EmptyError` if there is no schema, and
+    `RequestError` if the SpiceDB does not answer.
+    """
+    with closing(BackupWriter.open(scratch)) as writer:
+        work = _begin(server, writer, *server.schema())
+        _export(server, writer, work, lambda work: notify(work.summary.total))
+        return work.head, work.summary
 
 
 def back_up(
@@ -67,76 +95,80 @@ def back_up(
             partial.unlink()
 
 
-@define
-class _Work:
-    """A backup that has begun."""
-
-    head: Head
-    at: str
-    """When the revision was read (ISO 8601)."""
-    summary: Summary = field(factory=Summary)
-    """The relationships that are written."""
-    cursor: str = ""
-    """Where the export goes on."""
-
-
 def _back_up(server: Server, path: Path, about: Mapping[str, Any], notify: Callable[[int], object]) -> Backup:
-    state = beside(path, "state")
-    with closing(BackupWriter.open(beside(path, "partial"))) as writer:
-        work = _copy(server, writer, state, notify)
+    state, partial = beside(path, "state"), beside(path, "partial")
+    with closing(BackupWriter.open(partial)) as writer:
+
+        def flushed(work: _Work) -> None:
+            _write(state, {"name": server.name, "at": work.at, "size": writer.flush(), "cursor": work.cursor})
+            notify(work.summary.total)
+
+        work = _all(server, writer, _Place(partial, state), flushed)
         told = {**about, "at": work.at, "written": _now(server), **work.summary.json()}
         _write(beside(path, "json"), told)
-        writer.path.rename(path)
+        partial.rename(path)
     state.unlink(missing_ok=True)
     return Backup(path, work.head, work.summary)
+
+
+@frozen
+class _Place:
+    """The files of a backup that is not whole yet."""
+
+    partial: Path
+    state: Path
+
+
+def _all(server: Server, writer: BackupWriter, place: _Place, flushed: _Flushed) -> _Work:
+    schema, token = server.schema()
+    begun = _begun(writer, place, server.name, schema)
+    if begun is not None:
+        try:
+            return _export(server, writer, begun, flushed)
+        except RequestError as error:
+            if error.code not in _TOO_OLD:
+                raise
+    return _export(server, writer, _begin(server, writer, schema, token), flushed)
+
+
+def _begin(server: Server, writer: BackupWriter, schema: str, token: str) -> _Work:
+    if not schema:
+        raise EmptyError(f"{server.name} has no schema, so there is nothing to back up")
+    work = _Work(Head(schema, token), _now(server))
+    writer.begin(work.head)
+    return work
 
 
 def _now(server: Server) -> str:
     return f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _copy(server: Server, writer: BackupWriter, state: Path, notify: Callable[[int], object]) -> _Work:
-    schema, token = server.schema()
-    begun = _begun(writer, state, server.name, schema)
-    if begun is not None:
-        try:
-            return _export(server, writer, state, notify, begun)
-        except RequestError as error:
-            if error.code not in _TOO_OLD:
-                raise
-    if not schema:
-        raise EmptyError(f"{server.name} has no schema, so there is nothing to back up")
-    work = _Work(Head(schema, token), _now(server))
-    writer.begin(work.head)
-    return _export(server, writer, state, notify, work)
-
-
-def _begun(writer: BackupWriter, state: Path, name: str, schema: str) -> _Work | None:
+def _begun(writer: BackupWriter, place: _Place, name: str, schema: str) -> _Work | None:
     """What an interrupted backup of the same SpiceDB has written. None if there is none, or if the schema is another
     one now."""
     try:
-        told = json.loads(state.read_text("utf-8"))
+        told = json.loads(place.state.read_text("utf-8"))
         size, cursor, at = int(told["size"]), str(told["cursor"]), str(told["at"])
-        if writer.path.stat().st_size < size or told["name"] != name:
+        if place.partial.stat().st_size < size or told["name"] != name:
             return None
         writer.go_on(size)
-        with reading(writer.path) as (head, relationships):
+        with reading(place.partial) as (head, relationships):
             return _Work(head, at, Summary.of(relationships), cursor) if same(head.schema, schema) else None
     except (OSError, ValueError, KeyError, TypeError, NotABackupError):
         return None
 
 
-def _export(server: Server, writer: BackupWriter, state: Path, notify: Callable[[int], object], work: _Work) -> _Work:
-    summary, flushed = work.summary, work.summary.total
+def _export(server: Server, writer: BackupWriter, work: _Work, flushed: _Flushed) -> _Work:
+    """Appends all relationships, or those after the cursor."""
+    last = work.summary.total
     for page in server.export(work.head.token, work.cursor):
         for each in page.relationships:
             writer.append(each)
-            summary.add(each)
-        if summary.total - flushed >= _FLUSH:
-            flushed = summary.total
-            told = {"name": server.name, "at": work.at, "size": writer.flush(), "cursor": page.cursor}
-            _write(state, told)
-            notify(flushed)
+            work.summary.add(each)
+        work.cursor = page.cursor
+        if work.summary.total - last >= _FLUSH:
+            last = work.summary.total
+            flushed(work)
     writer.flush()
     return work
 

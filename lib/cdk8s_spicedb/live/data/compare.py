@@ -13,6 +13,8 @@ from authzed.api.v1.permission_service_pb2 import CheckBulkPermissionsRequest, C
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
+from ...errors import SpiceDBError
+from ...text import count
 from .questions import Question
 from .server import Server
 
@@ -52,6 +54,8 @@ class Comparison:
     """The questions to which the first SpiceDB answered yes."""
     groups_asked: frozenset[str] = frozenset()
     """Definitions with permissions that were asked about."""
+    lookups: Sequence[str] = ()
+    """How lookups differ, in words."""
 
     @property
     def groups(self) -> Counter[tuple[str, str, str]]:
@@ -70,6 +74,7 @@ class Comparison:
             group, first, second = key
             many = f"{number:,} of {self.asked:,} answers"
             yield f"{group}: {many} are {second} instead of {first}, such as {examples[key]}"
+        yield from self.lookups
 
 
 def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[str]:
@@ -89,6 +94,9 @@ def answers(server: Server, asked: Sequence[Question], token: str = "") -> list[
         ]
         request = CheckBulkPermissionsRequest(consistency=at, items=items)
         answer = server.check(request)
+        if len(answer.pairs) != len(part):
+            number = count(len(part), "question")
+            raise SpiceDBError(f"{server.name} gave {len(answer.pairs)} answers to {number}; is it a SpiceDB?")
         return [
             _NAMES.get(pair.item.permissionship, "unknown") if pair.HasField("item") else f"error {pair.error.message}"
             for pair in answer.pairs

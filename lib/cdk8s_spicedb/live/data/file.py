@@ -6,13 +6,16 @@ metadata has the ZedToken at which it was read. zed reads these files, and this 
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import io
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import fastavro
 from attrs import define, frozen
@@ -47,9 +50,61 @@ _NEVER = datetime(1, 1, 1, tzinfo=timezone.utc)
 """How zed writes that a relationship does not expire."""
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def beside(path: Path, suffix: str) -> Path:
     """A file that belongs to a backup: ``json``, or before it is whole ``partial`` and ``state``."""
     return path.with_name(f"{path.name}.{suffix}")
+
+
+@frozen
+class Scratch:
+    """A file without a name: nobody can open it, and it is gone with this process, however the process ends."""
+
+    _file: IO[bytes]
+
+    @classmethod
+    @contextmanager
+    def create(cls) -> Iterator[Scratch]:
+        """Creates a file that exists until the context ends. Raises `SpiceDBError` if there is no room for it."""
+        try:
+            with tempfile.TemporaryFile() as file:
+                yield cls(file)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise SpiceDBError(
+                f"cannot write the relationships to a temporary file: {error.strerror}; set TMPDIR to a folder with "
+                "free space"
+            ) from None
+
+    def open(self, _: str = "rb") -> IO[bytes]:
+        """A reader that begins at the start, whatever others read or write."""
+        return cast(IO[bytes], io.BufferedReader(_FromStart(self._file.fileno())))
+
+    def writer(self) -> IO[bytes]:
+        """A writer of its own."""
+        return os.fdopen(os.dup(self._file.fileno()), "r+b")
+
+    def __str__(self) -> str:
+        return "the copy"
+
+
+class _FromStart(io.RawIOBase):
+    """Reads a file that is open already, and has a position of its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._position = descriptor, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = os.pread(self._descriptor, len(buffer), self._position)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 class NotABackupError(SpiceDBError):
@@ -70,20 +125,21 @@ class Head:
 class BackupWriter:
     """Appends relationships to a file that only its owner can read, and that no other process writes."""
 
-    path: Path
     _file: IO[bytes]
     _writer: Any = None
 
     @classmethod
-    def open(cls, path: Path) -> BackupWriter:
+    def open(cls, path: Path | Scratch) -> BackupWriter:
         """Opens or creates a file. Raises `SpiceDBError` if another process writes it."""
+        if isinstance(path, Scratch):
+            return cls(path.writer())
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.close()
             raise SpiceDBError(f"another process writes {path}; wait for it") from None
-        return cls(path, file)
+        return cls(file)
 
     def begin(self, head: Head) -> None:
         """Makes the file one that has no relationships yet."""
@@ -116,7 +172,7 @@ class BackupWriter:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[tuple[Head, Iterator[Relationship]]]:
+def reading(path: Path | Scratch) -> Iterator[tuple[Head, Iterator[Relationship]]]:
     """What a file holds. Raises `NotABackupError`, also while the relationships are read."""
     with path.open("rb") as file:
         try:
@@ -131,7 +187,7 @@ def reading(path: Path) -> Iterator[tuple[Head, Iterator[Relationship]]]:
         yield head, _relationships(path, records)
 
 
-def _relationships(path: Path, records: Any) -> Iterator[Relationship]:
+def _relationships(path: Path | Scratch, records: Any) -> Iterator[Relationship]:
     try:
         for _, record in records:
             yield _relationship(record)

@@ -13,7 +13,7 @@ import grpc
 from authzed.api.v1 import Relationship
 
 from ...errors import SpiceDBError
-from .file import Head, NotABackupError, beside, expiration, reading
+from .file import Head, NotABackupError, Scratch, beside, expiration, reading
 from .schema import same
 from .server import FOR_A_MOMENT, RequestError, Server
 from .summary import Summary
@@ -35,7 +35,7 @@ class DifferentError(SpiceDBError):
 
 
 def restore(
-    path: Path, server: Server, *, go_on: bool = False, notify: Callable[[int], object] = lambda _: None
+    path: Path | Scratch, server: Server, *, go_on: bool = False, notify: Callable[[int], object] = lambda _: None
 ) -> Summary:
     """Writes the schema and the relationships of a file to an empty SpiceDB, and compares the result with the file.
 
@@ -58,7 +58,7 @@ def restore(
     return verify(path, server)
 
 
-def verify(path: Path, server: Server) -> Summary:
+def verify(path: Path | Scratch, server: Server) -> Summary:
     """Compares a SpiceDB with a file, apart from relationships that expire soon. Returns what the SpiceDB holds.
 
     Raises `DifferentError` with the numbers that differ.
@@ -74,10 +74,12 @@ def verify(path: Path, server: Server) -> Summary:
     return held
 
 
-def require_whole(path: Path) -> None:
+def require_whole(path: Path | Scratch) -> None:
     """Reads a file once before anything is written. Raises `NotABackupError` if it is damaged."""
     with reading(path) as (_, relationships):
         found = Summary.of(relationships)
+    if isinstance(path, Scratch):
+        return  # This process has just written it.
     about = beside(path, "json")
     try:
         told = json.loads(about.read_text("utf-8"))["digest"]

@@ -44,13 +44,20 @@ FOR_A_MOMENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.Statu
 _SECONDS, _LOOKUP_SECONDS = 60, 5
 """How long a request may take, apart from those that transfer relationships."""
 
+_WRONG_KEY = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+_OTHER_KEY = (
+    "the servers have another preshared key than the Secret or SPICEDB_TOKEN: correct it, or restart the servers if "
+    "the Secret has changed since they started"
+)
+
 
 class RequestError(SpiceDBError):
     """A SpiceDB refused a request, or did not answer."""
 
     def __init__(self, name: str, error: grpc.RpcError) -> None:
         self.code: grpc.StatusCode = error.code()
-        super().__init__(f"{name}: {self.code.name}: {' '.join((error.details() or '').split())}")
+        fix = f"; {_OTHER_KEY}" if self.code in _WRONG_KEY else ""
+        super().__init__(f"{name}: {self.code.name}: {' '.join((error.details() or '').split())}{fix}")
 
 
 @frozen

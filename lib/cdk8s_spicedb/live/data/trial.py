@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from attrs import evolve
 from authzed.api.v1 import Relationship
@@ -18,14 +16,14 @@ from ...props.flags import PRESHARED_KEY, variable_name
 from ..cluster import Cluster
 from ..pods import container_of, ended, status_of
 from ..runs import owned, run_pods
-from .backup import back_up
+from .backup import copy
 from .change import SchemaChange, Use, change, uses
 from .compare import compare
-from .file import reading
+from .file import Scratch, reading
+from .part import write_sample
 from .questions import looked_up, questions
 from .reach import reaching, reaching_pod
 from .restore import batches
-from .sample import write_sample
 from .schema import definitions, names, same
 from .server import Server
 
@@ -42,9 +40,8 @@ def judge_schema(cluster: Cluster, props: SpiceDBProps, text: str, *, size: int)
         old, _ = live.schema()
         if not old or same(old, text):
             return None
-        with tempfile.TemporaryDirectory(prefix="cdk8s-spicedb-") as folder:
-            whole, part = Path(folder) / "whole", Path(folder) / "part"
-            back_up(live, whole)
+        with Scratch.create() as whole, Scratch.create() as part:
+            copy(live, whole)
             with reading(whole) as (_, relationships):
                 found = change(old, text, relationships)
             write_sample(whole, part, size)

@@ -36,6 +36,8 @@ class Requests:
     """Seconds of the slowest check."""
     slowest_write: float = 0
     """Seconds of the slowest write, which waits while a migration locks a table."""
+    silent: bool = False
+    """Whether there was something to ask, and no request was answered."""
 
 
 @contextmanager
@@ -48,6 +50,7 @@ def asking(
     def ask() -> None:
         with reaching(cluster, name) as server:
             once = evolve(server, pauses=())
+            _once(once, found, asked, written)
             while not ended.wait(_EVERY_SECONDS):
                 _once(once, found, asked, written)
 
@@ -60,6 +63,7 @@ def asking(
         ended.set()
         if asked:
             thread.join()
+            found.silent = not found.asked
 
 
 def _once(server: Server, found: Requests, asked: Sequence[Question], written: Sequence[Relationship]) -> None:

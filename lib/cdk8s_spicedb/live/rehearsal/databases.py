@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import evolve, frozen
@@ -18,7 +19,8 @@ from ..check.database import ask_database
 from ..cluster import POD, Cluster
 from ..pods import is_ready
 from ..poll import poll
-from ..programs import kubectl, run
+from .place import Place
+from .watch import Watch, watching
 
 NAME = "rehearsal-database"
 """Name of the pod, its Service, and its Secret."""
@@ -27,7 +29,6 @@ _USER = "spicedb"
 _UID = 999
 """The user of the official images of PostgreSQL, MySQL and MariaDB."""
 _START_SECONDS = 180
-_HOURS = 6
 
 
 @frozen(kw_only=True)
@@ -40,8 +41,11 @@ class Engine:
     """Variables of the container. An empty value stands for the password."""
     folders: Sequence[str]
     """Where the server writes."""
-    size: Sequence[str] | None
-    """The command that prints the bytes of the database. None: they are not known."""
+    client: Sequence[str]
+    """The command of the client in its pod, which reads SQL from standard input. Empty: what a step needs of the
+    database is not known."""
+    asked: tuple[str, str]
+    """The files of ``scripts/`` with what the client asks once, if anything, and all the time."""
     datastore: Callable[[Any], Datastore]
     """The props of the live datastore, for this server."""
     image: Callable[[str], str]
@@ -61,7 +65,12 @@ _OURS: dict[str, Any] = {
 }
 _REPLICATED: dict[str, Any] = {"credentials_provider": None, "read_replicas": (), "read_replica_pool": None}
 _LIBPQ: dict[str, Any] = {"sslmode": "disable", "client_certificate": None, "client_key": None}
-_BYTES = "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()"
+_MYSQL_CLIENT = """
+export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"
+exec "$(command -v mariadb || command -v mysql)" --no-defaults --user=root \
+    --socket="$(ls /run/mysqld/mysqld.sock /tmp/mysqld.sock 2>/dev/null | head -n 1)" \
+    --force --batch --raw --skip-column-names --unbuffered "$MYSQL_DATABASE"
+"""
 
 
 def _postgres_image(version: str) -> str:
@@ -85,14 +94,16 @@ ENGINES: Mapping[str, Engine] = {
         arguments=("postgres", "-cmax_connections=300"),
         env={"POSTGRES_USER": _USER, "POSTGRES_DB": _USER, "POSTGRES_PASSWORD": "", "PGDATA": "/data/pgdata"},
         folders=("/data", "/run/postgresql"),
-        size=(
+        client=(
             "psql",
             "--host=/run/postgresql",
             f"--username={_USER}",
+            "--no-psqlrc",
+            "--quiet",
             "--tuples-only",
             "--no-align",
-            "--command=SELECT pg_database_size(current_database())",
         ),
+        asked=("", "postgres.sql"),
         datastore=lambda live: _evolved(live, PostgreSQL, {**_OURS, **_REPLICATED, **_LIBPQ, "max_connections": None}),
         image=_postgres_image,
     ),
@@ -105,12 +116,8 @@ ENGINES: Mapping[str, Engine] = {
             for name, value in (("USER", _USER), ("DATABASE", _USER), ("PASSWORD", ""), ("ROOT_PASSWORD", ""))
         },
         folders=("/var/lib/mysql", "/run/mysqld", "/tmp"),
-        size=(
-            "sh",
-            "-c",
-            f'$(command -v mariadb || command -v mysql) --protocol=tcp --user={_USER} --password="$MYSQL_PASSWORD" '
-            f'-N -e "{_BYTES}" {_USER}',
-        ),
+        client=("sh", "-c", _MYSQL_CLIENT),
+        asked=("mysql-first.sql", "mysql.sql"),
         datastore=lambda live: _evolved(live, MySQL, {**_OURS, **_REPLICATED, "tls": "false", "max_connections": None}),
         image=_mysql_image,
     ),
@@ -119,7 +126,8 @@ ENGINES: Mapping[str, Engine] = {
         arguments=("start-single-node", "--insecure", "--store=type=mem,size=1GiB"),
         env={"COCKROACH_DATABASE": _USER, "COCKROACH_USER": _USER},
         folders=("/tmp",),
-        size=None,
+        client=(),
+        asked=("", ""),
         datastore=lambda live: _evolved(
             live, CockroachDB, {**_OURS, **_LIBPQ, "password": None, "relationship_integrity": None}
         ),
@@ -150,18 +158,63 @@ def image_like(cluster: Cluster, props: Any) -> str:
     return engine_of(props.datastore).image(report.server_version)
 
 
+def database_manifests(engine: Engine, image: str) -> list[Manifest]:
+    """The objects of a server."""
+    labels, password = {"app": NAME}, secrets.token_hex(16)
+    secret = {"name": NAME, "key": _PASSWORD.key}
+    env = [
+        {"name": name, **({"value": value} if value else {"valueFrom": {"secretKeyRef": secret}})}
+        for name, value in engine.env.items()
+    ]
+    folders = {f"folder-{number}": folder for number, folder in enumerate(engine.folders)}
+    container = {
+        "name": NAME,
+        "image": image,
+        "args": list(engine.arguments),
+        "env": env,
+        "securityContext": {**restricted_container(), "readOnlyRootFilesystem": False},
+        "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
+        "readinessProbe": {"tcpSocket": {"port": engine.port}, "periodSeconds": 1},
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _UID,
+            "runAsGroup": _UID,
+            "fsGroup": _UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [{"name": name, "emptyDir": {}} for name in folders],
+        "containers": [container],
+    }
+    service = {"selector": labels, "ports": [{"port": engine.port}]}
+    metadata = {"name": NAME, "labels": labels}
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {_PASSWORD.key: password}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
+    ]
+
+
 @frozen
 class Database:
     """A database server of its own."""
 
-    cluster: Cluster
+    place: Place
     engine: Engine
     image: str
 
+    @property
+    def cluster(self) -> Cluster:
+        """Its namespace."""
+        return self.place.cluster
+
     def start(self) -> None:
         """Starts the server, and waits until it accepts connections. Raises `SpiceDBError` if it does not."""
-        for manifest in self._manifests():
-            self.cluster.apply(manifest)
+        for manifest in database_manifests(self.engine, self.image):
+            self.place.apply(manifest)
         pod = poll(
             lambda: self.cluster.get(POD, NAME),
             until=lambda found: found is None or is_ready(found),
@@ -174,49 +227,11 @@ class Database:
                 f"the database ({self.image}) did not start within {_START_SECONDS} s: {log or 'no log'}"
             )
 
-    def _manifests(self) -> list[Manifest]:
-        labels, password = {"app": NAME}, secrets.token_hex(16)
-        secret = {"name": NAME, "key": _PASSWORD.key}
-        env = [
-            {"name": name, **({"value": value} if value else {"valueFrom": {"secretKeyRef": secret}})}
-            for name, value in self.engine.env.items()
-        ]
-        folders = {f"folder-{number}": folder for number, folder in enumerate(self.engine.folders)}
-        container = {
-            "name": NAME,
-            "image": self.image,
-            "args": list(self.engine.arguments),
-            "env": env,
-            "securityContext": {**restricted_container(), "readOnlyRootFilesystem": False},
-            "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in folders.items()],
-            "readinessProbe": {"tcpSocket": {"port": self.engine.port}, "periodSeconds": 1},
-        }
-        spec = {
-            "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": _HOURS * 3600,
-            "terminationGracePeriodSeconds": 1,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _UID,
-                "runAsGroup": _UID,
-                "fsGroup": _UID,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "volumes": [{"name": name, "emptyDir": {}} for name in folders],
-            "containers": [container],
-        }
-        service = {"selector": labels, "ports": [{"port": self.engine.port}]}
-        metadata = {"name": NAME, "labels": labels}
-        return [
-            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {_PASSWORD.key: password}},
-            {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
-            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
-        ]
-
-    def size(self) -> int | None:
-        """The bytes of the database. None if they are not known."""
-        if self.engine.size is None:
-            return None
-        ended = run(kubectl(self.cluster, "exec", NAME, "--", *self.engine.size), self.cluster)
-        text = ended.stdout.strip()
-        return int(text) if ended.ok and text.isdecimal() else None
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Watches what the database needs until the context ends."""
+        if not self.engine.client:
+            yield Watch()
+            return
+        with watching(self.cluster, NAME, *self.engine.asked, self.engine.client) as watch:
+            yield watch

@@ -11,6 +11,7 @@ from ...props import MigrationProps, PodSettings, ServerProps, SpiceDBProps
 from ...props.secrets import SecretKey
 from ..instance import Running
 from .databases import NAME, engine_of
+from .place import LABEL
 
 KEY = SecretKey(NAME, "password")
 """The preshared key of the rehearsal: there is one secret for everything."""
@@ -60,6 +61,7 @@ def rehearsed(props: SpiceDBProps, running: Running) -> SpiceDBProps:
             dispatch_enabled=True if tls else server.dispatch_enabled,
         ),
         migration=_inside(props.migration),
+        labels={LABEL: props.name},
         accept_advisories=props.accept_advisories,
         releases=props.releases,
     )

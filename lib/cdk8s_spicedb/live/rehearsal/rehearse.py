@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
+import grpc
 from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
 
@@ -18,14 +17,16 @@ from ...plans.plan import UpgradePlan, UpgradeStep
 from ...props import SpiceDBProps, require
 from ...text import time_of
 from ..apierror import ClusterError
+from ..check.probe import probe
 from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
-from ..data.backup import back_up
+from ..data.backup import copy as copy_all
 from ..data.compare import Comparison, answers, comparison
-from ..data.file import reading
+from ..data.file import Scratch, reading
+from ..data.lookups import Lookup, different_lookups, look_up
+from ..data.part import write_sample
 from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
-from ..data.sample import write_sample
 from ..data.server import RequestError, Server
 from ..pods import Broken, created, is_ready
 from ..poll import sometimes
@@ -39,14 +40,16 @@ from ..upgrade.upgrade import UpgradeOptions, upgrade
 from ..waiting import wait_until_safe
 from . import expiry
 from .clients import asking
-from .databases import Database, engine_of, image_like
-from .place import throwaway
+from .databases import Database, database_manifests, engine_of, image_like
+from .place import Place, place
 from .props import rehearsed
 from .result import Rehearsal, RehearsedStep, Way
 
 _READY_SECONDS, _INSTALL_SECONDS = 60, 300
 _WRITTEN = 100
 """Relationships that clients write again and again."""
+_REJECTED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+"""Codes with which a SpiceDB rejects a schema."""
 Notify = Callable[[str], object]
 
 
@@ -63,6 +66,9 @@ class RehearsalOptions:
     """Time for which the servers' metrics are observed after each step, in seconds."""
     database_image: str | None = None
     """Image of the database's server. Defaults to the official image in the version of the live one."""
+    into: str | None = None
+    """Namespace in which the upgrade is rehearsed. It must exist and be empty, and it stays. Defaults to a new
+    namespace, which is deleted in the end."""
 
 
 def rehearse(
@@ -90,13 +96,35 @@ def rehearse(
 class _Copy:
     """The live data, and what to ask about it."""
 
-    file: Path
+    file: Scratch
     live: int
     """Number of relationships of the live SpiceDB."""
     copied: int
     schema: str
     sampled: Sequence[Relationship]
     expiring: list[Relationship]
+
+
+@frozen
+class _Said:
+    """What the release that runs says about the copy."""
+
+    asked: Sequence[Question]
+    answered: Sequence[str]
+    lookups: Sequence[Lookup]
+
+    @classmethod
+    def by(cls, server: Server, copy: _Copy, limit: int) -> _Said:
+        """What a server answers and finds."""
+        more = looked_up(server, copy.sampled, copy.schema)
+        asked = questions(copy.sampled, copy.schema, limit, more)
+        answered = answers(server, asked)
+        return cls(asked, answered, look_up(server, comparison(asked, answered, answered).granted))
+
+    def compare(self, server: Server) -> Comparison:
+        """How a server of another release differs."""
+        compared = comparison(self.asked, self.answered, answers(server, self.asked))
+        return evolve(compared, lookups=list(different_lookups(self.lookups, server)))
 
 
 @frozen
@@ -116,72 +144,68 @@ class _Rehearser:
         engine = engine_of(self.props.datastore)
         props = rehearsed(self.props, running)
         image = self.options.database_image or image_like(self.cluster, self.props)
-        with tempfile.TemporaryDirectory(prefix="cdk8s-spicedb-") as folder:
-            copy = self._copy(Path(folder))
-            with throwaway(self.cluster, props.name) as place:
-                self.notify(f"rehearsing in the namespace {place.namespace}")
-                self._bring_secrets(place)
-                database = Database(place, engine, image)
+        with Scratch.create() as whole, Scratch.create() as part:
+            copy, first = self._copy(whole, part), props_before(props, version, running)
+            beginning = [*database_manifests(engine, image), *release_manifests(first)]
+            with place(self.cluster, props.name, self.options.into, beginning) as found:
+                self.notify(f"rehearsing in the namespace {found.cluster.namespace}")
+                self._bring_secrets(found)
+                database = Database(found, engine, image)
                 database.start()
-                first = props_before(props, version, running)
-                self._install(place, first)
+                self._install(found, first)
                 self.notify(f"copying {copy.copied:,} relationships")
-                with reaching(place, props.name) as server:
+                with reaching(found.cluster, props.name) as server:
                     restore(copy.file, server)
-                    more = looked_up(server, copy.sampled, copy.schema)
-                    asked = questions(copy.sampled, copy.schema, self.options.questions, more)
-                    answered = answers(server, asked)
-                stage = _Stage(place, props, database, copy, asked, answered, self.options, self.notify)
+                    said = _Said.by(server, copy, self.options.questions)
+                stage = _Stage(found, props, database, copy, said, self.options, self.notify)
                 steps = stage.play(record.plan, record.sound[-1].step, first)
-        found = Rehearsal(
+        result = Rehearsal(
             name=self.props.name,
             namespace=self.cluster.namespace,
             current=version,
             target=self.props.version,
             relationships=copy.live,
             copied=copy.copied,
-            questions=len(asked),
+            questions=len(said.asked),
             at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
             steps=steps,
         )
-        if found.ok:
+        if result.ok:
             note_rehearsal(self.cluster, self.props)
-        return found
+        return result
 
-    def _copy(self, folder: Path) -> _Copy:
-        whole = folder / "whole.zedbackup"
+    def _copy(self, whole: Scratch, part: Scratch) -> _Copy:
         self.notify("reading the live relationships")
         with reaching(self.cluster, self.props.name) as live:
             tell = sometimes(lambda number: self.notify(f"read {number:,} relationships"), self.cluster.clock)
-            made = back_up(live, whole, notify=tell)
-        file, copied = whole, made.summary.total
+            _, summary = copy_all(live, whole, notify=tell)
+        file, copied = whole, summary.total
         if self.options.sample is not None and self.options.sample < copied:
-            file = folder / "sample.zedbackup"
-            copied = write_sample(whole, file, self.options.sample)
+            file, copied = part, write_sample(whole, part, self.options.sample)
         with reading(file) as (head, relationships):
             some = sample(relationships, self.options.questions)
         return _Copy(
             file=file,
-            live=made.summary.total,
+            live=summary.total,
             copied=copied,
             schema=head.schema,
             sampled=some,
             expiring=expiry.expiring(head.schema),
         )
 
-    def _bring_secrets(self, place: Cluster) -> None:
-        """Copies the Secrets with which nodes pull images."""
+    def _bring_secrets(self, place: Place) -> None:
+        """Copies the Secrets with which nodes pull images, unless the namespace has them."""
         for name in self.props.image_pull_secrets:
             secret = self.cluster.get(SECRET, name)
-            if secret is not None:
+            if secret is not None and place.cluster.get(SECRET, name) is None:
                 kept: Manifest = {key: secret[key] for key in ("apiVersion", "kind", "type", "data") if key in secret}
                 place.apply({**kept, "metadata": {"name": name}})
 
-    def _install(self, place: Cluster, props: SpiceDBProps) -> None:
+    def _install(self, place: Place, props: SpiceDBProps) -> None:
         self.notify(f"installing SpiceDB {props.version}")
         for manifest in release_manifests(props):
             place.apply(manifest)
-        reason = wait_until_safe(place, props.name, _INSTALL_SECONDS)
+        reason = wait_until_safe(place.cluster, props.name, _INSTALL_SECONDS)
         if reason is not None:
             raise SpiceDBError(f"SpiceDB {props.version} does not run in the namespace of the rehearsal: {reason}")
 
@@ -190,15 +214,18 @@ class _Rehearser:
 class _Stage:
     """The namespace of a rehearsal, with the copy in it."""
 
-    cluster: Cluster
+    place: Place
     props: SpiceDBProps
     database: Database
     copy: _Copy
-    asked: Sequence[Question]
-    answered: Sequence[str]
-    """The answers of the release that runs."""
+    said: _Said
     options: RehearsalOptions
     notify: Notify
+
+    @property
+    def cluster(self) -> Cluster:
+        """The namespace."""
+        return self.place.cluster
 
     def play(self, plan: UpgradePlan, done: int, first: SpiceDBProps) -> list[RehearsedStep]:
         """Does each step that is left, until one fails."""
@@ -213,26 +240,39 @@ class _Stage:
         return played
 
     def _step(self, plan: UpgradePlan, step: UpgradeStep, number: int, older: SpiceDBProps) -> RehearsedStep:
-        clock, size = self.cluster.clock, self.database.size()
+        result = self._begun(step, number, props_at(self.props, plan, step))
+        if result.error:
+            return result
+        clock, written = self.cluster.clock, self.copy.sampled[:_WRITTEN]
+        clients = asking(self.cluster, self.props.name, self.said.asked, written)
         start = clock.monotonic()
-        with asking(self.cluster, self.props.name, self.asked, self.copy.sampled[:_WRITTEN]) as requests:
+        with self.database.watching() as watch, clients as requests:
             outcome = self._upgrade(number)
-        result = RehearsedStep(
+        result = evolve(result, seconds=clock.monotonic() - start, database=watch.use, requests=requests)
+        error = _failure(outcome)
+        if error:
+            return evolve(result, error=error)
+        result = evolve(result, migration_seconds=self._migration_seconds())
+        try:
+            result = self._asked(result)
+        except RequestError as failed:
+            return evolve(result, error=f"the servers do not answer as before: {failed}")
+        return evolve(result, back=self._back(number, older))
+
+    def _begun(self, step: UpgradeStep, number: int, props: SpiceDBProps) -> RehearsedStep:
+        """A step before anything is done, with what its own program says."""
+        self.notify(f"step {number}: asking the program of {step.version}")
+        found = probe(self.cluster, props)
+        error = f"{step.version} does not take its arguments: {'; '.join(found.wrong_flags)}"
+        return RehearsedStep(
             number=number,
             version=step.version,
             schema_mode=step.schema_mode,
             rolls_back=step.rolls_back,
-            seconds=clock.monotonic() - start,
-            bytes_before=size,
-            requests=requests,
+            head=found.head,
+            expected_head=_head(props),
+            error=error if found.wrong_flags else "",
         )
-        error = _failure(outcome)
-        if error:
-            return evolve(result, error=error)
-        migrated = self._migration_seconds()
-        result = evolve(result, migration_seconds=migrated, bytes_after=self.database.size())
-        result = self._asked(result)
-        return evolve(result, back=self._back(number, older))
 
     def _upgrade(self, number: int) -> Outcome:
         last = ""
@@ -258,17 +298,14 @@ class _Stage:
 
     def _asked(self, result: RehearsedStep) -> RehearsedStep:
         """The result, with what the servers of the step answer."""
-        self.notify(f"step {result.number}: asking {len(self.asked):,} questions")
+        self.notify(f"step {result.number}: asking {len(self.said.asked):,} questions")
         with reaching(self.cluster, self.props.name) as server:
             return evolve(
                 result,
-                answers=self._compare(server),
+                differences=list(self.said.compare(server).lines()),
                 expired=self._expired(server),
                 schema_error=self._schema_error(server),
             )
-
-    def _compare(self, server: Server) -> Comparison:
-        return comparison(self.asked, self.answered, answers(server, self.asked))
 
     def _expired(self, server: Server) -> list[str]:
         if not self.copy.expiring:
@@ -280,7 +317,9 @@ class _Stage:
         try:
             server.write_schema(self.copy.schema)
         except RequestError as error:
-            return str(error)
+            if error.code in _REJECTED:
+                return str(error)
+            raise
         return ""
 
     # ------------------------------------------------------------ the way back
@@ -298,9 +337,12 @@ class _Stage:
         reason = _failure(outcome)
         if reason:
             return Way(ready=True, seconds=seconds, reason=reason)
-        with reaching(self.cluster, self.props.name) as server:
-            compared = self._compare(server)
-        return Way(ready=True, seconds=seconds, answers=compared, again=_failure(self._upgrade(number)))
+        try:
+            with reaching(self.cluster, self.props.name) as server:
+                different = list(self.said.compare(server).lines())
+        except RequestError as error:
+            return Way(ready=True, seconds=seconds, reason=f"the servers do not answer as before: {error}")
+        return Way(ready=True, seconds=seconds, differences=different, again=_failure(self._upgrade(number)))
 
     def _not_ready(self, older: SpiceDBProps) -> str:
         """Why a server of the step before does not become ready on the migrated datastore. Empty: it does."""
@@ -310,7 +352,7 @@ class _Stage:
         def is_done(found: Manifest) -> bool:
             return is_ready(found) or broken.reason([found], clock.monotonic()) is not None
 
-        with run_pods(self.cluster, [pod], done=is_done, seconds=_READY_SECONDS) as (seen,):
+        with run_pods(self.cluster, [self.place.own(pod)], done=is_done, seconds=_READY_SECONDS) as (seen,):
             if isinstance(seen, ClusterError):
                 return str(seen)
             if seen is not None and is_ready(seen):
@@ -319,8 +361,17 @@ class _Stage:
             return why or f"a server of {older.version} was not ready within {_READY_SECONDS} s"
 
 
+def _head(props: SpiceDBProps) -> str | None:
+    """The newest revision of a release, as far as this package knows it."""
+    engine = props.releases.engines.get(props.datastore.engine)
+    return engine.heads.get(props.version) if engine else None
+
+
 def _failure(outcome: Outcome) -> str:
-    """Why an upgrade or a rollback did not do what it should. Empty: it did."""
+    """Why an upgrade or a rollback did not do what it should. Empty: it did. Raises `KeyboardInterrupt` if somebody
+    interrupted it."""
+    if outcome.state is State.INTERRUPTED:
+        raise KeyboardInterrupt
     return "" if outcome.state in (State.DONE, State.PAUSED) else outcome.reason or outcome.state.value
 
 

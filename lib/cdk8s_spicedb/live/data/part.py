@@ -7,14 +7,14 @@ from pathlib import Path
 
 from authzed.api.v1 import ObjectReference, Relationship
 
-from .file import BackupWriter, reading
+from .file import BackupWriter, Scratch, reading
 from .questions import sample
 
 _Object = tuple[str, str]
 _ANY = "*"
 
 
-def write_sample(path: Path, part: Path, size: int) -> int:
+def write_sample(path: Path | Scratch, part: Path | Scratch, size: int) -> int:
     """Writes a part of a backup to a new file: some relationships, and all that their answers depend on. Returns the
     number of relationships.
 
@@ -34,7 +34,7 @@ def write_sample(path: Path, part: Path, size: int) -> int:
     return number
 
 
-def _closed(path: Path, objects: set[_Object]) -> set[_Object]:
+def _closed(path: Path | Scratch, objects: set[_Object]) -> set[_Object]:
     """These objects, and those that their relationships lead to."""
     while True:
         with reading(path) as (_, relationships):

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cdk8s_spicedb.live.data.file import BackupWriter, Head, reading
-from cdk8s_spicedb.live.data.sample import write_sample
+from cdk8s_spicedb.live.data.part import write_sample
 from tests.spicedbserver import relationship
 
 TEXTS = [
