@@ -62,5 +62,6 @@ RESOURCES = (
 """The kinds of every cluster."""
 GRPC_ROUTE = Resource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes", custom=True)
 POD_MONITOR = Resource("monitoring.coreos.com/v1", "PodMonitor", "podmonitors", custom=True)
+BACKUP = Resource("postgresql.cnpg.io/v1", "Backup", "backups", custom=True)
 PROMETHEUS_RULE = Resource("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", custom=True)
 """Kinds that a cluster has only if somebody installed them: add them to `ApiServer.resources`."""

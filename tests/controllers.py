@@ -44,6 +44,9 @@ def run_controllers(
 def roll_out(api: ApiServer, name: str, namespace: str = NAMESPACE) -> None:
     """Lets a Deployment roll out: its newest ReplicaSet has all pods, which are ready and have their endpoints."""
     deployment = api.get("deployments", name, namespace)
+    if deployment["spec"].get("paused") and "status" in deployment:
+        deployment["status"]["observedGeneration"] = deployment["metadata"]["generation"]
+        return
     count, template = deployment["spec"].get("replicas", 1), deployment["spec"]["template"]
     replica_set = _replica_set(api, deployment, template)
     revision = replica_set["metadata"]["annotations"][_REVISION]

@@ -17,6 +17,7 @@ from cdk8s_spicedb import (
     TLS,
     Alerts,
     Autoscaling,
+    BackupProps,
     CleanupProps,
     CockroachDB,
     Datastore,
@@ -44,6 +45,7 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     Toleration,
     Tracing,
+    UpgradeBackup,
 )
 from cdk8s_spicedb.props import problems
 
@@ -72,6 +74,8 @@ VALUES: list[Any] = [
     NetworkPolicies(),
     SchemaProps(text="definition user {}"),
     PermissionTest(resource="document", permission="read", subject="user"),
+    UpgradeBackup(command=["backup"]),
+    BackupProps(schedule="@daily"),
     [Toleration(key="dedicated", operator="Exists")],
     *([{"name": "x", "emptyDir": {}}], [{"name": "tls", "mountPath": "/x"}], [{"name": "x", "image": "x"}]),
     PodSettings(pod_labels={"team": "identity"}),

@@ -27,6 +27,7 @@ from authzed.api.v1 import (
     LookupResourcesResponse,
     LookupSubjectsResponse,
     ObjectReference,
+    ReadRelationshipsResponse,
     ReadSchemaResponse,
     Relationship,
     RelationshipUpdate,
@@ -202,6 +203,14 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
         assert all(each.operation == RelationshipUpdate.OPERATION_TOUCH for each in request.updates)
         self._write(each.relationship for each in request.updates)
         return WriteRelationshipsResponse()
+
+    def ReadRelationships(self, request: Any, context: Any) -> Iterator[Any]:
+        self._begin("ReadRelationships", context)
+        held, wanted = self._revisions[self._revision(request.consistency)], request.relationship_filter
+        of_kind = [each for each in held.values() if each.resource.object_type == wanted.resource_type]
+        found = [each for each in of_kind if wanted.optional_relation in ("", each.relation)]
+        for each in found[: request.optional_limit or None]:
+            yield ReadRelationshipsResponse(relationship=each)
 
     def LookupSubjects(self, request: Any, context: Any) -> Iterator[Any]:
         self._begin("LookupSubjects", context)

@@ -12,6 +12,7 @@ from attrs import frozen
 from cdk8s_spicedb import (
     TLS,
     Alerts,
+    BackupProps,
     CleanupProps,
     CockroachDB,
     Dashboard,
@@ -86,7 +87,7 @@ class Manifests:
 
     def pod(self, kind: str, component: str | None = None) -> Object:
         """The pod spec of the only object of a kind."""
-        spec: Object = self.one(kind, component)["spec"]["template"]["spec"]
+        spec: Object = template_of(self.one(kind, component))["spec"]
         return spec
 
     def container(self, kind: str, component: str | None = None) -> Object:
@@ -98,12 +99,19 @@ class Manifests:
     @property
     def templates(self) -> list[Object]:
         """The pod template of each object that has one."""
-        return [manifest["spec"]["template"] for manifest in self.objects if "template" in manifest.get("spec", {})]
+        return [template for manifest in self.objects if (template := template_of(manifest))]
 
     @property
     def kinds(self) -> list[str]:
         """The kind of each object."""
         return [manifest["kind"] for manifest in self.objects]
+
+
+def template_of(manifest: Object) -> Object:
+    """The pod template of an object. Empty if it has none."""
+    spec = manifest.get("spec", {})
+    template: Object = spec.get("jobTemplate", {}).get("spec", spec).get("template", {})
+    return template
 
 
 def component_of(manifest: Object) -> str | None:
@@ -376,6 +384,19 @@ def full_props(datastore: Datastore, version: str = "v1.54.0") -> SpiceDBProps:
             image="registry.example.com/zed:v1",
             ca=SecretKey("grpc", "ca.crt"),
             **_pod("test"),
+        ),
+        backup=BackupProps(
+            schedule="15 3 * * mon-fri",
+            time_zone="Europe/Berlin",
+            suspend=True,
+            keep=5,
+            storage="2Ti",
+            storage_class="fast",
+            shell_image="registry.example.com/busybox:1",
+            ca=SecretKey("grpc", "ca.crt"),
+            active_deadline_seconds=200,
+            late_after_seconds=300_000,
+            **_pod("backup"),
         ),
         patches=[
             Patch(

@@ -21,6 +21,7 @@ from cdk8s_spicedb import (
     TLS,
     Alerts,
     Autoscaling,
+    BackupProps,
     CleanupProps,
     CockroachDB,
     ConfigMapKey,
@@ -58,6 +59,7 @@ from cdk8s_spicedb import (
     Toleration,
     TopologySpread,
     Tracing,
+    UpgradeBackup,
     known_releases,
 )
 from cdk8s_spicedb.labels import CHECKSUM
@@ -66,15 +68,15 @@ from tests.samples import BASES, sample
 from tests.synth import POSTGRES, Object, synth
 
 _NAMES = """
-    TLS Advisory AdvisoryWarning Alerts Autoscaling ChartChange ChartLink ChartMetadata Cleanup CleanupProps CockroachDB
-    ConfigMapKey Dashboard Datastore Delivery DispatchTLS Egress
+    TLS Advisory AdvisoryWarning Alerts Autoscaling BackupProps ChartChange ChartLink ChartMetadata Cleanup
+    CleanupProps CockroachDB ConfigMapKey Dashboard Datastore Delivery DispatchTLS Egress
     EngineReleases ExpiredIntegrityKey ExternalService GRPCRoute Ingress InvalidProps Maintainer Memory Migration
     MigrationPhase MigrationProps Monitoring MySQL NetworkPeer NetworkPolicies Patch PatchOperation PermissionTest
     PodMonitor PodProps PodSettings Pool PostgreSQL Probe Problem RelationshipIntegrity ReleaseRange ReleaseTable
     Resources Rollout
     SchemaProps SecretKey Server ServerProps SignKey Spanner SpiceDB SpiceDBChart SpiceDBError SpiceDBProps
-    SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradePlan UpgradeStep known_releases plan_upgrade
-    repair_job write_all write_helm_chart write_manifests write_upgrade
+    SpiceDBWarning Stop Toleration TopologySpread Tracing UpgradeBackup UpgradePlan UpgradeStep known_releases
+    plan_upgrade repair_job write_all write_helm_chart write_manifests write_upgrade
 """
 _CLASSES = (
     SpiceDBProps,
@@ -92,6 +94,7 @@ _CLASSES = (
     TopologySpread,
     SchemaProps,
     PermissionTest,
+    BackupProps,
     Patch,
     PatchOperation,
     Monitoring,
@@ -115,6 +118,7 @@ _CLASSES = (
     MySQL,
     Spanner,
     Memory,
+    UpgradeBackup,
 )
 
 
@@ -301,7 +305,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "server": ServerProps(),
         "migration": MigrationProps(),
         "cleanup": CleanupProps(),
-        **dict.fromkeys(("schema", "test")),
+        **dict.fromkeys(("schema", "test", "backup")),
         "rbac_create": True,
         "openshift": False,
         "hook_logs": None,
@@ -311,6 +315,7 @@ def test_spicedb_defaults_do_not_change() -> None:
         "service_account_annotations": {},
         "labels": {},
         "annotations": {},
+        "upgrade_backup": None,
         "releases": known_releases(),
     }
 
@@ -322,6 +327,8 @@ _WITHOUT_EFFECT = {
     (SpiceDBProps, "releases"),
     # Only affects warnings and checks.
     (SpiceDBProps, "accept_advisories"),
+    # Only the command `upgrade` reads it.
+    (SpiceDBProps, "upgrade_backup"),
     # Allows another prop to have an unknown value.
     (MigrationProps, "allow_unknown_target"),
     # Invalid with hooks. test_delivery.py covers it.

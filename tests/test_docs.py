@@ -74,7 +74,7 @@ def test_command_lines_run(
     for line in lines:
         words = shlex.split(line, comments=True)
         # There may be no program to learn from.
-        if words[0] in (*_ON_A_CLUSTER, "learn"):
+        if words[0] in (*_ON_A_CLUSTER, "learn") or "--run" in words:
             command_line().parse_args(words)
         else:
             assert main(words) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cdk8s_spicedb import (
     TLS,
     Alerts,
     Autoscaling,
+    BackupProps,
     Dashboard,
     ExternalService,
     GRPCRoute,
@@ -36,7 +38,7 @@ The names are those of a SpiceDB called `spicedb`. If yours has another name, it
 **Applied** says when an object is applied. Helm installs, waits for and removes the objects *with the release*
 together. The others are [hooks](../why/hooks.md): they run before the release, after it, or with `helm test`. Argo CD
 has the same moments before and after ([delivery](../install/delivery.md)). With `kubectl apply` there are no hooks. So
-there is no clean-up, and the names of Jobs end with a hash of what they run.
+there is no clean-up, and the names of Jobs end with a hash of what they run, as `-HASH` does below.
 
 **Rendered** says which props an object needs. Objects *by default* are rendered unless you switch these props off.
 
@@ -65,6 +67,7 @@ _EVERYTHING = evolve(
     monitoring=Monitoring(pod_monitor=PodMonitor(), alerts=Alerts(), dashboard=Dashboard()),
     schema=SchemaProps(text="definition user {}"),
     test=PermissionTest(resource="document", permission="read", subject="user"),
+    backup=BackupProps(schedule="@daily"),
     service_account_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/spicedb"},
 )
 # By path of a prop, its value when it is off. The objects that are missing then are the ones that it renders.
@@ -84,6 +87,7 @@ _OFF: dict[str, Any] = {
     "monitoring.dashboard": None,
     "schema": None,
     "test": None,
+    "backup": None,
     "service_account_annotations": {},
     "rbac_create": False,
 }
@@ -127,7 +131,9 @@ def _names(props: SpiceDBProps) -> set[Name]:
 
 
 def _name(manifest: Manifest) -> Name:
-    return manifest["kind"], manifest["metadata"]["name"]
+    # The hash would change with each version.
+    name = re.sub("-[0-9a-f]{7}$", "-HASH", manifest["metadata"]["name"])
+    return manifest["kind"], name
 
 
 if __name__ == "__main__":

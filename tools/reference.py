@@ -22,7 +22,15 @@ file. If there is only one name, it is the same in both.
 
 `make reference` generates this page from the docstrings.
 """
-_FIRST = ("SpiceDBProps", "ServerProps", "MigrationProps", "CleanupProps", "SchemaProps", "PermissionTest")
+_FIRST = (
+    "SpiceDBProps",
+    "ServerProps",
+    "MigrationProps",
+    "CleanupProps",
+    "SchemaProps",
+    "PermissionTest",
+    "BackupProps",
+)
 
 
 def page() -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from .delivery import Delivery
 from .errors import AdvisoryWarning, InvalidProps, Problem, SpiceDBError, SpiceDBWarning
+from .props.backup import BackupProps
 from .props.chart import ChartChange, ChartLink, ChartMetadata, Maintainer, SignKey
 from .props.datastores import CockroachDB, Datastore, Memory, MySQL, Pool, PostgreSQL, Spanner
 from .props.datastores.base import ExpiredIntegrityKey, RelationshipIntegrity
@@ -16,6 +17,7 @@ from .props.pod import PodProps, PodSettings, Resources, Toleration
 from .props.secrets import ConfigMapKey, SecretKey
 from .props.server import TLS, Autoscaling, DispatchTLS, Probe, ServerProps, TopologySpread
 from .props.spicedb import SpiceDBProps
+from .props.upgrade_backup import UpgradeBackup
 from .versions import Advisory, EngineReleases, ReleaseRange, ReleaseTable, Rollout, Stop, known_releases
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ __all__ = [
     "AdvisoryWarning",
     "Alerts",
     "Autoscaling",
+    "BackupProps",
     "ChartChange",
     "ChartLink",
     "ChartMetadata",
@@ -91,6 +94,7 @@ __all__ = [
     "Toleration",
     "TopologySpread",
     "Tracing",
+    "UpgradeBackup",
     "UpgradePlan",
     "UpgradeStep",
     "known_releases",

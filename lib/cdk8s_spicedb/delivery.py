@@ -46,6 +46,9 @@ MIGRATION_WITH_RELEASE = Hook(When.WITH, order=1, delete_on_success=False)
 SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
 """Runs before the clean-up, so that a release that fails keeps its migration."""
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
+VOLUME = Hook(When.WITH)
+"""Opens the volume of the backups. Helm and Argo CD wait until a volume exists, and many exist only when a pod opens
+them."""
 TEST = Hook(When.TEST, logs=("hook-failed",))
 
 _HELM = {When.BEFORE: "pre-install,pre-upgrade", When.AFTER: "post-install,post-upgrade", When.TEST: "test"}
@@ -130,6 +133,19 @@ class Delivery(Enum):
         """The annotations of every Job. Without hooks, a release with a new Job no longer has the one before, and Flux
         would delete that one, even if it runs."""
         return {} if self.has_hooks else {labels.FLUX_PRUNE: "disabled"}
+
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """The annotations of an object that stays when the release no longer has it, and when the release is deleted.
+
+        Their meaning is documented by Helm (resource policies), Argo CD (sync options) and Flux' kustomize-controller
+        (garbage collection). `kubectl delete` deletes the object anyway.
+        """
+        return {
+            Delivery.HELM: {labels.HELM_KEEP: "keep"},
+            Delivery.ARGOCD: {labels.ARGOCD_SYNC_OPTIONS: "Prune=false,Delete=false"},
+            Delivery.KUBECTL: {labels.FLUX_PRUNE: "disabled"},
+        }[self]
 
     @property
     def after_migration(self) -> Mapping[str, str]:

@@ -31,11 +31,14 @@ HELM_HOOK_LOGS = "helm.sh/hook-output-log-policy"
 """At which events Helm prints the log of a hook's pods."""
 OF_HELM = (HELM_CHART, MANAGED_BY)
 """The labels that Helm, or its charts, set on every object."""
+HELM_KEEP = "helm.sh/resource-policy"
+"""With the value ``keep``, Helm never deletes the object."""
 HELM_RELEASE = "meta.helm.sh/release-name"
 """The Helm release that an object belongs to."""
 ARGOCD_HOOK = "argocd.argoproj.io/hook"
 ARGOCD_HOOK_DELETE = "argocd.argoproj.io/hook-delete-policy"
 ARGOCD_SYNC_WAVE = "argocd.argoproj.io/sync-wave"
+ARGOCD_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 ARGOCD_TRACKING = "argocd.argoproj.io/tracking-id"
 """The Argo CD Application that an object belongs to."""
 FLUX_HELM = "helm.toolkit.fluxcd.io/name"
@@ -79,17 +82,24 @@ class Component(Enum):
     CLEANUP = "cleanup"
     SCHEMA = "schema"
     TEST = "test"
+    BACKUP = "backup"
 
 
 _SUFFIX = {each: f"-{each.value}" for each in Component}
 _SUFFIX |= {Component.SERVER: "", Component.CLEANUP: "-migration-cleanup"}
 LONGEST_NAME = 63 - max(map(len, _SUFFIX.values()))
-"""Kubernetes copies a Job's name into a label of its pods, and a label's value has at most 63 characters."""
+"""Kubernetes copies a Job's name into a label of its pods, and a label's value has at most 63 characters. It adds up to
+11 to the name of a CronJob, such as the one of the backups, for the names of its Jobs."""
 
 
 def object_name(name: str, component: Component) -> str:
     """The name of a component's objects. The Deployment, Service and ServiceAccount have the release's own name."""
     return name + _SUFFIX[component]
+
+
+def volume_name(name: str) -> str:
+    """The name of the Job that opens the volume of the backups, without its hash."""
+    return f"{name}-volume"
 
 
 def selector_labels(name: str, component: Component) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -14,11 +12,7 @@ import grpc
 import pytest
 
 from cdk8s_spicedb.cli import main
-from cdk8s_spicedb.cli.upgrade import _backing_up
-from cdk8s_spicedb.live.data.server import Server
 from cdk8s_spicedb.live.rehearsal.result import Rehearsal
-from tests.apiserver import ApiServer
-from tests.live.data.conftest import connect
 from tests.live.rehearsal.test_result import STEP, rehearsal
 from tests.spicedbserver import KEY, SpiceDBServer
 
@@ -68,23 +62,6 @@ def test_missing_extra_is_explained() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.endswith("install them with: pip install 'cdk8s-spicedb[live,data]'\n")
-
-
-def test_backups_of_an_upgrade_have_names_of_their_own(
-    spicedb: SpiceDBServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    @contextmanager
-    def reaching(*_: object) -> Iterator[Server]:
-        yield connect(spicedb)
-
-    monkeypatch.setattr("cdk8s_spicedb.live.data.reach.reaching", reaching)
-    cluster = ApiServer().cluster()
-    where = _backing_up(tmp_path / "a" / "b")(cluster, "spicedb")
-    (file,) = (tmp_path / "a" / "b").glob("*.zedbackup")
-    assert where == f"the backup {file}"
-    assert file.name.startswith("authz-spicedb-20")
 
 
 # ---------------------------------------------------------------- rehearse

@@ -129,6 +129,55 @@ def test_options_are_passed_on(live: Live, capsys: pytest.CaptureFixture[str]) -
     assert (live.options.canary, live.options.wave_size, live.options.parallel) == (1, 10, 4)
 
 
+def test_backups_are_announced_and_must_be_possible(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES[1:]:
+        deploy(live.api, props("v1.30.0", name=name))
+    code, out, _ = run(capsys, "--yes", "--no-rehearsal", "--backup", "copies")
+    assert code == 0
+    assert (
+        "2 SpiceDBs: Before a step whose rollback does not work, or may not, the upgrade writes a backup to "
+        f"{Path('copies').resolve()}. The file says who has access to what. Only you can read it." in out
+    )
+    Path("tenants/globex.yaml").write_text("name: globex\nupgradeBackup: {command: [backup]}\n")
+    assert (
+        "1 SpiceDB: Before a step whose rollback does not work, or may not, the upgrade runs `backup`."
+        in (run(capsys, "--yes", "--no-rehearsal")[1])
+    )
+    monkeypatch.setattr("cdk8s_spicedb.cli.safety.own_backup", missing)
+    code, _, err = run(capsys, "--yes", "--no-rehearsal")
+    assert (code, "cdk8s-spicedb[live,data]" in err[0]) == (1, True)
+    assert run(capsys, "--yes", "--no-rehearsal", "--no-backup")[0] == 0
+
+
+def test_a_rehearsal_of_each_is_required(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES[1:]:
+        deploy(live.api, props("v1.30.0", name=name))
+    code, _, err = run(capsys, "--yes", "--no-backup")
+    text = (
+        "Nobody has rehearsed the upgrade of authz/globex, authz/initech in the last day, and a rollback of a step "
+        "does not work, or may not."
+    )
+    command = "cdk8s-spicedb rehearse --file base.yaml --file tenants/globex.yaml --namespace authz"
+    assert (code, err) == (
+        1,
+        [
+            f"{text} Nothing was changed.",
+            f"To rehearse it, run: {command}",
+            "To go on without a rehearsal, add --no-rehearsal.",
+        ],
+    )
+    with typed(monkeypatch, "yes\n"):
+        assert f"{text} To rehearse it, answer no, and run: {command}" in run(capsys, "--no-backup")[1]
+
+
+def missing(_: Path) -> None:
+    raise ModuleNotFoundError("grpc")
+
+
 def test_those_at_the_target_are_named_and_need_no_question(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     for name in NAMES:
         deploy(live.api, props("v1.56.0", name=name))

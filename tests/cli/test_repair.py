@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cdk8s_spicedb import SpiceDBProps
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.live import Cluster
+from tests.apiserver import ApiServer
 from tests.synth import OF_LOST_NODES
 
 BASE = """
@@ -91,7 +95,7 @@ def test_on_a_terminal_it_says_that_nothing_was_changed(
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert main(["repair", "--file", str(file)]) == 0
-    assert "Nothing was changed. To create this Job" in capsys.readouterr().err
+    assert "Nothing was changed. To run this Job" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -118,3 +122,42 @@ def test_what_cannot_be_repaired(file: Path, capsys: pytest.CaptureFixture[str],
     assert main(["repair", "--file", str(file)]) == 1
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", f"{error}\n")
+
+
+@pytest.mark.parametrize(
+    ("needed", "text"),
+    [
+        (
+            True,
+            "The database of spicedb in authz is repaired: SpiceDB sees all of its rows again. To start the servers, "
+            "run:\n  kubectl scale deployment/spicedb --replicas=2 --namespace authz\n",
+        ),
+        (
+            False,
+            "The database of spicedb in authz needs no repair: its server has given out all transaction ids that are "
+            "in the tables.\n",
+        ),
+    ],
+)
+def test_the_command_runs_the_job(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, needed: bool, text: str
+) -> None:
+    asked: list[Any] = []
+
+    def repair(cluster: Cluster, props: SpiceDBProps, *, database_image: str | None, notify: Any) -> bool:
+        asked.append((cluster.namespace, props.name, database_image))
+        notify("asking the database")
+        return needed
+
+    monkeypatch.setattr(import_module("cdk8s_spicedb.live.upgrade.repair"), "repair", repair)
+    monkeypatch.setattr("cdk8s_spicedb.cli.destination.connect", lambda *_: ApiServer().cluster())
+    assert main(["repair", "--run", "--file", str(file), "--database-image", "psql:1"]) == 0
+    output = capsys.readouterr()
+    assert (output.out, output.err) == (text, "asking the database\n")
+    assert asked == [("authz", "spicedb", "psql:1")]
+
+
+@pytest.mark.parametrize("option", ["--namespace", "--context", "--database-image"])
+def test_options_of_a_run_need_it(file: Path, option: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["repair", "--file", str(file), option, "x"])

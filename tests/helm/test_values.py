@@ -16,6 +16,7 @@ import pytest
 
 from cdk8s_spicedb import (
     Autoscaling,
+    BackupProps,
     ChartChange,
     ChartLink,
     ChartMetadata,
@@ -229,6 +230,7 @@ POD_VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
 _CLIENTS = of(
     schema=SchemaProps(text="definition user {}"),
     test=PermissionTest(resource="document", permission="read", subject="user"),
+    backup=BackupProps(schedule="@daily"),
 )
 PARTS = {
     "pods": "pods.",
@@ -237,14 +239,32 @@ PARTS = {
     "cleanup": "migrations.cleanup.",
     "schema": "schema.",
     "test": "test.",
+    "backup": "backup.",
 }
 CLIENT_VALUES: dict[str, tuple[Any, SpiceDBProps]] = {
     f"{part}.{name}": (value, attrs.evolve(_CLIENTS, **{part: attrs.evolve(getattr(_CLIENTS, part), **{field: value})}))
-    for part in ("schema", "test")
+    for part in ("schema", "test", "backup")
     for name, field, value in (
         ("image", "image", "example.com/zed:v1"),
         ("activeDeadlineSeconds", "active_deadline_seconds", 7),
     )
+}
+_BACKUP_VALUES: dict[str, tuple[str, Any]] = {
+    "schedule": ("schedule", "*/5 0,12 * * mon"),
+    "timeZone": ("time_zone", "Europe/Berlin"),
+    "suspend": ("suspend", True),
+    "keep": ("keep", 3),
+    "claim": ("claim", "theirs"),
+    "storage": ("storage", "2Ti"),
+    "storageClass": ("storage_class", "fast"),
+    "shellImage": ("shell_image", "example.com/busybox:1"),
+}
+CLIENT_VALUES |= {
+    f"backup.{name}": (
+        value,
+        attrs.evolve(_CLIENTS, backup=attrs.evolve(BackupProps(schedule="@daily"), **{field: value})),
+    )
+    for name, (field, value) in _BACKUP_VALUES.items()
 }
 EVERY_POD = [(part, name) for part in PARTS for name in POD_VALUES if (part, name) != ("pods", "resources")]
 OTHER_VALUES = (
@@ -377,6 +397,49 @@ def test_a_chart_keeps_a_patch_beside_what_depends_on_values(name: str, tmp_path
     props = of(network_policies=NetworkPolicies(), openshift=name == "a port of DNS", patches=[patch])
     write_helm_chart(tmp_path / "chart", props)
     assert same(without_chart_labels(rendered(tmp_path / "chart")), release_manifests(props))
+
+
+_JOBS = f"/spec/jobTemplate{POD_PATH}"
+CRON_JOB_PATCHES: dict[str, tuple[dict[str, Any], str | None]] = {
+    "a field without a value": ({"op": "add", "path": f"{_JOBS}/dnsPolicy", "value": "Default"}, None),
+    "an argument": ({"op": "add", "path": f"{_JOBS}/initContainers/1/args/-", "value": "--page-limit=9"}, None),
+    "the history": ({"op": "replace", "path": "/spec/failedJobsHistoryLimit", "value": 9}, None),
+    "the schedule": ({"op": "replace", "path": "/spec/schedule", "value": "@hourly"}, "backup.schedule"),
+    "the deadline": (
+        {"op": "replace", "path": "/spec/jobTemplate/spec/activeDeadlineSeconds", "value": 9},
+        "backup.activeDeadlineSeconds",
+    ),
+    "the image of zed": ({"op": "replace", "path": f"{_JOBS}/initContainers/1/image", "value": "x"}, "backup.image"),
+    "the image of the shell": (
+        {"op": "replace", "path": f"{_JOBS}/containers/0/image", "value": "x"},
+        "backup.shellImage",
+    ),
+    "resources of zed": ({"op": "remove", "path": f"{_JOBS}/initContainers/1/resources/limits"}, "backup.resources"),
+    "the claim": (
+        {"op": "replace", "path": f"{_JOBS}/volumes/0/persistentVolumeClaim/claimName", "value": "x"},
+        "backup.claim",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CRON_JOB_PATCHES)
+def test_a_patch_of_a_cron_job_keeps_what_values_set(name: str, tmp_path: Path) -> None:
+    operation, value = CRON_JOB_PATCHES[name]
+    patch = Patch(kind="CronJob", operations=[PatchOperation(**operation)])
+    props = of(backup=BackupProps(schedule="@daily"), patches=[patch])
+    if value is None:
+        write_helm_chart(tmp_path / "chart", props)
+        assert same(without_chart_labels(rendered(tmp_path / "chart")), release_manifests(props))
+    else:
+        with pytest.raises(InvalidProps, match=f"the value {value} sets this one"):
+            write_helm_chart(tmp_path / "chart", props)
+
+
+def test_users_containers_of_a_chart_run_before_those_of_the_backup(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(of(backup=BackupProps(schedule="@daily")))
+    found = Manifests(rendered(folder, {"backup": {"initContainers": [{"name": "proxy", "image": "x"}]}}))
+    names = [each["name"] for each in found.pod("CronJob")["initContainers"]]
+    assert names == ["proxy", "prepare-backup", "zed"]
 
 
 def test_an_error_about_a_patch_has_the_name_of_the_object(tmp_path: Path) -> None:
@@ -899,9 +962,13 @@ def test_all_images_come_from_the_shared_registry(
 ) -> None:
     props = attrs.evolve(MATRIX["postgres-parts-full"], version="v1.56.0", image=image)
     manifests = rendered(chart(props), {"global": {"imageRegistry": "mirror.example.com:5000"}})
-    templates = [manifest["spec"]["template"] for manifest in manifests if "template" in manifest.get("spec", {})]
-    images = {container["image"] for template in templates for container in template["spec"]["containers"]}
-    assert len(images) == 4, "of SpiceDB, kubectl, and zed for schema and test"
+    images = {
+        container["image"]
+        for template in Manifests(manifests).templates
+        for name in ("initContainers", "containers")
+        for container in template["spec"].get(name, [])
+    }
+    assert len(images) == 5, "of SpiceDB, kubectl, busybox, and zed for schema, backup and test"
     assert all(each.startswith("mirror.example.com:5000/") for each in images)
     assert wanted in images
 
@@ -1060,6 +1127,14 @@ def test_the_notes_say_what_dispatch_and_tests_need(chart: Callable[[SpiceDBProp
         assert said not in plain
 
 
+def test_the_notes_say_when_backups_run(chart: Callable[[SpiceDBProps], Path]) -> None:
+    folder = chart(of(backup=BackupProps(schedule="15 3 * * *")))
+    assert "Backups run on this schedule: 15 3 * * *. To back up now:" in notes(folder)
+    values = {"backup": {"schedule": "@daily", "timeZone": "Europe/Berlin", "suspend": True}}
+    assert "schedule: @daily (Europe/Berlin) (suspended). To" in notes(folder, values)
+    assert "kubectl create job backup-now --from=cronjob/spicedb-backup --namespace authz" in notes(folder)
+
+
 def test_the_notes_of_the_memory_engine_know_of_no_migration(chart: Callable[[SpiceDBProps], Path]) -> None:
     assert "migrat" not in notes(chart(of(datastore=Memory())))
 
@@ -1103,6 +1178,8 @@ def test_the_chart_says_who_distributes_it(tmp_path: Path) -> None:
         "kubectl",
         "zed-schema",
         "zed-test",
+        "zed-backup",
+        "shell",
     ]
     report = helm.lint(tmp_path / "chart", strict=True, kube_version="v1.30.0")
     assert [message["error"] for message in report["messages"]] == [], "the icon is there"

@@ -13,15 +13,14 @@ from typing import Any
 from attrs import frozen
 
 from .cluster import Namespace
-from .databases import POSTGRES
+from .databases import MARIADB, POSTGRES
 
-ASK_DATABASES = ("check", "upgrade")
+ASK_DATABASES = ("check", "rollback", "upgrade")
 """Commands that start a client of the database. The cluster may have no other image of one than the server's."""
 FILE = """
 version: {version}
 delivery: {delivery}
-datastore: {{engine: postgres, host: postgres, database: spicedb, user: spicedb, sslmode: disable,
-  password: {{name: spicedb, key: password}}}}
+datastore: {{{datastore}, database: spicedb, user: spicedb, password: {{name: spicedb, key: password}}}}
 presharedKey: {{name: spicedb, key: preshared-key}}
 server:
   resources: {{requests: {{cpu: 50m, memory: 64Mi}}, limits: {{cpu: "2", memory: 512Mi}}}}
@@ -29,6 +28,13 @@ server:
 migration: {{{migration}}}
 {more}
 """
+
+
+DATASTORES = {
+    "postgres": f"engine: postgres, host: {POSTGRES.name}, sslmode: disable",
+    "mariadb": f"engine: mysql, host: {MARIADB.name}, tls: 'false'",
+}
+"""The beginning of the datastore in the file, by database."""
 
 
 @frozen
@@ -50,6 +56,7 @@ class Command:
 
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self._namespace, self.file = namespace, folder / "spicedb.yaml"
+        self.datastore = DATASTORES["postgres"]
 
     def write(
         self,
@@ -62,7 +69,14 @@ class Command:
     ) -> Path:
         """Writes the file. ``server`` and ``more`` are YAML, without indentation, and ``migration`` has no braces."""
         server = "\n".join(f"  {line}" for line in server.splitlines())
-        text = FILE.format(version=version, delivery=delivery, server=server, migration=migration, more=more)
+        text = FILE.format(
+            version=version,
+            delivery=delivery,
+            datastore=self.datastore,
+            server=server,
+            migration=migration,
+            more=more,
+        )
         self.file.write_text(text)
         return self.file
 
@@ -87,12 +101,12 @@ class Command:
                 process.kill()
 
     def upgrade(self, *arguments: str, observe: int = 2) -> Result:
-        """Runs ``upgrade`` without a question and without a check of the images."""
+        """Runs ``upgrade`` without a question, a check and a rehearsal."""
         return self.run("upgrade", *self.options(observe), *arguments)
 
     def options(self, observe: int = 2) -> Sequence[str]:
         """The options of `upgrade`."""
-        return ("--file", str(self.file), "--yes", f"--observe={observe}", "--no-check")
+        return ("--file", str(self.file), "--yes", f"--observe={observe}", "--no-check", "--no-rehearsal")
 
     def install(self, version: str, **settings: str) -> None:
         """Writes the file and installs it as its delivery does."""
@@ -107,7 +121,8 @@ class Command:
             self._namespace.kubectl("rollout", "status", "deployment/spicedb", "--timeout=90s")
 
     def _line(self, command: str, arguments: Sequence[str]) -> list[str]:
-        client = [f"--database-image={POSTGRES.image}"] if command in ASK_DATABASES else []
+        database = MARIADB if self.datastore == DATASTORES["mariadb"] else POSTGRES
+        client = [f"--database-image={database.image}"] if command in ASK_DATABASES else []
         return [*_PROGRAM, command, "--namespace", self._namespace.name, *client, *arguments]
 
 

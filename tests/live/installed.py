@@ -92,9 +92,17 @@ def deploy(api: ApiServer, settings: SpiceDBProps, *, helm: bool = True, namespa
             continue
         if each["kind"] == "Deployment":
             each["metadata"]["generation"] = (before["metadata"]["generation"] if before else 0) + 1
+            _leave_pause(each, before or {"spec": {}})
         api.load(each, namespace=namespace)
     roll_out(api, settings.name, namespace)
     return api.get("deployments", settings.name, namespace)
+
+
+def _leave_pause(deployment: Object, before: Object) -> None:
+    """Keeps the pause and its annotation: what is applied does not have these fields."""
+    if before["spec"].get("paused"):
+        deployment["spec"]["paused"] = True
+        deployment["metadata"].setdefault("annotations", {}).update(before["metadata"].get("annotations", {}))
 
 
 def servers(api: ApiServer, name: str = "spicedb") -> list[Object]:

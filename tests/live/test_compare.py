@@ -77,6 +77,19 @@ def test_what_programs_add_is_no_difference() -> None:
     assert compare(plain, None).change is Change.DELETED
 
 
+def test_the_template_of_a_cron_job_has_one_of_pods_inside() -> None:
+    def cron_job(**pod: Any) -> Object:
+        metadata = {"labels": {"a": "b", "app.kubernetes.io/managed-by": "Helm"}, "creationTimestamp": None}
+        job = {"template": {"metadata": metadata, "spec": pod}}
+        return _object(jobTemplate={"metadata": metadata, "spec": job})
+
+    plain = {"metadata": {"labels": {"a": "b"}}}
+    bare = _object(jobTemplate={**plain, "spec": {"template": {**plain, "spec": {"a": 1}}}})
+    assert differences(cron_job(a=1), bare) == []
+    [field] = differences(cron_job(a=1), cron_job(a=2))
+    assert field.path == "spec.jobTemplate.spec.template.spec.a"
+
+
 def test_values_of_secrets_are_hidden() -> None:
     one = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"key": "YWJj"}}
     two = {**one, "data": {"key": "ZGVm", "new": "Z2hp"}}

@@ -26,6 +26,8 @@ def test_warnings_are_those_of_the_release_without_repetition() -> None:
         event("spicedb-5d9f7c8b6d-xxxxx", "Error: spicedb-5d9f7c8b6d-xxxxx is bad", count=2),
         event("spicedb-migration-bcdfg", "other", minutes=2),
         event("spicedb-migration-0a1b2c3-bcdfg", "of kubectl", minutes=5),
+        event("spicedb-backup-29738955", "of a backup", minutes=6),
+        event("spicedb-volume-0a1b2c3-bcdfg", "of its volume", minutes=7),
         event("spicedb-other-5d9f7c8b6d-bcdfg", "of another release"),
         event("spicedb-2", "of another release"),
         event("spicedb", "old", minutes=61),
@@ -36,6 +38,8 @@ def test_warnings_are_those_of_the_release_without_repetition() -> None:
         ("Error: spicedb-5d9f7c8b6d-xxxxx is bad", 6),
         ("other", 1),
         ("of kubectl", 1),
+        ("of a backup", 1),
+        ("of its volume", 1),
         ("x", 9),
     ]
 

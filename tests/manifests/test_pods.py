@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from cdk8s_spicedb import (
+    BackupProps,
     CleanupProps,
     Delivery,
     MigrationProps,
@@ -24,14 +25,15 @@ from cdk8s_spicedb import (
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.props.pod import combined
 from cdk8s_spicedb.props.rules.pods import CONTAINERS, VOLUMES, selects
-from tests.synth import OF_LOST_NODES, POSTGRES, Object, matrix
+from tests.synth import OF_LOST_NODES, POSTGRES, Object, matrix, template_of
 
-PARTS = ("server", "migration", "cleanup", "schema", "test")
+PARTS = ("server", "migration", "cleanup", "schema", "test", "backup")
 BASE = SpiceDBProps(
     version="v1.56.0",
     datastore=POSTGRES,
     schema=SchemaProps(text="definition user {}"),
     test=PermissionTest(resource="document", permission="read", subject="user"),
+    backup=BackupProps(schedule="@daily"),
 )
 SETTINGS: dict[str, Any] = {
     "pod_labels": {"cost-center": "42"},
@@ -51,15 +53,15 @@ SETTINGS: dict[str, Any] = {
 def pods(props: SpiceDBProps) -> dict[str, dict[str, Any]]:
     """The template of each component's pods."""
     return {
-        each["metadata"]["labels"]["app.kubernetes.io/component"]: each["spec"]["template"]
+        each["metadata"]["labels"]["app.kubernetes.io/component"]: template
         for each in release_manifests(props)
-        if each["kind"] in ("Job", "Deployment")
+        if (template := template_of(each))
     }
 
 
 def has_all(template: dict[str, Any]) -> bool:
     metadata, pod = template["metadata"], template["spec"]
-    container = pod["containers"][0]
+    container = next((each for each in pod.get("initContainers", []) if each["name"] == "zed"), pod["containers"][0])
     found = (
         metadata["labels"].get("cost-center") == "42",
         metadata.get("annotations", {}).get("sidecar.istio.io/inject") == "false",
@@ -71,7 +73,7 @@ def has_all(template: dict[str, Any]) -> bool:
         {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}} in container.get("env", []),
         {"name": "x", "emptyDir": {}} in pod.get("volumes", []),
         {"name": "x", "mountPath": "/x"} in container.get("volumeMounts", []),
-        [each["name"] for each in pod.get("initContainers", [])] == ["proxy"],
+        [each["name"] for each in pod.get("initContainers", [])][:1] == ["proxy"],
         [each["name"] for each in pod["containers"]][1:] == ["agent"],
     )
     assert all(found) or not any(found), found
@@ -82,9 +84,9 @@ def has_all(template: dict[str, Any]) -> bool:
 def test_all_pods_have_the_settings_of_all_pods(delivery: Delivery) -> None:
     test = BASE.test if delivery.is_chart else None
     found = pods(attrs.evolve(BASE, pods=PodSettings(**SETTINGS), delivery=delivery, test=test))
-    assert found.keys() == {"server", "migration", "schema"} | ({"cleanup"} if delivery.has_hooks else set()) | (
-        {"test"} if test else set()
-    )
+    assert found.keys() == {"server", "migration", "schema", "backup"} | (
+        {"cleanup"} if delivery.has_hooks else set()
+    ) | ({"test"} if test else set())
     assert {part for part, template in found.items() if has_all(template)} == found.keys()
 
 
@@ -127,14 +129,21 @@ def test_the_settings_of_one_kind_take_precedence() -> None:
 def test_the_names_of_this_package_are_reserved() -> None:
     """A volume or a container that is new here must also be in the lists of names that users cannot take."""
     templates = [
-        template for props in matrix().values() for template in pods(attrs.evolve(props, pods=PodSettings())).values()
+        template
+        for props in matrix().values()
+        for each in release_manifests(attrs.evolve(props, pods=PodSettings()))
+        if (template := template_of(each))
     ]
     volumes = {volume["name"]: volume for template in templates for volume in template["spec"].get("volumes", [])}
-    own = {name for name, volume in volumes.items() if "projected" in volume or name == "schema"}
+    own = {name for name, volume in volumes.items() if "projected" in volume or name in ("backup", "schema")}
     assert own == set(VOLUMES)
-    assert {template["spec"]["containers"][0]["name"] for template in templates} == set(CONTAINERS)
-    for template in templates:
-        for mount in template["spec"]["containers"][0].get("volumeMounts", []):
+    containers = [
+        *(template["spec"]["containers"][0] for template in templates),
+        *(container for template in templates for container in template["spec"].get("initContainers", [])),
+    ]
+    assert {container["name"] for container in containers} == set(CONTAINERS)
+    for container in containers:
+        for mount in container.get("volumeMounts", []):
             assert mount["name"] not in own or mount["mountPath"] == f"/etc/spicedb/{mount['name']}"
 
 
@@ -199,6 +208,7 @@ def test_jobs_can_have_an_account_that_exists() -> None:
         cleanup=CleanupProps(service_account="deleter"),
         schema=SchemaProps(text="definition user {}", service_account="writer"),
         test=PermissionTest(resource="document", permission="read", subject="user", service_account="tester"),
+        backup=BackupProps(schedule="@daily", service_account="keeper"),
     )
     found = {part: template["spec"].get("serviceAccountName") for part, template in pods(props).items()}
     assert found == {
@@ -207,6 +217,7 @@ def test_jobs_can_have_an_account_that_exists() -> None:
         "cleanup": "deleter",
         "schema": "writer",
         "test": "tester",
+        "backup": "keeper",
     }
     objects = release_manifests(props)
     assert [each["metadata"]["name"] for each in objects if each["kind"] == "ServiceAccount"] == ["spicedb"]

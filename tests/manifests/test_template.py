@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_spicedb import SpiceDBProps
-from tests.synth import matrix, synth
+from tests.synth import Object, matrix, synth
 
 MATRIX = matrix()
 EXAMPLES = pytest.mark.parametrize("props", MATRIX.values(), ids=MATRIX)
 NONROOT = 65532
+
+
+def containers_of(template: Object) -> list[Object]:
+    return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
 
 
 @EXAMPLES
@@ -17,9 +21,10 @@ def test_every_pod_meets_the_restricted_standard(props: SpiceDBProps) -> None:
     found = synth(props).templates
     assert found
     for template in found:
-        spec, containers = template["spec"], template["spec"]["containers"]
-        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(spec)
-        assert {key for volume in spec.get("volumes", []) for key in volume} <= {"name", "projected", "configMap"}
+        spec, containers = template["spec"], containers_of(template)
+        assert not {"hostNetwork", "hostPID", "hostIPC", "ephemeralContainers"} & set(spec)
+        kinds = {"name", "projected", "configMap", "persistentVolumeClaim"}
+        assert {key for volume in spec.get("volumes", []) for key in volume} <= kinds
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True
         assert pod["runAsUser"] == pod["runAsGroup"] == pod["fsGroup"] == NONROOT
@@ -37,7 +42,7 @@ def test_every_pod_meets_the_restricted_standard(props: SpiceDBProps) -> None:
 @EXAMPLES
 def test_every_container_has_requests_and_limits(props: SpiceDBProps) -> None:
     for template in synth(props).templates:
-        for container in template["spec"]["containers"]:
+        for container in containers_of(template):
             assert {"cpu", "memory"} <= set(container["resources"]["requests"])
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
             assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"

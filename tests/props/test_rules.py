@@ -15,6 +15,7 @@ from constructs import Construct
 from cdk8s_spicedb import (
     TLS,
     Autoscaling,
+    BackupProps,
     Cleanup,
     CleanupProps,
     CockroachDB,
@@ -45,6 +46,7 @@ from cdk8s_spicedb import (
     SpiceDBProps,
     Toleration,
     TopologySpread,
+    UpgradeBackup,
 )
 from cdk8s_spicedb.props import problems, require
 
@@ -75,8 +77,16 @@ def server(version: str = VERSION, **given: Any) -> Make:
     return lambda: spicedb(version=version, server=ServerProps(**given))()
 
 
+def upgrade_backup(**given: Any) -> Make:
+    return lambda: spicedb(upgrade_backup=UpgradeBackup(**given))()
+
+
 def migration(version: str = VERSION, **given: Any) -> Make:
     return lambda: spicedb(version=version, migration=MigrationProps(**given))()
+
+
+def backup(**given: Any) -> Make:
+    return lambda: spicedb(backup=BackupProps(**{"schedule": "@daily", **given}))()
 
 
 def cleanup(**given: Any) -> Make:
@@ -109,7 +119,60 @@ def less(*names: str) -> dict[str, Any]:
 ENOUGH = {"cpu": "1", "memory": "1Gi"}
 
 # What makes the props, the field to blame, a part of what is allowed, a part of the fix.
+OBJECT: Mapping[str, Any] = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup", "metadata": {"name": "before"}}
+ELSEWHERE = {**OBJECT, "metadata": {"name": "before", "namespace": "databases"}}
+DONE = ".status.phase=completed"
 BAD: list[tuple[Make, str, str, str]] = [
+    # the backup of an upgrade
+    (upgrade_backup(), "upgrade_backup.command", "a program with its arguments, or manifest", "set one of them"),
+    (upgrade_backup(command=[]), "upgrade_backup.command", "a program with its arguments", "set one of them"),
+    (upgrade_backup(command="pg_dump"), "upgrade_backup.command", "a tuple or list", "an item of its own"),
+    (upgrade_backup(command=["pg_dump", ""]), "upgrade_backup.command", "not empty", "an item of its own"),
+    (
+        upgrade_backup(command=["a"], manifest=OBJECT),
+        "upgrade_backup.manifest",
+        "when command is set",
+        "remove one of them",
+    ),
+    (upgrade_backup(command=["a"], wait_for=DONE), "upgrade_backup.wait_for", "whose exit code says", "remove it"),
+    (upgrade_backup(command=["a"], fail_on=DONE), "upgrade_backup.fail_on", "whose exit code says", "remove it"),
+    (
+        upgrade_backup(manifest=OBJECT),
+        "upgrade_backup.wait_for",
+        "when the backup is complete",
+        "such as wait_for='.status",
+    ),
+    (
+        upgrade_backup(manifest={"kind": "Backup"}),
+        "upgrade_backup.manifest",
+        "metadata.name",
+        "write it as in a manifest",
+    ),
+    (upgrade_backup(manifest=5, wait_for=DONE), "upgrade_backup.manifest", "an object", "write it as in a manifest"),
+    (
+        upgrade_backup(manifest={**OBJECT, "spec": {"at": date(2030, 1, 1)}}, wait_for=DONE),
+        "upgrade_backup.manifest",
+        "an object",
+        "quote dates",
+    ),
+    (
+        upgrade_backup(manifest=OBJECT, wait_for="completed"),
+        "upgrade_backup.wait_for",
+        "the path of a field",
+        ".status.phase",
+    ),
+    (
+        upgrade_backup(manifest=ELSEWHERE, wait_for=DONE),
+        "upgrade_backup.manifest[metadata][namespace]",
+        "created in the namespace of the release",
+        "use command with kubectl",
+    ),
+    (
+        upgrade_backup(command=["a"], timeout_seconds=0),
+        "upgrade_backup.timeout_seconds",
+        "from 1 to 86400",
+        "without quotes",
+    ),
     # names
     (spicedb(name="9lives"), "name", "beginning with a letter", "rename"),
     (spicedb(name="a" * 46), "name", "at most 45", "shorten"),
@@ -224,7 +287,7 @@ BAD: list[tuple[Make, str, str, str]] = [
     (
         server(extra_volumes=[{"name": "datastore"}]),
         "server.extra_volumes[0].name",
-        "another name than ca, datastore",
+        "another name than backup, ca, datastore",
         "choose another name",
     ),
     (
@@ -236,7 +299,7 @@ BAD: list[tuple[Make, str, str, str]] = [
     (
         spicedb(pods=PodSettings(extra_containers=[{"name": "zed", "image": "x"}])),
         "pods.extra_containers[0].name",
-        "spicedb, zed, which this package uses",
+        "spicedb, try-volume, zed, which this package uses",
         "choose another",
     ),
     (
@@ -850,6 +913,30 @@ BAD: list[tuple[Make, str, str, str]] = [
     ),
     (memory(migration=MigrationProps(backoff_limit=0)), "migration.backoff_limit", "its default", "remove it"),
     (memory(migration=MigrationProps(datastore_uri=KEY)), "migration.datastore_uri", "its default", "remove it"),
+    *(
+        (backup(schedule=schedule), "backup.schedule", "five parts, such as '15 3 * * *'", "minute, hour")
+        for schedule in (
+            *("", "daily", "@reboot", "@every 5m", "15 3 * *", "15 3 * * * *", " 15 3 * * *", "TZ=UTC 15 3 * * *"),
+            *("60 3 * * *", "15 24 * * *", "15 3 0 * *", "15 3 32 * *", "15 3 * 13 *", "15 3 * * 7", "15 3 * x *"),
+            *("15 5-3 * * *", "15 3 * * fri-mon", "*/0 * * * *", "1,, * * * *", "1- * * * *", "15 3 31 2 *", 5, None),
+        )
+    ),
+    (backup(time_zone="Europe/Berlin "), "backup.time_zone", "such as 'Europe/Berlin'", "database of IANA"),
+    (backup(time_zone="Local"), "backup.time_zone", "a time zone", "IANA"),
+    (backup(keep=0), "backup.keep", "from 1 to 1000", "in that range"),
+    (backup(storage="10"), "backup.storage", "such as '10Gi'", "with its unit"),
+    (backup(storage="0Gi"), "backup.storage", "such as '10Gi'", "with its unit"),
+    (backup(storage_class="Fast"), "backup.storage_class", "name of a StorageClass", "kubectl get storageclass"),
+    (backup(claim="theirs", storage="1Gi"), "backup.storage", "when claim names", "remove claim"),
+    (backup(claim="theirs", storage_class="a"), "backup.storage_class", "when claim names", "remove claim"),
+    (backup(shell_image="busybox"), "backup.shell_image", "with a tag or a digest", "image:tag"),
+    (backup(active_deadline_seconds=0), "backup.active_deadline_seconds", "1 to 86400", "in that range"),
+    (backup(late_after_seconds=59), "backup.late_after_seconds", "from 60", "in that range"),
+    (backup(ca=KEY), "backup.ca", "when gRPC has no TLS", "set server.grpc_tls"),
+    (backup(hostname="a.example.com"), "backup.hostname", "when gRPC has no TLS", "set server.grpc_tls"),
+    (backup(env={"BACKUP_POD": "x"}), "backup.env[BACKUP_POD]", "variables other than", "remove it"),
+    (backup(affinity=APART), "backup.affinity", "does not keep servers and Jobs (backup)", "labelSelector"),
+    (spicedb(backup="@daily"), "backup", "BackupProps(schedule=…)", "use backup=BackupProps(schedule=…)"),
 ]
 
 
@@ -909,6 +996,11 @@ GOOD: list[Make] = [
     memory(),
     memory(server=ServerProps(replicas=1, dispatch_enabled=False, allowed_migrations=())),
     memory(migration=MigrationProps(enabled=False)),
+    memory(backup=BackupProps(schedule="@hourly")),
+    backup(schedule="*/15  0-23/2 1,15,? jan-MAR Sun"),
+    backup(schedule="05 03 29 02 *", keep=1000, storage="0.5Ti".replace("0.", "1.")),
+    backup(time_zone="America/Argentina/Buenos_Aires"),
+    backup(time_zone="Etc/GMT+3", claim="theirs"),
 ]
 
 
@@ -922,6 +1014,7 @@ SAMPLES: list[tuple[str, object]] = [
     ("server.", ServerProps()),
     ("migration.", MigrationProps()),
     ("cleanup.", CleanupProps()),
+    ("backup.", BackupProps(schedule="@daily")),
     ("server.tolerations[0].", Toleration(key="a")),
     ("server.resources.", ServerProps().resources),
     ("preshared_key.", KEY),

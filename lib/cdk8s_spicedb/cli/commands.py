@@ -10,7 +10,7 @@ from ..delivery import Delivery
 from ..props.datastores import ENGINES
 from ..versions import SCHEMA_MODES, known_releases
 from .data_commands import add_backup, add_compare, add_rehearse, add_restore
-from .options import FILE, STEM, Commands, add_cluster, add_file, add_releases, amount, at_least
+from .options import FILE, RECORDED, STEM, Commands, add_cluster, add_file, add_place, add_releases, amount, at_least
 from .output import say, say_error
 
 _WAIT_SECONDS = 600
@@ -241,11 +241,24 @@ def _upgrade(commands: Commands) -> None:
         "what to do if a step fails; defaults to rollback if the plan says that a rollback works, and otherwise to stop"
     )
     parser.add_argument("--on-failure", choices=("rollback", "stop"), help=text)
+    backups = parser.add_mutually_exclusive_group()
     text = (
-        "write a backup to this folder before each step that may be impossible to roll back. If the backup fails, the "
-        "upgrade stops before the step"
+        "folder for backups through SpiceDB's API, one before each step that may be impossible to roll back; takes "
+        "precedence over upgradeBackup in the file. Without both, defaults to spicedb-backups"
     )
-    parser.add_argument("--backup", metavar="FOLDER", help=text)
+    backups.add_argument("--backup", metavar="FOLDER", help=text)
+    text = "make no backup, not even the one that the file describes"
+    backups.add_argument("--no-backup", action="store_true", help=text)
+    text = (
+        "go on although nobody has rehearsed the upgrade in the last day. Without this option, --yes refuses it if a "
+        "step may be impossible to roll back"
+    )
+    parser.add_argument("--no-rehearsal", action="store_true", help=text)
+    text = (
+        "in each step, ask one new server this number of questions before clients reach the new servers. The step "
+        "fails if an answer differs from that of the older servers"
+    )
+    parser.add_argument("--answers", type=amount, default=0, metavar="NUMBER", help=text)
     text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"
     parser.add_argument("--write", metavar="FOLDER", help=text)
     parser.add_argument("--no-check", action="store_true", help="do not check before the first step")
@@ -270,7 +283,14 @@ def _rollback(commands: Commands) -> None:
     parser.add_argument("name", nargs="?", default="spicedb", metavar="NAME", help="SpiceDB; defaults to spicedb")
     add_cluster(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    add_file(parser, "file of this SpiceDB; needed to go back from the schema mode read-new-write-new")
+    add_file(parser, "file of this SpiceDB; needed for --restore, and to leave the schema mode read-new-write-new")
+    text = (
+        "restore a backup, because the older servers do not start on the datastore schema. All servers stop meanwhile. "
+        "Without FILE, it is the one that `upgrade` has written"
+    )
+    parser.add_argument("--restore", nargs="?", const=RECORDED, metavar="FILE", help=text)
+    text = "image of the database's client, for --restore; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
     text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
     parser.add_argument("--force", action="store_true", help=text)
     add_releases(parser)
@@ -279,11 +299,19 @@ def _rollback(commands: Commands) -> None:
 def _repair(commands: Commands) -> None:
     parser = commands.add_parser(
         "repair",
-        help="print a Job that repairs a PostgreSQL into which a dump was restored",
-        description="Prints a Job for `kubectl create -f -` that repairs the transaction ids of a PostgreSQL into "
-        "which a dump was restored. It has the image, the connection, the ServiceAccount and the security settings of "
-        "the migration. The command itself changes nothing. The Job changes nothing if there is nothing to repair.",
-        epilog="Exit code: 0 if the Job is printed, 1 if there is an error (see stderr), 2 for wrong usage.",
+        help="repair a PostgreSQL into which a dump was restored",
+        description="Repairs the transaction ids of a PostgreSQL into which a dump was restored. With --run, asks the "
+        "database whether it needs that, runs the Job that repairs it, and asks again. The servers must be stopped. "
+        "Without --run, only prints the Job for `kubectl create -f -`, and changes nothing. The Job has the image, the "
+        "connection, the ServiceAccount and the security settings of the migration. It changes nothing if there is "
+        "nothing to repair.",
+        epilog="Exit code: 0 if the Job is printed or, with --run, if the database is repaired or needs no repair, 1 "
+        "if there is an error (see stderr), 2 for wrong usage.",
     )
     add_file(parser)
+    parser.add_argument("--run", action="store_true", help="run the Job if the database needs it, and wait for it")
+    add_place(parser)
+    text = "with --run: image of the database's client; defaults to the official image of the engine"
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
     add_releases(parser)
+    parser.set_defaults(usage=parser.error)

@@ -62,7 +62,7 @@ def read_each(
     """
     base = read_documents(options.file) if options.file else None
     table, found, invalid = releases(options), dict[str, SpiceDBProps](), list[str]()
-    for name, path in _paths(options.each).items():
+    for name, path in paths_of(options.each).items():
         try:
             own = read_document(path)
             whole = merge(base, own) if base else own
@@ -77,7 +77,7 @@ def read_each(
     return found
 
 
-def _paths(patterns: Sequence[str]) -> dict[str, str]:
+def paths_of(patterns: Sequence[str]) -> dict[str, str]:
     """The paths of the files, by their names without an ending. Also expands patterns, for shells that do not."""
     found: dict[str, str] = {}
     for pattern in patterns:

@@ -6,6 +6,7 @@ import glob
 import shlex
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,10 @@ from ..plans.words import ROLLBACK
 from ..text import columns, count, some_of
 from .destination import connect_each
 from .display import News, Screen, sentence
-from .files import SHOWN, read_each, warn
+from .files import SHOWN, paths_of, read_each, warn
 from .options import require_yes
 from .output import FAINT, as_json, say_after, say_error, styled
+from .safety import unrehearsed
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,7 +43,7 @@ def upgrade_each(options: Options) -> int:
     warn(found)
     clusters = connect_each(options, destinations)
     require_yes(options)
-    members = [Member(cluster=clusters[name], props=props) for name, props in found.items()]
+    members = [Member(cluster=clusters[name], props=options.backups.chosen(props)) for name, props in found.items()]
     given = {name: getattr(options, name) for name in OF_FLEETS if getattr(options, name) is not None}
     chosen = FleetOptions(**given, upgrade=options.upgrade)
     with FleetDisplay(quiet=options.quiet) as display:
@@ -50,9 +52,7 @@ def upgrade_each(options: Options) -> int:
             report = upgrade_fleet(
                 members,
                 options=chosen,
-                confirm=lambda plan: display.confirms(
-                    _intention(plan, chosen), "Continue?", yes=options.yes or plan.ok
-                ),
+                confirm=lambda plan: _confirm(options, members, plan, chosen, display),
                 report=display.report,
                 on_end=display.end,
                 on_interrupt=display.interrupt,
@@ -70,6 +70,35 @@ def upgrade_each(options: Options) -> int:
     elif not options.quiet:
         say_after(text)
     return code
+
+
+def _confirm(
+    options: Options, members: Sequence[Member], plan: FleetReport, chosen: FleetOptions, display: FleetDisplay
+) -> bool:
+    """Asks whether to upgrade all. Raises `SpiceDBError` if one needs a backup that cannot be made, or a rehearsal."""
+    more = [*_rehearsals(options, members, plan), *_backups(options, members, plan)]
+    return display.confirms([*_intention(plan, chosen), *more], "Continue?", yes=options.yes or plan.ok)
+
+
+def _backups(options: Options, members: Sequence[Member], plan: FleetReport) -> Iterator[str]:
+    """Which backups are made."""
+    found: Counter[str] = Counter()
+    for member, each in zip(members, plan.members, strict=True):
+        options.backups.require(member.props, due=each.backup_due)
+        if each.backup_due:
+            found[options.backups.sentence(member.props, "a step whose rollback does not work, or may not")] += 1
+    return (f"{count(number, 'SpiceDB')}: {sentence}" for sentence, number in found.items())
+
+
+def _rehearsals(options: Options, members: Sequence[Member], plan: FleetReport) -> Sequence[str]:
+    """What to say about upgrades that nobody has rehearsed, with the command for the first of them."""
+    paths = dict(zip(plan.members, zip(members, paths_of(options.each or ()).values(), strict=True), strict=True))
+    found = [each for each in plan.members if each.unrehearsed]
+    if not found:
+        return ()
+    member, path = paths[found[0]]
+    names = some_of([each.title for each in found], SHOWN)
+    return unrehearsed(options, f"the upgrade of {names}", member.cluster, [*(options.file or ()), path])
 
 
 def _command_again(options: Options) -> str:

@@ -17,6 +17,8 @@ from ..versions import ReleaseTable, known_releases
 FILE = "spicedb.yaml"
 STEM = "{}"
 """Stands in ``--namespace`` for the name of a file of ``--each``, without its ending."""
+RECORDED = ""
+"""The value of ``--restore`` without a file: the backup in the record of the upgrade."""
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 _NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([kmb]?)", re.IGNORECASE)
 
@@ -41,12 +43,17 @@ def add_releases(parser: argparse.ArgumentParser) -> None:
 
 def add_cluster(parser: argparse.ArgumentParser, formats: Sequence[str] = ("text", "json")) -> None:
     """Adds the options of a cluster, and ``--output``."""
+    add_place(parser)
+    text = "format; defaults to text. The documentation has the schema of the JSON"
+    parser.add_argument("--output", choices=formats, default="text", help=text)
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a cluster."""
     text = "namespace of the release; defaults to the one of the kubeconfig's context"
     parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
     text = "context of the kubeconfig; defaults to the current one"
     parser.add_argument("--context", metavar="NAME", help=text)
-    text = "format; defaults to text. The documentation has the schema of the JSON"
-    parser.add_argument("--output", choices=formats, default="text", help=text)
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
+from ..errors import SpiceDBError
 from ..live.cluster import Cluster
+from ..live.record import read_record
 from ..live.upgrade.outcome import Return, State
 from ..live.upgrade.rollback import roll_back
 from .destination import connect
 from .display import Display
 from .files import read_release
-from .options import require_yes
+from .options import RECORDED, require_yes
 from .output import as_json, say_after
 
 
@@ -26,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
             options.name,
             props=props,
             force=options.force,
+            restore=_file(options, cluster),
+            database_image=options.database_image,
             confirm=lambda back: display.confirms(_intention(cluster, back), "Go back?", yes=options.yes),
             report=display.report,
         )
@@ -35,9 +40,25 @@ def run(options: argparse.Namespace) -> int:
     return outcome.state.exit_code
 
 
+def _file(options: argparse.Namespace, cluster: Cluster) -> str | None:
+    """The backup to restore. Raises `SpiceDBError` if it is not known. None: none is restored."""
+    if options.restore != RECORDED:
+        return None if options.restore is None else str(options.restore)
+    record = read_record(cluster, options.name)
+    if record is None or record.backup_file is None:
+        raise SpiceDBError("the record of the upgrade names no file with a backup; name one: --restore FILE")
+    if not Path(record.backup_file).is_file():
+        raise SpiceDBError(
+            f"{record.backup_file} is not on this machine; copy it and its .json file here, and name it: --restore FILE"
+        )
+    return record.backup_file
+
+
 def _intention(cluster: Cluster, back: Return) -> Iterator[str]:
     running, target = back.running, back.target
     mode = f" in {target.schema_mode}" if target.schema_mode else ""
     where = f"{running.name} in {running.namespace}, {cluster.place}"
     yield f"{where}: from SpiceDB {running.version} back to {target.version}{mode}, revision {target.revision}"
+    if back.restores:
+        yield f"  restores the backup {back.restores}"
     yield from (f"  {caution}" for caution in back.cautions)

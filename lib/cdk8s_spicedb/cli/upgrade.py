@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,8 +21,9 @@ from .destination import connect
 from .display import Display
 from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
-from .options import STEM, require_yes
+from .options import FILE, STEM, require_yes
 from .output import as_json, say_after, say_error
+from .safety import Backups, steps, unrehearsed
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -39,12 +39,13 @@ class Options:
     context: str | None
     output: str
     yes: bool
+    no_rehearsal: bool
     each: Sequence[str] | None
     canary: int | None
     wave_size: int | None
     parallel: int | None
     write: str | None
-    backup: str | None
+    backups: Backups
     upgrade: UpgradeOptions
     words: Sequence[str]
     """The whole command line."""
@@ -60,14 +61,16 @@ class Options:
             schema=not parsed.no_schema,
         )
         check = None if parsed.no_check else checks
+        backups = Backups.of(parsed.backup, none=parsed.no_backup)
         chosen = UpgradeOptions(
             observe_seconds=parsed.observe,
             on_failure=parsed.on_failure,
             check=check,
-            back_up=_backing_up(Path(parsed.backup)) if parsed.backup is not None else None,
+            back_up=backups.back_up,
+            questions=parsed.answers,
         )
         given = {name: value for name, value in vars(parsed).items() if name in attrs.fields_dict(cls)}
-        return cls(**given, upgrade=chosen)
+        return cls(**given, backups=backups, upgrade=chosen)
 
     @property
     def quiet(self) -> bool:
@@ -81,7 +84,7 @@ def run(parsed: argparse.Namespace) -> int:
     if options.each is not None:
         return upgrade_each(options)
     props, destination = read_release(options)
-    cluster = connect(options, destination)
+    props, cluster = options.backups.chosen(props), connect(options, destination)
     if options.write is not None:
         return _write(options, cluster, props, options.write)
     return _upgrade(options, cluster, props)
@@ -98,23 +101,6 @@ def _require_fitting(options: argparse.Namespace) -> None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
 
 
-def _backing_up(folder: Path) -> Callable[[Cluster, str], str]:
-    """What writes a backup to a folder. Raises `SpiceDBError` if the folder cannot be made."""
-    from ..live.data.backup import back_up  # They need more libraries than the upgrade itself.
-    from ..live.data.reach import reaching
-
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def act(cluster: Cluster, name: str) -> str:
-        at = f"{cluster.clock.now():%Y%m%dT%H%M%SZ}"
-        path = folder.resolve() / f"{cluster.namespace}-{name}-{at}.zedbackup"
-        with reaching(cluster, name) as server:
-            back_up(server, path)
-        return f"the backup {path}"
-
-    return act
-
-
 def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
     require_yes(options)
     with Display(quiet=options.quiet) as display:
@@ -122,7 +108,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
             cluster,
             props,
             options=options.upgrade,
-            confirm=lambda preflight: display.confirms(_intention(cluster, preflight), "Continue?", yes=options.yes),
+            confirm=lambda preflight: _confirm(options, cluster, props, preflight, display),
             report=display.report,
         )
         if isinstance(outcome.error, CheckFailedError):
@@ -135,6 +121,18 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
     return outcome.state.exit_code
 
 
+def _confirm(options: Options, cluster: Cluster, props: SpiceDBProps, preflight: Preflight, display: Display) -> bool:
+    """Asks whether to upgrade. Raises `SpiceDBError` if that needs a backup that cannot be made, or a rehearsal."""
+    options.backups.require(props, due=bool(preflight.unsure), servers=preflight.running.replicas)
+    more: list[str] = []
+    if preflight.unrehearsed:
+        more += unrehearsed(options, "this upgrade", cluster, options.file or [FILE])
+    if preflight.unsure:
+        more.append(options.backups.sentence(props, steps(preflight.unsure)))
+    intention = [*_intention(cluster, preflight), *(f"  {sentence}" for sentence in more)]
+    return display.confirms(intention, "Continue?", yes=options.yes)
+
+
 def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     """What the check found that is not ok, and what the upgrade does."""
     if preflight.check is not None:
@@ -144,11 +142,6 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     more = f" Continues with step {record.next_step}." if record.sound[-1].step or record.running else ""
     yield f"{running.name} in {running.namespace}, {cluster.place}: {change}.{more}"
     yield from (f"  {sentence}" for sentence in preflight.meaning)
-    if preflight.unrehearsed:
-        yield (
-            "  A step has no sure way back, and nobody has rehearsed this upgrade in the last day. To do so, run: "
-            + (f"cdk8s-spicedb rehearse {cluster.options()}")
-        )
 
 
 def _refuse(report: CheckReport, display: Display) -> None:
@@ -165,7 +158,9 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
             return State.REFUSED.exit_code
         display.line(*lines(report, but=Level.OK))
     try:
-        written = write_next_step(cluster, props, folder)
+        written = write_next_step(
+            cluster, props, folder, back_up=options.upgrade.back_up, notify=lambda text: display.line(text)
+        )
     except UpgradeStoppedError as error:
         say_error(str(error))
         return State.STOPPED.exit_code

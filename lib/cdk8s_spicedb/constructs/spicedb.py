@@ -13,6 +13,7 @@ from ..errors import InvalidProps, Problem
 from ..labels import Component, selector_labels
 from ..manifests import (
     Manifest,
+    backup_manifests,
     cleanup_manifests,
     migration_manifests,
     release_manifests,
@@ -160,6 +161,8 @@ class SpiceDB(Construct):
             add(Construct(self, "schema"), schema_manifests(props, props.schema))
         self.cleanup = Cleanup(self, "cleanup", props) if props.cleans_up else None
         """The clean-up. None without a migration, if it is disabled, and if the delivery has no hooks."""
+        if props.backup:
+            add(Construct(self, "backup"), backup_manifests(props, props.backup))
         if props.test:
             add(Construct(self, "test"), test_manifests(props, props.test))
 

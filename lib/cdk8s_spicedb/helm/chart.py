@@ -48,8 +48,9 @@ def _chart_yaml(props: SpiceDBProps, name: str, version: str, metadata: ChartMet
 def _annotations(props: SpiceDBProps, given: Mapping[str, Any]) -> Mapping[str, str]:
     """What Artifact Hub shows. It also scans the images."""
     cleanup = props.cleanup if props.datastore.migrates else None
-    clients = {"kubectl": cleanup, "zed-schema": props.schema, "zed-test": props.test}
+    clients = {"kubectl": cleanup, "zed-schema": props.schema, "zed-test": props.test, "zed-backup": props.backup}
     images = {"spicedb": props.full_image, **{name: each.image for name, each in clients.items() if each}}
+    images |= {"shell": props.backup.shell_image} if props.backup else {}
     lists: dict[str, Any] = {"images": [{"name": name, "image": image} for name, image in images.items()]}
     lists |= {name: given.get(name) for name in ("links", "changes", "signKey")}
     texts = {"category": "security", "license": given["license"]}

@@ -49,14 +49,17 @@ def helpers(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[st
     }
     for name, shared in {"items": _ITEMS, "tolerations": _TOLERATIONS}.items():
         parts[name] = [line.replace("CHART", chart) for line in shared]
-    if has_jobs(props):
+    if has_jobs(props) or props.backup:
         parts |= placement(chart)
+    if has_jobs(props):
         parts["hookLogs"] = _HOOK_LOGS
     if props.datastore.max_replicas != 1:
         parts["topologySpreadConstraints"] = _spread(chart)
     if props.datastore.migrates:
         parts["migrationChecksum"] = _checksum(props, values, chart)
-        parts["migrationHash"] = _hash(chart)
+        parts["migrationHash"] = _if_no_hook(_hash(chart, "migrationSpec"))
+    if props.backup:
+        parts["volumeHash"] = _hash(chart, "volumeSpec")
     for name, lines in parts.items():
         yield f'{{{{- define "{chart}.{name}" -}}}}'
         yield from lines
@@ -272,10 +275,15 @@ def _checksum(props: SpiceDBProps, values: list[Value], chart: str) -> Iterator[
     yield "{{- toRawJson $settings | sha256sum -}}"
 
 
-def _hash(chart: str) -> Iterator[str]:
-    """The end of the name of a migration that is no hook, as `Delivery.job_name` computes it."""
+def _hash(chart: str, spec: str) -> Iterator[str]:
+    """The end of the name of a Job that is no hook, as `Delivery.job_name` computes it."""
+    yield f'-{{{{ include "{chart}.{spec}" . | fromYaml | toRawJson | sha256sum | trunc 7 }}}}'
+
+
+def _if_no_hook(lines: Iterable[str]) -> Iterator[str]:
+    """What is only there if the migration is no hook."""
     yield "{{- if not .Values.migrations.hook -}}"
-    yield f'-{{{{ include "{chart}.migrationSpec" . | fromYaml | toRawJson | sha256sum | trunc 7 }}}}'
+    yield from lines
     yield "{{- end -}}"
 
 

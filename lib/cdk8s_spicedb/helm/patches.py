@@ -9,8 +9,8 @@ from ..labels import CHECKSUM, RECOMMENDED, VERSION, Component
 from ..manifests import Manifest
 from ..manifests.patches import operations_for
 from ..props import SpiceDBProps
-from .places import overlap
-from .value import CONTAINER, PATHS, POD, Value
+from .places import as_in_a_job, overlap
+from .value import BESIDE_ZED, CONTAINER, PATHS, POD, Value
 
 _LABELS = "metadata.labels"
 _Parts = Sequence[str]
@@ -37,7 +37,7 @@ def _problems(
 ) -> Iterator[Problem]:
     for path, operation in operations_for(props, manifest["kind"], manifest["metadata"]["name"]):
         parts = [part.replace("~1", "/").replace("~0", "~") for part in operation.path.split("/")[1:]]
-        setting = next(_settings(values, component, manifest, parts), None)
+        setting = next(_settings(values, component, manifest, as_in_a_job(manifest, parts)), None)
         if operation.op != "test" and setting:
             value, prop = setting
             allowed = f"a field that no value of the chart sets; the value {value} sets this one, and undoes the patch"
@@ -68,6 +68,10 @@ def _templated(component: Component) -> Iterator[tuple[str, _Parts, str, str]]:
     for name in ("version", "managed-by"):
         yield _LABELS, (f"{RECOMMENDED}{name}",), "image.tag", "version"
     yield f"spec.template.{_LABELS}", (VERSION,), "image.tag", "version"
+    if component is Component.BACKUP:
+        for container in BESIDE_ZED:
+            yield f"{container}.image", (), "backup.shellImage", "backup.shell_image"
+        yield f"{POD}.volumes.0.persistentVolumeClaim", (), "backup.claim", "backup.claim"
     if component is Component.SERVER:
         yield "spec.replicas", (), "replicas", "server.replicas"
         yield f"{POD}.topologySpreadConstraints", (), "topologySpreadConstraints", "server.topology_spread"

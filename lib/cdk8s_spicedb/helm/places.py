@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ..labels import Component
 from ..manifests import Manifest
+from ..manifests.objects import spec_with_pods
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Around the number of a mark, which the finished template replaces by an expression."""
@@ -46,13 +47,16 @@ class Place:
     """The prop that must be `SETTING`, so that the manifest has the place, such as ``server.schema_mode``."""
 
 
-def field(component: Component, path: str, kind: str | None = None, name: str | None = None) -> Place:
-    """A field that always has a value, in objects of a kind and a name."""
+def field(
+    component: Component, path: str, kind: str | None = None, name: str | None = None, *, text: bool = False
+) -> Place:
+    """A field that always has a value, in objects of a kind and a name. With ``text``, the value is written in quotes,
+    because it could be something else than a text."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         parent, key = _parent(manifest, path)
         if key in parent and _matches(manifest, kind, name):
-            parent[key] = mark(value)
+            parent[key] = mark(f"{value} | toString | quote" if text else value)
 
     def overwrites(manifest: Manifest, other: Sequence[str]) -> bool:
         return _matches(manifest, kind, name) and overlap(path, other)
@@ -60,17 +64,20 @@ def field(component: Component, path: str, kind: str | None = None, name: str | 
     return Place((component,), put, overwrites)
 
 
-def optional_field(components: Collection[Component], path: str, default: str = "") -> Place:
+def optional_field(components: Collection[Component], path: str, default: str = "", kind: str | None = None) -> Place:
     """A field that is missing if the value is empty. ``default`` is used if the value is empty."""
 
     def put(manifest: Manifest, value: str, mark: Mark) -> None:
         parent, name = _parent(manifest, path)
-        if parent:
+        if parent and _matches(manifest, kind, None):
             parent.pop(name, None)
             expression = f"({value} | default {default})" if default else value
             parent[mark(_whole(expression, name))] = None
 
-    return Place(components, put, lambda manifest, other: overlap(path, other), optional=True, renders=True)
+    def overwrites(manifest: Manifest, other: Sequence[str]) -> bool:
+        return _matches(manifest, kind, None) and overlap(path, other)
+
+    return Place(components, put, overwrites, optional=True, renders=True)
 
 
 def tolerations(components: Collection[Component], path: str, default: str) -> Place:
@@ -149,7 +156,9 @@ def _merge_lists(node: dict[str, Any], name: str, values: list[tuple[str, str]],
     of = f'"root" $ "key" "{key}" "own" (list {names}) "lists" (list {lists})'
     start, end = f'{{{{- with include "CHART.items" (dict {of}) }}}}', "{{- . | nindent INDENT }}\n{{- end }}"
     if own:
-        node[name] = [*own, mark(f"{start}\n{end}")]
+        more = mark(f"{start}\n{end}")
+        # Containers of users, such as a proxy, run before those of the package.
+        node[name] = [more, *own] if name == "initContainers" else [*own, more]
     else:
         node[mark(f"{start}\n{name}:\n{end}")] = None
 
@@ -216,11 +225,45 @@ def _arguments(manifest: Manifest) -> list[str]:
 
 def _parent(manifest: Manifest, path: str) -> tuple[dict[str, Any], str]:
     """The object with the field of a path, empty if there is none, and the field's name."""
-    *parts, name = path.split(".")
+    *parts, name = _in_cron_job(path) if manifest["kind"] == "CronJob" else path.split(".")
     node: Any = manifest
     for part in parts:
-        node = node[int(part)] if isinstance(node, list) else node.get(part, {})
+        node = _item(node, part) if isinstance(node, list) else node.get(part, {})
     return node, name
+
+
+def _item(items: list[Any], part: str) -> Any:
+    """An item of a list, by its number or by its name."""
+    return items[int(part)] if part.isdecimal() else next((each for each in items if each["name"] == part), {})
+
+
+_TEMPLATE, _PROGRAM = "spec.template.", "spec.template.spec.containers.0"
+_JOB = ("spec", "jobTemplate")
+ZED = "zed"
+"""The name of the container with zed. In a CronJob, it runs before another container."""
+
+
+def _in_cron_job(path: str) -> list[str]:
+    """The parts of a path in a CronJob: what Jobs have is in the template of its Jobs."""
+    if path == _PROGRAM or path.startswith(f"{_PROGRAM}."):
+        path = path.replace(_PROGRAM, f"{_TEMPLATE}spec.initContainers.{ZED}", 1)
+    of_jobs = path.startswith(_TEMPLATE) or path == "spec.activeDeadlineSeconds"
+    return [*_JOB, *path.split(".")] if of_jobs else path.split(".")
+
+
+def as_in_a_job(manifest: Manifest, path: Sequence[str]) -> list[str]:
+    """The parts of a path in an object as in a Job, which is where places look. Containers have their names."""
+    if manifest["kind"] != "CronJob" or tuple(path[: len(_JOB)]) != _JOB:
+        return [*path]
+    parts = [*path[len(_JOB) :]]
+    *start, kind, number = _PROGRAM.split(".")
+    found, position, *_ = [*parts[len(start) :], "", ""]
+    if parts[: len(start)] == start and found in (kind, "initContainers") and position:
+        items = spec_with_pods(manifest)["template"]["spec"].get(found) or []
+        name = {str(at): each.get("name") for at, each in enumerate(items)}.get(position, position)
+        where = (kind, number) if name == ZED else (found, name)
+        return [*start, *where, *parts[len(start) + len(where) :]]
+    return parts
 
 
 def _matches(manifest: Manifest, kind: str | None, name: str | None) -> bool:

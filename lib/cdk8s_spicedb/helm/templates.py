@@ -6,17 +6,13 @@ import re
 import textwrap
 from collections.abc import Iterable
 from copy import deepcopy
-from typing import Any, TypeVar
-
-import attrs
+from typing import Any
 
 from ..delivery import DEFAULT_PROGRESS_DEADLINE_SECONDS
-from ..errors import InvalidProps
 from ..files.folder import MARK
 from ..files.yaml import dump
 from ..labels import (
     CHECKSUM,
-    COMPONENT,
     HELM_HOOK,
     HELM_HOOK_LOGS,
     SCHEMA_CHECKSUM,
@@ -24,83 +20,21 @@ from ..labels import (
     Component,
     selector_labels,
 )
-from ..manifests import Manifest, objects_of
+from ..manifests import Manifest
+from ..manifests.backup import STEPS
 from ..manifests.jobs import SCHEMA_FILE
 from ..manifests.network import DNS, OPENSHIFT_DNS
-from ..manifests.objects import Objects
-from ..manifests.patches import require_matches
+from ..manifests.objects import spec_with_pods
 from ..manifests.pods import METRICS, USER
-from ..props import MigrationProps, ServerProps, SpiceDBProps
+from ..props import SpiceDBProps
 from ..props.jobs import RETRIES
-from ..props.patch import Patch
-from .accounts import ACCOUNT, CLEANUP_ACCOUNT, IDENTITY, annotations_have_an_account, own_account
+from .accounts import ACCOUNT, CLEANUP_ACCOUNT, annotations_have_an_account, own_account
 from .arguments import arguments
 from .helpers import helpers
-from .patches import require_no_values
 from .placement import require_a_node
-from .places import CLOSE, MERGED, OPEN, SETTING, merge
+from .places import CLOSE, MERGED, OPEN, ZED, merge
 from .value import FULLNAME, PATHS, Value, config_maps, secrets
-
-Part = TypeVar("Part", ServerProps, MigrationProps)
-
-
-def _whole_manifests(props: SpiceDBProps, values: list[Value]) -> dict[Component, list[Manifest]]:
-    """The manifests of each component, with every place of a value."""
-    needed = [place.prop.split(".") for value in values for place in value.places if place.prop]
-
-    def with_settings(part: Part, component: Component) -> Part:
-        return attrs.evolve(part, **{name: SETTING for owner, name in needed if owner == component.value})
-
-    whole = attrs.evolve(
-        props,
-        name=FULLNAME,
-        hook_logs=True,
-        openshift=False,
-        image_pull_secrets=(),
-        rbac_create=True,
-        server=with_settings(_server(props), Component.SERVER),
-        migration=with_settings(
-            attrs.evolve(props.migration, enabled=True, hook=True, service_account=None), Component.MIGRATION
-        ),
-        cleanup=attrs.evolve(props.cleanup, enabled=None, service_account=CLEANUP_ACCOUNT),
-        pods=attrs.evolve(props.pods, service_account=None),
-        schema=props.schema and attrs.evolve(props.schema, text=props.schema.text or "-", config_map=None),
-        service_account_annotations={IDENTITY: ""},
-        patches=[_patch(patch, props.name) for patch in props.patches],
-    )
-    accounts = [Objects(whole, Component.SERVER).service_account(whole.service_account_annotations)]
-    accounts += [Objects(whole, Component.CLEANUP).service_account()] if whole.cleans_up else []
-    try:
-        manifests, found = [*accounts, *objects_of(whole)], dict[Component, list[Manifest]]()
-    except InvalidProps as error:
-        # A patch that does not fit.
-        named = [attrs.evolve(each, allowed=each.allowed.replace(FULLNAME, props.name)) for each in error.problems]
-        raise InvalidProps(error.subject, named) from None
-    names = [(each["kind"], each["metadata"]["name"].replace(FULLNAME, props.name)) for each in manifests]
-    require_matches(props, [{"kind": kind, "metadata": {"name": name}} for kind, name in names])
-    for manifest in manifests:
-        found.setdefault(Component(manifest["metadata"]["labels"][COMPONENT]), []).append(manifest)
-    require_no_values(whole, values, found)
-    return found
-
-
-def _server(props: SpiceDBProps) -> ServerProps:
-    budget = props.server.disruption_budget or 1
-    server = attrs.evolve(props.server, service_account=ACCOUNT, disruption_budget=budget, headless_service=True)
-    if props.datastore.max_replicas == 1:
-        return server
-    if server.autoscaling is None:
-        return attrs.evolve(server, replicas=2)
-    autoscaling = attrs.evolve(server.autoscaling, min_replicas=2, max_replicas=3, external=False)
-    return attrs.evolve(server, autoscaling=autoscaling)
-
-
-def _patch(patch: Patch, name: str) -> Patch:
-    """A patch for the object whose name begins with the one that stands for an expression."""
-    if patch.name is None or not (patch.name == name or patch.name.startswith(f"{name}-")):
-        return patch
-    return attrs.evolve(patch, name=f"{FULLNAME}{patch.name.removeprefix(name)}")
-
+from .whole import whole_manifests
 
 _HOOK = ".Values.migrations.hook"
 _CONDITIONS = {
@@ -112,7 +46,7 @@ _CONDITIONS = {
 def templates(props: SpiceDBProps, chart: str, values: list[Value]) -> dict[str, str]:
     """The files of ``templates/`` that make objects, by their names."""
     files = {"_helpers.tpl": "".join(f"{line}\n" for line in helpers(props, values, chart))}
-    for component, manifests in _whole_manifests(props, values).items():
+    for component, manifests in whole_manifests(props, values).items():
         made = [_Template(props, values, chart, component) for _ in manifests]
         body = "---\n".join(each.text(manifest) for each, manifest in zip(made, manifests, strict=True))
         checks = (
@@ -159,9 +93,10 @@ class _Template:
         condition = self._condition(manifest)
         manifest["metadata"]["labels"] = self._labels(manifest["metadata"]["labels"])
         self._hook(manifest["metadata"].get("annotations", {}))
-        if "template" in manifest.get("spec", {}):
-            self._limits(manifest["spec"])
-            self._program(manifest["spec"]["template"])
+        of_pods = spec_with_pods(manifest)
+        if "template" in of_pods:
+            self._limits(of_pods)
+            self._program(of_pods["template"])
         for value in self._values:
             for place in value.places:
                 if self._component in place.components:
@@ -171,13 +106,15 @@ class _Template:
             self._metrics(manifest["spec"]["ports"])
         if manifest["kind"] == "NetworkPolicy":
             self._dns(manifest["spec"].get("egress", ()))
-        if "template" in manifest.get("spec", {}):
-            self._secret_keys(manifest["spec"]["template"])
+        if "template" in of_pods:
+            self._secret_keys(of_pods["template"])
         # Braces in the manifest are the user's own text.
         text = dump(manifest).replace("{{", '{{ "{{" }}')
         text = self._names("".join(self._line(line) for line in text.splitlines(keepends=True)))
         if self._component is Component.MIGRATION:
             text = self._with_the_release(manifest["kind"], text)
+        if self._component is Component.BACKUP and manifest["kind"] == "Job":
+            text = self._named_by_its_spec(text, "volume")
         return _when(condition, text)
 
     def _with_the_release(self, kind: str, text: str) -> str:
@@ -186,12 +123,15 @@ class _Template:
             return text
         when = f"or {_HOOK} .Values.commonAnnotations"
         text = re.sub(r"^  annotations:\n(?:    .*\n)+", lambda found: _when(when, found[0]), text, flags=re.MULTILINE)
-        if kind != "Job":
-            return text
+        return self._named_by_its_spec(text, "migration") if kind == "Job" else text
+
+    def _named_by_its_spec(self, text: str, helper: str) -> str:
+        """A Job whose name ends in a hash of its spec. The names of the helpers for both begin with ``helper``."""
         job, _, spec = text.partition("\nspec:\n")
-        job = re.sub(r"^  name: .*", rf"\g<0>{{{{ {self._include('migrationHash')} }}}}", job, flags=re.MULTILINE)
-        self.helper = f'{{{{- define "{self._chart}.migrationSpec" }}}}\n{spec}{{{{- end }}}}\n'
-        return f"{job}\nspec: {{{{- {self._include('migrationSpec')} }}}}\n"
+        end = f"{{{{ {self._include(f'{helper}Hash')} }}}}"
+        job = re.sub(r"^  name: (.*?)(-[0-9a-f]{7})?$", rf"  name: \1{end}", job, flags=re.MULTILINE)
+        self.helper = f'{{{{- define "{self._chart}.{helper}Spec" }}}}\n{spec}{{{{- end }}}}\n'
+        return f"{job}\nspec: {{{{- {self._include(f'{helper}Spec')} }}}}\n"
 
     def _condition(self, manifest: Manifest) -> str | None:
         """The condition under which the object is part of the release, apart from its component's."""
@@ -207,6 +147,8 @@ class _Template:
             return ".Values.service.headless"
         if kind == "ConfigMap" and self._component is Component.SCHEMA:
             return f"not ({self._text('schema.configMap')})"
+        if self._component is Component.BACKUP and kind in ("Job", "PersistentVolumeClaim"):
+            return f"not ({self._text('backup.claim')})"
         if kind == "HorizontalPodAutoscaler":
             return "not .Values.autoscaling.external"
         return None
@@ -304,6 +246,8 @@ class _Template:
             template["metadata"]["annotations"][CHECKSUM] = self._mark(self._include("migrationChecksum", " | quote"))
         if self._component is Component.SCHEMA:
             self._schema(template)
+        if self._component is Component.BACKUP:
+            self._claim(template["spec"])
         template["metadata"]["labels"][VERSION] = self._mark(self._include("version", " | quote"))
         spec = template["spec"]
         security = spec.get("securityContext", {})
@@ -315,8 +259,9 @@ class _Template:
             security[self._mark(_when("not .Values.openshift", dump(users)).rstrip())] = None
         pull_secrets = "imagePullSecrets: {{- . | nindent INDENT }}"
         spec[self._mark(f"{{{{- with {self._include('imagePullSecrets')} }}}}\n{pull_secrets}\n{{{{- end }}}}")] = None
+        for container in _own_containers(spec):
+            container["image"] = self._mark(self._image(container))
         container = spec["containers"][0]
-        container["image"] = self._mark(self._image(container["image"]))
         if self._component is Component.MIGRATION:
             container["command"] = [*container["command"][:2], self._mark(_TARGET)]
             spec.pop("serviceAccountName", None)
@@ -352,11 +297,20 @@ class _Template:
                     self._mark(_when(self._text("schema.configMap"), items).rstrip()): None,
                 }
 
-    def _image(self, image: str) -> str:
+    def _claim(self, spec: Manifest) -> None:
+        """The claim for the backups: the chart's own, or one that a value names."""
+        own = f'printf "%s-{Component.BACKUP.value}" ({self._include("fullname")})'
+        name = self._mark(f"{self._text('backup.claim')} | default ({own}) | quote")
+        for volume in spec["volumes"]:
+            if volume["name"] == Component.BACKUP.value:
+                volume["persistentVolumeClaim"] = {"claimName": name}
+
+    def _image(self, container: Manifest) -> str:
         if self._component in (Component.SERVER, Component.MIGRATION):
             return self._include("image", " | quote")
-        value = self._text(f"{PATHS[self._component.value]}image")
-        return f'include "{self._chart}.withRegistry" (list . ({value} | default "{image}")) | quote'
+        name = "shellImage" if container["name"] in STEPS else "image"
+        value = self._text(f"{PATHS[self._component.value]}{name}")
+        return f'include "{self._chart}.withRegistry" (list . ({value} | default "{container["image"]}")) | quote'
 
     def _secret_keys(self, node: Any) -> None:
         """Puts values in the places of all keys of Secrets and ConfigMaps."""
@@ -385,6 +339,12 @@ class _Template:
     def _text(self, path: str) -> str:
         """The text of a value, in which Helm renders templates."""
         return f'include "{self._chart}.text" (list . .Values.{path})'
+
+
+def _own_containers(spec: Manifest) -> Iterable[Manifest]:
+    """The containers of the package. Others are the user's."""
+    yield spec["containers"][0]
+    yield from (each for each in spec.get("initContainers", ()) if each["name"] in (*STEPS, ZED))
 
 
 _NAMES = {CLEANUP_ACCOUNT: "cleanupServiceAccountName", FULLNAME: "fullname", ACCOUNT: "serviceAccountName"}

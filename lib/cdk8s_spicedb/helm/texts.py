@@ -112,6 +112,14 @@ Metrics are at port {service_port(props, METRICS)} of the Service. This port als
 The certificate for requests between servers must contain the DNS name
 {dispatch_service(props, DISPATCH_TLS)}.{{{{ .Release.Namespace }}}}.
 Without this name, the servers are ready, but requests between them fail."""
+    if props.backup:
+        text += f"""
+
+Backups run on this schedule: {{{{ .Values.backup.schedule }}}}
+{{{{- with .Values.backup.timeZone }}}} ({{{{ . }}}}){{{{ end }}}}
+{{{{- if .Values.backup.suspend }}}} (suspended){{{{ end }}}}. To back up now:
+
+  kubectl create job backup-now --from=cronjob/{object_name(name, Component.BACKUP)} {_IN}"""
     if props.test:
         text += f"""
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from attrs import evolve, frozen
 
 from ..files.schema import field_schema, field_texts, for_files
+from ..manifests.backup import FINISHES, PREPARES
 from ..manifests.jobs import plain
 from ..props import SpiceDBProps, config_map_keys, secret_keys
 from ..props.fields import camel, type_of
@@ -37,12 +38,15 @@ PULL_SECRETS: Schema = {"type": "array", "items": {"type": ["object", "string"],
 """Names of Secrets, alone or as in a pod."""
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
+BESIDE_ZED = (f"{POD}.initContainers.{PREPARES}", f"{POD}.containers.{FINISHES}")
+"""The other containers of a backup."""
 PATHS = {
     "server": "",
     "migration": "migrations.",
     "cleanup": "migrations.cleanup.",
     "schema": "schema.",
     "test": "test.",
+    "backup": "backup.",
     "pods": "pods.",
 }
 """With what the paths of the values begin that stand for a part of the props."""

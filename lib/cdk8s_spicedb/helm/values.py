@@ -24,8 +24,9 @@ from ..props.spicedb import image_parts
 from ..props.types import PullPolicy, ReleaseName, Revision
 from .accounts import IDENTITY
 from .places import argument, entries, field, items, optional_argument, optional_field
-from .pods import client_values, job_image, pod_values
+from .pods import backup_values, client_values, job_image, pod_values
 from .value import (
+    BESIDE_ZED,
     BOOLEAN,
     CONTAINER,
     COUNT,
@@ -69,9 +70,12 @@ def _names(props: SpiceDBProps) -> Iterator[Value]:
     text = "Image digest. Takes precedence over the tag."
     yield Value("image.digest", "", pattern, text, nullable=True, renders=True)
     policies = {"enum": ["", *get_args(PullPolicy)]}
-    place = optional_field(tuple(Component), f"{CONTAINER}.imagePullPolicy")
+    places = (
+        optional_field(tuple(Component), f"{CONTAINER}.imagePullPolicy"),
+        *(optional_field((Component.BACKUP,), f"{container}.imagePullPolicy") for container in BESIDE_ZED),
+    )
     text = "Image pull policy of all pods. Defaults to the default of Kubernetes."
-    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, (place,), prop="image_pull_policy")
+    yield Value("image.pullPolicy", props.image_pull_policy or "", policies, text, places, prop="image_pull_policy")
     pull_secrets = [{"name": name} for name in props.image_pull_secrets]
     text = (
         "Secrets for all pods to pull images: [{name: …}], or their names. Those of global.imagePullSecrets are added."
@@ -258,6 +262,7 @@ def chart_values(props: SpiceDBProps) -> list[Value]:
     found += _migrations(props) if props.datastore.migrates else ()
     found += _schema(props, props.schema) if props.schema else ()
     found += client_values(props, "test") if props.test else ()
+    found += backup_values(props, props.backup) if props.backup else ()
     return [value.with_templates() for value in found]
 
 

@@ -66,10 +66,26 @@ def cleaned(manifest: Manifest) -> Manifest:
     metadata = {name: value for name, value in manifest["metadata"].items() if name not in _SERVER_FIELDS}
     # A chart gives its objects the version, as it does their pods, where it is not a mark.
     found["metadata"] = _without_marks(metadata, VERSION)
-    template = (manifest.get("spec") or {}).get("template")
-    if isinstance(template, dict) and template.get("metadata"):
+    if "spec" in found:
+        found["spec"] = _cleaned_spec(found["spec"])
+    return found
+
+
+def _cleaned_spec(spec: Any) -> Any:
+    """A spec with its template of pods cleaned, or of Jobs, which has one of pods in its own spec."""
+    if not isinstance(spec, dict):
+        return spec
+    templates = {name: spec[name] for name in ("template", "jobTemplate") if isinstance(spec.get(name), dict)}
+    return {**spec, **{name: _cleaned_template(template) for name, template in templates.items()}}
+
+
+def _cleaned_template(template: Manifest) -> Manifest:
+    found = {**template}
+    if template.get("metadata"):
         metadata = {key: value for key, value in template["metadata"].items() if key != "creationTimestamp"}
-        found["spec"] = {**manifest["spec"], "template": {**template, "metadata": _without_marks(metadata)}}
+        found["metadata"] = _without_marks(metadata)
+    if "spec" in template:
+        found["spec"] = _cleaned_spec(template["spec"])
     return found
 
 

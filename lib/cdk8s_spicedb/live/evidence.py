@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from attrs import frozen
 
 from ..errors import SpiceDBError
-from ..labels import Component, object_name
+from ..labels import Component, object_name, volume_name
 from ..manifests.objects import Manifest
 from ..props.flags import REPLICA_URI, variable_name
 from ..props.server import TRACES
@@ -108,7 +108,7 @@ def _unknown(secret: str, key: str, reason: str) -> Certificate:
 
 
 # Kubernetes ends names of ReplicaSets, pods and other generated objects with these characters only.
-_SUFFIX = r"(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7}"
+_SUFFIX = r"(-\d+|-[0-9a-f]{7})?(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-[0-9a-f]{7,8}"
 
 
 @frozen(kw_only=True)
@@ -138,7 +138,8 @@ def warnings_of(events: Iterable[Manifest], name: str, now: datetime) -> list[Ev
     found: dict[tuple[str, str, str], EventWarning] = {}
     recent: list[tuple[Manifest, Manifest, str]] = []
     # By its name: an object of a pod that is gone is known in no other way.
-    names = "|".join(re.escape(object_name(name, component)) for component in Component)
+    objects = [*(object_name(name, component) for component in Component), volume_name(name)]
+    names = "|".join(map(re.escape, objects))
     own = re.compile(f"({names})({_SUFFIX})?")
     oldest = now - timedelta(hours=1)
     for event in sorted(events, key=_time):

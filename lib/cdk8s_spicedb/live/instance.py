@@ -154,9 +154,10 @@ class Observed:
 
     @property
     def job_pods(self) -> list[Manifest]:
-        """The pods of all Jobs: the migration, the clean-up, the schema and the test."""
+        """The pods of all Jobs that belong to a roll-out: the migration, the clean-up, the schema and the test."""
         # The pod that asks the database has the labels of the migration's, for network policies, but no Job.
-        return [each for each in self.pods if JOB_NAME in (each["metadata"].get("labels") or {})]
+        found = [each for each in self.pods if JOB_NAME in (each["metadata"].get("labels") or {})]
+        return [each for each in found if _component(each) != Component.BACKUP.value]
 
     def need(self, *names: str) -> None:
         """Raises the `ClusterError` of the first of these fields that could not be read."""

@@ -103,15 +103,36 @@ def run(
 
     Raises `SpiceDBError` if the program is not installed.
     """
+    return _run(command, environment(cluster), cluster.clock, seconds, watch)
+
+
+def run_foreign(command: Sequence[str], given: Mapping[str, str], *, clock: Clock, seconds: float) -> Ended:
+    """Runs a program of the user, with the user's own variables and more that are given. If it must be stopped, so are
+    the programs that it has started.
+
+    Raises `SpiceDBError` if the program is not installed.
+    """
+    return _run(command, {**os.environ, **given}, clock, seconds, group=True)
+
+
+def _run(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    clock: Clock,
+    seconds: float,
+    watch: Callable[[], str | None] = lambda: None,
+    *,
+    group: bool = False,
+) -> Ended:
     # A pipe could fill up, and its end is lost with this process. The program must be able to finish without it.
     with _file() as stdout, _file() as stderr:
-        process = _start(command, environment(cluster), stdout, stderr)
+        process = _start(command, env, stdout, stderr, group=group)
         try:
-            stopped = _wait(process, cluster.clock, seconds, watch)
+            stopped = _wait(process, clock, seconds, watch)
             if stopped is not None:
-                _end(process)
+                _end(process, group=group)
         except BaseException:
-            _end(process)
+            _end(process, group=group)
             raise
         return Ended(process.returncode == 0 and stopped is None, _text(stdout), _text(stderr), stopped)
 
@@ -194,9 +215,12 @@ def _start(
     stdout: IO[str],
     stderr: IO[str],
     stdin: int = subprocess.DEVNULL,
+    *,
+    group: bool = False,
 ) -> subprocess.Popen[bytes]:
+    """Starts a program. With ``group``, it is in a group of processes of its own."""
     try:
-        return subprocess.Popen(command, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+        return subprocess.Popen(command, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=group)
     except OSError as error:
         raise _cannot_run(command[0], error.strerror) from None
 
@@ -226,17 +250,25 @@ def _wait(
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Lets the program end in order, and kills it if it does not."""
+def _end(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
+    """Lets the program end in order, and kills it if it does not. With ``group``, also what it has started."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        _end_of(process)
+        # What a shell runs in the background ignores SIGINT.
+        _signal(process, signal.SIGTERM if group else signal.SIGINT, group)
+        _end_of(process, group=group)
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> None:
+def _end_of(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
     """Waits for the end of a program, and kills it if it does not end."""
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _signal(process, signal.SIGKILL, group)
         process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals, group: bool) -> None:
+    if group:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)

@@ -76,6 +76,8 @@ class Record:
     """Revision that a rollback is making. None: there is none."""
     backup: str | None = None
     """The last backup of this upgrade, in words: where it is, and of when. None: there is none."""
+    backup_file: str | None = None
+    """The file with that backup, on the machine that made it. None: it is not a file of this package."""
 
     @classmethod
     def start(cls, plan: UpgradePlan, running: Running, revision: str) -> Record:
@@ -94,6 +96,12 @@ class Record:
         """Number of the first step that is not done. None: all are."""
         number = self.sound[-1].step + 1
         return number if number <= len(self.plan.steps) else None
+
+    @property
+    def unsure(self) -> Sequence[int]:
+        """Numbers of the steps that have not begun, and whose rollback does not work, or may not."""
+        left = range((self.running or self.sound[-1].step) + 1, len(self.plan.steps) + 1)
+        return [number for number in left if not self.step(number).rolls_back]
 
     def step(self, number: int) -> UpgradeStep:
         """A step by its number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -39,6 +40,11 @@ def rehearsed_lately(cluster: Cluster, props: SpiceDBProps) -> bool:
         age = cluster.clock.now() - time_of(str(data.get(_AT)))
         return data.get(_SETTINGS) == settings_of(props) and age <= _LATELY
     return False
+
+
+def lacks_rehearsal(cluster: Cluster, props: SpiceDBProps, unsure: Sequence[int]) -> bool:
+    """Whether an upgrade has steps without a sure way back, and was not rehearsed lately although it could be."""
+    return bool(unsure) and props.datastore.can_be_rehearsed and not rehearsed_lately(cluster, props)
 
 
 def _name(props: SpiceDBProps) -> str:

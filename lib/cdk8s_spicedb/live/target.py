@@ -94,6 +94,27 @@ def props_at(props: SpiceDBProps, plan: UpgradePlan, step: UpgradeStep) -> Spice
     return props.at(step)
 
 
+def props_before(props: SpiceDBProps, version: str, running: Running) -> SpiceDBProps:
+    """The props of what runs, at a version. Arguments that only the file has are left out."""
+    now = [each for each in props.server.extra_args if _name(each) in running.arguments]
+    step = UpgradeStep(
+        version=version,
+        revision=None,
+        target_migration=None,
+        migrates=True,
+        schema_mode=running.schema_mode,
+        datastore_migration_phase=running.migration_phase,
+        allowed_migrations=running.allowed_migrations,
+        rolls_back=None,
+        why="",
+    )
+    return evolve(props, server=evolve(props.server, extra_args=now)).at(step)
+
+
+def _name(argument: str) -> str:
+    return argument.lstrip("-").partition("=")[0]
+
+
 def not_in_place(running: Running, step: UpgradeStep) -> str | None:
     """Why the Deployment is not that of a step. None: it is."""
     settings = {

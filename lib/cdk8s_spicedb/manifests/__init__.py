@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..props import SpiceDBProps
+from .backup import backup_manifests as backup_manifests
 from .jobs import cleanup_manifests as cleanup_manifests
 from .jobs import migration_manifests as migration_manifests
 from .jobs import schema_manifests as schema_manifests
@@ -13,7 +14,7 @@ from .server import server_manifests as server_manifests
 
 
 def release_manifests(props: SpiceDBProps) -> list[Manifest]:
-    """The objects of one SpiceDB in the order of their use: migration, servers, schema, clean-up, test.
+    """The objects of one SpiceDB in the order of their use: migration, servers, schema, clean-up, backup, test.
 
     Raises `InvalidProps` if a patch matches none of them, or does not fit.
     """
@@ -29,5 +30,6 @@ def objects_of(props: SpiceDBProps) -> list[Manifest]:
         *server_manifests(props),
         *(schema_manifests(props, props.schema) if props.schema else []),
         *(cleanup_manifests(props) if props.cleans_up else []),
+        *(backup_manifests(props, props.backup) if props.backup else []),
         *(test_manifests(props, props.test) if props.test else []),
     ]

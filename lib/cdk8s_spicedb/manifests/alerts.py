@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..labels import INSTANCE, Component, object_name
 from ..props import Alerts, PodMonitor, SpiceDBProps
+from ..props.backup import BackupProps
 from ..props.datastores import Datastore, MySQL, Spanner
 from .objects import Manifest, Objects
 from .pods import METRICS
@@ -120,6 +121,8 @@ def _alerts(props: SpiceDBProps, settings: Alerts) -> Iterator[Manifest]:
     yield from _servers(props)
     yield from _requests(props, settings)
     yield from _datastore(props)
+    if props.backup:
+        yield _late(props, props.backup)
 
 
 def _alert(severity: str, name: str, expression: str, *, minutes: int, summary: str, description: str) -> Manifest:
@@ -232,6 +235,29 @@ def _datastore(props: SpiceDBProps) -> Iterator[Manifest]:
         summary="SpiceDB has failed to delete old revisions from the datastore for an hour.",
         description="The tables grow. Check the servers' log. To allow more time, raise gc_max_operation_time.",
     )
+
+
+def _late(props: SpiceDBProps, backup: BackupProps) -> Manifest:
+    name = object_name(props.name, Component.BACKUP)
+    last, made = (
+        f'max by (namespace, cronjob) ({metric}{{cronjob="{name}"}})'
+        for metric in ("kube_cronjob_status_last_successful_time", "kube_cronjob_created")
+    )
+    # Until the first backup has succeeded, there is no time of the last one.
+    return _warning(
+        "SpiceDBBackupLate",
+        f"time() - ({last} or {made}) > {backup.late_seconds}",
+        minutes=5,
+        summary=f"No backup of SpiceDB succeeded for {_time(backup.late_seconds)}.",
+        description="Check the Jobs, their logs and events, and whether the volume is full: "
+        f"kubectl describe cronjob {name}; kubectl get jobs; kubectl logs job/JOB --all-containers. To back up now: "
+        f"kubectl create job backup-now --from=cronjob/{name}.",
+    )
+
+
+def _time(seconds: int) -> str:
+    """A number of seconds in words."""
+    return f"{seconds // 60} min" if seconds < 7200 else f"{round(seconds / 3600, 1):g} h"
 
 
 _SOURCE = {"type": "prometheus", "uid": "$datasource"}

@@ -73,19 +73,30 @@ def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
 
 
 def _job(
+    objects: Objects, client: ClientProps, hook: Hook, command: list[str], *, retries: int, **more: Any
+) -> Manifest:
+    """A Job that runs ``zed``. ``more`` is what `zed_template` takes, and more fields of the Job's spec."""
+    props, of_pods = objects.props, {name: more.pop(name) for name in _OF_PODS & more.keys()}
+    template = zed_template(objects, client, command, **of_pods)
+    # Without hooks, the Job starts together with the migration, so its time limit includes the migration's.
+    waits = 0 if props.delivery.has_hooks or not props.migrates else props.migration.active_deadline_seconds
+    deadline = client.active_deadline_seconds + waits
+    return objects.job(hook, template, retries, deadline, ttl=props.delivery.migration_ttl_seconds, **more)
+
+
+_OF_PODS = {"env", "mounts", "volumes", "annotations"}
+
+
+def zed_template(
     objects: Objects,
     client: ClientProps,
-    hook: Hook,
     command: list[str],
     *,
-    retries: int,
     env: Sequence[Manifest] = (),
     mounts: Sequence[Manifest] = (),
-    volumes: Sequence[Manifest] = (),
-    annotations: Mapping[str, str] | None = None,
-    **spec: Any,
+    **more: Any,
 ) -> Manifest:
-    """A Job that runs ``zed`` with the preshared key. ``spec`` are more fields of the Job's spec."""
+    """The template of pods that run ``zed`` with the preshared key. ``more`` is what `pod_template` takes."""
     props = objects.props
     ca = [SecretFiles("ca", "/etc/spicedb/ca", {"ca.crt": client.ca})] if client.ca else []
     container = {
@@ -97,20 +108,8 @@ def _job(
         "volumeMounts": mounts,
     }
     account = client.service_account or props.pods.service_account
-    template = pod_template(
-        objects,
-        client,
-        container,
-        files=ca,
-        annotations=annotations,
-        volumes=volumes,
-        restartPolicy="Never",
-        serviceAccountName=str(account) if account else None,
-    )
-    # Without hooks, the Job starts together with the migration, so its time limit includes the migration's.
-    waits = 0 if props.delivery.has_hooks or not props.migrates else props.migration.active_deadline_seconds
-    deadline = client.active_deadline_seconds + waits
-    return objects.job(hook, template, retries, deadline, ttl=props.delivery.migration_ttl_seconds, **spec)
+    name = str(account) if account else None
+    return pod_template(objects, client, container, files=ca, restartPolicy="Never", serviceAccountName=name, **more)
 
 
 def _zed_arguments(props: SpiceDBProps, client: ClientProps, ca: list[SecretFiles]) -> list[str]:

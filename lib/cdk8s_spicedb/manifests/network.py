@@ -65,7 +65,7 @@ def _egress(props: SpiceDBProps, policies: NetworkPolicies, component: Component
     database_port = policies.database_port or props.datastore.network_port
     if component in (Component.SERVER, Component.MIGRATION) and database_port is not None:
         yield from _rule("to", policies.database, [database_port])
-    if component in (Component.SCHEMA, Component.TEST):
+    if component in (Component.SCHEMA, Component.TEST, Component.BACKUP):
         yield from _rule("to", [_servers(props)], [props.server.grpc_port])
     dispatches = component is Component.SERVER and props.dispatches
     if dispatches:

@@ -12,6 +12,7 @@ from ..labels import HELM_HOOK_LOGS, Component, object_name, selector_labels
 from ..props import SpiceDBProps
 from .patches import Manifest as Manifest
 from .patches import patched
+from .patches import spec_with_pods as spec_with_pods
 
 
 def omit_empty(fields: Manifest) -> Manifest:
@@ -59,7 +60,14 @@ class Objects:
         return patched(self.props, manifest)
 
     def job(
-        self, hook: Hook, template: Manifest, retries: int, deadline: int, ttl: int | None = None, **spec: Any
+        self,
+        hook: Hook,
+        template: Manifest,
+        retries: int,
+        deadline: int,
+        ttl: int | None = None,
+        name: str | None = None,
+        **spec: Any,
     ) -> Manifest:
         """A Job. If the delivery does not have its hook, its name ends in a hash of its spec. Times are in seconds."""
         delivery = self.props.delivery
@@ -68,7 +76,7 @@ class Objects:
         annotations = {**delivery.annotations(hook), **delivery.job_annotations}
         if self.props.hook_logs is False:
             annotations.pop(HELM_HOOK_LOGS, None)
-        job = self.make("batch/v1", "Job", spec=spec, annotations=annotations)
+        job = self.make("batch/v1", "Job", name=name, spec=spec, annotations=annotations)
         job["metadata"]["name"] = delivery.job_name(job["metadata"]["name"], job["spec"], hook)
         return job
 

@@ -142,8 +142,14 @@ def _arguments(manifest: Manifest) -> list[str]:
     return [str(argument) for argument in (containers[0].get("args") or () if containers else ())]
 
 
+def spec_with_pods(manifest: Manifest) -> Manifest:
+    """The part of an object that may have a pod template: its spec, or the spec of the Jobs of a CronJob."""
+    spec: Manifest = manifest.get("spec") or {}
+    return spec_with_pods(spec["jobTemplate"] or {}) if "jobTemplate" in spec else spec
+
+
 def _template(manifest: Manifest) -> Mapping[str, Any]:
-    return _mapping(_mapping(manifest.get("spec")).get("template"))
+    return _mapping(spec_with_pods(manifest).get("template"))
 
 
 # A patch may have removed it.

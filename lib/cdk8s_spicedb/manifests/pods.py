@@ -53,12 +53,15 @@ def pod_template(
     volumes: Sequence[Manifest] = (),
     annotations: Mapping[str, str] | None = None,
     token: bool = False,
+    before: Sequence[Manifest] = (),
+    after: Manifest | None = None,
     **fields: Any,
 ) -> Manifest:
-    """The template of a component's pods, which have one container.
+    """The template of a component's pods.
 
-    ``container`` holds the container's own fields, and ``fields`` are those of the pod's spec. ``token`` mounts the
-    ServiceAccount's token, for pods that call the Kubernetes API.
+    ``container`` holds the fields of the container that the settings of the pod are for, and ``fields`` are those of
+    the pod's spec. ``token`` mounts the ServiceAccount's token, for pods that call the Kubernetes API. Containers
+    ``before`` run one after the other before that container, and the one ``after`` when it has succeeded.
     """
     props, pod = objects.props, combined(objects.props.pods, pod)
     own_env = [EnvVar(name, value) for name, value in pod.env.items()]
@@ -74,16 +77,12 @@ def pod_template(
             *(folder.mount() for folder in files),
             *pod.extra_volume_mounts,
         ],
-        "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
-        "securityContext": restricted_container(),
-        # If the program writes no message, the end of its log becomes the pod's status.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "imagePullPolicy": props.image_pull_policy,
     }
+    *first, last = (_container(props, pod, each) for each in (*before, program, *([after] if after else [])))
     spec = {
         **fields,
-        "initContainers": list(pod.init_containers),
-        "containers": [omit_empty(program), *pod.extra_containers],
+        "initContainers": [*pod.init_containers, *first],
+        "containers": [last, *pod.extra_containers],
         "volumes": [*volumes, *(folder.volume() for folder in files), *pod.extra_volumes],
         "imagePullSecrets": [{"name": name} for name in dict.fromkeys(props.image_pull_secrets)],
         "nodeSelector": dict(pod.node_selector),
@@ -96,6 +95,20 @@ def pod_template(
         "securityContext": restricted_pod(props),
     }
     return {"metadata": omit_empty(metadata), "spec": omit_empty(spec)}
+
+
+def _container(props: SpiceDBProps, pod: PodProps, own: Manifest) -> Manifest:
+    """A container with what all containers have in addition to their own fields."""
+    return omit_empty(
+        {
+            **own,
+            "resources": {"requests": dict(pod.resources.requests), "limits": dict(pod.resources.limits)},
+            "securityContext": restricted_container(),
+            # If the program writes no message, the end of its log becomes the pod's status.
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "imagePullPolicy": props.image_pull_policy,
+        }
+    )
 
 
 NODE_LOST_SECONDS = 30

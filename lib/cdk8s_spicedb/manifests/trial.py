@@ -79,9 +79,9 @@ def _bootstrap(schema: str) -> str:
     return re.sub("[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def lone_pod(template: Manifest, name: str) -> Manifest:
-    """A pod of a template that runs for a moment, with a name of its own that begins with ``name``."""
+def lone_pod(template: Manifest, name: str, seconds: int = _SECONDS) -> Manifest:
+    """A pod of a template that runs at most for so many seconds, with a name of its own that begins with ``name``."""
     metadata = {**template["metadata"], "name": f"{name}-{secrets.token_hex(3)}"}
     # If the process that waits for it is killed, it ends by itself.
-    spec = {**template["spec"], "activeDeadlineSeconds": _SECONDS, "terminationGracePeriodSeconds": 1}
+    spec = {**template["spec"], "activeDeadlineSeconds": seconds, "terminationGracePeriodSeconds": 1}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

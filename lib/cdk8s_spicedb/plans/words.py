@@ -13,7 +13,7 @@ from .plan import UpgradePlan, UpgradeStep
 
 ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
 """Whether a rollback of a step works (`UpgradeStep.rolls_back`), for the column of a table."""
-BACKUP = "make a backup of the datastore first, for example with `upgrade --backup`"
+BACKUP = "make a backup of the datastore first, as `upgrade` does"
 
 
 def step_of(number: int, steps: int) -> str:

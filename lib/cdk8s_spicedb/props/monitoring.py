@@ -34,8 +34,8 @@ class PodMonitor:
 class Alerts:
     """A PrometheusRule (``monitoring.coreos.com/v1``) with alerts that need action.
 
-    The alerts about the migration and about the number of servers need kube-state-metrics. The others use metrics with
-    the label ``app_kubernetes_io_instance``, which the PodMonitor of this package adds.
+    The alerts about the migration, the number of servers and late backups need kube-state-metrics. The others use
+    metrics with the label ``app_kubernetes_io_instance``, which the PodMonitor of this package adds.
     """
 
     labels: Labels = field(factory=dict)

@@ -90,7 +90,7 @@ KEYS: Mapping[str, str] = {
 
 @frozen(kw_only=True)
 class PodSettings:
-    """Settings that all pods of a release have: servers, migration, clean-up, schema and test.
+    """Settings that all pods of a release have: servers, migration, clean-up, schema, test and backup.
 
     You can also set all of these for one kind of pod. The package merges both settings by name: labels, annotations,
     node selectors, variables, volumes and containers. If both have the same name, the setting for the kind of pod takes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Protocol
 
 import attrs
 from attrs import Factory, field, frozen
@@ -12,6 +12,7 @@ from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
 from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
+from .backup import BackupProps
 from .datastores.base import Datastore
 from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
@@ -21,54 +22,10 @@ from .monitoring import Monitoring
 from .network import NetworkPolicies
 from .patch import Patch
 from .pod import PodSettings, combined
-from .secrets import ConfigMapKey, MadeName, SecretKey, as_secret_keys, required_secret_key
+from .secrets import MadeName, SecretKey, as_secret_keys, required_secret_key
 from .server import DEFAULT_REPLICAS, DRAIN_DELAY, SCHEMA_MODE, ServerProps
 from .types import Annotations, Image, Labels, ObjectName, PullPolicy, ReleaseName, Version
-
-_Key = TypeVar("_Key", SecretKey, ConfigMapKey)
-
-
-def secret_keys(props: SpiceDBProps) -> dict[SecretKey, str]:
-    """Every Secret key that a release reads once, with the name of the first prop that holds it."""
-    return _keys(props, SecretKey)
-
-
-def config_map_keys(props: SpiceDBProps) -> dict[ConfigMapKey, str]:
-    """Does what `secret_keys` does, for the keys of ConfigMaps."""
-    return _keys(props, ConfigMapKey)
-
-
-def needed_config_maps(props: SpiceDBProps) -> list[ConfigMapKey]:
-    """Every key of a ConfigMap that must exist before the release: for CAs, and the SpiceDB schema."""
-    schema = props.schema
-    own = [ConfigMapKey(schema.config_map, schema.config_map_key)] if schema and schema.config_map else []
-    return [*config_map_keys(props), *own]
-
-
-def _keys(props: SpiceDBProps, kind: type[_Key]) -> dict[_Key, str]:
-    parts = {name: getattr(props, name) for name in ("preshared_key", "other_preshared_keys", "datastore", "migration")}
-    found: dict[_Key, str] = {}
-    # Keys of the servers have the name of their prop alone.
-    more = {name: getattr(props, name) for name in ("schema", "test", "cleanup", "pods")}
-    for part, value in {**parts, "": props.server, **more}.items():
-        for key, name in _named_keys(value, part, kind):
-            found.setdefault(key, name.removeprefix("_"))
-    return found
-
-
-def _named_keys(value: Any, name: str, kind: type[_Key]) -> Iterator[tuple[_Key, str]]:
-    """The keys inside a value, each with a name that begins with the value's."""
-    items: Iterable[tuple[object, Any]] = ()
-    if isinstance(value, kind):
-        yield value, name
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value, 1)
-    elif isinstance(value, Mapping):
-        items = value.items()
-    elif attrs.has(type(value)):
-        items = attrs.asdict(value, recurse=False).items()
-    for inner, item in items:
-        yield from _named_keys(item, f"{name}_{inner}", kind)
+from .upgrade_backup import UpgradeBackup
 
 
 def image_parts(image: str) -> tuple[str, str | None, str | None]:
@@ -176,6 +133,9 @@ class SpiceDBProps:
     own."""
     test: PermissionTest | None = None
     """Permission checks that ``helm test`` runs. Defaults to none, because they need names from your schema."""
+    backup: BackupProps | None = None
+    """Backups on a schedule, by a CronJob that writes them to a volume. Defaults to none, because only you know where
+    your backups belong."""
     rbac_create: bool = True
     """Creates Roles and RoleBindings: one for servers that dispatch, and one for the clean-up. Defaults to on.
     If you have no permission to create Roles and RoleBindings, set this to False, and ask a cluster administrator to
@@ -196,6 +156,9 @@ class SpiceDBProps:
     accept_advisories: Sequence[str] = ()
     """Names of advisories that you accept, such as ``GHSA-jf7w-wx43-32gc``: you get no warning about them, and
     ``check`` does not fail because of them. Defaults to none. `cdk8s-spicedb releases` lists all advisories."""
+    upgrade_backup: UpgradeBackup | None = None
+    """Backup that the command `upgrade` makes before each step whose rollback does not work, or may not. It is not part
+    of the release, and changes no manifest. Defaults to none: `upgrade` then makes a backup through SpiceDB's API."""
     releases: Annotated[
         ReleaseTable,
         Opaque,
@@ -315,6 +278,7 @@ class SpiceDBProps:
             Component.CLEANUP: self.cleanup,
             Component.SCHEMA: self.schema,
             Component.TEST: self.test,
+            Component.BACKUP: self.backup,
         }
         return combined(self.pods, parts[component] or PodSettings())
 

@@ -67,6 +67,9 @@ ConfigMapName = Annotated[
 ConfigMapItem = Annotated[
     str, Pattern(r"[-._a-zA-Z0-9]+", "a key of that ConfigMap", "use the key under which it holds the value")
 ]
+StorageClassName = Annotated[
+    str, Pattern(_NAME, "the name of a StorageClass", "use one that `kubectl get storageclass` lists")
+]
 PriorityClassName = Annotated[
     str, Pattern(_NAME, "the name of a PriorityClass", "use one of the cluster, such as 'system-cluster-critical'")
 ]
@@ -142,6 +145,12 @@ def parse_quantity(quantity: str) -> Decimal:
         raise ValueError(f"not a quantity: {quantity[:50]!r}")
     return Decimal(found[1]) * _UNITS[found[2]]
 
+
+StorageSize = Annotated[
+    str,
+    Pattern(r"[1-9]\d*(\.\d+)?(Mi|Gi|Ti|Pi|M|G|T|P)", "a size of a volume, such as '10Gi'"),
+    Message(fix="use a number with its unit: Mi, Gi, Ti or Pi"),
+]
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 

@@ -66,7 +66,7 @@ def test_a_postgresql_that_was_restored_is_found_and_mended(
         assert report.code == 1
         (failure,) = (each for each in report.json["findings"] if each["level"] == "failure")
         assert failure["subject"] == "Transaction ids"
-        assert f"| kubectl create --namespace {namespace.name} " in failure["fix"]
+        assert f"`cdk8s-spicedb repair --run --file FILE --namespace {namespace.name} " in failure["fix"]
         status = command.run("status", "spicedb", "--datastore", "--file", str(command.file), *_IMAGE)
         assert (status.code, "a dump was restored into it" in status.output) == (1, True)
 
@@ -78,6 +78,43 @@ def test_a_postgresql_that_was_restored_is_found_and_mended(
         assert client.check()
     assert command.run("check", "--file", str(command.file)).code == 0
     assert command.run("status", "spicedb", "--datastore", "--file", str(command.file), *_IMAGE).code == 0
+
+
+def test_one_command_mends_a_postgresql_that_was_restored(
+    command: Command, namespace: Namespace, own_postgres: None
+) -> None:
+    repair = ("repair", "--run", "--file", str(command.file), *_IMAGE)
+    inside(namespace, POSTGRES, *_PSQL, text=_LATER)
+    command.install(NEW)
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        schema = client.schema()
+        fine = command.run(*repair)
+        assert (fine.code, "needs no repair" in fine.output) == (0, True), "servers may run"
+
+        dump = inside(namespace, POSTGRES, "pg_dump", *_ON_SOCKET, DATABASE)
+        replace_server(namespace, POSTGRES)
+        inside(namespace, POSTGRES, *_PSQL, text=dump + _WRITE)
+        refused = command.run(*repair)
+        assert (refused.code, "servers run, which write to it" in refused.error) == (1, True)
+        assert namespace.list("jobs", instance="spicedb") == []
+
+        namespace.kubectl("scale", "deployment/spicedb", "--replicas=0")
+        namespace.wait_for_terminating_servers()
+        wait("the end of the servers", lambda: not namespace.list("pods", instance="spicedb", component="server"))
+        mended = command.run(*repair)
+        assert mended.code == 0, mended.error
+        assert "a dump was restored into it" in mended.error, "the progress says why"
+        assert "is repaired: SpiceDB sees all of its rows again" in mended.output
+        assert not [each for each in namespace.list("jobs") if "repair" in each["metadata"]["name"]]
+
+        namespace.kubectl("scale", "deployment/spicedb", "--replicas=2")
+        namespace.kubectl("rollout", "status", "deployment/spicedb", "--timeout=90s")
+        wait("the schema", lambda: seen(client) == schema or None, 60)
+        assert client.check()
+        again = command.run(*repair)
+        assert (again.code, "needs no repair" in again.output) == (0, True)
 
 
 _IMAGE = (f"--database-image={POSTGRES.image}",)

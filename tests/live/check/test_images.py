@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cdk8s_spicedb import BackupProps
 from cdk8s_spicedb.live.check import images
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.images import all_images, image_findings
@@ -48,6 +49,11 @@ def test_images_that_can_be_pulled_are_listed_once_and_their_pods_deleted() -> N
     names = [pod["metadata"]["name"] for pod in created(cluster)]
     assert sorted(request.name for request in cluster.asked("delete", "pods")) == sorted(names)
     assert cluster.of("pods") == []
+
+
+def test_images_of_backups_are_among_them() -> None:
+    images = all_images(release_manifests(props(backup=BackupProps(schedule="@daily", image="zed:v1"))))
+    assert {"zed:v1", "docker.io/library/busybox:1.37"} < {*images}
 
 
 def test_pods_meet_the_restricted_standard_and_use_the_secrets_of_the_release() -> None:

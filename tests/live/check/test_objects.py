@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdk8s_spicedb import Delivery, Monitoring, PodMonitor, ServerProps, SpiceDBProps
+from cdk8s_spicedb import BackupProps, Delivery, Monitoring, PodMonitor, ServerProps, SpiceDBProps
 from cdk8s_spicedb.live.check.admission import object_findings, pod_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
@@ -43,6 +43,22 @@ def test_jobs_have_another_name_in_the_dry_run() -> None:
         "spicedb-migration-cleanup-dry-run",
         "spicedb-migration-dry-run",
     ]
+
+
+def test_a_claim_that_cannot_change_says_what_to_do() -> None:
+    message = "spec: Forbidden: spec is immutable after creation except resources.requests"
+    cluster = refusing("persistentvolumeclaims", 422, message)
+    (finding,) = objects(cluster, props(backup=BackupProps(schedule="@daily")))
+    assert finding.subject == "PersistentVolumeClaim spicedb-backup"
+    assert "backup.storageClass as they were" in finding.fix
+
+
+def test_the_pods_of_backups_are_tried_too() -> None:
+    cluster = installable()
+    (finding,) = pods(cluster, props(backup=BackupProps(schedule="@daily")))
+    assert finding.level is Level.OK
+    names = [each["name"] for request in cluster.asked("create", "pods") for each in request.body["spec"]["containers"]]
+    assert {"try-volume", "finish-backup"} < {*names}
 
 
 def test_a_missing_kind_names_its_setting() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from cdk8s_spicedb import Delivery, ServerProps, SpiceDBProps
+from cdk8s_spicedb import BackupProps, Delivery, Resources, ServerProps, SpiceDBProps
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.quota import pod_amounts, quota_findings
 from cdk8s_spicedb.manifests import release_manifests
@@ -52,6 +52,14 @@ def test_more_servers_need_more() -> None:
     settings = props(server=ServerProps(replicas=4))
     assert failure({"pods": "6"}, {"pods": "2"}, settings=settings, servers=2) is None
     assert failure({"pods": "5"}, {"pods": "2"}, settings=settings, servers=2) is not None
+
+
+def test_a_backup_needs_room_when_the_roll_out_is_over() -> None:
+    backup = BackupProps(
+        schedule="@daily", resources=Resources(requests={"cpu": "3"}, limits={"cpu": "3", "memory": "1Gi"})
+    )
+    assert failure({"requests.cpu": "3"}, {}, settings=props(backup=backup)) is None
+    assert "needs 3 of requests.cpu" in str(failure({"requests.cpu": "2"}, {}, settings=props(backup=backup)))
 
 
 def test_without_a_surge_only_the_migration_needs_room() -> None:

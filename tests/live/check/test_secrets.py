@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from cdk8s_spicedb import TLS, ConfigMapKey, PostgreSQL, SchemaProps, SecretKey, ServerProps, SpiceDBProps
-from cdk8s_spicedb.live.check.access import secret_findings
+from cdk8s_spicedb import TLS, BackupProps, ConfigMapKey, PostgreSQL, SchemaProps, SecretKey, ServerProps, SpiceDBProps
+from cdk8s_spicedb.live.check.access import claim_findings, secret_findings
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.manifests import release_manifests
 from cdk8s_spicedb.props.network import Ingress
@@ -97,6 +97,22 @@ def test_the_config_map_with_the_schema_exists() -> None:
     assert found(cluster, settings)[1].text == "does not exist; the release reads its key a.zed"
     cluster.put("configmaps", {"metadata": {"name": "authz-schema"}, "data": {"a.zed": "definition user {}"}})
     assert found(cluster, settings)[1].level is Level.OK
+
+
+def test_a_named_claim_exists() -> None:
+    def of(cluster: ApiServer, claim: str | None) -> list[Finding]:
+        return list(claim_findings(cluster.cluster(), props(backup=BackupProps(schedule="@daily", claim=claim))))
+
+    cluster = installable()
+    assert of(cluster, None) == list(claim_findings(cluster.cluster(), props())) == []
+    [missing] = of(cluster, "backups")
+    assert (missing.subject, missing.level) == ("PersistentVolumeClaim backups", Level.FAILURE)
+    assert "backup.claim" in missing.fix
+    cluster.put("persistentvolumeclaims", {"metadata": {"name": "backups"}})
+    assert [finding.level for finding in of(cluster, "backups")] == [Level.OK]
+    [unknown] = of(installable(("get", "persistentvolumeclaims")), "backups")
+    assert unknown.level is Level.WARNING
+    assert 'resources: ["persistentvolumeclaims"], resourceNames: ["backups"]' in unknown.fix
 
 
 def test_the_secret_of_an_ingress_may_come_later() -> None:

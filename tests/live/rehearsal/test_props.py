@@ -22,8 +22,10 @@ from cdk8s_spicedb import (
     SpiceDBProps,
 )
 from cdk8s_spicedb.live.rehearsal.databases import ENGINES, engine_of
-from cdk8s_spicedb.live.rehearsal.props import before, rehearsed
+from cdk8s_spicedb.live.rehearsal.props import rehearsed
+from cdk8s_spicedb.live.target import props_before
 from cdk8s_spicedb.manifests import release_manifests
+from cdk8s_spicedb.props import datastores
 from tests.live.objects import running_as
 
 LIVE = SecretKey("live", "uri")
@@ -67,7 +69,7 @@ def test_servers_are_as_they_run() -> None:
 def test_arguments_that_only_the_file_has_are_not_those_of_before() -> None:
     running = running_as(props())
     server = attrs.evolve(props().server, extra_args=["--dispatch-max-depth=60", "--new-flag"])
-    found = before(rehearsed(props(server=server), running), "v1.52.0", running)
+    found = props_before(rehearsed(props(server=server), running), "v1.52.0", running)
     assert found.version == "v1.52.0"
     assert list(found.server.extra_args) == ["--dispatch-max-depth=60"]
 
@@ -87,6 +89,10 @@ def test_each_engine_has_a_database_of_its_own(datastore: PostgreSQL) -> None:
     assert "live" not in text
     assert "rehearsal-database" in text
     assert ("kept_" in text) is isinstance(datastore, MySQL)
+
+
+def test_the_engines_say_whether_they_can_be_rehearsed() -> None:
+    assert ENGINES.keys() == {name for name, kind in datastores.ENGINES.items() if kind.can_be_rehearsed}
 
 
 def test_spanner_cannot_be_rehearsed() -> None:

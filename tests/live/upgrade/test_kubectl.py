@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from cdk8s_spicedb import Delivery, SchemaProps, SpiceDBError, SpiceDBProps
+from cdk8s_spicedb import BackupProps, Delivery, SchemaProps, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.live.upgrade import kubectl
 from cdk8s_spicedb.live.upgrade.deliver import StepError
 from cdk8s_spicedb.live.upgrade.prepare import deliverer_of
@@ -60,6 +60,14 @@ def test_kubectl_applies_the_migration_first(kubectl_program: Kubectl) -> None:
     with pytest.raises(SpiceDBError, match="only Helm"):
         applies.test()
     assert applies.roll_back_command("1").startswith("kubectl rollout undo deployment/spicedb --to-revision=1")
+
+
+def test_kubectl_does_not_wait_for_the_volume_of_backups(kubectl_program: Kubectl) -> None:
+    """A backup that runs may have it, on another node."""
+    api = kubectl_program.api
+    run_controllers(api, fails=lambda job: "BackoffLimitExceeded" if "volume" in job["metadata"]["name"] else "")
+    deliverer_of(api.cluster(), seen_in(api)).apply(by_kubectl(backup=BackupProps(schedule="@daily")), "label", 1)
+    assert running_in(api).version == NEW
 
 
 def test_failed_migration_of_kubectl_stops(kubectl_program: Kubectl) -> None:

@@ -38,6 +38,7 @@ _SUBJECT = "Rights"
 _VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 _NAMED = ("get", "update", "patch", "delete")
 """Verbs that a rule can limit to objects by their names."""
+_CLAIM = Kind("v1", "PersistentVolumeClaim")
 _NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy")
 
 
@@ -74,6 +75,8 @@ def needs(props: SpiceDBProps, manifests: Sequence[Manifest], *, rewrites_schema
     # The lock and the record have one name.
     need(LEASE, "get", "create", "update", "delete", name=record_name(props.name))
     need(CONFIG_MAP, "get", "create", "update", name=record_name(props.name))
+    if props.upgrade_backup and props.upgrade_backup.manifest is not None:
+        need(Kind.of(props.upgrade_backup.manifest), "get", "create")
     if rewrites_schema:
         need(JOB, "get", "create", "patch", "delete")
         need(CONFIG_MAP, "create", "patch", "delete", name=f"{schema}-again")
@@ -221,6 +224,26 @@ def _config_map(cluster: Cluster, key: ConfigMapKey) -> Finding:
         keys = ", ".join(sorted(data)) or "none"
         return Finding.failure(subject, f"has no value for {key.key}; it has {keys}", "name another key in the file")
     return Finding.ok(subject, f"has a value for {key.key}")
+
+
+def claim_findings(cluster: Cluster, props: SpiceDBProps) -> Iterator[Finding]:
+    """The finding about the PersistentVolumeClaim that must exist, if there is one."""
+    if not props.backup or not props.backup.claim:
+        return
+    name = props.backup.claim
+    subject = f"PersistentVolumeClaim {name}"
+    try:
+        found = cluster.get(_CLAIM, name)
+    except Forbidden:
+        rule = _rule(cluster, Need(_CLAIM, ("get",), names=(name,)), ("get",))
+        text = "not checked: you have no right to get it"
+        yield Finding.warning(subject, text, f"to enable this check, add to your Role: {rule}")
+        return
+    if found is None:
+        fix = "create it, or remove backup.claim from the file: the release then makes one"
+        yield Finding.failure(subject, "does not exist; backups are written to its volume", fix)
+    else:
+        yield Finding.ok(subject, "exists, for backups")
 
 
 def _pull_secret(cluster: Cluster, name: str) -> Finding:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ...delivery import Delivery
 from ...labels import COMPONENT, HELM_HOOK, HELM_RELEASE, LONGEST_NAME, POD_SECURITY, Component
-from ...manifests.objects import Manifest
+from ...manifests.objects import Manifest, spec_with_pods
 from ..apierror import ClusterError, Forbidden, NotFound, Unreachable
 from ..cluster import JOB, RESOURCE_QUOTA, Cluster, Kind
 from ..poll import parallel
@@ -28,6 +28,10 @@ _FIXES = {
         "Kubernetes lets you grant only rights that you have: get the rights in the message yourself, or the verbs "
         "`escalate` and `bind` on roles, or remove server.dispatchEnabled and server.dispatchTls, and set "
         "cleanup.enabled: false"
+    ),
+    "immutable after creation": (
+        "set backup.storage and backup.storageClass as they were. You can only raise the size, if the StorageClass "
+        "allows it. Or name another claim in backup.claim"
     ),
     "field is immutable": "give the release another name in the file, or delete this object first",
     "exceeded quota": (
@@ -120,7 +124,7 @@ def _belongs_to_helm(cluster: Cluster, manifest: Manifest) -> Finding | None:
 
 @frozen
 class PodTemplate:
-    """The pod template of a Deployment or a Job."""
+    """The pod template of a Deployment, a Job or a CronJob."""
 
     component: Component
     """Its value is also the name of the part of the file that describes these pods."""
@@ -142,10 +146,10 @@ class PodTemplate:
 def pod_templates(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
     """The pod templates of a release."""
     for manifest in manifests:
-        if manifest["kind"] in ("Deployment", "Job"):
-            metadata = manifest["metadata"]
+        if manifest["kind"] in ("Deployment", "Job", "CronJob"):
+            metadata, template = manifest["metadata"], spec_with_pods(manifest)["template"]
             component = Component(metadata["labels"][COMPONENT])
-            yield PodTemplate(component, f"{manifest['kind']} {metadata['name']}", manifest["spec"]["template"])
+            yield PodTemplate(component, f"{manifest['kind']} {metadata['name']}", template)
 
 
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount")

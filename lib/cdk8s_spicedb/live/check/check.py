@@ -17,9 +17,10 @@ from ..cluster import NAMESPACE, Cluster
 from ..instance import Observed
 from ..observe import observe
 from ..poll import parallel
-from .access import needs, right_findings, secret_findings
+from .access import claim_findings, needs, right_findings, secret_findings
 from .admission import object_findings, pod_findings
 from .advisories import advisory_findings
+from .backup import backup_findings
 from .database import check_database
 from .finding import Finding, Level
 from .images import image_findings
@@ -128,9 +129,11 @@ def check_planned(
         "Nodes": lambda: node_findings(cluster, props, seen.servers if seen else ()),
         "Known faults": lambda: advisory_findings(cluster, props),
         "Secrets": lambda: secret_findings(cluster, props, manifests),
+        "Claims": lambda: claim_findings(cluster, props),
         "Rights": lambda: right_findings(cluster, needs(props, manifests, rewrites_schema=upgrade.rewrites_schema)),
         "Objects": lambda: object_findings(cluster, props.delivery, manifests, installs=upgrade.installs),
         "Pods": lambda: pod_findings(cluster, manifests),
+        "Backup": lambda: backup_findings(cluster, props, upgrade),
     }
     if upgrade.known:
         groups["ResourceQuotas"] = lambda: quota_findings(cluster, props, manifests, template, count)

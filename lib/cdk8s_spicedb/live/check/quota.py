@@ -76,9 +76,11 @@ def _needed(props: SpiceDBProps, templates: Iterable[PodTemplate], running: Mani
         # The most is there either with the first new servers or with the last old ones.
         last = _joined(sum, [_times(new, wanted), _times(old, surge - servers)])
         roll_out = _joined(max, [_times(new, surge), last])
+    # Backups and tests run at another time. Backups run by themselves, so they need room too.
+    backup = pods.pop(Component.BACKUP, {})
     others = [amounts for component, amounts in pods.items() if component is not Component.TEST]
     # Each hook has ended before the next one starts, and before the servers do, or after.
-    return _joined(max if props.migrates_first else sum, [roll_out, *others])
+    return _joined(max, [backup, _joined(max if props.migrates_first else sum, [roll_out, *others])])
 
 
 def pod_amounts(spec: Manifest) -> Amounts:

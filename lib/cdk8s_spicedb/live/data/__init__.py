@@ -3,7 +3,7 @@
 These functions need the extra ``data``: ``pip install 'cdk8s-spicedb[live,data]'``.
 """
 
-from .backup import Backup, back_up, copy
+from .backup import Backup, EmptyError, back_up, copy
 from .change import SchemaChange, change
 from .compare import Comparison, Difference, compare
 from .file import Head, NotABackupError, Scratch, reading
@@ -21,6 +21,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "DifferentError",
+    "EmptyError",
     "Head",
     "Lookup",
     "NotABackupError",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ...errors import SpiceDBError
 from .file import BackupWriter, Head, NotABackupError, Scratch, beside, reading
@@ -24,7 +24,8 @@ _TOO_OLD = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.OUT_OF_RANGE, g
 """Codes with which a SpiceDB answers if it no longer has the data of a revision."""
 
 
-_Flushed = Callable[[int, str], object]
+class EmptyError(SpiceDBError):
+    """A SpiceDB has no schema, so there is nothing to back up."""
 
 
 @frozen
@@ -39,15 +40,32 @@ class Backup:
     """Its relationships, summed up."""
 
 
+@define
+class _Work:
+    """A backup that has begun."""
+
+    head: Head
+    at: str
+    """When the revision was read (ISO 8601)."""
+    summary: Summary = field(factory=Summary)
+    """The relationships that are written."""
+    cursor: str = ""
+    """Where the export goes on."""
+
+
+_Flushed = Callable[[_Work], object]
+
+
 def copy(server: Server, scratch: Scratch, *, notify: Callable[[int], object] = lambda _: None) -> tuple[Head, Summary]:
     """Writes the schema and all relationships of one revision to a file that is gone when this process ends.
 
-    ``notify`` gets the number of relationships from time to time. Raises `SpiceDBError` if there is no schema, or if
-    the SpiceDB does not answer.
+    ``notify`` gets the number of relationships from time to time. Raises `EmptyError` if there is no schema, and
+    `RequestError` if the SpiceDB does not answer.
     """
     with closing(BackupWriter.open(scratch)) as writer:
-        head = _begin(server, writer, *server.schema())
-        return head, _export(server, writer, head, lambda number, _: notify(number))
+        work = _begin(server, writer, *server.schema())
+        _export(server, writer, work, lambda work: notify(work.summary.total))
+        return work.head, work.summary
 
 
 def back_up(
@@ -59,13 +77,13 @@ def back_up(
 ) -> Backup:
     """Writes the schema and all relationships of one revision to a file, in the format of ``zed backup``.
 
-    A file beside it, with the suffix ``.json``, has the numbers of relationships, their digest, and what ``about``
-    says. Until the backup is whole, the file has the suffix ``.partial``. Call this again to go on after an
-    interruption, as long as the SpiceDB still has the data of that revision (``--datastore-gc-window``). If it does
-    not, the backup starts again.
+    A file beside it, with the suffix ``.json``, has the time of the revision, the numbers of relationships, their
+    digest, and what ``about`` says. Until the backup is whole, the file has the suffix ``.partial``. Call this again to
+    go on after an interruption, as long as the SpiceDB still has the data of that revision
+    (``--datastore-gc-window``). If it does not, the backup starts again.
 
     ``notify`` gets the number of relationships from time to time. Raises `SpiceDBError` if the file exists, if another
-    process writes it, if there is no schema, or if the SpiceDB does not answer.
+    process writes it, or if the SpiceDB does not answer, and `EmptyError` if there is no schema.
     """
     if path.exists():
         raise SpiceDBError(f"{path} exists; choose another file, or remove it")
@@ -81,16 +99,16 @@ def _back_up(server: Server, path: Path, about: Mapping[str, Any], notify: Calla
     state, partial = beside(path, "state"), beside(path, "partial")
     with closing(BackupWriter.open(partial)) as writer:
 
-        def flushed(number: int, cursor: str) -> None:
-            _write(state, {"name": server.name, "size": writer.flush(), "cursor": cursor})
-            notify(number)
+        def flushed(work: _Work) -> None:
+            _write(state, {"name": server.name, "at": work.at, "size": writer.flush(), "cursor": work.cursor})
+            notify(work.summary.total)
 
-        head, summary = _all(server, writer, _Place(partial, state), flushed)
-        told = {**about, "written": f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}", **summary.json()}
+        work = _all(server, writer, _Place(partial, state), flushed)
+        told = {**about, "at": work.at, "written": _now(server), **work.summary.json()}
         _write(beside(path, "json"), told)
         partial.rename(path)
     state.unlink(missing_ok=True)
-    return Backup(path, head, summary)
+    return Backup(path, work.head, work.summary)
 
 
 @frozen
@@ -101,63 +119,58 @@ class _Place:
     state: Path
 
 
-def _all(server: Server, writer: BackupWriter, place: _Place, flushed: _Flushed) -> tuple[Head, Summary]:
+def _all(server: Server, writer: BackupWriter, place: _Place, flushed: _Flushed) -> _Work:
     schema, token = server.schema()
     begun = _begun(writer, place, server.name, schema)
     if begun is not None:
-        head, summary, cursor = begun
         try:
-            return head, _export(server, writer, head, flushed, summary, cursor)
+            return _export(server, writer, begun, flushed)
         except RequestError as error:
             if error.code not in _TOO_OLD:
                 raise
-    head = _begin(server, writer, schema, token)
-    return head, _export(server, writer, head, flushed)
+    return _export(server, writer, _begin(server, writer, schema, token), flushed)
 
 
-def _begin(server: Server, writer: BackupWriter, schema: str, token: str) -> Head:
+def _begin(server: Server, writer: BackupWriter, schema: str, token: str) -> _Work:
     if not schema:
-        raise SpiceDBError(f"{server.name} has no schema, so there is nothing to back up")
-    head = Head(schema, token)
-    writer.begin(head)
-    return head
+        raise EmptyError(f"{server.name} has no schema, so there is nothing to back up")
+    work = _Work(Head(schema, token), _now(server))
+    writer.begin(work.head)
+    return work
 
 
-def _begun(writer: BackupWriter, place: _Place, name: str, schema: str) -> tuple[Head, Summary, str] | None:
-    """What an interrupted backup of the same SpiceDB has written: its head, its relationships, and the cursor after
-    them. None if there is none, or if the schema is another one now."""
+def _now(server: Server) -> str:
+    return f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _begun(writer: BackupWriter, place: _Place, name: str, schema: str) -> _Work | None:
+    """What an interrupted backup of the same SpiceDB has written. None if there is none, or if the schema is another
+    one now."""
     try:
         told = json.loads(place.state.read_text("utf-8"))
-        size, cursor = int(told["size"]), str(told["cursor"])
+        size, cursor, at = int(told["size"]), str(told["cursor"]), str(told["at"])
         if place.partial.stat().st_size < size or told["name"] != name:
             return None
         writer.go_on(size)
         with reading(place.partial) as (head, relationships):
-            return (head, Summary.of(relationships), cursor) if same(head.schema, schema) else None
+            return _Work(head, at, Summary.of(relationships), cursor) if same(head.schema, schema) else None
     except (OSError, ValueError, KeyError, TypeError, NotABackupError):
         return None
 
 
-def _export(
-    server: Server,
-    writer: BackupWriter,
-    head: Head,
-    flushed: _Flushed,
-    summary: Summary | None = None,
-    cursor: str = "",
-) -> Summary:
-    """Appends all relationships, or those after a cursor. Calls ``flushed`` with their number and a cursor."""
-    summary = summary or Summary()
-    last = summary.total
-    for page in server.export(head.token, cursor):
+def _export(server: Server, writer: BackupWriter, work: _Work, flushed: _Flushed) -> _Work:
+    """Appends all relationships, or those after the cursor."""
+    last = work.summary.total
+    for page in server.export(work.head.token, work.cursor):
         for each in page.relationships:
             writer.append(each)
-            summary.add(each)
-        if summary.total - last >= _FLUSH:
-            last = summary.total
-            flushed(last, page.cursor)
+            work.summary.add(each)
+        work.cursor = page.cursor
+        if work.summary.total - last >= _FLUSH:
+            last = work.summary.total
+            flushed(work)
     writer.flush()
-    return summary
+    return work
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -71,6 +71,14 @@ def sample(relationships: Iterable[Relationship], size: int, seed: int = 1) -> l
     return found
 
 
+def spread(server: Server, schema: str, token: str, size: int) -> list[Relationship]:
+    """Relationships of each relation, about so many in all. Does not read all relationships, as `sample` does, so it
+    takes those that the SpiceDB returns first."""
+    relations = [(name, relation) for name, each in definitions(schema).items() for relation in each.relations]
+    each = -(-size // max(len(relations), 1))
+    return [found for name, relation in relations for found in server.read(name, relation, token, each)]
+
+
 def _alone(relationship: Relationship) -> Relationship:
     """A copy: a part of a message keeps the whole message in memory."""
     copy = Relationship()

@@ -9,16 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from threading import Event, Thread
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cryptography import x509
 
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
-from ...props import ServerProps
+from ...props import ServerProps, SpiceDBProps
 from ...props.flags import PRESHARED_KEY, flag_of, variable_name
 from ...props.server import GRPC_ADDRESS
+from ..apart import server_apart
 from ..cluster import SECRET, Cluster, items_of
-from ..instance import MissingError, Running, find_running
+from ..instance import MissingError, Running, describe, find_running
 from ..pods import container_of
 from ..programs import Program, kubectl, running
 from .server import Server, Trust
@@ -40,10 +41,21 @@ def reaching(cluster: Cluster, name: str) -> Iterator[Server]:
     found = find_running(cluster, name)
     if found is None:
         raise MissingError(name, cluster.namespace)
-    key, trust = _preshared_key(cluster, found), _trust(cluster, found)
-    port = found.arguments.get(GRPC_ADDRESS, _PORT).rpartition(":")[2]
-    with _forwarding(cluster, f"deployment/{name}", port) as address:
-        yield Server.connect(address, key, name=f"{name} in {cluster.namespace}, {cluster.place}", trust=trust)
+    with _connecting(cluster, found, f"deployment/{name}") as server:
+        yield evolve(server, name=f"{name} in {cluster.namespace}, {cluster.place}")
+
+
+@contextmanager
+def reaching_apart(cluster: Cluster, props: SpiceDBProps, *, seconds: int) -> Iterator[Server]:
+    """Starts one server of these props that no client reaches, and connects to it, until the context ends.
+
+    See `server_apart`, which says what it raises.
+    """
+    with server_apart(cluster, props, seconds=seconds) as pod:
+        name = pod["metadata"]["name"]
+        deployment = {**pod, "metadata": {**pod["metadata"], "namespace": cluster.namespace}, "spec": {"template": pod}}
+        with _connecting(cluster, describe(deployment), f"pod/{name}") as server:
+            yield server
 
 
 @contextmanager
@@ -51,6 +63,14 @@ def reaching_pod(cluster: Cluster, name: str, key: str) -> Iterator[Server]:
     """Connects to a server in a pod, which has the default port and no TLS, until the context ends."""
     with _forwarding(cluster, f"pod/{name}", _PORT) as address:
         yield Server.connect(address, key, name=f"the pod {name}")
+
+
+@contextmanager
+def _connecting(cluster: Cluster, found: Running, what: str) -> Iterator[Server]:
+    key, trust = _preshared_key(cluster, found), _trust(cluster, found)
+    port = found.arguments.get(GRPC_ADDRESS, _PORT).rpartition(":")[2]
+    with _forwarding(cluster, what, port) as address:
+        yield Server.connect(address, key, name=what, trust=trust)
 
 
 @contextmanager

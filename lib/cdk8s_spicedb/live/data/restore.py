@@ -46,7 +46,7 @@ def restore(
     `NotEmptyError`, `DifferentError`, `NotABackupError`, or `RequestError`, for example if the release does not accept
     the schema.
     """
-    _require_whole(path)
+    require_whole(path)
     done = 0
     with reading(path) as (head, relationships):
         _require_empty(server, head, go_on)
@@ -74,8 +74,8 @@ def verify(path: Path | Scratch, server: Server) -> Summary:
     return held
 
 
-def _require_whole(path: Path | Scratch) -> None:
-    """Reads a file once before anything is written."""
+def require_whole(path: Path | Scratch) -> None:
+    """Reads a file once before anything is written. Raises `NotABackupError` if it is damaged."""
     with reading(path) as (_, relationships):
         found = Summary.of(relationships)
     if isinstance(path, Scratch):

@@ -13,8 +13,10 @@ from authzed.api.v1 import (
     LookupResourcesRequest,
     LookupSubjectsRequest,
     ObjectReference,
+    ReadRelationshipsRequest,
     ReadSchemaRequest,
     Relationship,
+    RelationshipFilter,
     RelationshipUpdate,
     SubjectReference,
     WriteRelationshipsRequest,
@@ -207,6 +209,17 @@ class Server:
         )
         answers = self.permissions.LookupResources(request, **self._options(_LOOKUP_SECONDS))
         return _found(answers, lambda answer: str(answer.resource_object_id), most)
+
+    def read(self, kind: str, relation: str, token: str, most: int) -> list[Relationship]:
+        """The first relationships of a relation, at the revision of a ZedToken."""
+        chosen = RelationshipFilter(resource_type=kind, optional_relation=relation)
+        request = ReadRelationshipsRequest(consistency=_at(token), relationship_filter=chosen, optional_limit=most)
+
+        def ask() -> list[Relationship]:
+            answers = self.permissions.ReadRelationships(request, **self._options(_SECONDS))
+            return [each.relationship for each in answers]
+
+        return self.ask(ask)
 
     def check(self, request: CheckBulkPermissionsRequest) -> CheckBulkPermissionsResponse:
         """The answers to several questions."""

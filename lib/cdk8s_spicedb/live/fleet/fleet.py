@@ -20,6 +20,7 @@ from ..cluster import DEPLOYMENT, Cluster
 from ..diff import diff
 from ..instance import MissingError
 from ..poll import InterruptibleClock, parallel
+from ..rehearsed import lacks_rehearsal
 from ..upgrade.outcome import Activity, Progress, State
 from ..upgrade.prepare import Prepared, prepare
 from ..upgrade.upgrade import Preflight, UpgradeOptions, upgrade
@@ -105,6 +106,12 @@ class MemberReport:
     """Number of steps that were left when the command began. 0: it already was at the target."""
     rolls_back: bool | None
     """Whether a rollback of all these steps works. None: it is not known."""
+    backup_due: bool = False
+    """Whether a backup was due before a step when the command began, because a rollback of the step does not work, or
+    may not."""
+    unrehearsed: bool = False
+    """Whether such a step was left when the command began, and nobody had rehearsed the upgrade in the last day. False
+    if the engine of the datastore cannot be rehearsed."""
     state: MemberState = MemberState.NOT_BEGUN
     """What became of it. ``skipped``: it already was at the target. ``unchanged``: it was refused before anything
     changed, such as by a failed check. ``rolled back``: a step failed and was rolled back, and steps before it stay.
@@ -189,7 +196,7 @@ def _look(member: Member, wave: int) -> MemberReport | SpiceDBError:
     except SpiceDBError as error:
         return error
     running, record = prepared.running, prepared.record
-    left = () if done else record.plan.steps[record.sound[-1].step :]
+    left, unsure = ((), ()) if done else (record.plan.steps[record.sound[-1].step :], record.unsure)
     return MemberReport(
         name=running.name,
         namespace=running.namespace,
@@ -198,6 +205,8 @@ def _look(member: Member, wave: int) -> MemberReport | SpiceDBError:
         target=member.props.version,
         steps=len(left),
         rolls_back=rolls_back(left),
+        backup_due=bool(unsure),
+        unrehearsed=lacks_rehearsal(member.cluster, member.props, unsure),
         state=MemberState.SKIPPED if done else MemberState.NOT_BEGUN,
     )
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 from attrs import evolve, fields_dict
 
 from ...delivery import Delivery
-from ...plans.plan import UpgradeStep
 from ...props import MigrationProps, PodSettings, ServerProps, SpiceDBProps
 from ...props.secrets import SecretKey
 from ..instance import Running
@@ -66,27 +65,6 @@ def rehearsed(props: SpiceDBProps, running: Running) -> SpiceDBProps:
         accept_advisories=props.accept_advisories,
         releases=props.releases,
     )
-
-
-def before(props: SpiceDBProps, version: str, running: Running) -> SpiceDBProps:
-    """The props of what runs, at a version. Arguments that only the file has are left out."""
-    now = [each for each in props.server.extra_args if _name(each) in running.arguments]
-    step = UpgradeStep(
-        version=version,
-        revision=None,
-        target_migration=None,
-        migrates=True,
-        schema_mode=running.schema_mode,
-        datastore_migration_phase=running.migration_phase,
-        allowed_migrations=running.allowed_migrations,
-        rolls_back=None,
-        why="",
-    )
-    return evolve(props, server=evolve(props.server, extra_args=now)).at(step)
-
-
-def _name(argument: str) -> str:
-    return argument.lstrip("-").partition("=")[0]
 
 
 def _inside(settings: P) -> P:

@@ -32,7 +32,7 @@ from ..pods import Broken, created, is_ready
 from ..poll import sometimes
 from ..rehearsed import note_rehearsal
 from ..runs import run_pods
-from ..target import props_at
+from ..target import props_at, props_before
 from ..upgrade.outcome import Outcome, Progress, State
 from ..upgrade.prepare import prepare
 from ..upgrade.rollback import roll_back
@@ -42,7 +42,7 @@ from . import expiry
 from .clients import asking
 from .databases import Database, database_manifests, engine_of, image_like
 from .place import Place, place
-from .props import before, rehearsed
+from .props import rehearsed
 from .result import Rehearsal, RehearsedStep, Way
 
 _READY_SECONDS, _INSTALL_SECONDS = 60, 300
@@ -145,7 +145,7 @@ class _Rehearser:
         props = rehearsed(self.props, running)
         image = self.options.database_image or image_like(self.cluster, self.props)
         with Scratch.create() as whole, Scratch.create() as part:
-            copy, first = self._copy(whole, part), before(props, version, running)
+            copy, first = self._copy(whole, part), props_before(props, version, running)
             beginning = [*database_manifests(engine, image), *release_manifests(first)]
             with place(self.cluster, props.name, self.options.into, beginning) as found:
                 self.notify(f"rehearsing in the namespace {found.cluster.namespace}")

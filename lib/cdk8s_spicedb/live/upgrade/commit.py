@@ -17,6 +17,7 @@ from ..observe import require
 from ..record import Record, RecordFile
 from ..target import not_in_place, props_at, start_or_continue
 from ..workload import unsettled
+from .backup import BackUp, backed_up
 from .lease import Lock, held
 from .outcome import unknown
 from .schema import write_schema_again
@@ -39,12 +40,17 @@ def write_next_step(
     props: SpiceDBProps,
     folder: str | PathLike[str],
     *,
+    back_up: BackUp | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> NextStep:
     """Writes the files of the next step to a folder. You commit them, and run this again when the step is done.
 
-    Raises `SpiceDBError`, and writes nothing, if the step before is not done: its servers are not all ready, or an
-    older server is left. Raises `UpgradeStoppedError` if it fails later, when something may have been written.
+    First makes a backup if the step needs one: as the props say, or else with ``back_up``, as
+    `UpgradeOptions.back_up` does.
+
+    Raises `SpiceDBError`, and writes nothing, if the backup fails, or if the step before is not done: its servers are
+    not all ready, or an older server is left. Raises `UpgradeStoppedError` if it fails later, when something may have
+    been written.
     """
     with held(cluster, props.name, notify) as lock:
         cluster = lock.cluster
@@ -63,6 +69,7 @@ def write_next_step(
             lock.require()
             file.write(record)
             return _reached(record)
+        record = backed_up(cluster, props, record, number, back_up, lambda text, _=None: notify(text))
         try:
             _write_step(lock, file, props, record, number, folder, notify)
         except Exception as error:

@@ -17,9 +17,11 @@ from ..cluster import DEPLOYMENT, Cluster
 from ..instance import Observed, Running
 from ..observe import observe
 from ..pods import Broken, container_of, restarts
+from ..poll import poll
 from ..text import first_error, redacted
 from ..waiting import wait_until_settled
-from ..workload import MigrationState, drain_seconds, migration_of, newest_servers, progress_of
+from ..workload import MigrationState, drain_seconds, migration_of, newest_servers, progress_of, unsettled
+from .deployment import is_held, resume
 
 
 class Notify(Protocol):
@@ -108,7 +110,7 @@ class Deliverer(ABC):
 
     @abstractmethod
     def apply(self, props: SpiceDBProps, label: str, number: int) -> None:
-        """Applies a step, and waits until the servers are ready. Raises `StepError`."""
+        """Applies a step, and waits until the servers are ready, unless they are held. Raises `StepError`."""
 
     def is_applied(self, label: str) -> bool:
         """Whether the step with this label was applied, and nothing after it. False if that is not known."""
@@ -125,6 +127,27 @@ class Deliverer(ABC):
     @abstractmethod
     def roll_back_command(self, revision: str) -> str:
         """The command with which a person rolls back."""
+
+    def is_held(self) -> bool:
+        """Whether the servers stay as they are, whatever is applied."""
+        return is_held(self.cluster, self.running.name)
+
+    def roll_out(self, props: SpiceDBProps) -> None:
+        """Ends the hold, and waits until the servers are those that were applied. Raises `StepError`."""
+        look = self.looks()
+        resume(self.cluster, self.running.name)
+        self.wait_for_servers(props, look)
+
+    def wait_for_servers(self, props: SpiceDBProps, look: Callable[[], tuple[Observed, str | None]]) -> None:
+        """Waits until the roll-out is done. ``look`` is what `looks` returned before the roll-out began. Raises
+        `StepError` if a server can never run, or if it takes too long."""
+        seconds = (drain_seconds(self.running) + 120) * max(props.max_replicas, 1)
+        seen, broken = poll(
+            look, until=lambda each: each[1] or not unsettled(each[0]), seconds=seconds, clock=self.cluster.clock
+        )
+        waits = unsettled(seen)
+        if waits is not None:
+            raise StepError(broken or f"the servers did not become ready: {waits}", self.explanation())
 
     def looks(self) -> Callable[[], tuple[Observed, str | None]]:
         """A function that observes, reports the progress, and says why the migration, or a server of a change that

@@ -24,6 +24,7 @@ from ..programs import QUERY_SECONDS, Ended, helm, run
 from ..released import helm_release_of, helm_releases, is_hook
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of
 from .deliver import Deliverer, OtherProgramError, StepError
+from .deployment import is_stopped
 
 _NAME = re.compile("[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
 """What can be the name of a Helm release."""
@@ -196,7 +197,7 @@ class HelmDeliverer(Deliverer):
     def _run(self, command: list[str], label: str, seconds: int) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             mark = f"{UPGRADE}={self._mark(label)}{self.next_revision()}"
-            outcome = self._helm(*command, "--labels", mark, *_wait(seconds), seconds=seconds, watched=True)
+            outcome = self._helm(*command, "--labels", mark, *self._wait(seconds), seconds=seconds, watched=True)
             if outcome.ok or self.is_applied(label):
                 return
             if attempt == 1:
@@ -255,7 +256,10 @@ class HelmDeliverer(Deliverer):
             raise StepError(f"{revision!r} is no revision of a Helm release; see `helm history {self.release}`")
         seconds = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
         self._unlock()
-        command = ("rollback", self.release, revision, *_wait(seconds))
+        command = ["rollback", self.release, revision, *self._wait(seconds)]
+        if is_stopped(self.cluster, self.running.name) and self._is_newer_than_3():
+            # The number of servers is a field of this package until Helm takes it over.
+            command.append("--force-conflicts")
         outcome = self._helm(*command, seconds=seconds, watched=True)
         if not outcome.ok:
             self._require_no_other(outcome)
@@ -278,6 +282,16 @@ class HelmDeliverer(Deliverer):
     def roll_back_command(self, revision: str) -> str:
         return f"helm rollback {self.release} {revision} {self.cluster.options('--kube-context')} --wait"
 
+    def _wait(self, seconds: int) -> list[str]:
+        wait = "--wait"
+        if self.is_held() and self._is_newer_than_3():
+            # Helm 3 counts servers that are paused as ready. Helm 4 does so only if it waits as Helm 3 did.
+            wait = "--wait=legacy"
+        return [wait, "--timeout", f"{seconds}s"]
+
+    def _is_newer_than_3(self) -> bool:
+        return not self._helm("version", "--template={{.Version}}").stdout.startswith("v3.")
+
     def _json(self, *arguments: str) -> Any:
         ended = self._helm(*arguments, "--output", "json")
         if not ended.ok:
@@ -291,10 +305,6 @@ class HelmDeliverer(Deliverer):
         limit = QUERY_SECONDS if seconds is None else seconds + _MARGIN_SECONDS
         watch = self.watcher() if watched else lambda: None
         return run(helm(self.cluster, *arguments), self.cluster, seconds=limit, watch=watch)
-
-
-def _wait(seconds: int) -> list[str]:
-    return ["--wait", "--timeout", f"{seconds}s"]
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

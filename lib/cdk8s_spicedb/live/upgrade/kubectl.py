@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ...errors import SpiceDBError
 from ...files.yaml import dump
-from ...labels import COMPONENT, Component
+from ...labels import COMPONENT, POD_TEMPLATE_HASH, Component
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..cluster import DEPLOYMENT, JOB
-from ..instance import MissingError, Observed, revision_of, version_of
+from ..instance import MissingError, revision_of, version_of
 from ..observe import observe
 from ..pods import container_of, job_state
 from ..poll import poll
 from ..programs import QUERY_SECONDS, Ended, kubectl, run
 from ..runs import job_log
-from ..workload import MigrationState, drain_seconds, migration_of, progress_of, unsettled
+from ..workload import MigrationState, migration_of, progress_of
 from .deliver import Deliverer, StepError
+from .deployment import is_stopped, return_to
 
 _LOG_LINES = 20
 _APPLY_SECONDS, _STATUS_SECONDS = 300, 600
@@ -68,8 +69,10 @@ class KubectlDeliverer(Deliverer):
         rest = [each for each in manifests if _component(each) is not Component.MIGRATION]
         look = self.looks()
         self._apply(rest)
-        self._wait_for_servers(props, look)
-        self._wait_for_jobs(props, rest)
+        if not self.is_held():
+            self.wait_for_servers(props, look)
+        # A backup that runs may keep the volume from the Job that opens it.
+        self._wait_for_jobs(props, [each for each in rest if _component(each) is not Component.BACKUP])
 
     def _apply(self, manifests: list[Manifest]) -> None:
         for job in (each for each in manifests if each["kind"] == "Job"):
@@ -109,24 +112,27 @@ class KubectlDeliverer(Deliverer):
                 why = "failed" if job_state(job).failed else f"has not ended after {seconds} s"
                 raise StepError(f"the Job {name} {why}", job_log(self.cluster, job, _LOG_LINES))
 
-    def _wait_for_servers(self, props: SpiceDBProps, look: Callable[[], tuple[Observed, str | None]]) -> None:
-        """Waits until the roll-out is done. Raises `StepError` if a server can never run, or if it takes too long."""
-        seconds = (drain_seconds(self.running) + 120) * max(props.max_replicas, 1)
-        seen, broken = poll(
-            look, until=lambda each: each[1] or not unsettled(each[0]), seconds=seconds, clock=self.cluster.clock
-        )
-        waits = unsettled(seen)
-        if waits is not None:
-            raise StepError(broken or f"the servers did not become ready: {waits}", self.explanation())
-
     def roll_back(self, revision: str) -> None:
         """See `Deliverer.roll_back`. Only the servers return: other objects stay as they are."""
         if not revision.isdecimal():
             raise StepError(f"{revision!r} is no revision of a Deployment; see `kubectl rollout history`")
         name = f"deployment/{self.running.name}"
-        self._run("rollout", "undo", name, f"--to-revision={revision}")
+        if self.is_held() or is_stopped(self.cluster, self.running.name):
+            # kubectl refuses to roll back what is paused, and removes annotations.
+            return_to(self.cluster, self.running.name, self._template(revision))
+        else:
+            self._run("rollout", "undo", name, f"--to-revision={revision}")
         timeout = f"--timeout={_STATUS_SECONDS}s"
         self._run("rollout", "status", name, timeout, seconds=_STATUS_SECONDS + QUERY_SECONDS)
+
+    def _template(self, revision: str) -> Manifest:
+        """The pod template of a revision."""
+        found = next((each for each in self._replica_sets() if revision_of(each) == revision), None)
+        if found is None:
+            raise StepError(f"the cluster no longer has revision {revision} of {self.running.name}")
+        template: Manifest = found["spec"]["template"]
+        labels = {key: value for key, value in template["metadata"]["labels"].items() if key != POD_TEMPLATE_HASH}
+        return {**template, "metadata": {**template["metadata"], "labels": labels}}
 
     def test(self) -> None:
         raise SpiceDBError("only Helm runs permission tests")

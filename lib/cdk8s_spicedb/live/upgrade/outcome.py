@@ -79,6 +79,8 @@ class Return:
     """Why the older servers would not become ready. None: they would, as far as it is known."""
     rewrites_schema: bool
     """Whether the SpiceDB schema is written again afterwards, which needs the props."""
+    restores: str | None = None
+    """The file with the backup that is restored. None: the data stays as it is."""
 
 
 @frozen(kw_only=True)
@@ -117,12 +119,16 @@ class Activity(str, Enum):
     """It writes the SpiceDB schema again."""
     APPLY = "apply"
     """Helm or kubectl applies a step."""
+    COMPARE = "compare"
+    """One new server, which no client reaches, answers questions, and the older ones answer the same."""
     SETTLE = "settle"
     """It waits until all servers are ready and no other one is left."""
     TEST = "test"
     """It runs the permission test."""
     OBSERVE = "observe"
     """It observes the metrics of the servers."""
+    RESTORE = "restore"
+    """It stops the servers, and restores a backup."""
     ROLL_BACK = "roll back"
     """It rolls the step back."""
     DONE = "done"

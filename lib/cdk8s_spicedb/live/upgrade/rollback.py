@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define, evolve
 
@@ -13,15 +15,24 @@ from ...props import SpiceDBProps
 from ...props.datastores import ENGINES, Datastore
 from ...props.server import SCHEMA_MODE
 from ..cluster import Cluster
-from ..instance import Running
+from ..instance import Observed, Running, describe
 from ..observe import require
 from ..record import Record, RecordFile, Sound, read_record
+from ..target import props_at, props_before
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
+from .deployment import resume, start
 from .lease import Lock, held
 from .outcome import Activity, Outcome, Progress, Report, Return, State, as_refusal, harmless
 from .prepare import deliverer_of
 from .schema import write_schema_again
 
+if TYPE_CHECKING:
+    from .restoring import Restoration
+
+_SERVERS_STOPPED = (
+    "The servers may be stopped. Fix the cause, then run the same command again: it goes on. The tables of before are "
+    "still in the database."
+)
 PATIENCE_SECONDS = 120
 """How long an upgrade waits for an API server that is away."""
 LAST_MODE = "read-new-write-new"
@@ -63,19 +74,36 @@ def roll_back(
     *,
     props: SpiceDBProps | None = None,
     force: bool = False,
+    restore: str | PathLike[str] | None = None,
+    database_image: str | None = None,
     confirm: Callable[[Return], bool] = lambda _: True,
     report: Report = lambda _: None,
 ) -> Outcome:
     """Rolls the servers back to the last state that worked. An `Outcome` says what became of it.
 
     The datastore schema stays as it is. ``props`` are only needed to return from the schema mode read-new-write-new,
-    because the SpiceDB schema must then be written again. ``force`` rolls back although the older servers do not start
-    on the datastore schema, such as after a restore of the backup. `Outcome.require_done` raises `SpiceDBError` if the
-    rollback is not possible or fails.
+    because the SpiceDB schema must then be written again, and for ``restore``. ``force`` rolls back although the older
+    servers do not start on the datastore schema, such as after a restore of the database.
+
+    ``restore`` is a file that `back_up` wrote before the upgrade. All servers stop. The tables of SpiceDB are set
+    aside, and stay in the database. The older release makes new ones, and the backup is restored into them. Then the
+    servers return. What was written after the backup is lost. Needs the extra ``data``. ``database_image`` is the image
+    of the database's client, and defaults to that of the engine from Docker Hub.
+
+    `Outcome.require_done` raises `SpiceDBError` if the rollback is not possible or fails.
     """
     patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
     tell = harmless(report)
-    return _Rollback(cluster=patient, name=name, props=props, force=force, confirm=confirm, report=tell).run()
+    return _Rollback(
+        cluster=patient,
+        name=name,
+        props=props,
+        force=force,
+        restore=None if restore is None else Path(restore),
+        database_image=database_image,
+        confirm=confirm,
+        report=tell,
+    ).run()
 
 
 @define(kw_only=True)
@@ -86,6 +114,8 @@ class _Rollback:
     name: str
     props: SpiceDBProps | None
     force: bool
+    restore: Path | None
+    database_image: str | None
     confirm: Callable[[Return], bool]
     report: Report
     back: Return | None = None
@@ -123,11 +153,13 @@ class _Rollback:
         record = file.read()
         applies = deliverer_of(self.cluster, seen, self._notify, record)
         back = _plan(record, applies)
+        restoration = self._restoration(seen, record, back)
+        if restoration is not None:
+            restoration.require_possible()
+            cautions = (*restoration.cautions(), *back.cautions[1:])
+            back = evolve(back, cautions=cautions, blocked=None, rewrites_schema=False, restores=str(restoration.file))
         if back.blocked and not self.force:
-            restore = ENGINES.get(back.running.engine or "", Datastore).restore
-            if record is not None and record.backup:
-                restore = f"restore {record.backup} into an empty database"
-            raise SpiceDBError(f"{back.blocked}. {sentence(restore)} Then add --force")
+            raise SpiceDBError(_blocked_for_good(back, record))
         if back.rewrites_schema and self.props is None:
             raise SpiceDBError(
                 f"from {LAST_MODE}, the SpiceDB schema must be written again after the rollback: add --file with the "
@@ -147,7 +179,7 @@ class _Rollback:
             file.write(evolve(record, pending=applies.next_revision()))
         self.changed = True
         try:
-            running = self._return(applies, back)
+            running = self._return(applies, back, restoration)
         except OtherProgramError:
             if record is not None and known:
                 file.write(evolve(record, pending=None))  # That revision is somebody else's.
@@ -158,14 +190,37 @@ class _Rollback:
         self._report(Activity.DONE, f"SpiceDB {running.version or 'of an unknown version'} serves")
         return State.DONE
 
-    def _return(self, applies: Deliverer, back: Return) -> Running:
+    def _return(self, applies: Deliverer, back: Return, restoration: Restoration | None) -> Running:
         try:
+            if restoration is not None:
+                aside = restoration.run()
+                self._notify(f"the tables of {back.running.version} are still in the database: {aside}")
             running = return_servers(self.cluster, applies, back.target, self._notify)
             if back.rewrites_schema and self.props is not None:
                 write_schema_again(self.cluster, self.props, self._notify)
             return running
         except StepError as error:
             raise _failed(f"{error.reason}\n{error.details}".rstrip()) from None
+        except OtherProgramError:
+            raise
+        except SpiceDBError as error:
+            if restoration is None:
+                raise
+            raise _failed(f"{error}\n{_SERVERS_STOPPED}") from None
+
+    def _restoration(self, seen: Observed, record: Record | None, back: Return) -> Restoration | None:
+        """The restore of the backup. None: nothing is restored."""
+        if self.restore is None:
+            return None
+        if self.props is None:
+            raise SpiceDBError("to restore a backup, add --file with the file of this SpiceDB")
+        from .restoring import Restoration  # It needs more libraries than the rollback itself.
+
+        def notify(text: str, seconds_left: int | None = None) -> None:
+            self._report(Activity.RESTORE, text, seconds_left)
+
+        older = _older(seen, self.props, record, back.target)
+        return Restoration(self.cluster, back.running, older, self.restore, self.database_image, notify)
 
 
 def _failed(reason: str) -> SpiceDBError:
@@ -177,6 +232,8 @@ def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: N
     them. Raises `StepError` if they do not run, or are not as they were."""
     if not applies.is_rolled_back():
         applies.roll_back(sound.revision)
+    resume(cluster, applies.running.name)
+    start(cluster, applies.running.name)
     seen = require(cluster, applies.running.name)
     assert seen.running is not None
     require_settled(cluster, seen.running, notify)
@@ -220,6 +277,34 @@ def _blocked(record: Record | None, target: Sound) -> str | None:
         if step.rolls_back is False:
             return old_servers(step, target.version)
     return None
+
+
+def _blocked_for_good(back: Return, record: Record | None) -> str:
+    """Why a rollback is refused, and what to do."""
+    if record is not None and record.backup_file:
+        return (
+            f"{back.blocked}. To go back, restore {record.backup}: run the same command with --restore and --file. It "
+            "says what is lost, and asks"
+        )
+    restore = ENGINES.get(back.running.engine or "", Datastore).restore
+    if record is not None and record.backup:
+        restore = f"restore {record.backup} into an empty database"
+    return f"{back.blocked}. {sentence(restore)} Then add --force"
+
+
+def _older(seen: Observed, props: SpiceDBProps, record: Record | None, target: Sound) -> SpiceDBProps:
+    """The props of the release to return to."""
+    if target.version is None:
+        raise SpiceDBError("it is not known which release ran before, so the backup cannot be restored into it")
+    if record is not None and target.step:
+        return props_at(props, record.plan, record.step(target.step))
+    seen.need("replica_sets")
+    assert seen.deployment is not None
+    found = (describe({**seen.deployment, "spec": each["spec"]}) for each in reversed(seen.replica_sets))
+    before = next((each for each in found if each.version == target.version), None)
+    if before is None:
+        raise SpiceDBError(f"the cluster keeps no ReplicaSet of {target.version}, so its settings are not known")
+    return props_before(props, target.version, before)
 
 
 def _last(record: Record) -> int:

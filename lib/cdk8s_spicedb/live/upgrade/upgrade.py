@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Literal
 
 from attrs import define, evolve, field, frozen
 
@@ -17,14 +18,18 @@ from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
 from ..record import Record, RecordFile, Sound
-from ..rehearsed import rehearsed_lately, settings_of
+from ..rehearsed import lacks_rehearsal, settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
+from .backup import BackUp, backed_up
+from .comparison import ask, require_equal
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
-from .lease import Lock, held
+from .deployment import holding
+from .lease import BusyError, Lock, held
 from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
+    UNKNOWN,
     Activity,
     CheckFailedError,
     Outcome,
@@ -40,7 +45,12 @@ from .prepare import Prepared, deliverer_of, prepare
 from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
 
+if TYPE_CHECKING:
+    from .answers import Answers
+
 _DRAINS = "waiting for the older servers to stop"
+_UNAPPLIED = "Nothing of this step was applied. Fix the cause, then run the same command again."
+_PAUSED = "The Deployment is paused, so all servers are as before. Both commands end that: this one, and `rollback`."
 
 
 @frozen(kw_only=True)
@@ -54,9 +64,14 @@ class UpgradeOptions:
     before become ready, and otherwise to a stop."""
     check: CheckOptions | None = field(factory=CheckOptions)
     """What is checked before the first step. None: nothing."""
-    back_up: Callable[[Cluster, str], str] | None = None
+    back_up: BackUp | None = None
     """Backs up the SpiceDB of a name, and returns where the backup is, in words. Runs before each step after which the
-    older servers do not become ready, or may not. None: nothing is backed up."""
+    older servers do not become ready, or may not. Only runs if the props have no ``upgrade_backup``, which takes
+    precedence. None: nothing else is backed up."""
+    questions: int = 0
+    """Number of questions that one new server answers in each step, before any client reaches a new server. If an
+    answer differs from that of the older servers at the same revision, the step fails. Needs the extra ``data``.
+    Defaults to 0: nothing is asked."""
     most_steps: int | None = None
     """Maximum number of steps. The next call goes on. None: all that are left."""
 
@@ -73,8 +88,11 @@ class Preflight:
     """What the check found. None: nothing was checked."""
     meaning: tuple[str, ...]
     """What the next step means, in sentences."""
+    unsure: Sequence[int] = ()
+    """Numbers of the steps that have not begun, and whose rollback does not work, or may not. They need a backup."""
     unrehearsed: bool = False
-    """Whether a step that is left has no sure way back, and nobody has rehearsed the upgrade in the last day."""
+    """Whether there are such steps, and nobody has rehearsed the upgrade in the last day. False if the engine of the
+    datastore cannot be rehearsed."""
 
 
 def upgrade(
@@ -164,13 +182,13 @@ class _Upgrade:
             if not found.ok:
                 raise CheckFailedError(found)
         running, record = prepared.running, prepared.record
-        unsure = any(not step.rolls_back for step in record.plan.steps[record.sound[-1].step :])
         return Preflight(
             running=running,
             record=record,
             check=found,
             meaning=prepared.meaning(),
-            unrehearsed=unsure and not rehearsed_lately(self.cluster, self.props),
+            unsure=record.unsure,
+            unrehearsed=lacks_rehearsal(self.cluster, self.props, record.unsure),
         )
 
     def _tell(self, activity: Activity) -> Notify:
@@ -202,11 +220,12 @@ class _Upgrade:
             applies.recover()
             if applies.is_rolled_back():
                 record = record.with_revision(applies.newest())
-        record = self._back_up(record, step)
+        record = self._back_up(record, number)
+        answers = self._ask(record)
         try:
             record = self._rewrite_schema(record, number, props)
             self._write(record.begin(number))
-            self._apply(applies, step, props, number)
+            self._apply(applies, step, props, number, answers)
             self._check(applies, step, props)
             self._write(self._sound().finish(applies.revision()))
         except StepError as error:
@@ -227,20 +246,28 @@ class _Upgrade:
         self.file.write(record)
         self.record = record
 
-    def _back_up(self, record: Record, step: UpgradeStep) -> Record:
+    def _back_up(self, record: Record, number: int) -> Record:
         """Backs up before a step without a sure way back, unless the step has begun."""
-        if self.options.back_up is None or step.rolls_back or record.running is not None:
-            return record
-        self._tell(Activity.BACK_UP)("writing a backup")
+        tell, back_up = self._tell(Activity.BACK_UP), self.options.back_up
+        with self._before_step(record, "the backup failed: "):
+            return backed_up(self.cluster, self.props, record, number, back_up, tell)
+
+    def _ask(self, record: Record) -> Answers | None:
+        with self._before_step(record, "the servers could not be asked: "):
+            return ask(self.cluster, self.props.name, self.options.questions, self._tell(Activity.COMPARE))
+
+    @contextmanager
+    def _before_step(self, record: Record, what: str) -> Iterator[None]:
+        """An error inside comes before the step has applied anything, unless the step has begun already."""
         try:
-            where = self.options.back_up(self.cluster, self.props.name)
+            yield
         except SpiceDBError as error:
             if not self.changed:
-                raise
-            outcome = "Nothing of this step was applied. Fix the cause, then run the same command again."
-            reason = f"the backup failed: {error}"
-            raise UpgradeStoppedError(self.step or 0, reason, "", outcome, rolled_back=False) from None
-        return evolve(record, backup=f"{where} ({self.cluster.clock.now():%Y-%m-%d %H:%M} UTC)")
+                if isinstance(error, BusyError):
+                    raise
+                raise SpiceDBError(f"{what}{error}\nNothing was changed.") from None
+            outcome = UNKNOWN if record.running is not None else _UNAPPLIED
+            raise UpgradeStoppedError(self.step or 0, f"{what}{error}", "", outcome, rolled_back=False) from None
 
     def _rewrite_schema(self, record: Record, number: int, props: SpiceDBProps) -> Record:
         if not record.rewrites_schema(number):
@@ -251,13 +278,20 @@ class _Upgrade:
         self._write(record)
         return record
 
-    def _apply(self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps, number: int) -> None:
+    def _apply(
+        self, applies: Deliverer, step: UpgradeStep, props: SpiceDBProps, number: int, before: Answers | None
+    ) -> None:
         label, notify = _label(self._sound(), number, props), self._tell(Activity.APPLY)
         notify(f"{step.version}{f' in {step.schema_mode}' if step.schema_mode else ''}: {step.why}")
         # Of a rollback that was interrupted, it is not known how far it came.
         if applies.pending is not None or not applies.is_applied(label):
             self._wait_for_draining(applies.running, notify)
-            applies.apply(props, label, number)
+            with holding(self.cluster, applies.running) if before else nullcontext():
+                applies.apply(props, label, number)
+        if applies.is_held():
+            if before:
+                require_equal(self.cluster, props, before, self._tell(Activity.COMPARE))
+            applies.roll_out(props)
 
     def _wait_for_draining(self, running: Running, notify: Notify) -> None:
         """Servers that drain still have connections to the database, and new ones need more."""
@@ -299,11 +333,13 @@ class _Upgrade:
         def stopped(outcome: str, *, rolled_back: bool = False) -> UpgradeStoppedError:
             return UpgradeStoppedError(number, error.reason, error.details, outcome, rolled_back=rolled_back)
 
-        act = self.options.on_failure or ("rollback" if step.rolls_back else "stop")
+        paused = applies.is_held()
+        # Then no server has changed, so the way back is sure.
+        act = self.options.on_failure or ("rollback" if step.rolls_back or paused else "stop")
         if act == "stop":
             self._note(record.stop(error.reason, running=record.running))
             restore = f"restore {record.backup}" if record.backup else self.props.datastore.restore
-            return stopped("\n".join(_stopped(step, sound, applies, restore)))
+            return stopped("\n".join([*_stopped(step, sound, applies, restore), *([_PAUSED] if paused else [])]))
         notify = self._tell(Activity.ROLL_BACK)
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:

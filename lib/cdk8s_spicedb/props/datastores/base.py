@@ -131,6 +131,8 @@ class Datastore(ABC):
     """Maximum number of servers that can share it. None: any number."""
     repair: ClassVar[str | None] = None
     """The operation of ``spicedb datastore repair`` that it needs after a dump was restored. None: it needs none."""
+    can_be_rehearsed: ClassVar[bool] = True
+    """Whether `rehearse` can start a database of this engine."""
     restore: ClassVar[str] = "restore the backup of the datastore"
     """How to go back to a backup, in words."""
 
@@ -206,6 +208,7 @@ class Memory(Datastore):
 
     engine = "memory"
     migrates = False
+    can_be_rehearsed = False
     max_replicas = 1
 
     def connection(self, uri: SecretKey | None, migrate: bool) -> tuple[EnvVar, ...]:

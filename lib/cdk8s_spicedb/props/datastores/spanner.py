@@ -31,6 +31,7 @@ class Spanner(Datastore):
     """
 
     engine = "spanner"
+    can_be_rehearsed = False
 
     uri: Annotated[SecretKey, Flag(DATASTORE_URI)] | None = field(default=None, converter=as_secret_key)
     """Secret and key that hold ``projects/…/instances/…/databases/…`` (``--datastore-conn-uri``). Defaults to none: the

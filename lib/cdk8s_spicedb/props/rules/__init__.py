@@ -3,6 +3,6 @@
 Each module says what its rules are about, and ends with their table. The package of props adds these to the checks.
 """
 
-from . import arguments, datastores, pods, release, servers
+from . import arguments, backups, datastores, pods, release, servers
 
-TABLES = (arguments.RULES, datastores.RULES, release.RULES, servers.RULES, pods.RULES)
+TABLES = (arguments.RULES, datastores.RULES, release.RULES, servers.RULES, pods.RULES, backups.RULES)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import Problem
 from ...labels import COMPONENT, VERSION, Component, selector_labels
+from ..backup import BackupProps
 from ..fields import Problems, Rules
 from ..fieldtypes import redact, show
 from ..jobs import CleanupProps, MigrationProps, PermissionTest, SchemaProps
@@ -15,9 +16,9 @@ from ..server import ServerProps
 from ..spicedb import SpiceDBProps
 from ..types import not_of_yaml
 
-VOLUMES = ("ca", "datastore", "integrity", "schema", "tls")
+VOLUMES = ("backup", "ca", "datastore", "integrity", "schema", "tls")
 """Names of the volumes of this package. It mounts each one at a folder of that name in ``/etc/spicedb``."""
-CONTAINERS = ("kubectl", "migrate", "spicedb", "zed")
+CONTAINERS = ("finish-backup", "kubectl", "migrate", "prepare-backup", "spicedb", "try-volume", "zed")
 _OWN: Mapping[str, Sequence[str]] = {
     "extra_volumes": VOLUMES,
     "extra_volume_mounts": tuple(f"/etc/spicedb/{name}" for name in VOLUMES),
@@ -63,9 +64,10 @@ def containers_of_pods_differ(
     cleanup: CleanupProps,
     schema: SchemaProps | None,
     test: PermissionTest | None,
+    backup: BackupProps | None,
 ) -> Problems:
     """Those of all pods, and those of one kind."""
-    for part, own in _kinds(server, migration, cleanup, schema, test).items():
+    for part, own in _kinds(server, migration, cleanup, schema, test, backup).items():
         yield from _in_both(pods.init_containers, own.extra_containers, f"{part}.extra_containers")
         yield from _in_both(own.init_containers, pods.extra_containers, f"{part}.init_containers")
 
@@ -98,8 +100,9 @@ def mounts_have_volumes(
     cleanup: CleanupProps,
     schema: SchemaProps | None,
     test: PermissionTest | None,
+    backup: BackupProps | None,
 ) -> Problems:
-    for part, own in {"pods": pods, **_kinds(server, migration, cleanup, schema, test)}.items():
+    for part, own in {"pods": pods, **_kinds(server, migration, cleanup, schema, test, backup)}.items():
         for number, mount in enumerate(own.extra_volume_mounts):
             volumes = {volume["name"] for volume in (*pods.extra_volumes, *own.extra_volumes)}
             if mount["name"] not in volumes.union(VOLUMES):
@@ -157,10 +160,11 @@ def jobs_find_a_node(
     cleanup: CleanupProps,
     schema: SchemaProps | None,
     test: PermissionTest | None,
+    backup: BackupProps | None,
 ) -> Problems:
     """A required anti-affinity is symmetric. A server with one also keeps off its node what the rule selects."""
     servers, blocked = combined(pods, server), dict[str, list[str]]()
-    for part, own in _kinds(None, migration, cleanup, schema, test).items():
+    for part, own in _kinds(None, migration, cleanup, schema, test, backup).items():
         if not (servers.affinity or own.affinity):
             continue
         job, component = combined(pods, own), Component(part)

@@ -10,6 +10,7 @@ import attrs
 from ...delivery import Delivery
 from ...errors import Problem
 from ...versions import ReleaseTable, is_version
+from ..backup import BACKUP_POD, BackupProps
 from ..datastores import Datastore
 from ..datastores.sql import PART_VARIABLES, LibpqDatastore
 from ..fields import Problems, Rules, unset
@@ -101,20 +102,23 @@ def env_is_not_set_twice(
     migration: MigrationProps,
     schema: SchemaProps | None,
     test: PermissionTest | None,
+    backup: BackupProps | None,
 ) -> Problems:
-    parts = {"pods": pods, "server": server, "migration": migration, "schema": schema, "test": test}
+    parts = {"pods": pods, "server": server, "migration": migration, "schema": schema, "test": test, "backup": backup}
     given = {part: props.env for part, props in parts.items() if props and props.env}
     if not given:
         return
     uri = migration.datastore_uri
     of_migration = _connection_names(datastore.env(uri=uri, migrate=True), None if uri else datastore)
-    of_servers, clients = _connection_names(datastore.env(), datastore), {"ZED_TOKEN", "JOB_COMPLETION_INDEX"}
+    of_servers = _connection_names(datastore.env(), datastore)
+    clients = {"ZED_TOKEN", "JOB_COMPLETION_INDEX", BACKUP_POD}
     own = {
         "pods": of_servers | of_migration | clients,
         "server": of_servers,
         "migration": of_migration,
         "schema": clients,
         "test": clients,
+        "backup": clients,
     }
     for part, env in given.items():
         for name in sorted(own[part] & set(env)):
@@ -197,6 +201,13 @@ def schema_has_one_source(text: str | None, config_map: str | None) -> Problems:
         yield from unset("config_map", config_map, "when {text} is set", "remove one of them")
 
 
+def claim_has_its_own_volume(claim: str | None, storage: str | None, storage_class: str | None) -> Problems:
+    if claim is not None:
+        when, fix = "when {claim} names a claim that exists", "remove it, or remove {claim}: the release then makes one"
+        yield from unset("storage", storage, when, fix)
+        yield from unset("storage_class", storage_class, when, fix)
+
+
 RULES: Rules = {
     SpiceDBProps: (
         cleanup_needs_hooks,
@@ -213,6 +224,7 @@ RULES: Rules = {
         accepted_advisories_are_known,
     ),
     SchemaProps: (schema_has_one_source,),
+    BackupProps: (claim_has_its_own_volume,),
     MigrationProps: (
         migration_annotations_need_an_own_account,
         timeout_before_deadline,

@@ -8,10 +8,11 @@ from datetime import timedelta
 import attrs
 
 from ...errors import Problem
+from ..backup import BackupProps
 from ..datastores import Datastore, SQLDatastore
 from ..fields import Problems, Rules, unset
 from ..fieldtypes import show
-from ..jobs import PermissionTest, SchemaProps
+from ..jobs import ClientProps, PermissionTest, SchemaProps
 from ..monitoring import Monitoring
 from ..network import ExternalService, Ingress, NetworkPeer, NetworkPolicies
 from ..patch import PatchOperation
@@ -186,8 +187,11 @@ def local_metrics_have_no_port(
         yield from unset("service_ports[metrics]", service_ports.get("metrics"), when)
 
 
-def clients_verify_only_tls(server: ServerProps, schema: SchemaProps | None, test: PermissionTest | None) -> Problems:
-    for part, client in {"schema": schema, "test": test}.items():
+def clients_verify_only_tls(
+    server: ServerProps, schema: SchemaProps | None, test: PermissionTest | None, backup: BackupProps | None
+) -> Problems:
+    clients: Mapping[str, ClientProps | None] = {"schema": schema, "test": test, "backup": backup}
+    for part, client in clients.items():
         if client and not server.grpc_tls:
             when, fix = "when gRPC has no TLS", "remove it, or set server.{grpc_tls}"
             yield from unset(f"{part}.ca", client.ca, when, fix, shown="(set)")

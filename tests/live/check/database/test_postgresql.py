@@ -87,14 +87,16 @@ def test_a_restored_dump_is_a_failure_with_the_job_that_mends_it(following: int)
     report = postgresql(ids(5836, following), options="--namespace authz --context prod")
     assert failures(report) == [
         f"the newest transaction in the tables, 5836, is in the future of this server, whose next one is {following}: "
-        "a dump was restored into it. SpiceDB serves, but does not see its schema and relationships; stop all writes, "
-        "run `cdk8s-spicedb repair --file FILE | kubectl create --namespace authz --context prod -f -`, and check "
-        "again when the Job is done"
+        "a dump was restored into it. SpiceDB serves, but does not see its schema and relationships; stop the "
+        "servers, and run `cdk8s-spicedb repair --run --file FILE --namespace authz --context prod`"
     ]
     assert [each.text for each in report.misread] == [each.text for each in report.findings if each.fix]
+    assert report.repairable
 
 
 def test_a_restored_dump_that_spicedb_cannot_repair() -> None:
+    assert not postgresql(ids(2**31, 770)).repairable
+    assert not postgresql(server(version="14.9", number=140009), ids(5836, 770)).repairable
     (failure,) = failures(postgresql(ids(2**31, 770)))
     assert failure.endswith("copy the database with its server instead, by a snapshot or pg_basebackup")
     assert "cdk8s-spicedb repair" in failures(postgresql(ids(2**31 - 1, 770)))[0]

@@ -19,7 +19,7 @@ from .question import DatabaseReport, Facts, Question
 
 __all__ = ["DatabaseReport", "Estimate", "ask_database", "check_database"]
 
-_CHECKS: Mapping[str, EngineCheck] = {
+CHECKS: Mapping[str, EngineCheck] = {
     "postgres": PostgreSQLCheck(),
     "mysql": MySQLCheck(),
     "cockroachdb": CockroachDBCheck(),
@@ -41,7 +41,7 @@ def check_database(
     the client of the engine from Docker Hub.
     """
     datastore = props.datastore
-    check = _CHECKS.get(datastore.engine)
+    check = CHECKS.get(datastore.engine)
     if datastore.engine == "spanner":
         text = "not checked: the check does not support Spanner; its revision, sessions and sizes are not known"
         fix = "look into the table schema_version in the Google Cloud console before you upgrade"

@@ -52,11 +52,14 @@ class EngineCheck(ABC):
 
     def pod(self, props: SpiceDBProps, image: str | None) -> Manifest:
         """The pod with its client."""
-        prefix = self.prefix(props.datastore)
-        tables = ", ".join(f"'{prefix}{table}'" for table in self.tables)
-        sql = script(self.sql).replace("{tables}", tables).replace("{prefix}", prefix)
-        sql = sql.replace("{patience}", str(PATIENCE_SECONDS))
+        sql = self.fill(script(self.sql), props.datastore).replace("{patience}", str(PATIENCE_SECONDS))
         return client_pod(props, image or self.image, self.script, sql)
+
+    def fill(self, sql: str, datastore: Datastore) -> str:
+        """SQL with the names of the tables."""
+        prefix = self.prefix(datastore)
+        tables = ", ".join(f"'{prefix}{table}'" for table in self.tables)
+        return sql.replace("{tables}", tables).replace("{prefix}", prefix)
 
     def prefix(self, datastore: Datastore) -> str:
         """The prefix of the tables."""
@@ -81,12 +84,22 @@ class EngineCheck(ABC):
             *estimate_findings(question, revision, estimates, sizes),
         ]
         return DatabaseReport(
-            findings=found, revision=revision, server_version=version, pending=pending, rows=rows, estimates=estimates
+            findings=found,
+            revision=revision,
+            server_version=version,
+            pending=pending,
+            rows=rows,
+            estimates=estimates,
+            repairable=self.can_repair(facts),
         )
 
     @abstractmethod
     def findings(self, facts: Facts, question: Question, revision: str | None) -> Iterator[Finding]:
         """The findings of the engine, from what a client that connected learned."""
+
+    def can_repair(self, facts: Facts) -> bool:
+        """Whether SpiceDB can repair the database after a dump was restored into it."""
+        return False
 
     def found_tables(self, facts: Facts, question: Question) -> Iterator[tuple[str, Fact]]:
         """The tables that are there, by their names without prefix."""

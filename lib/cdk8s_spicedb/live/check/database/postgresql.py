@@ -54,6 +54,9 @@ class PostgreSQLCheck(EngineCheck):
         yield from _locks(facts, question.changes(revision))
         yield from _replicas(facts)
 
+    def can_repair(self, facts: Facts) -> bool:
+        return _newest(facts) <= _LARGEST_REPAIR and int(facts.one("server")["number"]) >= _OLDEST_REPAIR
+
     def rows(self, facts: Facts, question: Question) -> Mapping[str, int]:
         # As PostgreSQL's planner does it: by the size now, and the last count.
         now = {fact["name"]: int(fact["bytes"]) for fact in facts.each("size")}
@@ -96,10 +99,15 @@ def _revision(facts: Facts, question: Question, revision: str | None) -> Iterato
         yield from revision_findings(question, revision)
 
 
+def _newest(facts: Facts) -> int:
+    """The newest transaction in the tables. 0: there is none."""
+    return int(facts.one("transaction_ids").get("newest") or 0)
+
+
 def _transaction_ids(facts: Facts, question: Question) -> Iterator[Finding]:
     """Whether this server has given out the ids that the tables hold. SpiceDB sees no row of a later transaction."""
     fact = facts.one("transaction_ids")
-    newest, following = int(fact.get("newest") or 0), int(fact.get("next") or 0)
+    newest, following = _newest(facts), int(fact.get("next") or 0)
     if newest < following or not fact:
         return
     text = (
@@ -114,8 +122,8 @@ def _transaction_ids(facts: Facts, question: Question) -> Iterator[Finding]:
     elif int(facts.one("server")["number"]) < _OLDEST_REPAIR:
         fix = f"upgrade PostgreSQL to {_OLDEST_REPAIR // 10000}, which SpiceDB's repair needs, and check again"
     else:
-        apply = f"kubectl create {question.options} -f -".replace("  ", " ")
-        fix = f"stop all writes, run `cdk8s-spicedb repair --file FILE | {apply}`, and check again when the Job is done"
+        command = f"cdk8s-spicedb repair --run --file FILE {question.options}".rstrip()
+        fix = f"stop the servers, and run `{command}`"
     yield Finding.failure(TRANSACTION_IDS, text, fix)
 
 

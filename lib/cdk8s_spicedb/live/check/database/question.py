@@ -37,6 +37,9 @@ class DatabaseReport:
     estimates: Sequence[Estimate] = ()
     """How long the coming migrations should take."""
 
+    repairable: bool = False
+    """Whether SpiceDB can repair what `misread` says."""
+
     @property
     def misread(self) -> Sequence[Finding]:
         """Why SpiceDB does not see all that is in the database, although it serves."""
