@@ -93,6 +93,7 @@ def _try_volume(objects: Objects, backup: BackupProps) -> Manifest:
         restartPolicy="Never",
         serviceAccountName=str(account) if account else None,
     )
+    _leave_modes(template)
     # A backup on another node may have the volume.
     deadline, ttl = backup.active_deadline_seconds, props.delivery.migration_ttl_seconds
     return objects.job(VOLUME, template, _RETRIES, deadline, ttl=ttl, name=volume_name(props.name))
@@ -111,6 +112,7 @@ def _cron_job(objects: Objects, backup: BackupProps) -> Manifest:
         before=[_step(objects, backup, PREPARES, PREPARE, deadline)],
         after=_step(objects, backup, FINISHES, FINISH, {"name": "KEEP", "value": str(backup.keep)}, pod),
     )
+    _leave_modes(template)
     job = {
         "backoffLimit": _RETRIES,
         "activeDeadlineSeconds": backup.active_deadline_seconds,
@@ -127,6 +129,13 @@ def _cron_job(objects: Objects, backup: BackupProps) -> Manifest:
         "jobTemplate": {"metadata": {"labels": objects.selector}, "spec": job},
     }
     return objects.make("batch/v1", "CronJob", spec=omit_empty(spec))
+
+
+def _leave_modes(template: Manifest) -> None:
+    """Kubernetes gives the volume's files to the group of the pod once, and not before each pod: that would let the
+    group read and write them."""
+    security = template["spec"]["securityContext"]
+    template["spec"]["securityContext"] = {**security, "fsGroupChangePolicy": "OnRootMismatch"}
 
 
 def _step(objects: Objects, backup: BackupProps, name: str, script: str, *env: Manifest) -> Manifest:

@@ -15,6 +15,7 @@ from cdk8s_spicedb import BackupProps, SpiceDBProps
 from cdk8s_spicedb.live.data.file import reading
 from tests.lab.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, run, wait
 from tests.lab.command import Command
+from tests.lab.databases import postgres_locked
 from tests.lab.helm import Helm
 from tests.lab.props import NEWEST, ON_MARIADB, on_postgres
 
@@ -38,7 +39,13 @@ def _pod(name: str, claim: str, *command: str) -> Object:
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
-        "securityContext": {**RESTRICTED_POD, "runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER},
+        "securityContext": {
+            **RESTRICTED_POD,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+        },
         "containers": [container],
         "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": claim}}],
     }
@@ -143,6 +150,12 @@ def names(namespace: Namespace) -> list[str]:
     return sorted(line.split()[-1] for line in backups)
 
 
+def _partial(namespace: Namespace) -> str:
+    """What is written of a backup that runs."""
+    find = ("exec", "backups", "--", "find", "/backups", "-name", "*.partial")
+    return wait("the file", lambda: namespace.kubectl(*find).strip())
+
+
 def copied(namespace: Namespace, name: str, folder: Path) -> Path:
     """A backup, on this machine."""
     file = folder / name
@@ -198,9 +211,6 @@ def test_a_killed_backup_leaves_nothing_that_looks_whole(
 ) -> None:
     assert helm.install(props(storage_class)).ok
     write(namespace)
-    # Without servers, zed tries to connect for some seconds.
-    namespace.kubectl("scale", "deployment/spicedb", "--replicas=0")
-    start(namespace, "killed")
 
     def backing_up() -> str | None:
         for pod in namespace.list("pods", component="backup"):
@@ -209,11 +219,14 @@ def test_a_killed_backup_leaves_nothing_that_looks_whole(
                 return str(pod["metadata"]["name"])
         return None
 
-    pod = wait("a backup that runs", backing_up)
-    namespace.kubectl("delete", "pod", pod, "--force", "--grace-period=0")
     with shell(namespace):
-        assert names(namespace) == []
-        namespace.kubectl("scale", "deployment/spicedb", "--replicas=2")
+        # SpiceDB waits for the lock, and zed for SpiceDB.
+        with postgres_locked(namespace, "relation_tuple", 120):
+            start(namespace, "killed")
+            pod = wait("a backup that runs", backing_up)
+            assert _partial(namespace)
+            namespace.kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+            assert names(namespace) == []
         wait_for(namespace, "killed")
         [name] = names(namespace)
         with reading(copied(namespace, name, tmp_path)) as (_, relationships):

@@ -51,7 +51,7 @@ def test_the_command_wants_a_rehearsal_and_makes_a_backup(
     (backup,) = folder.glob("*.zedbackup")
     assert json.loads(backup.with_name(f"{backup.name}.json").read_text())["relationships"] > 0
     back = command.run("rollback", "--yes")
-    assert (back.code, f"Restore the backup {backup} (" in back.error) == (1, True), back.error
+    assert (back.code, f"restore the backup {backup} (" in back.error) == (1, True), back.error
 
 
 def test_a_spicedb_without_a_schema_is_upgraded_without_a_backup(
