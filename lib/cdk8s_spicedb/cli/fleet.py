@@ -18,7 +18,7 @@ from rich.table import Table
 from ..files.read import Destination
 from ..live.fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from ..live.upgrade.outcome import Progress, State
-from ..plans.words import ROLLBACK
+from ..plans.words import WAY_BACK
 from ..text import columns, count, some_of
 from .destination import connect_each
 from .display import News, Screen, sentence
@@ -120,7 +120,7 @@ _ENDINGS = {
     MemberState.NOT_BEGUN: "Not begun",
 }
 """What became of members, in the order in which the end names it."""
-_HEADINGS = ("WAVE", "UPGRADE", "ROLLBACK", "SPICEDBS")
+_HEADINGS = ("WAVE", "UPGRADE", "WAY_BACK", "SPICEDBS")
 _INTERRUPTED = (
     "Interrupted: no new upgrade begins. Waiting for those that run to stop where they are; press Ctrl-C again to "
     "leave at once."
@@ -136,7 +136,7 @@ def _intention(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for each in left:
         change = f"settings of {each.target}" if each.current == each.target else f"{each.current} to {each.target}"
-        row = (str(each.wave), f"{change}, {count(each.steps, 'step')}", ROLLBACK[each.rolls_back])
+        row = (str(each.wave), f"{change}, {count(each.steps, 'step')}", WAY_BACK[each.rolls_back])
         groups.setdefault(row, []).append(each.title)
     yield from columns([_HEADINGS, *((*row, ", ".join(titles)) for row, titles in groups.items())])
     waves = count(len({each.wave for each in left}), "wave")

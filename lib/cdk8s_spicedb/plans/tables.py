@@ -13,11 +13,12 @@ from .plan import UpgradePlan, UpgradeStep
 from .words import (
     ASK,
     BACKUP,
-    ROLLBACK,
+    WAY_BACK,
     allowed,
     assumption,
     limit_sentence,
     old_servers,
+    restore,
     rollback,
     sentence,
     time_sentences,
@@ -38,7 +39,7 @@ def _lines(plan: UpgradePlan, width: int) -> Iterator[str]:
     for number, line in enumerate(lines if plan.steps else []):
         yield f"\n{line}"
         if number:
-            yield from _notes(plan.steps[number - 1], width, indent=lines[0].index(_HEADINGS[1]))
+            yield from _notes(plan, plan.steps[number - 1], width, indent=lines[0].index(_HEADINGS[1]))
     for warning in plan.warnings:
         yield ""
         yield from textwrap.wrap(f"Warning: {warning}.", width, subsequent_indent="  ", break_on_hyphens=False)
@@ -57,11 +58,12 @@ def _row(number: int, step: UpgradeStep, code: str = "{}", head: str = "head", b
     """The cells of a step. ``code`` surrounds what is code in Markdown."""
     revision = (code.format(step.revision) if step.revision else head) if step.migrates else "-"
     flags = between.join(map(code.format, settings(step)))
-    return str(number), step.version, revision, flags or "-", ROLLBACK[step.rolls_back]
+    return str(number), step.version, revision, flags or "-", WAY_BACK[step.rolls_back]
 
 
-def _notes(step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
+def _notes(plan: UpgradePlan, step: UpgradeStep, width: int, indent: int) -> Iterator[str]:
     notes = [step.why, *time_sentences(step), *limit_sentence(step)]
+    notes += [restore(plan)] if step.rolls_back is False else []
     notes += [f"Before this step: {caution}" for caution in step.cautions]
     if step.allowed_migrations:
         notes.append(allowed(step))
@@ -115,7 +117,8 @@ def _rollback(plan: UpgradePlan) -> Iterator[str]:
         verdict, reason = rollback(step, f"step {number}"), old_servers(step, plan.before(number), code=True)
         yield f"- **{sentence(verdict)[:-1]}:** {reason}."
     if risky:
-        yield f"\n**{sentence(BACKUP)}**\n"
+        ways = [restore(plan)] if any(step.rolls_back is False for _, step in risky) else []
+        yield f"\n{' '.join([f'**{sentence(BACKUP)}**', *map(sentence, ways)])}\n"
     if any(step.migrates for step in plan.steps):
         yield "A rollback changes the servers. The datastore schema stays as it is, because it only goes forward."
     else:

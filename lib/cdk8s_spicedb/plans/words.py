@@ -11,8 +11,14 @@ from ..props.fields import camel
 from ..versions import MILLION, Estimate, Waits, Work
 from .plan import UpgradePlan, UpgradeStep
 
-ROLLBACK = {True: "works", False: "does not work", None: "unknown"}
-"""Whether a rollback of a step works (`UpgradeStep.rolls_back`), for the column of a table."""
+WAY_BACK = {True: "works", False: "restore", None: "unknown"}
+"""How to go back from a step, for the column of a table: whether a rollback works (`UpgradeStep.rolls_back`), or that a
+backup must be restored."""
+_RESTORE_SECONDS = 110
+"""Time to restore a million relationships, with the stop and the start of the servers: docs/operate/backup.md has the
+measurements."""
+_RESTORABLE = ("mysql", "postgres")
+"""Engines on which `rollback --restore` works."""
 BACKUP = "make a backup of the datastore first, as `upgrade` does"
 
 
@@ -23,8 +29,20 @@ def step_of(number: int, steps: int) -> str:
 
 def rollback(step: UpgradeStep, name: str = "") -> str:
     """Whether a rollback of a step works, such as "a rollback of step 1 works". `old_servers` says why."""
-    works = "may not work" if step.rolls_back is None else ROLLBACK[step.rolls_back]
+    works = {True: "works", False: "does not work", None: "may not work"}[step.rolls_back]
     return f"a rollback{f' of {name}' if name else ''} {works}"
+
+
+def restore(plan: UpgradePlan) -> str:
+    """How to go back from a step whose rollback does not work, and how long that takes."""
+    if plan.engine not in _RESTORABLE:
+        return "to go back, restore the backup into an empty database"
+    rows, many = (plan.relationships, number(plan.relationships)) if plan.relationships else (MILLION, "each million")
+    time = duration(_RESTORE_SECONDS * rows / MILLION)
+    return (
+        f"to go back, `rollback --restore` restores the backup in about {time} for {many} relationships; no server "
+        "serves meanwhile"
+    )
 
 
 def old_servers(step: UpgradeStep, before: str | None, *, code: bool = False) -> str:

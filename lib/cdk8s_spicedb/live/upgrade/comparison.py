@@ -33,6 +33,6 @@ def require_equal(cluster: Cluster, props: SpiceDBProps, before: Answers, notify
     except SpiceDBError as error:
         raise StepError(f"a new server could not be asked: {error}") from None
     if found.differences:
-        many = f"{len(found.differences):,} of {found.asked:,} answers"
-        raise StepError(f"{many} of a server of {props.version} differ", "\n".join(found.lines()))
+        many = f"{len(found.differences):,} of {found.asked:,}"
+        raise StepError(f"{many} answers of a server of {props.version} differ", "\n".join(found.lines()))
     notify(f"all {found.asked:,} answers are equal")

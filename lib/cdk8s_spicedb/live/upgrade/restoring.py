@@ -57,7 +57,10 @@ class Restoration:
                 "database, as docs/operate/backup.md describes"
             )
         self.notify("reading the backup")
-        require_whole(self.file)
+        try:
+            require_whole(self.file)
+        except OSError as error:
+            raise SpiceDBError(f"cannot read {self.file}: {error.strerror or error}") from None
 
     def cautions(self) -> Iterator[str]:
         """What the restore means, and what is lost."""

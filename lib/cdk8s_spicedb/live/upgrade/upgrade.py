@@ -10,14 +10,14 @@ from attrs import define, evolve, field, frozen
 
 from ...errors import SpiceDBError
 from ...plans.plan import UpgradeStep
-from ...plans.words import old_servers, sentence, step_of
+from ...plans.words import step_of
 from ...props import SpiceDBProps
 from ..check.check import CheckOptions, CheckReport
 from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
-from ..record import Record, RecordFile, Sound
+from ..record import Record, RecordFile
 from ..rehearsed import lacks_rehearsal, settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
@@ -44,6 +44,7 @@ from .outcome import (
 from .prepare import Prepared, deliverer_of, prepare
 from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
+from .ways import ways
 
 if TYPE_CHECKING:
     from .answers import Answers
@@ -338,8 +339,7 @@ class _Upgrade:
         act = self.options.on_failure or ("rollback" if step.rolls_back or paused else "stop")
         if act == "stop":
             self._note(record.stop(error.reason, running=record.running))
-            restore = f"restore {record.backup}" if record.backup else self.props.datastore.restore
-            return stopped("\n".join([*_stopped(step, sound, applies, restore), *([_PAUSED] if paused else [])]))
+            return stopped("\n".join([*ways(step, record, applies, self.props), *([_PAUSED] if paused else [])]))
         notify = self._tell(Activity.ROLL_BACK)
         notify(f"{error.reason}; rolling back to {sound.version}")
         try:
@@ -376,19 +376,6 @@ class _Upgrade:
 
 def _details(error: Exception) -> str:
     return f"{error.reason}\n{error.details}" if isinstance(error, StepError) else str(error)
-
-
-def _stopped(step: UpgradeStep, sound: Sound, applies: Deliverer, restore: str) -> Iterator[str]:
-    yield "Nothing was rolled back. Fix the cause, then run the same command again."
-    command = applies.roll_back_command(sound.revision)
-    if step.rolls_back:
-        yield f"To go back to {sound.version} instead, run: {command}"
-    elif step.rolls_back is None:
-        yield f"{sentence(old_servers(step, sound.version))} To try, run: {command}"
-    else:
-        yield (
-            f"If the migration has run, {old_servers(step, sound.version)}: to go back, {restore}. Then run: {command}"
-        )
 
 
 def _label(record: Record, number: int, props: SpiceDBProps) -> str:
