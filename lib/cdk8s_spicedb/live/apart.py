@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from attrs import evolve
@@ -29,25 +29,26 @@ class NotReadyError(SpiceDBError):
 
 @contextmanager
 def server_apart(
-    cluster: Cluster, props: SpiceDBProps, *, seconds: int, ready_seconds: int = READY_SECONDS
+    cluster: Cluster, props: SpiceDBProps, *, seconds: int, own: Callable[[Manifest], Manifest] | None = None
 ) -> Iterator[Manifest]:
     """Starts one server of these props, waits until it is ready, and deletes it when the context ends.
 
     It does not dispatch, so it computes each answer itself. It stops after ``seconds``, also if this process is killed.
-    Yields its pod. Raises `NotReadyError` with the reason if it does not become ready.
+    ``own`` gives the pod its owner, and defaults to the Deployment. Yields the pod. Raises `NotReadyError` with the
+    reason if it does not become ready.
     """
-    broken, clock = Broken(), cluster.clock
-    pods = owned(cluster, props.name, [pod_apart(props, seconds)])
+    broken, clock, pod = Broken(), cluster.clock, pod_apart(props, seconds)
+    pods = [own(pod)] if own else owned(cluster, props.name, [pod])
 
     def is_done(pod: Manifest) -> bool:
         return is_ready(pod) or broken.reason([pod], clock.monotonic()) is not None
 
-    with run_pods(cluster, pods, done=is_done, seconds=ready_seconds) as (seen,):
+    with run_pods(cluster, pods, done=is_done, seconds=READY_SECONDS) as (seen,):
         if isinstance(seen, ClusterError):
             raise NotReadyError(str(seen))
         if seen is None or not is_ready(seen):
             why = broken.reason([seen], clock.monotonic()) if seen else "somebody deleted its pod"
-            raise NotReadyError(why or f"a server of {props.version} was not ready within {ready_seconds} s")
+            raise NotReadyError(why or f"a server of {props.version} was not ready within {READY_SECONDS} s")
         yield seen
 
 

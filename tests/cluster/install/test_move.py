@@ -12,8 +12,10 @@ import attrs
 from cdk8s_spicedb import Pool, PostgreSQL, SecretKey, ServerProps, SpiceDBProps, write_helm_chart
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import RESTRICTED_CONTAINER, RESTRICTED_POD, Namespace, Object, wait
+from tests.lab.command import Command
 from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
-from tests.lab.props import KEY, OLD, OLD_HEAD, ON_POSTGRES, small
+from tests.lab.helm import Helm
+from tests.lab.props import KEY, NEWEST, OLD, OLD_HEAD, ON_MARIADB, ON_POSTGRES, on_postgres, small
 from tests.lab.shell import Shell, commands
 from tests.programs import ROOT
 
@@ -133,18 +135,37 @@ def _move(shell: Shell, service: str, steps: Sequence[str]) -> None:
     assert namespace.get("service", service) is not None
 
 
-def test_move_from_the_operator(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+def _install_by_operator(namespace: Namespace) -> None:
     uri = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DATABASE}?sslmode=disable"
     namespace.secret(_SECRET, {"preshared_key": KEY, "datastore_uri": uri})
     _migrate(namespace)
     namespace.apply(*_operator_objects("dev"))
     namespace.wait_until_ready("app.kubernetes.io/instance=dev-spicedb")
+
+
+def test_move_from_the_operator(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
+    _install_by_operator(namespace)
     datastore = PostgreSQL(uri=SecretKey(_SECRET, "datastore_uri"))
     _write_chart(tmp_path, datastore, SecretKey(_SECRET, "preshared_key"))
     steps = [command for command in _section("From the operator") if not _OPERATOR_COMMANDS.match(command)]
     assert len(steps) == 8
     _move(Shell(namespace, tmp_path), "dev", steps)
     assert namespace.get("deployment", "dev-spicedb") is None
+
+
+def test_copy_from_the_operator_to_another_engine(
+    namespace: Namespace, helm: Helm, command: Command, postgres: None, mariadb: None, tmp_path: Path
+) -> None:
+    """As in docs/operate/engines.md."""
+    _install_by_operator(namespace)
+    with relay(namespace, "dev") as address:
+        Client(address, KEY).write()
+    assert helm.install(on_postgres(NEWEST, datastore=ON_MARIADB)).ok
+    file = str(tmp_path / "move.zedbackup")
+    for words in (("backup", "dev-spicedb", file), ("restore", "spicedb", file), ("compare", "dev-spicedb", "spicedb")):
+        result = command.run(*words)
+        assert result.code == 0, result.error
+    assert result.output.splitlines()[-1] == "All answers are equal."
 
 
 def test_move_from_another_chart(namespace: Namespace, postgres: None, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class World(Program):
         yield connect(self.live if cluster.namespace == NAMESPACE else self.rehearsed, self.key)
 
     def run(self, pod: Object) -> None:
-        if pod["metadata"]["name"].startswith("spicedb-older"):
+        if pod["metadata"]["name"].startswith("spicedb-apart"):
             self.started(pod)
         else:
             super().run(pod)
@@ -177,7 +177,7 @@ def test_the_database_restarts_after_the_rollback(world: World) -> None:
         world.rehearsed.fail("CheckBulkPermissions", CODE.INTERNAL, times=99)
 
     world.api.on(
-        matches("create", "pods"), lambda _, pod: undone() if pod and "older" in str(pod["metadata"]) else None
+        matches("create", "pods"), lambda _, pod: undone() if pod and "apart" in str(pod["metadata"]) else None
     )
     (problem,) = world.rehearse(into=SANDBOX).problems
     assert "the rollback fails: the servers do not answer as before: " in problem

@@ -12,13 +12,12 @@ from ...errors import SpiceDBError
 from ...labels import Component, selector_text
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
-from ...manifests.trial import lone_pod
 from ...plans.plan import UpgradePlan, UpgradeStep
 from ...props import SpiceDBProps, require
 from ...text import time_of
-from ..apierror import ClusterError
+from ..apart import READY_SECONDS, NotReadyError, server_apart
 from ..check.probe import probe
-from ..cluster import DEPLOYMENT, JOB, SECRET, Cluster, Kind
+from ..cluster import JOB, SECRET, Cluster
 from ..data.backup import copy as copy_all
 from ..data.compare import Comparison, answers, comparison
 from ..data.file import Scratch, reading
@@ -28,10 +27,9 @@ from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
 from ..data.server import RequestError, Server
-from ..pods import Broken, created, is_ready
+from ..pods import created
 from ..poll import sometimes
 from ..rehearsed import note_rehearsal
-from ..runs import run_pods
 from ..target import props_at, props_before
 from ..upgrade.outcome import Outcome, Progress, State
 from ..upgrade.prepare import prepare
@@ -45,7 +43,7 @@ from .place import Place, place
 from .props import rehearsed
 from .result import Rehearsal, RehearsedStep, Way
 
-_READY_SECONDS, _INSTALL_SECONDS = 60, 300
+_INSTALL_SECONDS = 300
 _WRITTEN = 100
 """Relationships that clients write again and again."""
 _REJECTED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
@@ -346,19 +344,11 @@ class _Stage:
 
     def _not_ready(self, older: SpiceDBProps) -> str:
         """Why a server of the step before does not become ready on the migrated datastore. Empty: it does."""
-        (deployment,) = (each for each in release_manifests(older) if Kind.of(each) == DEPLOYMENT)
-        pod, broken, clock = _apart(deployment, f"{older.name}-older"), Broken(), self.cluster.clock
-
-        def is_done(found: Manifest) -> bool:
-            return is_ready(found) or broken.reason([found], clock.monotonic()) is not None
-
-        with run_pods(self.cluster, [self.place.own(pod)], done=is_done, seconds=_READY_SECONDS) as (seen,):
-            if isinstance(seen, ClusterError):
-                return str(seen)
-            if seen is not None and is_ready(seen):
+        try:
+            with server_apart(self.cluster, older, seconds=2 * READY_SECONDS, own=self.place.own):
                 return ""
-            why = broken.reason([seen], clock.monotonic()) if seen else None
-            return why or f"a server of {older.version} was not ready within {_READY_SECONDS} s"
+        except NotReadyError as error:
+            return str(error)
 
 
 def _head(props: SpiceDBProps) -> str | None:
@@ -373,11 +363,3 @@ def _failure(outcome: Outcome) -> str:
     if outcome.state is State.INTERRUPTED:
         raise KeyboardInterrupt
     return "" if outcome.state in (State.DONE, State.PAUSED) else outcome.reason or outcome.state.value
-
-
-def _apart(deployment: Manifest, name: str) -> Manifest:
-    """A pod of a Deployment's template which no Service and no Deployment selects."""
-    pod = lone_pod(deployment["spec"]["template"], name)
-    for container in pod["spec"]["containers"]:
-        container.pop("lifecycle", None)  # It takes longer than this pod has to stop.
-    return {**pod, "metadata": {"name": pod["metadata"]["name"], "labels": {"app": name}}}
