@@ -209,6 +209,8 @@ class SpiceDBServer(_Permissions, _Schemas):  # type: ignore[misc]
         held, wanted = self._revisions[self._revision(request.consistency)], request.relationship_filter
         of_kind = [each for each in held.values() if each.resource.object_type == wanted.resource_type]
         found = [each for each in of_kind if wanted.optional_relation in ("", each.relation)]
+        if request.optional_limit > 1000:  # The default of `--max-read-relationships-limit`.
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "provided limit is greater than maximum allowed of 1000")
         for each in found[: request.optional_limit or None]:
             yield ReadRelationshipsResponse(relationship=each)
 

@@ -14,7 +14,8 @@ from tests.lab.command import Command
 from tests.lab.databases import postgres_query
 from tests.lab.props import KEY, NEW, OLD
 
-ANSWERS = "--answers=300"
+ANSWERS = "--answers=3000"
+"""More than the most relationships that SpiceDB returns by default if a request has a limit."""
 
 
 @pytest.fixture(params=["helm", "helm3", "kubectl"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import grpc
@@ -213,11 +214,15 @@ class Server:
     def read(self, kind: str, relation: str, token: str, most: int) -> list[Relationship]:
         """The first relationships of a relation, at the revision of a ZedToken."""
         chosen = RelationshipFilter(resource_type=kind, optional_relation=relation)
-        request = ReadRelationshipsRequest(consistency=_at(token), relationship_filter=chosen, optional_limit=most)
+        # Without a limit in the request: each server has a maximum of its own for that.
+        request = ReadRelationshipsRequest(consistency=_at(token), relationship_filter=chosen)
 
         def ask() -> list[Relationship]:
             answers = self.permissions.ReadRelationships(request, **self._options(_SECONDS))
-            return [each.relationship for each in answers]
+            try:
+                return [each.relationship for each in islice(answers, most)]
+            finally:
+                answers.cancel()
 
         return self.ask(ask)
 
