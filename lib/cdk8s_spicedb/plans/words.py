@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from ..props import MigrationProps
+from ..props.datastores import ENGINES, Datastore
 from ..props.fields import camel
 from ..versions import MILLION, Estimate, Waits, Work
 from .plan import UpgradePlan, UpgradeStep
@@ -17,8 +18,6 @@ backup must be restored."""
 _RESTORE_SECONDS = 110
 """Time to restore a million relationships, with the stop and the start of the servers: docs/operate/backup.md has the
 measurements."""
-_RESTORABLE = ("mysql", "postgres")
-"""Engines on which `rollback --restore` works."""
 BACKUP = "make a backup of the datastore first, as `upgrade` does"
 
 
@@ -35,7 +34,7 @@ def rollback(step: UpgradeStep, name: str = "") -> str:
 
 def restore(plan: UpgradePlan) -> str:
     """How to go back from a step whose rollback does not work, and how long that takes."""
-    if plan.engine not in _RESTORABLE:
+    if not ENGINES.get(plan.engine, Datastore).can_be_set_aside:
         return "to go back, restore the backup into an empty database"
     rows, many = (plan.relationships, number(plan.relationships)) if plan.relationships else (MILLION, "each million")
     time = duration(_RESTORE_SECONDS * rows / MILLION)

@@ -39,7 +39,7 @@ def test_rollback_restores_the_backup(
     with command.running("rollback", "spicedb", *options) as process:
         assert process.stdout is not None
         output = ""
-        while "the tables are now" not in output:
+        while "starting a server of" not in output:
             output += (line := process.stdout.readline())
             assert line, output
         process.kill()

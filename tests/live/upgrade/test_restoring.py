@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from cdk8s_spicedb import CockroachDB, SecretKey, SpiceDBError
+from cdk8s_spicedb import SpiceDBError
 from cdk8s_spicedb.live import Cluster, Outcome, Return, State
 from cdk8s_spicedb.live.data.backup import back_up
 from cdk8s_spicedb.live.data.server import Server
@@ -87,6 +87,12 @@ def place(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
 
         monkeypatch.setattr(restoring, "reaching", reach("compare", live))
         monkeypatch.setattr(restoring, "reaching_apart", reach("restore", database))
+
+        def require_can(_: Cluster, older: Any, __: str, ___: str | None) -> None:
+            made.call(f"ask {older.datastore.engine}")
+
+        monkeypatch.setattr(restoring, "require_can_set_aside", require_can)
+        monkeypatch.setattr(restoring, "require_reachable", lambda _, older: made.call(f"reach {older.version}"))
         monkeypatch.setattr(restoring, "set_aside", set_aside)
         monkeypatch.setattr(restoring, "run_job", run_job)
         yield made
@@ -108,7 +114,8 @@ def test_the_backup_is_restored_before_the_servers_return(place: Place) -> None:
     assert any(each.startswith("everything that was written after 20") for each in back.cautions)
     assert "the servers hold document#reader: 15 instead of 14 in the backup" in back.cautions
     (aside,) = (call for call in place.calls if call.startswith("set aside"))
-    assert place.calls == ["compare spicedb", aside, f"migrate {OLD}", f"restore {OLD}"]
+    before = ["ask postgres", f"reach {OLD}", "compare spicedb"]
+    assert place.calls == [*before, aside, f"migrate {OLD}", f"restore {OLD}"]
     assert aside.endswith(f" {OLD} psql:1")
     assert place.database.texts() == {each for each in place.live.texts() if b"later" not in each}
     assert place.deployment["spec"]["replicas"] == 2
@@ -119,7 +126,7 @@ def test_it_goes_on_where_it_failed(place: Place) -> None:
     place.fails[f"restore {OLD}"] = SpiceDBError("the pod is gone")
     outcome = place.go_back()
     assert outcome.state is State.STOPPED
-    assert "the rollback failed: the pod is gone\nThe servers may be stopped." in outcome.reason
+    assert "the pod is gone\nThe servers may be stopped." in outcome.reason
     assert place.deployment["spec"]["replicas"] == 0
     assert place.go_back().state is State.DONE
     first, again = (call for call in place.calls if call.startswith("set aside"))
@@ -141,8 +148,8 @@ def test_nothing_stops_for_a_backup_that_cannot_be_restored(place: Place, what: 
 
 def test_it_needs_the_file_and_an_engine_that_can(place: Place) -> None:
     assert "add --file" in place.go_back(props=None).reason
-    other = attrs.evolve(props(NEW), datastore=CockroachDB(uri=SecretKey("spicedb", "datastore-uri")))
-    assert "cannot restore a backup on cockroachdb" in place.go_back(props=other).reason
+    place.fails["ask postgres"] = SpiceDBError("no rights")
+    assert "a rollback cannot restore a backup here: no rights. Restore it into an empty" in place.go_back().reason
     assert place.go_back(confirm=lambda _: False).state is State.REFUSED
     assert place.deployment["spec"]["replicas"] == 2
 
@@ -182,6 +189,37 @@ def test_a_failed_step_names_the_command(world: World, place: Place) -> None:
 
     error = stopped(run(world, props(NEW), attrs.evolve(QUICK, back_up=backs_up)))
     assert "cdk8s-spicedb rollback spicedb --file FILE --restore --namespace authz" in str(error)
+
+
+def test_a_complete_restore_is_not_repeated(place: Place) -> None:
+    place.world.fails["roll back to 2"] = StepError("no node for a server")
+    outcome = place.go_back()
+    assert outcome.state is State.STOPPED
+    assert "no node for a server" in outcome.reason
+    assert "The servers may be stopped." in outcome.reason
+    place.world.fails.clear()
+    assert place.go_back().state is State.DONE
+    assert len([call for call in place.calls if call.startswith("restore")]) == 1
+    assert "cdk8s-spicedb/stopped" not in place.deployment["metadata"].get("annotations", {})
+
+
+def test_another_backup_begins_again(place: Place, tmp_path: Path) -> None:
+    place.fails[f"restore {OLD}"] = SpiceDBError("the wrong file")
+    place.go_back()
+    other = tmp_path / "other.zedbackup"
+    back_up(connect(place.live), other)
+    place.world.clock.sleep(5)
+    assert place.go_back(restore=other).state is State.DONE
+    first, second = (call for call in place.calls if call.startswith("set aside"))
+    assert first != second, "a part of the first one may be in the tables"
+
+
+def test_nothing_else_works_until_the_restore_is_over(place: Place) -> None:
+    place.fails[f"migrate {OLD}"] = SpiceDBError("no")
+    place.go_back()
+    for outcome in (run(place.world, props(NEW)), roll_back(place.world.cluster(), "spicedb", force=True)):
+        assert outcome.state is State.REFUSED
+        assert "a restore of a backup is under way" in outcome.reason
 
 
 def test_the_stop_is_noted_in_the_deployment(place: Place) -> None:

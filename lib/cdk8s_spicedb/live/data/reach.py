@@ -17,7 +17,7 @@ from ...manifests.objects import Manifest
 from ...props import ServerProps, SpiceDBProps
 from ...props.flags import PRESHARED_KEY, flag_of, variable_name
 from ...props.server import GRPC_ADDRESS
-from ..apart import server_apart
+from ..apart import pod_apart, server_apart
 from ..cluster import SECRET, Cluster, items_of
 from ..instance import MissingError, Running, describe, find_running
 from ..pods import container_of
@@ -28,6 +28,8 @@ _KEY = variable_name(PRESHARED_KEY)
 _CERTIFICATE = flag_of(ServerProps, "grpc_tls.certificate")
 _PORT, _CA = "50051", "ca.crt"
 _EVERY_SECONDS = 0.5
+_VARIABLE = re.compile(r"\$\((\w+)\)")
+"""A reference to a variable."""
 _FORWARDS = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
@@ -51,11 +53,24 @@ def reaching_apart(cluster: Cluster, props: SpiceDBProps, *, seconds: int) -> It
 
     See `server_apart`, which says what it raises.
     """
-    with server_apart(cluster, props, seconds=seconds) as pod:
-        name = pod["metadata"]["name"]
-        deployment = {**pod, "metadata": {**pod["metadata"], "namespace": cluster.namespace}, "spec": {"template": pod}}
-        with _connecting(cluster, describe(deployment), f"pod/{name}") as server:
-            yield server
+    with (
+        server_apart(cluster, props, seconds=seconds) as pod,
+        _connecting(cluster, _described(cluster, pod), f"pod/{pod['metadata']['name']}") as server,
+    ):
+        yield server
+
+
+def require_reachable(cluster: Cluster, props: SpiceDBProps) -> None:
+    """Raises `SpiceDBError` if `reaching_apart` could not connect: a key or a certificate cannot be read."""
+    found = _described(cluster, pod_apart(props, 1))
+    _preshared_key(cluster, found)
+    _trust(cluster, found)
+
+
+def _described(cluster: Cluster, pod: Manifest) -> Running:
+    """A pod, as if a Deployment had made it."""
+    metadata = {**pod["metadata"], "namespace": cluster.namespace}
+    return describe({**pod, "metadata": metadata, "spec": {"template": pod}})
 
 
 @contextmanager
@@ -102,9 +117,11 @@ def _forwarding(cluster: Cluster, what: str, port: str) -> Iterator[str]:
 
 
 def _preshared_key(cluster: Cluster, found: Running) -> str:
-    variables = container_of(found.template).get("env", ())
-    variable: Mapping[str, Manifest] = next((each for each in variables if each["name"] == _KEY), {})
-    reference = variable.get("valueFrom", {}).get("secretKeyRef")
+    variables = {each["name"]: each for each in container_of(found.template).get("env", ())}
+    variable: Manifest = variables.get(_KEY, {})
+    # Several keys are one list of variables, of which the first is that of the servers.
+    first = _VARIABLE.match(variable.get("value") or "")
+    reference = (variables.get(first[1], {}) if first else variable).get("valueFrom", {}).get("secretKeyRef")
     if reference is None:
         raise SpiceDBError(f"the Deployment {found.name} does not read its preshared key from a Secret")
     # The servers accept each of several keys.
@@ -123,10 +140,18 @@ def _trust(cluster: Cluster, found: Running) -> Trust | None:
         raise SpiceDBError(f"the certificate of {found.name} ({path}) is not from a Secret")
     name, key = source
     secret = _Secret.read(cluster, name)
-    certificate = x509.load_pem_x509_certificate(secret.value(key))
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     # Of a public CA, there is often none.
-    return Trust(secret.value(_CA) if _CA in secret.data else None, names.get_values_for_type(x509.DNSName)[0])
+    return Trust(secret.value(_CA) if _CA in secret.data else None, _hostname(secret, key))
+
+
+def _hostname(secret: _Secret, key: str) -> str:
+    """A name for which a certificate is valid."""
+    try:
+        certificate = x509.load_pem_x509_certificate(secret.value(key))
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return str(names.get_values_for_type(x509.DNSName)[0])
+    except (ValueError, IndexError, x509.ExtensionNotFound):
+        raise SpiceDBError(f"{secret.place} has no certificate with a DNS name in {key}") from None
 
 
 def _sources(template: Manifest, name: str | None, file: str) -> Iterator[tuple[str, str]]:

@@ -74,19 +74,20 @@ def verify(path: Path | Scratch, server: Server) -> Summary:
     return held
 
 
-def require_whole(path: Path | Scratch) -> None:
-    """Reads a file once before anything is written. Raises `NotABackupError` if it is damaged."""
+def require_whole(path: Path | Scratch) -> Summary:
+    """Reads a file once before anything is written, and sums it up. Raises `NotABackupError` if it is damaged."""
     with reading(path) as (_, relationships):
         found = Summary.of(relationships)
     if isinstance(path, Scratch):
-        return  # This process has just written it.
+        return found  # This process has just written it.
     about = beside(path, "json")
     try:
         told = json.loads(about.read_text("utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        return  # zed writes no such file.
+        return found  # zed writes no such file.
     if told != found.digest:
         raise NotABackupError(f"{path} does not hold what {about.name} says: one of the two files was changed")
+    return found
 
 
 def _require_empty(server: Server, head: Head, go_on: bool) -> None:

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
+from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
 from ..apierror import Conflict
 from ..cluster import DEPLOYMENT, Cluster
@@ -17,8 +18,6 @@ from ..instance import MissingError, Running
 _HELD = "cdk8s-spicedb/held"
 """Annotation of a Deployment that this package has paused. Somebody else's pause stays."""
 _ATTEMPTS = 5
-
-
 _STOPPED = "cdk8s-spicedb/stopped"
 """Annotation of a Deployment that this package has stopped: JSON with what is needed to go on."""
 
@@ -31,10 +30,14 @@ class Stopped:
     """How many they were."""
     at: str
     """When they were stopped, in digits."""
+    digest: str
+    """The relationships of the backup that is restored."""
+    restored: bool = False
+    """Whether the backup is restored, so that only the servers must return."""
 
 
 def is_held(cluster: Cluster, name: str) -> bool:
-    """Whether this package has paused the Deployment."""
+    """Whether this package has paused the Deployment, and nobody has resumed it since."""
     return _is_held(cluster.get(DEPLOYMENT, name) or {"metadata": {}})
 
 
@@ -54,8 +57,7 @@ def resume(cluster: Cluster, name: str) -> None:
 
 
 def _resume(deployment: Manifest) -> None:
-    if _is_held(deployment):
-        del deployment["metadata"]["annotations"][_HELD]
+    if _annotations(deployment).pop(_HELD, None) is not None:
         deployment["spec"].pop("paused", None)
 
 
@@ -73,37 +75,74 @@ def holding(cluster: Cluster, running: Running) -> Iterator[None]:
         raise
 
 
-def stop(cluster: Cluster, running: Running) -> Stopped:
-    """Stops all servers, or finds that they are stopped already. Does not wait until they have ended."""
-    now = Stopped(running.replicas, f"{cluster.clock.now():%Y%m%d%H%M%S}")
+def stop(cluster: Cluster, running: Running, digest: str) -> Stopped:
+    """Stops all servers for the restore of a backup, or finds that they are stopped for it already. Does not wait until
+    they have ended."""
+    found = Stopped(running.replicas, f"{cluster.clock.now():%Y%m%d%H%M%S}", digest)
 
     def act(deployment: Manifest) -> None:
-        nonlocal now
-        annotations = deployment["metadata"].setdefault("annotations", {})
-        if _STOPPED in annotations:
-            now = Stopped(**json.loads(annotations[_STOPPED]))
-        annotations[_STOPPED] = json.dumps(asdict(now))
-        deployment["spec"]["replicas"] = 0
+        nonlocal found
+        before = _stopped(deployment)
+        if before is not None:
+            # Of another backup, there may be a part in the tables. They are set aside too, under a new name.
+            found = before if before.digest == digest else evolve(found, replicas=before.replicas)
+        _note(deployment, found)
+        if not found.restored:
+            deployment["spec"]["replicas"] = 0
 
     change(cluster, running.name, act)
-    return now
+    return found
 
 
-def is_stopped(cluster: Cluster, name: str) -> bool:
-    """Whether this package has stopped the servers."""
-    return _STOPPED in _annotations(cluster.get(DEPLOYMENT, name) or {"metadata": {}})
+def note_restored(cluster: Cluster, name: str) -> None:
+    """Notes that the backup is restored."""
+
+    def act(deployment: Manifest) -> None:
+        before = _stopped(deployment)
+        if before is not None:
+            _note(deployment, evolve(before, restored=True))
+
+    change(cluster, name, act)
+
+
+def stopped(cluster: Cluster, name: str) -> Stopped | None:
+    """What is known of servers that were stopped for a restore which is not over. None: there is none."""
+    return _stopped(cluster.get(DEPLOYMENT, name) or {"metadata": {}})
+
+
+def require_not_stopped(cluster: Cluster, name: str) -> None:
+    """Raises `SpiceDBError` if a backup is being restored."""
+    if stopped(cluster, name) is not None:
+        raise SpiceDBError(
+            f"a restore of a backup is under way, and the servers of {name} may be stopped; finish it first: "
+            f"cdk8s-spicedb rollback {name} --file FILE --restore BACKUP {cluster.options()}"
+        )
 
 
 def start(cluster: Cluster, name: str) -> None:
-    """Starts the servers, if this package has stopped them."""
+    """Starts the servers, if this package has stopped them. The note stays until `forget`."""
     change(cluster, name, _start)
 
 
 def _start(deployment: Manifest) -> None:
-    told = _annotations(deployment).pop(_STOPPED, None)
+    found = _stopped(deployment)
     # Helm may have started them, with the number in its manifest.
-    if told is not None and not deployment["spec"].get("replicas"):
-        deployment["spec"]["replicas"] = Stopped(**json.loads(told)).replicas
+    if found is not None and not deployment["spec"].get("replicas"):
+        deployment["spec"]["replicas"] = found.replicas
+
+
+def forget(cluster: Cluster, name: str) -> None:
+    """Removes the note: the restore is over."""
+    change(cluster, name, lambda deployment: _annotations(deployment).pop(_STOPPED, None))
+
+
+def _stopped(deployment: Manifest) -> Stopped | None:
+    text = _annotations(deployment).get(_STOPPED)
+    return None if text is None else Stopped(**json.loads(text))
+
+
+def _note(deployment: Manifest, found: Stopped) -> None:
+    deployment["metadata"].setdefault("annotations", {})[_STOPPED] = json.dumps(asdict(found))
 
 
 def return_to(cluster: Cluster, name: str, template: Manifest) -> None:
@@ -117,7 +156,7 @@ def return_to(cluster: Cluster, name: str, template: Manifest) -> None:
     change(cluster, name, act)
 
 
-def change(cluster: Cluster, name: str, act: Callable[[Manifest], None]) -> None:
+def change(cluster: Cluster, name: str, act: Callable[[Manifest], object]) -> None:
     """Changes a Deployment, and leaves what others change at the same time. Raises `MissingError` if there is none."""
     for attempt in range(_ATTEMPTS):
         deployment = cluster.get(DEPLOYMENT, name)
@@ -136,7 +175,7 @@ def change(cluster: Cluster, name: str, act: Callable[[Manifest], None]) -> None
 
 
 def _is_held(deployment: Manifest) -> bool:
-    return _HELD in _annotations(deployment)
+    return _HELD in _annotations(deployment) and bool(deployment["spec"].get("paused"))
 
 
 def _annotations(deployment: Manifest) -> dict[str, str]:

@@ -24,7 +24,7 @@ from ..programs import QUERY_SECONDS, Ended, helm, run
 from ..released import helm_release_of, helm_releases, is_hook
 from ..workload import MigrationState, drain_seconds, migration_of, progress_of
 from .deliver import Deliverer, OtherProgramError, StepError
-from .deployment import is_stopped
+from .deployment import stopped
 
 _NAME = re.compile("[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
 """What can be the name of a Helm release."""
@@ -257,7 +257,7 @@ class HelmDeliverer(Deliverer):
         seconds = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
         self._unlock()
         command = ["rollback", self.release, revision, *self._wait(seconds)]
-        if is_stopped(self.cluster, self.running.name) and self._is_newer_than_3():
+        if stopped(self.cluster, self.running.name) and self._applies_on_the_server(revision):
             # The number of servers is a field of this package until Helm takes it over.
             command.append("--force-conflicts")
         outcome = self._helm(*command, seconds=seconds, watched=True)
@@ -291,6 +291,12 @@ class HelmDeliverer(Deliverer):
 
     def _is_newer_than_3(self) -> bool:
         return not self._helm("version", "--template={{.Version}}").stdout.startswith("v3.")
+
+    def _applies_on_the_server(self, revision: str) -> bool:
+        """Whether Helm applies a revision by server-side apply. Helm 3 cannot."""
+        if not self._is_newer_than_3():
+            return False
+        return bool(self._json("get", "metadata", self.release, "--revision", revision).get("applyMethod") == "ssa")
 
     def _json(self, *arguments: str) -> Any:
         ended = self._helm(*arguments, "--output", "json")

@@ -21,7 +21,7 @@ from ..programs import QUERY_SECONDS, Ended, kubectl, run
 from ..runs import job_log
 from ..workload import MigrationState, migration_of, progress_of
 from .deliver import Deliverer, StepError
-from .deployment import is_stopped, return_to
+from .deployment import return_to, stopped
 
 _LOG_LINES = 20
 _APPLY_SECONDS, _STATUS_SECONDS = 300, 600
@@ -117,7 +117,7 @@ class KubectlDeliverer(Deliverer):
         if not revision.isdecimal():
             raise StepError(f"{revision!r} is no revision of a Deployment; see `kubectl rollout history`")
         name = f"deployment/{self.running.name}"
-        if self.is_held() or is_stopped(self.cluster, self.running.name):
+        if self.is_held() or stopped(self.cluster, self.running.name):
             # kubectl refuses to roll back what is paused, and removes annotations.
             return_to(self.cluster, self.running.name, self._template(revision))
         else:

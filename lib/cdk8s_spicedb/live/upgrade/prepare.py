@@ -16,6 +16,7 @@ from ..observe import require
 from ..record import Record
 from ..target import props_at, require_own, require_same_delivery, start_or_continue
 from .deliver import Deliverer, Notify, silent
+from .deployment import require_not_stopped
 from .helm import HelmDeliverer
 from .kubectl import KubectlDeliverer
 
@@ -83,6 +84,7 @@ def prepare(cluster: Cluster, props: SpiceDBProps, notify: Notify = silent) -> P
     this package must not."""
     seen = require(cluster, props.name, helm=True)
     assert seen.running is not None
+    require_not_stopped(cluster, props.name)
     applies = deliverer_of(cluster, seen, notify)
     require_same_delivery(props, seen.running)
     require_own(cluster, seen.running)

@@ -16,19 +16,21 @@ from ...delivery import Delivery
 from ...errors import SpiceDBError
 from ...manifests.jobs import migration_manifests
 from ...props import SpiceDBProps
-from ..check.database.aside import can_set_aside, set_aside
+from ..check.database.aside import require_can_set_aside, set_aside
 from ..cluster import Cluster
 from ..data.file import beside, reading
-from ..data.reach import reaching, reaching_apart
+from ..data.reach import reaching, reaching_apart, require_reachable
 from ..data.restore import require_whole, restore
 from ..data.summary import Summary
 from ..instance import Observed, Running
 from ..poll import sometimes
 from ..runs import run_job
+from ..text import redacted
 from ..waiting import wait_until
 from ..workload import drain_seconds
 from .deliver import Notify
-from .deployment import stop
+from .deployment import note_restored, stop
+from .lease import Lock
 
 _LOG_LINES = 20
 _LATE_SECONDS = 120
@@ -50,15 +52,23 @@ class Restoration:
     notify: Notify
 
     def require_possible(self) -> None:
-        """Raises `SpiceDBError` if the file is damaged, or if this engine cannot go back in this way."""
-        if not can_set_aside(self.older):
-            raise SpiceDBError(
-                f"a rollback cannot restore a backup on {self.older.datastore.engine}: restore it into an empty "
-                "database, as docs/operate/backup.md describes"
-            )
+        """Raises `SpiceDBError` if the file is damaged, if the database does not allow it, or if the servers could not
+        be reached. Changes nothing."""
         self.notify("reading the backup")
+        self._whole()
+        self.notify("asking the database whether its tables can be set aside")
         try:
-            require_whole(self.file)
+            require_can_set_aside(self.cluster, self.older, _name("0" * 14), self.database_image)
+        except SpiceDBError as error:
+            raise SpiceDBError(
+                f"a rollback cannot restore a backup here: {error}. Restore it into an empty database, as "
+                "docs/operate/backup.md describes"
+            ) from None
+        require_reachable(self.cluster, self.older)
+
+    def _whole(self) -> Summary:
+        try:
+            return require_whole(self.file)
         except OSError as error:
             raise SpiceDBError(f"cannot read {self.file}: {error.strerror or error}") from None
 
@@ -87,22 +97,29 @@ class Restoration:
             yield "the servers hold the same relationships as the backup"
         yield from (f"the servers hold {each} in the backup" for each in differences)
 
-    def run(self) -> str:
-        """Stops the servers, sets their tables aside, and restores the backup into new ones. Returns where the tables
-        are. If it fails, or is interrupted, the next call goes on. Raises `SpiceDBError` if it fails."""
+    def run(self, lock: Lock) -> None:
+        """Stops the servers, sets their tables aside, and restores the backup into new ones. If it fails, or is
+        interrupted, the next call goes on. Raises `SpiceDBError` if it fails."""
         name, notify = self.running.name, self.notify
-        stopped = stop(self.cluster, self.running)
+        found = stop(self.cluster, self.running, self._whole().digest)
+        if found.restored:
+            return
         self._wait_until_stopped()
         notify("setting the tables aside")
-        aside = set_aside(self.cluster, self.older, f"spicedb_{stopped.at}", self.database_image)
+        aside = set_aside(self.cluster, self.older, _name(found.at), self.database_image)
         notify(f"the tables are now {aside}; migrating")
         self._migrate()
         notify(f"starting a server of {self.older.version} for the restore")
         with reaching_apart(self.cluster, self.older, seconds=_LONGEST_SECONDS) as server:
             tell = sometimes(lambda number: notify(f"restored {number:,} relationships"), self.cluster.clock)
-            held = restore(self.file, server, go_on=True, notify=tell)
-        notify(f"{name} holds what the backup has: {held.total:,} relationships")
-        return aside
+
+            def count(number: int) -> None:
+                lock.require()
+                tell(number)
+
+            held = restore(self.file, server, go_on=True, notify=count)
+        note_restored(self.cluster, name)
+        notify(f"{name} holds what the backup has: {held.total:,} relationships. The newer tables are still {aside}")
 
     def _wait_until_stopped(self) -> None:
         def left(seen: Observed) -> tuple[str | None, bool]:
@@ -121,5 +138,10 @@ class Restoration:
         seconds = migration.active_deadline_seconds + _LATE_SECONDS
         state, log = run_job(self.cluster, manifests, seconds=seconds)
         if not state.succeeded:
-            lines = "\n".join(log.splitlines()[-_LOG_LINES:])
+            lines = "\n".join(redacted(log).splitlines()[-_LOG_LINES:])
             raise SpiceDBError(f"the migration of {self.older.version} failed: {state.reason}\n{lines}".rstrip())
+
+
+def _name(at: str) -> str:
+    """The name of the place for the tables. ``at`` is when the servers were stopped."""
+    return f"spicedb_{at}"

@@ -14,13 +14,14 @@ from ...plans.words import old_servers, sentence
 from ...props import SpiceDBProps
 from ...props.datastores import ENGINES, Datastore
 from ...props.server import SCHEMA_MODE
+from ...versions import SCHEMA_MODES
 from ..cluster import Cluster
-from ..instance import Observed, Running, describe
+from ..instance import Observed, Running, describe, revision_of
 from ..observe import require
 from ..record import Record, RecordFile, Sound, read_record
 from ..target import props_at, props_before
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
-from .deployment import resume, start
+from .deployment import forget, require_not_stopped, resume, start
 from .lease import Lock, held
 from .outcome import Activity, Outcome, Progress, Report, Return, State, as_refusal, harmless
 from .prepare import deliverer_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .restoring import Restoration
 
 _SERVERS_STOPPED = (
-    "The servers may be stopped. Fix the cause, then run the same command again: it goes on. The tables of before are "
+    "The servers may be stopped. Fix the cause, then run the same command again: it goes on. The newer tables are "
     "still in the database."
 )
 PATIENCE_SECONDS = 120
@@ -121,6 +122,8 @@ class _Rollback:
     back: Return | None = None
     changed: bool = False
     """Whether anything may have changed."""
+    restoring: bool = False
+    """Whether the restore of a backup has begun."""
 
     def run(self) -> Outcome:
         """Rolls back, and says what became of it."""
@@ -132,7 +135,7 @@ class _Rollback:
         except KeyboardInterrupt:
             state = State.INTERRUPTED
         except OtherProgramError as failure:
-            state, error = State.REFUSED, failure
+            state, error = State.STOPPED if self.restoring else State.REFUSED, failure
         except SpiceDBError as failure:
             state, error = State.STOPPED if self.changed else State.REFUSED, failure
         except Exception as failure:
@@ -140,6 +143,8 @@ class _Rollback:
                 state, error = State.STOPPED, _failed(f"{type(failure).__name__}: {failure}")
             else:
                 state, error = State.REFUSED, as_refusal(failure)
+        if self.restoring and state is not State.DONE:
+            error = SpiceDBError(f"{error}\n{_SERVERS_STOPPED}" if error else _SERVERS_STOPPED)
         return Outcome(state=state, back=self.back, error=error)
 
     def _notify(self, text: str, seconds_left: int | None = None) -> None:
@@ -154,9 +159,11 @@ class _Rollback:
         applies = deliverer_of(self.cluster, seen, self._notify, record)
         back = _plan(record, applies)
         restoration = self._restoration(seen, record, back)
-        if restoration is not None:
+        if restoration is None:
+            require_not_stopped(self.cluster, self.name)
+        else:
             restoration.require_possible()
-            cautions = (*restoration.cautions(), *back.cautions[1:])
+            cautions = tuple(restoration.cautions())
             back = evolve(back, cautions=cautions, blocked=None, rewrites_schema=False, restores=str(restoration.file))
         if back.blocked and not self.force:
             raise SpiceDBError(_blocked_for_good(back, record))
@@ -179,7 +186,10 @@ class _Rollback:
             file.write(evolve(record, pending=applies.next_revision()))
         self.changed = True
         try:
-            running = self._return(applies, back, restoration)
+            if restoration is not None:
+                self.restoring = True
+                restoration.run(lock)
+            running = self._return(applies, back)
         except OtherProgramError:
             if record is not None and known:
                 file.write(evolve(record, pending=None))  # That revision is somebody else's.
@@ -187,26 +197,19 @@ class _Rollback:
         if record is not None and known:
             lock.require()
             file.write(record.return_to(back.target).with_revision(applies.revision()))
+        if restoration is not None:
+            forget(self.cluster, self.name)
         self._report(Activity.DONE, f"SpiceDB {running.version or 'of an unknown version'} serves")
         return State.DONE
 
-    def _return(self, applies: Deliverer, back: Return, restoration: Restoration | None) -> Running:
+    def _return(self, applies: Deliverer, back: Return) -> Running:
         try:
-            if restoration is not None:
-                aside = restoration.run()
-                self._notify(f"the tables of {back.running.version} are still in the database: {aside}")
             running = return_servers(self.cluster, applies, back.target, self._notify)
             if back.rewrites_schema and self.props is not None:
                 write_schema_again(self.cluster, self.props, self._notify)
             return running
         except StepError as error:
             raise _failed(f"{error.reason}\n{error.details}".rstrip()) from None
-        except OtherProgramError:
-            raise
-        except SpiceDBError as error:
-            if restoration is None:
-                raise
-            raise _failed(f"{error}\n{_SERVERS_STOPPED}") from None
 
     def _restoration(self, seen: Observed, record: Record | None, back: Return) -> Restoration | None:
         """The restore of the backup. None: nothing is restored."""
@@ -300,8 +303,11 @@ def _older(seen: Observed, props: SpiceDBProps, record: Record | None, target: S
         return props_at(props, record.plan, record.step(target.step))
     seen.need("replica_sets")
     assert seen.deployment is not None
-    found = (describe({**seen.deployment, "spec": each["spec"]}) for each in reversed(seen.replica_sets))
-    before = next((each for each in found if each.version == target.version), None)
+    sets = sorted(seen.replica_sets, key=lambda each: int(revision_of(each) or 0), reverse=True)
+    found = (describe({**seen.deployment, "spec": each["spec"]}) for each in sets)
+    # Without a record, the mode is not known.
+    modes = (target.schema_mode,) if record is not None else (None, *SCHEMA_MODES)
+    before = next((each for each in found if each.version == target.version and each.schema_mode in modes), None)
     if before is None:
         raise SpiceDBError(f"the cluster keeps no ReplicaSet of {target.version}, so its settings are not known")
     return props_before(props, target.version, before)

@@ -133,6 +133,8 @@ class Datastore(ABC):
     """The operation of ``spicedb datastore repair`` that it needs after a dump was restored. None: it needs none."""
     can_be_rehearsed: ClassVar[bool] = True
     """Whether `rehearse` can start a database of this engine."""
+    can_be_set_aside: ClassVar[bool] = False
+    """Whether `rollback --restore` can set the tables aside."""
     restore: ClassVar[str] = "restore the backup of the datastore"
     """How to go back to a backup, in words."""
 

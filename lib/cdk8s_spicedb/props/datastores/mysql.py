@@ -60,6 +60,7 @@ class MySQL(ReplicatedDatastore):
     """
 
     engine = "mysql"
+    can_be_set_aside = True
     default_port = 3306
 
     user: _User | SecretKey | None = field(default=None, converter=as_text)

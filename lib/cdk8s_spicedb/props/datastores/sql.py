@@ -347,6 +347,7 @@ class PostgreSQL(ReplicatedDatastore, LibpqDatastore):
     """
 
     engine = "postgres"
+    can_be_set_aside = True
     default_port = 5432
     # The tables hold ids of PostgreSQL's own transactions, and another server counts these anew.
     repair = "transaction-ids"

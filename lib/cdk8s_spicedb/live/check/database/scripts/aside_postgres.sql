@@ -1,7 +1,11 @@
--- Moves the tables of SpiceDB to another schema of the database, with their indexes. If that schema exists, this was
--- done before.
-SELECT json_build_object('fact', 'aside', 'allowed',
-    has_database_privilege(current_database(), 'CREATE'), 'exists', to_regnamespace('{aside}') IS NOT NULL);
+-- What it takes to move the tables of SpiceDB to another schema of the database.
+SELECT json_build_object('fact', 'aside',
+    'allowed', has_database_privilege(current_database(), 'CREATE'),
+    'foreign', count(*) FILTER (WHERE NOT pg_has_role(tableowner, 'USAGE')),
+    'longest', 0)
+FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ({tables});
+-- act: if that schema exists, this was done before.
+SELECT to_regnamespace('{aside}') IS NOT NULL AS before \gset
 BEGIN;
 SET LOCAL lock_timeout = '10s';
 DO $$
@@ -16,5 +20,5 @@ BEGIN
 END
 $$;
 COMMIT;
-SELECT json_build_object('fact', 'moved', 'left', count(*))
+SELECT json_build_object('fact', 'moved', 'left', CASE WHEN :'before' THEN 0 ELSE count(*) END)
 FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ({tables});
