@@ -113,7 +113,7 @@ def test_the_schedule_is_the_one_of_the_cron_job() -> None:
 def test_zed_writes_under_a_name_that_no_other_pod_has() -> None:
     zed = steps(render())["zed"]
     assert zed["command"][:3] == ["zed", "backup", "create"]
-    assert zed["command"][3].endswith("/spicedb-backup.$(BACKUP_POD).partial")
+    assert zed["command"][3].endswith("/partial/spicedb-backup.$(BACKUP_POD).partial")
     [pod] = [each for each in zed["env"] if each["name"] == "BACKUP_POD"]
     assert pod["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert list(steps(render())) == ["prepare-backup", "zed", "finish-backup"]
@@ -171,7 +171,9 @@ def run(container: Object, folder: Path, pod: str = "spicedb-backup-1-a") -> sub
 
 def back_up(objects: Manifests, folder: Path, text: str, pod: str = "spicedb-backup-1-a") -> str:
     """Does what zed does, and finishes the backup. Returns the name of the file."""
-    (folder / f"spicedb-backup.{pod}.partial").write_text(text)
+    assert run(steps(objects)["prepare-backup"], folder, pod).returncode == 0
+    assert stat.S_IMODE((folder / "partial").stat().st_mode) == 0o700, "zed lets others read its file"
+    (folder / "partial" / f"spicedb-backup.{pod}.partial").write_text(text)
     before = {each.name for each in folder.iterdir()}
     done = run(steps(objects)["finish-backup"], folder, pod)
     assert done.returncode == 0, done.stderr
@@ -184,7 +186,7 @@ def test_a_complete_backup_gets_its_name(tmp_path: Path) -> None:
     assert re.fullmatch(r"spicedb-backup-\d{8}T\d{6}Z\.zedbackup", made)
     assert (tmp_path / made).read_text() == "content"
     assert stat.S_IMODE((tmp_path / made).stat().st_mode) == 0o600
-    assert [each.name for each in tmp_path.iterdir()] == [made]
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["partial", made]
 
 
 def test_only_the_newest_backups_stay(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_only_the_newest_backups_stay(tmp_path: Path) -> None:
     for name in (*others, *old):
         (tmp_path / name).touch()
     made = back_up(objects, tmp_path, "")
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([*others, *old[-2:], made])
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([*others, *old[-2:], made, "partial"])
 
 
 @pytest.mark.parametrize("keep", [1, 2])
@@ -204,7 +206,7 @@ def test_the_new_backup_stays_even_if_clocks_differ(keep: int, tmp_path: Path) -
     for name in later:
         (tmp_path / name).touch()
     made = back_up(render(BackupProps(schedule="@daily", keep=keep)), tmp_path, "new")
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([made, *later[3 - keep :]])
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([made, *later[3 - keep :], "partial"])
 
 
 def test_two_backups_at_the_same_time_have_two_names(tmp_path: Path) -> None:
@@ -223,18 +225,22 @@ def test_without_a_complete_backup_nothing_is_deleted(tmp_path: Path) -> None:
 def test_what_interrupted_backups_left_is_deleted(tmp_path: Path) -> None:
     ago = time.time() - timedelta(hours=2).total_seconds()
     names = {
-        "spicedb-backup.spicedb-backup-1-a.partial": ago,
-        "spicedb-backup.spicedb-backup-1-a.partial.lock": ago,
-        "spicedb-backup.try-a.partial": time.time(),
-        "other-backup.other-backup-1-a.partial": ago,
+        "partial/spicedb-backup.spicedb-backup-1-a.partial": ago,
+        "partial/spicedb-backup.spicedb-backup-1-a.partial.lock": ago,
+        "partial/spicedb-backup.spicedb-backup-2-a.partial": time.time(),
+        "partial/spicedb-backup.try-a.partial": time.time(),
+        "partial/other-backup.other-backup-1-a.partial": ago,
         "spicedb-backup-20260101T000000Z.zedbackup": ago,
     }
+    (tmp_path / "partial").mkdir()
     for name, moment in names.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (moment, moment))
-    done = run(steps(render())["prepare-backup"], tmp_path)
+    # The next pod of the second Job: what the first one has left is gone at once.
+    done = run(steps(render())["prepare-backup"], tmp_path, "spicedb-backup-2-b")
     assert done.returncode == 0, done.stderr
-    assert {each.name for each in tmp_path.iterdir()} == {*list(names)[2:]}
+    left = {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()}
+    assert left == {*list(names)[3:]}
 
 
 def test_the_volume_must_be_writable(tmp_path: Path) -> None:

@@ -923,6 +923,12 @@ BAD: list[tuple[Make, str, str, str]] = [
     ),
     (backup(time_zone="Europe/Berlin "), "backup.time_zone", "such as 'Europe/Berlin'", "database of IANA"),
     (backup(time_zone="Local"), "backup.time_zone", "a time zone", "IANA"),
+    (
+        spicedb(version="v1.30.0", backup=BackupProps(schedule="@daily")),
+        "version",
+        "v1.31.0 or later with backup",
+        "use the command `backup`",
+    ),
     (backup(keep=0), "backup.keep", "from 1 to 1000", "in that range"),
     (backup(storage="10"), "backup.storage", "such as '10Gi'", "with its unit"),
     (backup(storage="0Gi"), "backup.storage", "such as '10Gi'", "with its unit"),

@@ -91,8 +91,8 @@ def add_rehearse(commands: Commands) -> None:
     text = "image of the database's server; defaults to the official image with the same version as the live one"
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
     text = (
-        "rehearse in this namespace, which must exist and be empty; it stays, and everything in it is deleted when the "
-        "command ends. Defaults to a new namespace"
+        "rehearse in this namespace, which must exist. It stays, and only what the command has created in it is "
+        "deleted. Defaults to a new namespace"
     )
     parser.add_argument("--into", metavar="NAMESPACE", help=text)
     add_cluster(parser, formats=("text", "json", "markdown"))

@@ -120,16 +120,21 @@ def own_backup(folder: Path) -> BackUp:
     from ..live.data.reach import reaching
 
     def act(cluster: Cluster, name: str) -> Path | None:
-        at = f"{cluster.clock.now():%Y%m%dT%H%M%SZ}"
-        path = folder.resolve() / f"{cluster.namespace}-{name}-{at}.zedbackup"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = _path(folder.resolve(), f"{cluster.namespace}-{name}", cluster)
             with reaching(cluster, name) as server:
                 back_up(server, path)
         except EmptyError:
             return None
         except OSError as error:
-            raise SpiceDBError(f"cannot write {path}: {error.strerror or error}") from None
+            raise SpiceDBError(f"cannot write to {folder}: {error.strerror or error}") from None
         return path
 
     return act
+
+
+def _path(folder: Path, stem: str, cluster: Cluster) -> Path:
+    """The file of a backup: that of one that was interrupted, which goes on, or a new one."""
+    partial = max(folder.glob(f"{stem}-[0-9]*Z.zedbackup.partial"), default=None)
+    return partial.with_suffix("") if partial else folder / f"{stem}-{cluster.clock.now():%Y%m%dT%H%M%SZ}.zedbackup"

@@ -10,6 +10,7 @@ from attrs import evolve
 from ..errors import SpiceDBError
 from ..labels import Component
 from ..manifests import release_manifests
+from ..manifests.network import network_policy
 from ..manifests.objects import Manifest, Objects
 from ..manifests.trial import lone_pod
 from ..props import SpiceDBProps
@@ -17,7 +18,7 @@ from ..props.pod import combined
 from .apierror import ClusterError
 from .cluster import DEPLOYMENT, Cluster, Kind
 from .pods import Broken, is_ready
-from .runs import owned, run_pods
+from .runs import deleted_at_the_end, owned, run_pods
 
 READY_SECONDS = 60
 """How long a server may need until it is ready, with the time for its image."""
@@ -43,13 +44,29 @@ def server_apart(
     def is_done(pod: Manifest) -> bool:
         return is_ready(pod) or broken.reason([pod], clock.monotonic()) is not None
 
-    with run_pods(cluster, pods, done=is_done, seconds=READY_SECONDS) as (seen,):
+    with (
+        reaching_the_database(cluster, props),
+        run_pods(cluster, pods, done=is_done, seconds=READY_SECONDS) as (seen,),
+    ):
         if isinstance(seen, ClusterError):
             raise NotReadyError(str(seen))
         if seen is None or not is_ready(seen):
             why = broken.reason([seen], clock.monotonic()) if seen else "somebody deleted its pod"
             raise NotReadyError(why or f"a server of {props.version} was not ready within {READY_SECONDS} s")
         yield seen
+
+
+@contextmanager
+def reaching_the_database(cluster: Cluster, props: SpiceDBProps) -> Iterator[None]:
+    """Lets pods with the labels of the migration reach the database, also after Helm has deleted the NetworkPolicy of
+    the migration."""
+    policies = network_policy(Objects(props, Component.MIGRATION))
+    for policy in policies:
+        policy["metadata"]["name"] += "-apart"
+    with deleted_at_the_end(cluster, policies):
+        for policy in policies:
+            cluster.apply(policy)
+        yield
 
 
 def pod_apart(props: SpiceDBProps, seconds: int) -> Manifest:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from attrs import frozen
@@ -265,6 +265,9 @@ def _end_of(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
     except subprocess.TimeoutExpired:
         _signal(process, signal.SIGKILL, group)
         process.wait()
+    if group:
+        with suppress(ProcessLookupError):  # What the program has started may ignore the first signal.
+            _signal(process, signal.SIGKILL, group)
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals, group: bool) -> None:

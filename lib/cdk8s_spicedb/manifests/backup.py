@@ -30,14 +30,17 @@ _RETRIES = 3
 PREPARE = f"""\
 set -eu
 cd {_FOLDER}
-# An older file belongs to a pod that no longer runs.
-find . -maxdepth 1 -type f -name "$NAME.*.partial*" -mmin "+$((DEADLINE_SECONDS / 60 + 1))" -exec rm -f {{}} +
+# Everybody may read the file that zed writes, so it is in a folder that only its owner may open.
+mkdir -p -m 700 partial
+# These belong to pods that no longer run: those of this Job, and older ones.
+rm -f "partial/$NAME.${{{BACKUP_POD}%-*}}-"*
+find partial -maxdepth 1 -type f -name "$NAME.*" -mmin "+$((DEADLINE_SECONDS / 60 + 1))" -exec rm -f {{}} +
 """
 """Deletes what interrupted backups left behind, before a backup. A full volume could never be backed up to again."""
 FINISH = f"""\
 set -eu
 cd {_FOLDER}
-partial="$NAME.${BACKUP_POD}.partial"
+partial="partial/$NAME.${BACKUP_POD}.partial"
 chmod 600 "$partial"
 sync "$partial"
 file="$NAME-$(date -u +%Y%m%dT%H%M%SZ).zedbackup"
@@ -105,11 +108,11 @@ def _cron_job(objects: Objects, backup: BackupProps) -> Manifest:
     template = zed_template(
         objects,
         backup,
-        ["zed", "backup", "create", f"{_FOLDER}/{objects.name}.$({BACKUP_POD}).partial"],
+        ["zed", "backup", "create", f"{_FOLDER}/partial/{objects.name}.$({BACKUP_POD}).partial"],
         env=[pod],
         mounts=[_MOUNT],
         volumes=_volumes(objects, backup),
-        before=[_step(objects, backup, PREPARES, PREPARE, deadline)],
+        before=[_step(objects, backup, PREPARES, PREPARE, deadline, pod)],
         after=_step(objects, backup, FINISHES, FINISH, {"name": "KEEP", "value": str(backup.keep)}, pod),
     )
     _leave_modes(template)

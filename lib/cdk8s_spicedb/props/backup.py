@@ -14,6 +14,8 @@ from .pod import Resources, default_resources
 from .schedule import Schedule, longest_gap
 from .types import Count, ObjectName, PinnedImage, Seconds, StorageClassName, StorageSize
 
+OLDEST = "v1.31.0"
+"""The first release of SpiceDB that `zed backup` can ask (zed v1.2.0, tried with v1.30.0 and v1.37.1)."""
 BACKUP_POD = "BACKUP_POD"
 """The variable that holds the name of a pod that backs up."""
 _MARGIN = timedelta(hours=2)

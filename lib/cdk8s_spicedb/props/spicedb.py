@@ -11,8 +11,8 @@ from attrs import Factory, field, frozen
 from ..delivery import Delivery, DeliveryName
 from ..errors import InvalidProps, Problem
 from ..labels import Component, object_name
-from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases
-from .backup import BackupProps
+from ..versions import ALLOWED_MIGRATIONS, ReleaseTable, known_releases, version_order
+from .backup import OLDEST, BackupProps
 from .datastores.base import Datastore
 from .fields import Message, Opaque, as_member, problems, type_of
 from .fieldtypes import show
@@ -330,8 +330,15 @@ class SpiceDBProps:
         migration = attrs.evolve(self.migration, target_migration=step.target_migration)
         ignored = {path: None for path, flag, _ in flagged(self.datastore) if not flag.works_at(step.version)}
         datastore = attrs.evolve(self.datastore, **ignored)
+        backup = None if version_order(step.version) < version_order(OLDEST) else self.backup
         return attrs.evolve(
-            self, version=step.version, image=image, datastore=datastore, server=server, migration=migration
+            self,
+            version=step.version,
+            image=image,
+            datastore=datastore,
+            server=server,
+            migration=migration,
+            backup=backup,
         )
 
 

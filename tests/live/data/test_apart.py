@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from cdk8s_spicedb import NetworkPolicies, ServerProps
+from cdk8s_spicedb import Memory, NetworkPolicies, SchemaProps, ServerProps, SpiceDBError, SpiceDBProps
 from cdk8s_spicedb.live import Cluster
 from cdk8s_spicedb.live.apart import NotReadyError, pod_apart, server_apart
 from cdk8s_spicedb.live.data.questions import spread
@@ -108,7 +108,7 @@ def compared(cluster: Cluster, before: answers.Answers) -> list[str]:
 def test_answers_of_the_new_server(two: tuple[SpiceDBServer, SpiceDBServer]) -> None:
     _, new = two
     cluster = ApiServer().cluster()
-    before = answers.ask(cluster, "spicedb", 50)
+    before = answers.ask(cluster, props(NEW), 50)
     assert {"yes", "no"} <= set(before.answered)
     new.put(*TEXTS)
     assert compared(cluster, before) == []
@@ -119,7 +119,7 @@ def test_answers_of_the_new_server(two: tuple[SpiceDBServer, SpiceDBServer]) -> 
 def test_different_answers_are_told(two: tuple[SpiceDBServer, SpiceDBServer]) -> None:
     _, new = two
     new.put("document:d1#reader@user:u1")
-    before = answers.ask(ApiServer().cluster(), "spicedb", 50)
+    before = answers.ask(ApiServer().cluster(), props(NEW), 50)
     (first, *_) = compared(ApiServer().cluster(), before)
     assert first.startswith("document#")
     assert "are no instead of yes" in first
@@ -133,9 +133,30 @@ def test_nothing_is_asked_without_a_schema(
         yield connect(empty)
 
     monkeypatch.setattr(answers, "reaching", reach)
-    before = answers.ask(ApiServer().cluster(), "spicedb", 50)
+    before = answers.ask(ApiServer().cluster(), props(NEW), 50)
     assert before.asked == ()
     assert compared(ApiServer().cluster(), before) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (props(NEW, datastore=Memory()), "a new server has none of the data"),
+        (props(NEW, schema=SchemaProps(text="definition user {}")), "changes the SpiceDB schema"),
+        (props(NEW, schema=SchemaProps(config_map="schema", config_map_key="it")), "changes the SpiceDB schema"),
+    ],
+)
+def test_a_comparison_that_says_nothing_is_refused(
+    two: tuple[SpiceDBServer, SpiceDBServer], settings: SpiceDBProps, why: str
+) -> None:
+    api = ApiServer()
+    api.put("configmaps", {"metadata": {"name": "schema"}, "data": {"it": "definition other {}"}})
+    with pytest.raises(SpiceDBError, match=why):
+        answers.ask(api.cluster(), settings, 50)
+    assert answers.ask(api.cluster(), props(NEW, schema=SchemaProps(text=SCHEMA)), 50).asked
+    api.deny("deployments", "update")
+    with pytest.raises(SpiceDBError, match="you may not update the Deployment spicedb"):
+        answers.ask(api.cluster(), props(NEW), 50)
 
 
 def test_a_sample_has_each_relation(spicedb: SpiceDBServer) -> None:

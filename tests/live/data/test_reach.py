@@ -123,6 +123,24 @@ def test_what_is_missing_is_named(calls: Callable[[], list[str]]) -> None:
         pass
 
 
+def test_several_keys_are_one_list_of_variables(calls: Callable[[], list[str]]) -> None:
+    settings = props(other_preshared_keys=[SecretKey("spicedb", "older")])
+    with reaching(installed(settings).cluster(), "spicedb") as server:
+        assert server.schema()[0]
+
+
+def test_a_certificate_without_a_name_is_an_error(calls: Callable[[], list[str]]) -> None:
+    api = installed(props(server=ServerProps(grpc_tls=TLS_OF_SECRET)))
+    leaf = trustme.CA().issue_cert(common_name="spicedb")
+    for certificate in ("no certificate", leaf.cert_chain_pems[0].bytes().decode()):
+        secret(api, "tls", {"tls.crt": certificate, "tls.key": "key"})
+        with (
+            pytest.raises(SpiceDBError, match=r"the Secret tls .* has no certificate with a DNS name in tls\.crt"),
+            reaching(api.cluster(), "spicedb"),
+        ):
+            pass
+
+
 def test_it_verifies_the_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
     leaf = authority.issue_cert("spicedb.authz")

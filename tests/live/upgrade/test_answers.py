@@ -31,8 +31,8 @@ def found(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Difference]:
     differences: list[Difference] = []
     run_controllers(world.api)
 
-    def ask(_: Cluster, name: str, number: int) -> answers.Answers:
-        world.call(f"ask {name} {number}")
+    def ask(_: Cluster, settings: SpiceDBProps, number: int) -> answers.Answers:
+        world.call(f"ask {settings.name} {number}")
         return BEFORE
 
     def compare(cluster: Cluster, settings: SpiceDBProps, before: answers.Answers) -> Comparison:
@@ -84,6 +84,7 @@ def test_a_stop_leaves_the_servers_as_they_are_until_the_next_run(world: World, 
     found.append(Difference(QUESTION, "yes", "no"))
     error = stopped(run(world, wanted(None), attrs.evolve(ASKING, on_failure="stop")))
     assert "The Deployment is paused, so all servers are as before." in str(error)
+    assert "cdk8s-spicedb rollback spicedb --namespace authz" in str(error), "kubectl and Helm would leave the pause"
     assert is_paused(world)
     found.clear()
     done(run(world, wanted(None), ASKING))
@@ -113,6 +114,10 @@ def test_only_our_own_pause_ends(world: World) -> None:
     deployment["spec"]["paused"] = True
     resume(cluster, "spicedb")
     assert is_paused(world)
+    hold(cluster, "spicedb")
+    assert is_held(cluster, "spicedb")
+    del world.api.get("deployments", "spicedb")["spec"]["paused"]
+    assert not is_held(cluster, "spicedb"), "somebody has resumed it"
     hold(cluster, "spicedb")
     resume(cluster, "spicedb")
     assert not is_paused(world)

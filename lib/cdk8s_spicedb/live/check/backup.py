@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,12 @@ def backup_findings(cluster: Cluster, props: SpiceDBProps, upgrade: Planned) -> 
         yield _of_object(cluster, backup.manifest)
 
 
+def named(manifest: Any) -> Any:
+    """The object to create: the manifest, with a name of its own."""
+    name = f"{manifest['metadata']['name']}-{uuid.uuid4().hex[:8]}"
+    return {**manifest, "metadata": {**manifest["metadata"], "name": name}}
+
+
 def _of_program(program: str) -> Finding:
     if shutil.which(program):
         return Finding.ok(_SUBJECT, f"this machine has the program {program}")
@@ -35,7 +42,7 @@ def _of_program(program: str) -> Finding:
 
 def _of_object(cluster: Cluster, manifest: Any) -> Finding:
     try:
-        cluster.create(manifest, dry_run=True)
+        cluster.create(named(manifest), dry_run=True)
     except (Forbidden, Unreachable):
         raise
     except ClusterError as error:

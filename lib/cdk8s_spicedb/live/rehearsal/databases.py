@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
 from ...manifests.pods import restricted_container
+from ...props import SpiceDBProps
 from ...props.datastores import CockroachDB, Datastore, MySQL, PostgreSQL
 from ...props.secrets import SecretKey
 from ..check.database import ask_database
@@ -158,7 +159,7 @@ def image_like(cluster: Cluster, props: Any) -> str:
     return engine_of(props.datastore).image(report.server_version)
 
 
-def database_manifests(engine: Engine, image: str) -> list[Manifest]:
+def database_manifests(engine: Engine, image: str, props: SpiceDBProps) -> list[Manifest]:
     """The objects of a server."""
     labels, password = {"app": NAME}, secrets.token_hex(16)
     secret = {"name": NAME, "key": _PASSWORD.key}
@@ -181,11 +182,11 @@ def database_manifests(engine: Engine, image: str) -> list[Manifest]:
         "terminationGracePeriodSeconds": 1,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _UID,
-            "runAsGroup": _UID,
-            "fsGroup": _UID,
+            # OpenShift chooses the user itself.
+            **({} if props.openshift else {"runAsUser": _UID, "runAsGroup": _UID, "fsGroup": _UID}),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "imagePullSecrets": [{"name": name} for name in props.image_pull_secrets],
         "volumes": [{"name": name, "emptyDir": {}} for name in folders],
         "containers": [container],
     }
@@ -211,9 +212,9 @@ class Database:
         """Its namespace."""
         return self.place.cluster
 
-    def start(self) -> None:
+    def start(self, props: SpiceDBProps) -> None:
         """Starts the server, and waits until it accepts connections. Raises `SpiceDBError` if it does not."""
-        for manifest in database_manifests(self.engine, self.image):
+        for manifest in database_manifests(self.engine, self.image, props):
             self.place.apply(manifest)
         pod = poll(
             lambda: self.cluster.get(POD, NAME),

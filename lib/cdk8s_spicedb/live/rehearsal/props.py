@@ -51,6 +51,8 @@ def rehearsed(props: SpiceDBProps, running: Running) -> SpiceDBProps:
         version=props.version,
         image=props.image,
         image_pull_policy=props.image_pull_policy,
+        image_pull_secrets=props.image_pull_secrets,
+        openshift=props.openshift,
         datastore=engine_of(props.datastore).datastore(props.datastore),
         preshared_key=KEY,
         delivery=Delivery.KUBECTL,

@@ -27,12 +27,13 @@ from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
 from ..data.server import RequestError, Server
+from ..instance import MissingError, Running, find_running
 from ..pods import created
 from ..poll import sometimes
+from ..record import Record
 from ..rehearsed import note_rehearsal
-from ..target import props_at, props_before
+from ..target import props_at, props_before, require_own, start_or_continue
 from ..upgrade.outcome import Outcome, Progress, State
-from ..upgrade.prepare import prepare
 from ..upgrade.rollback import roll_back
 from ..upgrade.upgrade import UpgradeOptions, upgrade
 from ..waiting import wait_until_safe
@@ -134,8 +135,7 @@ class _Rehearser:
 
     def run(self) -> Rehearsal:
         """Rehearses all steps that are left."""
-        prepared = prepare(self.cluster, self.props)
-        running, record = prepared.running, prepared.record
+        running, record = self._planned()
         version = record.sound[-1].version
         if record.running is not None or version is None:
             raise SpiceDBError("a step of the upgrade is under way; finish it, or roll it back, before you rehearse it")
@@ -144,12 +144,12 @@ class _Rehearser:
         image = self.options.database_image or image_like(self.cluster, self.props)
         with Scratch.create() as whole, Scratch.create() as part:
             copy, first = self._copy(whole, part), props_before(props, version, running)
-            beginning = [*database_manifests(engine, image), *release_manifests(first)]
+            beginning = [*database_manifests(engine, image, props), *release_manifests(first)]
             with place(self.cluster, props.name, self.options.into, beginning) as found:
                 self.notify(f"rehearsing in the namespace {found.cluster.namespace}")
                 self._bring_secrets(found)
                 database = Database(found, engine, image)
-                database.start()
+                database.start(props)
                 self._install(found, first)
                 self.notify(f"copying {copy.copied:,} relationships")
                 with reaching(found.cluster, props.name) as server:
@@ -171,6 +171,15 @@ class _Rehearser:
         if result.ok:
             note_rehearsal(self.cluster, self.props)
         return result
+
+    def _planned(self) -> tuple[Running, Record]:
+        """What runs, and the steps that are left, also if a commit would apply them."""
+        running = find_running(self.cluster, self.props.name)
+        if running is None:
+            raise MissingError(self.props.name, self.cluster.namespace)
+        revision = running.revision
+        require_own(self.cluster, running)
+        return running, start_or_continue(self.cluster, self.props, running, lambda: revision)
 
     def _copy(self, whole: Scratch, part: Scratch) -> _Copy:
         self.notify("reading the live relationships")

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
+from ...errors import SpiceDBError
 from ...props import SpiceDBProps
-from ..cluster import Cluster
+from ..cluster import CONFIG_MAP, DEPLOYMENT, Cluster
 from ..data.compare import Comparison, answers, comparison
 from ..data.questions import Question, looked_up, questions, spread
 from ..data.reach import reaching, reaching_apart
+from ..data.schema import same
 
 _SECONDS = 900
 """How long the new server lasts at most."""
@@ -29,15 +31,35 @@ class Answers:
     """The ZedToken of the revision."""
 
 
-def ask(cluster: Cluster, name: str, number: int) -> Answers:
-    """Asks the servers that run so many questions about some of their relationships."""
-    with reaching(cluster, name) as server:
+def ask(cluster: Cluster, props: SpiceDBProps, number: int) -> Answers:
+    """Asks the servers that run so many questions about some of their relationships. Raises `SpiceDBError` if a
+    comparison would say nothing."""
+    if not props.datastore.migrates:
+        raise SpiceDBError(f"with the engine {props.datastore.engine}, a new server has none of the data")
+    if not cluster.may("update", DEPLOYMENT, name=props.name):
+        raise SpiceDBError(f"you may not update the Deployment {props.name}, which is paused meanwhile")
+    with reaching(cluster, props.name) as server:
         schema, token = server.schema()
         if not schema:
             return Answers((), (), "")
+        wanted = schema_text(cluster, props)
+        if wanted and not same(wanted, schema):
+            raise SpiceDBError(
+                "this upgrade changes the SpiceDB schema, which would be written before a new server is asked; write "
+                "it in an upgrade of its own"
+            )
         some = spread(server, schema, token, number)
         asked = questions(some, schema, number, looked_up(server, some, schema, token))
         return Answers(asked, answers(server, asked, token), token)
+
+
+def schema_text(cluster: Cluster, props: SpiceDBProps) -> str:
+    """The SpiceDB schema that the release writes. Empty: it writes none."""
+    schema = props.schema
+    if schema is None or schema.text:
+        return (schema and schema.text) or ""
+    data = (cluster.get(CONFIG_MAP, str(schema.config_map)) or {}).get("data") or {}
+    return str(data.get(schema.config_map_key, ""))
 
 
 def compare(cluster: Cluster, props: SpiceDBProps, before: Answers) -> Comparison:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.upgrade_backup import UpgradeBackup
 from ..apierror import Unreachable
+from ..check.backup import named
 from ..cluster import Cluster, Kind
 from ..poll import Deadline, poll
 from ..programs import run_foreign
@@ -87,8 +87,8 @@ def _run(cluster: Cluster, name: str, backup: UpgradeBackup, step: int, notify: 
 
 def _create(cluster: Cluster, backup: UpgradeBackup, notify: Notify) -> str:
     manifest: Any = backup.manifest
-    name = f"{manifest['metadata']['name']}-{uuid.uuid4().hex[:8]}"
-    wanted = {**manifest, "metadata": {**manifest["metadata"], "name": name}}
+    wanted = named(manifest)
+    name = wanted["metadata"]["name"]
     kind, title = Kind.of(wanted), _title(wanted)
     path, failed = (backup.wait_for or "").partition("=")[0], backup.fail_on
     _create_once(cluster, wanted)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from .answers import Answers
 
 
-def ask(cluster: Cluster, name: str, questions: int, notify: Notify) -> Answers | None:
+def ask(cluster: Cluster, props: SpiceDBProps, questions: int, notify: Notify) -> Answers | None:
     """What the servers that run answer. None: nothing is to be asked."""
     if not questions:
         return None
     from . import answers
 
     notify("asking the servers that run")
-    return answers.ask(cluster, name, questions)
+    return answers.ask(cluster, props, questions)
 
 
 def require_equal(cluster: Cluster, props: SpiceDBProps, before: Answers, notify: Notify) -> None:

@@ -255,7 +255,7 @@ class _Upgrade:
 
     def _ask(self, record: Record) -> Answers | None:
         with self._before_step(record, "the servers could not be asked: "):
-            return ask(self.cluster, self.props.name, self.options.questions, self._tell(Activity.COMPARE))
+            return ask(self.cluster, self.props, self.options.questions, self._tell(Activity.COMPARE))
 
     @contextmanager
     def _before_step(self, record: Record, what: str) -> Iterator[None]:

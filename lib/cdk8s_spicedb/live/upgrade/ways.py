@@ -16,6 +16,9 @@ def ways(step: UpgradeStep, record: Record, applies: Deliverer, props: SpiceDBPr
     yield "Nothing was rolled back. Fix the cause, then run the same command again."
     sound = record.sound[-1]
     command = applies.roll_back_command(sound.revision)
+    if applies.is_held():
+        # The tools alone would leave the Deployment paused.
+        command = f"cdk8s-spicedb rollback {props.name} {applies.cluster.options()}"
     if step.rolls_back:
         yield f"To go back to {sound.version} instead, run: {command}"
     elif step.rolls_back is None:

@@ -9,8 +9,8 @@ import attrs
 
 from ...delivery import Delivery
 from ...errors import Problem
-from ...versions import ReleaseTable, is_version
-from ..backup import BACKUP_POD, BackupProps
+from ...versions import ReleaseTable, is_version, version_order
+from ..backup import BACKUP_POD, OLDEST, BackupProps
 from ..datastores import Datastore
 from ..datastores.sql import PART_VARIABLES, LibpqDatastore
 from ..fields import Problems, Rules, unset
@@ -127,6 +127,12 @@ def env_is_not_set_twice(
             yield Problem(f"{part}.env[{name}]", redact(env[name]), allowed, fix)
 
 
+def backup_needs_a_newer_release(version: str, backup: BackupProps | None) -> Problems:
+    if backup is not None and is_version(version) and version_order(version) < version_order(OLDEST):
+        allowed = f"{OLDEST} or later with {{backup}}: zed uses a request that older releases do not have"
+        yield Problem("version", show(version), allowed, "remove {backup}, and use the command `backup`")
+
+
 def _connection_names(variables: Iterable[EnvVar], datastore: Datastore | None) -> set[str]:
     """The names of the variables that connect to a datastore. `no_flag_is_set_twice` is about those of SpiceDB."""
     found = {variable.name for variable in variables if not variable.name.startswith(variable_name(""))}
@@ -216,6 +222,7 @@ RULES: Rules = {
         migration_finds_what_it_reads,
         annotations_need_an_own_account,
         env_is_not_set_twice,
+        backup_needs_a_newer_release,
         image_has_the_version,
         version_has_the_flags,
         version_has_the_schema_mode,

@@ -6,6 +6,7 @@ from ....errors import SpiceDBError
 from ....props import SpiceDBProps
 from ....props.datastores import PostgreSQL
 from ....props.datastores.sql import SQLDatastore
+from ...apart import reaching_the_database
 from ...cluster import Cluster
 from ..finding import Finding
 from . import CHECKS
@@ -57,7 +58,9 @@ def _run(cluster: Cluster, props: SpiceDBProps, name: str, image: str | None, *,
     assert isinstance(datastore, SQLDatastore)
     check = CHECKS[datastore.engine]
     sql = check.fill(script(f"aside_{datastore.engine}.sql"), datastore).replace("{aside}", name)
-    log = answer(cluster, client_pod(props, image or check.image, check.script, sql if act else sql.partition(_ACT)[0]))
+    pod = client_pod(props, image or check.image, check.script, sql if act else sql.partition(_ACT)[0])
+    with reaching_the_database(cluster, props):
+        log = answer(cluster, pod)
     if isinstance(log, Finding):
         raise SpiceDBError(f"{log.text}; {log.fix}")
     facts = Facts.read(log)
