@@ -99,6 +99,8 @@ def _require_fitting(options: argparse.Namespace) -> None:
             options.usage(f"{STEM} in --namespace stands for the name of a file of --each; add --each")
     elif options.write is not None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
+    if options.write is not None and options.answers:
+        options.usage("--answers asks a new server before a roll-out, and --write only writes files; use one of them")
 
 
 def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
