@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -14,6 +16,7 @@ from tests.lab.cluster import is_ready, run, wait
 from tests.lab.databases import postgres_locked, postgres_revision
 from tests.lab.nodes import Nodes
 from tests.lab.props import KEY, NEW, NEW_HEAD, OLD
+from tests.lab.relationships import load_postgres
 
 from .conftest import Place
 
@@ -154,9 +157,34 @@ def question(place: Place, meet: Callable[[], object]) -> None:
     assert namespace.versions(ready=True) == {NEW}
 
 
+def backup(place: Place, meet: Callable[[], object]) -> None:
+    """The only server is lost in the middle of a backup, which another one completes."""
+    command, namespace, victim = place.command, place.namespace, place.nodes.victim
+    command.install(NEW, server=f"replicas: 1\n{prefers(victim)}")
+    with relay(namespace, node=place.nodes.safe) as address:
+        Client(address, KEY).write()
+    load_postgres(namespace, 50_000)
+    meet()
+    file = command.file.with_name("it.zedbackup")
+    with command.running("backup", "spicedb", str(file)) as process:
+        wait("the backup to begin", lambda: any(file.parent.glob("it.zedbackup.*")))
+        process.send_signal(signal.SIGSTOP)
+        assert place.runs_on(victim, "server")
+        meet()
+        process.send_signal(signal.SIGCONT)
+        output = process.communicate(timeout=300)[0]
+    if process.returncode:
+        assert (process.returncode, "run the same command again to continue" in output) == (1, True), output
+        wait("a server elsewhere", lambda: any(map(is_ready, namespace.servers())), 180)
+        again = command.run("backup", "spicedb", str(file))
+        assert again.code == 0, again.error
+    about = json.loads(file.with_name("it.zedbackup.json").read_text())
+    assert about["relationships"] == 50_001
+
+
 def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callable[[], Place]) -> None:
     """A node dies under all of this at once, because Kubernetes takes a minute to notice."""
-    scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up, question)
+    scenarios: tuple[Scenario, ...] = (serving, roll_out, rollback, migration, clean_up, question, backup)
     barrier = Barrier(len(scenarios) + 1)
 
     def play(scenario: Scenario) -> None:
