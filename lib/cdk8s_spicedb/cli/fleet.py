@@ -120,7 +120,7 @@ _ENDINGS = {
     MemberState.NOT_BEGUN: "Not begun",
 }
 """What became of members, in the order in which the end names it."""
-_HEADINGS = ("WAVE", "UPGRADE", "WAY_BACK", "SPICEDBS")
+_HEADINGS = ("WAVE", "UPGRADE", "ROLLBACK", "SPICEDBS")
 _INTERRUPTED = (
     "Interrupted: no new upgrade begins. Waiting for those that run to stop where they are; press Ctrl-C again to "
     "leave at once."

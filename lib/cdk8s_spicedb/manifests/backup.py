@@ -33,7 +33,8 @@ cd {_FOLDER}
 # Everybody may read the file that zed writes, so it is in a folder that only its owner may open.
 mkdir -p -m 700 partial
 # These belong to pods that no longer run: those of this Job, and older ones.
-rm -f "partial/$NAME.${{{BACKUP_POD}%-*}}-"*
+job=$(echo "${BACKUP_POD}" | sed "s/-[^-]*$//")
+rm -f "partial/$NAME.$job-"*
 find partial -maxdepth 1 -type f -name "$NAME.*" -mmin "+$((DEADLINE_SECONDS / 60 + 1))" -exec rm -f {{}} +
 """
 """Deletes what interrupted backups left behind, before a backup. A full volume could never be backed up to again."""
