@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from cdk8s_spicedb import ServerProps, SpiceDBProps
 from cdk8s_spicedb.live import Probe, probe
 from tests.apiserver import Object, matches
@@ -51,7 +53,29 @@ class Program:
         return 0, HELP if "--help" in command else f'{{"level":"warn","message":"x"}}\n{self.head}\n'
 
     def probe(self, settings: SpiceDBProps | None = None, schema: str | None = None) -> Probe:
-        return probe(self.api.cluster(clock=FakeClock()), settings or props(VERSION), schema)
+        return probe(self.api.cluster(clock=self.clock()), settings or props(VERSION), schema)
+
+    def clock(self) -> FakeClock:
+        return FakeClock()
+
+
+class SlowProgram(Program):
+    """A SpiceDB that runs for a moment before it ends. Kubernetes calls a container without a probe ready meanwhile."""
+
+    def __init__(self, *unknown: str) -> None:
+        self.running: list[Object] = []
+        super().__init__(*unknown)
+
+    def run(self, pod: Object) -> None:
+        pod["status"] = {"containerStatuses": [{"name": pod["spec"]["containers"][0]["name"], "ready": True}]}
+        self.running.append(pod)
+
+    def clock(self) -> FakeClock:
+        return FakeClock(on_sleep=lambda _: self.end())
+
+    def end(self) -> None:
+        while self.running:
+            super().run(self.running.pop())
 
 
 def test_a_program_that_takes_everything() -> None:
@@ -64,8 +88,9 @@ def test_a_program_that_takes_everything() -> None:
     assert not [each for each in program.api.of("pods") if "cdk8s-spicedb/run" in each["metadata"]["labels"]]
 
 
-def test_all_wrong_flags_are_found() -> None:
-    program = Program("--bogus", "--other")
+@pytest.mark.parametrize("kind", [Program, SlowProgram])
+def test_all_wrong_flags_are_found(kind: type[Program]) -> None:
+    program = kind("--bogus", "--other")
     settings = props("v1.99.0", server=ServerProps(extra_args=["--bogus=1", "--other=2", "--log-sampling=soon"]))
     assert program.probe(settings).wrong_flags == [
         "unknown flag: --bogus",

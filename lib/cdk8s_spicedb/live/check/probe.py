@@ -17,7 +17,7 @@ from ..cluster import DEPLOYMENT, JOB, Cluster, Kind
 from ..pods import container_of
 from ..runs import owned, run_pods
 from ..text import redacted
-from .said import SECONDS, UnknownError, end_of, is_tried, log_of, rejection
+from .said import SECONDS, UnknownError, end_of, has_ended, is_tried, log_of, rejection
 
 _HEAD = re.compile(r"^[\w-]+$", re.MULTILINE)
 _WRONG = re.compile(
@@ -92,7 +92,13 @@ class _Prober:
         """Why trials were rejected, and what commands print. None: they were not, or it is not known."""
         pods = [*trials, *(program_manifest(self.props, command) for command in commands)]
         made = owned(self.cluster, self.props.name, pods)
-        with run_pods(self.cluster, made, done=is_tried, seconds=SECONDS) as seen:
+        tried = {each["metadata"]["name"] for each in trials}
+
+        def is_done(pod: Manifest) -> bool:
+            # Kubernetes calls each other container ready while it runs.
+            return is_tried(pod) if pod["metadata"]["name"] in tried else has_ended(pod)
+
+        with run_pods(self.cluster, made, done=is_done, seconds=SECONDS) as seen:
             pairs = list(zip(made, seen, strict=True))
             rejected = [self._known(rejection(self.cluster, *pair)) for pair in pairs[: len(trials)]]
             return [*rejected, *(self._log(*pair) for pair in pairs[len(trials) :])]
