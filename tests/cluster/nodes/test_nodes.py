@@ -194,7 +194,7 @@ def test_what_a_dying_node_interrupts_ends_well(mortal: Nodes, new_place: Callab
             barrier.abort()  # The others must not wait for it.
             raise
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(len(scenarios)) as pool:
         running = [pool.submit(play, scenario) for scenario in scenarios]
         with ExitStack() as dead:
             with suppress(BrokenBarrierError):
