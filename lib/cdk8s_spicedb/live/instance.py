@@ -182,6 +182,14 @@ def find_running(cluster: Cluster, name: str) -> Running | None:
     return describe(deployment) if deployment else None
 
 
+def require_running(cluster: Cluster, name: str) -> Running:
+    """What `find_running` returns. Raises `MissingError` if there is none."""
+    found = find_running(cluster, name)
+    if found is None:
+        raise MissingError(name, cluster.namespace)
+    return found
+
+
 def find_all(cluster: Cluster, *, everywhere: bool = False) -> list[Manifest]:
     """The Deployments of all SpiceDBs in the namespace, or in all namespaces."""
     return [each for each in cluster.find(DEPLOYMENT, everywhere=everywhere) if _serves(each)]

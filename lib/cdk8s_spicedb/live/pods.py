@@ -294,6 +294,10 @@ class JobState:
         """Whether it has neither succeeded nor failed."""
         return not (self.succeeded or self.failed)
 
+    def ending(self, seconds: int) -> str:
+        """What became of one that has not succeeded within so many seconds, in words."""
+        return "failed" if self.failed else f"has not ended after {seconds} s"
+
 
 def job_state(job: Manifest) -> JobState:
     """How far a Job is. It has failed or succeeded as soon as Kubernetes has decided so."""

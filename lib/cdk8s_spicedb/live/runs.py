@@ -109,13 +109,22 @@ def _name(manifest: Manifest) -> str:
     return str(manifest["metadata"]["name"])
 
 
+def create_once(cluster: Cluster, manifest: Manifest) -> Manifest:
+    """Creates an object whose name nobody else has, also if only the answer is lost."""
+    try:
+        return cluster.create(manifest)
+    except Unreachable as error:
+        if error.seen and cluster.get(Kind.of(manifest), _name(manifest)) is not None:
+            return manifest
+        raise
+
+
 def _create(cluster: Cluster, pod: Manifest, mark: str) -> Manifest | ClusterError:
     metadata = pod["metadata"]
+    marked = {**pod, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), RUN: mark}}}
     try:
-        return cluster.create({**pod, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), RUN: mark}}})
-    except Unreachable as error:
-        if error.seen and cluster.get(POD, metadata["name"]) is not None:
-            return pod  # Only the answer was lost.
+        return create_once(cluster, marked)
+    except Unreachable:
         raise
     except ClusterError as error:
         return error

@@ -31,17 +31,16 @@ def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]
     objects = Objects(props, Component.SCHEMA)
     items = [{"key": schema.config_map_key, "path": SCHEMA_FILE}]
     source = {"name": schema.config_map, "items": items} if schema.config_map else {"name": objects.name}
-    job = _job(
+    template = zed_template(
         objects,
         schema,
-        SCHEMA,
         ["zed", "schema", "write", f"{_SCHEMA_FOLDER}/{SCHEMA_FILE}"],
         mounts=[{"name": "schema", "mountPath": _SCHEMA_FOLDER, "readOnly": True}],
         volumes=[{"name": "schema", "configMap": source}],
         # Without hooks, a hash of its spec names the Job: another schema must make another Job.
         annotations={SCHEMA_CHECKSUM: hashlib.sha256(schema.text.encode()).hexdigest()} if schema.text else {},
-        retries=6,
     )
+    job = _job(objects, schema, SCHEMA, template, retries=6)
     own = [objects.make("v1", "ConfigMap", data={SCHEMA_FILE: schema.text})] if schema.text else []
     return [*own, *network_policy(objects), job]
 
@@ -49,7 +48,8 @@ def schema_manifests(props: SpiceDBProps, schema: SchemaProps) -> list[Manifest]
 def schema_read_manifests(props: SpiceDBProps, client: ClientProps) -> list[Manifest]:
     """A Job that prints the schema to its log, as JSON. It is not part of a release."""
     objects = Objects(props, Component.SCHEMA)
-    return [*network_policy(objects), _job(objects, client, SCHEMA, ["zed", "schema", "read", "--json"], retries=2)]
+    template = zed_template(objects, client, ["zed", "schema", "read", "--json"])
+    return [*network_policy(objects), _job(objects, client, SCHEMA, template, retries=2)]
 
 
 def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
@@ -58,33 +58,26 @@ def test_manifests(props: SpiceDBProps, test: PermissionTest) -> list[Manifest]:
     resource = f"{test.resource}:helm-test-$(JOB_COMPLETION_INDEX)"
     # Pods of an indexed Job have this variable, but Kubernetes expands it in arguments only if it is declared as well.
     index = {"fieldRef": {"fieldPath": f"metadata.annotations['{JOB_INDEX}']"}}
-    job = _job(
+    template = zed_template(
         objects,
         test,
-        TEST,
         ["zed", "permission", "check", resource, test.permission, f"{test.subject}:helm-test", "--consistency-full"],
         env=[{"name": "JOB_COMPLETION_INDEX", "valueFrom": index}],
-        retries=0,
-        completionMode="Indexed",
-        completions=test.checks,
-        parallelism=4,
     )
+    indexed = {"completionMode": "Indexed", "completions": test.checks, "parallelism": 4}
+    job = _job(objects, test, TEST, template, retries=0, **indexed)
     return [*network_policy(objects), job]
 
 
 def _job(
-    objects: Objects, client: ClientProps, hook: Hook, command: list[str], *, retries: int, **more: Any
+    objects: Objects, client: ClientProps, hook: Hook, template: Manifest, *, retries: int, **spec: Any
 ) -> Manifest:
-    """A Job that runs ``zed``. ``more`` is what `zed_template` takes, and more fields of the Job's spec."""
-    props, of_pods = objects.props, {name: more.pop(name) for name in _OF_PODS & more.keys()}
-    template = zed_template(objects, client, command, **of_pods)
+    """A Job that runs ``zed``. ``spec`` are more fields of the Job's spec."""
+    props = objects.props
     # Without hooks, the Job starts together with the migration, so its time limit includes the migration's.
     waits = 0 if props.delivery.has_hooks or not props.migrates else props.migration.active_deadline_seconds
     deadline = client.active_deadline_seconds + waits
-    return objects.job(hook, template, retries, deadline, ttl=props.delivery.migration_ttl_seconds, **more)
-
-
-_OF_PODS = {"env", "mounts", "volumes", "annotations"}
+    return objects.job(hook, template, retries, deadline, ttl=props.delivery.migration_ttl_seconds, **spec)
 
 
 def zed_template(

@@ -67,8 +67,8 @@ class BackupProps(ClientProps):
     Defaults to the cluster's default."""
     shell_image: PinnedImage = "docker.io/library/busybox:1.37"
     """Image with a shell, by tag or digest, because the image of ``zed`` has none. It gives a complete backup its name
-    and deletes the older ones, with ``sh``, ``chmod``, ``date``, ``find``, ``grep``, ``ls``, ``mv``, ``rm``, ``sort``,
-    ``sync`` and ``tail``. Defaults to the official image of BusyBox."""
+    and deletes the older ones, with ``sh``, ``chmod``, ``date``, ``find``, ``grep``, ``ls``, ``mkdir``, ``mv``, ``rm``,
+    ``sed``, ``sort``, ``sync`` and ``tail``. Defaults to the official image of BusyBox."""
     active_deadline_seconds: Seconds = 3600
     """Time limit of a backup with its retries, in seconds (``activeDeadlineSeconds``). Defaults to 3600, one hour. A
     million relationships took less than a minute."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 
@@ -36,6 +38,24 @@ def replace_server(namespace: Namespace, database: Database) -> None:
     database.start(namespace)
 
 
+@contextmanager
+def served(command: Command, namespace: Namespace) -> Iterator[Client]:
+    """A client of a SpiceDB with data, whose PostgreSQL has been in use for some time."""
+    inside(namespace, POSTGRES, *_PSQL, text=_LATER)
+    command.install(NEW)
+    with relay(namespace) as address:
+        client = Client(address, KEY)
+        client.write()
+        yield client
+
+
+def restore_dump(namespace: Namespace) -> None:
+    """Restores a dump of the PostgreSQL into a server that takes its place."""
+    dump = inside(namespace, POSTGRES, "pg_dump", *_ON_SOCKET, DATABASE)
+    replace_server(namespace, POSTGRES)
+    inside(namespace, POSTGRES, *_PSQL, text=dump + _WRITE)
+
+
 def seen(client: Client) -> str:
     """The schema that the servers see, or the error that they give."""
     try:
@@ -47,18 +67,12 @@ def seen(client: Client) -> str:
 def test_a_postgresql_that_was_restored_is_found_and_mended(
     command: Command, namespace: Namespace, own_postgres: None
 ) -> None:
-    inside(namespace, POSTGRES, *_PSQL, text=_LATER)
-    command.install(NEW)
-    with relay(namespace) as address:
-        client = Client(address, KEY)
-        client.write()
+    with served(command, namespace) as client:
         schema = client.schema()
         assert client.check()
         assert command.run("status", "spicedb", "--datastore", "--file", str(command.file), *_IMAGE).code == 0
 
-        dump = inside(namespace, POSTGRES, "pg_dump", *_ON_SOCKET, DATABASE)
-        replace_server(namespace, POSTGRES)
-        inside(namespace, POSTGRES, *_PSQL, text=dump + _WRITE)
+        restore_dump(namespace)
         found = wait("an answer", lambda: text if "UNAVAILABLE" not in (text := seen(client)) else None, 60)
         assert found.startswith("NOT_FOUND: no schema has been defined"), "SpiceDB serves, and sees nothing"
 
@@ -84,18 +98,12 @@ def test_one_command_mends_a_postgresql_that_was_restored(
     command: Command, namespace: Namespace, own_postgres: None
 ) -> None:
     repair = ("repair", "--run", "--file", str(command.file), *_IMAGE)
-    inside(namespace, POSTGRES, *_PSQL, text=_LATER)
-    command.install(NEW)
-    with relay(namespace) as address:
-        client = Client(address, KEY)
-        client.write()
+    with served(command, namespace) as client:
         schema = client.schema()
         fine = command.run(*repair)
         assert (fine.code, "needs no repair" in fine.output) == (0, True), "servers may run"
 
-        dump = inside(namespace, POSTGRES, "pg_dump", *_ON_SOCKET, DATABASE)
-        replace_server(namespace, POSTGRES)
-        inside(namespace, POSTGRES, *_PSQL, text=dump + _WRITE)
+        restore_dump(namespace)
         refused = command.run(*repair)
         assert (refused.code, "servers run, which write to it" in refused.error) == (1, True)
         assert namespace.list("jobs", instance="spicedb") == []

@@ -19,7 +19,7 @@ from ...props.flags import PRESHARED_KEY, flag_of, variable_name
 from ...props.server import GRPC_ADDRESS
 from ..apart import pod_apart, server_apart
 from ..cluster import SECRET, Cluster, items_of
-from ..instance import MissingError, Running, describe, find_running
+from ..instance import Running, describe, require_running
 from ..pods import container_of
 from ..programs import Program, kubectl, running
 from .server import Server, Trust
@@ -40,10 +40,7 @@ def reaching(cluster: Cluster, name: str) -> Iterator[Server]:
     Reads the preshared key from its Secret and, if the servers use TLS, the CA from the Secret of their certificate.
     Raises `SpiceDBError` if one of them is missing.
     """
-    found = find_running(cluster, name)
-    if found is None:
-        raise MissingError(name, cluster.namespace)
-    with _connecting(cluster, found, f"deployment/{name}") as server:
+    with _connecting(cluster, require_running(cluster, name), f"deployment/{name}") as server:
         yield evolve(server, name=f"{name} in {cluster.namespace}, {cluster.place}")
 
 

@@ -27,7 +27,7 @@ from ..data.questions import Question, looked_up, questions, sample
 from ..data.reach import reaching
 from ..data.restore import restore
 from ..data.server import RequestError, Server
-from ..instance import MissingError, Running, find_running
+from ..instance import Running, require_running
 from ..pods import created
 from ..poll import sometimes
 from ..record import Record
@@ -174,12 +174,9 @@ class _Rehearser:
 
     def _planned(self) -> tuple[Running, Record]:
         """What runs, and the steps that are left, also if a commit would apply them."""
-        running = find_running(self.cluster, self.props.name)
-        if running is None:
-            raise MissingError(self.props.name, self.cluster.namespace)
-        revision = running.revision
+        running = require_running(self.cluster, self.props.name)
         require_own(self.cluster, running)
-        return running, start_or_continue(self.cluster, self.props, running, lambda: revision)
+        return running, start_or_continue(self.cluster, self.props, running, lambda: running.revision)
 
     def _copy(self, whole: Scratch, part: Scratch) -> _Copy:
         self.notify("reading the live relationships")

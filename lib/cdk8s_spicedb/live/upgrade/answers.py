@@ -16,6 +16,7 @@ from ..data.compare import Comparison, answers, comparison
 from ..data.questions import Question, looked_up, questions, spread
 from ..data.reach import reaching, reaching_apart
 from ..data.schema import same
+from .deliver import Notify, StepError
 
 _SECONDS = 900
 """How long the new server lasts at most."""
@@ -42,7 +43,7 @@ def ask(cluster: Cluster, props: SpiceDBProps, number: int) -> Answers:
         schema, token = server.schema()
         if not schema:
             return Answers((), (), "")
-        wanted = schema_text(cluster, props)
+        wanted = _written(cluster, props)
         if wanted and not same(wanted, schema):
             raise SpiceDBError(
                 "this upgrade changes the SpiceDB schema, which would be written before a new server is asked; write "
@@ -53,12 +54,12 @@ def ask(cluster: Cluster, props: SpiceDBProps, number: int) -> Answers:
         return Answers(asked, answers(server, asked, token), token)
 
 
-def schema_text(cluster: Cluster, props: SpiceDBProps) -> str:
+def _written(cluster: Cluster, props: SpiceDBProps) -> str:
     """The SpiceDB schema that the release writes. Empty: it writes none."""
     schema = props.schema
-    if schema is None or schema.text:
-        return (schema and schema.text) or ""
-    data = (cluster.get(CONFIG_MAP, str(schema.config_map)) or {}).get("data") or {}
+    if schema is None or schema.config_map is None:
+        return schema.text or "" if schema else ""
+    data = (cluster.get(CONFIG_MAP, schema.config_map) or {}).get("data") or {}
     return str(data.get(schema.config_map_key, ""))
 
 
@@ -74,3 +75,16 @@ def compare(cluster: Cluster, props: SpiceDBProps, before: Answers) -> Compariso
             ours = answers(old, doubtful, before.token)
         again = comparison(doubtful, ours, answers(new, doubtful, before.token))
         return evolve(found, differences=again.differences)
+
+
+def require_equal(cluster: Cluster, props: SpiceDBProps, before: Answers, notify: Notify) -> None:
+    """Raises `StepError` if a new server answers differently, or does not answer."""
+    notify(f"asking one new server {len(before.asked):,} questions")
+    try:
+        found = compare(cluster, props, before)
+    except SpiceDBError as error:
+        raise StepError(f"a new server could not be asked: {error}") from None
+    if found.differences:
+        many = f"{len(found.differences):,} of {found.asked:,}"
+        raise StepError(f"{many} answers of a server of {props.version} differ", "\n".join(found.lines()))
+    notify(f"all {found.asked:,} answers are equal")

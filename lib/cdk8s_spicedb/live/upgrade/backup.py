@@ -14,12 +14,12 @@ from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.upgrade_backup import UpgradeBackup
-from ..apierror import Unreachable
 from ..check.backup import named
 from ..cluster import Cluster, Kind
 from ..poll import Deadline, poll
 from ..programs import run_foreign
 from ..record import Record
+from ..runs import create_once
 from ..text import cut, redacted
 from .deliver import Notify
 
@@ -91,7 +91,7 @@ def _create(cluster: Cluster, backup: UpgradeBackup, notify: Notify) -> str:
     name = wanted["metadata"]["name"]
     kind, title = Kind.of(wanted), _title(wanted)
     path, failed = (backup.wait_for or "").partition("=")[0], backup.fail_on
-    _create_once(cluster, wanted)
+    create_once(cluster, wanted)
     deadline = Deadline.after(cluster.clock, backup.timeout_seconds)
 
     def observe() -> Manifest | None:
@@ -114,15 +114,6 @@ def _create(cluster: Cluster, backup: UpgradeBackup, notify: Notify) -> str:
     if _has(found, failed):
         raise SpiceDBError(f"{title} has {failed}{_message(found)}; {describe}")
     raise SpiceDBError(f"{title} does not have {backup.wait_for} after {backup.timeout_seconds} s; {describe}")
-
-
-def _create_once(cluster: Cluster, manifest: Manifest) -> None:
-    try:
-        cluster.create(manifest)
-    except Unreachable as error:
-        # Only the answer may be lost.
-        if not error.seen or cluster.get(Kind.of(manifest), manifest["metadata"]["name"]) is None:
-            raise
 
 
 def _title(manifest: Manifest) -> str:

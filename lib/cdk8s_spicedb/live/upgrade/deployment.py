@@ -51,14 +51,21 @@ def hold(cluster: Cluster, name: str) -> None:
     change(cluster, name, act)
 
 
-def resume(cluster: Cluster, name: str) -> None:
-    """Ends the pause, if this package has made it."""
-    change(cluster, name, _resume)
+def resume(cluster: Cluster, name: str, *, template: Manifest | None = None) -> None:
+    """Lets the servers run again: ends a pause and a stop of this package, and leaves those of others. With
+    ``template``, they also get this pod template. After a stop, the note stays until `forget`."""
 
+    def act(deployment: Manifest) -> None:
+        spec, was_stopped = deployment["spec"], _stopped(deployment)
+        if _annotations(deployment).pop(_HELD, None) is not None:
+            spec.pop("paused", None)
+        # Helm may have started them, with the number in its manifest.
+        if was_stopped is not None and not spec.get("replicas"):
+            spec["replicas"] = was_stopped.replicas
+        if template is not None:
+            spec["template"] = template
 
-def _resume(deployment: Manifest) -> None:
-    if _annotations(deployment).pop(_HELD, None) is not None:
-        deployment["spec"].pop("paused", None)
+    change(cluster, name, act)
 
 
 @contextmanager
@@ -119,18 +126,6 @@ def require_not_stopped(cluster: Cluster, name: str) -> None:
         )
 
 
-def start(cluster: Cluster, name: str) -> None:
-    """Starts the servers, if this package has stopped them. The note stays until `forget`."""
-    change(cluster, name, _start)
-
-
-def _start(deployment: Manifest) -> None:
-    found = _stopped(deployment)
-    # Helm may have started them, with the number in its manifest.
-    if found is not None and not deployment["spec"].get("replicas"):
-        deployment["spec"]["replicas"] = found.replicas
-
-
 def forget(cluster: Cluster, name: str) -> None:
     """Removes the note: the restore is over."""
     change(cluster, name, lambda deployment: _annotations(deployment).pop(_STOPPED, None))
@@ -143,17 +138,6 @@ def _stopped(deployment: Manifest) -> Stopped | None:
 
 def _note(deployment: Manifest, found: Stopped) -> None:
     deployment["metadata"].setdefault("annotations", {})[_STOPPED] = json.dumps(asdict(found))
-
-
-def return_to(cluster: Cluster, name: str, template: Manifest) -> None:
-    """Gives a Deployment that is held or stopped an older pod template, and lets it run, all at once."""
-
-    def act(deployment: Manifest) -> None:
-        deployment["spec"]["template"] = template
-        _resume(deployment)
-        _start(deployment)
-
-    change(cluster, name, act)
 
 
 def change(cluster: Cluster, name: str, act: Callable[[Manifest], object]) -> None:

@@ -12,8 +12,8 @@ from ...labels import COMPONENT, POD_TEMPLATE_HASH, Component
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import DEPLOYMENT, JOB
-from ..instance import MissingError, revision_of, version_of
+from ..cluster import JOB
+from ..instance import require_running, revision_of, version_of
 from ..observe import observe
 from ..pods import container_of, job_state
 from ..poll import poll
@@ -21,7 +21,7 @@ from ..programs import QUERY_SECONDS, Ended, kubectl, run
 from ..runs import job_log
 from ..workload import MigrationState, migration_of, progress_of
 from .deliver import Deliverer, StepError
-from .deployment import return_to, stopped
+from .deployment import resume, stopped
 
 _LOG_LINES = 20
 _APPLY_SECONDS, _STATUS_SECONDS = 300, 600
@@ -37,10 +37,7 @@ class KubectlDeliverer(Deliverer):
         return ended.stdout.strip() or None
 
     def revision(self) -> str:
-        deployment = self.cluster.get(DEPLOYMENT, self.running.name)
-        if deployment is None:
-            raise MissingError(self.running.name, self.cluster.namespace)
-        return revision_of(deployment)
+        return require_running(self.cluster, self.running.name).revision
 
     def revisions_kept(self) -> Collection[str]:
         return [revision_of(each) for each in self._replica_sets()]
@@ -108,9 +105,9 @@ class KubectlDeliverer(Deliverer):
             job = poll(look, until=lambda job: job is None or not job_state(job).runs, seconds=seconds, clock=clock)
             if job is None:
                 raise StepError(f"somebody deleted the Job {name} before it ended")
-            if not job_state(job).succeeded:
-                why = "failed" if job_state(job).failed else f"has not ended after {seconds} s"
-                raise StepError(f"the Job {name} {why}", job_log(self.cluster, job, _LOG_LINES))
+            state = job_state(job)
+            if not state.succeeded:
+                raise StepError(f"the Job {name} {state.ending(seconds)}", job_log(self.cluster, job, _LOG_LINES))
 
     def roll_back(self, revision: str) -> None:
         """See `Deliverer.roll_back`. Only the servers return: other objects stay as they are."""
@@ -119,7 +116,7 @@ class KubectlDeliverer(Deliverer):
         name = f"deployment/{self.running.name}"
         if self.is_held() or stopped(self.cluster, self.running.name):
             # kubectl refuses to roll back what is paused, and removes annotations.
-            return_to(self.cluster, self.running.name, self._template(revision))
+            resume(self.cluster, self.running.name, template=self._template(revision))
         else:
             self._run("rollout", "undo", name, f"--to-revision={revision}")
         timeout = f"--timeout={_STATUS_SECONDS}s"

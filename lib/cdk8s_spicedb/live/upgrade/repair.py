@@ -43,9 +43,9 @@ def repair(
         notify(f"{report.misread[0].text}; running the Job {name}")
         state, log = run_job(cluster, owned(cluster, props.name, [job]), seconds=seconds)
         if not state.succeeded:
-            ending = "failed" if state.failed else f"has not ended after {seconds} s"
             lines = redacted(log).splitlines()[-_LINES:]
-            raise SpiceDBError("\n".join([f"the Job {name}, which repairs the database, {ending}", *lines]))
+            ending = f"the Job {name}, which repairs the database, {state.ending(seconds)}"
+            raise SpiceDBError("\n".join([ending, *lines]))
         notify("asking the database again")
         report = _asked(cluster, props, database_image)
         if report.misread:

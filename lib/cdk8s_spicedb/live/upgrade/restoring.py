@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
 from ...delivery import Delivery
 from ...errors import SpiceDBError
@@ -38,7 +39,7 @@ _LONGEST_SECONDS = 24 * 3600
 """How long the server lasts into which the backup is restored."""
 
 
-@frozen
+@define(slots=False, frozen=True)
 class Restoration:
     """A backup, and the older release into which it is restored."""
 
@@ -55,7 +56,7 @@ class Restoration:
         """Raises `SpiceDBError` if the file is damaged, if the database does not allow it, or if the servers could not
         be reached. Changes nothing."""
         self.notify("reading the backup")
-        self._whole()
+        _ = self._whole  # Raises an error if it is damaged.
         self.notify("asking the database whether its tables can be set aside")
         try:
             require_can_set_aside(self.cluster, self.older, _name("0" * 14), self.database_image)
@@ -66,7 +67,9 @@ class Restoration:
             ) from None
         require_reachable(self.cluster, self.older)
 
+    @cached_property
     def _whole(self) -> Summary:
+        """The backup, summed up. Raises `SpiceDBError` if it is damaged."""
         try:
             return require_whole(self.file)
         except OSError as error:
@@ -101,7 +104,7 @@ class Restoration:
         """Stops the servers, sets their tables aside, and restores the backup into new ones. If it fails, or is
         interrupted, the next call goes on. Raises `SpiceDBError` if it fails."""
         name, notify = self.running.name, self.notify
-        found = stop(self.cluster, self.running, self._whole().digest)
+        found = stop(self.cluster, self.running, self._whole.digest)
         if found.restored:
             return
         self._wait_until_stopped()
@@ -138,8 +141,8 @@ class Restoration:
         seconds = migration.active_deadline_seconds + _LATE_SECONDS
         state, log = run_job(self.cluster, manifests, seconds=seconds)
         if not state.succeeded:
-            lines = "\n".join(redacted(log).splitlines()[-_LOG_LINES:])
-            raise SpiceDBError(f"the migration of {self.older.version} failed: {state.reason}\n{lines}".rstrip())
+            ending = f"the migration of {self.older.version} {state.ending(seconds)}: {state.reason}"
+            raise SpiceDBError("\n".join([ending.rstrip(": "), *redacted(log).splitlines()[-_LOG_LINES:]]))
 
 
 def _name(at: str) -> str:

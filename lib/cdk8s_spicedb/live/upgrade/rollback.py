@@ -21,7 +21,7 @@ from ..observe import require
 from ..record import Record, RecordFile, Sound, read_record
 from ..target import props_at, props_before
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
-from .deployment import forget, require_not_stopped, resume, start
+from .deployment import forget, require_not_stopped, resume
 from .lease import Lock, held
 from .outcome import Activity, Outcome, Progress, Report, Return, State, as_refusal, harmless
 from .prepare import deliverer_of
@@ -236,7 +236,6 @@ def return_servers(cluster: Cluster, applies: Deliverer, sound: Sound, notify: N
     if not applies.is_rolled_back():
         applies.roll_back(sound.revision)
     resume(cluster, applies.running.name)
-    start(cluster, applies.running.name)
     seen = require(cluster, applies.running.name)
     assert seen.running is not None
     require_settled(cluster, seen.running, notify)

@@ -13,7 +13,6 @@ from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ...props.jobs import ClientProps, SchemaProps
 from ..cluster import Cluster
-from ..pods import JobState
 from ..runs import owned, run_job
 from ..schema import client_of, says_none, schema_in
 from .deliver import StepError
@@ -36,7 +35,7 @@ def write_schema_again(cluster: Cluster, props: SpiceDBProps, notify: Callable[[
     manifests = [_renamed(each) for each in schema_manifests(props, SchemaProps(**settings, text=text))]
     state, log = run_job(cluster, owned(cluster, props.name, manifests), seconds=_SECONDS)
     if not state.succeeded:
-        raise StepError(f"the Job that writes the SpiceDB schema {_ending(state)}", log)
+        raise StepError(f"the Job that writes the SpiceDB schema {state.ending(_SECONDS)}", log)
 
 
 def _read(cluster: Cluster, props: SpiceDBProps, client: ClientProps) -> str | None:
@@ -46,15 +45,11 @@ def _read(cluster: Cluster, props: SpiceDBProps, client: ClientProps) -> str | N
     if state.failed and says_none(log):
         return None
     if not state.succeeded:
-        raise StepError(f"cannot read the SpiceDB schema: the Job that reads it {_ending(state)}", log)
+        raise StepError(f"cannot read the SpiceDB schema: the Job that reads it {state.ending(_SECONDS)}", log)
     text = schema_in(log)
     if text is None:
         raise StepError("cannot read the SpiceDB schema: the log of the Job that reads it is not complete", log)
     return text
-
-
-def _ending(state: JobState) -> str:
-    return "failed" if state.failed else f"has not ended after {_SECONDS} s"
 
 
 def _renamed(manifest: Manifest) -> Any:

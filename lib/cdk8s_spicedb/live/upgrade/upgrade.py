@@ -23,7 +23,6 @@ from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
 from .backup import BackUp, backed_up
-from .comparison import ask, require_equal
 from .deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
 from .deployment import holding
 from .lease import BusyError, Lock, held
@@ -254,8 +253,14 @@ class _Upgrade:
             return backed_up(self.cluster, self.props, record, number, back_up, tell)
 
     def _ask(self, record: Record) -> Answers | None:
+        """What the servers that run answer. None: nothing is to be asked."""
+        if not self.options.questions:
+            return None
+        from .answers import ask  # It needs more libraries than the upgrade itself.
+
+        self._tell(Activity.COMPARE)("asking the servers that run")
         with self._before_step(record, "the servers could not be asked: "):
-            return ask(self.cluster, self.props, self.options.questions, self._tell(Activity.COMPARE))
+            return ask(self.cluster, self.props, self.options.questions)
 
     @contextmanager
     def _before_step(self, record: Record, what: str) -> Iterator[None]:
@@ -291,6 +296,8 @@ class _Upgrade:
                 applies.apply(props, label, number)
         if applies.is_held():
             if before:
+                from .answers import require_equal
+
                 require_equal(self.cluster, props, before, self._tell(Activity.COMPARE))
             applies.roll_out(props)
 
