@@ -47,7 +47,7 @@ SCHEMA = Hook(When.AFTER, order=-5, logs=("hook-failed",))
 """Runs before the clean-up, so that a release that fails keeps its migration."""
 CLEANUP = Hook(When.AFTER, logs=("hook-failed",))
 VOLUME = Hook(When.WITH)
-"""Opens the volume of the backups. Helm and Argo CD wait until a volume exists, and many exist only when a pod opens
+"""Mounts the volume of the backups. Helm and Argo CD wait until a volume exists, and many exist only when a pod mounts
 them."""
 TEST = Hook(When.TEST, logs=("hook-failed",))
 

@@ -88,8 +88,8 @@ class Component(Enum):
 _SUFFIX = {each: f"-{each.value}" for each in Component}
 _SUFFIX |= {Component.SERVER: "", Component.CLEANUP: "-migration-cleanup"}
 LONGEST_NAME = 63 - max(map(len, _SUFFIX.values()))
-"""Kubernetes copies a Job's name into a label of its pods, and a label's value has at most 63 characters. It adds up to
-11 to the name of a CronJob, such as the one of the backups, for the names of its Jobs."""
+"""Kubernetes copies a Job's name into a label of its pods, and a label's value has at most 63 characters.
+To name a Job, it adds up to 11 characters to the name of its CronJob, such as that of the backups."""
 
 
 def object_name(name: str, component: Component) -> str:
@@ -98,7 +98,7 @@ def object_name(name: str, component: Component) -> str:
 
 
 def volume_name(name: str) -> str:
-    """The name of the Job that opens the volume of the backups, without its hash."""
+    """The name of the Job that mounts the volume of the backups, without its hash."""
     return f"{name}-volume"
 
 

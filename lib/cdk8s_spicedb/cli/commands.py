@@ -286,7 +286,7 @@ def _rollback(commands: Commands) -> None:
     add_file(parser, "file of this SpiceDB; needed for --restore, and to leave the schema mode read-new-write-new")
     text = (
         "restore a backup, because the older servers do not start on the datastore schema. All servers stop meanwhile. "
-        "Without FILE, it is the one that `upgrade` has written"
+        "Without FILE, it restores the one from `upgrade`"
     )
     parser.add_argument("--restore", nargs="?", const=RECORDED, metavar="FILE", help=text)
     text = "image of the database's client, for --restore; defaults to the official image of the engine"

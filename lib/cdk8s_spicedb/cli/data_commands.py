@@ -75,7 +75,7 @@ def add_rehearse(commands: Commands) -> None:
         description="Copies the schema and the relationships of the SpiceDB that runs into a new namespace with a "
         "database of its own. There, it runs each step of the upgrade. If a rollback is possible, it also rolls the "
         "step back and runs it again. It asks the same questions before the upgrade and after each step, and measures "
-        "how long everything takes. It changes nothing of the live SpiceDB, and deletes everything when it ends.",
+        "how long everything takes. It never changes the live SpiceDB, and deletes its copy when it ends.",
         epilog="Exit code: 0 if no problem was found, 1 if the upgrade could not be rehearsed (see stderr), 2 for "
         "wrong usage, 3 if there is a problem.",
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .upgrade import Options
 
 DEFAULT_FOLDER = "spicedb-backups"
-_OTHER_WAYS = "set upgradeBackup in the file, so that your own program makes it; or go on without one, with --no-backup"
+_OTHER_WAYS = "set upgradeBackup in the file, so that your own program makes it; or make no backup, with --no-backup"
 _MISSING = (
     "a rollback of a step does not work, or may not, so this upgrade needs a backup. The libraries for it are missing. "
     f"Install them: pip install 'cdk8s-spicedb[live,data]'; or {_OTHER_WAYS}"
@@ -135,6 +135,6 @@ def own_backup(folder: Path) -> BackUp:
 
 
 def _path(folder: Path, stem: str, cluster: Cluster) -> Path:
-    """The file of a backup: that of one that was interrupted, which goes on, or a new one."""
+    """The file of an interrupted backup, to continue it, or that of a new one."""
     partial = max(folder.glob(f"{stem}-[0-9]*Z.zedbackup.partial"), default=None)
     return partial.with_suffix("") if partial else folder / f"{stem}-{cluster.clock.now():%Y%m%dT%H%M%SZ}.zedbackup"

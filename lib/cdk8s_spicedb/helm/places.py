@@ -252,7 +252,7 @@ def _in_cron_job(path: str) -> list[str]:
 
 
 def as_in_a_job(manifest: Manifest, path: Sequence[str]) -> list[str]:
-    """The parts of a path in an object as in a Job, which is where places look. Containers have their names."""
+    """The parts of a path, as they would be in a Job, for places. Containers have their names."""
     if manifest["kind"] != "CronJob" or tuple(path[: len(_JOB)]) != _JOB:
         return [*path]
     parts = [*path[len(_JOB) :]]

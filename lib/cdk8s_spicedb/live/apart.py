@@ -34,7 +34,7 @@ def server_apart(
 ) -> Iterator[Manifest]:
     """Starts one server of these props, waits until it is ready, and deletes it when the context ends.
 
-    It does not dispatch, so it computes each answer itself. It stops after ``seconds``, also if this process is killed.
+    It does not dispatch, so it computes each answer itself. It stops after ``seconds``, even if this process is killed.
     ``own`` gives the pod its owner, and defaults to the Deployment. Yields the pod. Raises `NotReadyError` with the
     reason if it does not become ready.
     """
@@ -76,7 +76,7 @@ def pod_apart(props: SpiceDBProps, seconds: int) -> Manifest:
     (deployment,) = (each for each in release_manifests(alone) if Kind.of(each) == DEPLOYMENT)
     pod = lone_pod(deployment["spec"]["template"], f"{props.name}-apart", seconds)
     spec = pod["spec"]
-    # It must find a node, also if the servers keep apart from each other.
+    # It must find a node, even if the servers keep apart from each other.
     spec.pop("topologySpreadConstraints", None)
     spec["affinity"] = {key: value for key, value in spec.get("affinity", {}).items() if key == "nodeAffinity"}
     for container in spec["containers"]:

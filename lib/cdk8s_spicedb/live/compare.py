@@ -72,7 +72,7 @@ def cleaned(manifest: Manifest) -> Manifest:
 
 
 def _cleaned_spec(spec: Any) -> Any:
-    """A spec with its template of pods cleaned, or of Jobs, which has one of pods in its own spec."""
+    """A spec with a cleaned pod template or, in a CronJob, a cleaned Job template."""
     if not isinstance(spec, dict):
         return spec
     templates = {name: spec[name] for name in ("template", "jobTemplate") if isinstance(spec.get(name), dict)}

@@ -99,7 +99,7 @@ class Record:
 
     @property
     def unsure(self) -> Sequence[int]:
-        """Numbers of the steps that have not begun, and whose rollback does not work, or may not."""
+        """Numbers of the steps that have not begun, and that may be impossible to roll back."""
         left = range((self.running or self.sound[-1].step) + 1, len(self.plan.steps) + 1)
         return [number for number in left if not self.step(number).rolls_back]
 

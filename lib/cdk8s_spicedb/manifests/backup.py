@@ -1,8 +1,8 @@
 """The CronJob that backs up to a volume, and the claim for that volume.
 
-A file must never look complete if it is not, and ``zed`` writes to the name that it is given. So it gets another name
-for each pod, and the backup gets its own name when ``zed`` has succeeded. ``zed`` also refuses a file that exists, even
-an empty one that it left behind itself (tried with v1.2.0).
+A file must never look complete if it is not, and ``zed`` writes to the name that it is given. So each pod writes to
+another name, and the backup gets its name when ``zed`` has succeeded. ``zed`` also refuses a file that exists, even an
+empty one that it left behind itself (tried with v1.2.0).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ job=$(echo "${BACKUP_POD}" | sed "s/-[^-]*$//")
 rm -f "partial/$NAME.$job-"*
 find partial -maxdepth 1 -type f -name "$NAME.*" -mmin "+$((DEADLINE_SECONDS / 60 + 1))" -exec rm -f {{}} +
 """
-"""Deletes what interrupted backups left behind, before a backup. A full volume could never be backed up to again."""
+"""Deletes what interrupted backups left behind, before a backup. Otherwise, a full volume would stay full."""
 FINISH = f"""\
 set -eu
 cd {_FOLDER}
@@ -71,7 +71,7 @@ echo "The volume for backups can be written."
 
 
 def backup_manifests(props: SpiceDBProps, backup: BackupProps) -> list[Manifest]:
-    """The CronJob, and its claim unless one exists, with the Job that opens it for the first time."""
+    """The CronJob, and its claim unless one exists, with the Job that mounts it for the first time."""
     objects = Objects(props, Component.BACKUP)
     own = [] if backup.claim else [_claim(objects, backup), _try_volume(objects, backup)]
     return [*network_policy(objects), *own, _cron_job(objects, backup)]

@@ -19,7 +19,7 @@ OLDEST = "v1.31.0"
 BACKUP_POD = "BACKUP_POD"
 """The variable that holds the name of a pod that backs up."""
 _MARGIN = timedelta(hours=2)
-"""How much longer than the time between two backups it takes until the last one is too old. Enough for a long backup,
+"""The last backup is too old after the time between two backups plus this. Enough for a long backup,
 and for a change of summer time."""
 
 

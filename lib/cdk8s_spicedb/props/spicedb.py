@@ -157,7 +157,7 @@ class SpiceDBProps:
     """Names of advisories that you accept, such as ``GHSA-jf7w-wx43-32gc``: you get no warning about them, and
     ``check`` does not fail because of them. Defaults to none. `cdk8s-spicedb releases` lists all advisories."""
     upgrade_backup: UpgradeBackup | None = None
-    """Backup that the command `upgrade` makes before each step whose rollback does not work, or may not. It is not part
+    """Backup that the command `upgrade` makes before each step that may be impossible to roll back. It is not part
     of the release, and changes no manifest. Defaults to none: `upgrade` then makes a backup through SpiceDB's API."""
     releases: Annotated[
         ReleaseTable,

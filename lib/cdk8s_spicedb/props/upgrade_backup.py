@@ -42,7 +42,7 @@ _FieldValue = Annotated[
 
 @frozen(kw_only=True)
 class UpgradeBackup:
-    """A backup that the command `upgrade` makes before each step whose rollback does not work, or may not.
+    """A backup that the command `upgrade` makes before each step that may be impossible to roll back.
 
     Set either ``command`` or ``manifest``. If the backup fails, the upgrade stops before anything of the step is
     applied.

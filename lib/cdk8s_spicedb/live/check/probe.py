@@ -95,7 +95,7 @@ class _Prober:
         tried = {each["metadata"]["name"] for each in trials}
 
         def is_done(pod: Manifest) -> bool:
-            # Kubernetes calls each other container ready while it runs.
+            # A container without a probe is ready while it runs.
             return is_tried(pod) if pod["metadata"]["name"] in tried else has_ended(pod)
 
         with run_pods(self.cluster, made, done=is_done, seconds=SECONDS) as seen:
@@ -108,7 +108,7 @@ class _Prober:
             end_of(seen, TRIAL)
         except UnknownError as error:
             return self._known(error)
-        # A newest revision comes after other lines, and what is wrong with a flag before a long usage.
+        # The newest revision is after other lines. An error about a flag is before the long usage.
         return log_of(self.cluster, pod, TRIAL, lambda log: bool(_HEAD.search(log) or "Flags:" in log))
 
     def _known(self, answer: str | UnknownError | None) -> str | None:

@@ -14,7 +14,7 @@ from .server import Found, Server
 _LOOKUPS, _MOST, _MOST_IN_ALL = 50, 20_000, 500_000
 """Lookups of each kind, how much one of them may find to be compared, and all of them together."""
 _SECONDS = 120
-"""Time for all lookups of a SpiceDB, which can be work for one that serves."""
+"""Time for all lookups of a SpiceDB, because they put load on it."""
 
 
 @frozen
@@ -53,7 +53,7 @@ def look_up(server: Server, granted: Sequence[Question], token: str = "") -> lis
 
 
 def different_lookups(made: Sequence[Lookup], server: Server) -> Iterator[str]:
-    """In what a SpiceDB finds something else now, in words."""
+    """Lookups with other results now, in words."""
     deadline = Deadline.after(server.clock, _SECONDS)
     for each in made:
         if not deadline.left:

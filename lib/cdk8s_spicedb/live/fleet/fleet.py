@@ -107,8 +107,8 @@ class MemberReport:
     rolls_back: bool | None
     """Whether a rollback of all these steps works. None: it is not known."""
     backup_due: bool = False
-    """Whether a backup was due before a step when the command began, because a rollback of the step does not work, or
-    may not."""
+    """Whether a backup was due before a step when the command began, because it may be impossible to roll the
+    step back."""
     unrehearsed: bool = False
     """Whether such a step was left when the command began, and nobody had rehearsed the upgrade in the last day. False
     if the engine of the datastore cannot be rehearsed."""

@@ -253,7 +253,7 @@ def _by() -> dict[str, str]:
 
 
 def _runs(manifest: Manifest) -> bool | None:
-    """Whether the process runs that rehearses in a namespace, or with a Job. None: it is one of another machine."""
+    """Whether the process that rehearses in a namespace, or with a Job, runs. None: it is on another machine."""
     host, _, number = manifest["metadata"].get("annotations", {}).get(_BY, "").rpartition(":")
     if host != socket.gethostname() or not number.isdecimal():
         return None

@@ -173,7 +173,7 @@ class _Rehearser:
         return result
 
     def _planned(self) -> tuple[Running, Record]:
-        """What runs, and the steps that are left, also if a commit would apply them."""
+        """What runs, and the steps that are left, even if a commit would apply them."""
         running = require_running(self.cluster, self.props.name)
         require_own(self.cluster, running)
         return running, start_or_continue(self.cluster, self.props, running, lambda: running.revision)

@@ -68,7 +68,7 @@ class RehearsedStep:
     """Why the step failed. Empty: it did not."""
 
     problems: Sequence[str] = field(init=False)
-    """What the live upgrade should not begin with."""
+    """Reasons not to begin the live upgrade."""
 
     @problems.default
     def _found(self) -> Sequence[str]:

@@ -33,7 +33,7 @@ class Answers:
 
 
 def ask(cluster: Cluster, props: SpiceDBProps, number: int) -> Answers:
-    """Asks the servers that run so many questions about some of their relationships. Raises `SpiceDBError` if a
+    """Asks the running servers this many questions about some of the relationships. Raises `SpiceDBError` if a
     comparison would say nothing."""
     if not props.datastore.migrates:
         raise SpiceDBError(f"with the engine {props.datastore.engine}, a new server has none of the data")

@@ -91,7 +91,7 @@ def stop(cluster: Cluster, running: Running, digest: str) -> Stopped:
         nonlocal found
         before = _stopped(deployment)
         if before is not None:
-            # Of another backup, there may be a part in the tables. They are set aside too, under a new name.
+            # The tables may hold a part of another backup. They are set aside too, with a new name.
             found = before if before.digest == digest else evolve(found, replicas=before.replicas)
         _note(deployment, found)
         if not found.restored:

@@ -82,7 +82,7 @@ class Restoration:
             yield f"everything that was written after {at} is lost, because the backup does not have it"
         yield from self._lost()
         yield "all servers stop until the backup is restored: meanwhile, every request fails"
-        yield "no ZedToken of now is valid afterwards"
+        yield "all ZedTokens until now become invalid"
 
     def _lost(self) -> Iterator[str]:
         """How what the servers hold differs from the backup."""

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _DRAINS = "waiting for the older servers to stop"
 _UNAPPLIED = "Nothing of this step was applied. Fix the cause, then run the same command again."
-_PAUSED = "The Deployment is paused, so all servers are as before. Both commands end that: this one, and `rollback`."
+_PAUSED = "The Deployment is paused, so all servers are as before. This command and `rollback` both resume it."
 
 
 @frozen(kw_only=True)
@@ -89,7 +89,7 @@ class Preflight:
     meaning: tuple[str, ...]
     """What the next step means, in sentences."""
     unsure: Sequence[int] = ()
-    """Numbers of the steps that have not begun, and whose rollback does not work, or may not. They need a backup."""
+    """Numbers of the steps that have not begun, and that may be impossible to roll back. They need a backup."""
     unrehearsed: bool = False
     """Whether there are such steps, and nobody has rehearsed the upgrade in the last day. False if the engine of the
     datastore cannot be rehearsed."""

@@ -12,7 +12,7 @@ from .deliver import Deliverer
 
 
 def ways(step: UpgradeStep, record: Record, applies: Deliverer, props: SpiceDBProps) -> Iterator[str]:
-    """The ways on and back after a step that failed and was not rolled back."""
+    """How to go on or back after a failed step that was not rolled back."""
     yield "Nothing was rolled back. Fix the cause, then run the same command again."
     sound = record.sound[-1]
     command = applies.roll_back_command(sound.revision)

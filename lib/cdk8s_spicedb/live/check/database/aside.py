@@ -26,7 +26,7 @@ def require_can_set_aside(cluster: Cluster, props: SpiceDBProps, name: str, imag
     if not datastore.can_be_set_aside:
         raise SpiceDBError(f"the tables of {datastore.engine} cannot be set aside")
     if getattr(datastore, "credentials_provider", None):
-        raise SpiceDBError("the password of the database comes from AWS, which its client cannot ask")
+        raise SpiceDBError("the client of the database cannot get its password from AWS")
     if isinstance(datastore, PostgreSQL) and props.migration.datastore_uri is not None:
         raise SpiceDBError(
             "the migration connects with a URI of its own (migration.datastoreUri), so the user of the servers would "

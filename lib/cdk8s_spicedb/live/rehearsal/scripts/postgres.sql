@@ -1,4 +1,4 @@
--- A request for a lock that waits already makes later ones wait. Autovacuum gives way.
+-- A lock request that waits also blocks the later ones. Autovacuum gives way.
 SELECT json_build_object('fact', 'sample', 'at', extract(epoch FROM clock_timestamp()),
     'bytes', pg_database_size(current_database()), 'log', pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0'),
     'locks', (SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(c.relname, l.mode)), '[]')
