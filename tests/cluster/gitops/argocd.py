@@ -133,6 +133,10 @@ class Application:
         good = ("Synced", "Healthy", revision)
         wait(f"{self.name} to be Synced and Healthy", lambda: self.state().summary == good, seconds)
 
+    def wait_for_condition(self, text: str, seconds: float = 60) -> None:
+        """Waits for a condition, which Argo CD writes in the reconciliation after the operation."""
+        wait(f"{text!r} of {self.name}", lambda: any(text in each for each in self.state().conditions), seconds)
+
     def refresh(self) -> None:
         """Makes Argo CD look for new commits now, as the Refresh button does."""
         annotation = "argocd.argoproj.io/refresh=normal"

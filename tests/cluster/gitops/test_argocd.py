@@ -134,7 +134,7 @@ def _upgrade(release: _Release) -> None:
     assert "one or more synchronization tasks completed unsuccessfully" in failed.message
     assert "backoff limit" in failed.results[_JOB]["message"], "the result of the Job contains the reason"
     assert set(failed.results) == {_JOB}, "nothing else was applied"
-    assert "Failed last sync attempt" in " ".join(release.application.state().conditions)
+    release.application.wait_for_condition("Failed last sync attempt")
     log = namespace.kubectl("logs", "--selector=app.kubernetes.io/component=migration")
     assert "password authentication failed" in log, "the pods of the failed migration stay, with their logs"
     assert release.servers() == old
