@@ -51,7 +51,7 @@ CLIENTS: dict[str, list[tuple[str, object]]] = {
         ("grpc.max_reconnect_backoff_ms", 2_000),
     ],
 }
-"""How a client connects: as gRPC does by default, with keepalive, and as docs/operate/clients.md says."""
+"""How a client connects: as gRPC does by default, with keepalive, and as docs/configure/clients.md says."""
 
 
 @frozen

@@ -15,7 +15,7 @@ from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
 _DOCS = ROOT / "docs"
-_STOPS = _DOCS / "upgrade" / "stops.md"
+_STOPS = _DOCS / "operate" / "troubleshoot.md"
 _GENERATED = {"props.md", "configuration.md", "output.md", "durations.md", "advisories.md"}
 """Pages that `make reference` writes from the code."""
 

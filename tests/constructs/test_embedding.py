@@ -191,7 +191,7 @@ def test_a_client_gets_the_address_the_key_and_the_settings(
     variables = environment(web(target))
     config = json.loads(variables.pop("SPICEDB_SERVICE_CONFIG"))
     assert variables == {"SPICEDB_ENDPOINT": address, "SPICEDB_TOKEN": ("api", "token")}
-    page = (ROOT / "docs" / "operate" / "clients.md").read_text()
+    page = (ROOT / "docs" / "configure" / "clients.md").read_text()
     assert config == json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0]), "what the page says"
 
 

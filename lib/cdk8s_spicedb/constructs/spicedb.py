@@ -242,7 +242,7 @@ class SpiceDB(Construct):
         The variable ``endpoint`` holds `client_address`, ``token`` the preshared key from its Secret, which must be in
         the client's namespace, and ``service_config`` a gRPC service config (JSON). With it, clients send a request
         again if its connection was closed and, with ``ServerProps.headless_service``, have a connection to each server.
-        Keepalive and timeouts belong in the client's code: see docs/operate/clients.md. The default names are this
+        Keepalive and timeouts belong in the client's code: see docs/configure/clients.md. The default names are this
         package's own: clients share no convention.
 
         ``plus`` is the module of the cdk8s-plus that your app uses, such as ``cdk8s_plus_33``. It defaults to

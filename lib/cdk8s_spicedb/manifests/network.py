@@ -33,7 +33,7 @@ SERVICE_CONFIG = json.dumps(
     }
 )
 """The gRPC service config for clients of SpiceDB, as JSON. Clients spread their requests over all addresses that they
-find, and send a request again if its connection was closed. ``docs/operate/clients.md`` gives the reasons."""
+find, and send a request again if its connection was closed. ``docs/configure/clients.md`` gives the reasons."""
 
 
 def network_policy(objects: Objects, annotations: Mapping[str, str] | None = None) -> list[Manifest]:

@@ -24,7 +24,7 @@ from tests.lab.props import KEY, NEW, OLD, ON_MARIADB, ON_POSTGRES, on_postgres
 from tests.lab.shell import Shell, commands
 from tests.programs import ROOT
 
-_GUIDE = ROOT / "docs" / "operate" / "production.md"
+_GUIDE = ROOT / "docs" / "configure" / "production.md"
 _SMALL_POOL = Pool(max_open=4)
 _TUNED: dict[str, Any] = {
     "gc_window": timedelta(hours=1),
