@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyte
 import pytest
 from rich.console import Console
 
@@ -314,6 +315,21 @@ def test_display_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     display.report(Progress(step=2, steps=2, activity=Activity.DONE, text="it serves"))
     plain.print(display.render())
     assert "it serves" in plain.export_text()
+
+
+def test_a_question_stays_on_the_screen() -> None:
+    screen = pyte.Screen(100, 20)
+    screen.set_mode(pyte.modes.LNM)
+    output = io.StringIO()
+    with Display(to=Console(force_terminal=True, width=100, file=output)) as display:
+        display.report(Progress(step=0, steps=0, activity=Activity.PREPARE, text="checking"))
+        with display.paused():
+            output.write("Continue? [y/N] y\n")
+        display.report(Progress(step=1, steps=1, activity=Activity.APPLY, text="the migration runs"))
+    pyte.Stream(screen).feed(output.getvalue())
+    shown = [line.strip() for line in screen.display if line.strip()]
+    assert shown[0] == "Continue? [y/N] y", "nothing of the time before is left, and nothing is written over it"
+    assert [line.split()[-1] for line in shown[1:]] == ["checking", "runs", "total"]
 
 
 def test_lines_that_only_count_time_are_few() -> None:

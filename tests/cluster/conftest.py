@@ -40,6 +40,7 @@ _LONGEST = (
     "faults/test_command",
     "upgrade/test_command",
     "docs/test_pages",
+    "docs/test_recording",
     "upgrade/test_modes",
     "upgrade/test_long",
     "upgrade/test_fleet",

@@ -70,6 +70,23 @@ def test_a_change_of_settings() -> None:
     assert "has nothing to do" in text
 
 
+def test_containers_that_are_new_or_gone() -> None:
+    proxy: Any = {
+        "name": "proxy",
+        "image": "example.com/proxy:1",
+        "securityContext": {"capabilities": {"drop": ["ALL"]}},
+    }
+    volume: Any = {"name": "ca", "secret": {"secretName": "ca"}}
+    server = ServerProps(extra_containers=[proxy], init_containers=[{**proxy, "name": "wait"}], extra_volumes=[volume])
+    text = sentences(props(OLD), props(OLD, server=server))
+    assert "rolling update: container proxy is new; init container wait is new; volume ca is new." in text
+    assert "container proxy is gone" in sentences(props(OLD, server=server), props(OLD))
+    other = ServerProps(extra_containers=[{**proxy, "args": ["a"]}])
+    assert 'containers[proxy].args=["a"] is new' in sentences(
+        props(OLD, server=ServerProps(extra_containers=[proxy])), props(OLD, server=other)
+    )
+
+
 def test_a_release_without_migration() -> None:
     off = MigrationProps(enabled=False)
     assert "Migrate the datastore yourself before you install it." in sentences(None, props(OLD, migration=off))

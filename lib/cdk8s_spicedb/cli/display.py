@@ -34,11 +34,10 @@ class Screen(ABC):
     def __init__(self, *, quiet: bool = False, to: Console | None = None) -> None:
         self._stream, self._quiet = Stream(lasting=True), quiet
         self._console = to or console(self._stream)
-        self._live: Live | None = None
-        if self._console.is_terminal and not quiet:
-            self._live = Live(
-                console=self._console, get_renderable=self.render, refresh_per_second=4, transient=self.transient
-            )
+        self._live = self._changing() if self._console.is_terminal and not quiet else None
+
+    def _changing(self) -> Live:
+        return Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=self.transient)
 
     def __enter__(self: _Self) -> _Self:
         if self._live:
@@ -62,9 +61,12 @@ class Screen(ABC):
     def paused(self) -> Iterator[None]:
         """Shows nothing that changes, for lines and questions."""
         if self._live:
+            self._live.transient = True
             self._live.stop()
         yield
         if self._live:
+            # A new one: the old one would write over the last line.
+            self._live = self._changing()
             self._live.start()
 
     def line(self, *texts: str | Text) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..delivery import misfit
 from ..errors import InvalidProps
@@ -23,6 +25,8 @@ from .instance import Running
 
 _MODES = list(SCHEMA_MODES)
 _TEMPLATE = "spec.template."
+_PARTS = {"containers": "container", "initContainers": "init container", "volumes": "volume"}
+_PART = re.compile(rf"(?P<path>spec\.(?P<kind>{'|'.join(_PARTS)})\[(?P<name>[^\]]+)\])\.name")
 _MOST_REASONS = 12
 
 
@@ -175,8 +179,10 @@ def _mode_changes(props: SpiceDBProps, running: Running) -> Iterator[str]:
 def _servers(change: Change) -> Iterator[str]:
     props = change.props
     fields: Sequence[FieldDiff] = next((each.fields for each in change.objects if each.kind == "Deployment"), ())
-    found = dict.fromkeys(_reason(field) for field in fields if field.path.startswith(_TEMPLATE))
-    reasons = [reason for reason in found if reason]
+    of_pods = [evolve(field, path=field.path[len(_TEMPLATE) :]) for field in fields if field.path.startswith(_TEMPLATE)]
+    whole = dict(found for field in of_pods if (found := _whole(field)))
+    parts = [field for field in of_pods if not field.path.startswith(tuple(f"{path}." for path in whole))]
+    reasons = [reason for reason in dict.fromkeys((*map(_reason, parts), *whole.values())) if reason]
     if reasons:
         rest = len(reasons) - _MOST_REASONS
         more = f"; and {rest} more" if rest > 0 else ""
@@ -193,9 +199,18 @@ def _servers(change: Change) -> Iterator[str]:
             yield f"The number of servers changes from {field.before} to {field.after}."
 
 
+def _whole(field: FieldDiff) -> tuple[str, str] | None:
+    """The path of a container or volume that is new or gone, and a sentence about it. Its name tells both."""
+    found = _PART.fullmatch(field.path)
+    if not found or None not in (field.before, field.after):
+        return None
+    change = "new" if field.before is None else "gone"
+    return found["path"], f"{_PARTS[found['kind']]} {found['name']} is {change}"
+
+
 def _reason(field: FieldDiff) -> str:
-    """Why a field of the pod template restarts the servers, in a few words."""
-    path = field.path[len(_TEMPLATE) :]
+    """Why a field of the pods restarts the servers, in a few words."""
+    path = field.path
     if CHECKSUM in path:
         return f"a setting of the migration changed ({CHECKSUM})"
     if path == f"metadata.labels[{VERSION}]":
@@ -221,7 +236,7 @@ def _changed(name: str, field: FieldDiff) -> str:
 
 
 def _value(value: Any, before: str = "") -> str:
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value)
     return f"{before}{text if len(text) <= 80 else f'{text[:77]}...'}" if text else ""
 
 
