@@ -25,6 +25,15 @@ _OF_OTHERS = {
         "timed out",
         "another operation (install/upgrade/rollback) is in progress",
     },
+    "Argo CD and Flux": {
+        "one or more synchronization tasks completed unsuccessfully",
+        "failed early due to stalled resources",
+    },
+    "gRPC": {
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "too_many_pings",
+    },
     "Kubernetes": {
         "DeadlineExceeded",
         "Job has reached the specified backoff limit",
@@ -45,6 +54,8 @@ _OF_OTHERS = {
         "unknown flag: --phase",
         "writing version update affected 0 rows, should be 1",
         "server already at requested revision",
+        "datastore is not migrated: …",
+        "invalid preshared key",
     },
     "Go": {
         "no such host",
@@ -61,10 +72,8 @@ _OF_OTHERS = {
         "Duplicate column name '…'",
         "Table '…' already exists",
         'column "deleted_transaction" of relation "relation_tuple" does not exist',
-        'relation "…" already exists (SQLSTATE 42P07)',
-        'duplicate key value violates unique constraint "pg_type_typname_nsp_index" (SQLSTATE 23505)',
-        "deadlock detected (SQLSTATE 40P01)",
         "pg_type_typname_nsp_index",
+        "sorry, too many clients already",
     },
 }
 """Messages of other programs that the documentation quotes."""
