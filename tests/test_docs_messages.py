@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.plans.words import WAY_BACK
 from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
@@ -193,6 +194,11 @@ def test_the_quoted_line_of_a_plan_is_current(capsys: pytest.CaptureFixture[str]
     (command,) = re.findall(r"^    cdk8s-spicedb (plan --engine mysql .*)$", page.read_text(), re.MULTILINE)
     assert main(shlex.split(command)) == 0
     assert " ".join(line.split()) in " ".join(capsys.readouterr().out.split())
+
+
+def test_each_way_back_of_a_plan_is_explained() -> None:
+    text = (_DOCS / "upgrade" / "rollback.md").read_text()
+    assert [word for word in WAY_BACK.values() if f"\n| `{word}` | " not in text] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in _GENERATED], ids=lambda page: page.name)
