@@ -166,10 +166,10 @@ def _unknown(output: str, patterns: list[re.Pattern[str]]) -> list[str]:
     return [run for run in re.findall(r"[a-z]+(?: [a-z]+){2,}", left) if len(_words(run)) > 2]
 
 
-@pytest.mark.parametrize("name", ["commands.md", "restore.md"])
+@pytest.mark.parametrize("name", ["operate/commands.md", "operate/restore.md", "upgrade/rehearse.md"])
 def test_quoted_outputs_are_current(name: str, texts: frozenset[str]) -> None:
     """Of the text blocks. tests/cluster/docs/ runs the commands in console blocks."""
-    found, patterns = blocks("text", _DOCS / "operate" / name), _patterns(texts)
+    found, patterns = blocks("text", _DOCS / name), _patterns(texts)
     assert found
     assert [unknown for block in found for unknown in _unknown(block, patterns)] == []
 
