@@ -112,8 +112,10 @@ def test_migrate_by_hand_commands_work(namespace: Namespace, postgres: None, tmp
 def _section(page: Path, heading: str) -> str:
     """The text below a heading, up to the next one of its level or above."""
     level = heading.index(" ")
-    (found,) = re.findall(rf"^{heading}\n(.*?)(?=^#{{1,{level}}} |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
-    return found
+    found: list[str] = re.findall(
+        rf"^{heading}\n(.*?)(?=^#{{1,{level}}} |\Z)", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    return found[0]
 
 
 def test_phased_upgrade_commands_work(zed: None, namespace: Namespace, postgres: None, tmp_path: Path) -> None:
