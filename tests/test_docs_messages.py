@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.plans.words import WAY_BACK
 from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
@@ -24,6 +25,15 @@ _OF_OTHERS = {
         "pre-upgrade hooks failed",
         "timed out",
         "another operation (install/upgrade/rollback) is in progress",
+    },
+    "Argo CD and Flux": {
+        "one or more synchronization tasks completed unsuccessfully",
+        "failed early due to stalled resources",
+    },
+    "gRPC": {
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "too_many_pings",
     },
     "Kubernetes": {
         "DeadlineExceeded",
@@ -45,6 +55,8 @@ _OF_OTHERS = {
         "unknown flag: --phase",
         "writing version update affected 0 rows, should be 1",
         "server already at requested revision",
+        "datastore is not migrated: …",
+        "invalid preshared key",
     },
     "Go": {
         "no such host",
@@ -61,10 +73,8 @@ _OF_OTHERS = {
         "Duplicate column name '…'",
         "Table '…' already exists",
         'column "deleted_transaction" of relation "relation_tuple" does not exist',
-        'relation "…" already exists (SQLSTATE 42P07)',
-        'duplicate key value violates unique constraint "pg_type_typname_nsp_index" (SQLSTATE 23505)',
-        "deadlock detected (SQLSTATE 40P01)",
         "pg_type_typname_nsp_index",
+        "sorry, too many clients already",
     },
 }
 """Messages of other programs that the documentation quotes."""
@@ -156,10 +166,10 @@ def _unknown(output: str, patterns: list[re.Pattern[str]]) -> list[str]:
     return [run for run in re.findall(r"[a-z]+(?: [a-z]+){2,}", left) if len(_words(run)) > 2]
 
 
-@pytest.mark.parametrize("name", ["commands.md", "restore.md"])
+@pytest.mark.parametrize("name", ["operate/commands.md", "operate/restore.md", "upgrade/rehearse.md"])
 def test_quoted_outputs_are_current(name: str, texts: frozenset[str]) -> None:
     """Of the text blocks. tests/cluster/docs/ runs the commands in console blocks."""
-    found, patterns = blocks("text", _DOCS / "operate" / name), _patterns(texts)
+    found, patterns = blocks("text", _DOCS / name), _patterns(texts)
     assert found
     assert [unknown for block in found for unknown in _unknown(block, patterns)] == []
 
@@ -184,6 +194,11 @@ def test_the_quoted_line_of_a_plan_is_current(capsys: pytest.CaptureFixture[str]
     (command,) = re.findall(r"^    cdk8s-spicedb (plan --engine mysql .*)$", page.read_text(), re.MULTILINE)
     assert main(shlex.split(command)) == 0
     assert " ".join(line.split()) in " ".join(capsys.readouterr().out.split())
+
+
+def test_each_way_back_of_a_plan_is_explained() -> None:
+    text = (_DOCS / "upgrade" / "rollback.md").read_text()
+    assert [word for word in WAY_BACK.values() if f"\n| `{word}` | " not in text] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in _GENERATED], ids=lambda page: page.name)
