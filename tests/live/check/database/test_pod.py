@@ -115,7 +115,7 @@ def test_the_image_of_the_client_is_pinned_and_named(kind: type[EngineCheck]) ->
     found = re.fullmatch(r"docker\.io/library/((?:postgres|mariadb):[\d.]+)@sha256:[0-9a-f]{64}", kind.image)
     assert found is not None
     release = found[1]
-    for page in ("operate/commands.md", "why/security.md"):
+    for page in ("configure/images.md", "why/security.md"):
         assert f"`{release}`" in (ROOT / "docs" / page).read_text(), page
 
 
