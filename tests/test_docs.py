@@ -100,6 +100,18 @@ def test_first_pages_contain_synth_commands() -> None:
         assert any(line.startswith("synth") for line in _command_lines(page))
 
 
+def test_outputs_on_the_install_page_are_current(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = r"^    cdk8s-spicedb (\w+)\n\nThe output is similar to:\n\n```console\n(.*?)^```"
+    outputs = re.findall(shown, (_INSTALL / "files.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert [command for command, _ in outputs] == ["init", "synth"]
+    for command, output in outputs:
+        assert main([command]) == 0
+        assert capsys.readouterr().out == output
+
+
 def test_documented_error_of_props_is_current() -> None:
     database = PostgreSQL(host="db", port=99999, database="d", user="u", password=SecretKey("s", "k"))
     with pytest.raises(InvalidProps) as raised:
