@@ -19,17 +19,8 @@ from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
 _ON_A_CLUSTER = (
-    "status",
-    "check",
-    "diff",
-    "install",
-    "upgrade",
-    "rollback",
-    "uninstall",
-    "backup",
-    "restore",
-    "compare",
-    "rehearse",
+    *("install", "uninstall", "status", "check", "diff", "upgrade", "rollback"),
+    *("backup", "restore", "compare", "rehearse"),
 )
 """Commands that the cluster tests run. Here, only their options are checked."""
 _INSTALL = ROOT / "docs" / "install"
