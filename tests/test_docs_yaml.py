@@ -32,7 +32,7 @@ _SETTINGS = props_schema()["properties"].keys()
 _METADATA = {camel(field.name) for field in fields(ChartMetadata)}
 
 _OTHERS = {
-    "docs/install/chart.md": {
+    "docs/install/product.md": {
         "dependencies": "a part of somebody's Chart.yaml, which Helm reads",
     },
     "docs/install/files.md": {
