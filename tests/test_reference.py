@@ -178,7 +178,7 @@ def test_flags_fields_and_values_have_their_settings() -> None:
     flags, fields, values = configuration.pages().values()
     assert "[`server.logLevel`](props/server.md#serverprops-loglevel)" in flags
     assert "[`cleanup.activeDeadlineSeconds`](props/jobs.md#cleanupprops-activedeadlineseconds)" in fields
-    assert "| `migrations.logLevel` | one of `trace`," in values
+    assert "| `migrations.logLevel`<br>one of `trace`," in values
 
 
 @pytest.mark.parametrize("value", configuration.values(), ids=lambda value: value.path)

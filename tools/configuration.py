@@ -17,7 +17,7 @@ from cdk8s_spicedb.props.fieldtypes import Schema
 from cdk8s_spicedb.props.flags import flags_of
 from tools import examples
 from tools.objects import PLAIN
-from tools.pages import NOTE, REFERENCE, in_cell, table, write
+from tools.pages import NOTE, REFERENCE, described, table, write
 from tools.settings import GROUPS, Kind, flow, kinds_in, link, mappings_in_yaml, own_settings, owner_of, paths, title
 
 _FLAGS = """\
@@ -59,7 +59,7 @@ def pages() -> Mapping[Path, str]:
     return {
         REFERENCE / "flags.md": NOTE + _FLAGS + table(("Flag", "Setting"), *_rows(_flags())),
         REFERENCE / "fields.md": NOTE + _FIELDS + table(("Field", "Setting"), *_rows(_fields())),
-        REFERENCE / "chart-values.md": NOTE + _VALUES + table(("Value", "Type", "Default", "Meaning"), *_values()),
+        REFERENCE / "chart-values.md": NOTE + _VALUES + table(("Value", "Meaning"), *_values()),
     }
 
 
@@ -147,11 +147,11 @@ def shown(value: Value) -> str:
     return f"{first}: {flow(found)}"
 
 
-def _values() -> Iterator[tuple[str, ...]]:
+def _values() -> Iterator[tuple[str, str]]:
     for value in values():
-        default = f"`{flow(value.default)}`" if value.default not in ("", [], {}) else ""
-        text = in_cell(mappings_in_yaml(value.text))
-        yield f"`{value.path}`", _type(value.schema), in_cell(default), f"{text}<br>`{in_cell(shown(value))}`"
+        default = flow(value.default) if value.default not in ("", [], {}) else ""
+        text = mappings_in_yaml(value.text)
+        yield described(f"`{value.path}`", _type(value.schema), text, default=default, example=shown(value))
 
 
 def _type(schema: Schema) -> str:

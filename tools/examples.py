@@ -49,7 +49,10 @@ def example(kind: Kind, name: str) -> Any:
     if camel(name) in given:
         return given[camel(name)]
     field = attrs.fields_dict(owner)[name]
-    return _of_type(fields_of(owner)[name], field.default)
+    found = _of_type(fields_of(owner)[name], field.default)
+    if found is None:
+        raise LookupError(f"{owner.__name__}.{camel(name)} has no example: add one to {_FILE.name}")
+    return found
 
 
 def in_yaml(kind: Kind, name: str) -> str:
@@ -58,7 +61,7 @@ def in_yaml(kind: Kind, name: str) -> str:
 
 
 def _of_type(type_: FieldType, default: Any) -> Any:
-    """A value of a type other than the default. Raises `LookupError` if the type does not give one."""
+    """A value of a type other than the default. None: the type gives none."""
     match type_:
         case fieldtypes.Nullable(item=item) | fieldtypes.Limited(base=item):
             return _of_type(item, default)
@@ -69,4 +72,4 @@ def _of_type(type_: FieldType, default: Any) -> Any:
             return {camel(name): example(kind, name) for name in required}
         case fieldtypes.Plain(type=plain) if plain is bool:
             return default is not True
-    raise LookupError
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,20 @@ def table(headings: Sequence[str], *rows: Sequence[str]) -> str:
     """A table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n" for cells in lines)
+
+
+def paragraph(text: str) -> str:
+    """A paragraph, in lines that are not too long."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def described(name: str, type_: str, text: str, *, default: str = "", example: str = "") -> tuple[str, str]:
+    """The row of a setting, whose parts stand below each other, so that the table fits a narrow screen."""
+    # The default stands below, so a sentence that says no more is left out.
+    said = rf" Defaults to (?:`?{re.escape(default)}`?|on|off|true|false|\d+ s)\.(?= |$)"
+    text = re.sub(said, "", text) if default else text
+    lines = [text, *([f"Default: `{default}`"] if default else []), *([f"Example: `{example}`"] if example else [])]
+    return in_cell(f"{name}<br>{type_}"), in_cell("<br>".join(lines))
 
 
 def write(pages: Mapping[Path, str]) -> None:

@@ -12,9 +12,10 @@ from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.props.datastores import ENGINES, Datastore
 from cdk8s_spicedb.props.fields import camel, fields_of
 from tools import examples
-from tools.pages import NOTE, REFERENCE, in_cell, table, write
+from tools.pages import NOTE, REFERENCE, described, paragraph, table, write
 from tools.settings import (
     GROUPS,
+    Field,
     Group,
     Kind,
     anchor,
@@ -42,7 +43,7 @@ In Python, settings are called props. Their names have underscores instead of ca
 such as `90s` is `timedelta(seconds=90)`.
 
 """
-_HEAD = ("Setting", "Type", "Default", "Meaning, and an example")
+_HEAD = ("Setting", "Meaning")
 
 
 def pages() -> Mapping[Path, str]:
@@ -86,7 +87,8 @@ def _names(kind: Kind) -> Iterator[str]:
 
 def _page(group: Group) -> str:
     sections = "\n".join(map(_section, group.kinds))
-    return f"{NOTE}# {group.title}\n\n{group.text} [All settings](../props.md) lists every name.\n\n{sections}"
+    opening = paragraph(f"{group.text} [All props](../props.md) lists the names of all settings.")
+    return f"{NOTE}# {group.title}\n\n{opening}\n{sections}"
 
 
 def _section(kind: Kind) -> str:
@@ -94,14 +96,14 @@ def _section(kind: Kind) -> str:
     where = places(kind)
     parts = [
         f"## {title(kind)}\n",
-        *([f"In a file: {where}.\n"] if where else []),
-        in_words_of_files(inspect.getdoc(kind) or "") + "\n",
-        *([text + "\n"] if (text := _inherited(kind)) else []),
+        *([paragraph(f"In a file: {where}.")] if where else []),
+        *map(paragraph, in_words_of_files(inspect.getdoc(kind) or "").split("\n\n")),
+        *([paragraph(text)] if (text := _inherited(kind)) else []),
     ]
     rows = [
         *([_engine()] if kind is Datastore else []),
         *(_row(kind, field) for field in own_settings(kind)),
-        *((f"`{each.name}`", "only in Python", "", _text(kind, each.name)) for each in only_in_python(kind)),
+        *(described(f"`{each.name}`", "only in Python", _text(kind, each.name)) for each in only_in_python(kind)),
     ]
     return "\n".join([*parts, *([table(_HEAD, *rows)] if rows else [])])
 
@@ -112,31 +114,28 @@ def _inherited(kind: Kind) -> str:
     return f"It also has the settings of {' and of '.join(found)}." if found else ""
 
 
-def _row(kind: Kind, field: attrs.Attribute[object]) -> tuple[str, ...]:
-    name, default = camel(field.name), default_of(field)
-    return (
-        f'<a id="{anchor(kind, field.name)}"></a>`{name}`',
-        in_cell(type_in_words(fields_of(kind)[field.name])),
-        "required" if field.default is attrs.NOTHING else f"`{default}`" if default else "",
-        f"{_text(kind, field.name)}<br>`{in_cell(examples.in_yaml(kind, field.name))}`",
+def _row(kind: Kind, field: Field) -> tuple[str, str]:
+    required = ", required" if field.default is attrs.NOTHING else ""
+    return described(
+        f'<a id="{anchor(kind, field.name)}"></a>`{camel(field.name)}`',
+        type_in_words(fields_of(kind)[field.name]) + required,
+        _text(kind, field.name),
+        default=default_of(field),
+        example=examples.in_yaml(kind, field.name),
     )
 
 
 def _text(kind: Kind, name: str) -> str:
     """What a setting means. That it is required stands beside it."""
-    return in_cell(in_words_of_files(field_texts(kind)[name]).removesuffix(" Required."))
+    return in_words_of_files(field_texts(kind)[name]).removesuffix(" Required.")
 
 
-def _engine() -> tuple[str, ...]:
+def _engine() -> tuple[str, str]:
     engines = ", ".join(f"`{name}`" for name in ENGINES)
     kinds = ", ".join(f"[{kind.__name__}]({link(kind)})" for kind in ENGINES.values())
     text = f"Engine of the database, which has its own settings: {kinds}. In Python, this is the class."
-    return (
-        f'<a id="{anchor(Datastore, "engine")}"></a>`engine`',
-        f"one of {engines}",
-        "required",
-        f"{text}<br>`engine: postgres`",
-    )
+    name = f'<a id="{anchor(Datastore, "engine")}"></a>`engine`'
+    return described(name, f"one of {engines}, required", text, example="engine: postgres")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import yaml
@@ -25,6 +25,8 @@ from cdk8s_spicedb.props.jobs import ClientProps
 
 Kind = Any
 """A class of props."""
+Field = Any
+"""An `attrs.Attribute`, whose stubs lack ``inherited``."""
 
 
 @frozen
@@ -120,25 +122,31 @@ _MANY = 8
 
 def kind_of(name: str) -> Kind:
     """The class with a name."""
-    return {kind.__name__: kind for kind in _PRIVATE}.get(name) or getattr(cdk8s_spicedb, name)
+    private = {kind.__name__: kind for kind in _PRIVATE}
+    return private[name] if name in private else getattr(cdk8s_spicedb, name)
 
 
 def title(kind: Kind) -> str:
     """The heading of a class."""
-    return _TITLES.get(kind.__name__, kind.__name__)
+    name: str = kind.__name__
+    return _TITLES.get(name, name)
 
 
-def own_settings(kind: Kind) -> list[attrs.Attribute[Any]]:
+def _settings(kind: Kind) -> Sequence[Field]:
+    return settings(kind)
+
+
+def own_settings(kind: Kind) -> list[Field]:
     """The settings that a class declares itself."""
-    return [field for field in settings(kind) if not field.inherited]
+    return [field for field in _settings(kind) if not field.inherited]
 
 
 def inherited_from(kind: Kind) -> list[Kind]:
     """The classes whose settings a class also has."""
-    return list(dict.fromkeys(owner_of(kind, field.name) for field in settings(kind) if field.inherited))
+    return list(dict.fromkeys(owner_of(kind, field.name) for field in _settings(kind) if field.inherited))
 
 
-def only_in_python(kind: Kind) -> list[attrs.Attribute[Any]]:
+def only_in_python(kind: Kind) -> list[Field]:
     """The props that a class declares itself, and that files cannot set."""
     return [field for field in attrs.fields(kind) if not field.inherited and field not in settings(kind)]
 
@@ -270,10 +278,11 @@ def in_file(value: Any) -> Any:
         return {name: in_file(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [in_file(item) for item in value]
-    if attrs.has(type(value)):
+    kind: Kind = type(value)
+    if attrs.has(kind):
         return {
             camel(field.name): in_file(found)
-            for field in settings(type(value))
+            for field in settings(kind)
             if (found := getattr(value, field.name)) != field.default
         }
     return value
@@ -294,9 +303,9 @@ def flow(value: Any, *, inside: bool = False) -> str:
     return json.dumps(value, ensure_ascii=False) if is_quoted else text
 
 
-def default_of(field: attrs.Attribute[Any]) -> str:
+def default_of(field: Field) -> str:
     """The default of a setting as YAML. Empty if there is none, or if it depends on other settings."""
-    if field.default is attrs.NOTHING or isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+    if field.default is attrs.NOTHING or isinstance(field.default, cast(Any, attrs.Factory)):
         return ""
     value = in_file(field.default)
     return "" if value in (None, [], {}) else flow(value)
@@ -310,7 +319,8 @@ def in_words_of_files(docstring: str) -> str:
         where = paths().get(kind, ()) if kind else ()
         return f"{where[0]}.{found[2]}".removeprefix(".") if where else found[0]
 
-    text = re.sub(r"Delivery\.([A-Z]+)", lambda found: f"delivery: {found[1].lower()}", docstring)
+    text = re.sub(r"(``SpiceDBProps\.[a-z_]+``)", r"\1 at the top of the file", docstring)
+    text = re.sub(r"Delivery\.([A-Z]+)", lambda found: f"delivery: {found[1].lower()}", text)
     text = re.sub(r"\b([A-Z]\w+)\.([a-z_]+)\b", path, text)
     return mappings_in_yaml(for_files(text))
 
