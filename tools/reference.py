@@ -63,13 +63,10 @@ def _listed(group: Group) -> str:
 
 
 def _address(kind: Kind) -> str:
-    """A class in the index. Its anchor is the one that it has on its page."""
-    where = places(kind)
-    return (
-        f'<a id="{anchor(kind)}"></a>'
-        + f"[{title(kind)}]({link(kind, folder=f'{_FOLDER}/')})"
-        + (f" ({where})" if where else "")
-    )
+    """A class in the index, and its place in a file if it has one only. Its anchor is the one on its page."""
+    where, address = places(kind), link(kind, folder=f"{_FOLDER}/")
+    place = f" ({where})" if where and "," not in where else ""
+    return f'<a id="{anchor(kind)}"></a>[{title(kind)}]({address}){place}'
 
 
 def _names(kind: Kind) -> Iterator[str]:
