@@ -55,7 +55,7 @@ GROUPS = (
     ),
     Group(
         "datastore",
-        "Datastore",
+        "Datastores",
         "The database is under `datastore`. Its `engine` decides which other keys there are.",
         (
             *("Datastore", "PostgreSQL", "CockroachDB", "MySQL", "Spanner", "Memory"),
