@@ -31,7 +31,7 @@ from cdk8s_spicedb.helm.value import Value
 from cdk8s_spicedb.props.fields import camel, fields_of
 from tests.pages import PAGES, is_generated
 from tools import configuration, examples, objects, reference
-from tools.settings import GROUPS, Kind, default_of, flow, in_file, link, own_settings, paths, type_in_words
+from tools.props import GROUPS, Kind, default_of, flow, in_file, link, own_settings, paths, type_in_words
 
 _PYTHON = "timedelta(seconds=90)"
 _SECRET = {"name": "spicedb", "key": "password"}

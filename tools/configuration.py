@@ -18,7 +18,7 @@ from cdk8s_spicedb.props.flags import flags_of
 from tools import examples
 from tools.objects import PLAIN
 from tools.pages import NOTE, REFERENCE, described, table, write
-from tools.settings import GROUPS, Kind, flow, kinds_in, link, mappings_in_yaml, own_settings, owner_of, paths, title
+from tools.props import GROUPS, Kind, flow, kinds_in, link, mappings_in_yaml, own_settings, owner_of, paths, title
 
 _FLAGS = """\
 # Flags of SpiceDB

@@ -13,7 +13,7 @@ from cdk8s_spicedb.files.yaml import load
 from cdk8s_spicedb.props import fieldtypes
 from cdk8s_spicedb.props.fields import PropsOf, camel, fields_of
 from cdk8s_spicedb.props.fieldtypes import FieldType
-from tools.settings import GROUPS, Kind, flow, own_settings, owner_of
+from tools.props import GROUPS, Kind, flow, own_settings, owner_of
 
 _VALUES = "Values"
 _FILE = Path(__file__).with_suffix(".yaml")

@@ -13,7 +13,7 @@ from cdk8s_spicedb.props.datastores import ENGINES, Datastore
 from cdk8s_spicedb.props.fields import camel, fields_of
 from tools import examples
 from tools.pages import NOTE, REFERENCE, described, paragraph, table, write
-from tools.settings import (
+from tools.props import (
     GROUPS,
     Field,
     Group,
