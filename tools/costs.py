@@ -9,11 +9,13 @@ from pathlib import Path
 from bench.figures import read
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
-from tools.figures import markdown
+from tools.pages import NOTE, table
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "durations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # How long migrations take
 
 `cdk8s-spicedb plan --relationships 10M` and `cdk8s-spicedb check` estimate the time of each migration from the rates on
@@ -21,8 +23,6 @@ this page. `plan` takes the number of relationships from you, and supposes that 
 `check` asks your database for the number of rows. Both compare the sum of the migrations of each step with
 `active_deadline_seconds`. To know what to do, see
 [migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
-
-`make reference` generates this page from `versions/releases.json` and `bench/figures.json`.
 
 ## How the rates were found
 
@@ -72,12 +72,13 @@ The locks follow from the SQL statements in SpiceDB's source code and the docume
 [PostgreSQL](https://www.postgresql.org/docs/current/explicit-locking.html) and
 [MySQL](https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html).
 """
+)
 
 
 def page() -> str:
     """The page, Markdown."""
     engines = known_releases().engines
-    opening = _OPENING.replace("{estimates}\n", f"{markdown(read()['estimates'])}\n")
+    opening = _OPENING.replace("{estimates}\n", f"{table(*read()['estimates'])}\n")
     return "\n".join([opening, *(line for name, title in _TITLES.items() for line in _engine(title, engines[name]))])
 
 

@@ -28,9 +28,13 @@ from cdk8s_spicedb import (
     SpiceDBProps,
 )
 from cdk8s_spicedb.manifests import Manifest, release_manifests
+from cdk8s_spicedb.props.fields import camel
+from tools.pages import NOTE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "objects.md"
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # All rendered objects
 
 The names are those of a SpiceDB called `spicedb`. If yours has another name, it replaces `spicedb` everywhere.
@@ -40,13 +44,12 @@ together. The others are [hooks](../why/hooks.md): they run before the release, 
 has the same moments before and after ([delivery](../install/delivery.md)). With `kubectl apply` there are no hooks. So
 there is no clean-up, and the names of Jobs end with a hash of what they run, as `-HASH` does below.
 
-**Rendered** says which props an object needs. Objects *by default* are rendered unless you switch these props off.
-
-`make reference` generates this page from the rendered objects.
+**Rendered** says which settings an object needs. Objects *by default* are rendered unless you switch these off.
 
 | Kind | Name | Applied | Rendered |
 | --- | --- | --- | --- |
 """
+)
 _CLOSING = """
 Secrets and Namespaces are never rendered. Create the Secrets that you name, and the Namespace, before you install.
 """
@@ -116,7 +119,7 @@ def _with(props: Any, path: str, value: object) -> Any:
 def _row(manifest: Manifest, without: Mapping[str, set[Name]], plain: set[Name]) -> str:
     kind, name = _name(manifest)
     when = _MOMENTS[manifest["metadata"].get("annotations", {}).get("helm.sh/hook")]
-    needs = [f"`{path}`" for path, left in without.items() if (kind, name) not in left]
+    needs = [f"`{'.'.join(map(camel, path.split('.')))}`" for path, left in without.items() if (kind, name) not in left]
     return f"| {kind} | `{name}` | {when} | {_why(needs, (kind, name) in plain)} |"
 
 
