@@ -120,6 +120,8 @@ def _special(chart: _Chart, path: Path, value: Any) -> ChartSettings | None:
         case ("image",) if value:
             parts = zip(("repository", "tag", "digest"), image_parts(value), strict=True)
             return ChartSettings({f"image.{part}": text for part, text in parts if text})
+        case ("backup", "schedule") if chart.props.monitoring.alerts:
+            return ChartSettings({"backup.schedule": value}, fixed=("the alert about late backups",))
         case (part, "env"):
             variables = container_env(EnvVar(name, text) for name, text in value.items())
             return ChartSettings({f"{PATHS[part]}extraEnv": variables})
@@ -129,7 +131,9 @@ def _special(chart: _Chart, path: Path, value: Any) -> ChartSettings | None:
 def _leaf(chart: _Chart, path: Path, name: str) -> ChartSettings:
     """One setting without others inside."""
     value, default = _at(chart.props, path), _default(chart.props, path)
-    own = {each.path: plain(value) if each.default == "" and value else each.default for each in chart.of(path)}
+    own = {
+        each.path: plain(value) if each.default == "" and value is not None else each.default for each in chart.of(path)
+    }
     if default is attrs.NOTHING and type(value) not in _KEYS:
         return ChartSettings(own) if own else ChartSettings(fixed=(name,))
     other = _Chart(_with(chart.props, path, _another(value, default)))

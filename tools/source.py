@@ -54,12 +54,11 @@ def _call(props: Any, data: Mapping[str, Any], missing: Iterable[str] = (), end:
     if short_form(kind) in data:
         return f"{kind.__name__}.{kind.short}({data[short_form(kind)]!r})"
     fields = {camel(field.name): field for field in attrs.fields(kind)}
+    named = [key for key in data if key in fields and fields[key].kw_only]
     given = [f"{name}={MISSING}" for name in missing]
-    for key in data:
-        if key in fields:
-            field = fields[key]
-            text = _text(getattr(props, field.name), data[key])
-            given.append(f"{field.name}={text}" if field.kw_only else text)
+    for key in [*(key for key, field in fields.items() if not field.kw_only), *named]:
+        text = _text(getattr(props, fields[key].name), data[key])
+        given.append(f"{fields[key].name}={text}" if key in named else text)
     return f"{kind.__name__}({', '.join(given)}{end if len(given) > 1 else ''})"
 
 

@@ -71,7 +71,7 @@ def tabs(text: str) -> str:
         "Python": _code("python", python_of(part.data, props)),
         "Chart values": _chart(chart_settings(part.data, props)),
     }
-    return "\n".join(f'=== "{name}"\n\n{indent(content, "    ")}' for name, content in found.items())
+    return "\n".join(f'=== "{name}"\n\n{indent(content, "    ")}' for name, content in found.items()).rstrip()
 
 
 def _code(language: str, text: str) -> str:
