@@ -207,9 +207,9 @@ def _difference(some: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
 
 def test_what_is_no_value_is_said() -> None:
     text = tabs("server: {tracing: {endpoint: 'collector:4317'}}\n")
-    assert text.endswith("    No value: fixed when the chart is written: `server.tracing`.")
+    assert text.endswith("    There is no value for this: write the chart with `server.tracing`.")
     text = tabs("upgradeBackup: {command: [backup]}\n")
-    assert text.endswith('=== "Chart values"\n\n    Changes nothing in the chart: `upgradeBackup`.')
+    assert text.endswith('=== "Chart values"\n\n    This changes nothing in the chart: `upgradeBackup`.')
     text = tabs("backup: {schedule: '@daily'}\nversion: v1.57.1\n")
     assert text.endswith("    Fixed when the chart is written: that `backup` is set, `version`.")
 

@@ -80,10 +80,12 @@ def _code(language: str, text: str) -> str:
 
 def _chart(settings: ChartSettings) -> str:
     """The tab of a chart: its values, and what it has no value for."""
-    parts = [_code("yaml", dump(settings.nested()))] if settings.values else []
     fixed, unused = ", ".join(settings.fixed), ", ".join(settings.unused)
-    if fixed:
-        parts.append(f"{'Fixed' if settings.values else 'No value: fixed'} when the chart is written: {fixed}.\n")
+    parts = [_code("yaml", dump(settings.nested()))] if settings.values else []
+    if fixed and settings.values:
+        parts.append(f"Fixed when the chart is written: {fixed}.\n")
+    elif fixed:
+        parts.append(f"There is no value for this: write the chart with {fixed}.\n")
     if unused:
-        parts.append(f"Changes nothing in the chart: {unused}.\n")
+        parts.append(f"This changes nothing in the chart: {unused}.\n")
     return "\n".join(parts)
