@@ -191,10 +191,11 @@ class PropsOf(FieldType):
         return len({camel(str(key)) for key in value} & {camel(field.name) for field in settings(self.kind)})
 
     def read(self, value: Any) -> Draft | Invalid:
-        short = [key for key in (short_form(self.kind),) if key]
+        short = short_form(self.kind)
+        tags = [short] if short else []
         if isinstance(value, Mapping):
-            return _short(self.kind, *short, value) if value.keys() & set(short) else _draft(self.kind, value, short)
-        keys = ", ".join([*short, *(camel(field.name) for field in settings(self.kind))])
+            return _short(self.kind, value) if short in value else _draft(self.kind, value, tags)
+        keys = ", ".join([*tags, *(camel(field.name) for field in settings(self.kind))])
         fix = self.message.fix or "write its keys on the lines below, indented, or remove it"
         return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
@@ -278,7 +279,8 @@ class _Short(Draft):
         return getattr(self.kind, cast(Any, self.kind).short)(*self.values.values())
 
 
-def _short(kind: Any, short: str, data: Mapping[Any, Any]) -> Draft:
+def _short(kind: Any, data: Mapping[Any, Any]) -> Draft:
+    short = short_form(kind)
     wrong = Invalid("(one key too many)", f"{short} alone, or all other keys without it", f"remove it, or {short}")
     values = {short: short_type(kind).read(data[short])}
     return _Short(kind, values, {str(key): wrong for key in data if key != short})
