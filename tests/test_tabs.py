@@ -214,6 +214,19 @@ def test_what_is_no_value_is_said() -> None:
     assert text.endswith("    Fixed when the chart is written: that `backup` is set, `version`.")
 
 
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("server: {grpcPort: 50051}", "There is no value for this: write the chart with `server.grpcPort`."),
+        ("server: {grpcPort: 5005}", "There is no value for this: write the chart with `server.grpcPort`."),
+        ("rbacCreate: true", "    rbac:\n      create: true\n    ```"),
+        ("server: {replicas: 2}", "    replicas: 2\n    ```"),
+    ],
+)
+def test_a_setting_that_is_its_default_is_told(text: str, end: str) -> None:
+    assert tabs(f"{text}\n").endswith(end)
+
+
 _BLOCK = "```yaml\nserver: {replicas: 3}\n```\n"
 
 

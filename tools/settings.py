@@ -134,9 +134,10 @@ def _leaf(chart: _Chart, path: Path, name: str) -> ChartSettings:
     own = {
         each.path: plain(value) if each.default == "" and value is not None else each.default for each in chart.of(path)
     }
-    if default is attrs.NOTHING and type(value) not in _KEYS:
+    another = _another(value, default)
+    if another in (value, attrs.NOTHING):
         return ChartSettings(own) if own else ChartSettings(fixed=(name,))
-    other = _Chart(_with(chart.props, path, _another(value, default)))
+    other = _Chart(_with(chart.props, path, another))
     found = chart.changes(other) or own
     if not own and other.templates != chart.templates:
         return ChartSettings(fixed=(name,))
@@ -147,7 +148,7 @@ def _leaf(chart: _Chart, path: Path, name: str) -> ChartSettings:
 
 
 def _another(value: Any, default: Any) -> Any:
-    """Another value of a setting."""
+    """Another value of a setting; the same, or `attrs.NOTHING`, if none is known."""
     if type(value) in _KEYS:
         return _KEYS[type(value)]
     return not value if isinstance(value, bool) and value == default else default
