@@ -108,7 +108,7 @@ def _setting(chart: _Chart, path: Path, data: Any) -> ChartSettings:
 
 
 def _special(chart: _Chart, path: Path, value: Any) -> ChartSettings | None:
-    """Settings that are in the templates, because an upgrade with --reuse-values keeps the defaults before it."""
+    """The settings whose values do not follow from the charts."""
     match path:
         case ("version",):
             return ChartSettings(fixed=("`version`",))
