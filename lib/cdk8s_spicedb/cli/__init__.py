@@ -22,8 +22,9 @@ _MODULES = {"json-schema": "init", "restore": "backup", "compare": "backup"}
 _DEBUG = "CDK8S_SPICEDB_DEBUG"
 """Variable that shows where an error came from."""
 _EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[{}]'"
+_OF_LIVE = ("cryptography", "httpx2", "prometheus_client", "rich")
 _OF_DATA = ("authzed", "cramjam", "fastavro", "google", "grpc")
-"""The modules of the extra ``data``."""
+"""The modules of the extras ``live`` and ``data``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,6 +73,8 @@ def _run(command: str, options: object) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in _OF_DATA:
             extra = "live,data"
+        elif (error.name or "").partition(".")[0] in _OF_LIVE:
+            extra = "live"
         if not extra:
             raise
         raise SpiceDBError(_EXTRA.format(extra)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ import attrs
 from ..errors import InvalidProps, SpiceDBError
 from ..versions import ReleaseTable, known_releases
 from .output import DATA
-from .parser import Parser
+from .parser import Parser, program
 
 FILE = "spicedb.yaml"
 STEM = "{}"
@@ -148,6 +149,15 @@ def duration(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it as 90s, 5m or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return hours * 3600 + minutes * 60 + seconds
+
+
+def again(options: Any, command: str, *more: str) -> str:
+    """A command line for the same SpiceDB: with the files and the place that the options name."""
+    words = [word for file in getattr(options, "file", None) or () for word in ("-f", file)]
+    for name in ("releases", "namespace", "context", "kubeconfig"):
+        value = getattr(options, name, None)
+        words += [f"--{name}", value] if value else []
+    return f"{program()} {shlex.join([command, *more, *words])}"
 
 
 def require_yes(options: Any) -> None:

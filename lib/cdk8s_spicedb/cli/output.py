@@ -26,6 +26,8 @@ ANSWER_SECONDS = 15 * 60
 """How long a question waits for its answer. The lock of the release is held meanwhile."""
 GOOD, BAD, BUSY, FAINT = "green", "bold red", "yellow", "dim"
 """Styles of texts."""
+DRY_RUN = "This was a dry run. Nothing was changed."
+"""The last line of a dry run."""
 _UNUSUAL = re.compile(r"[^\n\t -~]")
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Characters that are printable to Python, and that nobody sees."""

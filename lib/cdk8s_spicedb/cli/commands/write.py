@@ -41,6 +41,7 @@ def add_synth(commands: Commands) -> Parser:
         page="install/files",
     )
     add_file(parser)
+    tools = [each.value for each in Delivery]
     text = (
         "files to write, each to a folder with the name of the file. Each is first merged with the files of --file. If "
         "one has a problem, nothing is written"
@@ -49,10 +50,10 @@ def add_synth(commands: Commands) -> Parser:
     text = "folder to write to; defaults to dist. The whole folder is replaced"
     parser.add_argument("--folder", default="dist", metavar="FOLDER", help=text)
     text = (
-        "tool that applies the output: helm, kubectl, argocd or flux; takes precedence over the file. Defaults to the "
-        "one in the file, or to helm"
+        f"tool that applies the output: {', '.join(tools)}; takes precedence over the file. Defaults to the one in the "
+        "file, or to helm"
     )
-    parser.add_argument("--delivery", choices=[each.value for each in Delivery], metavar="TOOL", help=text)
+    parser.add_argument("--delivery", choices=tools, metavar="TOOL", help=text)
     text = "version of the Helm chart; defaults to 0.1.0"
     parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
     text = "YAML file that says who distributes the Helm chart, such as {maintainers: [{name: …}], icon: https://…}"
