@@ -62,7 +62,7 @@ def read_document(path: str) -> Document:
 
 def _hint(path: str) -> str:
     """What to do if a file does not exist."""
-    others = [each.with_suffix(ending) for each in [Path(path)] for ending in (".yaml", ".yml")]
+    others = [Path(path).with_suffix(ending) for ending in (".yaml", ".yml") if Path(path).name]
     other = next((each for each in others if each != Path(path) and each.exists()), None)
     if other:
         return f"; there is {other}: rename it, or add --file {other}"

@@ -146,8 +146,11 @@ def _intention(plan: FleetReport, options: FleetOptions) -> Iterator[str]:
 
 def _ending(report: FleetReport, again: str) -> Iterator[str]:
     if not report.ok and len(report.of(MemberState.NOT_BEGUN, MemberState.SKIPPED)) == len(report.members):
-        yield "Nothing was changed."
+        yield "error: nothing was changed."
         return
+    if not report.ok:
+        left = len(report.members) - len(report.of(MemberState.UPGRADED, MemberState.SKIPPED))
+        yield f"error: {left} of {count(len(report.members), 'SpiceDB')} did not reach the target."
     for state, heading in _ENDINGS.items():
         found = report.of(state)
         if found:

@@ -101,7 +101,7 @@ def say_after(text: str) -> None:
     try:
         say(text)
     except SpiceDBError as error:
-        say_error(str(error))
+        say_error(f"error: {error}")
 
 
 def say_error(text: str) -> None:
@@ -123,7 +123,7 @@ def ask(question: str, *, seen: bool = True) -> bool:
     # A terminal is readable when a whole line was typed.
     if not select.select([sys.stdin], [], [], ANSWER_SECONDS)[0]:
         say("")
-        say_error(f"There was no answer within {ANSWER_SECONDS // 60} minutes. Nothing was changed.")
+        say_error(f"error: there was no answer within {ANSWER_SECONDS // 60} minutes. Nothing was changed.")
         return False
     try:
         return input().strip().lower() in ("y", "yes")
@@ -158,7 +158,7 @@ class Stream:
             self.works = False
             if not self._lasting:
                 raise
-            say_error(str(error))
+            say_error(f"error: {error}")
 
     def flush(self) -> None:
         """Does nothing, because `_write` does it."""

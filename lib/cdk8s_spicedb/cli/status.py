@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 def _look(options: argparse.Namespace, cluster: Cluster, name: str, props: SpiceDBProps | None) -> Found:
     """One SpiceDB, after the wait of ``--wait``."""
     if options.wait:
-        reason = wait_until_safe(cluster, name, options.timeout or _WAIT_SECONDS, _say_why)
+        reason = wait_until_safe(cluster, name, _WAIT_SECONDS if options.timeout is None else options.timeout, _say_why)
         if reason is not None:
             raise SpiceDBError(f"the next change of {name} is not safe yet: {reason}")
     found = _status(options, props, cluster, name)

@@ -195,7 +195,7 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
 
 def _refuse(report: CheckReport, display: Display) -> None:
     display.line(*lines(report, but=Level.OK))
-    say_error("Nothing was changed. Fix the failures, then run the same command again.")
+    say_error("error: the check failed. Nothing was changed. Fix the failures, then run the same command again.")
 
 
 def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str) -> int:
@@ -211,7 +211,7 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
             cluster, props, folder, back_up=options.upgrade.back_up, notify=lambda text: display.line(text)
         )
     except UpgradeStoppedError as error:
-        say_error(str(error))
+        say_error(f"error: {error}")
         return State.STOPPED.exit_code
     say_after(as_data(written, options.output) if options.quiet else written.text)
     return State.DONE.exit_code
