@@ -18,7 +18,7 @@ from cdk8s_spicedb import SpiceDBError, known_releases
 from cdk8s_spicedb.versions import read_releases
 from tests import fast_yaml
 from tests.programs import ROOT
-from tools import advisories, configuration, costs, figures, objects, output, plans, reference, release
+from tools import advisories, cli, configuration, costs, figures, objects, output, plans, reference, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
@@ -246,7 +246,7 @@ def test_missing_arguments_show_the_usage() -> None:
         release.main([])
 
 
-@pytest.mark.parametrize("tool", [reference, configuration, objects, plans, output, costs, advisories])
+@pytest.mark.parametrize("tool", [reference, configuration, objects, plans, output, cli, costs, advisories])
 def test_reference_pages_are_up_to_date(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert tool.PAGE.read_text() == tool.page(), "run: make reference"

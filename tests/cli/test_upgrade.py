@@ -89,7 +89,10 @@ def test_failed_check_changes_nothing(live: Live, capsys: pytest.CaptureFixture[
     output = capsys.readouterr()
     assert "does not exist" in output.out
     assert "fix: create it" in output.out
-    assert output.err == "error: the check failed. Nothing was changed. Fix the failures, then run the same command again.\n"
+    assert (
+        output.err
+        == "error: the check failed. Nothing was changed. Fix the failures, then run the same command again.\n"
+    )
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("", 1), ("no", 1)])
@@ -217,7 +220,7 @@ def test_output_that_cannot_be_written_stops_nothing(
     assert live.world.calls[-1] == ("applied 1" if command == "upgrade" else "roll back to 1")
     error = capsys.readouterr().err
     reasons = {"full": "No space left on device"}
-    assert error == (f"cannot write the output: {reasons[kind]}\n" if reasons.get(kind) else "")
+    assert error == (f"error: cannot write the output: {reasons[kind]}\n" if reasons.get(kind) else "")
 
 
 @pytest.mark.parametrize("kind", ["full", "closed", "gone"])
@@ -335,4 +338,7 @@ def test_missing_extra_is_explained() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "error: this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'\n"
+    assert (
+        done.stderr
+        == "error: this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'\n"
+    )

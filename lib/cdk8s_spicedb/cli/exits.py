@@ -25,3 +25,14 @@ ASKS: Mapping[int, str] = {UNANSWERED: EXIT_CODES[UNANSWERED]}
 def codes_of(own: Mapping[int, str]) -> dict[int, str]:
     """All codes of a command in their order: its own, and those that every command has."""
     return dict(sorted({**{code: EXIT_CODES[code] for code in ALWAYS}, **own}.items()))
+
+
+VARIABLES: Mapping[str, str] = {
+    "KUBECONFIG": "files with the kubeconfig, as for kubectl; `--kubeconfig` takes precedence",
+    "SPICEDB_TOKEN": "preshared key of a SpiceDB that `backup`, `restore` or `compare` reach by an address",
+    "NO_COLOR": "if set, output has no colors. Output that is not on a terminal never has",
+    "COLUMNS": "width of the output, instead of that of the terminal",
+    "TMPDIR": "folder for the private copy of the kubeconfig and other temporary files",
+    "CDK8S_SPICEDB_DEBUG": "if set, an error that nobody expected shows where it came from",
+}
+"""The environment variables that the commands read."""
