@@ -19,7 +19,7 @@ from cdk8s_spicedb.versions import read_releases
 from tests import fast_yaml
 from tests.pages import is_generated
 from tests.programs import ROOT
-from tools import advisories, costs, figures, objects, output, plans, release
+from tools import advisories, cli, costs, figures, objects, output, plans, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
@@ -247,7 +247,7 @@ def test_missing_arguments_show_the_usage() -> None:
         release.main([])
 
 
-@pytest.mark.parametrize("tool", [objects, plans, output, costs, advisories])
+@pytest.mark.parametrize("tool", [objects, plans, output, cli, costs, advisories])
 def test_reference_pages_are_up_to_date(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert tool.PAGE.read_text() == tool.page(), "run: make reference"

@@ -14,6 +14,7 @@ import attrs
 from cdk8s_spicedb import live
 from cdk8s_spicedb.cli.backup import BackupReport, CompareReport, RestoreReport
 from cdk8s_spicedb.cli.plan import PlanReport
+from cdk8s_spicedb.cli.upgrade import DryRun
 from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.live.rehearsal import Rehearsal
 
@@ -25,6 +26,7 @@ COMMANDS = {
     "check": (live.CheckReport, "The exit code is 1 if a finding is a `failure`."),
     "diff": (live.Diff, ""),
     "upgrade": (live.Record, "The ConfigMap `NAME-upgrade` has the same JSON while an upgrade is under way."),
+    "upgrade --dry-run": (DryRun, ""),
     "upgrade --each": (live.FleetReport, "Also printed if an upgrade failed."),
     "rollback": (live.Return, ""),
     "backup": (BackupReport, ""),
@@ -38,8 +40,10 @@ _OPENING = (
     + """\
 # Output of the commands on a cluster
 
-With `--output json`, the commands on a cluster print one JSON object. This page lists its fields. Fields may be added
-in later versions; they are not renamed or removed without a new major version.
+With `--output json` or `--output yaml`, the commands on a cluster print one object. This page lists its fields. Fields
+may be added in later versions; they are not renamed or removed without a new major version. With `--each`, `status`,
+`check`, `diff` and `upgrade --dry-run` print one such object for each SpiceDB, by its namespace and name, or an object
+with the field `error`.
 """
 )
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

@@ -63,7 +63,7 @@ def test_a_plan_is_markdown_for_pull_requests(capsys: pytest.CaptureFixture[str]
     )
 
 
-@pytest.mark.parametrize("form", ["table", "markdown"])
+@pytest.mark.parametrize("form", ["text", "markdown"])
 def test_a_plan_to_a_release_without_known_faults_says_nothing_of_them(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,14 +123,14 @@ def test_modes_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_way_that_there_is_not_ends_with_one_and_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "plan", "--engine", "postgres", "--from", "v1.56.0", "--to", "v1.52.0")
     assert (code, out) == (1, "")
-    assert err.startswith("1 problem in cdk8s-spicedb plan:\n  --to = 'v1.52.0'\n")
+    assert err.startswith("error: 1 problem in cdk8s-spicedb plan:\n  --to = 'v1.52.0'\n")
     assert "helm rollback" in err
 
 
 def test_what_is_wrong_is_said_of_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     modes = ["--schema-mode", "read-new-write-new", "--current-schema-mode", "read-new-write-both"]
     _, _, err = run(capsys, "plan", "--engine", "memory", "--from", "1.52", "--to", "latest", *modes)
-    assert err.startswith("2 problems in cdk8s-spicedb plan:\n  --from = '1.52'\n")
+    assert err.startswith("error: 2 problems in cdk8s-spicedb plan:\n  --from = '1.52'\n")
     assert "  --to = 'latest'\n" in err
     _, _, err = run(capsys, "plan", "--engine", "memory", "--from", "v1.56.0", "--to", "v1.56.0", *modes)
     assert "  --schema-mode = 'read-new-write-new'\n" in err
@@ -140,7 +140,6 @@ def test_what_is_wrong_is_said_of_the_options(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["plan"],
         ["plan", "--engine", "oracle", "--from", "v1.52.0"],
         ["plan", "--engine", "postgres"],
@@ -161,7 +160,7 @@ def test_help_says_how_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
         main(["plan", "--help"])
     assert raised.value.code == 0
     out = capsys.readouterr().out
-    assert "Exit code: 0 with a plan, 1 if there is none" in " ".join(out.split())
+    assert "Exit codes: 0 the plan is printed 1 there is no such plan" in " ".join(out.split())
     for option in (
         "--engine",
         "--from",
@@ -218,8 +217,8 @@ def test_from_nothing_to_a_chart_in_two_commands(capsys: pytest.CaptureFixture[s
     assert out.endswith("cdk8s-spicedb synth --file spicedb.yaml\n")
     code, out, err = run(capsys, "synth")
     assert (code, err) == (0, "")
-    assert "spicedb (preshared-key), spicedb (datastore-uri)" in out
-    assert "helm upgrade --install spicedb dist --wait --timeout 11m" in out
+    assert "with these keys: spicedb (preshared-key, datastore-uri)." in out
+    assert "helm upgrade --install spicedb dist --wait --timeout 11m --namespace NAMESPACE" in out
     assert (folder / "dist" / "Chart.yaml").exists()
     props = read_props((folder / "spicedb.yaml").read_text(), "file")
     assert props.version == known_releases().newest
@@ -227,7 +226,7 @@ def test_from_nothing_to_a_chart_in_two_commands(capsys: pytest.CaptureFixture[s
 
 
 def test_a_name_for_the_first_file_is_quoted_for_shells(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    _, out, _ = run(capsys, "init", "-o", "my $(file).yaml")
+    _, out, _ = run(capsys, "init", "my $(file).yaml")
     assert out.endswith("cdk8s-spicedb synth --file 'my $(file).yaml'\n")
 
 
@@ -235,7 +234,7 @@ def test_nothing_is_left_of_a_first_file_that_cannot_be_written(folder: Path) ->
     command = f"ulimit -f 0; {shlex.quote(sys.executable)} -m cdk8s_spicedb init"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "cannot write spicedb.yaml: File too large; choose another file with --output\n"
+    assert done.stderr == "error: cannot write spicedb.yaml: File too large; name another file\n"
     assert not (folder / "spicedb.yaml").exists()
 
 
@@ -244,7 +243,7 @@ def test_manifests_for_those_who_apply_them(
     delivery: str, says: str, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     run(capsys, "init")
-    code, out, err = run(capsys, "synth", "--delivery", delivery, "-o", "out")
+    code, out, err = run(capsys, "synth", "--delivery", delivery, "--folder", "out")
     assert (code, err) == (0, "")
     assert says in out
     (text,) = contents(folder / "out").values()
@@ -286,7 +285,7 @@ def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], 
     Path("spicedb.yaml").write_text("datastore: {engine: memory}\nserver: {replicas: 2, logLevel: loud}")
     code, out, err = run(capsys, "synth")
     assert (code, out) == (1, "")
-    assert err.startswith("1 problem in spicedb.yaml:\n  server.logLevel (line 2) = 'loud'\n")
+    assert err.startswith("error: 1 problem in spicedb.yaml:\n  server.logLevel (line 2) = 'loud'\n")
     assert contents(folder / "dist") == before
 
 
@@ -297,9 +296,9 @@ def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], 
         (["synth", "-f", "."], "cannot read .: Is a directory"),
         (["synth", "-f", "latin.yaml"], "cannot read latin.yaml: it is not UTF-8 text"),
         (["synth", "-f", "good.yaml", "--chart-version", "1"], "cdk8s-spicedb synth:\n  --chart-version = '1'"),
-        (["synth", "-f", "good.yaml", "-o", "."], "the current directory is inside it"),
-        (["init", "-o", "good.yaml"], "good.yaml already exists"),
-        (["init", "-o", "no/such/folder.yaml"], "cannot write no/such/folder.yaml: No such file"),
+        (["synth", "-f", "good.yaml", "--folder", "."], "the current directory is inside it"),
+        (["init", "good.yaml"], "good.yaml already exists"),
+        (["init", "no/such/folder.yaml"], "cannot write no/such/folder.yaml: No such file"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -319,13 +318,13 @@ def test_what_deserves_a_word_gets_it(capsys: pytest.CaptureFixture[str], folder
     Path("spicedb.yaml").write_text(text)
     code, _, err = run(capsys, "synth")
     assert code == 0
-    assert err.count("Warning: ") == 2
+    assert err.count("warning: ") == 2
     assert "v9.0.0 is not among the releases" in err
     assert "migrate --phase" in err
 
 
 def test_the_schema_is_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "schema")
+    code, out, err = run(capsys, "json-schema")
     assert (code, err) == (0, "")
     assert json.loads(out) == props_schema()
 
@@ -334,7 +333,7 @@ def test_no_command_starts_a_javascript_engine(folder: Path) -> None:
     program = """
 import sys
 from cdk8s_spicedb.cli import command_line, main
-for command in (["init"], ["synth"], ["synth", "--delivery", "argocd"], ["schema"]):
+for command in (["init"], ["synth"], ["synth", "--delivery", "argocd"], ["json-schema"]):
     assert main(command) == 0
 assert not {"jsii", "cdk8s", "constructs"} & set(sys.modules)
 """
@@ -365,7 +364,7 @@ def test_synth_knows_the_releases_of_a_file(
     text = "version: v1.99.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: uri}}\n"
     Path("spicedb.yaml").write_text(f"{text}migration: {{targetMigration: add-something}}\n")
     Path("releases.json").write_text('{"v1.99.0": {"postgres": ["add-something"]}}')
-    assert run(capsys, "synth")[2].startswith("Warning: v1.99.0 is not among the releases")
+    assert run(capsys, "synth")[2].startswith("warning: v1.99.0 is not among the releases")
     assert run(capsys, "synth", "--releases", "releases.json")[::2] == (0, "")
     Path("spicedb.yaml").write_text(f"{text}migration: {{targetMigration: add-anything}}\n")
     code, _, err = run(capsys, "synth", "--releases", "releases.json")
@@ -413,7 +412,7 @@ def test_a_file_can_add_known_faults(
     code, _, err = run(capsys, "synth", "--releases", "releases.json")
     assert (code, err) == (
         0,
-        "Warning: v1.57.1 has a known fault. our-42 (moderate): it stops. No release is without it yet; or accept it: "
+        "warning: v1.57.1 has a known fault. our-42 (moderate): it stops. No release is without it yet; or accept it: "
         "acceptAdvisories: [our-42].\n",
     )
     Path("spicedb.yaml").write_text(f"{text}acceptAdvisories: [our-42]\n")
@@ -437,10 +436,10 @@ def test_init_names_the_known_faults_of_the_newest_release(
 
 def test_a_missing_file_of_releases_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "plan", "--engine", "postgres", "--from", "v1.56.0", "--releases", "no.yaml")
-    assert (code, err) == (1, "cannot read no.yaml: No such file or directory\n")
+    assert (code, err) == (1, "error: cannot read no.yaml: No such file or directory\n")
 
 
-@pytest.mark.parametrize("arguments", [["schema"], [*PLAN, "--output", "json"], PLAN])
+@pytest.mark.parametrize("arguments", [["json-schema"], [*PLAN, "--output", "json"], PLAN])
 def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "cdk8s_spicedb", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -468,7 +467,7 @@ def test_a_closed_output_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     with (tmp_path / "output").open("w") as file:
         monkeypatch.setattr(sys, "stdout", Closed())
-        assert main(["schema"]) == 0
+        assert main(["json-schema"]) == 0
         file.write("goes to the null device")
     assert (tmp_path / "output").read_text() == ""
 
@@ -476,7 +475,7 @@ def test_a_closed_output_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_standard_input_must_be_utf_8(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("name: café".encode("latin-1"))))
     code, _, err = run(capsys, "synth", "--file", "-")
-    assert (code, err) == (1, "cannot read standard input: it is not UTF-8 text; write it as YAML\n")
+    assert (code, err) == (1, "error: cannot read standard input: it is not UTF-8 text; write it as YAML\n")
 
 
 # ---------------------------------------------------------------- several files
@@ -497,7 +496,7 @@ def test_what_is_wrong_in_one_of_several_files_names_it(capsys: pytest.CaptureFi
     Path("prod.yaml").write_text("server:\n  replicas: 0\n")
     code, out, err = run(capsys, "synth", "-f", "base.yaml", "-f", "prod.yaml")
     assert (code, out) == (1, "")
-    assert err.startswith("1 problem in base.yaml and prod.yaml:\n  server.replicas (prod.yaml, line 2) = 0\n")
+    assert err.startswith("error: 1 problem in base.yaml and prod.yaml:\n  server.replicas (prod.yaml, line 2) = 0\n")
     assert not (folder / "dist").exists()
 
 

@@ -35,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str | None]
 
 
 def options(namespace: str | None = None, context: str | None = None) -> Any:
-    return SimpleNamespace(namespace=namespace, context=context)
+    return SimpleNamespace(namespace=namespace, context=context, kubeconfig=None, verbose=False)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_each_file_has_a_namespace_of_its_own(asked: list[Any]) -> None:
     assert [each.namespace for each in found.values()] == ["tenant-acme", "tenant-globex"]
     with pytest.raises(SpiceDBError, match="--namespace is t-acme, but the file belongs to the namespace tenant-acme"):
         connect_each(options("t-{}"), files)
-    with pytest.raises(SpiceDBError, match="the files belong to the contexts a, b; upgrade one context at a time"):
+    with pytest.raises(SpiceDBError, match="the files belong to the contexts a, b; use one context at a time"):
         connect_each(options(), {"x": Destination(context="a"), "y": Destination(context="b")})
 
 

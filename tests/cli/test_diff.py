@@ -25,7 +25,7 @@ def test_diff_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     file.write_text("version: v1.52.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n")
     api = applied(props(OLD), **BY_HELM)
     helm_keeps(api)
-    monkeypatch.setattr("cdk8s_spicedb.cli.diff.connect", lambda *_: api.cluster())
+    monkeypatch.setattr("cdk8s_spicedb.cli.each.connect", lambda *_: api.cluster())
     assert main(["diff", "-f", str(file), "--exit-code"]) == 0
     assert capsys.readouterr().out.startswith("No changes in namespace authz: ")
     api.get("deployments", "spicedb")["spec"]["replicas"] = 5

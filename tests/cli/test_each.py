@@ -133,8 +133,8 @@ def test_warnings_are_printed_once(capsys: pytest.CaptureFixture[str], folder: P
     for number in range(4):
         (folder / "tenants" / f"t{number}.yaml").write_text("")
     _, _, err = run(capsys, "tenants/*.yaml")
-    assert err.count("Warning") == 1
-    assert err.startswith("Warning for acme, globex, initech, t0, t1 and 2 more: v9.0.0 is not among the releases")
+    assert err.count("warning") == 1
+    assert err.startswith("warning: acme, globex, initech, t0, t1 and 2 more: v9.0.0 is not among the releases")
 
 
 @pytest.mark.parametrize(

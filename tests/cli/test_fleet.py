@@ -165,7 +165,7 @@ def test_a_rehearsal_of_each_is_required(
     assert (code, err) == (
         1,
         [
-            f"{text} Nothing was changed.",
+            f"error: {text} Nothing was changed.",
             f"To rehearse it, run: {command}",
             "To go on without a rehearsal, add --no-rehearsal.",
         ],
@@ -200,6 +200,7 @@ def test_a_failure_says_what_to_do(live: Live, capsys: pytest.CaptureFixture[str
     assert code == 3
     assert out[-1] == "authz/globex: rolled back after 2.5 s: it failed"
     assert err == [
+        "error: 2 of 3 SpiceDBs did not reach the target.",
         "Upgraded: 1 SpiceDB: authz/acme.",
         "Failed, and rolled back: 1 SpiceDB: authz/globex.",
         "  authz/globex: it failed",
@@ -250,7 +251,7 @@ def test_json(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["state"] for each in report["members"]] == ["upgraded", "failed", "not begun"]
     assert report["members"][1]["reason"] == "it failed\nDo this."
     assert err[-1].endswith("--yes --output json")
-    assert run(capsys, "--output", "json")[2] == ["--output json cannot ask for confirmation: add --yes"]
+    assert run(capsys, "--output", "json")[2] == ["error: --output json cannot ask for confirmation: add --yes"]
 
 
 def test_an_interruption_before_the_first_upgrade(live: Live, capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,7 +195,7 @@ def test_findings(api: ApiServer, run: Run) -> None:
 def test_refusals_of_the_api_server(api: ApiServer, run: Run) -> None:
     api.fail(matches("get", "deployments"), (403, evil("denied")), times=None)
     for command in ("status spicedb", "upgrade --yes --no-check", "rollback --yes"):
-        run(command, "denied", code=1)
+        run(command, "denied", code=5)
 
 
 @pytest.fixture

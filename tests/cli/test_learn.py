@@ -83,7 +83,7 @@ def test_an_entry_is_what_the_other_commands_read(
 ) -> None:
     file = tmp_path / "releases.yaml"
     heads = {**HEADS, "postgres": "add-something"}
-    code, out, err = run(capsys, make("v1.99.0", heads), "--output", str(file))
+    code, out, err = run(capsys, make("v1.99.0", heads), "--write", str(file))
     assert (code, out) == (0, f"Wrote {file}. Pass it to the other commands with --releases {file}.\n")
     assert "v1.99.0 has new migrations on postgres. A program names only the last one" in err
     options = command_line().parse_args(["releases", "--releases", str(file)])
@@ -96,9 +96,9 @@ def test_an_entry_is_what_the_other_commands_read(
     assert table.takes(REMOVED, TABLE.newest)
     assert all(table.takes(flag, "v1.99.0") for flag in TABLE.flags if flag != REMOVED)
     assert table.modes("v1.99.0") == tuple(SCHEMA_MODES)
-    assert run(capsys, make("v1.99.0"), "--output", str(file))[::2] == (
+    assert run(capsys, make("v1.99.0"), "--write", str(file))[::2] == (
         1,
-        f"{file} already exists; leave out --output, and add what is printed to it\n",
+        f"error: {file} already exists; leave out --write, and add what is printed to it\n",
     )
 
 
@@ -113,8 +113,8 @@ def test_a_program_that_contradicts_the_table_is_named(make: Make, capsys: pytes
     code, _, err = run(capsys, make("v1.57.1", {**HEADS, "spanner": "add-more"}))
     assert code == 1
     assert err == (
-        "The program says something else than this package about v1.57.1: the head of spanner is add-more, and not "
-        f"populate-schema-tables; it does not take --{REMOVED}.\n"
+        "error: the program says something else than this package about v1.57.1: the head of spanner is add-more, and "
+        f"not populate-schema-tables; it does not take --{REMOVED}.\n"
     )
 
 

@@ -71,13 +71,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     uri = "{name: spicedb, key: datastore-uri}"
     Path("spicedb.yaml").write_text(f"{ACCEPTED}version: v1.52.0\ndatastore: {{engine: postgres, uri: {uri}}}\n")
     api = applied(props(OLD), **BY_HELM)
-    for command in ("check", "diff", "status"):
+    for command in ("each", "status"):
         monkeypatch.setattr(f"cdk8s_spicedb.cli.{command}.connect", lambda *_: api.cluster())
     return tmp_path
 
 
 COMMANDS = (
-    *(" ".join(PLAN), "releases", "schema", "init -o other.yaml", "synth", "status", "status -A", "status --watch"),
+    *(" ".join(PLAN), "releases", "json-schema", "init other.yaml", "synth", "status", "status -A", "status --watch"),
     *("check --no-database --no-schema", "diff", "status --output json", "diff --output json"),
 )
 
@@ -89,7 +89,7 @@ def test_an_output_that_cannot_be_written_is_an_error(
     with open("/dev/full", "w") as full, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", full)
         assert main(command.split()) == 1
-    assert capsys.readouterr().err == "cannot write the output: No space left on device\n"
+    assert capsys.readouterr().err == "error: cannot write the output: No space left on device\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -135,7 +135,7 @@ def _shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("redirect", "code", "error"),
     [
-        ("> /dev/full", 1, "cannot write the output: No space left on device\n"),
+        ("> /dev/full", 1, "error: cannot write the output: No space left on device\n"),
         (">&-", 0, ""),
         ("2>&- > /dev/null", 0, ""),
         ("| true", 0, ""),
@@ -154,4 +154,4 @@ def test_the_program_prints_in_every_locale() -> None:
 
 def test_standard_input_that_is_closed_is_an_error() -> None:
     found = _shell("RUN synth -f - <&-")
-    assert (found.returncode, found.stderr) == (1, "cannot read standard input: it is closed\n")
+    assert (found.returncode, found.stderr) == (1, "error: cannot read standard input: it is closed\n")

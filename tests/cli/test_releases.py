@@ -84,4 +84,4 @@ def test_an_unknown_engine_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as raised:
         main(["releases", "--engine", "memory"])
     assert raised.value.code == 2
-    assert "'cockroachdb', 'mysql', 'postgres', 'spanner'" in capsys.readouterr().err
+    assert "choose from cockroachdb, mysql, postgres, spanner" in capsys.readouterr().err

@@ -121,7 +121,7 @@ def test_what_cannot_be_repaired(file: Path, capsys: pytest.CaptureFixture[str],
     file.write_text(text)
     assert main(["repair", "--file", str(file)]) == 1
     output = capsys.readouterr()
-    assert (output.out, output.err) == ("", f"{error}\n")
+    assert (output.out, output.err) == ("", f"error: {error}\n")
 
 
 @pytest.mark.parametrize(

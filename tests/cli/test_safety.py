@@ -202,8 +202,8 @@ WARNING = "Nobody has rehearsed this upgrade in the last day, and a rollback of 
 def test_nobody_is_asked_so_a_rehearsal_is_required(unsure: Live, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*YES]) == 1
     assert capsys.readouterr().err == (
-        f"{WARNING} Nothing was changed.\nTo rehearse it, run: cdk8s-spicedb rehearse --file spicedb.yaml --namespace "
-        "authz\nTo go on without a rehearsal, add --no-rehearsal.\n"
+        f"error: {WARNING} Nothing was changed.\nTo rehearse it, run: cdk8s-spicedb rehearse --file spicedb.yaml "
+        "--namespace authz\nTo go on without a rehearsal, add --no-rehearsal.\n"
     )
     assert unsure.world.calls == []
     note_rehearsal(unsure.world.cluster(), props("v1.37.1"))

@@ -154,7 +154,7 @@ def test_command_asks_the_database(
     assert main(["status", "--datastore", f"--file={file}", "--database-image=restored"]) == 1
     assert "they are in the future; repair them" in capsys.readouterr().out
     file.write_text(f"name: another\n{text}")
-    assert main(["status", "--datastore", f"--file={file}"]) == 1
+    assert main(["status", "spicedb", "--datastore", f"--file={file}"]) == 1
     assert "describes another, not spicedb" in capsys.readouterr().err
 
 
@@ -164,7 +164,9 @@ def test_command_asks_the_database(
         ["--all-namespaces", "spicedb"],
         ["--watch", "--wait"],
         ["--datastore"],
-        ["--file", "a.yaml"],
+        ["--timeout", "5m"],
+        ["--each", "a.yaml", "--watch"],
+        ["--each", "a.yaml", "--all-namespaces"],
         ["--watch", "--output=json"],
         ["--wait=-1"],
     ],

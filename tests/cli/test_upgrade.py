@@ -90,7 +90,10 @@ def test_failed_check_changes_nothing(live: Live, capsys: pytest.CaptureFixture[
     output = capsys.readouterr()
     assert "does not exist" in output.out
     assert "fix: create it" in output.out
-    assert output.err == "Nothing was changed. Fix the failures, then run the same command again.\n"
+    assert (
+        output.err
+        == "error: the check failed. Nothing was changed. Fix the failures, then run the same command again.\n"
+    )
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("", 1), ("no", 1)])
@@ -117,7 +120,7 @@ def test_no_answer_in_time_means_no_and_gives_up_the_lock(
     with typed(monkeypatch, None):
         assert main(command) == 1
     assert seen == [(15 * 60, True)]
-    assert capsys.readouterr().err == "There was no answer within 15 minutes. Nothing was changed.\n"
+    assert capsys.readouterr().err == "error: there was no answer within 15 minutes. Nothing was changed.\n"
     assert live.world.calls == []
     assert not live.world.api.of("leases")
 
@@ -128,7 +131,7 @@ def test_a_question_waits_for_its_answer_only_for_a_time(
     monkeypatch.setattr("cdk8s_spicedb.cli.output.ANSWER_SECONDS", 0.1)
     with typed(monkeypatch, None):
         assert not ask("Continue?")
-    assert "There was no answer" in capsys.readouterr().err
+    assert "there was no answer" in capsys.readouterr().err
 
 
 def test_question_needs_a_terminal(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +146,7 @@ def test_question_needs_a_terminal(live: Live, capsys: pytest.CaptureFixture[str
 def test_stopped_upgrade(live: Live, capsys: pytest.CaptureFixture[str], on_failure: str, code: int) -> None:
     live.world.fails["applied 1"] = StepError("it failed", "line")
     assert main(["upgrade", "--yes", "--no-check", "--on-failure", on_failure]) == code
-    assert capsys.readouterr().err.startswith("step 1 stopped: it failed\n    line\n")
+    assert capsys.readouterr().err.startswith("error: step 1 stopped: it failed\n    line\n")
     assert live.world.calls == ["apply 1", "applied 1", *(["roll back to 1"] if code == 3 else [])]
 
 
@@ -158,7 +161,7 @@ def test_rollback_that_fails_after_it_began(live: Live, capsys: pytest.CaptureFi
     live.world.fails["roll back to 1"] = StepError("it failed", "line")
     capsys.readouterr()
     assert main(["rollback", "--yes"]) == 4
-    assert capsys.readouterr().err == "the rollback failed: it failed\nline\n"
+    assert capsys.readouterr().err == "error: the rollback failed: it failed\nline\n"
 
 
 @pytest.mark.parametrize(("command", "call"), [("upgrade", "apply 1"), ("rollback", "roll back to 1")])
@@ -218,7 +221,7 @@ def test_output_that_cannot_be_written_stops_nothing(
     assert live.world.calls[-1] == ("applied 1" if command == "upgrade" else "roll back to 1")
     error = capsys.readouterr().err
     reasons = {"full": "No space left on device"}
-    assert error == (f"cannot write the output: {reasons[kind]}\n" if reasons.get(kind) else "")
+    assert error == (f"error: cannot write the output: {reasons[kind]}\n" if reasons.get(kind) else "")
 
 
 @pytest.mark.parametrize("kind", ["full", "closed", "gone"])
@@ -351,4 +354,7 @@ def test_missing_extra_is_explained() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'\n"
+    assert (
+        done.stderr
+        == "error: this command needs more libraries; install them with: pip install 'cdk8s-spicedb[live]'\n"
+    )

@@ -122,7 +122,7 @@ def test_a_list_that_is_replaced_has_the_new_lines() -> None:
 
 def test_a_removed_required_key_is_missing_where_it_was_removed() -> None:
     assert problems(BASE, "name: a\ndatastore: null") == {
-        "datastore (2.yaml, line 2)": "(missing) | add it; `cdk8s-spicedb schema` shows what it takes"
+        "datastore (2.yaml, line 2)": "(missing) | add it; `cdk8s-spicedb json-schema` shows what it takes"
     }
 
 

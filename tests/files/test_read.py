@@ -145,7 +145,7 @@ versions: 1
 @pytest.mark.parametrize(
     ("text", "field", "says"),
     [
-        ("", "datastore", "required"),
+        ("", "datastore", "a value: it is required"),
         ("- a", "the file (line 1)", "a mapping with the keys name, version"),
         ("datastore: {engine: postgre}", "datastore.engine (line 1)", "cockroachdb, memory, mysql, postgres, spanner"),
         ("datastore: postgres", "datastore.engine (line 1)", "cockroachdb"),
@@ -244,7 +244,7 @@ def test_a_ca_is_a_key_of_a_secret_or_of_a_config_map() -> None:
         assert datastore.ca == expected
     with pytest.raises(InvalidProps, match="did you mean configMap"):
         read_props(text.replace("CA", "{config_map: bundle, key: ca.crt}"), "file")
-    with pytest.raises(InvalidProps, match=r"datastore.ca.*\(a str, not shown\)"):
+    with pytest.raises(InvalidProps, match=r"datastore.ca.*\(text, hidden: may be a secret\)"):
         read_props(text.replace("CA", "secret"), "file")
 
 

@@ -359,7 +359,7 @@ def test_the_schema_must_be_written_again_before_the_unified_table_is_read(curre
         (PostgreSQL, "1.52.0", "v1.56.0", {}, ["current = '1.52.0'"]),
         (PostgreSQL, "latest", "newest", {}, ["current = 'latest'", "target = 'newest'"]),
         (PostgreSQL, None, 3, {}, ["current = None", "target = 3"]),
-        ("postgres", "v1.52.0", "v1.56.0", {}, ["datastore = (a str, not shown)"]),
+        ("postgres", "v1.52.0", "v1.56.0", {}, ["datastore = (text, hidden: may be a secret)"]),
         (Datastore, "v1.52.0", "v1.56.0", {}, ["datastore = ("]),
         (PostgreSQL, "v1.57.0-rc2", "v1.57.0-rc1", {}, ["target = 'v1.57.0-rc1'"]),
         (PostgreSQL, "v1.52.0", "v1.56.0", {"schema_mode": "new"}, ["schema_mode = 'new'"]),

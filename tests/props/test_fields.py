@@ -223,7 +223,7 @@ def test_a_draft_has_all_problems_at_once_and_makes_no_props(data: dict[str, Any
 def test_a_message_names_the_field() -> None:
     [found] = map(in_python, type_of(SecretKey).check("hunter2", "server.env[TOKEN].password"))
     assert found.fix.endswith("password=SecretKey('my-secret', 'my-key')")
-    assert found.value == "(a str, not shown)"
+    assert found.value == "(text, hidden: may be a secret)"
 
 
 def test_a_number_that_python_does_not_write_is_described() -> None:

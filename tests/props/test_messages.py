@@ -118,6 +118,7 @@ def _texts() -> str:
 def test_the_texts_of_all_rules_are_as_they_were() -> None:
     hint = "review the difference, then run: python -m tests.props.test_messages"
     assert _texts() == TEXTS.read_text("utf-8"), hint
+    assert max(map(len, _texts().splitlines())) <= 500
 
 
 def test_every_rule_has_its_texts() -> None:

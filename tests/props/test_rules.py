@@ -350,8 +350,8 @@ BAD: list[tuple[Make, str, str, str]] = [
     (server(replicas="2"), "server.replicas", "a whole number", "without quotes"),
     (server(replicas=True), "server.replicas", "a whole number", "without quotes"),
     (server(replicas=2.0), "server.replicas", "a whole number", "without quotes"),
-    (server(log_level="warning"), "server.log_level", "trace, debug, info, warn, error", "exactly"),
-    (server(log_level="INFO"), "server.log_level", "info", "exactly"),
+    (server(log_level="warning"), "server.log_level", "trace, debug, info, warn, error", "did you mean warn?"),
+    (server(log_level="INFO"), "server.log_level", "info", "did you mean info?"),
     (server(log_format="text"), "server.log_format", "auto, console, json", "exactly"),
     (server(http_enabled="true"), "server.http_enabled", "True or False", "without quotes"),
     (server(metrics_enabled=1), "server.metrics_enabled", "True or False", "without quotes"),
@@ -471,7 +471,7 @@ BAD: list[tuple[Make, str, str, str]] = [
             ({"metrics_enabled": False}, "use metrics_enabled=True"),
         )
     ),
-    (server(metrics_address="10.0.0.1"), "server.metrics_address", "127.0.0.1, ::1, or None", "exactly as written"),
+    (server(metrics_address="10.0.0.1"), "server.metrics_address", "127.0.0.1, ::1, or None", "did you mean 127"),
     (
         server(metrics_address="::1", metrics_enabled=False),
         "server.metrics_address",
@@ -504,7 +504,7 @@ BAD: list[tuple[Make, str, str, str]] = [
     (cleanup(tolerations=Toleration(key="a")), "cleanup.tolerations", "a tuple or list", "Toleration("),
     (cleanup(tolerations=[{"key": "a"}]), "cleanup.tolerations", "Toleration(key=…", "tolerations=[Toleration("),
     (toleration(), "server.tolerations[1].key", "operator='Exists'", "set the taint's key"),
-    (toleration(key="a", operator="Equals"), "server.tolerations[1].operator", "Equal, Exists", "exactly"),
+    (toleration(key="a", operator="Equals"), "server.tolerations[1].operator", "Equal, Exists", "did you mean Equal?"),
     (toleration(key="a", effect="Evict"), "server.tolerations[1].effect", "NoExecute, or None", "exactly"),
     (
         toleration(key="a", toleration_seconds=-1),
@@ -513,7 +513,7 @@ BAD: list[tuple[Make, str, str, str]] = [
         "in that range",
     ),
     (toleration(key="a", value=1), "server.tolerations[1].value", "a str", "in quotes"),
-    (server(affinity={"node_affinity": {}}), "server.affinity", "nodeAffinity, podAffinity", "exactly"),
+    (server(affinity={"node_affinity": {}}), "server.affinity", "nodeAffinity, podAffinity", "did you mean node"),
     (server(affinity={"nodeAffinity": "zone"}), "server.affinity", "an object", "as in a manifest"),
     (server(resources={"limits": {}}), "server.resources", "Resources(requests=…", "Resources(requests=…, limits=…)"),
     (resources({"cpu": True}, ENOUGH), "server.resources.requests", "such as '250m'", "half a core"),
@@ -531,7 +531,7 @@ BAD: list[tuple[Make, str, str, str]] = [
     # migration
     (migration(enabled=None), "migration.enabled", "True or False", "without quotes"),
     (migration(target_migration=""), "migration.target_migration", "or 'head'", "in SpiceDB"),
-    (migration(target_phase="writ"), "migration.target_phase", "write, read, complete", "exactly"),
+    (migration(target_phase="writ"), "migration.target_phase", "write, read, complete", "did you mean write?"),
     (migration(log_level="fatal"), "migration.log_level", "error, or None", "exactly"),
     (migration(migration_timeout=60), "migration.migration_timeout", "timedelta", "timedelta(seconds=30)"),
     (
@@ -1081,7 +1081,7 @@ def test_the_message_says_field_value_allowed_and_fix() -> None:
     assert str(caught.value).splitlines()[1:] == [
         "  server.log_level = 'warning'",
         "    allowed: trace, debug, info, warn, error",
-        "    fix: use one of these values exactly as written",
+        "    fix: did you mean warn?",
     ]
 
 

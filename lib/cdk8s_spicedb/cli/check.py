@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..live.check.check import CheckReport, check
 from ..live.check.finding import Level
+from ..live.cluster import Cluster
+from ..props import SpiceDBProps
 from ..text import count
-from .destination import connect
-from .files import read_release
-from .output import BAD, BUSY, GOOD, as_json, say, show, styled
+from .each import Found, look_at
+from .exits import DONE, NO
+from .output import BAD, BUSY, GOOD, styled
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,21 +24,19 @@ _STYLES = {Level.OK: GOOD, Level.WARNING: BUSY, Level.FAILURE: BAD}
 
 def run(options: argparse.Namespace) -> int:
     """Checks, and prints what was found."""
-    props, destination = read_release(options)
-    cluster = connect(options, destination)
-    report = check(
-        cluster,
-        props,
-        database=not options.no_database,
-        database_image=options.database_image,
-        pull_images=options.pull_images,
-        schema=not options.no_schema,
-    )
-    if options.output == "json":
-        say(as_json(report))
-    else:
-        show(lines(report))
-    return 0 if report.ok else 1
+
+    def look(cluster: Cluster, props: SpiceDBProps) -> Found:
+        report = check(
+            cluster,
+            props,
+            database=not options.no_database,
+            database_image=options.database_image,
+            pull_images=options.pull_images,
+            schema=not options.no_schema,
+        )
+        return Found(report, lambda: lines(report), DONE if report.ok else NO)
+
+    return look_at(options, look)
 
 
 def lines(report: CheckReport, *, but: Level | None = None) -> Iterator[Text]:

@@ -6,8 +6,8 @@ import argparse
 import difflib
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -16,12 +16,13 @@ from ..live.cluster import Cluster
 from ..live.compare import FieldDiff
 from ..live.diff import Diff, diff
 from ..props import SpiceDBProps
-from .destination import connect
-from .files import read_release
-from .output import as_json, say, show, styled
+from .each import Found, look_at
+from .exits import DONE, PROBLEM
+from .output import styled
 
-_CHANGES = 3
-"""The exit code of ``--exit-code`` if there are changes."""
+if TYPE_CHECKING:
+    from rich.text import Text
+
 _STYLES = {"-": "red", "+": "green", "=": "bold"}
 _WIDTH = 100
 _MOST_LINES = 20
@@ -30,18 +31,20 @@ _MOST_LINES = 20
 
 def run(options: argparse.Namespace) -> int:
     """Compares, and prints the difference."""
-    props, destination = read_release(options)
-    cluster = connect(options, destination)
-    found = diff(cluster, props)
-    schema = _schema(cluster, props, options.answers) if options.answers else []
-    if options.output == "json":
-        say(as_json({**attrs.asdict(found, recurse=False), **({"schema": schema} if options.answers else {})}))
-    else:
-        show(
-            styled(line, style=_STYLES.get(line[:1], ""))
-            for line in [*lines(found), *_told("The SpiceDB schema:", schema)]
-        )
-    return _CHANGES if options.exit_code and found.changes else 0
+
+    def look(cluster: Cluster, props: SpiceDBProps) -> Found:
+        found = diff(cluster, props)
+        schema = _schema(cluster, props, options.answers) if options.answers else []
+        data = {**attrs.asdict(found, recurse=False), **({"schema": schema} if options.answers else {})}
+        code = PROBLEM if options.exit_code and found.changes else DONE
+        return Found(data, lambda: styled_lines([*lines(found), *_told("The SpiceDB schema:", schema)]), code)
+
+    return look_at(options, look)
+
+
+def styled_lines(texts: Iterable[str]) -> Iterator[Text]:
+    """Lines of `lines`, with their colors."""
+    return (styled(line, style=_STYLES.get(line[:1], "")) for line in texts)
 
 
 def lines(found: Diff) -> Iterator[str]:

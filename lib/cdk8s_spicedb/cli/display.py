@@ -121,7 +121,7 @@ class Display(Screen):
         if outcome.state is State.INTERRUPTED:
             say_error("Interrupted. Run the same command again to continue.")
         elif outcome.error is not None:
-            say_error(outcome.reason)
+            say_error(f"error: {outcome.reason}")
 
     def report(self, progress: Progress) -> None:
         """Shows the progress."""

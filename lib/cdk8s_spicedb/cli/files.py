@@ -22,15 +22,23 @@ SHOWN = 5
 _INPUT = "-"
 
 
-def read_file(options: Any, *, delivery: str | None = None) -> SpiceDBProps:
-    """The props in the files of ``--file``, merged. ``delivery`` takes precedence over that of the files."""
-    return props_of(read_documents(options.file or [FILE]), delivery=delivery, releases=releases(options))
-
-
-def read_release(options: Any) -> tuple[SpiceDBProps, Destination]:
-    """The props in the files of ``--file``, and where the files say that the SpiceDB belongs."""
-    found = read_documents(options.file or [FILE])
-    return props_of(found, releases=releases(options)), destination_of(found)
+def read_release(options: Any, *, delivery: str | None = None) -> tuple[SpiceDBProps, Destination]:
+    """The props in the files of ``--file``, and where the files say that the SpiceDB belongs. ``delivery``
+    takes precedence over that of the files. Raises `SpiceDBError` if they describe another SpiceDB than NAME."""
+    name, paths = getattr(options, "name", None), options.file or [FILE]
+    if name is not None and not options.file and not Path(FILE).exists():
+        raise SpiceDBError(
+            f"there is no {FILE} in this folder; name the file that describes {name} with --file, because "
+            f"`{options.command}` compares it with what runs"
+        )
+    found = read_documents(paths)
+    props = props_of(found, delivery=delivery, releases=releases(options))
+    if name not in (None, props.name):
+        raise SpiceDBError(
+            f"{some_of(paths, SHOWN)} {'describes' if len(paths) == 1 else 'describe'} {props.name}, not {name}; name "
+            f"the file of {name} with --file, or leave out {name}"
+        )
+    return props, destination_of(found)
 
 
 def read_documents(paths: Sequence[str]) -> Document:
@@ -43,13 +51,22 @@ def read_documents(paths: Sequence[str]) -> Document:
 def read_document(path: str) -> Document:
     """The document of a file, or of standard input."""
     if path != _INPUT:
-        return document(read(path, f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""), path)
+        return document(read(path, _hint(path)), path)
     if sys.stdin is None:
         raise SpiceDBError("cannot read standard input: it is closed")
     try:
         return document(sys.stdin.buffer.read().decode(), "standard input")
     except UnicodeDecodeError:
         raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
+
+
+def _hint(path: str) -> str:
+    """What to do if a file does not exist."""
+    others = [Path(path).with_suffix(ending) for ending in (".yaml", ".yml") if Path(path).name]
+    other = next((each for each in others if each != Path(path) and each.exists()), None)
+    if other:
+        return f"; there is {other}: rename it, or add --file {other}"
+    return f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""
 
 
 def read_each(
@@ -101,4 +118,4 @@ def warn(found: Mapping[str, SpiceDBProps]) -> None:
         for warning in all_warnings(props):
             about.setdefault(warning, []).append(name)
     for warning, names in about.items():
-        say_error(f"Warning for {some_of(names, SHOWN)}: {warning}")
+        say_error(f"warning: {some_of(names, SHOWN)}: {warning}")

@@ -26,6 +26,8 @@ ANSWER_SECONDS = 15 * 60
 """How long a question waits for its answer. The lock of the release is held meanwhile."""
 GOOD, BAD, BUSY, FAINT = "green", "bold red", "yellow", "dim"
 """Styles of texts."""
+DRY_RUN = "This was a dry run. Nothing was changed."
+"""The last line of a dry run."""
 _UNUSUAL = re.compile(r"[^\n\t -~]")
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Characters that are printable to Python, and that nobody sees."""
@@ -39,6 +41,20 @@ def visible(text: str) -> str:
 def _visible(found: re.Match[str]) -> str:
     usual = found[0].isprintable() and not _BLANK.match(found[0])
     return found[0] if usual else found[0].encode("unicode_escape").decode()
+
+
+DATA = ("json", "yaml")
+"""The formats for programs."""
+
+
+def as_data(value: Any, form: str) -> str:
+    """What `as_json` returns, or the same data as YAML."""
+    text = as_json(value)
+    if form == "json":
+        return text
+    import yaml  # Only this format needs it.
+
+    return str(yaml.safe_dump(json.loads(text), sort_keys=False, width=1000)).rstrip()
 
 
 def as_json(value: Any) -> str:
@@ -85,7 +101,7 @@ def say_after(text: str) -> None:
     try:
         say(text)
     except SpiceDBError as error:
-        say_error(str(error))
+        say_error(f"error: {error}")
 
 
 def say_error(text: str) -> None:
@@ -107,7 +123,7 @@ def ask(question: str, *, seen: bool = True) -> bool:
     # A terminal is readable when a whole line was typed.
     if not select.select([sys.stdin], [], [], ANSWER_SECONDS)[0]:
         say("")
-        say_error(f"There was no answer within {ANSWER_SECONDS // 60} minutes. Nothing was changed.")
+        say_error(f"error: there was no answer within {ANSWER_SECONDS // 60} minutes. Nothing was changed.")
         return False
     try:
         return input().strip().lower() in ("y", "yes")
@@ -142,7 +158,7 @@ class Stream:
             self.works = False
             if not self._lasting:
                 raise
-            say_error(str(error))
+            say_error(f"error: {error}")
 
     def flush(self) -> None:
         """Does nothing, because `_write` does it."""

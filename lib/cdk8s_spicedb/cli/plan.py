@@ -6,19 +6,25 @@ import argparse
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import frozen
 
-from ..errors import InvalidProps
+from ..errors import InvalidProps, SpiceDBError
 from ..plans.plan import UpgradePlan
 from ..plans.planner import plan_upgrade
 from ..plans.tables import markdown, table
-from ..props.datastores import ENGINES
+from ..plans.words import WAY_BACK
+from ..props import SpiceDBProps
+from ..props.datastores import ENGINES, Datastore
 from ..versions import Concern, ReleaseTable, by_weight, concerns
-from .options import by_option, releases
-from .output import as_json, say
+from .options import again, by_option, releases
+from .output import BAD, BUSY, DATA, GOOD, Stream, as_data, say, show, styled
+
+if TYPE_CHECKING:
+    from ..files.read import Destination
+    from ..live.instance import Running
 
 _OPTIONS = {
     "current": "--from",
@@ -28,6 +34,7 @@ _OPTIONS = {
     "relationships": "--relationships",
 }
 """The option for each parameter of `plan_upgrade`."""
+_STYLES: dict[bool | None, str] = {True: GOOD, False: BAD, None: BUSY}
 
 
 @frozen(kw_only=True)
@@ -38,31 +45,105 @@ class PlanReport(UpgradePlan):
     """Known faults of the target that concern its engine, or that may, the most severe first."""
 
 
+@frozen
+class _Asked:
+    """What is planned."""
+
+    datastore: Datastore | type[Datastore]
+    arguments: dict[str, Any]
+    """The parameters of `plan_upgrade`."""
+    props: SpiceDBProps | None = None
+    """What the file says. None: there is none."""
+
+
 def run(options: argparse.Namespace) -> int:
     """Prints the plan, in the chosen format."""
-    say(_text(options))
-    return 0
-
-
-def _text(options: argparse.Namespace) -> str:
     known = releases(options)
-    options.target = options.target or known.newest
+    asked = _of_file(options, known) if options.file else _of_options(options, known)
     try:
-        arguments = {name: getattr(options, name) for name in _OPTIONS}
-        plan = plan_upgrade(ENGINES[options.engine], releases=known, **arguments)
+        plan = plan_upgrade(asked.datastore, releases=known, **asked.arguments)
     except InvalidProps as error:
         raise by_option(error, "plan", _OPTIONS) from None
     report = with_advisories(plan, known)
-    if options.output == "json":
-        return as_json(report)
-    faults = list(_faults(report))
-    if options.output == "markdown":
-        return "\n".join([markdown(plan), *(f"\n> [!WARNING]\n> {each}" for each in faults)])
+    if options.output in DATA:
+        say(as_data(report, options.output))
+    elif options.output == "markdown":
+        say("\n".join([markdown(plan), *(f"\n> [!WARNING]\n> {each}" for each in _faults(report))]))
+    else:
+        _show([*_lines(report, plan), *([] if asked.props is None else ["", _next(options, report)])])
+    return 0
+
+
+def _of_options(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
+    """What the options alone say."""
+    missing = [f"--{name}" for name, value in (("engine", options.engine), ("from", options.current)) if not value]
+    if missing:
+        options.usage(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} required without --file")
+    for name in ("namespace", "context", "kubeconfig"):
+        if getattr(options, name) is not None:
+            options.usage(f"use --{name} and --file together")
+    arguments = {name: getattr(options, name) for name in _OPTIONS}
+    return _Asked(ENGINES[options.engine], {**arguments, "target": options.target or known.newest})
+
+
+def _of_file(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
+    """What the options say, or else the file and, of what runs now, the cluster."""
+    from .files import read_release  # Without a file, nothing of YAML is loaded.
+
+    options.name = None
+    props, destination = read_release(options)
+    if options.engine not in (None, props.datastore.engine):
+        raise SpiceDBError(
+            f"--engine is {options.engine}, but the file has {props.datastore.engine}; leave out --engine"
+        )
+    found = {name: getattr(options, name) for name in _OPTIONS}
+    if found["current"] is None:
+        running = _running(options, props, destination)
+        found["current"] = running.version
+        found["current_schema_mode"] = found["current_schema_mode"] or running.schema_mode
+    found["target"] = found["target"] or props.version
+    found["schema_mode"] = found["schema_mode"] or props.server.schema_mode
+    return _Asked(props.datastore, found, props)
+
+
+def _running(options: argparse.Namespace, props: SpiceDBProps, destination: Destination) -> Running:
+    from ..live.instance import require_running  # A plan with --from needs no client of a cluster.
+    from .destination import connect
+
+    found = require_running(connect(options, destination), props.name)
+    if found.version is None:
+        raise SpiceDBError(f"the image of {props.name} does not say which release runs; name it with --from")
+    return found
+
+
+def _lines(report: PlanReport, plan: UpgradePlan) -> Iterator[str]:
     width = shutil.get_terminal_size((100, 0)).columns
-    lines = (
-        textwrap.wrap(f"Warning: {each}", width, subsequent_indent="  ", break_on_hyphens=False) for each in faults
-    )
-    return "\n".join([table(plan, width=width), *("\n" + "\n".join(each) for each in lines)])
+    yield from table(plan, width=width).split("\n")
+    for each in _faults(report):
+        yield ""
+        yield from textwrap.wrap(f"Warning: {each}", width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _next(options: argparse.Namespace, report: PlanReport) -> str:
+    if not report.steps:
+        return f"Next: see which settings the file changes: {again(options, 'diff')}"
+    return f"Next: {again(options, 'upgrade')}"
+
+
+def _show(lines: Sequence[str]) -> None:
+    """Prints the lines, on a terminal with a color for each step by whether a rollback works."""
+    try:
+        if Stream().isatty():
+            show(styled(line, style=_style(line)) for line in lines)
+            return
+    except ModuleNotFoundError:
+        pass
+    say("\n".join(lines))
+
+
+def _style(line: str) -> str:
+    step = line[:1].isdecimal()
+    return next((_STYLES[key] for key, text in WAY_BACK.items() if step and line.endswith(f" {text}")), "")
 
 
 def with_advisories(plan: UpgradePlan, known: ReleaseTable) -> PlanReport:

@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from ..manifests.repair import repair_job
-from .files import read_file, read_release
+from .files import read_release
 from .output import Stream, say, say_error
 
-_OF_RUN = ("namespace", "context", "database_image")
+_OF_RUN = ("namespace", "context", "kubeconfig", "database_image")
 """Options that belong to ``--run``."""
 
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(options: argparse.Namespace) -> int:
     """Prints the Job, as JSON, which kubectl reads too. On a terminal, also says what to do with it."""
-    job = repair_job(read_file(options))
+    job = repair_job(read_release(options)[0])
     say(json.dumps(job, indent=2))
     if Stream().isatty():
         say_error("\n".join(_next(options.words)))

@@ -6,24 +6,33 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
+
 from ..errors import SpiceDBError
 from ..live.cluster import Cluster
 from ..live.record import read_record
 from ..live.upgrade.outcome import Return, State
-from ..live.upgrade.rollback import roll_back
+from ..live.upgrade.rollback import plan_rollback, roll_back
 from .destination import connect
 from .display import Display
+from .exits import DONE, NO
 from .files import read_release
 from .options import RECORDED, require_yes
-from .output import as_json, say_after
+from .output import DATA, DRY_RUN, as_data, say, say_after, say_error, show, styled
+
+_DEFAULT = "spicedb"
+"""The name of a SpiceDB unless its file has another."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Says what is not restored, asks, and rolls back."""
     props, destination = read_release(options) if options.file else (None, None)
+    options.name = options.name or (props.name if props else _DEFAULT)
     cluster = connect(options, destination)
+    if options.dry_run:
+        return _preview(options, cluster)
     require_yes(options)
-    with Display(quiet=options.output == "json") as display:
+    with Display(quiet=options.output in DATA) as display:
         outcome = roll_back(
             cluster,
             options.name,
@@ -35,9 +44,24 @@ def run(options: argparse.Namespace) -> int:
             report=display.report,
         )
         display.end(outcome)
-    if outcome.state is State.DONE and options.output == "json":
-        say_after(as_json(outcome.back))
-    return outcome.state.exit_code
+    if outcome.state is State.DONE and options.output in DATA:
+        say_after(as_data(outcome.back, options.output))
+    return outcome.exit_code
+
+
+def _preview(options: argparse.Namespace, cluster: Cluster) -> int:
+    """Says what a rollback would do. Returns 1 if it would be refused."""
+    back = plan_rollback(cluster, options.name)
+    restored = _file(options, cluster)
+    back = back if restored is None else attrs.evolve(back, restores=restored, blocked=None)
+    if options.output in DATA:
+        say(as_data(back, options.output))
+    else:
+        show(map(styled, [*_intention(cluster, back), DRY_RUN]))
+    if back.blocked and not options.force:
+        say_error(f"error: {back.blocked}")
+        return NO
+    return DONE
 
 
 def _file(options: argparse.Namespace, cluster: Cluster) -> str | None:

@@ -18,12 +18,16 @@ from ..live.status import Status, Summary, status, statuses
 from ..live.waiting import wait_until_safe
 from ..props import SpiceDBProps
 from .destination import connect
+from .each import Found, look_at
+from .exits import DONE, NO
 from .files import read_release
 from .options import releases
-from .output import as_json, console, say, say_error, show
+from .output import DATA, as_data, console, say, say_error, show
 from .status_text import details, line, table
 
 _POLL_SECONDS = 1.0
+_WAIT_SECONDS = 600
+"""The default of ``--timeout``."""
 _PATIENCE_SECONDS = 120
 """How long an outage of the API server may last while the command waits."""
 
@@ -31,29 +35,37 @@ _PATIENCE_SECONDS = 120
 def run(options: argparse.Namespace) -> int:
     """Prints one SpiceDB, or several."""
     _require_fitting(options)
-    waits = options.wait is not None
+    if options.each is not None:
+        return look_at(options, lambda cluster, props: _look(options, cluster, props.name, props))
     props, destination = read_release(options) if options.file else (None, None)
-    patience = _PATIENCE_SECONDS if options.watch or waits else PATIENCE_SECONDS
+    patience = _PATIENCE_SECONDS if options.watch or options.wait else PATIENCE_SECONDS
     cluster = connect(options, destination, patience)
-    name = options.name
+    name = options.name or (props.name if props else None)
     if name is None:
         several = statuses(cluster, everywhere=options.all_namespaces)
-        if options.all_namespaces or (len(several) > 1 and not waits):
+        if options.all_namespaces or (len(several) > 1 and not options.wait):
             return _list(options, several)
         name = _only(several, cluster.namespace)
     if options.watch:
         return _watch(options, props, cluster, name)
-    if waits:
-        reason = wait_until_safe(cluster, name, options.wait, _say_why)
+    found = _look(options, cluster, name, props)
+    if options.output in DATA:
+        say(as_data(found.data, options.output))
+    else:
+        show(found.lines())
+    return found.code
+
+
+def _look(options: argparse.Namespace, cluster: Cluster, name: str, props: SpiceDBProps | None) -> Found:
+    """One SpiceDB, after the wait of ``--wait``."""
+    if options.wait:
+        reason = wait_until_safe(cluster, name, _WAIT_SECONDS if options.timeout is None else options.timeout, _say_why)
         if reason is not None:
             raise SpiceDBError(f"the next change of {name} is not safe yet: {reason}")
     found = _status(options, props, cluster, name)
-    if options.output == "json":
-        say(as_json(found))
-    else:
-        output = console()
-        show(details(found, output.width if output.is_terminal else None))
-    return 0 if found.healthy else 1
+    output = console()
+    width = output.width if output.is_terminal else None
+    return Found(found, lambda: details(found, width), DONE if found.healthy else NO)
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
@@ -63,20 +75,26 @@ def _require_fitting(options: argparse.Namespace) -> None:
         "--drift": options.drift,
         "--datastore": options.datastore,
         "--watch": options.watch,
-        "--wait": options.wait is not None,
+        "--wait": options.wait,
+        "--file": options.file is not None,
+        "--each": options.each is not None,
     }
     if options.all_namespaces and any(given.values()):
         names = ", ".join(name for name, is_set in given.items() if is_set)
         options.usage(f"--all-namespaces lists SpiceDBs; leave out {names}")
-    if options.datastore != (options.file is not None):
-        options.usage("use --datastore and --file together")
-    if options.watch and options.output == "json":
-        options.usage("--watch prints text; leave out --output json")
+    if options.datastore and not (options.file or options.each):
+        options.usage("--datastore needs the file that describes the SpiceDB; add --file")
+    if options.timeout is not None and not options.wait:
+        options.usage("use --timeout and --wait together")
+    if options.each is not None and options.watch:
+        options.usage("--watch prints one SpiceDB; leave out --each")
+    if options.watch and options.output in DATA:
+        options.usage(f"--watch prints text; leave out --output {options.output}")
 
 
 def _list(options: argparse.Namespace, found: Sequence[Summary]) -> int:
-    if options.output == "json":
-        say(as_json(found))
+    if options.output in DATA:
+        say(as_data(found, options.output))
     elif not found:
         raise SpiceDBError("there is no SpiceDB in any namespace of the cluster")
     else:
@@ -98,11 +116,8 @@ def _only(found: Sequence[Summary], namespace: str) -> str:
 def _status(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cluster, name: str) -> Status:
     table = releases(options)
     found = status(cluster, name, drift=options.drift, certificates=options.certificates, releases=table)
-    if props is None:
+    if props is None or not options.datastore:
         return found
-    if props.name != found.name:
-        files = " and ".join(options.file) + (" describes" if len(options.file) == 1 else " describe")
-        raise SpiceDBError(f"{files} {props.name}, not {found.name}; name the file of {found.name}")
     report = ask_database(cluster, props, options.database_image)
     problems = [f"{each.text}; {each.fix}" for each in report.misread]
     return attrs.evolve(

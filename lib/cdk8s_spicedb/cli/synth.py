@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator, Mapping
 
+from ..delivery import Delivery
 from ..errors import InvalidProps
-from ..files.read import metadata_of
+from ..files.read import Destination, metadata_of
 from ..helm import require_chart, write_all, write_release
 from ..props import SpiceDBProps, needed_config_maps, secret_keys
 from ..props.chart import ChartMetadata
 from ..props.rules.warnings import all_warnings
 from ..text import count, some_of
-from .files import SHOWN, read_document, read_each, read_file, warn
+from .files import SHOWN, read_document, read_each, read_release, warn
 from .options import by_option
 from .output import say, say_error
+
+_NAMESPACE = "NAMESPACE"
+"""Stands for a namespace that nobody has named."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Writes a folder, or one for each file of ``--each``: all of them, or none. Prints what was written."""
-    folder, version, metadata = options.output, options.chart_version, _metadata(options)
+    folder, version, metadata = options.folder, options.chart_version, _metadata(options)
     if options.each is not None:
-        found = read_each(options, delivery=options.delivery)
+        places: dict[str, Destination] = {}
+        found = read_each(options, delivery=options.delivery, destinations=places)
         warn(found)
         changed = write_all(folder, found, version=version, metadata=metadata)
-        say("\n".join(_next_of_each(folder, found, changed)))
+        say("\n".join(_next_of_each(folder, found, changed, places)))
         return 0
-    props = read_file(options, delivery=options.delivery)
+    props, place = read_release(options, delivery=options.delivery)
     for warning in all_warnings(props):
-        say_error(f"Warning: {warning}")
+        say_error(f"warning: {warning}")
     write_release(folder, props, version=version, metadata=metadata)
-    say("\n".join(_next(folder, props)))
+    say("\n".join(_next(folder, props, place)))
     return 0
 
 
@@ -44,13 +50,15 @@ def _metadata(options: argparse.Namespace) -> ChartMetadata:
     return found
 
 
-def _next(folder: str, props: SpiceDBProps) -> Iterator[str]:
+def _next(folder: str, props: SpiceDBProps, place: Destination) -> Iterator[str]:
     yield f"Wrote {folder}: SpiceDB {props.version} on {props.datastore.engine}, for {props.delivery.value}."
     yield f"Create these Secrets before you install, with these keys: {_secrets(props)}."
-    yield f"Next: {_command(folder, props)}"
+    yield f"Next: {_command(folder, props, place)}"
 
 
-def _next_of_each(folder: str, found: Mapping[str, SpiceDBProps], changed: frozenset[str]) -> Iterator[str]:
+def _next_of_each(
+    folder: str, found: Mapping[str, SpiceDBProps], changed: frozenset[str], places: Mapping[str, Destination]
+) -> Iterator[str]:
     written, removed = sorted(changed & found.keys()), sorted(changed - found.keys())
     what = f"{some_of(written, SHOWN)} changed" if written else "nothing changed"
     yield f"Wrote {folder}: {count(len(found), 'folder')}; {what}."
@@ -58,13 +66,23 @@ def _next_of_each(folder: str, found: Mapping[str, SpiceDBProps], changed: froze
         yield f"Removed {some_of(removed, SHOWN)}, which no file describes any longer."
     name, props = next(iter(found.items()))
     yield f"Create the Secrets of each SpiceDB before you install it. For {name}, with these keys: {_secrets(props)}."
-    yield f"Next, for each folder, such as {name}: {_command(f'{folder}/{name}', props)}"
+    yield f"Next, for each folder, such as {name}: {_command(f'{folder}/{name}', props, places[name])}"
 
 
 def _secrets(props: SpiceDBProps) -> str:
-    maps = [f"ConfigMap {key.config_map} ({key.key})" for key in needed_config_maps(props)]
-    return ", ".join([*(f"{key.name} ({key.key})" for key in secret_keys(props)), *maps])
+    found: dict[str, list[str]] = {}
+    for key in secret_keys(props):
+        found.setdefault(key.name, []).append(key.key)
+    for each in needed_config_maps(props):
+        found.setdefault(f"ConfigMap {each.config_map}", []).append(each.key)
+    return ", ".join(f"{name} ({', '.join(keys)})" for name, keys in found.items())
 
 
-def _command(folder: str, props: SpiceDBProps) -> str:
-    return props.delivery.next_command(folder, props.name, props.migration.helm_timeout)
+def _command(folder: str, props: SpiceDBProps, place: Destination) -> str:
+    """What to do with a folder, in the namespace and context that the file names."""
+    command = props.delivery.next_command(folder, props.name, props.migration.helm_timeout)
+    if props.delivery is Delivery.ARGOCD:
+        return command
+    context = "--kube-context" if props.delivery is Delivery.HELM else "--context"
+    more = f" {context} {shlex.quote(place.context)}" if place.context else ""
+    return f"{command} --namespace {shlex.quote(place.namespace or _NAMESPACE)}{more}"

@@ -11,18 +11,25 @@ import attrs
 from ..live.check.check import CheckOptions, CheckReport, check
 from ..live.check.finding import Level
 from ..live.cluster import Cluster
+from ..live.diff import Diff, diff
 from ..live.upgrade.commit import write_next_step
 from ..live.upgrade.outcome import CheckFailedError, State, UpgradeStoppedError
-from ..live.upgrade.upgrade import Preflight, UpgradeOptions, upgrade
+from ..live.upgrade.preflight import Preflight, preview
+from ..live.upgrade.upgrade import UpgradeOptions, upgrade
+from ..plans.plan import UpgradePlan
+from ..plans.tables import table
 from ..props import SpiceDBProps
 from ..text import count
 from .check import lines
 from .destination import connect
+from .diff import lines as changed
+from .diff import styled_lines
 from .display import Display
+from .each import Found, look_at
 from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
 from .options import FILE, STEM, require_yes
-from .output import as_json, say_after, say_error
+from .output import DATA, DRY_RUN, as_data, say_after, say_error, styled
 from .safety import Backups, steps, unrehearsed
 
 if TYPE_CHECKING:
@@ -37,6 +44,8 @@ class Options:
     releases: str | None
     namespace: str | None
     context: str | None
+    kubeconfig: str | None
+    verbose: bool
     output: str
     yes: bool
     no_rehearsal: bool
@@ -57,7 +66,7 @@ class Options:
         checks = CheckOptions(
             database=not parsed.no_database,
             database_image=parsed.database_image,
-            pull_images=not parsed.no_pull,
+            pull_images=parsed.pull_images,
             schema=not parsed.no_schema,
         )
         check = None if parsed.no_check else checks
@@ -75,16 +84,18 @@ class Options:
     @property
     def quiet(self) -> bool:
         """Whether only JSON is printed."""
-        return self.output == "json"
+        return self.output in DATA
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Upgrades one release, or many, or writes the next step."""
     options = Options.of(parsed)
+    if parsed.dry_run:
+        return look_at(parsed, lambda cluster, props: _preview(options, cluster, options.backups.chosen(props)))
     if options.each is not None:
         return upgrade_each(options)
-    props, destination = read_release(options)
-    props, cluster = options.backups.chosen(props), connect(options, destination)
+    props, destination = read_release(parsed)
+    props, cluster = options.backups.chosen(props), connect(parsed, destination)
     if options.write is not None:
         return _write(options, cluster, props, options.write)
     return _upgrade(options, cluster, props)
@@ -97,10 +108,46 @@ def _require_fitting(options: argparse.Namespace) -> None:
                 options.usage(f"use --{name.replace('_', '-')} and --each together")
         if STEM in (options.namespace or ""):
             options.usage(f"{STEM} in --namespace stands for the name of a file of --each; add --each")
+    elif options.name is not None:
+        options.usage("NAME is one SpiceDB, and --each names the files of many; use one of them")
     elif options.write is not None:
         options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
+    if options.write is not None and options.dry_run:
+        options.usage("--write writes files, and --dry-run writes nothing; use one of them")
     if options.write is not None and options.answers:
         options.usage("--answers asks a new server before a roll-out, and --write only writes files; use one of them")
+
+
+@attrs.frozen(kw_only=True)
+class DryRun:
+    """What an upgrade would do."""
+
+    check: CheckReport | None
+    """What the check found. None: nothing was checked."""
+    plan: UpgradePlan | None
+    """The steps. None: the check failed before they were known."""
+    changes: Diff | None
+    """What would change in the cluster. None: the check failed."""
+
+
+def _preview(options: Options, cluster: Cluster, props: SpiceDBProps) -> Found:
+    """Checks, and says what an upgrade would change."""
+    try:
+        found = preview(cluster, props, options.upgrade.check)
+    except CheckFailedError as error:
+        failed = error.report
+        data = DryRun(check=failed, plan=failed.plan, changes=None)
+        return Found(data, lambda: [*lines(failed, but=Level.OK), styled(DRY_RUN)], State.REFUSED.exit_code)
+    changes = diff(cluster, props)
+
+    def texts() -> Iterator[Text]:
+        for each in _intention(cluster, found):
+            yield styled(each) if isinstance(each, str) else each
+        yield from map(styled, ["", *table(found.record.plan, width=100).splitlines(), ""])
+        yield from styled_lines(changed(changes))
+        yield from map(styled, ["", DRY_RUN])
+
+    return Found(DryRun(check=found.check, plan=found.record.plan, changes=changes), texts, State.DONE.exit_code)
 
 
 def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
@@ -119,8 +166,8 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
         else:
             display.end(outcome)
     if outcome.state is State.DONE and options.quiet:
-        say_after(as_json(outcome.record))
-    return outcome.state.exit_code
+        say_after(as_data(outcome.record, options.output))
+    return outcome.exit_code
 
 
 def _confirm(options: Options, cluster: Cluster, props: SpiceDBProps, preflight: Preflight, display: Display) -> bool:
@@ -148,7 +195,7 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
 
 def _refuse(report: CheckReport, display: Display) -> None:
     display.line(*lines(report, but=Level.OK))
-    say_error("Nothing was changed. Fix the failures, then run the same command again.")
+    say_error("error: the check failed. Nothing was changed. Fix the failures, then run the same command again.")
 
 
 def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str) -> int:
@@ -164,7 +211,7 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
             cluster, props, folder, back_up=options.upgrade.back_up, notify=lambda text: display.line(text)
         )
     except UpgradeStoppedError as error:
-        say_error(str(error))
+        say_error(f"error: {error}")
         return State.STOPPED.exit_code
-    say_after(as_json(written) if options.quiet else written.text)
+    say_after(as_data(written, options.output) if options.quiet else written.text)
     return State.DONE.exit_code

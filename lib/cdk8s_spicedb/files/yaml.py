@@ -72,7 +72,7 @@ def _value(node: yaml.Node, path: tuple[str, ...], lines: dict[str, int]) -> Any
     for number, (key_node, value_node) in enumerate(node.value):
         key = _scalar(key_node)
         if key in own:
-            raise _wrong(key_node, f"the key {key!r} appears twice")
+            raise _wrong(key_node, f"the key {key!r} appears twice", "remove one of the two, or rename it")
         if number >= merged:
             own.add(key)
         inner = (*path, str(key))

@@ -18,8 +18,9 @@ from .status import Status, Summary, status, statuses
 from .upgrade.commit import NextStep, write_next_step
 from .upgrade.lease import BusyError
 from .upgrade.outcome import Activity, CheckFailedError, Outcome, Progress, Return, State, UpgradeStoppedError
+from .upgrade.preflight import Preflight, preview
 from .upgrade.rollback import plan_rollback, roll_back
-from .upgrade.upgrade import Preflight, UpgradeOptions, upgrade
+from .upgrade.upgrade import UpgradeOptions, upgrade
 from .waiting import settled, wait_until_safe, wait_until_settled
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "find_running",
     "observe",
     "plan_rollback",
+    "preview",
     "probe",
     "read_record",
     "roll_back",

@@ -115,15 +115,17 @@ class Cluster:
         *,
         namespace: str | None = None,
         context: str | None = None,
+        kubeconfig: str | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
         clock: Clock = CLOCK,
     ) -> Cluster:
-        """Connects as kubectl does: with the files in ``KUBECONFIG``, ``~/.kube/config``, or the account of the pod.
+        """Connects as kubectl does: with the file ``kubeconfig``, or else with the files in ``KUBECONFIG``,
+        ``~/.kube/config``, or the account of the pod.
 
         ``namespace`` and ``context`` default to those of the kubeconfig. They are chosen once: a later change of the
         current context changes nothing. Raises `ClusterError` if there is none.
         """
-        config = read_kubeconfig(context)
+        config = read_kubeconfig(context, kubeconfig)
         return cls(connect(config), namespace or config.namespace, config, patience_seconds, clock)
 
     def patient(self, seconds: float) -> Cluster:
@@ -148,7 +150,8 @@ class Cluster:
     def options(self, context: str = "--context") -> str:
         """The options of a command line for this namespace. ``context`` is the name of the option for the context."""
         of_context = [context, self.context] if self.context else []
-        return shlex.join(["--namespace", self.namespace, *of_context])
+        of_file = ["--kubeconfig", self.kubeconfig.file] if self.kubeconfig and self.kubeconfig.file else []
+        return shlex.join(["--namespace", self.namespace, *of_context, *of_file])
 
     # ------------------------------------------------------------ objects
 

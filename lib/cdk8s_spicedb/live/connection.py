@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ from .apierror import SHAPE, ClusterError, Unreachable
 from .kubeconfig import Kubeconfig
 from .text import last_error
 
+_LOG = logging.getLogger(__name__)
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _PLUGIN_SECONDS, _LOGIN_SECONDS = 60, 600
 """Time for a program that gets credentials, and for one that may ask you to log in."""
@@ -206,6 +208,7 @@ class _Plugin(_Token):
 def _run(command: Sequence[str], env: Mapping[str, str], interactive: bool) -> str:
     """The output of a program that gets credentials. You see its messages if it may ask you to log in."""
     seconds = _LOGIN_SECONDS if interactive else _PLUGIN_SECONDS
+    _LOG.debug("starts %s, which gets the credentials of the kubeconfig", Path(command[0]).name)
     try:
         ended = subprocess.run(
             command,

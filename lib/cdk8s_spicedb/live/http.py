@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from .apierror import SHAPE, ClusterError, Unreachable, error_of
 from .poll import CLOCK, Clock, Deadline
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 READ_SECONDS, WRITE_SECONDS = 10.0, 35.0
 """Time for one request. Admission webhooks may take 30 s of one that writes."""
 MOST_BYTES = 256 << 20
@@ -81,6 +83,7 @@ class Api:
         seconds = min(self.most_seconds, READ_SECONDS if method == "GET" else WRITE_SECONDS)
         # By the clock of the machine, because it is about the network.
         deadline, content = Deadline.after(CLOCK, seconds), bytearray()
+        _LOG.debug("%s %s", method, self.client.base_url.join(path).copy_merge_params(options["params"]))
         try:
             with self.client.stream(method, path, timeout=seconds, **options) as response:
                 for part in response.iter_bytes():

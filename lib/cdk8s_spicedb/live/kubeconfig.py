@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Kubeconfig:
     """Name of the context. None: the account of the pod, which has none."""
     namespace: str
     """Its namespace."""
+    file: str | None = None
+    """The file that was named for it, such as with ``--kubeconfig``. None: none was."""
     cluster: Mapping[str, Any] = field(repr=False)
     """Address and certificates of the API server, as a kubeconfig has them. Paths are absolute."""
     user: Mapping[str, Any] = field(repr=False)
@@ -76,32 +78,41 @@ class Kubeconfig:
         }
 
 
-def read_kubeconfig(context: str | None = None) -> Kubeconfig:
+def read_kubeconfig(context: str | None = None, file: str | None = None) -> Kubeconfig:
     """A context of the kubeconfig, which defaults to the current one.
 
-    Reads the files in ``KUBECONFIG``, where the first file that has a setting takes precedence, or ``~/.kube/config``.
+    Reads ``file``, or else the files in ``KUBECONFIG``, where the first file that has a setting takes precedence, or
+    ``~/.kube/config``.
     Without any, it is the account of the pod. Raises `ClusterError` if there is no such context, or if a file cannot be
     read.
     """
-    paths = [Path(each).expanduser() for each in _paths() if each]
-    files = [file for path in paths if (file := _read(path)) is not None]
+    paths = [Path(each).expanduser() for each in ([file] if file else _paths()) if each]
+    files = [found for path in paths if (found := _read(path)) is not None]
+    if file and not files:
+        raise ClusterError(f"cannot read the kubeconfig {file}: it does not exist or is empty")
     if not files and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
         return _of_pod()
     merged: dict[str, dict[str, Any]] = {"context": {}, "cluster": {}, "user": {}}
-    for file in reversed(files):
+    for each in reversed(files):
         for kind, known in merged.items():
-            known.update(file.named(kind))
-    name = context or next((str(found) for file in files if (found := file.content.get("current-context"))), None)
+            known.update(each.named(kind))
+    name = context or next((str(found) for each in files if (found := each.content.get("current-context"))), None)
+    if name is None and not files:
+        raise ClusterError(f"there is no kubeconfig (looked for {_listed(paths)}); name one with --kubeconfig")
     if name is None:
-        raise ClusterError("the kubeconfig has no current context; set one with --context, or set KUBECONFIG")
-    return _chosen(name, merged, ", ".join(map(str, paths)))
+        raise ClusterError("the kubeconfig has no current context; set one with --context")
+    return _chosen(name, merged, _listed(paths), file)
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
 
 
 def _paths() -> list[str]:
     return (os.environ.get("KUBECONFIG") or _DEFAULT).split(os.pathsep)
 
 
-def _chosen(name: str, merged: Mapping[str, Mapping[str, Any]], place: str) -> Kubeconfig:
+def _chosen(name: str, merged: Mapping[str, Mapping[str, Any]], place: str, file: str | None) -> Kubeconfig:
     chosen = merged["context"].get(name)
     if chosen is None:
         known = ", ".join(sorted(merged["context"])) or "none"
@@ -114,7 +125,7 @@ def _chosen(name: str, merged: Mapping[str, Mapping[str, Any]], place: str) -> K
             raise ClusterError(f"the kubeconfig has no {kind} {reference}, which its context {name} names")
     if not str(parts["cluster"].get("server") or "").startswith(("https://", "http://")):
         raise ClusterError(f"the kubeconfig has no server for its context {name}; set one, or another --context")
-    return Kubeconfig(context=name, namespace=str(chosen.get("namespace") or "default"), **parts)
+    return Kubeconfig(context=name, namespace=str(chosen.get("namespace") or "default"), file=file, **parts)
 
 
 @frozen

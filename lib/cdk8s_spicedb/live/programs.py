@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
 from attrs import frozen
@@ -20,7 +23,9 @@ from ..errors import SpiceDBError
 from .apierror import SHAPE
 from .cluster import Cluster
 from .poll import Clock, Deadline, poll
+from .text import redacted
 
+_LOG = logging.getLogger(__name__)
 QUERY_SECONDS = 60
 """Time for a program that only asks."""
 _DROPPED = ("HELM_DEBUG", "HELM_DRIVER", "HELM_NAMESPACE", "KUBERNETES_MASTER")
@@ -124,6 +129,7 @@ def _run(
     *,
     group: bool = False,
 ) -> Ended:
+    _log(command)
     # A pipe could fill up, and its end is lost with this process. The program must be able to finish without it.
     with _file() as stdout, _file() as stderr:
         process = _start(command, env, stdout, stderr, group=group)
@@ -173,6 +179,7 @@ def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str])
     Raises `SpiceDBError` if the program ends before, or if it is not installed.
     """
     _require_installed(command[0])
+    _log(command)
     guarded = ["sh", "-c", _GUARD, "guard", *command]
     with _file() as stdout, _file() as stderr:
         process = _start(guarded, environment(cluster), stdout, stderr, stdin=subprocess.PIPE)
@@ -191,6 +198,12 @@ def running(command: Sequence[str], cluster: Cluster, *, until: re.Pattern[str])
         finally:
             process.stdin.close()
             _end_of(process)
+
+
+def _log(command: Sequence[str]) -> None:
+    """Logs which program is started. The arguments of a program of the user may be secret."""
+    own = command[0] in ("helm", "kubectl")
+    _LOG.debug("starts %s", redacted(shlex.join(command)) if own else Path(command[0]).name)
 
 
 def _file() -> IO[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any
 
 from ..errors import InvalidProps, Problem
 from ..labels import CHECKSUM, COMPONENT, HOOKS, INSTANCE, NAME, Component
 from ..props import SpiceDBProps
-from ..props.patch import PatchOperation
+from ..props.patch import Patch, PatchOperation
 from ..props.rules.arguments import props_of_flags
+from ..text import some_of
 
 Manifest = dict[str, Any]
 
@@ -87,6 +89,8 @@ def _invalid(props: SpiceDBProps, path: str, operation: PatchOperation, allowed:
     return InvalidProps(type(props).__name__, [Problem(path, f"{operation.op} {operation.path}", allowed, fix)])
 
 
+_SHOWN = 6
+"""How many objects an error names."""
 _DEFAULTS = "/tolerations"
 """The end of the path of a list in which the package has only defaults, so that a patch may replace it."""
 
@@ -173,7 +177,7 @@ def require_matches(props: SpiceDBProps, manifests: Iterable[Manifest]) -> None:
         Problem(
             f"patches[{number}]",
             f"{patch.kind} {patch.name or '(any)'}",
-            "an object of the release: " + ", ".join(f"{kind} {name}" for kind, name in objects),
+            f"an object of the release: {_some(patch, objects)}",
             "use the kind and the name of one of them",
         )
         for number, patch in enumerate(props.patches)
@@ -181,6 +185,13 @@ def require_matches(props: SpiceDBProps, manifests: Iterable[Manifest]) -> None:
     ]
     if problems:
         raise InvalidProps(type(props).__name__, problems)
+
+
+def _some(patch: Patch, objects: Sequence[tuple[str, str]]) -> str:
+    """The objects that are most similar to the one that a patch names, and how many more there are."""
+    names = [f"{kind} {name}" for kind, name in objects]
+    near = get_close_matches(f"{patch.kind} {patch.name or ''}", names, _SHOWN, 0)
+    return some_of([*near, *(name for name in names if name not in near)], _SHOWN)
 
 
 def _name(manifest: Manifest) -> str:

@@ -9,7 +9,6 @@ attrs' own validators are not used because they stop at the first problem.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import typing
@@ -25,7 +24,20 @@ from attrs import evolve
 
 from ..errors import InvalidProps, Problem
 from . import fieldtypes
-from .fieldtypes import PLAIN, Choice, FieldType, Invalid, Limited, Refer, Schema, in_python, redact, show
+from .fieldtypes import (
+    PLAIN,
+    Choice,
+    FieldType,
+    Invalid,
+    Limited,
+    Refer,
+    Schema,
+    in_python,
+    nearest,
+    redact,
+    show,
+    some_keys,
+)
 
 # ---------------------------------------------------------------- limits
 
@@ -195,7 +207,7 @@ class PropsOf(FieldType):
         tags = [short] if short else []
         if isinstance(value, Mapping):
             return _short(self.kind, value) if short in value else _draft(self.kind, value, tags)
-        keys = ", ".join([*tags, *(camel(field.name) for field in settings(self.kind))])
+        keys = some_keys([*tags, *(camel(field.name) for field in settings(self.kind))])
         fix = self.message.fix or "write its keys on the lines below, indented, or remove it"
         return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
@@ -211,7 +223,8 @@ class MemberOf(PropsOf):
         members: Mapping[str, type] = self.kind.members()
         engine = value.get("engine") if isinstance(value, Mapping) else None
         if not isinstance(engine, str) or engine not in members:
-            fix = "choose one; memory is for trying SpiceDB out"
+            near = nearest(engine, members)
+            fix = f"did you mean {near}?" if near else "choose one; memory is for trying SpiceDB out"
             return Draft(self.kind, {}, {"engine": Invalid(show(engine), ", ".join(members), fix)})
         return _draft(members[engine], {key: item for key, item in value.items() if key != "engine"}, ["engine"])
 
@@ -245,7 +258,9 @@ def _draft(kind: Any, data: Mapping[Any, Any], tags: Sequence[str] = ()) -> Draf
             value = fields_of(kind)[field.name].read(data[key])
             values[field.name] = field.converter(value) if field.converter else value
         elif default is attrs.NOTHING:
-            missing = Invalid("(missing)", "required", "add it; `cdk8s-spicedb schema` shows what it takes")
+            missing = Invalid(
+                "(missing)", "a value: it is required", "add it; `cdk8s-spicedb json-schema` shows what it takes"
+            )
             values[field.name] = missing
         elif not isinstance(default, cast(Any, attrs.Factory)):
             values[field.name] = default
@@ -287,8 +302,8 @@ def _short(kind: Any, data: Mapping[Any, Any]) -> Draft:
 
 
 def _unknown(key: str, known: Sequence[str]) -> Invalid:
-    near = difflib.get_close_matches(camel(key), known, 1, 0.5)
-    return Invalid("(unknown key)", ", ".join(known), f"did you mean {near[0]}?" if near else "remove it")
+    near = nearest(camel(key), known, 0.5)
+    return Invalid("(unknown key)", some_keys(known, camel(key)), f"did you mean {near}?" if near else "remove it")
 
 
 def _built(value: Any) -> Any:

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any
 
@@ -51,7 +52,35 @@ def show(value: object) -> str:
 
 def redact(value: object) -> str:
     """A value that may be secret, for an error message."""
-    return "None" if value is None else f"(a {type(value).__name__}, not shown)"
+    if value is None:
+        return "None"
+    kinds = {
+        "str": "text",
+        "dict": "a mapping",
+        "list": "a list",
+        "tuple": "a list",
+        "int": "a number",
+        "float": "a number",
+    }
+    name = type(value).__name__
+    return f"({kinds.get(name, f'a {name}')}, hidden: may be a secret)"
+
+
+def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that is most similar to a wrong one. None: no word is similar."""
+    return next(iter(get_close_matches(str(word), list(known), 1, cutoff)), None)
+
+
+def some_keys(known: Sequence[str], wrong: str = "") -> str:
+    """The keys of a mapping for a message: all of a few, or of many those that are most similar to a wrong one."""
+    if len(known) <= SHOWN_KEYS:
+        return ", ".join(known)
+    near = get_close_matches(wrong, known, SHOWN_KEYS, 0) if wrong else known[:SHOWN_KEYS]
+    return f"{', '.join(near)}, and {len(known) - len(near)} more, which `cdk8s-spicedb json-schema` lists"
+
+
+SHOWN_KEYS = 8
+"""How many keys of a mapping a message names."""
 
 
 @frozen
@@ -102,6 +131,10 @@ class FieldType(ABC):
         """The problems inside an allowed value, whose path it gets."""
         return ()
 
+    def fix_of(self, value: object) -> str:
+        """How errors say to fix a value that is not allowed."""
+        return self.fix
+
     def check(self, value: object, path: str) -> Iterable[Problem]:
         """All problems of a value and of the props inside it."""
         if isinstance(value, Invalid):
@@ -109,7 +142,7 @@ class FieldType(ABC):
         if self.accepts(value):
             return self.inside(value, path)
         shown = redact(value) if self.redacted else show(value)
-        return (Invalid(shown, self.allowed, self.fix).problem(path),)
+        return (Invalid(shown, self.allowed, self.fix_of(value)).problem(path),)
 
 
 class Limited(FieldType):
@@ -212,6 +245,10 @@ class Choice(FieldType):
     def accepts(self, value: Any) -> bool:
         return value in self.members
 
+    def fix_of(self, value: object) -> str:
+        found = nearest(value.lower(), self.texts, 0.7) if isinstance(value, str) else None
+        return f"did you mean {found}?" if found else self.fix
+
     def schema(self, refer: Refer) -> Schema:
         return {"enum": self.texts}
 
@@ -250,6 +287,9 @@ class Nullable(FieldType):
 
     def accepts(self, value: Any) -> bool:
         return value is None or self.item.accepts(value)
+
+    def fix_of(self, value: object) -> str:
+        return self.item.fix_of(value)
 
     def schema(self, refer: Refer) -> Schema:
         return {"anyOf": [self.item.schema(refer), {"type": "null"}]}
@@ -322,6 +362,13 @@ class MappingOf(FieldType):
     def accepts(self, value: Any) -> bool:
         keys = isinstance(value, Mapping) and all(map(self.key.accepts, value))
         return keys and _accepts_all(self.item, value.values())
+
+    def fix_of(self, value: object) -> str:
+        """Only about the keys, or only about the values, if the others are allowed."""
+        if not isinstance(value, Mapping) or not value:
+            return self.fix
+        wrong = next((key for key in value if not self.key.accepts(key)), None)
+        return self.item.fix if wrong is None else self.key.fix_of(wrong)
 
     def schema(self, refer: Refer) -> Schema:
         names, item = self.key.schema(refer), self.item.schema(refer)

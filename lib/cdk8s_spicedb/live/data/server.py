@@ -57,6 +57,7 @@ class RequestError(SpiceDBError):
 
     def __init__(self, name: str, error: grpc.RpcError) -> None:
         self.code: grpc.StatusCode = error.code()
+        self.unanswered = self.code in (*_WRONG_KEY, *FOR_A_MOMENT, grpc.StatusCode.DEADLINE_EXCEEDED)
         fix = f"; {_OTHER_KEY}" if self.code in _WRONG_KEY else ""
         super().__init__(f"{name}: {self.code.name}: {' '.join((error.details() or '').split())}{fix}")
 

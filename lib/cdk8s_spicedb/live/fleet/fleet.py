@@ -22,8 +22,9 @@ from ..instance import MissingError
 from ..poll import InterruptibleClock, parallel
 from ..rehearsed import lacks_rehearsal
 from ..upgrade.outcome import Activity, Progress, State
+from ..upgrade.preflight import Preflight
 from ..upgrade.prepare import Prepared, prepare
-from ..upgrade.upgrade import Preflight, UpgradeOptions, upgrade
+from ..upgrade.upgrade import UpgradeOptions, upgrade
 from ..workload import RolloutState, rollout_of
 from .waves import Crew, Schedule, waves_of
 

@@ -36,7 +36,7 @@ class State(Enum):
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the command. Only `REFUSED` is 1, and 2 is wrong usage."""
+        """The exit code of the command. Only `REFUSED` is 1, and 2 is wrong usage. See `Outcome.exit_code`."""
         return {"DONE": 0, "PAUSED": 0, "REFUSED": 1, "ROLLED_BACK": 3, "STOPPED": 4, "INTERRUPTED": 130}[self.name]
 
 
@@ -95,6 +95,13 @@ class Outcome:
     """What a rollback returned to. None: it is an upgrade, or it was refused."""
     error: SpiceDBError | None = None
     """Why it did not reach its target. None if it did, if it was interrupted, or if ``confirm`` said no."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: that of the state, or 5 if the cluster could not be asked, so that nothing was
+        changed."""
+        refused = self.state is State.REFUSED and self.error is not None
+        return 5 if refused and self.error and self.error.unanswered else self.state.exit_code
 
     @property
     def reason(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
@@ -12,13 +12,13 @@ from ...errors import SpiceDBError
 from ...plans.plan import UpgradeStep
 from ...plans.words import step_of
 from ...props import SpiceDBProps
-from ..check.check import CheckOptions, CheckReport
+from ..check.check import CheckOptions
 from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
 from ..record import Record, RecordFile
-from ..rehearsed import lacks_rehearsal, settings_of
+from ..rehearsed import settings_of
 from ..target import not_in_place, other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
@@ -30,7 +30,6 @@ from .observation import figures_before, observe_servers, try_sample
 from .outcome import (
     UNKNOWN,
     Activity,
-    CheckFailedError,
     Outcome,
     Progress,
     Report,
@@ -40,7 +39,8 @@ from .outcome import (
     harmless,
     unknown,
 )
-from .prepare import Prepared, deliverer_of, prepare
+from .preflight import Preflight, preflight
+from .prepare import deliverer_of, prepare
 from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
 from .schema import write_schema_again
 from .ways import ways
@@ -74,25 +74,6 @@ class UpgradeOptions:
     Defaults to 0: nothing is asked."""
     most_steps: int | None = None
     """Maximum number of steps. The next call goes on. None: all that are left."""
-
-
-@frozen(kw_only=True)
-class Preflight:
-    """An upgrade, before it changes anything."""
-
-    running: Running
-    """What runs."""
-    record: Record
-    """The steps, and where they stand."""
-    check: CheckReport | None
-    """What the check found. None: nothing was checked."""
-    meaning: tuple[str, ...]
-    """What the next step means, in sentences."""
-    unsure: Sequence[int] = ()
-    """Numbers of the steps that have not begun, and that may be impossible to roll back. They need a backup."""
-    unrehearsed: bool = False
-    """Whether there are such steps, and nobody has rehearsed the upgrade in the last day. False if the engine of the
-    datastore cannot be rehearsed."""
 
 
 def upgrade(
@@ -158,7 +139,7 @@ class _Upgrade:
         prepared = prepare(self.cluster, self.props, tell)
         deliverer_of(self.cluster, prepared.seen, tell, prepared.record).require_usable()
         first, self.record = try_sample(self.cluster, prepared.running), prepared.record
-        if not self.confirm(self._preflight(prepared)):
+        if not self.confirm(preflight(self.cluster, self.props, prepared, self.options.check, tell)):
             return State.REFUSED
         if self.record.before is None:
             self.record = evolve(self.record, before=figures_before(self.cluster, prepared.running, first))
@@ -172,24 +153,6 @@ class _Upgrade:
             done += 1
         self._tell(Activity.DONE)(f"SpiceDB {self.props.version} serves")
         return State.DONE
-
-    def _preflight(self, prepared: Prepared) -> Preflight:
-        """Checks, and says what the next step means. Raises `CheckFailedError`."""
-        found = None
-        if self.options.check is not None:
-            self._tell(Activity.PREPARE)("checking")
-            found = prepared.check(self.options.check)
-            if not found.ok:
-                raise CheckFailedError(found)
-        running, record = prepared.running, prepared.record
-        return Preflight(
-            running=running,
-            record=record,
-            check=found,
-            meaning=prepared.meaning(),
-            unsure=record.unsure,
-            unrehearsed=lacks_rehearsal(self.cluster, self.props, record.unsure),
-        )
 
     def _tell(self, activity: Activity) -> Notify:
         """What reports an activity of the present step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 
 import attrs
 
@@ -21,6 +22,9 @@ from ..pod import PodSettings
 from ..secrets import EnvVar, MadeName, SecretKey
 from ..server import ServerProps
 from ..spicedb import SpiceDBProps, image_parts
+
+_SHOWN = 6
+"""How many revisions an error names."""
 
 
 def cleanup_needs_hooks(delivery: Delivery, cleanup: CleanupProps, migration: MigrationProps) -> Problems:
@@ -176,7 +180,9 @@ def version_has_the_schema_mode(version: str, releases: ReleaseTable, server: Se
 def target_is_known(version: str, releases: ReleaseTable, datastore: Datastore, migration: MigrationProps) -> Problems:
     target, known = migration.target, releases.revisions(datastore.engine, version)
     if known and target != "head" and target not in known and not migration.allow_unknown_target:
-        allowed = f"head, {', '.join(known)} (the revisions of {datastore.engine} at {version})"
+        near = get_close_matches(str(target), known, _SHOWN, 0)
+        more = f", and {len(known) - _SHOWN} others" if len(known) > _SHOWN else ""
+        allowed = f"head, {', '.join(near)}{more} (the revisions of {datastore.engine} at {version})"
         fix = "use one of them, or set {allow_unknown_target=}{True} if you mean another"
         yield Problem("migration.target_migration", show(target), allowed, fix)
 
