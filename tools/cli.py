@@ -9,8 +9,7 @@ from cdk8s_spicedb.cli import command_line
 from cdk8s_spicedb.cli.exits import EXIT_CODES, VARIABLES
 from cdk8s_spicedb.cli.parser import PROGRAM, Parser, invocation
 
-from .pages import NOTE
-from .reference import in_cell
+from .pages import NOTE, in_cell
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 _OPENING = (
