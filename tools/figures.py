@@ -12,8 +12,8 @@ from pathlib import Path
 from bench.figures import Table, read
 
 _DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [_DOCS / "reference" / "speed.md", _DOCS / "reference" / "large.md", _DOCS / "operate" / "nodes.md"]
 TABLE = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+PAGES = [page for page in sorted(_DOCS.glob("*/*.md")) if TABLE.search(page.read_text("utf-8"))]
 
 
 def markdown(table: Table) -> str:
