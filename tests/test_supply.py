@@ -64,6 +64,13 @@ def test_what_was_built_is_tested_and_attested_before_it_is_published() -> None:
         assert not steps(job, "run")
 
 
+def test_the_job_that_publishes_the_site_runs_nothing_of_the_repository() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "docs.yml").read_text())["jobs"]
+    assert jobs["build"]["permissions"] == {"contents": "read"}
+    assert [step["run"] for step in jobs["build"]["steps"] if "run" in step] == ["make docs"]
+    assert [step["uses"].partition("@")[0] for step in jobs["publish"]["steps"]] == ["actions/deploy-pages"]
+
+
 def makefile() -> str:
     return (ROOT / "Makefile").read_text()
 

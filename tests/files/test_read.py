@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from cdk8s_spicedb import (
+    TLS,
     ConfigMapKey,
     Datastore,
     Delivery,
+    DispatchTLS,
     InvalidProps,
     Memory,
     MigrationPhase,
@@ -252,3 +254,34 @@ def test_parts_of_a_datastore_are_values_or_keys_of_secrets() -> None:
     datastore: Any = read_props(text, "file").datastore
     assert (datastore.host, datastore.port) == (SecretKey("conn", "endpoint"), SecretKey("conn", "port"))
     assert (datastore.user, datastore.database, datastore.params) == ("app", "authz", {"a": "b"})
+
+
+def test_certificates_have_a_short_form() -> None:
+    datastore = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
+    text = f"{datastore}server: {{grpcTls: {{fromSecret: clients}}, dispatchTls: {{fromSecret: dispatch}}}}"
+    server = read_props(text, "spicedb.yaml").server
+    assert server.grpc_tls == TLS.from_secret("clients")
+    assert server.dispatch_tls == DispatchTLS.from_secret("dispatch")
+
+
+@pytest.mark.parametrize(
+    ("tls", "problem"),
+    [
+        (
+            "{fromSecret: A_B}",
+            "server.grpcTls.fromSecret (line 2) = (a str, not shown)\n    allowed: the name of a Secret",
+        ),
+        ("{fromSecret: null}", "server.grpcTls.fromSecret (line 2) = null"),
+        (
+            "{fromSecret: clients, key: {name: clients, key: tls.key}}",
+            "server.grpcTls.key (line 2) = (one key too many)\n    allowed: fromSecret alone, or all other keys",
+        ),
+        ("{fromSecrets: clients}", "did you mean fromSecret?"),
+        ("clients", "a mapping with the keys fromSecret, certificate, key"),
+    ],
+)
+def test_a_wrong_short_form_is_found(tls: str, problem: str) -> None:
+    datastore = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
+    with pytest.raises(InvalidProps) as caught:
+        read_props(f"{datastore}server: {{grpcTls: {tls}}}", "spicedb.yaml")
+    assert problem in str(caught.value)

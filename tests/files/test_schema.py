@@ -33,6 +33,7 @@ def test_it_is_a_sound_schema() -> None:
         {"server": {"env": {"A": "b", "C": {"name": "x", "key": "y"}}, "replicas": None}},
         {"server": {"tolerations": [{"key": "a", "operator": "Exists"}], "extraArgs": ["--dispatch-max-depth=9"]}},
         {"migration": {"targetPhase": "write", "podAnnotations": {"a": "1"}, "migrationTimeout": "1500ms"}},
+        {"server": {"grpcTls": {"fromSecret": "clients"}, "dispatchTls": {"fromSecret": "dispatch"}}},
         {"delivery": "argocd", "labels": {"team": "identity"}},
         {"datastore": {"engine": "memory"}},
         {"datastore": {"engine": "spanner", "project": "p", "instance": "i", "database": "d"}},
@@ -58,6 +59,8 @@ def test_what_the_reader_takes_fits(more: dict[str, Any]) -> None:
         {"server": {"env": {"A": 5}}},
         {"server": {"extraArgs": "--a"}},
         {"server": {"tolerations": [{"kee": "a"}]}},
+        {"server": {"grpcTls": {"fromSecret": "clients", "key": {"name": "clients", "key": "tls.key"}}}},
+        {"server": {"grpcTls": {"fromSecret": "Clients"}}},
         {"server": {"podAnnotations": {"checksum/migration-config": "mine"}}},
         {"migration": {"targetPhase": "writ"}},
         {"migration": {"resources": {"limits": {"memory": "1Gi"}}}},
@@ -80,7 +83,7 @@ def test_the_starting_file_fits() -> None:
 
 
 def test_every_field_is_described() -> None:
-    described = [SCHEMA, *SCHEMA["$defs"].values()]
+    described = [SCHEMA, *SCHEMA["$defs"].values(), *SCHEMA["$defs"]["TLS"]["oneOf"]]
     texts = [field["description"] for each in described for field in each.get("properties", {}).values()]
     assert len(texts) > 50
     assert all(len(text) > 20 for text in texts)

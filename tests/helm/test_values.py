@@ -65,6 +65,7 @@ def of(**fields: Any) -> SpiceDBProps:
 
 SPECIAL = {
     "disabled migration": of(migration=MigrationProps(enabled=False)),
+    "no retry": of(migration=MigrationProps(backoff_limit=0)),
     "migration with the release": of(
         migration=MigrationProps(
             hook=False, ttl_seconds_after_finished=3600, pod_annotations={"note": "<é> & \U0001f600 {{ a }}"}

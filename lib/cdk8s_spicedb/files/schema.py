@@ -9,13 +9,13 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
 from ..props import SpiceDBProps
 from ..props.datastores import ENGINES, Datastore
-from ..props.fields import camel, fields_of, settings
+from ..props.fields import camel, fields_of, settings, short_form, short_type
 from ..props.fieldtypes import Refer, Schema
 from .read import DESTINATION, Destination, yaml_word
 
@@ -59,7 +59,15 @@ def _of_class(kind: type, refer: Refer) -> Schema:
     }
     required = [camel(field.name) for field in settings(kind) if field.default is attrs.NOTHING]
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**schema, "required": required} if required else schema
+    schema |= {"required": required} if required else {}
+    return {"oneOf": [schema, _short_schema(kind, refer)]} if short_form(kind) else schema
+
+
+def _short_schema(kind: Any, refer: Refer) -> Schema:
+    """The schema of the short form of a class."""
+    key, text = short_form(kind), " ".join((inspect.getdoc(getattr(kind, kind.short)) or "").split())
+    properties = {key: {"description": for_files(text), **short_type(kind).schema(refer)}}
+    return {"type": "object", "properties": properties, "additionalProperties": False, "required": [key]}
 
 
 def _of_engine(name: str, kind: type, refer: Refer) -> Schema:

@@ -137,7 +137,7 @@ def value_of(
     if {"type": "null"} in schema.get("anyOf", ()):
         # A chart's value is never null: to Helm, null removes the key.
         options = [option for option in schema["anyOf"] if option != {"type": "null"}]
-        default, schema = default or "", {"anyOf": [*options, {"const": ""}]}
+        default, schema = "" if default is None else default, {"anyOf": [*options, {"const": ""}]}
     default = empty if default is None else default
     if default == "" and meaning:
         # An empty value means the default of the prop.

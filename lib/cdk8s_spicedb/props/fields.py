@@ -191,9 +191,10 @@ class PropsOf(FieldType):
         return len({camel(str(key)) for key in value} & {camel(field.name) for field in settings(self.kind)})
 
     def read(self, value: Any) -> Draft | Invalid:
+        short = [key for key in (short_form(self.kind),) if key]
         if isinstance(value, Mapping):
-            return _draft(self.kind, value)
-        keys = ", ".join(camel(field.name) for field in settings(self.kind))
+            return _short(self.kind, *short, value) if value.keys() & set(short) else _draft(self.kind, value, short)
+        keys = ", ".join([*short, *(camel(field.name) for field in settings(self.kind))])
         fix = self.message.fix or "write its keys on the lines below, indented, or remove it"
         return Invalid(redact(value), f"a mapping with the keys {keys}", fix)
 
@@ -250,6 +251,37 @@ def _draft(kind: Any, data: Mapping[Any, Any], tags: Sequence[str] = ()) -> Draf
         elif not default.takes_self:
             values[field.name] = default.factory()
     return Draft(kind, values, {str(key): _unknown(str(key), known) for key in data if key not in known})
+
+
+def short_form(kind: Any) -> str:
+    """The key of a class's short form in files: its class method ``kind.short`` makes the props of one value. Empty if
+    the class has none."""
+    return camel(getattr(kind, "short", ""))
+
+
+@cache
+def short_type(kind: Any) -> FieldType:
+    """What the short form of a class takes."""
+    _, hint, *_ = typing.get_type_hints(getattr(kind, kind.short), include_extras=True).values()
+    return type_of(hint)
+
+
+@attrs.frozen
+class _Short(Draft):
+    """Props that a file gives in the short form of their class."""
+
+    def problems(self, path: str = "") -> Problems:
+        for key, value in {**self.values, **self.unknown}.items():
+            yield from short_type(self.kind).check(value, f"{path}{key}")
+
+    def build(self) -> Any:
+        return getattr(self.kind, cast(Any, self.kind).short)(*self.values.values())
+
+
+def _short(kind: Any, short: str, data: Mapping[Any, Any]) -> Draft:
+    wrong = Invalid("(one key too many)", f"{short} alone, or all other keys without it", f"remove it, or {short}")
+    values = {short: short_type(kind).read(data[short])}
+    return _Short(kind, values, {str(key): wrong for key in data if key != short})
 
 
 def _unknown(key: str, known: Sequence[str]) -> Invalid:

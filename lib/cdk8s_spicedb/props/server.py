@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 import attrs
 from annotated_types import Interval, Unit
@@ -29,6 +29,7 @@ from .types import (
     Port,
     Revision,
     Seconds,
+    SecretName,
 )
 
 DEFAULT_REPLICAS = 2
@@ -116,6 +117,9 @@ class TLS:
     When the Secret changes, gRPC and dispatch use the new certificate without a restart, as soon as Kubernetes has
     updated the files in the pods. This takes up to two minutes. The HTTP gateway and metrics use the new certificate
     after the next restart of the server (SpiceDB up to v1.56): see ``ServerProps.restart_on_secret_change``.
+
+    If all files are in one Secret, as cert-manager writes it, use the short form: ``TLS.from_secret("NAME")`` in
+    Python, or ``fromSecret: NAME`` in a file, instead of the props below.
     """
 
     certificate: Annotated[SecretKey, Flag("…-cert-path")] = field(converter=required_secret_key)
@@ -123,8 +127,11 @@ class TLS:
     key: Annotated[SecretKey, Flag("…-key-path")] = field(converter=required_secret_key)
     """Secret and key that hold the private key of the certificate (PEM). Required."""
 
+    short: ClassVar[str] = "from_secret"
+    """The class method that makes one of a single value, as files can: ``fromSecret: NAME``."""
+
     @classmethod
-    def from_secret(cls: type[T], name: str) -> T:
+    def from_secret(cls: type[T], name: SecretName) -> T:
         """From a Secret of type ``kubernetes.io/tls``: its keys ``tls.crt`` and ``tls.key``, and for dispatch
         ``ca.crt``."""
         fields = [setting.name for setting in attrs.fields(cast(Any, cls))]
