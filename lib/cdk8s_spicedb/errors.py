@@ -37,6 +37,9 @@ class Problem:
 class SpiceDBError(Exception):
     """Base class of all errors of this package."""
 
+    unanswered: bool = False
+    """Whether the cluster or SpiceDB could not be asked, so that the answer is not known."""
+
 
 class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (the name says what is wrong)
     """The props are invalid.

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib import import_module
 
 from ..errors import SpiceDBError
 from .commands import command_line
+from .exits import INTERRUPTED, NO, UNANSWERED
+from .old import modern
 from .output import say_error
+from .parser import Parser
 from .signals import signals_end_work
 
 __all__ = ["command_line", "main"]
 
-_MODULES = {"schema": "init", "restore": "backup", "compare": "backup"}
+_MODULES = {"json-schema": "init", "restore": "backup", "compare": "backup"}
 """The module of a command, if it has another name."""
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, SIGTERM or SIGHUP."""
 _DEBUG = "CDK8S_SPICEDB_DEBUG"
 """Variable that shows where an error came from."""
 _EXTRA = "this command needs more libraries; install them with: pip install 'cdk8s-spicedb[{}]'"
@@ -26,27 +27,38 @@ _OF_DATA = ("authzed", "cramjam", "fastavro", "google", "grpc")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command, which prints its output. Returns 0 when it is done, 1 when it was refused, and 130 when it was
-    interrupted; wrong usage exits with 2."""
-    words = sys.argv[1:] if arguments is None else arguments
+    """Runs a command, which prints its output. Returns its exit code; see `exits`. Wrong usage exits with 2."""
+    given = sys.argv[1:] if arguments is None else arguments
+    codes: Container[int] = ()
     try:
         with signals_end_work():
-            options = command_line().parse_args(words)
-            options.words = tuple(words)
-            return _run(options.command, options)
+            parser = command_line()
+            if not given:
+                parser.print_help()
+                return 0
+            words = modern(given)
+            options = parser.parse_args(words)
+            options.words, codes = tuple(words), options.codes
+            return _help(parser, options.about) if options.command == "help" else _run(options.command, options)
     except KeyboardInterrupt:
         say_error("Interrupted.")
         return INTERRUPTED
     except SpiceDBError as error:
-        say_error(str(error))
+        say_error(f"error: {error}")
+        return UNANSWERED if error.unanswered and UNANSWERED in codes else NO
     except OSError as error:
-        say_error(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        say_error(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:
         if _DEBUG in os.environ:
             raise
         name = type(error).__name__
-        say_error(f"an error that nobody expected: {name}: {error}; set {_DEBUG}=1 to see where, and report it")
-    return 1
+        say_error(f"error: an error that nobody expected: {name}: {error}; set {_DEBUG}=1 to see where, and report it")
+    return NO
+
+
+def _help(parser: Parser, command: str | None) -> int:
+    (parser.command(command) if command else parser).print_help()
+    return 0
 
 
 def _run(command: str, options: object) -> int:

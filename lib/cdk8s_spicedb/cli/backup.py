@@ -25,7 +25,7 @@ from ..live.poll import sometimes
 from ..text import count
 from .destination import connect
 from .options import read
-from .output import as_json, say, say_error
+from .output import DATA, as_data, say, say_error
 
 _TOKEN = "SPICEDB_TOKEN"
 _DIFFERENT = 3
@@ -73,15 +73,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _backup(options: argparse.Namespace) -> int:
-    path = Path(options.file)
+    path = Path(options.path)
     with _server(options, options.name) as server:
         try:
             made = back_up(server, path, notify=_progress())
         except RequestError as error:
             more = "; run the same command again to continue" if beside(path, "partial").exists() else ""
             raise SpiceDBError(f"{error}{more}") from None
-    if options.output == "json":
-        say(as_json(BackupReport(file=str(made.path), token=made.head.token, **made.summary.json())))
+    if options.output in DATA:
+        say(as_data(BackupReport(file=str(made.path), token=made.head.token, **made.summary.json()), options.output))
     else:
         say(f"Wrote {made.path}: {count(made.summary.total, 'relationship')}, digest {made.summary.digest[:16]}.")
     return 0
@@ -89,12 +89,12 @@ def _backup(options: argparse.Namespace) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     with _server(options, options.name) as server:
-        held = restore(Path(options.file), server, go_on=options.go_on, notify=_progress())
-    if options.output == "json":
-        say(as_json(RestoreReport(**held.json())))
+        held = restore(Path(options.path), server, go_on=options.go_on, notify=_progress())
+    if options.output in DATA:
+        say(as_data(RestoreReport(**held.json()), options.output))
     else:
         restored = count(held.total, "relationship")
-        say(f"Restored {restored}. {options.name} holds what {options.file} has: they are equal.")
+        say(f"Restored {restored}. {options.name} holds what {options.path} has: they are equal.")
     return 0
 
 
@@ -106,8 +106,12 @@ def _compare(options: argparse.Namespace) -> int:
         compared = compare(first, second, asked, token)
         found = [*different_lookups(look_up(first, compared.granted, token), second)]
     differences = [*evolve(compared, lookups=found).lines()]
-    if options.output == "json":
-        say(as_json(CompareReport(asked=compared.asked, answers=compared.answers, differences=differences)))
+    if options.output in DATA:
+        say(
+            as_data(
+                CompareReport(asked=compared.asked, answers=compared.answers, differences=differences), options.output
+            )
+        )
     else:
         say("\n".join(_lines(options.first, compared, differences)))
     return _DIFFERENT if differences else 0

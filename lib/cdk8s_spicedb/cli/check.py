@@ -12,7 +12,7 @@ from ..live.check.finding import Level
 from ..text import count
 from .destination import connect
 from .files import read_release
-from .output import BAD, BUSY, GOOD, as_json, say, show, styled
+from .output import BAD, BUSY, DATA, GOOD, as_data, say, show, styled
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
         pull_images=options.pull_images,
         schema=not options.no_schema,
     )
-    if options.output == "json":
-        say(as_json(report))
+    if options.output in DATA:
+        say(as_data(report, options.output))
     else:
         show(lines(report))
     return 0 if report.ok else 1

@@ -18,7 +18,7 @@ from ..live.diff import Diff, diff
 from ..props import SpiceDBProps
 from .destination import connect
 from .files import read_release
-from .output import as_json, say, show, styled
+from .output import DATA, as_data, say, show, styled
 
 _CHANGES = 3
 """The exit code of ``--exit-code`` if there are changes."""
@@ -34,8 +34,13 @@ def run(options: argparse.Namespace) -> int:
     cluster = connect(options, destination)
     found = diff(cluster, props)
     schema = _schema(cluster, props, options.answers) if options.answers else []
-    if options.output == "json":
-        say(as_json({**attrs.asdict(found, recurse=False), **({"schema": schema} if options.answers else {})}))
+    if options.output in DATA:
+        say(
+            as_data(
+                {**attrs.asdict(found, recurse=False), **({"schema": schema} if options.answers else {})},
+                options.output,
+            )
+        )
     else:
         show(
             styled(line, style=_STYLES.get(line[:1], ""))

@@ -24,7 +24,7 @@ from .destination import connect_each
 from .display import News, Screen, sentence
 from .files import SHOWN, paths_of, read_each, warn
 from .options import require_yes
-from .output import FAINT, as_json, say_after, say_error, styled
+from .output import FAINT, as_data, say_after, say_error, styled
 from .safety import unrehearsed
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def upgrade_each(options: Options) -> int:
             return State.INTERRUPTED.exit_code
     code = report.state.exit_code
     if options.quiet:
-        say_after(as_json(report))
+        say_after(as_data(report, options.output))
     text = "\n".join(_ending(report, _command_again(options)))
     if code:
         say_error(text)

@@ -15,7 +15,7 @@ from .output import say
 
 def run(options: argparse.Namespace) -> int:
     """Writes the file, or prints the schema."""
-    say(_schema() if options.command == "schema" else _write(options.output))
+    say(_schema() if options.command == "json-schema" else _write(options.path))
     return 0
 
 
@@ -34,11 +34,11 @@ def _write(path: str) -> str:
             is_new = True
             file.write(text)
     except FileExistsError:
-        raise SpiceDBError(f"{path} already exists; use another file with --output, or remove it") from None
+        raise SpiceDBError(f"{path} already exists; name another file, or remove it") from None
     except OSError as error:
         if is_new:
             os.unlink(path)
-        raise SpiceDBError(f"cannot write {path}: {error.strerror}; choose another file with --output") from None
+        raise SpiceDBError(f"cannot write {path}: {error.strerror}; name another file") from None
     faults = concerns(known_releases().advisories, known_releases().newest, None, {})
     names = ", ".join(each.advisory.id for each in faults)
     note = f"{known_releases().newest} has known faults, which `cdk8s-spicedb releases` explains: {names}.\n"

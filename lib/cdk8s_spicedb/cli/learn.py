@@ -18,11 +18,11 @@ def run(options: argparse.Namespace) -> int:
     learned = learn(find_program(options.program), table)
     different = _contradictions(learned, table)
     text = entry_of(learned)
-    if options.output is None:
+    if options.write is None:
         say(text.rstrip())
     else:
-        _write(options.output, text)
-        say(f"Wrote {options.output}. Pass it to the other commands with --releases {options.output}.")
+        _write(options.write, text)
+        say(f"Wrote {options.write}. Pass it to the other commands with --releases {options.write}.")
     known = learned.version in table
     if different:
         say_error(f"The program says something else than this package about {learned.version}: {'; '.join(different)}.")
@@ -51,6 +51,6 @@ def _write(path: str, text: str) -> None:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise SpiceDBError(f"{path} already exists; leave out --output, and add what is printed to it") from None
+        raise SpiceDBError(f"{path} already exists; leave out --write, and add what is printed to it") from None
     except OSError as error:
-        raise SpiceDBError(f"cannot write {path}: {error.strerror}; choose another file with --output") from None
+        raise SpiceDBError(f"cannot write {path}: {error.strerror}; choose another file with --write") from None

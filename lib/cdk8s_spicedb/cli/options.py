@@ -13,6 +13,8 @@ import attrs
 
 from ..errors import InvalidProps, SpiceDBError
 from ..versions import ReleaseTable, known_releases
+from .output import DATA
+from .parser import Parser
 
 FILE = "spicedb.yaml"
 STEM = "{}"
@@ -24,15 +26,48 @@ _NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([kmb]?)", re.IGNORECASE
 
 Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
+Container = Any
+"""What takes options: a parser, or a group of one. argparse's common type of both is private."""
+TABLES = ("text", "json", "yaml", "markdown")
+"""The formats of a command that prints a table."""
 
 
-def add_file(parser: argparse.ArgumentParser, text: str = f"file to read; defaults to {FILE}") -> None:
+def add_command(
+    commands: Commands,
+    name: str,
+    summary: str,
+    description: str,
+    *,
+    examples: Mapping[str, str],
+    codes: Mapping[int, str],
+    page: str,
+) -> Parser:
+    """Adds a command. It runs the module of its name. ``summary`` is its line in the help of all commands; see
+    `Parser` for the others."""
+    parser: Parser = commands.add_parser(
+        name, help=summary, summary=summary, description=description, examples=examples, codes=codes, page=page
+    )
+    parser.set_defaults(usage=parser.error, codes=parser.codes)
+    return parser
+
+
+def add_name(parser: Parser, text: str = "name of the SpiceDB, which must be the one that the file describes") -> None:
+    """Adds NAME."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help=text)
+
+
+def add_file(parser: Container, text: str = f"file to read; defaults to {FILE}") -> None:
     """Adds ``--file``."""
     more = "- is standard input. Repeat the option to merge files: a later file takes precedence over earlier ones"
     parser.add_argument("-f", "--file", action="append", metavar="FILE", help=f"{text}. {more}")
 
 
-def add_releases(parser: argparse.ArgumentParser) -> None:
+def add_each(parser: Container, text: str) -> None:
+    """Adds ``--each``."""
+    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
+
+
+def add_releases(parser: Container) -> None:
     """Adds ``--releases``."""
     text = (
         "YAML file with SpiceDB releases that this package does not know, such as {v1.99.0: {postgres: [revision]}}. "
@@ -41,19 +76,43 @@ def add_releases(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 
-def add_cluster(parser: argparse.ArgumentParser, formats: Sequence[str] = ("text", "json")) -> None:
-    """Adds the options of a cluster, and ``--output``."""
-    add_place(parser)
-    text = "format; defaults to text. The documentation has the schema of the JSON"
-    parser.add_argument("--output", choices=formats, default="text", help=text)
+def add_output(parser: Container, formats: Sequence[str] = ("text", "json", "yaml"), more: str = "") -> None:
+    """Adds ``--output``."""
+    text = f"format: {', '.join(formats)}; defaults to text{f'. {more}' if more else ''}"
+    parser.add_argument("-o", "--output", choices=formats, default="text", metavar="FORMAT", help=text)
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
+def add_checks(parser: Parser, *, pulls: bool) -> Container:
+    """Adds the group of options that say what is checked. ``pulls`` is the default of ``--pull-images``."""
+    checks = parser.add_argument_group("checks")
+    checks.add_argument("--no-database", action="store_true", help="start no pod that asks the database")
+    text = "image of the pod that asks the database; defaults to an official one of the engine"
+    add_database_image(checks, text)
+    text = "start no pods that read the SpiceDB schema and try it with each new release"
+    checks.add_argument("--no-schema", action="store_true", help=text)
+    default = "pulled by default" if pulls else "not pulled by default"
+    text = f"pull every image of the release and of the plan, each in a short-lived pod; {default}"
+    checks.add_argument("--pull-images", action="store_true", default=pulls, help=text)
+    checks.add_argument("--no-pull-images", action="store_false", dest="pull_images", help="do not pull the images")
+    return checks
+
+
+def add_database_image(parser: Container, text: str) -> None:
+    """Adds ``--database-image``."""
+    parser.add_argument("--database-image", metavar="IMAGE", help=text)
+
+
+def add_place(parser: Parser) -> None:
     """Adds the options of a cluster."""
+    cluster = parser.add_argument_group("cluster")
     text = "namespace of the release; defaults to the one of the kubeconfig's context"
-    parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
+    cluster.add_argument("-n", "--namespace", metavar="NAME", help=text)
     text = "context of the kubeconfig; defaults to the current one"
-    parser.add_argument("--context", metavar="NAME", help=text)
+    cluster.add_argument("--context", metavar="NAME", help=text)
+    text = "kubeconfig to read; takes precedence over KUBECONFIG. Defaults to ~/.kube/config"
+    cluster.add_argument("--kubeconfig", metavar="FILE", help=text)
+    text = "say on standard error what it asks of the cluster, and which programs it starts"
+    cluster.add_argument("-v", "--verbose", action="store_true", help=text)
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -77,10 +136,24 @@ def amount(text: str) -> int:
     return int(value)
 
 
+_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+
+
+def duration(text: str) -> int:
+    """The type of an option: a duration as Kubernetes writes it, such as 90s, 5m or 1h30m. In seconds."""
+    found = _DURATION.fullmatch(text.strip())
+    if text.strip().isdecimal() and text.isascii():
+        return int(text)
+    if not found or not any(found.groups()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it as 90s, 5m or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 def require_yes(options: Any) -> None:
     """Raises `SpiceDBError` if the options leave a question that nobody can answer."""
-    if options.output == "json" and not options.yes:
-        raise SpiceDBError("--output json cannot ask for confirmation: add --yes")
+    if options.output in DATA and not options.yes:
+        raise SpiceDBError(f"--output {options.output} cannot ask for confirmation: add --yes")
 
 
 def releases(options: Any) -> ReleaseTable:

@@ -41,6 +41,20 @@ def _visible(found: re.Match[str]) -> str:
     return found[0] if usual else found[0].encode("unicode_escape").decode()
 
 
+DATA = ("json", "yaml")
+"""The formats for programs."""
+
+
+def as_data(value: Any, form: str) -> str:
+    """What `as_json` returns, or the same data as YAML."""
+    text = as_json(value)
+    if form == "json":
+        return text
+    import yaml  # Only this format needs it.
+
+    return str(yaml.safe_dump(json.loads(text), sort_keys=False, width=1000)).rstrip()
+
+
 def as_json(value: Any) -> str:
     """Attrs objects as JSON, with the names of their fields. All characters in it are printable."""
     return json.dumps(value, default=_plain, indent=2).replace("\x7f", "\\u007f")

@@ -18,7 +18,7 @@ from ..plans.tables import markdown, table
 from ..props.datastores import ENGINES
 from ..versions import Concern, ReleaseTable, by_weight, concerns
 from .options import by_option, releases
-from .output import as_json, say
+from .output import DATA, as_data, say
 
 _OPTIONS = {
     "current": "--from",
@@ -53,8 +53,8 @@ def _text(options: argparse.Namespace) -> str:
     except InvalidProps as error:
         raise by_option(error, "plan", _OPTIONS) from None
     report = with_advisories(plan, known)
-    if options.output == "json":
-        return as_json(report)
+    if options.output in DATA:
+        return as_data(report, options.output)
     faults = list(_faults(report))
     if options.output == "markdown":
         return "\n".join([markdown(plan), *(f"\n> [!WARNING]\n> {each}" for each in faults)])

@@ -10,7 +10,7 @@ from ..live.rehearsal.result import NO_PROBLEM, Rehearsal
 from ..text import columns
 from .destination import connect
 from .files import read_release
-from .output import as_json, say, say_error
+from .output import DATA, as_data, say, say_error
 
 _PROBLEMS = 3
 """The exit code if the rehearsal found a problem."""
@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
         into=options.into,
     )
     found = rehearse(connect(options, destination), props, options=chosen, notify=say_error)
-    if options.output == "json":
-        say(as_json(found))
+    if options.output in DATA:
+        say(as_data(found, options.output))
     elif options.output == "markdown":
         say(found.markdown())
     else:

@@ -12,7 +12,7 @@ from ..text import columns
 from ..versions import Advisory, Concern, Severity
 from ..versions.history import Version, history
 from .options import releases
-from .output import as_json, say
+from .output import DATA, as_data, say
 
 _REVISION = r"[a-z0-9][\w-]+(?=;|$)"
 
@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
 def _text(options: argparse.Namespace) -> str:
     table = releases(options)
     found = history(table, options.engine and [options.engine])
-    if options.output == "json":
-        return as_json(found)
+    if options.output in DATA:
+        return as_data(found, options.output)
     headings = ("VERSION", "MIGRATES", "HEAD") if options.engine else ("VERSION", "MIGRATES THE DATABASE TO")
     rows = [headings, *(_cells(each, options.engine) for each in found)]
     known = [each for release in found for each in release.advisories]

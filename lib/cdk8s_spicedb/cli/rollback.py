@@ -15,15 +15,19 @@ from .destination import connect
 from .display import Display
 from .files import read_release
 from .options import RECORDED, require_yes
-from .output import as_json, say_after
+from .output import DATA, as_data, say_after
+
+_DEFAULT = "spicedb"
+"""The name of a SpiceDB unless its file has another."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Says what is not restored, asks, and rolls back."""
     props, destination = read_release(options) if options.file else (None, None)
+    options.name = options.name or (props.name if props else _DEFAULT)
     cluster = connect(options, destination)
     require_yes(options)
-    with Display(quiet=options.output == "json") as display:
+    with Display(quiet=options.output in DATA) as display:
         outcome = roll_back(
             cluster,
             options.name,
@@ -35,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
             report=display.report,
         )
         display.end(outcome)
-    if outcome.state is State.DONE and options.output == "json":
-        say_after(as_json(outcome.back))
+    if outcome.state is State.DONE and options.output in DATA:
+        say_after(as_data(outcome.back, options.output))
     return outcome.state.exit_code
 
 

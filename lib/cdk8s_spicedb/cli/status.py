@@ -20,10 +20,12 @@ from ..props import SpiceDBProps
 from .destination import connect
 from .files import read_release
 from .options import releases
-from .output import as_json, console, say, say_error, show
+from .output import DATA, as_data, console, say, say_error, show
 from .status_text import details, line, table
 
 _POLL_SECONDS = 1.0
+_WAIT_SECONDS = 600
+"""The default of ``--timeout``."""
 _PATIENCE_SECONDS = 120
 """How long an outage of the API server may last while the command waits."""
 
@@ -31,7 +33,7 @@ _PATIENCE_SECONDS = 120
 def run(options: argparse.Namespace) -> int:
     """Prints one SpiceDB, or several."""
     _require_fitting(options)
-    waits = options.wait is not None
+    waits = bool(options.wait)
     props, destination = read_release(options) if options.file else (None, None)
     patience = _PATIENCE_SECONDS if options.watch or waits else PATIENCE_SECONDS
     cluster = connect(options, destination, patience)
@@ -44,12 +46,12 @@ def run(options: argparse.Namespace) -> int:
     if options.watch:
         return _watch(options, props, cluster, name)
     if waits:
-        reason = wait_until_safe(cluster, name, options.wait, _say_why)
+        reason = wait_until_safe(cluster, name, options.timeout or _WAIT_SECONDS, _say_why)
         if reason is not None:
             raise SpiceDBError(f"the next change of {name} is not safe yet: {reason}")
     found = _status(options, props, cluster, name)
-    if options.output == "json":
-        say(as_json(found))
+    if options.output in DATA:
+        say(as_data(found, options.output))
     else:
         output = console()
         show(details(found, output.width if output.is_terminal else None))
@@ -63,20 +65,20 @@ def _require_fitting(options: argparse.Namespace) -> None:
         "--drift": options.drift,
         "--datastore": options.datastore,
         "--watch": options.watch,
-        "--wait": options.wait is not None,
+        "--wait": options.wait,
     }
     if options.all_namespaces and any(given.values()):
         names = ", ".join(name for name, is_set in given.items() if is_set)
         options.usage(f"--all-namespaces lists SpiceDBs; leave out {names}")
     if options.datastore != (options.file is not None):
         options.usage("use --datastore and --file together")
-    if options.watch and options.output == "json":
+    if options.watch and options.output in DATA:
         options.usage("--watch prints text; leave out --output json")
 
 
 def _list(options: argparse.Namespace, found: Sequence[Summary]) -> int:
-    if options.output == "json":
-        say(as_json(found))
+    if options.output in DATA:
+        say(as_data(found, options.output))
     elif not found:
         raise SpiceDBError("there is no SpiceDB in any namespace of the cluster")
     else:

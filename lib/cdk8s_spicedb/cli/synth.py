@@ -19,7 +19,7 @@ from .output import say, say_error
 
 def run(options: argparse.Namespace) -> int:
     """Writes a folder, or one for each file of ``--each``: all of them, or none. Prints what was written."""
-    folder, version, metadata = options.output, options.chart_version, _metadata(options)
+    folder, version, metadata = options.folder, options.chart_version, _metadata(options)
     if options.each is not None:
         found = read_each(options, delivery=options.delivery)
         warn(found)

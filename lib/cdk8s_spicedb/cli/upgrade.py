@@ -22,7 +22,7 @@ from .display import Display
 from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
 from .options import FILE, STEM, require_yes
-from .output import as_json, say_after, say_error
+from .output import DATA, as_data, say_after, say_error
 from .safety import Backups, steps, unrehearsed
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Options:
         checks = CheckOptions(
             database=not parsed.no_database,
             database_image=parsed.database_image,
-            pull_images=not parsed.no_pull,
+            pull_images=parsed.pull_images,
             schema=not parsed.no_schema,
         )
         check = None if parsed.no_check else checks
@@ -75,7 +75,7 @@ class Options:
     @property
     def quiet(self) -> bool:
         """Whether only JSON is printed."""
-        return self.output == "json"
+        return self.output in DATA
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -119,7 +119,7 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
         else:
             display.end(outcome)
     if outcome.state is State.DONE and options.quiet:
-        say_after(as_json(outcome.record))
+        say_after(as_data(outcome.record, options.output))
     return outcome.state.exit_code
 
 
@@ -166,5 +166,5 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
     except UpgradeStoppedError as error:
         say_error(str(error))
         return State.STOPPED.exit_code
-    say_after(as_json(written) if options.quiet else written.text)
+    say_after(as_data(written, options.output) if options.quiet else written.text)
     return State.DONE.exit_code

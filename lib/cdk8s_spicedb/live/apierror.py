@@ -21,6 +21,8 @@ class ClusterError(SpiceDBError):
 
     def __init__(self, text: str, status: int | None = None) -> None:
         self.status = status
+        # An answer such as 409 or 422 is about the request itself.
+        self.unanswered = status is None or status in (401, 403, 408, 429) or status >= 500
         super().__init__(redacted(text))
 
 
