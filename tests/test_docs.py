@@ -18,7 +18,10 @@ from tests import fast_yaml
 from tests.pages import PAGES, blocks
 from tests.programs import ROOT
 
-_ON_A_CLUSTER = ("status", "check", "diff", "upgrade", "rollback", "backup", "restore", "compare", "rehearse")
+_ON_A_CLUSTER = (
+    *("install", "uninstall", "status", "check", "diff", "upgrade", "rollback"),
+    *("backup", "restore", "compare", "rehearse"),
+)
 """Commands that the cluster tests run. Here, only their options are checked."""
 _INSTALL = ROOT / "docs" / "install"
 _SITE = "https://cdk8s-spicedb.github.io/cdk8s-spicedb/"
