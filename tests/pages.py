@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from tests.programs import ROOT
+from tools.pages import NOTE
 
 PAGES = [
     ROOT / "README.md",
@@ -16,6 +17,11 @@ PAGES = [
     *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
+
+
+def is_generated(page: Path) -> bool:
+    """Whether `make reference` writes the whole page."""
+    return page.read_text().startswith(NOTE)
 
 
 def blocks(language: str, page: Path) -> list[str]:

@@ -15,8 +15,9 @@ from cdk8s_spicedb.cli import command_line, main
 from cdk8s_spicedb.files.read import read_props
 from cdk8s_spicedb.props import require
 from tests import fast_yaml
-from tests.pages import PAGES, blocks
+from tests.pages import PAGES, blocks, is_generated
 from tests.programs import ROOT
+from tools.figures import TABLE
 
 _ON_A_CLUSTER = (
     *("install", "uninstall", "status", "check", "diff", "upgrade", "rollback"),
@@ -153,6 +154,13 @@ def test_each_page_has_a_name_of_its_own() -> None:
     """Names that differ only in their folder or an s at the end are easy to confuse."""
     names = [page.stem.removesuffix("s") for page in ROOT.glob("docs/**/*.md")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_pages_by_hand_are_short_enough_to_read() -> None:
+    """Empty lines do not count, and neither does what `make reference` writes: whole pages, and tables of figures."""
+    pages = [page for page in ROOT.glob("docs/**/*.md") if not is_generated(page)]
+    by_hand = [line for page in pages for line in TABLE.sub("", page.read_text()).splitlines() if line.strip()]
+    assert len(by_hand) <= 4500
 
 
 def test_every_policy_exception_has_a_reason() -> None:

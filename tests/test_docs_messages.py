@@ -11,14 +11,11 @@ from pathlib import Path
 import pytest
 
 from cdk8s_spicedb.cli import main
-from tests.pages import PAGES, blocks
+from tests.pages import PAGES, blocks, is_generated
 from tests.programs import ROOT
 
 _DOCS = ROOT / "docs"
 _STOPS = _DOCS / "operate" / "troubleshoot.md"
-_GENERATED = {"props.md", "configuration.md", "output.md", "durations.md", "advisories.md"}
-"""Pages that `make reference` writes from the code."""
-
 _OF_OTHERS = {
     "Helm": {
         "pre-upgrade hooks failed",
@@ -193,7 +190,7 @@ def test_the_quoted_line_of_a_plan_is_current(capsys: pytest.CaptureFixture[str]
     assert " ".join(line.split()) in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in _GENERATED], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if not is_generated(page)], ids=lambda page: page.name)
 def test_quoted_messages_are_current(page: Path, texts: frozenset[str]) -> None:
     quoted = {each for each in (*_inline(page), *_quoted(page)) if not _COMMAND.match(each) and not _CODE.match(each)}
     assert [each for each in sorted(quoted - _THEIRS) if not any(_says(text, each) for text in texts)] == []

@@ -21,7 +21,7 @@ from tests.helm.test_values import BASE, PARTS, POD_VALUES, VALUES, nest
 from tests.pages import PAGES
 from tests.programs import ROOT
 from tools.parts import is_complete, part_of, props_in
-from tools.settings import chart_settings
+from tools.values import chart_settings
 from tools.source import python_of
 from tools.tabs import ALONE, settings_blocks, tabs, with_tabs
 

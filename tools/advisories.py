@@ -9,10 +9,12 @@ from pathlib import Path
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import CONDITIONS, Advisory, Severity
 
-from .reference import in_cell
+from .pages import NOTE, in_cell
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "advisories.md"
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # Known faults of releases
 
 This page lists the releases of SpiceDB, and of Helm, that are known to be wrong. `cdk8s-spicedb releases` prints the
@@ -48,11 +50,10 @@ advisories:
 Leave out `from` for all earlier releases, `before` if no release mends the fault, `engines` for all engines, and
 `when` if no other condition matters.
 
-`make reference` generates this page from `versions/releases.json`.
-
 | Severity | Meaning |
 | --- | --- |
 """
+)
 
 
 def page() -> str:

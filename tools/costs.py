@@ -10,10 +10,13 @@ from bench.figures import read
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
 from tools.figures import filled
+from tools.pages import NOTE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "durations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # How long migrations take
 
 `cdk8s-spicedb plan --relationships 10M` and `cdk8s-spicedb check` estimate the time of each migration from the rates on
@@ -71,6 +74,7 @@ The locks follow from the SQL statements in SpiceDB's source code and the docume
 [PostgreSQL](https://www.postgresql.org/docs/current/explicit-locking.html) and
 [MySQL](https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html).
 """
+)
 
 
 def page() -> str:

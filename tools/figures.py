@@ -10,22 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.figures import Table, read
+from tools.pages import table
 
 _DOCS = Path(__file__).parent.parent / "docs"
 TABLE = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 PAGES = [page for page in sorted(_DOCS.glob("*/*.md")) if TABLE.search(page.read_text("utf-8"))]
 
 
-def markdown(table: Table) -> str:
-    """A table in Markdown."""
-    headings, *rows = table
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n" for cells in lines)
-
-
 def filled(page: str, tables: Mapping[str, Table]) -> str:
     """A page with these figures in its tables."""
-    return TABLE.sub(lambda found: f"{found[1]}\n{markdown(tables[found[2]])}\n{found[3]}", page)
+    return TABLE.sub(lambda found: f"{found[1]}\n{table(*tables[found[2]])}\n{found[3]}", page)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,12 @@ from cdk8s_spicedb import (
     SpiceDBProps,
 )
 from cdk8s_spicedb.manifests import Manifest, release_manifests
+from tools.pages import NOTE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "objects.md"
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # All rendered objects
 
 The names are those of a SpiceDB called `spicedb`. If yours has another name, it replaces `spicedb` everywhere.
@@ -42,11 +45,10 @@ there is no clean-up, and the names of Jobs end with a hash of what they run, as
 
 **Rendered** says which props an object needs. Objects *by default* are rendered unless you switch these props off.
 
-`make reference` generates this page from the rendered objects.
-
 | Kind | Name | Applied | Rendered |
 | --- | --- | --- | --- |
 """
+)
 _CLOSING = """
 Secrets and Namespaces are never rendered. Create the Secrets that you name, and the Namespace, before you install.
 """

@@ -17,7 +17,7 @@ from cdk8s_spicedb.cli.plan import PlanReport
 from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.live.rehearsal import Rehearsal
 
-from .reference import in_cell
+from .pages import NOTE, in_cell
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "output.md"
 COMMANDS = {
@@ -33,14 +33,15 @@ COMMANDS = {
     "rehearse": (Rehearsal, "The exit code is 3 if `ok` is false."),
     "plan": (PlanReport, "This command needs no cluster."),
 }
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # Output of the commands on a cluster
 
 With `--output json`, the commands on a cluster print one JSON object. This page lists its fields. Fields may be added
 in later versions; they are not renamed or removed without a new major version.
-
-`make reference` generates this page from the docstrings.
 """
+)
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 

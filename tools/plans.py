@@ -8,9 +8,12 @@ import shlex
 from pathlib import Path
 
 from cdk8s_spicedb.cli import main as cdk8s_spicedb
+from tools.pages import NOTE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "paths.md"
-_OPENING = """\
+_OPENING = (
+    NOTE
+    + """\
 # Ten planned upgrades
 
 This is the output of `cdk8s-spicedb plan` for ten upgrades that need more than a plain `helm upgrade`, or that show a
@@ -18,9 +21,8 @@ common case. To plan your own, see [plan an upgrade](../upgrade/plan.md).
 
 The column `ROLLBACK` says whether a `helm rollback` from the step works. It says `works` if servers of the step before
 become ready on the schema that the step leaves. [Phases](../why/phases.md) explains the phases and modes.
-
-`make reference` generates this page.
 """
+)
 PLANS = {
     "PostgreSQL, from before the change of transaction ids": "--engine postgres --from v1.13.0 --to v1.57.1",
     "PostgreSQL, with stops for requests between servers": "--engine postgres --from v1.35.3 --to v1.57.1",

@@ -1,77 +1,142 @@
-"""Generates ``docs/reference/props.md``, the reference of all props: ``make reference``"""
+"""Generates ``docs/reference/props.md`` and the pages of ``docs/reference/props/``, all settings: ``make reference``"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-import cdk8s_spicedb
 from cdk8s_spicedb.files.schema import field_texts
-from cdk8s_spicedb.props.fields import camel
-
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "props.md"
-_OPENING = """\
-# Props
-
-This page lists everything that you can configure. Use the first name in Python, and the name in brackets in a YAML
-file. If there is only one name, it is the same in both.
-
-`make reference` generates this page from the docstrings.
-"""
-_FIRST = (
-    "SpiceDBProps",
-    "ServerProps",
-    "MigrationProps",
-    "CleanupProps",
-    "SchemaProps",
-    "PermissionTest",
-    "BackupProps",
+from cdk8s_spicedb.props.datastores import ENGINES, Datastore
+from cdk8s_spicedb.props.fields import camel, fields_of
+from tools import examples
+from tools.pages import NOTE, REFERENCE, described, paragraph, table, write
+from tools.settings import (
+    GROUPS,
+    Field,
+    Group,
+    Kind,
+    anchor,
+    default_of,
+    in_words_of_files,
+    inherited_from,
+    link,
+    only_in_python,
+    own_settings,
+    places,
+    title,
+    type_in_words,
 )
 
+INDEX = REFERENCE / "props.md"
+_FOLDER = "props"
+_INDEX = """\
+# Props
 
-def page() -> str:
-    """The page, Markdown."""
-    return "\n".join([_OPENING, *(line for kind in classes() for line in _section(kind))])
+This page lists everything that you can set in `spicedb.yaml` or in Python. Each name links to its type, its default,
+its meaning and an example.
+
+In Python, settings are called props. Their names have underscores instead of capital letters: `logLevel` in a file is
+`log_level` in Python. A mapping in a file is an object of the class that is its type, such as `ServerProps`. A duration
+such as `90s` is `timedelta(seconds=90)`.
+
+"""
+_HEAD = ("Setting", "Meaning")
 
 
-def classes() -> list[Any]:
-    """The classes of props, the most used ones first."""
-    known = {name: getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}
-    return [known[name] for name in _FIRST] + [
-        kind for name, kind in sorted(known.items()) if name not in _FIRST and _is_props(kind)
+def pages() -> Mapping[Path, str]:
+    """The pages by their path, Markdown."""
+    found = {INDEX.with_suffix("") / f"{group.page}.md": _page(group) for group in GROUPS}
+    return {INDEX: NOTE + _INDEX + "\n".join(map(_listed, GROUPS)), **found}
+
+
+# ---------------------------------------------------------------- the index
+
+
+def _listed(group: Group) -> str:
+    """A group in the index."""
+    rows = [(_address(kind), ", ".join(_names(kind))) for kind in group.kinds]
+    heading = f"## [{group.title}]({_FOLDER}/{group.page}.md)\n\n"
+    return heading + table(("Class", "Settings"), *rows)
+
+
+def _address(kind: Kind) -> str:
+    """A class in the index. Its anchor is the one that it has on its page."""
+    where = places(kind)
+    return (
+        f'<a id="{anchor(kind)}"></a>'
+        + f"[{title(kind)}]({link(kind, folder=f'{_FOLDER}/')})"
+        + (f" ({where})" if where else "")
+    )
+
+
+def _names(kind: Kind) -> Iterator[str]:
+    """The settings of a class as links."""
+    folder = f"{_FOLDER}/"
+    if kind is Datastore:
+        yield f"[`engine`]({link(kind, 'engine', folder=folder)})"
+    for field in own_settings(kind):
+        yield f"[`{camel(field.name)}`]({link(kind, field.name, folder=folder)})"
+    yield from (f"those of [{title(base)}]({link(base, folder=folder)})" for base in inherited_from(kind))
+
+
+# ---------------------------------------------------------------- the page of a group
+
+
+def _page(group: Group) -> str:
+    sections = "\n".join(map(_section, group.kinds))
+    opening = paragraph(f"{group.text} [All props](../props.md) lists the names of all settings.")
+    return f"{NOTE}# {group.title}\n\n{opening}\n{sections}"
+
+
+def _section(kind: Kind) -> str:
+    """A class: where it belongs, what it is, and its settings."""
+    where = places(kind)
+    parts = [
+        f"## {title(kind)}\n",
+        *([paragraph(f"In a file: {where}.")] if where else []),
+        *map(paragraph, in_words_of_files(inspect.getdoc(kind) or "").split("\n\n")),
+        *([paragraph(text)] if (text := _inherited(kind)) else []),
     ]
+    rows = [
+        *([_engine()] if kind is Datastore else []),
+        *(_row(kind, field) for field in own_settings(kind)),
+        *(described(f"`{each.name}`", "only in Python", _text(kind, each.name)) for each in only_in_python(kind)),
+    ]
+    return "\n".join([*parts, *([table(_HEAD, *rows)] if rows else [])])
 
 
-def in_cell(text: str) -> str:
-    """The text of a docstring, for a cell of a table."""
-    return _markdown(" ".join(text.split())).replace("|", "\\|")
+def _inherited(kind: Kind) -> str:
+    """A sentence with the classes from which a class has more settings."""
+    found = [f"[{title(owner)}]({link(owner)})" for owner in inherited_from(kind)]
+    return f"It also has the settings of {' and of '.join(found)}." if found else ""
 
 
-def _is_props(kind: Any) -> bool:
-    is_said = getattr(kind, "__module__", "").startswith("cdk8s_spicedb.props")
-    return is_said and inspect.isclass(kind) and attrs.has(kind)
+def _row(kind: Kind, field: Field) -> tuple[str, str]:
+    required = ", required" if field.default is attrs.NOTHING else ""
+    return described(
+        f'<a id="{anchor(kind, field.name)}"></a>`{camel(field.name)}`',
+        type_in_words(fields_of(kind)[field.name]) + required,
+        _text(kind, field.name),
+        default=default_of(field),
+        example=examples.in_yaml(kind, field.name),
+    )
 
 
-def _section(kind: Any) -> Iterator[str]:
-    texts = field_texts(kind)
-    yield f"## {kind.__name__}\n"
-    yield _markdown(inspect.getdoc(kind) or "") + "\n"
-    if attrs.fields(kind):
-        yield "| Prop | Meaning |\n| --- | --- |"
-    for setting in attrs.fields(kind):
-        in_file = camel(setting.name)
-        shown = f"`{setting.name}`" + (f" (`{in_file}`)" if in_file != setting.name else "")
-        yield f"| {shown} | {in_cell(texts[setting.name])} |"
-    yield ""
+def _text(kind: Kind, name: str) -> str:
+    """What a setting means. That it is required stands beside it."""
+    return in_words_of_files(field_texts(kind)[name]).removesuffix(" Required.")
 
 
-def _markdown(text: str) -> str:
-    return text.replace("``", "`")
+def _engine() -> tuple[str, str]:
+    engines = ", ".join(f"`{name}`" for name in ENGINES)
+    kinds = ", ".join(f"[{kind.__name__}]({link(kind)})" for kind in ENGINES.values())
+    text = f"Engine of the database, which has its own settings: {kinds}. In Python, this is the class."
+    name = f'<a id="{anchor(Datastore, "engine")}"></a>`engine`'
+    return described(name, f"one of {engines}, required", text, example="engine: postgres")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
+    write(pages())

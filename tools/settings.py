@@ -1,180 +1,330 @@
-"""The values of a written chart that set the same as a ``spicedb.yaml``.
-
-Only a few settings are listed here: the charts themselves say which value sets what. If a chart without a setting has
-other defaults but the same templates, the values with these defaults set the same.
-"""
+"""The settings of files: their classes in groups, their paths, and their types and defaults in the words of YAML."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property, reduce
-from typing import Any
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import cache
+from typing import Any, cast
 
 import attrs
-from attrs import evolve, frozen
+import yaml
+from attrs import frozen
 
-from cdk8s_spicedb import ConfigMapKey, Delivery, SecretKey, SpiceDBProps
-from cdk8s_spicedb.helm.templates import templates
-from cdk8s_spicedb.helm.value import PATHS, Value
-from cdk8s_spicedb.helm.values import chart_values
-from cdk8s_spicedb.manifests.jobs import plain
-from cdk8s_spicedb.props.fields import camel, short_form
-from cdk8s_spicedb.props.secrets import EnvVar, container_env
-from cdk8s_spicedb.props.spicedb import image_parts
+import cdk8s_spicedb
+from cdk8s_spicedb.files.read import Destination, in_yaml
+from cdk8s_spicedb.files.schema import for_files
+from cdk8s_spicedb.props import fieldtypes
+from cdk8s_spicedb.props.datastores import ENGINES, sql
+from cdk8s_spicedb.props.fields import MemberOf, PropsOf, camel, fields_of, settings
+from cdk8s_spicedb.props.fieldtypes import FieldType
+from cdk8s_spicedb.props.jobs import ClientProps
 
-_KEYS = {SecretKey: SecretKey("other-secret", "key"), ConfigMapKey: ConfigMapKey("other-map", "key")}
-"""By the class of a key, any other one."""
-Path = tuple[str, ...]
+Kind = Any
+"""A class of props."""
+Field = Any
+"""An `attrs.Attribute`, whose stubs lack ``inherited``."""
 
 
 @frozen
-class ChartSettings:
-    """What the settings of a file are in a chart."""
+class Group:
+    """A page with classes that belong together."""
 
-    values: Mapping[str, Any] = {}
-    """The values that set the same, by their paths."""
-    fixed: tuple[str, ...] = ()
-    """What is fixed when the chart is written: settings of the file, Markdown."""
-    unused: tuple[str, ...] = ()
-    """Settings of the file that change nothing in the chart, Markdown."""
+    page: str
+    """Name of the page."""
+    title: str
+    text: str
+    names: tuple[str, ...]
+    """Names of the classes, in the order of the page."""
 
-    def __add__(self, other: ChartSettings) -> ChartSettings:
-        return ChartSettings({**self.values, **other.values}, self.fixed + other.fixed, self.unused + other.unused)
-
-    def nested(self) -> dict[str, Any]:
-        """The values as in values.yaml."""
-        found: dict[str, Any] = {}
-        for path, value in self.values.items():
-            *parts, name = path.split(".")
-            reduce(lambda inner, part: inner.setdefault(part, {}), parts, found)[name] = value
-        return found
+    @property
+    def kinds(self) -> list[Kind]:
+        """The classes."""
+        return list(map(kind_of, self.names))
 
 
-def chart_settings(data: Mapping[str, Any], props: SpiceDBProps) -> ChartSettings:
-    """What the settings of a file are in a chart. ``props`` are those of the file."""
-    # Charts are written for Helm. Argo CD and Flux install them as they are.
-    return _inside(_Chart(evolve(props, delivery=Delivery.HELM)), (), data)
+GROUPS = (
+    Group(
+        "spicedb",
+        "The whole SpiceDB",
+        "These keys are at the top of `spicedb.yaml`.",
+        ("SpiceDBProps", "Destination", "Patch", "PatchOperation", "UpgradeBackup"),
+    ),
+    Group(
+        "datastore",
+        "Datastore",
+        "The database is under `datastore`. Its `engine` decides which other keys there are.",
+        (
+            *("Datastore", "PostgreSQL", "CockroachDB", "MySQL", "Spanner", "Memory"),
+            *("SQLDatastore", "LibpqDatastore", "ReplicatedDatastore"),
+            *("Pool", "RelationshipIntegrity", "ExpiredIntegrityKey"),
+        ),
+    ),
+    Group(
+        "server",
+        "Servers",
+        "The servers are under `server`.",
+        ("ServerProps", "Autoscaling", "Probe", "TopologySpread"),
+    ),
+    Group(
+        "network",
+        "Network",
+        "How clients outside the cluster reach the servers, and who may connect to the pods.",
+        ("ExternalService", "Ingress", "GRPCRoute", "NetworkPolicies", "NetworkPeer", "Egress"),
+    ),
+    Group(
+        "pods",
+        "Pods",
+        "All pods have these settings: set them once under `pods`, or for one kind of pod.",
+        ("PodSettings", "Resources", "Toleration"),
+    ),
+    Group(
+        "jobs",
+        "Migration, clean-up, schema, test and backup",
+        "Everything that runs in a Job.",
+        ("MigrationProps", "CleanupProps", "SchemaProps", "PermissionTest", "BackupProps", "ClientProps"),
+    ),
+    Group(
+        "monitoring",
+        "Monitoring and tracing",
+        "Objects for Prometheus and Grafana, and traces of requests.",
+        ("Monitoring", "PodMonitor", "Alerts", "Dashboard", "Tracing"),
+    ),
+    Group(
+        "secrets",
+        "Secrets and certificates",
+        "A file names the Secrets and never contains their values.",
+        ("SecretKey", "ConfigMapKey", "TLS", "DispatchTLS"),
+    ),
+    Group(
+        "metadata",
+        "Metadata of a chart",
+        "These keys are not for `spicedb.yaml`. They are for the file of `--chart-metadata`.",
+        ("ChartMetadata", "Maintainer", "ChartLink", "ChartChange", "SignKey"),
+    ),
+)
+_PRIVATE = (ClientProps, sql.SQLDatastore, sql.LibpqDatastore, sql.ReplicatedDatastore, Destination)
+"""Classes that are no part of the package's interface, but whose settings others have."""
+_TITLES = {
+    "Destination": "Namespace and context",
+    "ClientProps": "Jobs that connect to SpiceDB",
+    "SQLDatastore": "All SQL engines",
+    "LibpqDatastore": "PostgreSQL and CockroachDB",
+    "ReplicatedDatastore": "PostgreSQL and MySQL",
+}
+_UNITS = ((3600, "h"), (60, "m"), (1, "s"))
+_MANY = 8
+"""From this number of places, a class does not name them all."""
 
 
-class _Chart:
-    """The chart of some props."""
-
-    def __init__(self, props: SpiceDBProps) -> None:
-        self.props = props
-        self.values = {value.path: value for value in chart_values(props)}
-
-    @cached_property
-    def templates(self) -> Mapping[str, str]:
-        return templates(self.props, "spicedb", list(self.values.values()))
-
-    def of(self, path: Path) -> list[Value]:
-        """The values that stand for a prop."""
-        return [value for value in self.values.values() if value.prop == ".".join(path)]
-
-    def changes(self, other: _Chart) -> dict[str, Any]:
-        """The values that have another default than those of another chart."""
-        both = [(value, other.values[path]) for path, value in self.values.items() if path in other.values]
-        return {own.path: _over(own.default, its.default) for own, its in both if own.default != its.default}
+def kind_of(name: str) -> Kind:
+    """The class with a name."""
+    private = {kind.__name__: kind for kind in _PRIVATE}
+    return private[name] if name in private else getattr(cdk8s_spicedb, name)
 
 
-def _inside(chart: _Chart, path: Path, data: Mapping[str, Any]) -> ChartSettings:
-    """The settings inside a part of the props."""
-    kind = type(_at(chart.props, path))
-    names = {camel(field.name): field.name for field in attrs.fields(kind)}
-    if short_form(kind) in data:
-        data = {key: {} for key in names}
-    found = ChartSettings(fixed=("`datastore.engine`",) if "engine" in data else ())
-    for key in filter(names.__contains__, data):
-        found += _setting(chart, (*path, names[key]), data[key])
-    return found
+def title(kind: Kind) -> str:
+    """The heading of a class."""
+    name: str = kind.__name__
+    return _TITLES.get(name, name)
 
 
-def _setting(chart: _Chart, path: Path, data: Any) -> ChartSettings:
-    """One setting, perhaps with others inside."""
-    value, default, name = _at(chart.props, path), _default(chart.props, path), f"`{'.'.join(map(camel, path))}`"
-    special = _special(chart, path, value)
-    if special:
-        return special
-    if not data or not attrs.has(type(value)) or type(value) in _KEYS or chart.of(path):
-        return _leaf(chart, path, name)
-    found = _inside(chart, path, data)
-    if path == ("datastore",) and "engine" in data:
-        return evolve(found, fixed=(f"the rest of {name}" if found.values else name,))
-    if default is not None:
-        return found
-    if found.values:
-        return found + ChartSettings(fixed=(f"that {name} is set",))
-    return ChartSettings(fixed=(name,)) if found.fixed else ChartSettings(unused=(name,))
+def _settings(kind: Kind) -> Sequence[Field]:
+    return settings(kind)
 
 
-def _special(chart: _Chart, path: Path, value: Any) -> ChartSettings | None:
-    """Settings that are in the templates, because an upgrade with --reuse-values keeps the defaults before it."""
-    match path:
-        case ("version",):
-            return ChartSettings(fixed=("`version`",))
-        case ("name",):
-            # The Secret has the same name, unless the file names another.
-            return ChartSettings(
-                {"fullnameOverride": value, "secrets.presharedKey.name": chart.props.preshared_key.name}
-            )
-        case ("image",) if value:
-            parts = zip(("repository", "tag", "digest"), image_parts(value), strict=True)
-            return ChartSettings({f"image.{part}": text for part, text in parts if text})
-        case ("backup", "schedule") if chart.props.monitoring.alerts:
-            return ChartSettings({"backup.schedule": value}, fixed=("the alert about late backups",))
-        case (part, "env"):
-            variables = container_env(EnvVar(name, text) for name, text in value.items())
-            return ChartSettings({f"{PATHS[part]}extraEnv": variables})
-    return None
+def own_settings(kind: Kind) -> list[Field]:
+    """The settings that a class declares itself."""
+    return [field for field in _settings(kind) if not field.inherited]
 
 
-def _leaf(chart: _Chart, path: Path, name: str) -> ChartSettings:
-    """One setting without others inside."""
-    value, default = _at(chart.props, path), _default(chart.props, path)
-    own = {
-        each.path: plain(value) if each.default == "" and value is not None else each.default for each in chart.of(path)
-    }
-    if default is attrs.NOTHING and type(value) not in _KEYS:
-        return ChartSettings(own) if own else ChartSettings(fixed=(name,))
-    other = _Chart(_with(chart.props, path, _another(value, default)))
-    found = chart.changes(other) or own
-    if not own and other.templates != chart.templates:
-        return ChartSettings(fixed=(name,))
-    if not found:
-        return ChartSettings(unused=(name,))
-    # A chart without the key has no place for another one.
-    return ChartSettings(found, (f"that {name} is set",) if type(value) in _KEYS and default is None else ())
+def inherited_from(kind: Kind) -> list[Kind]:
+    """The classes whose settings a class also has."""
+    return list(dict.fromkeys(owner_of(kind, field.name) for field in _settings(kind) if field.inherited))
 
 
-def _another(value: Any, default: Any) -> Any:
-    """Another value of a setting."""
-    if type(value) in _KEYS:
-        return _KEYS[type(value)]
-    return not value if isinstance(value, bool) and value == default else default
+def only_in_python(kind: Kind) -> list[Field]:
+    """The props that a class declares itself, and that files cannot set."""
+    return [field for field in attrs.fields(kind) if not field.inherited and field not in settings(kind)]
 
 
-def _over(value: Any, default: Any) -> Any:
-    """A value that takes the place of a default. Helm merges maps, and null removes a key."""
-    if not isinstance(value, Mapping) or not isinstance(default, Mapping):
-        return value
-    removed = {key: None for key in default if key not in value}
-    return {**{key: _over(each, default.get(key)) for key, each in value.items()}, **removed}
+def owner_of(kind: Kind, name: str) -> Kind:
+    """The class that declares a setting of a class."""
+    return next(each for each in kind.__mro__ if name in {field.name for field in own_settings(each)})
 
 
-def _at(props: Any, path: Path) -> Any:
-    return reduce(getattr, path, props)
+def anchor(kind: Kind, name: str = "") -> str:
+    """The anchor of a class on its page, or of one of its settings."""
+    head = title(kind).lower().replace(" ", "-")
+    return f"{head}-{camel(name).lower()}" if name else head
 
 
-def _with(props: Any, path: Path, value: Any) -> Any:
-    """Props with another value of a setting."""
-    name, *rest = path
-    return evolve(props, **{name: _with(getattr(props, name), tuple(rest), value) if rest else value})
+def link(kind: Kind, name: str = "", *, folder: str = "") -> str:
+    """The address of a class, or of one of its settings, for pages in the folder of the groups or with its path."""
+    page = next(group.page for group in GROUPS if kind.__name__ in group.names)
+    return f"{folder}{page}.md#{anchor(kind, name)}"
 
 
-def _default(props: Any, path: Path) -> Any:
-    """The default of a setting; `attrs.NOTHING` if it is required."""
-    owner = _at(props, path[:-1])
-    default: Any = attrs.fields_dict(type(owner))[path[-1]].default
-    if not hasattr(default, "factory"):
-        return default
-    return default.factory(owner) if default.takes_self else default.factory()
+# ---------------------------------------------------------------- paths in files
+
+
+@cache
+def paths() -> Mapping[Kind, tuple[str, ...]]:
+    """Where a file has the settings of each class, such as ``server.ingress``."""
+    found: dict[Kind, dict[str, None]] = {}
+    roots = (cdk8s_spicedb.SpiceDBProps, cdk8s_spicedb.ChartMetadata)
+    for path, kind in (each for root in roots for each in _walk(root, "")):
+        for each in kind.__mro__:
+            if attrs.has(each):
+                found.setdefault(each, {})[path] = None
+    found[Destination] = {"": None}
+    return {kind: tuple(found[kind]) for kind in found}
+
+
+def places(kind: Kind) -> str:
+    """Where a file has the settings of a class, as text. Empty at the top of a file, and if there are many places."""
+    found = [path.replace("[]", "") for path in paths().get(kind, ()) if path]
+    return ", ".join(f"`{path}`" for path in dict.fromkeys(found)) if len(found) < _MANY else ""
+
+
+def _walk(kind: Kind, path: str) -> Iterator[tuple[str, Kind]]:
+    yield path, kind
+    for field in settings(kind):
+        for inner, end in kinds_in(fields_of(kind)[field.name]):
+            yield from _walk(inner, f"{path}.{camel(field.name)}{end}".removeprefix("."))
+
+
+def kinds_in(type_: FieldType, end: str = "") -> Iterator[tuple[Kind, str]]:
+    """The classes in a type, each with the end of its path."""
+    match type_:
+        case MemberOf():
+            yield from ((engine, end) for engine in ENGINES.values())
+        case PropsOf(kind=kind):
+            yield kind, end
+        case fieldtypes.AnyOf(options=options):
+            for option in options:
+                yield from kinds_in(option, end)
+        case fieldtypes.SequenceOf(item=item):
+            yield from kinds_in(item, f"{end}[]")
+        case fieldtypes.MappingOf(item=item):
+            yield from kinds_in(item, f"{end}.NAME")
+        case fieldtypes.Nullable(item=item) | fieldtypes.Limited(base=item):
+            yield from kinds_in(item, end)
+
+
+# ---------------------------------------------------------------- words of YAML
+
+
+def type_in_words(type_: FieldType) -> str:
+    """A type in the words of a reader of YAML."""
+    match type_:
+        case fieldtypes.Nullable(item=item):
+            return type_in_words(item)
+        case fieldtypes.AnyOf(options=options):
+            return " or ".join(map(type_in_words, options))
+        case fieldtypes.SequenceOf(item=item):
+            words = type_in_words(item)
+            return "list of " + re.sub("^(text|number|duration|mapping)", r"\1s", words)
+        case fieldtypes.MappingOf(key=key, item=item):
+            return f"mapping of {type_in_words(key).removeprefix('one of ')} to {type_in_words(item)}"
+        case fieldtypes.Choice(texts=texts):
+            return f"{'one of ' if len(texts) > 1 else ''}{', '.join(f'`{text}`' for text in texts)}"
+        case PropsOf(kind=kind):
+            return f"[{kind.__name__}]({link(kind)})"
+        case fieldtypes.Limited(base=base):
+            return _limited(base, in_yaml(type_.allowed))
+    return _plain(type_)
+
+
+def _limited(base: FieldType, allowed: str) -> str:
+    """A type with limits, in words. ``allowed`` is what messages say of it."""
+    words = type_in_words(base)
+    if words.startswith("number") and re.match("a (whole )?number (of|from|, )|a (whole )?number,? [0-9]", allowed):
+        words = re.sub("^a (?:whole )?", "", allowed)
+        return re.sub(r"\d{5,}", lambda found: f"{int(found[0]):,}", words)
+    if words == "duration" and (ends := re.findall(r"([\d.e+]+) s\b", allowed)):
+        return f"duration from {' to '.join(duration(timedelta(seconds=float(end))) for end in ends)}"
+    if words == "text" and ("a Kubernetes quantity" in allowed or "a size of a volume" in allowed):
+        return "quantity"
+    is_of_kubernetes = words == "any value" and allowed and "manifest can hold" not in allowed
+    if is_of_kubernetes:
+        return "mapping, as in a manifest"
+    return f"{words.removesuffix(' or text')} or a percentage such as `25%`" if "percentage" in allowed else words
+
+
+def _plain(type_: FieldType) -> str:
+    words = {"a text": "text", "true or false": "`true` or `false`", "a duration": "duration", "": "any value"}
+    allowed = in_yaml(type_.allowed)
+    return words.get(allowed) or ("time" if "datetime" in allowed else "number")
+
+
+def duration(value: timedelta) -> str:
+    """A duration as files write it."""
+    seconds = value.total_seconds()
+    count, unit = next(((seconds / each, unit) for each, unit in _UNITS if seconds and not seconds % each), (0, ""))
+    return f"{count:g}{unit}" if unit else f"{seconds * 1000:g}ms" if seconds else "0s"
+
+
+def in_file(value: Any) -> Any:
+    """A value of Python as files have it. Of props, only what differs from the defaults."""
+    if isinstance(value, timedelta):
+        return duration(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {name: in_file(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [in_file(item) for item in value]
+    kind: Kind = type(value)
+    if attrs.has(kind):
+        return {
+            camel(field.name): in_file(found)
+            for field in settings(kind)
+            if (found := getattr(value, field.name)) != field.default
+        }
+    return value
+
+
+def flow(value: Any, *, inside: bool = False) -> str:
+    """A value as YAML in one line, in the style of the documentation. ``inside`` is for parts of a value."""
+    if isinstance(value, Mapping):
+        return (
+            f"{{{', '.join(f'{flow(name, inside=True)}: {flow(item, inside=True)}' for name, item in value.items())}}}"
+        )
+    if isinstance(value, list):
+        return f"[{', '.join(flow(item, inside=True) for item in value)}]"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    text = yaml.safe_dump([value], default_flow_style=False, width=10_000, allow_unicode=True)[2:-1]
+    is_quoted = text.startswith(("'", '"')) or (inside and isinstance(value, str) and re.search(r"[,{}\[\]]", value))
+    return json.dumps(value, ensure_ascii=False) if is_quoted else text
+
+
+def default_of(field: Field) -> str:
+    """The default of a setting as YAML. Empty if there is none, or if it depends on other settings."""
+    if field.default is attrs.NOTHING or isinstance(field.default, cast(Any, attrs.Factory)):
+        return ""
+    value = in_file(field.default)
+    return "" if value in (None, [], {}) else flow(value)
+
+
+def in_words_of_files(docstring: str) -> str:
+    """A docstring in the words of files: ``ServerProps.log_level`` is ``server.logLevel``."""
+
+    def path(found: re.Match[str]) -> str:
+        kind = getattr(cdk8s_spicedb, found[1], None)
+        where = paths().get(kind, ()) if kind else ()
+        return f"{where[0]}.{found[2]}".removeprefix(".") if where else found[0]
+
+    text = re.sub(r"(``SpiceDBProps\.[a-z_]+``)", r"\1 at the top of the file", docstring)
+    text = re.sub(r"Delivery\.([A-Z]+)", lambda found: f"delivery: {found[1].lower()}", text)
+    text = re.sub(r"\b([A-Z]\w+)\.([a-z_]+)\b", path, text)
+    return mappings_in_yaml(for_files(text))
+
+
+def mappings_in_yaml(text: str) -> str:
+    """A text in which the mappings that Python would also understand are as files have them."""
+    return re.sub(r"`(\{[^{}`]*\})`", lambda found: f"`{flow(yaml.safe_load(found[1]))}`", text)

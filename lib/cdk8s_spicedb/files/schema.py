@@ -19,6 +19,16 @@ from ..props.fields import camel, fields_of, settings, short_form, short_type
 from ..props.fieldtypes import Refer, Schema
 from .read import DESTINATION, Destination, yaml_word
 
+OF_OTHERS = (
+    "app_kubernetes_io_instance",
+    "application_name",
+    "grafana_dashboard",
+    "round_robin",
+    "track_commit_timestamp",
+)
+"""Names in docstrings that look like fields, but are not."""
+_PYTHON = re.compile(rf"\b(?:None|True|False|(?!(?:{'|'.join(OF_OTHERS)})\b)[a-z]+(?:_[a-z]+)+)\b")
+
 
 def props_schema() -> Schema:
     """The JSON Schema of a file with `SpiceDBProps`."""
@@ -78,8 +88,7 @@ def _of_engine(name: str, kind: type, refer: Refer) -> Schema:
 
 def for_files(docstring: str) -> str:
     """A docstring of a field in the words of files."""
-    words = re.sub(r"\b(?:None|True|False|[a-z]+(?:_[a-z]+)+)\b", lambda found: yaml_word(found[0]), docstring)
-    return words.replace("``", "`")
+    return _PYTHON.sub(lambda found: yaml_word(found[0]), docstring).replace("``", "`")
 
 
 @cache

@@ -261,8 +261,8 @@ class ServerProps(PodProps):
     """Protocol of the Services' gRPC port (``appProtocol``). Set it for Gateways and meshes that do not recognize gRPC
     by the port's name, ``grpc``. Use ``kubernetes.io/h2c`` for gRPC without TLS. Defaults to none."""
     headless_service: bool = False
-    """Adds the Service ``NAME-headless`` without an address of its own (``clusterIP: None``). Its DNS name has the
-    addresses of all servers that are ready, so that a gRPC client spreads its requests itself:
+    """Adds the headless Service ``NAME-headless``, which has no address of its own. Its DNS name has the addresses of
+    all servers that are ready, so that a gRPC client spreads its requests itself:
     ``dns:///NAME-headless.NAMESPACE:50051`` with the policy ``round_robin``. It has the ports of the pods. Defaults to
     off: behind the Service, each connection of a client stays with one server."""
     external_service: ExternalService | None = None
@@ -318,7 +318,7 @@ class ServerProps(PodProps):
     """Datastore revisions on which a server becomes ready, in addition to the head (the newest revision) of its own
     release (``--datastore-allowed-migrations``, SpiceDB 1.39 and later). Defaults to the heads of the later releases
     that this package knows, because a server that restarts during an upgrade or after a rollback finds the newer
-    schema. ``()`` allows only its own head."""
+    schema. An empty list allows only its own head."""
 
     # The program
     service_account: ServiceAccountName | None = field(default=None, converter=name_of)
