@@ -80,8 +80,9 @@ def test_command_lines_run(
         lines.insert(0, "init")  # the page expects an existing spicedb.yaml
     for line in lines:
         words = shlex.split(line, comments=True)
-        # There may be no program to learn from.
-        if words[0] in (*_ON_A_CLUSTER, "learn") or "--run" in words:
+        # There may be no program to learn from. A plan asks the cluster what runs, unless --from says it.
+        asks = words[0] == "plan" and "--from" not in words
+        if words[0] in (*_ON_A_CLUSTER, "learn") or asks or "--run" in words:
             command_line().parse_args(words)
         else:
             assert main(words) == 0
@@ -92,6 +93,18 @@ def test_first_pages_contain_synth_commands() -> None:
     tutorial = ROOT / "docs" / "get-started" / "first.md"
     for page in (ROOT / "README.md", tutorial, _INSTALL / "files.md", _INSTALL / "delivery.md"):
         assert any(line.startswith("synth") for line in _command_lines(page))
+
+
+def test_outputs_on_the_install_page_are_current(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = r"^    cdk8s-spicedb (\w+)\n\nThe output is similar to:\n\n```console\n(.*?)^```"
+    outputs = re.findall(shown, (_INSTALL / "files.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert [command for command, _ in outputs] == ["init", "synth"]
+    for command, output in outputs:
+        assert main([command]) == 0
+        assert capsys.readouterr().out == output
 
 
 def test_documented_error_of_props_is_current() -> None:

@@ -30,7 +30,7 @@ from tools.parts import is_part, part_of, props_in
 _METADATA = {camel(field.name) for field in fields(ChartMetadata)}
 
 _OTHERS = {
-    "docs/install/chart.md": {
+    "docs/install/product.md": {
         "dependencies": "a part of somebody's Chart.yaml, which Helm reads",
     },
     "docs/install/files.md": {

@@ -14,7 +14,7 @@ import pytest
 
 from cdk8s_spicedb import SpiceDBProps
 from cdk8s_spicedb.cli import command_line, main
-from cdk8s_spicedb.files.read import document, merge, props_of
+from cdk8s_spicedb.files.read import document, merge, props_of, read_props
 from cdk8s_spicedb.manifests import release_manifests
 from tests.programs import ROOT, contents
 
@@ -48,6 +48,12 @@ def test_tenants_are_the_same_in_files_and_in_python(tmp_path: Path, monkeypatch
     for name, server in tenants.items():
         props = merged(_TENANTS / "base.yaml", _TENANTS / "tenants" / f"{name}.yaml")
         assert release_manifests(props) == release_manifests(tenant(name, server))
+
+
+def test_cockroachdb_is_the_same_in_a_file_and_in_python() -> None:
+    example = ROOT / "examples" / "cockroachdb"
+    props = read_props((example / "spicedb.yaml").read_text(), "spicedb.yaml")
+    assert props == module(example)["PROPS"]
 
 
 def test_every_tenant_has_its_own_name() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jsonschema
 
+from cdk8s_spicedb import write_helm_chart
+from cdk8s_spicedb.files.read import read_props
 from tests import fast_yaml
 from tests.programs import ROOT, cdk8s_cli, contents, written
 
@@ -28,12 +30,16 @@ def test_library_does_not_use_the_bindings() -> None:
     assert not [module for module in modules if "imports." in module.read_text("utf-8")]
 
 
-def test_example_is_valid_for_the_schema(tmp_path: Path) -> None:
+def test_example_is_valid_for_the_schema_and_the_same_in_files(tmp_path: Path) -> None:
     definition = fast_yaml.load(SCHEMA.read_text())
     (version,) = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     files = written(ROOT / "examples" / "externalsecret" / "main.py", tmp_path / "dist")
     secret = fast_yaml.load(files["secrets.k8s.yaml"])
+    example = ROOT / "examples" / "externalsecret"
+    assert secret == fast_yaml.load((example / "externalsecret.yaml").read_text())
+    write_helm_chart(tmp_path / "from-file", read_props((example / "spicedb.yaml").read_text(), "spicedb.yaml"))
+    assert contents(tmp_path / "chart") == contents(tmp_path / "from-file")
     jsonschema.validate(secret, schema)
     assert secret["apiVersion"] == f"{definition['spec']['group']}/{version['name']}"
 

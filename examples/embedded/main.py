@@ -1,9 +1,9 @@
-"""An application and its SpiceDB, in one chart of cdk8s-plus objects."""
+"""An application and its SpiceDB, in one chart of cdk8s-plus objects, for `kubectl apply`."""
 
 import cdk8s_plus_27 as kplus
 from cdk8s import ApiObject, App, Chart, JsonPatch
 
-from cdk8s_spicedb import PostgreSQL, ServerProps, SpiceDB, SpiceDBProps
+from cdk8s_spicedb import Delivery, PostgreSQL, ServerProps, SpiceDB, SpiceDBProps
 
 # Writes a schema and a relationship, then checks a permission once a second. It is ready while the answer is yes.
 ASK = r"""
@@ -24,13 +24,14 @@ done
 app = App()
 chart = Chart(app, "documents")
 
-# The Secret must exist before the release, because the migration runs first.
+# The Secret is not a part of the app: its values belong into no file.
 secret = kplus.Secret.from_secret_name(chart, "secret", "spicedb")
 spicedb = SpiceDB(
     chart,
     "spicedb",
     SpiceDBProps(
         version="v1.57.1",
+        delivery=Delivery.KUBECTL,
         datastore=PostgreSQL(uri=kplus.SecretValue(secret=secret, key="datastore-uri")),
         preshared_key=kplus.SecretValue(secret=secret, key="preshared-key"),
         server=ServerProps(http_enabled=True, headless_service=True),

@@ -1,8 +1,11 @@
-"""SpiceDB with a Secret that the External Secrets operator fills from a store outside the cluster."""
+"""SpiceDB with a Secret that the External Secrets operator fills from a store outside the cluster.
+
+The same as externalsecret.yaml and spicedb.yaml. It needs the folder imports/ of this repository.
+"""
 
 from cdk8s import ApiObjectMetadata, App, Chart
 
-from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBChart, SpiceDBProps
+from cdk8s_spicedb import PostgreSQL, SecretKey, SpiceDBProps, write_helm_chart
 from imports.io.external_secrets import (
     ExternalSecret,
     ExternalSecretSpec,
@@ -19,7 +22,7 @@ KEY = SecretKey("spicedb", "preshared-key")
 
 app = App()
 
-# A separate chart, which you apply first: the migration needs the Secret before the release has any object.
+# You apply it first: the migration needs the Secret before the release has any object.
 ExternalSecret(
     Chart(app, "secrets"),
     "secret",
@@ -40,6 +43,7 @@ ExternalSecret(
     ),
 )
 
-SpiceDBChart(app, "spicedb", SpiceDBProps(version="v1.57.1", datastore=PostgreSQL(uri=URI), preshared_key=KEY))
-
 app.synth()
+
+PROPS = SpiceDBProps(version="v1.57.1", datastore=PostgreSQL(uri=URI), preshared_key=KEY)
+write_helm_chart("chart", PROPS)

@@ -12,11 +12,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from tests.charts import write_chart
 from tests.lab.client import Client, relay
 from tests.lab.cluster import Namespace, run
 from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
-from tests.lab.helm import Helm
 from tests.lab.props import KEY, NEW_HEAD
 from tests.lab.shell import Shell, commands, use_release
 from tests.programs import ROOT, written
@@ -28,30 +26,29 @@ def connect(namespace: Namespace) -> None:
     namespace.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD, "datastore-uri": uri})
 
 
-def test_embedded_example_runs_with_its_application(
-    helm: Helm, namespace: Namespace, postgres: None, tmp_path: Path
-) -> None:
+def test_embedded_example_runs_with_its_application(namespace: Namespace, postgres: None, tmp_path: Path) -> None:
     connect(namespace)
-    files = written(ROOT / "examples" / "embedded" / "main.py", tmp_path / "dist")
+    folder = tmp_path / "dist"
+    files = written(ROOT / "examples" / "embedded" / "main.py", folder)
     objects = [found for text in files.values() for found in yaml.safe_load_all(text)]
-    chart = write_chart(tmp_path / "documents", objects)
-    arguments = ("--namespace", namespace.name, "--wait", "--timeout=120s")
-    run(helm.program, "install", "documents", str(chart), *arguments)
+    namespace.kubectl("apply", "--filename", str(folder))
+    namespace.kubectl("wait", "deployment", "--all", "--for=condition=Available", "--timeout=120s")
     # The application is ready only while SpiceDB grants its check.
     (web,) = [found for found in objects if found["kind"] == "Deployment" and found["metadata"]["name"] != "spicedb"]
     deployed = namespace.get("deployment", web["metadata"]["name"])
     assert deployed
     assert deployed["status"]["readyReplicas"] == 1
-    run(helm.program, "uninstall", "documents", "--namespace", namespace.name, "--wait")
+    namespace.kubectl("delete", "--filename", str(folder))
 
 
 def test_postgres_example_runs_with_kubectl(namespace: Namespace, tmp_path: Path) -> None:
     namespace.kubectl("delete", "secret", "spicedb")
     example = ROOT / "examples" / "postgres"
-    (tmp_path / "examples" / "postgres").mkdir(parents=True)
-    shutil.copy(ROOT / "examples" / "postgres.yaml", tmp_path / "examples" / "postgres.yaml")
-    written(example / "main.py", tmp_path / "examples" / "postgres" / "dist")
-    shell = Shell(namespace, tmp_path)
+    folder = tmp_path / "postgres"
+    folder.mkdir()
+    shutil.copy(ROOT / "examples" / "postgres.yaml", tmp_path)
+    written(example / "main.py", folder / "dist")
+    shell = Shell(namespace, folder)
     steps = [step for step in commands((example / "README.md").read_text()) if step.startswith("kubectl")]
     outputs = [shell.run(step) for step in steps]
     assert "successfully rolled out" in outputs[3]
