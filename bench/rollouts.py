@@ -109,6 +109,8 @@ HEADINGS = (
     "p99 in the rollback",
     "CPUs used before, in the upgrade, in the rollback",
 )
+_TABLES = {"roll-outs": slice(3, 7), "roll-out-latency": slice(7, None)}
+"""The columns of each table on the page."""
 
 
 def charts(folder: Path, chart: str, servers: int) -> tuple[Sequence[str], Sequence[str]]:
@@ -210,7 +212,14 @@ def main(picture: str = "") -> None:
         if picture and (chart, servers, rate) == (OURS, 8, 60):
             Path(picture).write_text(draw(life.checks, {n: (p.start, p.end) for n, p in life.phases.items()}))
     if picture:
-        keep("roll-outs", HEADINGS, rows)
+        # Two tables, because one is too wide for a page.
+        for name, columns in _TABLES.items():
+            keep(name, columns_of(HEADINGS, columns), (columns_of(row, columns) for row in rows))
+
+
+def columns_of(row: Sequence[str], columns: slice) -> Sequence[str]:
+    """The chart, the servers, and some more cells of a row. The rate is the same in all rows."""
+    return (*row[1:3], *row[columns])
 
 
 if __name__ == "__main__":

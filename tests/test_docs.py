@@ -25,6 +25,9 @@ _ON_A_CLUSTER = (
 )
 """Commands that the cluster tests run. Here, only their options are checked."""
 _INSTALL = ROOT / "docs" / "install"
+_SITE = "https://cdk8s-spicedb.github.io/cdk8s-spicedb/"
+_REPOSITORY = "cdk8s-spicedb/cdk8s-spicedb"
+_OF_REPOSITORY = rf"https://(?:github\.com/{_REPOSITORY}/blob|raw\.githubusercontent\.com/{_REPOSITORY})/main/(.*)"
 
 
 def _command_lines(page: Path) -> list[str]:
@@ -128,11 +131,36 @@ def test_linked_files_exist(page: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("index", ["README.md", "docs/index.md"])
-def test_every_page_is_listed(index: str) -> None:
-    page = ROOT / index
+def test_every_page_is_listed() -> None:
+    page = ROOT / "docs" / "index.md"
     linked = {(page.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())}
     assert [page.name for page in ROOT.glob("docs/*/*.md") if page not in linked] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def test_links_of_the_readme_exist() -> None:
+    """They are absolute, because PyPI shows the README without the repository."""
+    linked = []
+    for target in re.findall(r"(?:\]\(|\]: )(https://[^\s)]+)", (ROOT / "README.md").read_text()):
+        path, _, anchor = target.partition("#")
+        if path.startswith(_SITE):
+            page = path.removeprefix(_SITE).strip("/")
+            file = ROOT / (f"{page}.md" if page else "docs/index.md")
+        elif found := re.fullmatch(_OF_REPOSITORY, path):
+            file = ROOT / found[1]
+        else:
+            continue
+        assert file.is_file(), target
+        assert not anchor or anchor in _anchors(file), target
+        linked.append(file)
+    sections = {folder for folder in (ROOT / "docs").iterdir() if folder.is_dir()}
+    assert sections <= {file.parent for file in linked}, "a section of the documentation has no link"
+    assert ROOT / "docs" / "index.md" in linked
 
 
 def test_each_page_has_a_name_of_its_own() -> None:

@@ -193,6 +193,7 @@ def test_unknown_yaml_is_found() -> None:
     assert kind_of("servers: {replicas: 3}\nmigration: {}\n") not in _KINDS
 
 
-def test_the_tutorial_has_the_database_of_the_examples() -> None:
-    tutorial = ROOT / "docs" / "get-started" / "first.md"
-    assert blocks("yaml", tutorial) == [(ROOT / "examples" / "postgres.yaml").read_text()]
+def test_the_tutorial_has_the_database_and_the_client_of_the_examples() -> None:
+    database, _, client = blocks("yaml", ROOT / "docs" / "get-started" / "first.md")
+    assert database == (ROOT / "examples" / "postgres.yaml").read_text()
+    assert client == (ROOT / "examples" / "client.yaml").read_text()

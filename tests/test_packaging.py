@@ -134,3 +134,12 @@ def test_metadata_names_every_supported_python_and_the_addresses(wheel: zipfile.
     assert {f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)} <= set(classifiers)
     urls = dict(line.split(", ") for line in metadata(wheel).get_all("Project-URL", []))
     assert {"Source", "Documentation", "Changelog", "Issues"} <= urls.keys()
+
+
+def test_the_readme_has_no_relative_links(wheel: zipfile.ZipFile) -> None:
+    """PyPI shows it without the repository."""
+    text = str(metadata(wheel).get_payload())
+    targets = [*re.findall(r"\]\(([^)]+)\)", text), *re.findall(r"^\[[\w-]+\]: (.*)$", text, re.MULTILINE)]
+    assert len(targets) > 20
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert "```mermaid" not in text, "PyPI draws none"

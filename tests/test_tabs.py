@@ -21,9 +21,9 @@ from tests.helm.test_values import BASE, PARTS, POD_VALUES, VALUES, nest
 from tests.pages import PAGES
 from tests.programs import ROOT
 from tools.parts import is_complete, part_of, props_in
-from tools.settings import chart_settings
 from tools.source import python_of
 from tools.tabs import ALONE, settings_blocks, tabs, with_tabs
+from tools.values import chart_settings
 
 FILES = [path for path in sorted(ROOT.glob("examples/*/spicedb.yaml")) if is_complete(yaml.safe_load(path.read_text()))]
 BLOCKS = {

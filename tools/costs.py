@@ -9,7 +9,8 @@ from pathlib import Path
 from bench.figures import read
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
-from tools.pages import NOTE, table
+from tools.figures import filled
+from tools.pages import NOTE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "durations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
@@ -19,30 +20,31 @@ _OPENING = (
 # How long migrations take
 
 `cdk8s-spicedb plan --relationships 10M` and `cdk8s-spicedb check` estimate the time of each migration from the rates on
-this page. `plan` takes the number of relationships from you, and supposes that there are at most as many transactions.
-`check` asks your database for the number of rows. Both compare the sum of the migrations of each step with
-`active_deadline_seconds`. To know what to do, see
-[migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
+this page. `plan` takes the number of relationships from you, and assumes that there are at most as many transactions.
+`check` asks your database for the number of rows. Both compare the sum of each step with the migration's deadline.
+What to do: [migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
+
+**Set the deadline to at least 3 times the estimate.** On your database, the times differ with its disks, its memory and
+its load. While other programs used the disks of the test machine, `identifiers_case_sensitive` took 33.9 s instead of
+18.8 s.
 
 ## How the rates were found
 
-The benchmark `bench/migrations.py` fills a database with 2,000,000 relationships, written in transactions of 10. Then
-it runs each migration with the real SpiceDB program, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times of
-200,000 and 2,000,000 relationships were compared: all are about proportional to the rows, except
-`backfill-xid-add-indices`, which takes 40 seconds per million at 200,000 rows and 105 seconds at 2,000,000.
-[Large databases](large.md) shows the times with more sizes, the locks that were seen, and what clients notice.
+`bench/migrations.py` fills a database with 2,000,000 relationships, written in transactions of 10. Then it runs each
+migration with the real SpiceDB program, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times are about
+proportional to the rows, except those of `backfill-xid-add-indices`, which takes 40 seconds per million at 200,000 rows
+and 105 seconds at 2,000,000. [Large databases](large.md) has times at more sizes, and how to measure.
 
-With 2,000,000 relationships, the estimates compare with the measured times like this:
+<!-- figures: estimates -->
+<!-- end -->
 
-{estimates}
-On your database, the times differ with its disks, its memory and its load. While other programs used the disks of the
-test machine, `add-watch-api-index-to-relation-tuple-table` took 7.8 s, and `identifiers_case_sensitive` took 33.9 s. So
-set the time limit to at least 3 times the estimate.
+### The batches of a backfill
 
-To measure it yourself, on a cluster that `KUBECONFIG` names:
+`backfill_batch_size` sets the size of the batches in which `backfill-xid-add-indices` writes the rows. The default of
+1000 is a good size: larger batches are not faster.
 
-    python bench/migrations.py postgres 2000000
-    python bench/migrations.py mysql 2000000
+<!-- figures: batches -->
+<!-- end -->
 
 ## Rates
 
@@ -78,7 +80,7 @@ The locks follow from the SQL statements in SpiceDB's source code and the docume
 def page() -> str:
     """The page, Markdown."""
     engines = known_releases().engines
-    opening = _OPENING.replace("{estimates}\n", f"{table(*read()['estimates'])}\n")
+    opening = filled(_OPENING, read())
     return "\n".join([opening, *(line for name, title in _TITLES.items() for line in _engine(title, engines[name]))])
 
 

@@ -16,8 +16,8 @@ import yaml
 
 from cdk8s_spicedb.files.yaml import dump
 from tools.parts import has_props, part_of, props_in
-from tools.settings import ChartSettings, chart_settings
 from tools.source import python_of
+from tools.values import ChartSettings, chart_settings
 
 ALONE = {"docs/install/files.md", "docs/install/kustomize.md", "docs/install/python.md"}
 """Pages about one form."""

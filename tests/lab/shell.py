@@ -16,7 +16,7 @@ from .command import ASK_DATABASES
 from .databases import POSTGRES
 from .props import NEW
 
-_SKIPPED = re.compile(r"pip install|kubectl (create|delete) namespace")
+_SKIPPED = re.compile(r"pipx? install|kubectl (create|delete) namespace")
 """Commands that the test setup replaces."""
 _ASKS_DATABASE = rf"\bcdk8s-spicedb ({'|'.join(ASK_DATABASES)})\b"
 

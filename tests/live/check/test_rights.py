@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 import yaml
 
 from cdk8s_spicedb import Delivery, NetworkPolicies
@@ -12,6 +13,8 @@ from cdk8s_spicedb.live.cluster import CONFIG_MAP, JOB, LEASE, SECRET, Kind
 from cdk8s_spicedb.manifests import release_manifests
 from tests.apiserver import ApiServer, Object
 from tests.live.installed import installable, props
+from tests.pages import blocks
+from tests.programs import ROOT
 
 
 def wanted(delivery: Delivery = Delivery.HELM, **options: bool) -> list[Need]:
@@ -55,6 +58,16 @@ def test_rights_to_named_objects_are_enough() -> None:
             api.grant(*(others if each is rule else each for each in given))
             (finding,) = found(api)
             assert rules(finding)[0]["resourceNames"] == rule["resourceNames"]
+
+
+@pytest.mark.parametrize("delivery", [Delivery.HELM, Delivery.KUBECTL])
+def test_the_role_of_the_documentation_is_enough(delivery: Delivery) -> None:
+    (text,) = (text for text in blocks("yaml", ROOT / "docs" / "why" / "security.md") if "upgrades" in text)
+    settings = props(delivery=delivery)
+    api = installable()
+    api.grant(*yaml.safe_load(text)["rules"])
+    needed = needs(settings, release_manifests(settings), rewrites_schema=True)
+    assert [finding.level for finding in right_findings(api.cluster(), needed)] == [Level.OK]
 
 
 def test_only_what_rules_can_name_is_named() -> None:

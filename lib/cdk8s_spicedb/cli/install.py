@@ -1,0 +1,122 @@
+"""``cdk8s-spicedb install``: installs a SpiceDB, and says how to reach it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from ..live.check.check import CheckOptions, CheckReport
+from ..live.check.finding import Level
+from ..live.cluster import Cluster
+from ..live.install.address import Address, address_of
+from ..live.install.install import InstallOptions, install
+from ..live.install.preflight import InstallPreflight, plan_install
+from ..live.upgrade.outcome import CheckFailedError, State
+from ..props import SpiceDBProps
+from ..text import count
+from .check import lines
+from .destination import connect
+from .display import Display
+from .exits import DONE, NO
+from .files import read_release
+from .options import require_yes
+from .output import DATA, as_data, say, say_after, say_error, show, styled
+
+_DRY_RUN = "This was a dry run. Nothing was changed."
+
+
+def run(options: argparse.Namespace) -> int:
+    """Checks, says what is installed, asks, and installs."""
+    props, destination = read_release(options)
+    cluster = connect(options, destination)
+    return _preview(options, cluster, props) if options.dry_run else _install(options, cluster, props)
+
+
+def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> int:
+    """Says what an install would do."""
+    try:
+        found = plan_install(cluster, props, check=_checks(options))
+    except CheckFailedError as error:
+        return _refuse(options, error.report)
+    if options.output in DATA:
+        say(as_data(found, options.output))
+    else:
+        show(
+            each if isinstance(each, Text) else styled(each) for each in [*_intention(cluster, props, found), _DRY_RUN]
+        )
+    return DONE
+
+
+def _refuse(options: argparse.Namespace, report: CheckReport) -> int:
+    """Says what the check found that is not ok."""
+    if options.output not in DATA:
+        show(lines(report, but=Level.OK))
+    elif options.dry_run:
+        say(as_data(report, options.output))
+    say_error("error: the check failed. Nothing was installed. Fix the failures, then run the same command again.")
+    return NO
+
+
+def _install(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> int:
+    require_yes(options)
+    chosen = InstallOptions(check=_checks(options), create_namespace=options.create_namespace)
+    with Display(quiet=options.output in DATA) as display:
+        outcome = install(
+            cluster,
+            props,
+            options=chosen,
+            confirm=lambda found: display.confirms(_intention(cluster, props, found), "Install?", yes=options.yes),
+            report=display.report,
+        )
+        if isinstance(outcome.error, CheckFailedError):
+            display.stop()
+            return _refuse(options, outcome.error.report)
+        display.end(outcome)
+    if outcome.state is State.DONE:
+        found = address_of(cluster, props)
+        text = as_data(found, options.output) if options.output in DATA else "\n".join(_reached(cluster, props, found))
+        say_after(text)
+    return outcome.state.exit_code
+
+
+def _checks(options: argparse.Namespace) -> CheckOptions | None:
+    """What is checked."""
+    if options.no_check:
+        return None
+    return CheckOptions(
+        database=not options.no_database,
+        database_image=options.database_image,
+        pull_images=options.pull_images,
+        schema=not options.no_schema,
+    )
+
+
+def _intention(cluster: Cluster, props: SpiceDBProps, preflight: InstallPreflight) -> Iterator[str | Text]:
+    """What the check found that is not ok, and what the install does."""
+    if preflight.check is not None:
+        yield from lines(preflight.check, but=Level.OK)
+    servers = "servers that scale by load" if props.server.autoscaling else count(props.max_replicas, "server")
+    what = f"SpiceDB {props.version} on {props.datastore.engine}, {servers}, with {props.delivery.value}"
+    yield f"{props.name} in {cluster.namespace}, {cluster.place}: install {what}."
+    if preflight.since:
+        yield f"  Continues the install that began at {preflight.since} and is not finished."
+    yield f"  Creates {', '.join(preflight.creates)}."
+    if props.migrates:
+        yield "  A Job first creates or migrates SpiceDB's tables in the database."
+    if not props.datastore.migrates:
+        yield "  The servers have all relationships only in their memory: they are lost when a server restarts."
+    if preflight.secrets:
+        yield f"  Reads the Secrets that you made: {', '.join(preflight.secrets)}."
+
+
+def _reached(cluster: Cluster, props: SpiceDBProps, found: Address) -> Iterator[str]:
+    """How to reach the SpiceDB, and what to do next."""
+    insecure = "" if found.tls else " --insecure"
+    yield f"Address in the cluster: {found.address} (gRPC{' with TLS' if found.tls else ', without TLS'})"
+    yield f"API key: in the Secret {found.secret}, under the key {found.key}"
+    yield "To connect from this machine:"
+    yield f"  {found.forward}"
+    yield f'  zed context set {props.name} {found.local} "$({found.key_command})"{insecure}'
+    yield f"To see what runs: cdk8s-spicedb status {props.name} {cluster.options()}"
