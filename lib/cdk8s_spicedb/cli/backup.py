@@ -80,7 +80,9 @@ def _backup(options: argparse.Namespace) -> int:
             made = back_up(server, path, notify=_progress())
         except RequestError as error:
             more = "; run the same command again to continue" if beside(path, "partial").exists() else ""
-            raise SpiceDBError(f"{error}{more}") from None
+            failed = SpiceDBError(f"{error}{more}")
+            failed.unanswered = error.unanswered
+            raise failed from None
     if options.output in DATA:
         say(as_data(BackupReport(file=str(made.path), token=made.head.token, **made.summary.json()), options.output))
     else:
