@@ -227,7 +227,12 @@ def test_old_spellings_work_with_a_warning(
     parsed: dict[str, object],
 ) -> None:
     seen: list[object] = []
-    monkeypatch.setattr("cdk8s_spicedb.cli._run", lambda _, options: seen.append(options) or 0)
+
+    def run(_: str, options: object) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr("cdk8s_spicedb.cli._run", run)
     assert main(words) == 0
     assert capsys.readouterr().err == f"warning: {warning}\n"
     assert {name: getattr(seen[0], name) for name in parsed} == parsed

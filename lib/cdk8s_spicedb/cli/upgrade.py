@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+_UNCHANGED = "Nothing was changed. Fix the failures, then run the same command again."
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """The options of the command. `options` has their meaning."""
@@ -195,7 +198,7 @@ def _intention(options: Options, cluster: Cluster, preflight: Preflight) -> Iter
 
 def _refuse(options: Options, report: CheckReport, display: Display) -> None:
     display.line(*lines(report, options, but=Level.OK))
-    say_error("error: the check failed. Nothing was changed. Fix the failures, then run the same command again.")
+    say_error(f"error: the check failed. {_UNCHANGED}")
 
 
 def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str) -> int:
