@@ -40,7 +40,7 @@ def test_commands_without_python_work(page: str, namespace: Namespace, postgres:
     assert [step.split()[0] for step in steps].count("helm") == 1
     for step in steps:
         # There is no terminal to ask on.
-        shell.run(f"{step} --yes --no-rehearsal --observe 2s" if " upgrade --file" in step else step)
+        shell.run(f"{step} --yes --no-rehearsal --observe 2" if " upgrade --file" in step else step)
     assert postgres_revision(namespace) == NEW_HEAD
     assert _is_served(namespace)
 
