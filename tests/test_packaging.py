@@ -57,7 +57,7 @@ def test_wheel_requires_only_the_runtime_dependencies(wheel: zipfile.ZipFile) ->
     assert metadata(wheel)["Requires-Python"] == ">=3.10"
     assert core == {
         *("attrs", "annotated-types", "cattrs", "cdk8s", "cdk8s-plus-27", "constructs"),
-        *("jsonpatch", "jsonpointer", "pyyaml"),
+        *("jsonpatch", "jsonpointer", "pyyaml", "shtab"),
     }
     assert live == {"cryptography", "httpx2", "prometheus-client", "rich"}
     assert data == {"authzed", "cramjam", "fastavro", "grpcio", "protobuf"}

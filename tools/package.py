@@ -96,7 +96,7 @@ def use(wheel: Path, python: str, folder: Path) -> Path:
     run(own / "python", "-m", "pip", "install", "--quiet", wheel)
     if run(own / "python", "-W", "error", "-c", _USE, folder=folder).strip() not in wheel.name:
         sys.exit(f"{python}: it is another version that is used")
-    for command in (["init"], ["synth", "--output", "chart"], ["schema"]):
+    for command in (["init"], ["synth", "--folder", "chart"], ["json-schema"]):
         run(own / "cdk8s-spicedb", *command, folder=folder)
     run(own / "cdk8s-spicedb", "plan", "--engine", "postgres", "--from", "v1.52.0", "--to", "v1.57.1", folder=folder)
     return own / "python"

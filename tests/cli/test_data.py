@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import attrs
@@ -12,7 +15,9 @@ import grpc
 import pytest
 
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.live.data.server import Server
 from cdk8s_spicedb.live.rehearsal.result import Rehearsal
+from tests.live.data.conftest import connect
 from tests.live.rehearsal.test_result import STEP, rehearsal
 from tests.spicedbserver import KEY, SpiceDBServer
 
@@ -46,6 +51,34 @@ def test_backup_as_json(spicedb: SpiceDBServer, tmp_path: Path, capsys: pytest.C
     assert main(["backup", spicedb.address, str(tmp_path / "it"), "--output", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["relationships"], found["counts"]["document#owner"]) == (15, 1)
+
+
+def test_a_backup_takes_name_and_place_of_a_file(
+    spicedb: SpiceDBServer, empty: SpiceDBServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    @contextmanager
+    def reaching(place: str | None, name: str) -> Iterator[Server]:
+        asked.append((name, place))
+        yield connect(spicedb if len(asked) == 1 else empty)
+
+    monkeypatch.setattr(import_module("cdk8s_spicedb.cli.backup"), "reaching", reaching)
+    monkeypatch.setattr("cdk8s_spicedb.cli.backup.connect", lambda _, destination: destination.namespace)
+    file, made = tmp_path / "spicedb.yaml", str(tmp_path / "it")
+    file.write_text("name: authz\nnamespace: prod\ndatastore: {engine: memory}\n")
+    assert main(["backup", made, "-f", str(file)]) == 0
+    assert main(["restore", "authz", made, "-f", str(file)]) == 0
+    assert asked == [("authz", "prod")] * 2
+
+
+def test_a_server_that_does_not_answer_could_not_be_asked(
+    monkeypatch: pytest.MonkeyPatch, spicedb: SpiceDBServer, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPICEDB_TOKEN", "wrong")
+    assert main(["backup", spicedb.address, str(tmp_path / "it")]) == 5
+    assert main(["compare", spicedb.address, spicedb.address]) == 5
+    assert main(["restore", spicedb.address, str(tmp_path / "it")]) == 1
 
 
 def test_an_address_needs_a_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,6 +173,6 @@ def test_a_backup_that_did_not_begin_cannot_continue(
 ) -> None:
     monkeypatch.setenv("SPICEDB_TOKEN", "wrong")
     spicedb.fail("ReadSchema", grpc.StatusCode.PERMISSION_DENIED, times=9)
-    assert main(["backup", spicedb.address, str(tmp_path / "it")]) == 1
+    assert main(["backup", spicedb.address, str(tmp_path / "it")]) == 5
     assert "continue" not in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

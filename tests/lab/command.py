@@ -106,13 +106,13 @@ class Command:
 
     def options(self, observe: int = 2) -> Sequence[str]:
         """The options of `upgrade`."""
-        return ("--file", str(self.file), "--yes", f"--observe={observe}", "--no-check", "--no-rehearsal")
+        return ("--file", str(self.file), "--yes", f"--observe={observe}s", "--no-check", "--no-rehearsal")
 
     def install(self, version: str, **settings: str) -> None:
         """Writes the file and installs it as its delivery does."""
         self.write(version, **settings)
         folder = self.file.parent / "install"
-        assert subprocess.run([*_PROGRAM, "synth", "-f", str(self.file), "-o", str(folder)]).returncode == 0
+        assert subprocess.run([*_PROGRAM, "synth", "-f", str(self.file), "--folder", str(folder)]).returncode == 0
         if settings.get("delivery", "helm") == "helm":
             options = ("--namespace", self._namespace.name, "--wait", "--timeout", "90s")
             subprocess.run(["helm", "upgrade", "--install", "spicedb", str(folder), *options], check=True)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_messages_of_a_program_are_no_part_of_its_json() -> None:
     """A program that gets credentials may warn on standard error at any time."""
     outcome = run(python("import sys; print('{\"a\": 1}'); print('W: old', file=sys.stderr)"), CLUSTER)
     assert outcome.json() == {"a": 1}
+
+
+def test_a_log_says_which_programs_are_started(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level("DEBUG")
+    own = tmp_path / "backup"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o700)
+    program.run_foreign([str(own), "--password=secret"], {}, clock=FakeClock(), seconds=5)
+    with suppress(SpiceDBError):
+        run(["helm", "version"], CLUSTER)
+    assert caplog.messages == ["starts backup", "starts helm version"]
 
 
 @pytest.mark.parametrize("text", ["", "null", "[", "W: old\n{}", "[" * 100_000])

@@ -98,7 +98,7 @@ def test_patches_change_a_written_chart(tmp_path: Path) -> None:
         (
             Patch(kind="Deploymint", operations=[add(DNS, "x")]),
             "patches[0]",
-            "of the release: Job spicedb-mig",
+            "of the release: Deployment spicedb",
         ),
         (Patch(kind="Job", name="other", operations=[add(DNS, "x")]), "patches[0]", "Deployment spicedb"),
         (

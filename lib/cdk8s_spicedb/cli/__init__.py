@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import SpiceDBError
 from .commands import command_line
 from .exits import INTERRUPTED, NO, UNANSWERED
 from .old import modern
+from .options import placed
 from .output import say_error
 from .parser import Parser
 from .signals import signals_end_work
@@ -30,7 +31,7 @@ _OF_DATA = ("authzed", "cramjam", "fastavro", "google", "grpc")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command, which prints its output. Returns its exit code; see `exits`. Wrong usage exits with 2."""
     given = sys.argv[1:] if arguments is None else arguments
-    codes: Container[int] = ()
+    options = None
     try:
         with signals_end_work():
             parser = command_line()
@@ -39,14 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             words = modern(given)
             options = parser.parse_args(words)
-            options.words, codes = tuple(words), options.codes
+            options.words = tuple(words)
             return _help(parser, options.about) if options.command == "help" else _run(options.command, options)
     except KeyboardInterrupt:
         say_error("Interrupted.")
         return INTERRUPTED
     except SpiceDBError as error:
-        say_error(f"error: {error}")
-        return UNANSWERED if error.unanswered and UNANSWERED in codes else NO
+        say_error(f"error: {placed(str(error), options)}")
+        return UNANSWERED if options and error.unanswered and UNANSWERED in options.codes else NO
     except OSError as error:
         say_error(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:

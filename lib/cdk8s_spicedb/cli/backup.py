@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from authzed.api.v1 import Relationship
 
 from ..errors import SpiceDBError
+from ..files.read import Destination
 from ..live.data.assertions import asserted
 from ..live.data.backup import back_up
 from ..live.data.compare import Comparison, compare
@@ -75,12 +76,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _backup(options: argparse.Namespace) -> int:
     path = Path(options.path)
-    with _server(options, _name(options)) as server:
+    with _server(options, *_named(options)) as server:
         try:
             made = back_up(server, path, notify=_progress())
         except RequestError as error:
             more = "; run the same command again to continue" if beside(path, "partial").exists() else ""
-            raise SpiceDBError(f"{error}{more}") from None
+            failed = SpiceDBError(f"{error}{more}")
+            failed.unanswered = error.unanswered
+            raise failed from None
     if options.output in DATA:
         say(as_data(BackupReport(file=str(made.path), token=made.head.token, **made.summary.json()), options.output))
     else:
@@ -89,8 +92,8 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    name = _name(options)
-    with _server(options, name) as server:
+    name, destination = _named(options)
+    with _server(options, name, destination) as server:
         held = restore(Path(options.path), server, go_on=options.go_on, notify=_progress())
     if options.output in DATA:
         say(as_data(RestoreReport(**held.json()), options.output))
@@ -149,20 +152,20 @@ def _progress() -> Callable[[int], None]:
     return sometimes(lambda number: say_error(f"{number:,} relationships"))
 
 
-def _name(options: argparse.Namespace) -> str:
-    """NAME, or that in ``--file``."""
-    if not options.file:
-        if options.name is None:
-            options.usage("name the SpiceDB, or the file that describes it with --file")
-        return str(options.name)
-    return read_release(options)[0].name
+def _named(options: argparse.Namespace) -> tuple[str, Destination | None]:
+    """NAME, or that in ``--file``, which also says where the SpiceDB belongs."""
+    if options.file:
+        props, destination = read_release(options)
+        return props.name, destination
+    if options.name is None:
+        options.usage("name the SpiceDB, or the file that describes it with --file")
+    return str(options.name), None
 
 
 @contextmanager
-def _server(options: argparse.Namespace, name: str) -> Iterator[Server]:
+def _server(options: argparse.Namespace, name: str, destination: Destination | None = None) -> Iterator[Server]:
     """A SpiceDB: by its address, if it has a colon, or else by the name of its Deployment."""
     if ":" not in name:
-        destination = read_release(options)[1] if getattr(options, "file", None) else None
         with reaching(connect(options, destination), name) as server:
             yield server
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..live.check.check import CheckReport, check
 from ..live.check.finding import Level
@@ -14,6 +14,7 @@ from ..props import SpiceDBProps
 from ..text import count
 from .each import Found, look_at
 from .exits import DONE, NO
+from .options import placed
 from .output import BAD, BUSY, GOOD, styled
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ def run(options: argparse.Namespace) -> int:
             pull_images=options.pull_images,
             schema=not options.no_schema,
         )
-        return Found(report, lambda: lines(report), DONE if report.ok else NO)
+        return Found(report, lambda: lines(report, options), DONE if report.ok else NO)
 
     return look_at(options, look)
 
 
-def lines(report: CheckReport, *, but: Level | None = None) -> Iterator[Text]:
+def lines(report: CheckReport, options: Any = None, *, but: Level | None = None) -> Iterator[Text]:
     """A line for each finding, one for its fix, and one with the numbers of findings. Leaves out one level."""
     shown = [finding for finding in report.findings if finding.level is not but]
     width = max((len(finding.subject) for finding in shown), default=0)
@@ -47,7 +48,7 @@ def lines(report: CheckReport, *, but: Level | None = None) -> Iterator[Text]:
         level = (f"{finding.level.value:9}", _STYLES[finding.level])
         yield styled(level, f"{finding.subject:{width}}  {_one_line(finding.text)}")
         if finding.fix:
-            yield styled(f"{'':9}{'':{width}}  fix: {_one_line(finding.fix)}")
+            yield styled(f"{'':9}{'':{width}}  fix: {_one_line(placed(finding.fix, options))}")
     found = Counter(finding.level for finding in report.findings)
     problems = f"{count(found[Level.FAILURE], 'failure')}, {count(found[Level.WARNING], 'warning')}"
     yield styled(f"{problems}, {found[Level.OK]} ok")

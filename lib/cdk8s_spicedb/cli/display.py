@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ..live.upgrade.outcome import Activity, Outcome, Progress, State
 from ..plans.words import step_of
+from .options import placed
 from .output import BAD, FAINT, Stream, ask, console, say_error, styled
 
 if TYPE_CHECKING:
@@ -115,13 +116,13 @@ class Display(Screen):
         self._done: list[tuple[Progress, float]] = []
         super().__init__(quiet=quiet, to=to)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome, options: Any = None) -> None:
         """Ends the changing part, and says why the target is not reached."""
         self.stop()
         if outcome.state is State.INTERRUPTED:
             say_error("Interrupted. Run the same command again to continue.")
         elif outcome.error is not None:
-            say_error(f"error: {outcome.reason}")
+            say_error(f"error: {placed(outcome.reason, options)}")
 
     def report(self, progress: Progress) -> None:
         """Shows the progress."""

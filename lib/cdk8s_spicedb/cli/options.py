@@ -15,7 +15,7 @@ import attrs
 from ..errors import InvalidProps, SpiceDBError
 from ..versions import ReleaseTable, known_releases
 from .output import DATA
-from .parser import Parser, program
+from .parser import PROGRAM, Parser, program
 
 FILE = "spicedb.yaml"
 STEM = "{}"
@@ -151,6 +151,10 @@ def duration(text: str) -> int:
     return hours * 3600 + minutes * 60 + seconds
 
 
+_TAKE_FILES = ("check", "diff", "plan", "rehearse", "rollback", "status", "upgrade")
+_HINT = re.compile(rf"`{PROGRAM} ({'|'.join(_TAKE_FILES)})( [^`]*)?`")
+
+
 def again(options: Any, command: str, *more: str) -> str:
     """A command line for the same SpiceDB: with the files and the place that the options name."""
     words = [word for file in getattr(options, "file", None) or () for word in ("-f", file)]
@@ -158,6 +162,17 @@ def again(options: Any, command: str, *more: str) -> str:
         value = getattr(options, name, None)
         words += [f"--{name}", value] if value else []
     return f"{program()} {shlex.join([command, *more, *words])}"
+
+
+def placed(text: str, options: Any) -> str:
+    """A message in which each command that it names is for the same SpiceDB."""
+
+    def command(found: re.Match[str]) -> str:
+        if "--" in (found[2] or "") or getattr(options, "each", None):
+            return found[0]  # It is complete, or about one of many.
+        return f"`{again(options, found[1], *shlex.split(found[2] or ''))}`"
+
+    return _HINT.sub(command, text)
 
 
 def require_yes(options: Any) -> None:

@@ -143,15 +143,14 @@ class Parser(argparse.ArgumentParser):
         return "\n\n".join("\n".join(part) for part in self._parts()) + "\n"
 
     def _parts(self) -> Iterator[Sequence[str]]:
-        formatter = self.formatter_class(self.prog)
-        width: int = formatter._width
+        width: int = Formatter(self.prog)._width
         yield textwrap.wrap(str(self.description), width, break_on_hyphens=False)
         yield [self.format_usage().strip()]
         if self.examples:
             yield ["Examples:", *self._examples()]
         yield from self._commands(width)
         for title, actions in self.options():
-            formatter = self.formatter_class(self.prog)
+            formatter = Formatter(self.prog)
             formatter.start_section(title)
             formatter.add_arguments(actions)
             formatter.end_section()

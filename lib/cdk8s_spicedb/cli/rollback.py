@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
             confirm=lambda back: display.confirms(_intention(cluster, back), "Go back?", yes=options.yes),
             report=display.report,
         )
-        display.end(outcome)
+        display.end(outcome, options)
     if outcome.state is State.DONE and options.output in DATA:
         say_after(as_data(outcome.back, options.output))
     return outcome.exit_code

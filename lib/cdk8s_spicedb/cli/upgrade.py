@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+_UNCHANGED = "Nothing was changed. Fix the failures, then run the same command again."
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """The options of the command. `options` has their meaning."""
@@ -137,11 +140,11 @@ def _preview(options: Options, cluster: Cluster, props: SpiceDBProps) -> Found:
     except CheckFailedError as error:
         failed = error.report
         data = DryRun(check=failed, plan=failed.plan, changes=None)
-        return Found(data, lambda: [*lines(failed, but=Level.OK), styled(DRY_RUN)], State.REFUSED.exit_code)
+        return Found(data, lambda: [*lines(failed, options, but=Level.OK), styled(DRY_RUN)], State.REFUSED.exit_code)
     changes = diff(cluster, props)
 
     def texts() -> Iterator[Text]:
-        for each in _intention(cluster, found):
+        for each in _intention(options, cluster, found):
             yield styled(each) if isinstance(each, str) else each
         yield from map(styled, ["", *table(found.record.plan, width=100).splitlines(), ""])
         yield from styled_lines(changed(changes))
@@ -162,9 +165,9 @@ def _upgrade(options: Options, cluster: Cluster, props: SpiceDBProps) -> int:
         )
         if isinstance(outcome.error, CheckFailedError):
             display.stop()
-            _refuse(outcome.error.report, display)
+            _refuse(options, outcome.error.report, display)
         else:
-            display.end(outcome)
+            display.end(outcome, options)
     if outcome.state is State.DONE and options.quiet:
         say_after(as_data(outcome.record, options.output))
     return outcome.exit_code
@@ -178,14 +181,14 @@ def _confirm(options: Options, cluster: Cluster, props: SpiceDBProps, preflight:
         more += unrehearsed(options, "this upgrade", cluster, options.file or [FILE])
     if preflight.unsure:
         more.append(options.backups.sentence(props, steps(preflight.unsure)))
-    intention = [*_intention(cluster, preflight), *(f"  {sentence}" for sentence in more)]
+    intention = [*_intention(options, cluster, preflight), *(f"  {sentence}" for sentence in more)]
     return display.confirms(intention, "Continue?", yes=options.yes)
 
 
-def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
+def _intention(options: Options, cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     """What the check found that is not ok, and what the upgrade does."""
     if preflight.check is not None:
-        yield from lines(preflight.check, but=Level.OK)
+        yield from lines(preflight.check, options, but=Level.OK)
     running, record = preflight.running, preflight.record
     change = f"SpiceDB {record.plan.current} to {record.plan.target}, {count(len(record.plan.steps), 'step')}"
     more = f" Continues with step {record.next_step}." if record.sound[-1].step or record.running else ""
@@ -193,9 +196,9 @@ def _intention(cluster: Cluster, preflight: Preflight) -> Iterator[str | Text]:
     yield from (f"  {sentence}" for sentence in preflight.meaning)
 
 
-def _refuse(report: CheckReport, display: Display) -> None:
-    display.line(*lines(report, but=Level.OK))
-    say_error("error: the check failed. Nothing was changed. Fix the failures, then run the same command again.")
+def _refuse(options: Options, report: CheckReport, display: Display) -> None:
+    display.line(*lines(report, options, but=Level.OK))
+    say_error(f"error: the check failed. {_UNCHANGED}")
 
 
 def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str) -> int:
@@ -203,9 +206,9 @@ def _write(options: Options, cluster: Cluster, props: SpiceDBProps, folder: str)
     if checks is not None:
         report = check(cluster, props, **attrs.asdict(checks))
         if not report.ok:
-            _refuse(report, display)
+            _refuse(options, report, display)
             return State.REFUSED.exit_code
-        display.line(*lines(report, but=Level.OK))
+        display.line(*lines(report, options, but=Level.OK))
     try:
         written = write_next_step(
             cluster, props, folder, back_up=options.upgrade.back_up, notify=lambda text: display.line(text)

@@ -83,7 +83,8 @@ class Api:
         seconds = min(self.most_seconds, READ_SECONDS if method == "GET" else WRITE_SECONDS)
         # By the clock of the machine, because it is about the network.
         deadline, content = Deadline.after(CLOCK, seconds), bytearray()
-        _LOG.debug("%s %s", method, self.client.base_url.join(path).copy_merge_params(options["params"]))
+        if _LOG.isEnabledFor(logging.DEBUG):
+            _LOG.debug("%s %s", method, self.client.base_url.join(path).copy_merge_params(options["params"]))
         try:
             with self.client.stream(method, path, timeout=seconds, **options) as response:
                 for part in response.iter_bytes():

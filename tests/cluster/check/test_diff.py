@@ -132,7 +132,7 @@ def command_output(command: Command, file: Path, folder: Path) -> int:
     """Writes the manifests of a file."""
     from cdk8s_spicedb.cli import main
 
-    return main(["synth", "-f", str(file), "-o", str(folder)])
+    return main(["synth", "-f", str(file), "--folder", str(folder)])
 
 
 def test_refused_objects_are_named(namespace: Namespace, postgres: None) -> None:

@@ -55,7 +55,7 @@ def test_a_schema_that_the_new_release_rejects_is_found_before_anything_changes(
         code, (failure,) = findings(command)
         assert (code, failure["level"]) == (1, "failure")
         assert "which it has to write" in failure["text"]
-        refused = command.run("upgrade", "--file", str(command.file), "--yes", "--no-pull", "--observe=0")
+        refused = command.run("upgrade", "--file", str(command.file), "--yes", "--no-pull-images", "--observe=0")
         assert refused.code == 1
         assert "Nothing was changed" in refused.error
         assert namespace.versions() == {NEW}

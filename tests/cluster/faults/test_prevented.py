@@ -87,7 +87,7 @@ def test_faults_are_found_before_anything_changes(command: Command, namespace: N
             for name, (fault, text) in FAULTS.items():
                 with fault(namespace):
                     start = time.monotonic()
-                    result = command.run(*upgrade, "--no-pull")
+                    result = command.run(*upgrade, "--no-pull-images")
                 print(f"{name}: refused after {time.monotonic() - start:.1f} s")
                 assert result.code == 1, name
                 assert "Nothing was changed." in result.error, name

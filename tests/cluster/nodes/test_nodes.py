@@ -145,7 +145,7 @@ def question(place: Place, meet: Callable[[], object]) -> None:
     command.write(NEW, migration=f"{prefers(victim)}, initContainers: [{waits(victim)}]")
     checks = [option for option in command.options() if option != "--no-check"]
     meet()
-    with command.running("upgrade", *checks, "--no-schema", "--no-pull") as process:
+    with command.running("upgrade", *checks, "--no-schema", "--no-pull-images") as process:
         wait("the pod", lambda: place.on(victim, "migration"))
         meet()
         output = process.communicate(timeout=120)[0]

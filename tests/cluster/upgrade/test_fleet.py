@@ -29,7 +29,7 @@ migration: {{{{restartPolicy: Never, backoffLimit: 0}}}}
 """
 TENANT = "name: {name}\ndatastore: {{database: {name}, password: {{name: {name}, key: password}}}}\n"
 EACH = ("--each", "tenants/*.yaml")
-OPTIONS = ("--wave-size=3", "--parallel=3", "--observe=0", "--no-database", "--no-pull", "--yes")
+OPTIONS = ("--wave-size=3", "--parallel=3", "--observe=0", "--no-database", "--no-pull-images", "--yes")
 
 
 class Fleet:

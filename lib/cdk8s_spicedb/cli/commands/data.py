@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..exits import ASKS, DONE, NO, PROBLEM
-from ..options import Commands, add_command, add_file, add_output, add_place, at_least
+from ..options import Commands, add_command, add_file, add_output, add_place, add_releases, at_least
 from ..parser import Parser
 
 _WHICH = "name of the Deployment of the servers, or the address of a SpiceDB, such as localhost:50051"
@@ -32,6 +32,7 @@ def add_backup(commands: Commands) -> Parser:
     text = "file to write, which only its owner can read. It must not exist"
     parser.add_argument("path", metavar="BACKUP", help=text)
     add_file(parser, "file that describes the SpiceDB: its name, namespace and context")
+    add_releases(parser)
     _add_rest(parser)
     return parser
 
@@ -50,6 +51,7 @@ def add_restore(commands: Commands) -> Parser:
     parser.add_argument("name", nargs="?", metavar="NAME", help=_OR_FILE)
     parser.add_argument("path", metavar="BACKUP", help="file of `backup` or of `zed backup`")
     add_file(parser, "file that describes the SpiceDB: its name, namespace and context")
+    add_releases(parser)
     text = "continue after an interruption: the SpiceDB may have the schema and some of the relationships"
     parser.add_argument("--continue", action="store_true", dest="go_on", help=text)
     _add_rest(parser)

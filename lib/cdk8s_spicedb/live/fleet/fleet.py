@@ -183,7 +183,9 @@ def preview(members: Sequence[Member], options: FleetOptions) -> FleetReport:
     found = parallel(lambda number: _look(members[number], numbers[number]), range(len(members)))
     errors = {each.title: seen for each, seen in zip(members, found, strict=True) if isinstance(seen, SpiceDBError)}
     if errors:
-        raise SpiceDBError("\n".join(_text(errors)))
+        refused = SpiceDBError("\n".join(_text(errors)))
+        refused.unanswered = any(each.unanswered for each in errors.values())
+        raise refused
     return FleetReport(members=tuple(each for each in found if isinstance(each, MemberReport)))
 
 
