@@ -239,7 +239,7 @@ def test_a_file_needs_no_patch(name: str, delivery: Delivery) -> None:
 
 def test_synth_names_what_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synth", "--file", str(SETUPS["schema"] / "spicedb.yaml"), "--folder", str(tmp_path / "dist")]) == 0
-    assert "spicedb (datastore-uri), ConfigMap authz-schema (documents.zed)." in capsys.readouterr().out
+    assert "spicedb (preshared-key, datastore-uri), ConfigMap authz-schema (documents.zed)." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", SETUPS)

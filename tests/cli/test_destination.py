@@ -35,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str | None]
 
 
 def options(namespace: str | None = None, context: str | None = None) -> Any:
-    return SimpleNamespace(namespace=namespace, context=context, kubeconfig=None, verbose=False)
+    return SimpleNamespace(namespace=namespace, context=context, kubeconfig=None)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_patches_change_a_written_chart(tmp_path: Path) -> None:
             "patches[0]",
             "of the release: Deployment spicedb",
         ),
-        (Patch(kind="Job", name="other", operations=[add(DNS, "x")]), "patches[0]", "Deployment spicedb"),
+        (Patch(kind="Job", name="other", operations=[add(DNS, "x")]), "patches[0]", "Job spicedb-migration"),
         (
             Patch(kind="Deployment", operations=[PatchOperation(op="replace", path="/spec/replica", value=1)]),
             "patches[0].operations[0]",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
 from ..errors import SpiceDBError
@@ -63,13 +65,23 @@ def _help(parser: Parser, command: str | None) -> int:
     return 0
 
 
-def _run(command: str, options: object) -> int:
+def _told(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Prints what the command does, with ``--verbose``."""
+    if not getattr(options, "verbose", False):
+        return nullcontext()
+    from .verbose import told  # Without it, nothing is logged.
+
+    return told()
+
+
+def _run(command: str, options: argparse.Namespace) -> int:
     """Loads only the module of the command: a plan is quick, and needs no client for a cluster."""
     extra = "live"
     try:
         module = import_module(f".{_MODULES.get(command, command)}", __name__)
         extra = ""  # A command loads only what the extra `data` brings when it runs.
-        code: int = module.run(options)
+        with _told(options):
+            code: int = module.run(options)
         return code
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in _OF_DATA:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +12,9 @@ from ..files.read import Destination
 from ..live.cluster import PATIENCE_SECONDS, Cluster
 from ..live.poll import InterruptibleClock
 from .options import STEM
-from .output import say_error
 from .signals import STOPPED
 
 _CONTEXT, _NAMESPACE = "context", "namespace"
-_PACKAGE, _START = __name__.partition(".")[0], time.time()
 
 
 def connect(
@@ -26,8 +22,6 @@ def connect(
 ) -> Cluster:
     """The cluster and namespace of the options, or else of a file. Raises `SpiceDBError` if they differ."""
     of_file = destination or Destination()
-    if options.verbose:
-        _log()
     return Cluster.connect(
         namespace=_agreed(_NAMESPACE, options.namespace, of_file.namespace),
         context=_agreed(_CONTEXT, options.context, of_file.context),
@@ -35,21 +29,6 @@ def connect(
         patience_seconds=patience_seconds,
         clock=InterruptibleClock(STOPPED),
     )
-
-
-class _Handler(logging.Handler):
-    """Writes what is logged to standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        say_error(f"{record.created - _START:7.2f} s  {record.getMessage()}")
-
-
-def _log() -> None:
-    """Says what is asked of the cluster, and which programs are started."""
-    logger = logging.getLogger(_PACKAGE)
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
-    logger.handlers = [_Handler()]
 
 
 def connect_each(options: Any, destinations: Mapping[str, Destination]) -> dict[str, Cluster]:

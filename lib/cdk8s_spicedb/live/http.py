@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json import loads
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 from attrs import field, frozen
@@ -84,7 +85,7 @@ class Api:
         # By the clock of the machine, because it is about the network.
         deadline, content = Deadline.after(CLOCK, seconds), bytearray()
         if _LOG.isEnabledFor(logging.DEBUG):
-            _LOG.debug("%s %s", method, self.client.base_url.join(path).copy_merge_params(options["params"]))
+            _LOG.debug("%s %s", method, _shown(str(self.client.base_url), path, options["params"]))
         try:
             with self.client.stream(method, path, timeout=seconds, **options) as response:
                 for part in response.iter_bytes():
@@ -106,6 +107,10 @@ class Api:
             refused.retry_after = _seconds(response.headers.get("Retry-After"))
             raise refused
         return Answer(bytes(content[:most]), response.headers.get("Date", ""))
+
+
+def _shown(server: str, path: str, params: Mapping[str, str]) -> str:
+    return f"{server.rstrip('/')}{path}{'?' if params else ''}{urlencode(params)}"
 
 
 def _without_null(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
