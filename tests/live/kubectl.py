@@ -14,6 +14,7 @@ from tests.apiserver import ApiServer
 from tests.controllers import roll_out
 from tests.fast_yaml import load_all
 
+_PLURALS = {"deployment.apps": "deployments", "lease.coordination.k8s.io": "leases"}
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -32,8 +33,8 @@ class Kubectl:
         namespace = command[command.index("--namespace") + 1]
         if words[0] == "apply" and "--server-side" in options:
             return self._apply(options, namespace)
-        if words[:2] == ["get", "deployment"] and options["--output"] == "jsonpath={.metadata.uid}":
-            return Ended(True, str(self.api.get("deployments", words[2], namespace)["metadata"]["uid"]))
+        if words[0] == "get" and words[1] in _PLURALS and options["--output"] == "jsonpath={.metadata.uid}":
+            return Ended(True, str(self.api.get(_PLURALS[words[1]], words[2], namespace)["metadata"]["uid"]))
         if words[:2] == ["rollout", "undo"]:
             return self._undo(words[2].rpartition("/")[2], options["--to-revision"], namespace)
         if words[:2] == ["rollout", "status"]:

@@ -1,4 +1,4 @@
-"""A live release: what runs, whether it can be upgraded, what would change, and the upgrade and rollback themselves.
+"""A live release: what runs, whether it can be upgraded, what would change, and each change itself.
 
 The commands of ``cdk8s-spicedb`` are made of these functions. Each one gets a `Cluster`; there is no global state.
 They need the extra ``live``: ``pip install 'cdk8s-spicedb[live]'``.
@@ -11,13 +11,25 @@ from .check.probe import Probe, probe
 from .cluster import Cluster
 from .diff import Diff, diff
 from .fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
+from .install.address import Address, address_of
+from .install.install import InstallOptions, InstallPreflight, install
+from .install.uninstall import Removal, uninstall
 from .instance import Applier, Observed, Running, find_running
 from .observe import observe
 from .record import Figures, Record, Sound, read_record
 from .status import Status, Summary, status, statuses
 from .upgrade.commit import NextStep, write_next_step
 from .upgrade.lease import BusyError
-from .upgrade.outcome import Activity, CheckFailedError, Outcome, Progress, Return, State, UpgradeStoppedError
+from .upgrade.outcome import (
+    Activity,
+    CheckFailedError,
+    Outcome,
+    Progress,
+    Return,
+    State,
+    StoppedError,
+    UpgradeStoppedError,
+)
 from .upgrade.preflight import Preflight, preview
 from .upgrade.rollback import plan_rollback, roll_back
 from .upgrade.upgrade import UpgradeOptions, upgrade
@@ -25,6 +37,7 @@ from .waiting import settled, wait_until_safe, wait_until_settled
 
 __all__ = [
     "Activity",
+    "Address",
     "Applier",
     "BusyError",
     "CheckFailedError",
@@ -39,6 +52,8 @@ __all__ = [
     "FleetOptions",
     "FleetReport",
     "Forbidden",
+    "InstallOptions",
+    "InstallPreflight",
     "Level",
     "Member",
     "MemberReport",
@@ -51,18 +66,22 @@ __all__ = [
     "Probe",
     "Progress",
     "Record",
+    "Removal",
     "Return",
     "Running",
     "Sound",
     "State",
     "Status",
+    "StoppedError",
     "Summary",
     "Unreachable",
     "UpgradeOptions",
     "UpgradeStoppedError",
+    "address_of",
     "check",
     "diff",
     "find_running",
+    "install",
     "observe",
     "plan_rollback",
     "preview",
@@ -72,6 +91,7 @@ __all__ = [
     "settled",
     "status",
     "statuses",
+    "uninstall",
     "upgrade",
     "upgrade_fleet",
     "wait_until_safe",

@@ -172,7 +172,7 @@ class MissingError(SpiceDBError):
     def __init__(self, name: str, namespace: str) -> None:
         super().__init__(
             f"there is no Deployment {name} in the namespace {namespace}; check --namespace and --context, or "
-            "install this SpiceDB first, as described by `cdk8s-spicedb synth`"
+            "install this SpiceDB first, with `cdk8s-spicedb install`"
         )
 
 

@@ -15,9 +15,9 @@ from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, installable, props, servers
 
 
-def found(cluster: ApiServer, settings: SpiceDBProps | None = None, *, resumes: bool = False) -> list[Finding]:
+def found(cluster: ApiServer, settings: SpiceDBProps | None = None, *, goes_on: str | None = None) -> list[Finding]:
     live = cluster.cluster()
-    return list(server_findings(live, settings or props(), observe(live, "spicedb", helm=True), resumes=resumes))
+    return list(server_findings(live, settings or props(), observe(live, "spicedb", helm=True), goes_on=goes_on))
 
 
 def about(subject: str, *arguments: Any, **options: Any) -> Finding:
@@ -194,4 +194,4 @@ def test_what_an_interrupted_upgrade_left_is_no_failure_for_it() -> None:
     deploy(cluster, props("v1.52.0"))["status"]["updatedReplicas"] = 1
     helm_revision(cluster, 1, "deployed")
     helm_revision(cluster, 2, "pending-upgrade")
-    assert [finding.level for finding in found(cluster, resumes=True)] == [Level.OK, Level.WARNING, Level.WARNING]
+    assert [finding.level for finding in found(cluster, goes_on="upgrade")] == [Level.OK, Level.WARNING, Level.WARNING]

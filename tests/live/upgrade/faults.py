@@ -121,7 +121,7 @@ API: Mapping[str, Callable[[Send], httpx2.Response]] = {
 
 PROCESS = ("interrupted before", "interrupted after", "killed before", "killed after")
 """Kinds of faults of this process, at a call."""
-CHANGES = ("upgrade", "rollback", "apply", "rollout undo")
+CHANGES = ("upgrade", "rollback", "uninstall", "apply", "rollout undo")
 """The programs that change something."""
 
 

@@ -31,7 +31,8 @@ BUSY = "another operation (install/upgrade/rollback) is in progress"
 _HOOK = "helm.sh/hook"
 _OWN = ("name", "owner", "status", "version", "createdAt", "modifiedAt")
 """Labels that Helm sets. All others are those of the user."""
-_SWITCHES = {"--wait", "--logs", "--reset-then-reuse-values"}
+_KEEP = "helm.sh/resource-policy"
+_SWITCHES = {"--wait", "--logs", "--reset-then-reuse-values", "--install"}
 _VALUED = {"--description", "--labels", "--timeout", "--namespace", "--output", "--set-string", "--kube-context"}
 
 
@@ -58,7 +59,7 @@ class Helm:
     def run(
         self, command: Sequence[str], cluster: Cluster, *, seconds: float = 60, watch: Callable[[], str | None]
     ) -> Ended:
-        """Runs ``helm upgrade | rollback | test | get values | history | template``."""
+        """Runs ``helm upgrade | rollback | uninstall | test | get values | history | template``."""
         self._watch, self._cluster = watch, cluster
         words, options = _parsed(command[1:])
         if None in options.values():
@@ -66,7 +67,7 @@ class Helm:
         if options.get("--namespace") != NAMESPACE:
             return Ended(False, "", f"Error: unexpected namespace {options.get('--namespace')}")
         acts = {"upgrade": self._upgrade, "rollback": self._roll_back, "test": self._test, "get": self._values}
-        acts |= {"history": self._history, "template": self._template}
+        acts |= {"history": self._history, "template": self._template, "uninstall": self._uninstall}
         return acts[words[0]](words[1:], options)
 
     # -------------------------------------------------------- revisions
@@ -96,8 +97,8 @@ class Helm:
         newest = self.revisions(release)[-1]
         status = _labels(newest)["status"]
         if status.startswith("pending-"):
-            last = self.revisions(release)[-2]
-            self._fail(newest["metadata"]["name"], last, hooks=status == "pending-upgrade")
+            last = self.revisions(release)[-2:][0]
+            self._fail(newest["metadata"]["name"], last, hooks=status != "pending-rollback")
 
     def _store(self, release: str, number: int, status: str, custom: Object, content: Object) -> Object:
         labels = {**custom, "owner": "helm", "name": release, "version": str(number), "status": status}
@@ -116,7 +117,10 @@ class Helm:
 
     def _upgrade(self, words: list[str], options: dict[str, Any]) -> Ended:
         release, folder = words
-        last = self.revisions(release)[-1]
+        revisions = self.revisions(release)
+        if not revisions and "--install" not in options:
+            return Ended(False, "", f'Error: UPGRADE FAILED: "{release}" has no deployed releases')
+        last = revisions[-1] if revisions else _NOTHING
         if _labels(last)["status"].startswith("pending-"):
             return Ended(False, "", f"Error: UPGRADE FAILED: {BUSY}")
         chart = load((Path(folder) / "Chart.yaml").read_text(encoding="utf-8"))
@@ -126,8 +130,26 @@ class Helm:
             **_split(json.loads((Path(folder) / RENDERED).read_text(encoding="utf-8"))),
         }
         custom = {**_custom(last), **dict(each.split("=") for each in options["--labels"].split(","))}
-        made = self._store(release, _number(last) + 1, "pending-upgrade", custom, content)
-        return self._change(release, made, last, "UPGRADE FAILED", hooks=True)
+        pending = "pending-upgrade" if revisions else "pending-install"
+        made = self._store(release, _number(last) + 1, pending, custom, content)
+        return self._change(release, made, last, "UPGRADE FAILED" if revisions else "INSTALLATION FAILED", hooks=True)
+
+    def _uninstall(self, words: list[str], _: dict[str, Any]) -> Ended:
+        """Hooks stay, and so does what has the annotation that keeps it."""
+        (release,) = words
+        revisions = self.revisions(release)
+        if not revisions:
+            return Ended(False, "", f"Error: uninstall: Release not loaded: {release}: release: not found")
+        self._mark(revisions[-1], "uninstalling")
+        self._at("pending")
+        self._wait()
+        for each in _objects(_content(revisions[-1])):
+            if each["metadata"].get("annotations", {}).get(_KEEP) != "keep":
+                self.api.client().delete(self.api.path_of(each))
+        self._at("applied")
+        for each in revisions:
+            self.api.remove("secrets", each["metadata"]["name"])
+        return Ended(True, f'release "{release}" uninstalled\n')
 
     def _roll_back(self, words: list[str], options: dict[str, Any]) -> Ended:
         release, number = words
@@ -250,13 +272,20 @@ class Helm:
         (file,) = (Path(words[1]) / "templates").iterdir()
         template = file.read_text(encoding="utf-8")
         name = options["--set-string"].partition("name=")[2]
-        found = self.api.find("deployments", name) if options["--dry-run"] == "server" else None
-        if 'lookup "apps/v1" "Deployment" .Release.Namespace .Values.name' not in template:
+        looked_up = re.search(r'lookup "([^"]+)" "([^"]+)" \.Release\.Namespace \.Values\.name', template)
+        if looked_up is None:
             return Ended(False, "", f"Error: this Helm cannot render {template}")
+        wanted = {"apiVersion": looked_up[1], "kind": looked_up[2], "metadata": {"name": name}}
+        plural = self.api.path_of(wanted).split("/")[-2]
+        found = self.api.find(plural, name) if options["--dry-run"] == "server" else None
         text = re.sub("{{.*?}}", json.dumps(found["metadata"]["uid"] if found else ""), template)
         if not load(text).get("kind"):
             return Ended(False, "", "Error: unable to build kubernetes objects: Object 'Kind' is missing")
         return Ended(True, f"---\n# Source: lookup/templates/{file.name}\n{text}")
+
+
+_NOTHING: Object = {"metadata": {"labels": {"version": "0", "status": ""}}}
+"""The revision before the first one."""
 
 
 def _parsed(command: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -286,6 +315,8 @@ def _objects(content: Object) -> list[Object]:
 
 
 def _content(secret: Object) -> Object:
+    if secret is _NOTHING:
+        return {"manifest": "", "hooks": []}
     text = gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"])))
     found: Object = json.loads(text)
     return found

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from cdk8s_spicedb import SpiceDBProps
 from cdk8s_spicedb.live import Outcome, State, UpgradeOptions, UpgradeStoppedError, upgrade
-from cdk8s_spicedb.live.cluster import Cluster
+from cdk8s_spicedb.live.cluster import Cluster, Kind
 from cdk8s_spicedb.live.instance import Applier
 from cdk8s_spicedb.live.record import Record, read_record
 from cdk8s_spicedb.live.upgrade.deliver import Deliverer
@@ -70,8 +70,8 @@ class Program(Deliverer):
 
     world: ClassVar[World]
 
-    def found_uid(self) -> str | None:
-        return self.world.uid or str(self.world.api.get("deployments", self.running.name)["metadata"]["uid"])
+    def found_uid(self, kind: Kind, name: str) -> str | None:
+        return self.world.uid or str(self.world.api.get(f"{kind.kind.lower()}s", name)["metadata"]["uid"])
 
     def revision(self) -> str:
         return str(len(self.world.history))

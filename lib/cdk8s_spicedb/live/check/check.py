@@ -125,7 +125,7 @@ def check_planned(
     template = seen.running.template if seen and seen.running else None
     # By the subject of what is not allowed to be asked.
     groups: dict[str, _Group] = {
-        "Servers": lambda: server_findings(cluster, props, seen, resumes=upgrade.interrupted),
+        "Servers": lambda: server_findings(cluster, props, seen, goes_on=upgrade.goes_on),
         "Nodes": lambda: node_findings(cluster, props, seen.servers if seen else ()),
         "Known faults": lambda: advisory_findings(cluster, props),
         "Secrets": lambda: secret_findings(cluster, props, manifests),

@@ -37,11 +37,18 @@ class Planned:
     done: int = 0
     """Number of steps that are done."""
     interrupted: bool = False
-    """Whether a step has begun, and is not done."""
+    """Whether a step or an install has begun, and is not done."""
     known: bool = True
     """Whether it is known what runs: you may have no right to ask."""
     installs: bool = False
-    """Whether nothing runs yet."""
+    """Whether nothing runs yet, or its install is not finished."""
+
+    @property
+    def goes_on(self) -> str | None:
+        """The command that goes on with what is under way. None: nothing is."""
+        if not self.interrupted:
+            return None
+        return "install" if self.installs else "upgrade"
 
     @property
     def steps(self) -> Sequence[UpgradeStep]:
@@ -146,12 +153,12 @@ def running_servers(seen: Observed | None) -> int:
 
 
 def server_findings(
-    cluster: Cluster, props: SpiceDBProps, seen: Observed | None, *, resumes: bool = False
+    cluster: Cluster, props: SpiceDBProps, seen: Observed | None, *, goes_on: str | None = None
 ) -> Iterator[Finding]:
     """Findings about the servers, the program that applied them, and what is still under way.
 
-    If an interrupted upgrade ``resumes``, what it has left under way is no failure: it goes on from there. ``seen`` is
-    None if it may not be read what runs.
+    ``goes_on`` is the command that goes on with an interrupted install or upgrade, so that what that has left under way
+    is no failure. ``seen`` is None if it may not be read what runs.
     """
     running = seen.running if seen else None
     if running is not None:
@@ -176,8 +183,8 @@ def server_findings(
         *_helm_release(cluster, props, seen),
     ]
     for finding in under_way:
-        if resumes and finding.level is Level.FAILURE:
-            yield Finding.warning(finding.subject, finding.text, "go on with `cdk8s-spicedb upgrade`")
+        if goes_on and finding.level is Level.FAILURE:
+            yield Finding.warning(finding.subject, finding.text, f"go on with `cdk8s-spicedb {goes_on}`")
         else:
             yield finding
 

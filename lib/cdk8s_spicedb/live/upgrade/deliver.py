@@ -13,7 +13,7 @@ from ...errors import SpiceDBError
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..apierror import ClusterError
-from ..cluster import DEPLOYMENT, Cluster
+from ..cluster import DEPLOYMENT, Cluster, Kind
 from ..instance import Observed, Running
 from ..observe import observe
 from ..pods import Broken, container_of, restarts
@@ -67,16 +67,18 @@ class Deliverer(ABC):
         return self.seen.running
 
     @abstractmethod
-    def found_uid(self) -> str | None:
-        """The UID of the Deployment as the program sees it. None: the program does not see it."""
+    def found_uid(self, kind: Kind, name: str) -> str | None:
+        """The UID of an object as the program sees it. None: the program does not see it."""
 
-    def require_usable(self) -> None:
+    def require_usable(self, known: Manifest | None = None) -> None:
         """Raises `SpiceDBError` if the program sees another cluster than this process, or if somebody else's works on
-        the release."""
-        wanted, found = self.seen.deployment["metadata"].get("uid") if self.seen.deployment else None, self.found_uid()
-        if found != wanted:
+        the release. ``known`` is an object in the cluster, and defaults to the Deployment."""
+        known = known or self.seen.deployment
+        assert known is not None
+        kind, name = Kind.of(known), known["metadata"]["name"]
+        if self.found_uid(kind, name) != known["metadata"].get("uid"):
             raise SpiceDBError(
-                f"Helm or kubectl does not see the Deployment {self.running.name} in {self.cluster.place}, namespace "
+                f"Helm or kubectl does not see the {kind.kind} {name} in {self.cluster.place}, namespace "
                 f"{self.cluster.namespace}, so it may use another cluster; check which programs are on PATH"
             )
 

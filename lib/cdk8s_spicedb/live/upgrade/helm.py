@@ -15,7 +15,7 @@ from ...labels import HELM_HOOK, UPGRADE, Component, selector_text
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
 from ..apierror import ClusterError, Conflict, Unreachable
-from ..cluster import JOB, SECRET
+from ..cluster import JOB, SECRET, Kind
 from ..instance import HelmRelease
 from ..observe import observe
 from ..pods import job_state
@@ -50,7 +50,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: lookup, annotations: {HOOK: test}}
 data:
-  uid: {{ dig "metadata" "uid" "" (lookup "apps/v1" "Deployment" .Release.Namespace .Values.name) | quote }}
+  uid: {{ dig "metadata" "uid" "" (lookup "VERSION" "KIND" .Release.Namespace .Values.name) | quote }}
 """.replace("HOOK", HELM_HOOK)
 
 
@@ -65,18 +65,19 @@ class HelmDeliverer(Deliverer):
             raise SpiceDBError(f"the Deployment {self.running.name} names {name!r}, which is no Helm release")
         return name
 
-    def require_usable(self) -> None:
-        super().require_usable()
+    def require_usable(self, known: Manifest | None = None) -> None:
+        super().require_usable(known)
         self._pending()
 
-    def found_uid(self) -> str | None:
-        """See `Deliverer.found_uid`. Helm renders a template that looks the Deployment up."""
+    def found_uid(self, kind: Kind, name: str) -> str | None:
+        """See `Deliverer.found_uid`. Helm renders a template that looks the object up."""
+        template = _LOOKUP.replace("VERSION", kind.api_version).replace("KIND", kind.kind)
         with _folder() as folder:
             Path(folder, "templates").mkdir()
             Path(folder, "Chart.yaml").write_text("{apiVersion: v2, name: lookup, version: 0.0.0}\n", encoding="utf-8")
-            Path(folder, "templates", "uid.yaml").write_text(_LOOKUP, encoding="utf-8")
-            name = f"name={self.running.name}"
-            ended = self._helm("template", self.release, folder, "--dry-run=server", "--set-string", name)
+            Path(folder, "templates", "uid.yaml").write_text(template, encoding="utf-8")
+            value = f"name={name}"
+            ended = self._helm("template", self.release, folder, "--dry-run=server", "--set-string", value)
         if not ended.ok:
             raise SpiceDBError(f"helm template: {StepError(ended.error).reason}")
         found = next((line.partition(":")[2] for line in ended.stdout.splitlines() if line.startswith("  uid:")), "")
@@ -89,7 +90,10 @@ class HelmDeliverer(Deliverer):
     def revision(self) -> str:
         deployed = [revision for revision in self.revisions() if revision.status == "deployed"]
         if not deployed:
-            raise SpiceDBError(f"the Helm release {self.release} has no deployed revision; see `helm history`")
+            raise SpiceDBError(
+                f"the Helm release {self.release} has no deployed revision; if its install failed, run "
+                "`cdk8s-spicedb install` again; see `helm history`"
+            )
         return str(deployed[-1].revision)
 
     def revisions_kept(self) -> Collection[str]:
@@ -176,7 +180,7 @@ class HelmDeliverer(Deliverer):
         with _folder() as folder:
             chart = Path(folder) / "chart"
             write_helm_chart(chart, props, version=f"{number}.0.0")
-            command = ["upgrade", self.release, str(chart), "--description", label, *self._values()]
+            command = ["upgrade", self.release, str(chart), "--description", label, *self._options()]
             self._run(command, label, self._timeout(props))
 
     def _timeout(self, props: SpiceDBProps) -> int:
@@ -186,13 +190,16 @@ class HelmDeliverer(Deliverer):
         servers = each * max(props.max_replicas, 1)
         return max(migration, servers) if props.migrates_first else migration + servers
 
-    def _values(self) -> list[str]:
-        """Keeps values that somebody set at install time, above the new chart's defaults."""
-        values = self._json("get", "values", self.release)
-        if not values:
-            return []
-        self.notify(f"the release keeps its own values: {', '.join(sorted(map(str, values)))}")
-        return ["--reset-then-reuse-values"]
+    def _options(self) -> list[str]:
+        """Installs a release of which nothing is deployed. Keeps values that somebody set at install time, above the
+        new chart's defaults."""
+        revisions = self.revisions()
+        found = [] if any(each.status == "deployed" for each in revisions) else ["--install"]
+        values = self._json("get", "values", self.release) if revisions else None
+        if values:
+            self.notify(f"the release keeps its own values: {', '.join(sorted(map(str, values)))}")
+            found.append("--reset-then-reuse-values")
+        return found
 
     def _run(self, command: list[str], label: str, seconds: int) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -278,6 +285,15 @@ class HelmDeliverer(Deliverer):
         outcome = self._helm("test", self.release, "--logs", "--timeout", timeout, seconds=_TEST_SECONDS)
         if not outcome.ok:
             raise StepError(f"the permission test failed: {outcome.error}", outcome.output)
+
+    def remove(self) -> None:
+        """Deletes the release, and waits until its objects are gone. Hooks stay. Raises `StepError`."""
+        if not self.revisions():
+            return
+        seconds = (drain_seconds(self.running) + 120) * max(self.running.replicas, 1)
+        outcome = self._helm("uninstall", self.release, "--wait", "--timeout", f"{seconds}s", seconds=seconds)
+        if not outcome.ok:
+            raise StepError(f"helm uninstall: {outcome.error}", outcome.output)
 
     def roll_back_command(self, revision: str) -> str:
         return f"helm rollback {self.release} {revision} {self.cluster.options('--kube-context')} --wait"

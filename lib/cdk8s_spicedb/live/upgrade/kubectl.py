@@ -12,7 +12,7 @@ from ...labels import COMPONENT, POD_TEMPLATE_HASH, Component
 from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...props import SpiceDBProps
-from ..cluster import JOB
+from ..cluster import JOB, Kind
 from ..instance import require_running, revision_of, version_of
 from ..observe import observe
 from ..pods import container_of, job_state
@@ -32,8 +32,10 @@ _LATE_SECONDS = 120
 class KubectlDeliverer(Deliverer):
     """Runs ``kubectl apply --server-side``: first the migration, then the rest."""
 
-    def found_uid(self) -> str | None:
-        ended = self._run("get", "deployment", self.running.name, "--output=jsonpath={.metadata.uid}")
+    def found_uid(self, kind: Kind, name: str) -> str | None:
+        # With its group, because two groups can have kinds of the same name.
+        resource = ".".join(filter(None, (kind.kind.lower(), kind.group)))
+        ended = self._run("get", resource, name, "--output=jsonpath={.metadata.uid}")
         return ended.stdout.strip() or None
 
     def revision(self) -> str:

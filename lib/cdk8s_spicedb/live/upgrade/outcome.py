@@ -1,4 +1,4 @@
-"""What became of an upgrade or a rollback, and what one does at the moment."""
+"""What became of a change of a release, such as an upgrade, and what one does at the moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN = "It is not known how much of the step was applied. Run the same comman
 
 
 class State(Enum):
-    """What became of an upgrade or a rollback."""
+    """What became of an install, an upgrade, a rollback or an uninstall."""
 
     DONE = "done"
     """It reached its target."""
@@ -40,14 +40,24 @@ class State(Enum):
         return {"DONE": 0, "PAUSED": 0, "REFUSED": 1, "ROLLED_BACK": 3, "STOPPED": 4, "INTERRUPTED": 130}[self.name]
 
 
-class UpgradeStoppedError(SpiceDBError):
+class StoppedError(SpiceDBError):
+    """An install, an uninstall or a step of an upgrade failed after something may have changed.
+
+    ``outcome`` says what is left, and how to go on. ``what`` is put before the reason in the text of the error.
+    """
+
+    def __init__(self, reason: str, details: str, outcome: str, *, what: str = "") -> None:
+        self.reason, self.details = reason, details
+        lines = "\n".join(f"    {line}" for line in details.strip().splitlines()[-_DETAIL_LINES:])
+        super().__init__("\n".join(part for part in (f"{what}{reason}", lines, outcome) if part))
+
+
+class UpgradeStoppedError(StoppedError):
     """An upgrade stopped at a step."""
 
     def __init__(self, step: int, reason: str, details: str, outcome: str, *, rolled_back: bool) -> None:
-        self.step, self.reason, self.details, self.rolled_back = step, reason, details, rolled_back
-        lines = "\n".join(f"    {line}" for line in details.strip().splitlines()[-_DETAIL_LINES:])
-        parts = [f"step {step} stopped: {reason}", lines, outcome]
-        super().__init__("\n".join(part for part in parts if part))
+        self.step, self.rolled_back = step, rolled_back
+        super().__init__(reason, details, outcome, what=f"step {step} stopped: ")
 
 
 class CheckFailedError(SpiceDBError):
@@ -85,12 +95,12 @@ class Return:
 
 @frozen(kw_only=True)
 class Outcome:
-    """What became of an upgrade or a rollback."""
+    """What became of an install, an upgrade, a rollback or an uninstall."""
 
     state: State
     """What became of it."""
     record: Record | None = None
-    """Where an upgrade stands. None: it was refused before it was planned, or it is a rollback without a record."""
+    """Where an upgrade stands. None: it was refused before it was planned, or there is no record, as of an install."""
     back: Return | None = None
     """What a rollback returned to. None: it is an upgrade, or it was refused."""
     error: SpiceDBError | None = None
@@ -116,7 +126,7 @@ class Outcome:
 
 
 class Activity(str, Enum):
-    """What an upgrade does at the moment."""
+    """What an upgrade, or another change of a release, does at the moment."""
 
     PREPARE = "prepare"
     """It takes the lock, plans and checks."""
@@ -136,6 +146,8 @@ class Activity(str, Enum):
     """It observes the metrics of the servers."""
     RESTORE = "restore"
     """It stops the servers, and restores a backup."""
+    DELETE = "delete"
+    """It deletes a SpiceDB, and waits until nothing of it is left."""
     ROLL_BACK = "roll back"
     """It rolls the step back."""
     DONE = "done"
@@ -144,12 +156,12 @@ class Activity(str, Enum):
 
 @frozen(kw_only=True)
 class Progress:
-    """What an upgrade does at the moment."""
+    """What an upgrade, or another change of a release, does at the moment."""
 
     step: int
-    """Number of the step. 0: before the first."""
+    """Number of the step. 0: before the first, or there are no steps."""
     steps: int
-    """Number of steps."""
+    """Number of steps. 0: there are none, as in an install."""
     activity: Activity
     """What it does."""
     text: str

@@ -39,6 +39,19 @@ def deliverer_of(cluster: Cluster, seen: Observed, notify: Notify = silent, reco
             f"{applier.title} applies this release; move to this package first, as the documentation describes"
         )
     started, pending = (record.started, record.pending) if record else ("", None)
+    return deliverer_by(applier, cluster, seen, notify, started=started, pending=pending)
+
+
+def deliverer_by(
+    applier: Applier,
+    cluster: Cluster,
+    seen: Observed,
+    notify: Notify = silent,
+    *,
+    started: str = "",
+    pending: str | None = None,
+) -> Deliverer:
+    """The deliverer that works with Helm or with kubectl."""
     return _DELIVERERS[applier](cluster, seen, notify, started=started, pending=pending)
 
 

@@ -1,0 +1,64 @@
+"""``cdk8s-spicedb uninstall``: removes a SpiceDB, and says what stays."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from ..errors import SpiceDBError
+from ..live.cluster import Cluster
+from ..live.install.uninstall import Removal, uninstall
+from ..live.status import statuses
+from ..live.upgrade.outcome import State
+from .destination import connect
+from .display import Display
+from .options import require_yes
+from .output import as_json, say_after
+
+
+def run(options: argparse.Namespace) -> int:
+    """Says what is deleted and what stays, asks, and deletes."""
+    cluster, quiet = connect(options), options.output == "json"
+    require_yes(options)
+    found: list[Removal] = []
+
+    def confirm(removal: Removal) -> bool:
+        found.append(removal)
+        return display.confirms(_intention(cluster, removal), "Delete it?", yes=options.yes)
+
+    name = options.name or _only(cluster)
+    with Display(quiet=quiet) as display:
+        outcome = uninstall(cluster, name, confirm=confirm, report=display.report)
+        display.end(outcome)
+    if outcome.state is State.DONE:
+        say_after(as_json(found[0]) if quiet else "\n".join(_stays(found[0])))
+    return outcome.state.exit_code
+
+
+def _only(cluster: Cluster) -> str:
+    """The name of the only SpiceDB of the namespace."""
+    names = [each.name for each in statuses(cluster)]
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise SpiceDBError(f"there are several SpiceDBs; name one of them: {', '.join(names)}")
+    raise SpiceDBError(
+        f"there is no SpiceDB in the namespace {cluster.namespace}; check --namespace and --context. If an install did "
+        "not come to its servers, name it: `cdk8s-spicedb uninstall NAME`"
+    )
+
+
+def _intention(cluster: Cluster, removal: Removal) -> Iterator[str]:
+    what = "what is left of it"
+    if removal.version:
+        what = f"SpiceDB {removal.version} ({removal.applier.of(removal.applied_as)})"
+    yield f"{removal.name} in {removal.namespace}, {cluster.place}: uninstall {what}."
+    yield "Deletes:"
+    yield from (f"  {each}" for each in removal.deletes)
+    yield from _stays(removal)
+    yield from removal.cautions
+
+
+def _stays(removal: Removal) -> Iterator[str]:
+    yield "Stays:"
+    yield from (f"  {each}" for each in removal.stays)

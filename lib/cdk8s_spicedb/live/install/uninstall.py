@@ -1,0 +1,263 @@
+"""Removes a SpiceDB from a cluster with the program that applied it. Its data stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import define, field, frozen
+
+from ...delivery import Applier
+from ...errors import SpiceDBError
+from ...labels import HELM_RELEASE
+from ...manifests.objects import Manifest
+from ..cluster import LEASE, SECRET, Cluster, Kind
+from ..instance import HelmRelease, Observed, Running
+from ..observe import observe
+from ..poll import parallel, poll
+from ..record import read_record
+from ..released import Released, find_released, foreign_objects, helm_release_of, helm_releases
+from ..upgrade.deliver import Notify, StepError
+from ..upgrade.helm import HelmDeliverer
+from ..upgrade.lease import Lock, held, lease_name
+from ..upgrade.metrics import between
+from ..upgrade.observation import try_sample
+from ..upgrade.outcome import Activity, Outcome, Progress, Report, State, StoppedError, as_refusal, harmless
+from ..upgrade.rollback import PATIENCE_SECONDS
+from ..workload import drain_seconds
+from .remains import Remains, remains_of, staying, summed, titles
+from .unfinished import read_unfinished
+
+_LATELY_SECONDS = 3
+_LATE_SECONDS = 120
+"""How long after the servers' time to drain everything must be gone."""
+
+
+@frozen(kw_only=True)
+class Removal:
+    """An uninstall, before it changes anything."""
+
+    name: str
+    """Name of the SpiceDB."""
+    namespace: str
+    """Its namespace."""
+    applier: Applier
+    """Program that applied it, which deletes it."""
+    applied_as: str | None
+    """Name of the Helm release. None with kubectl, or if Helm has no release any more."""
+    version: str | None
+    """SpiceDB version of the servers. None if it is not known, or if there are no servers."""
+    deletes: Sequence[str]
+    """What is deleted, by kind and name."""
+    stays: Sequence[str]
+    """What stays, in words."""
+    cautions: Sequence[str] = ()
+    """What else to know, such as that clients still send requests."""
+
+
+def uninstall(
+    cluster: Cluster,
+    name: str,
+    *,
+    confirm: Callable[[Removal], bool] = lambda _: True,
+    report: Report = lambda _: None,
+) -> Outcome:
+    """Removes the SpiceDB of a name with the program that applied it, and waits until nothing of it is left. Its data,
+    the Secrets that it reads, and its backups stay.
+
+    ``confirm`` gets what is deleted and what stays, before anything changes. The state of the `Outcome` is ``DONE``,
+    ``REFUSED`` (nothing was deleted), ``STOPPED`` (something is left) or ``INTERRUPTED``. Its ``require_done`` raises
+    `BusyError` if an upgrade is under way, `StoppedError` if something is left, and another `SpiceDBError` if there is
+    nothing to remove, or if this package must not.
+    """
+    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
+    return _Uninstall(cluster=patient, name=name, confirm=confirm, report=harmless(report)).run()
+
+
+@define(kw_only=True)
+class _Uninstall:
+    """An uninstall, and where it stands."""
+
+    cluster: Cluster
+    name: str
+    confirm: Callable[[Removal], bool]
+    report: Report
+    changed: bool = False
+    """Whether anything may have been deleted."""
+    lock: Lock = field(init=False)
+
+    def run(self) -> Outcome:
+        """Removes, and returns the outcome. After the first change, no outcome says that nothing was deleted."""
+        try:
+            self._require_any()
+            with held(self.cluster, self.name, self._tell(Activity.PREPARE)) as self.lock:
+                self.cluster = self.lock.cluster
+                return Outcome(state=self._run())
+        except KeyboardInterrupt:
+            return Outcome(state=State.INTERRUPTED)
+        except Exception as error:
+            if self.changed:
+                return Outcome(state=State.STOPPED, error=_stopped(error))
+            return Outcome(state=State.REFUSED, error=as_refusal(error))
+
+    def _require_any(self) -> None:
+        """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace."""
+        cluster, remains = self.cluster, remains_of(self.cluster, self.name)
+        if not remains.objects and not remains.unknown and not helm_releases(cluster, self.name):
+            raise SpiceDBError(
+                f"there is no SpiceDB {self.name} in the namespace {cluster.namespace}; check the name, --namespace "
+                "and --context. `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
+            )
+
+    def _run(self) -> State:
+        cluster, name = self.cluster, self.name
+        seen, remains = observe(cluster, name, helm=True), remains_of(cluster, name)
+        running, release = seen.running, _release(cluster, name, seen, remains)
+        if running is not None:
+            _require_removable(running)
+        revisions = helm_releases(cluster, release) if release else []
+        helm = None
+        if release is not None and revisions:
+            known, notify = seen if running else _placeholder(cluster, name, release, seen), self._tell(Activity.DELETE)
+            helm = HelmDeliverer(cluster, known, notify, started=_started(cluster, name))
+            _require_own(find_released(cluster, helm.running, release), name, release)
+            helm.require_usable(cluster.get(LEASE, lease_name(name)))
+        self._require_rights(remains, revisions)
+        removal = Removal(
+            name=name,
+            namespace=cluster.namespace,
+            applier=Applier.HELM if release else Applier.KUBECTL,
+            applied_as=release,
+            version=running.version if running else None,
+            deletes=[*([f"Helm release {release}"] if revisions else []), *titles(remains.objects)],
+            stays=tuple(staying(cluster, running, remains)),
+            cautions=tuple(self._cautions(running, remains)),
+        )
+        if not self.confirm(removal):
+            return State.REFUSED
+        self.lock.require()
+        self.changed = True
+        self._delete(helm, drain_seconds(running) if running else 0)
+        self._tell(Activity.DONE)(f"{name} is removed from the namespace {cluster.namespace}")
+        return State.DONE
+
+    def _cautions(self, running: Running | None, remains: Remains) -> list[str]:
+        found = [f"Could not be looked for, and may stay: {each}" for each in remains.unknown]
+        if running is None:
+            return found
+        if running.engine == "memory":
+            found.append("All relationships are lost: the servers have them only in their memory.")
+        first = try_sample(self.cluster, running)
+        self.cluster.clock.sleep(_LATELY_SECONDS)
+        last = try_sample(self.cluster, running)
+        if not isinstance(first, SpiceDBError) and not isinstance(last, SpiceDBError):
+            requests = between(first, last).requests
+            if requests:
+                found.append(f"Clients still use it: {requests} requests within {_LATELY_SECONDS} s.")
+        return found
+
+    def _require_rights(self, remains: Remains, revisions: Sequence[HelmRelease]) -> None:
+        """Raises `SpiceDBError` if an object may not be deleted."""
+        wanted = [(Kind.of(each), str(each["metadata"]["name"])) for each in remains.objects]
+        wanted += [(SECRET, each.secret) for each in revisions]
+        allowed = parallel(lambda each: self.cluster.may("delete", each[0], name=each[1]), wanted)
+        refused = [
+            f"{kind.kind} {name}" for (kind, name), is_allowed in zip(wanted, allowed, strict=True) if not is_allowed
+        ]
+        if refused:
+            raise SpiceDBError(f"you have no right to delete {', '.join(refused)}; nothing was deleted")
+
+    def _delete(self, helm: HelmDeliverer | None, seconds: int) -> None:
+        """Deletes the release and what is left of it, and waits until it is gone. Raises `StepError` if it is not."""
+        cluster, notify = self.cluster, self._tell(Activity.DELETE)
+        notify(f"deleting {self.name}")
+        if helm is not None:
+            helm.recover()
+            helm.remove()
+        for each in remains_of(cluster, self.name).objects:
+            cluster.delete(Kind.of(each), each["metadata"]["name"])
+
+        def look() -> Remains:
+            found = remains_of(cluster, self.name)
+            left = [*found.objects, *found.pods]
+            if left:
+                notify(f"waiting until it is gone: {summed(left)}")
+            return found
+
+        found = poll(
+            look,
+            until=lambda each: not each.objects and not each.pods,
+            seconds=seconds + _LATE_SECONDS,
+            clock=cluster.clock,
+        )
+        if found.objects or found.pods:
+            raise StepError(
+                f"it is not gone after {seconds + _LATE_SECONDS} s: {summed([*found.objects, *found.pods])}"
+            )
+
+    def _tell(self, activity: Activity) -> Notify:
+        def notify(text: str, seconds_left: int | None = None) -> None:
+            self.report(Progress(step=0, steps=0, activity=activity, text=text, seconds_left=seconds_left))
+
+        return notify
+
+
+def _stopped(error: Exception) -> StoppedError:
+    reason = str(error) if isinstance(error, SpiceDBError) else f"{type(error).__name__}: {error}"
+    details = error.details if isinstance(error, StepError) else ""
+    ways = "Something may be left. Fix the cause, then run the same command again: it deletes the rest."
+    return StoppedError(reason, details, ways, what="the uninstall failed: ")
+
+
+def _release(cluster: Cluster, name: str, seen: Observed, remains: Remains) -> str | None:
+    """The name of the Helm release. None: Helm did not apply it."""
+    if seen.running is not None:
+        return seen.running.applied_as if seen.running.applier is Applier.HELM else None
+    named = next(filter(None, map(helm_release_of, remains.objects)), None)
+    return named or (name if helm_releases(cluster, name) else None)
+
+
+def _started(cluster: Cluster, name: str) -> str:
+    """When the install or the upgrade began that may have left a revision of Helm unfinished. Empty: there is none."""
+    unfinished = read_unfinished(cluster, name)
+    if unfinished is not None:
+        return unfinished.started
+    record = read_record(cluster, name)
+    return record.started if record else ""
+
+
+def _require_removable(running: Running) -> None:
+    """Raises `SpiceDBError` if another program applied the SpiceDB, which would create it again."""
+    applier = running.applier
+    if applier.applies_commits:
+        raise SpiceDBError(
+            f"{applier.of(running.applied_as)} applies this release, and would create it again; delete "
+            f"{_WHERE[applier]} {running.applied_as}, or remove its files from the repository"
+        )
+    if not running.ours or applier not in (Applier.HELM, Applier.KUBECTL):
+        by = applier.of(running.applied_as)
+        raise SpiceDBError(
+            f"the Deployment {running.name} was not made by cdk8s-spicedb ({by}); delete it as it was installed"
+        )
+
+
+def _require_own(released: Released, name: str, release: str) -> None:
+    """Raises `SpiceDBError` if the Helm release has other objects than those of this SpiceDB."""
+    if released.objects is None:
+        raise SpiceDBError(f"it is not known what else Helm would delete: {released.reason}")
+    others = foreign_objects(released, name)
+    if others:
+        raise SpiceDBError(
+            f"the Helm release {release} also has {', '.join(others)}, which `helm uninstall` would delete; remove "
+            "SpiceDB from the chart or app that has all its objects"
+        )
+
+
+_WHERE = {Applier.ARGOCD: "the Application", Applier.FLUX: "the HelmRelease or Kustomization"}
+
+
+def _placeholder(cluster: Cluster, name: str, release: str, seen: Observed) -> Observed:
+    """The servers of a SpiceDB that has none (any more), with the name of its Helm release."""
+    metadata = {"name": name, "namespace": cluster.namespace, "annotations": {HELM_RELEASE: release}}
+    template: Manifest = {"metadata": {}, "spec": {"containers": [{"name": "spicedb", "image": "spicedb"}]}}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
+    return Observed(name=name, namespace=cluster.namespace, at=seen.at, second=seen.second, deployment=deployment)

@@ -1,0 +1,144 @@
+"""A cluster in which nothing runs yet, for tests of installs and uninstalls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+
+from cdk8s_spicedb import BackupProps, Delivery, Memory, PermissionTest, SpiceDBProps
+from cdk8s_spicedb.live import (
+    CheckOptions,
+    InstallOptions,
+    InstallPreflight,
+    Outcome,
+    Removal,
+    State,
+    install,
+    uninstall,
+)
+from tests.apiserver import NAMESPACE, ApiServer, Object
+from tests.controllers import run_controllers
+from tests.live.installed import installable, props, secret
+from tests.live.kubectl import Kubectl
+from tests.live.upgrade.faults import Cell, Faulty
+from tests.live.upgrade.helmprogram import Helm
+from tests.live.upgrade.scenarios import BlockedClock, Running
+
+NAME = "spicedb"
+TEST = PermissionTest(resource="document", permission="read", subject="user")
+QUICK = InstallOptions(check=None)
+CHECKS = InstallOptions(check=CheckOptions(database=False, schema=False))
+
+
+def yes(_: object) -> bool:
+    """What ``confirm`` answers."""
+    return True
+
+
+@define
+class Place:
+    """A cluster, the process that works on it, and how the Jobs and the servers of the release end."""
+
+    delivery: Delivery = Delivery.HELM
+    api: ApiServer = field(factory=installable)
+    migration_fails: bool = False
+    servers_fail: bool = False
+    process: Faulty = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.api.pages["*"] = ""
+        # Another Helm works in the namespace, on another release.
+        Helm(self.api).install("other", [], "v1")
+        Helm(self.api).begins("other")
+        run_controllers(
+            self.api,
+            fails=lambda job: "BackoffLimitExceeded" if self._fails(job) else "",
+            log=lambda job: 'password authentication failed for user "spicedb"' if self._fails(job) else "",
+        )
+        self.begin()
+
+    def _fails(self, job: Object) -> bool:
+        return self.migration_fails and "migration" in job["metadata"]["name"]
+
+    def begin(self, cell: Cell | None = None) -> None:
+        """A new process, with a fault."""
+        program: Helm | Kubectl = Kubectl(self.api)
+        if self.delivery is Delivery.HELM:
+            program = _Helm(self.api, lambda _: self.servers_fail, place=self)
+        clock = BlockedClock()
+        Running.process = self.process = Faulty(self.api, program, clock, cell)
+        clock.on_sleep = self.process.sleeps
+
+    def props(self, **fields: Any) -> SpiceDBProps:
+        """What is installed: with backups, and a permission test if there can be one."""
+        test = TEST if self.delivery is Delivery.HELM else None
+        return props(**{"delivery": self.delivery, "test": test, "backup": BackupProps(schedule="@daily"), **fields})
+
+    def in_memory(self) -> SpiceDBProps:
+        """A SpiceDB without a database."""
+        return evolve(self.props(), datastore=Memory())
+
+    def install(
+        self,
+        settings: SpiceDBProps | None = None,
+        options: InstallOptions = QUICK,
+        confirm: Callable[[InstallPreflight], bool] = yes,
+    ) -> Outcome:
+        """Installs it."""
+        cluster = self.process.cluster(NAMESPACE)
+        return install(cluster, settings or self.props(), options=options, confirm=confirm)
+
+    def uninstall(self, confirm: Callable[[Removal], bool] = yes) -> Outcome:
+        """Removes it."""
+        return uninstall(self.process.cluster(NAMESPACE), NAME, confirm=confirm)
+
+    def left(self) -> list[str]:
+        """What is in the namespace, but nobody who uninstalls wants to lose."""
+        kinds = [each.plural for each in self.api.resources if each.plural not in ("nodes", "namespaces", "events")]
+        found = [each for kind in kinds for each in self.api.of(kind)]
+        return sorted(f"{each['kind']} {each['metadata']['name']}" for each in found if not _is_foreign(each))
+
+
+@define
+class _Helm(Helm):
+    """Helm, whose migration may fail."""
+
+    place: Place = field(kw_only=True)
+
+    def _run_hooks(self, content: Object, event: str) -> None:
+        super()._run_hooks(content, event)
+        if self.place.migration_fails and event.startswith("pre-"):
+            job = self.api.get("jobs", f"{NAME}-migration")
+            pod = next(each for each in self.api.of("pods") if "migration" in each["metadata"]["name"])
+            job["status"] = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", **_BACKOFF}]}
+            self.api.logs[pod["metadata"]["name"]] = 'password authentication failed for user "spicedb"'
+            raise TimeoutError("failed pre-install: job spicedb-migration failed: BackoffLimitExceeded")
+
+
+_BACKOFF = {
+    "reason": "BackoffLimitExceeded",
+    "message": "Job has reached the specified backoff limit",
+    "lastTransitionTime": "2030-01-01T00:00:00Z",
+}
+
+
+def _is_foreign(each: Object) -> bool:
+    name = each["metadata"]["name"]
+    return each["kind"] == "Secret" and (name == NAME or ".other." in name)
+
+
+def done(outcome: Outcome) -> None:
+    """The outcome is a success."""
+    assert (outcome.state, outcome.reason) == (State.DONE, "")
+
+
+@pytest.fixture(params=[Delivery.HELM, Delivery.KUBECTL], ids=lambda each: each.value)
+def place(request: pytest.FixtureRequest) -> Place:
+    """A cluster for each program that installs."""
+    return Place(request.param)
+
+
+__all__ = ["CHECKS", "NAME", "QUICK", "Place", "done", "place", "secret"]
