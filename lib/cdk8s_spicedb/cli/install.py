@@ -4,74 +4,93 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from ..live.check.check import CheckOptions
+from rich.text import Text
+
+from ..live.check.check import CheckOptions, CheckReport
 from ..live.check.finding import Level
 from ..live.cluster import Cluster
 from ..live.install.address import Address, address_of
-from ..live.install.install import InstallOptions, InstallPreflight, install
+from ..live.install.install import InstallOptions, install
+from ..live.install.preflight import InstallPreflight, plan_install
 from ..live.upgrade.outcome import CheckFailedError, State
 from ..props import SpiceDBProps
 from ..text import count
 from .check import lines
 from .destination import connect
 from .display import Display
+from .exits import DONE, NO
 from .files import read_release
 from .options import require_yes
-from .output import as_json, say_after, say_error
+from .output import DATA, as_data, say, say_after, say_error, show, styled
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-_REFUSED = "Nothing was installed. Fix the failures, then run the same command again."
+_DRY_RUN = "This was a dry run. Nothing was changed."
 
 
 def run(options: argparse.Namespace) -> int:
     """Checks, says what is installed, asks, and installs."""
     props, destination = read_release(options)
-    cluster, quiet = connect(options, destination), options.output == "json"
-    if not options.dry_run:
-        require_yes(options)
-    previewed = False
+    cluster = connect(options, destination)
+    return _preview(options, cluster, props) if options.dry_run else _install(options, cluster, props)
 
-    def confirm(preflight: InstallPreflight) -> bool:
-        nonlocal previewed
-        previewed = options.dry_run
-        intention = _intention(cluster, props, preflight)
-        if not options.dry_run:
-            return display.confirms(intention, "Install?", yes=options.yes)
-        if quiet:
-            say_after(as_json(preflight))
-        display.line(*intention, "Nothing was installed: this was a dry run.")
-        return False
 
-    with Display(quiet=quiet) as display:
-        outcome = install(cluster, props, options=_chosen(options), confirm=confirm, report=display.report)
+def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> int:
+    """Says what an install would do."""
+    try:
+        found = plan_install(cluster, props, check=_checks(options))
+    except CheckFailedError as error:
+        return _refuse(options, error.report)
+    if options.output in DATA:
+        say(as_data(found, options.output))
+    else:
+        show(
+            each if isinstance(each, Text) else styled(each) for each in [*_intention(cluster, props, found), _DRY_RUN]
+        )
+    return DONE
+
+
+def _refuse(options: argparse.Namespace, report: CheckReport) -> int:
+    """Says what the check found that is not ok."""
+    if options.output not in DATA:
+        show(lines(report, but=Level.OK))
+    elif options.dry_run:
+        say(as_data(report, options.output))
+    say_error("error: the check failed. Nothing was installed. Fix the failures, then run the same command again.")
+    return NO
+
+
+def _install(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> int:
+    require_yes(options)
+    chosen = InstallOptions(check=_checks(options), create_namespace=options.create_namespace)
+    with Display(quiet=options.output in DATA) as display:
+        outcome = install(
+            cluster,
+            props,
+            options=chosen,
+            confirm=lambda found: display.confirms(_intention(cluster, props, found), "Install?", yes=options.yes),
+            report=display.report,
+        )
         if isinstance(outcome.error, CheckFailedError):
             display.stop()
-            display.line(*lines(outcome.error.report, but=Level.OK))
-            say_error(_REFUSED)
-        else:
-            display.end(outcome)
-    if previewed and outcome.error is None:
-        return State.DONE.exit_code
+            return _refuse(options, outcome.error.report)
+        display.end(outcome)
     if outcome.state is State.DONE:
         found = address_of(cluster, props)
-        say_after(as_json(found) if quiet else "\n".join(_reached(cluster, props, found)))
+        text = as_data(found, options.output) if options.output in DATA else "\n".join(_reached(cluster, props, found))
+        say_after(text)
     return outcome.state.exit_code
 
 
-def _chosen(options: argparse.Namespace) -> InstallOptions:
-    checks = CheckOptions(
+def _checks(options: argparse.Namespace) -> CheckOptions | None:
+    """What is checked."""
+    if options.no_check:
+        return None
+    return CheckOptions(
         database=not options.no_database,
         database_image=options.database_image,
-        pull_images=not options.no_pull,
+        pull_images=options.pull_images,
         schema=not options.no_schema,
     )
-    check = None if options.no_check else checks
-    # A dry run changes nothing, so that it also creates no namespace.
-    return InstallOptions(check=check, create_namespace=options.create_namespace and not options.dry_run)
 
 
 def _intention(cluster: Cluster, props: SpiceDBProps, preflight: InstallPreflight) -> Iterator[str | Text]:

@@ -7,18 +7,36 @@ from collections.abc import Iterator
 
 from ..errors import SpiceDBError
 from ..live.cluster import Cluster
-from ..live.install.uninstall import Removal, uninstall
+from ..live.install.uninstall import Removal, plan_uninstall, uninstall
 from ..live.status import statuses
 from ..live.upgrade.outcome import State
 from .destination import connect
 from .display import Display
+from .exits import DONE
 from .options import require_yes
-from .output import as_json, say_after
+from .output import DATA, as_data, say, say_after, show, styled
+
+_DRY_RUN = "This was a dry run. Nothing was changed."
 
 
 def run(options: argparse.Namespace) -> int:
     """Says what is deleted and what stays, asks, and deletes."""
-    cluster, quiet = connect(options), options.output == "json"
+    cluster = connect(options)
+    name = options.name or _only(cluster)
+    return _preview(options, cluster, name) if options.dry_run else _uninstall(options, cluster, name)
+
+
+def _preview(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
+    """Says what an uninstall would do."""
+    removal = plan_uninstall(cluster, name)
+    if options.output in DATA:
+        say(as_data(removal, options.output))
+    else:
+        show(map(styled, [*_intention(cluster, removal), _DRY_RUN]))
+    return DONE
+
+
+def _uninstall(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
     require_yes(options)
     found: list[Removal] = []
 
@@ -26,12 +44,11 @@ def run(options: argparse.Namespace) -> int:
         found.append(removal)
         return display.confirms(_intention(cluster, removal), "Delete it?", yes=options.yes)
 
-    name = options.name or _only(cluster)
-    with Display(quiet=quiet) as display:
+    with Display(quiet=options.output in DATA) as display:
         outcome = uninstall(cluster, name, confirm=confirm, report=display.report)
         display.end(outcome)
     if outcome.state is State.DONE:
-        say_after(as_json(found[0]) if quiet else "\n".join(_stays(found[0])))
+        say_after(as_data(found[0], options.output) if options.output in DATA else "\n".join(_stays(found[0])))
     return outcome.state.exit_code
 
 

@@ -12,8 +12,9 @@ from .cluster import Cluster
 from .diff import Diff, diff
 from .fleet.fleet import FleetOptions, FleetReport, Member, MemberReport, MemberState, upgrade_fleet
 from .install.address import Address, address_of
-from .install.install import InstallOptions, InstallPreflight, install
-from .install.uninstall import Removal, uninstall
+from .install.install import InstallOptions, install
+from .install.preflight import InstallPreflight, plan_install
+from .install.uninstall import Removal, plan_uninstall, uninstall
 from .instance import Applier, Observed, Running, find_running
 from .observe import observe
 from .record import Figures, Record, Sound, read_record
@@ -83,7 +84,9 @@ __all__ = [
     "find_running",
     "install",
     "observe",
+    "plan_install",
     "plan_rollback",
+    "plan_uninstall",
     "preview",
     "probe",
     "read_record",

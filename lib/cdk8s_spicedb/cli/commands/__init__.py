@@ -10,6 +10,7 @@ from ..output import say
 from ..parser import PROGRAM, Parser, program
 from .change import add_repair, add_rollback, add_upgrade
 from .data import add_backup, add_compare, add_restore
+from .install import add_install, add_uninstall
 from .look import add_check, add_diff, add_status
 from .more import add_completion, add_help
 from .plan import add_learn, add_plan, add_rehearse, add_releases_command
@@ -23,7 +24,7 @@ _GROUPS = {
     "Write charts and manifests": (add_init, add_synth, add_json_schema),
     "Plan upgrades": (add_plan, add_releases_command, add_learn, add_rehearse),
     "See and check what runs": (add_status, add_check, add_diff),
-    "Change what runs": (add_upgrade, add_rollback, add_repair),
+    "Change what runs": (add_install, add_upgrade, add_rollback, add_repair, add_uninstall),
     "Back up and compare data": (add_backup, add_restore, add_compare),
     "More": (add_help, add_completion),
 }

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from attrs import define, field, frozen
 
-from ...delivery import Applier, Delivery
 from ...errors import SpiceDBError
 from ...labels import HELM_RELEASE
 from ...manifests import release_manifests
-from ...props import SpiceDBProps, secret_keys
+from ...props import SpiceDBProps
 from ..apierror import ClusterError
-from ..check.check import CheckOptions, CheckReport, check_planned, namespace_finding
-from ..check.finding import Finding, Level
-from ..check.plan import Planned
+from ..check.check import CheckOptions
 from ..cluster import DEPLOYMENT, LEASE, NAMESPACE, Cluster, Kind
 from ..instance import Observed
-from ..observe import observe, require
+from ..observe import require
 from ..rehearsed import settings_of
-from ..target import require_same_delivery
 from ..upgrade.deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
 from ..upgrade.lease import Lock, held, lease_name
 from ..upgrade.outcome import (
     Activity,
-    CheckFailedError,
     Outcome,
     Progress,
     Report,
@@ -36,10 +31,9 @@ from ..upgrade.outcome import (
 )
 from ..upgrade.prepare import deliverer_by
 from ..upgrade.rollback import PATIENCE_SECONDS
-from .remains import remains_of, summed, titles
-from .unfinished import Unfinished, note_end, note_unfinished, read_unfinished
-
-_APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
+from .preflight import APPLIERS, InstallPreflight, beginning, preflight, require_installable
+from .remains import remains_of, summed
+from .unfinished import Unfinished, note_end, note_unfinished
 
 
 @frozen(kw_only=True)
@@ -50,20 +44,6 @@ class InstallOptions:
     """What is checked before anything is installed. None: only that the namespace exists."""
     create_namespace: bool = False
     """Whether the namespace is created if it does not exist. That happens before the check."""
-
-
-@frozen(kw_only=True)
-class InstallPreflight:
-    """An install, before it changes anything."""
-
-    creates: Sequence[str]
-    """The objects that it creates, by kind and name."""
-    secrets: Sequence[str]
-    """The Secrets that the release reads, which you have made."""
-    check: CheckReport | None
-    """What the check found. None: nothing was checked."""
-    since: str | None = None
-    """Time at which an install began that is not finished, and that this one continues. None: there is none."""
 
 
 def install(
@@ -104,9 +84,8 @@ class _Install:
     def run(self) -> Outcome:
         """Installs, and returns the outcome. After the first change, no outcome says that nothing was installed."""
         try:
-            if self.props.delivery not in _APPLIERS:
-                raise SpiceDBError(_BY_COMMIT)
-            self._require_namespace()
+            self._create_namespace()
+            require_installable(self.cluster, self.props)
             with held(self.cluster, self.props.name, self._tell(Activity.PREPARE)) as self.lock:
                 self.cluster = self.lock.cluster
                 return Outcome(state=self._run())
@@ -120,27 +99,26 @@ class _Install:
                 return Outcome(state=State.STOPPED, error=self._stopped(reason))
             return Outcome(state=State.REFUSED, error=as_refusal(error))
 
-    def _require_namespace(self) -> None:
-        """Raises `CheckFailedError` if there is no namespace, and none is to be created."""
-        cluster = self.cluster
-        finding = namespace_finding(cluster)
-        if finding.level is not Level.FAILURE:
+    def _create_namespace(self) -> None:
+        """Creates the namespace if it is to be created."""
+        cluster, wanted = self.cluster, self.options.create_namespace and self.props.delivery in APPLIERS
+        if not wanted or cluster.get(NAMESPACE, cluster.namespace) is not None:
             return
-        if not self.options.create_namespace or cluster.get(NAMESPACE, cluster.namespace) is not None:
-            raise CheckFailedError(CheckReport(findings=(finding,), plan=None))
         kind = {"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind}
         cluster.create({**kind, "metadata": {"name": cluster.namespace}})
         self._tell(Activity.PREPARE)(f"created the namespace {cluster.namespace}")
 
     def _run(self) -> State:
-        cluster, name, notify = self.cluster, self.props.name, self._tell(Activity.APPLY)
-        seen, found = observe(cluster, name, helm=True), read_unfinished(cluster, name)
-        self._require_absent(seen, found)
-        begun = found or Unfinished(f"{cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}", self.props.delivery)
-        applier, wanted = _APPLIERS[self.props.delivery], _expected(cluster, self.props, seen)
-        applies = deliverer_by(applier, cluster, wanted, notify, started=begun.started)
+        cluster, props, name = self.cluster, self.props, self.props.name
+        begins = beginning(cluster, props)
+        found, now = begins.unfinished, f"{cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}"
+        begun = found or Unfinished(now, props.delivery)
+        wanted, notify = _expected(cluster, props, begins.seen), self._tell(Activity.APPLY)
+        applies = deliverer_by(APPLIERS[props.delivery], cluster, wanted, notify, started=begun.started)
         applies.require_usable(cluster.get(LEASE, lease_name(name)))
-        if not self.confirm(self._preflight(seen, found)):
+        if self.options.check is not None:
+            self._tell(Activity.PREPARE)("checking")
+        if not self.confirm(preflight(cluster, props, begins, self.options.check)):
             return State.REFUSED
         self.lock.require()
         self.changed = True
@@ -155,53 +133,15 @@ class _Install:
                 note_end(cluster, name, "not begun")
                 self.changed = False
             raise
-        note_end(cluster, name, f"SpiceDB {self.props.version}, {cluster.clock.now():%Y-%m-%d %H:%M} UTC")
-        self._tell(Activity.DONE)(f"SpiceDB {self.props.version} serves")
+        note_end(cluster, name, f"SpiceDB {props.version}, {cluster.clock.now():%Y-%m-%d %H:%M} UTC")
+        self._tell(Activity.DONE)(f"SpiceDB {props.version} serves")
         return State.DONE
-
-    def _require_absent(self, seen: Observed, found: Unfinished | None) -> None:
-        """Raises `SpiceDBError` if a SpiceDB of this name is there, unless its install is not finished."""
-        running = seen.running
-        place = f"in the namespace {self.cluster.namespace}"
-        if found is not None and found.delivery is not self.props.delivery:
-            raise SpiceDBError(
-                f"an install of {self.props.name} with delivery: {found.delivery.value} is not finished {place}, and "
-                f"the file has delivery: {self.props.delivery.value}; finish it first, or remove it: "
-                f"{self._command('uninstall')}"
-            )
-        if running is None:
-            return
-        if found is None:
-            by = running.applier.of(running.applied_as)
-            to_do = "to change it, use `cdk8s-spicedb upgrade`; to install another one"
-            if not running.ours:
-                to_do = "it was not made by cdk8s-spicedb; to install another SpiceDB"
-            raise SpiceDBError(
-                f"the Deployment {running.name} exists already {place} ({by}); {to_do}, set another name in the file"
-            )
-        require_same_delivery(self.props, running)
-
-    def _preflight(self, seen: Observed, found: Unfinished | None) -> InstallPreflight:
-        """Checks. Raises `CheckFailedError`."""
-        report = None
-        if self.options.check is not None:
-            self._tell(Activity.PREPARE)("checking")
-            report = check_planned(self.cluster, self.props, self.options.check, seen, _planned(self.props, found))
-            if not report.ok:
-                raise CheckFailedError(report)
-        secrets = dict.fromkeys(str(key.name) for key in secret_keys(self.props))
-        return InstallPreflight(
-            creates=titles(release_manifests(self.props)),
-            secrets=tuple(secrets),
-            check=report,
-            since=found.started if found else None,
-        )
 
     def _apply(self, applies: Deliverer, begun: Unfinished) -> None:
         """Applies, waits and tests. Raises `StepError` if that fails."""
         props, notify = self.props, self._tell(Activity.APPLY)
         label = f"cdk8s-spicedb install {props.version}, since {begun.started}, settings {settings_of(props)[:7]}"
-        notify(f"SpiceDB {props.version} with {_APPLIERS[props.delivery].title}")
+        notify(f"SpiceDB {props.version} with {APPLIERS[props.delivery].title}")
         applies.recover()
         if not applies.is_applied(label):
             applies.apply(props, label, 1)
@@ -240,19 +180,6 @@ class _Install:
             self.report(Progress(step=0, steps=0, activity=activity, text=text, seconds_left=seconds_left))
 
         return notify
-
-
-_BY_COMMIT = (
-    "the file has delivery: argocd, so a commit installs this SpiceDB: write its files with `cdk8s-spicedb synth`, and "
-    "commit them to the repository of an Argo CD Application"
-)
-
-
-def _planned(props: SpiceDBProps, found: Unfinished | None) -> Planned:
-    """What the check has to know of an install."""
-    text = f"install {props.version}: "
-    text += f"continues an install that is not finished, since {found.started}" if found else "nothing runs yet"
-    return Planned(findings=(Finding.ok("Plan", text),), installs=True, interrupted=found is not None)
 
 
 def _expected(cluster: Cluster, props: SpiceDBProps, seen: Observed) -> Observed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field, frozen
 
@@ -16,7 +16,7 @@ from ..observe import observe
 from ..poll import parallel, poll
 from ..record import read_record
 from ..released import Released, find_released, foreign_objects, helm_release_of, helm_releases
-from ..upgrade.deliver import Notify, StepError
+from ..upgrade.deliver import Notify, StepError, silent
 from ..upgrade.helm import HelmDeliverer
 from ..upgrade.lease import Lock, held, lease_name
 from ..upgrade.metrics import between
@@ -88,7 +88,7 @@ class _Uninstall:
     def run(self) -> Outcome:
         """Removes, and returns the outcome. After the first change, no outcome says that nothing was deleted."""
         try:
-            self._require_any()
+            _require_any(self.cluster, self.name)
             with held(self.cluster, self.name, self._tell(Activity.PREPARE)) as self.lock:
                 self.cluster = self.lock.cluster
                 return Outcome(state=self._run())
@@ -99,72 +99,18 @@ class _Uninstall:
                 return Outcome(state=State.STOPPED, error=_stopped(error))
             return Outcome(state=State.REFUSED, error=as_refusal(error))
 
-    def _require_any(self) -> None:
-        """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace."""
-        cluster, remains = self.cluster, remains_of(self.cluster, self.name)
-        if not remains.objects and not remains.unknown and not helm_releases(cluster, self.name):
-            raise SpiceDBError(
-                f"there is no SpiceDB {self.name} in the namespace {cluster.namespace}; check the name, --namespace "
-                "and --context. `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
-            )
-
     def _run(self) -> State:
-        cluster, name = self.cluster, self.name
-        seen, remains = observe(cluster, name, helm=True), remains_of(cluster, name)
-        running, release = seen.running, _release(cluster, name, seen, remains)
-        if running is not None:
-            _require_removable(running)
-        revisions = helm_releases(cluster, release) if release else []
-        helm = None
-        if release is not None and revisions:
-            known, notify = seen if running else _placeholder(cluster, name, release, seen), self._tell(Activity.DELETE)
-            helm = HelmDeliverer(cluster, known, notify, started=_started(cluster, name))
-            _require_own(find_released(cluster, helm.running, release), name, release)
-            helm.require_usable(cluster.get(LEASE, lease_name(name)))
-        self._require_rights(remains, revisions)
-        removal = Removal(
-            name=name,
-            namespace=cluster.namespace,
-            applier=Applier.HELM if release else Applier.KUBECTL,
-            applied_as=release,
-            version=running.version if running else None,
-            deletes=[*([f"Helm release {release}"] if revisions else []), *titles(remains.objects)],
-            stays=tuple(staying(cluster, running, remains)),
-            cautions=tuple(self._cautions(running, remains)),
-        )
-        if not self.confirm(removal):
+        cluster, notify = self.cluster, self._tell(Activity.DELETE)
+        found = _found(cluster, self.name, notify)
+        if found.helm is not None:
+            found.helm.require_usable(cluster.get(LEASE, lease_name(self.name)))
+        if not self.confirm(_removal(cluster, found)):
             return State.REFUSED
         self.lock.require()
         self.changed = True
-        self._delete(helm, drain_seconds(running) if running else 0)
-        self._tell(Activity.DONE)(f"{name} is removed from the namespace {cluster.namespace}")
+        self._delete(found.helm, drain_seconds(found.running) if found.running else 0)
+        self._tell(Activity.DONE)(f"{self.name} is removed from the namespace {cluster.namespace}")
         return State.DONE
-
-    def _cautions(self, running: Running | None, remains: Remains) -> list[str]:
-        found = [f"Could not be looked for, and may stay: {each}" for each in remains.unknown]
-        if running is None:
-            return found
-        if running.engine == "memory":
-            found.append("All relationships are lost: the servers have them only in their memory.")
-        first = try_sample(self.cluster, running)
-        self.cluster.clock.sleep(_LATELY_SECONDS)
-        last = try_sample(self.cluster, running)
-        if not isinstance(first, SpiceDBError) and not isinstance(last, SpiceDBError):
-            requests = between(first, last).requests
-            if requests:
-                found.append(f"Clients still use it: {requests} requests within {_LATELY_SECONDS} s.")
-        return found
-
-    def _require_rights(self, remains: Remains, revisions: Sequence[HelmRelease]) -> None:
-        """Raises `SpiceDBError` if an object may not be deleted."""
-        wanted = [(Kind.of(each), str(each["metadata"]["name"])) for each in remains.objects]
-        wanted += [(SECRET, each.secret) for each in revisions]
-        allowed = parallel(lambda each: self.cluster.may("delete", each[0], name=each[1]), wanted)
-        refused = [
-            f"{kind.kind} {name}" for (kind, name), is_allowed in zip(wanted, allowed, strict=True) if not is_allowed
-        ]
-        if refused:
-            raise SpiceDBError(f"you have no right to delete {', '.join(refused)}; nothing was deleted")
 
     def _delete(self, helm: HelmDeliverer | None, seconds: int) -> None:
         """Deletes the release and what is left of it, and waits until it is gone. Raises `StepError` if it is not."""
@@ -199,6 +145,97 @@ class _Uninstall:
             self.report(Progress(step=0, steps=0, activity=activity, text=text, seconds_left=seconds_left))
 
         return notify
+
+
+@frozen(kw_only=True)
+class _Found:
+    """What an uninstall finds."""
+
+    name: str
+    running: Running | None
+    """The servers. None: there are none."""
+    remains: Remains
+    """The objects of the SpiceDB."""
+    release: str | None
+    """Name of the Helm release. None: Helm did not apply it."""
+    revisions: Sequence[HelmRelease] = ()
+    """The revisions that Helm keeps of it."""
+    helm: HelmDeliverer | None = None
+    """What deletes the release. None: there is none (any more)."""
+
+
+def plan_uninstall(cluster: Cluster, name: str) -> Removal:
+    """What an uninstall would delete, and what would stay. It changes nothing. Raises `SpiceDBError` for any reason for
+    which `uninstall` refuses, except that an upgrade is under way."""
+    _require_any(cluster, name)
+    return _removal(cluster, _found(cluster, name))
+
+
+def _require_any(cluster: Cluster, name: str) -> None:
+    """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace."""
+    remains = remains_of(cluster, name)
+    if not remains.objects and not remains.unknown and not helm_releases(cluster, name):
+        raise SpiceDBError(
+            f"there is no SpiceDB {name} in the namespace {cluster.namespace}; check the name, --namespace and "
+            "--context. `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
+        )
+
+
+def _found(cluster: Cluster, name: str, notify: Notify = silent) -> _Found:
+    """What is there. Raises `SpiceDBError` if it must not or may not be deleted."""
+    seen, remains = observe(cluster, name), remains_of(cluster, name)
+    running, release = seen.running, _release(cluster, name, seen, remains)
+    if running is not None:
+        _require_removable(running)
+    revisions, helm = helm_releases(cluster, release) if release else [], None
+    if release is not None and revisions:
+        known = seen if running else _placeholder(cluster, name, release, seen)
+        helm = HelmDeliverer(cluster, known, notify, started=_started(cluster, name))
+        _require_own(find_released(cluster, helm.running, release), name, release)
+    found = _Found(name=name, running=running, remains=remains, release=release, revisions=tuple(revisions), helm=helm)
+    _require_rights(cluster, found)
+    return found
+
+
+def _removal(cluster: Cluster, found: _Found) -> Removal:
+    """What is deleted, and what stays."""
+    running, remains = found.running, found.remains
+    return Removal(
+        name=found.name,
+        namespace=cluster.namespace,
+        applier=Applier.HELM if found.release else Applier.KUBECTL,
+        applied_as=found.release,
+        version=running.version if running else None,
+        deletes=(*([f"Helm release {found.release}"] if found.revisions else ()), *titles(remains.objects)),
+        stays=tuple(staying(cluster, running, remains)),
+        cautions=tuple(_cautions(cluster, running, remains)),
+    )
+
+
+def _cautions(cluster: Cluster, running: Running | None, remains: Remains) -> Iterator[str]:
+    yield from (f"Could not be looked for, and may stay: {each}" for each in remains.unknown)
+    if running is None:
+        return
+    if running.engine == "memory":
+        yield "All relationships are lost: the servers have them only in their memory."
+    first = try_sample(cluster, running)
+    if isinstance(first, SpiceDBError):
+        return
+    cluster.clock.sleep(_LATELY_SECONDS)
+    last = try_sample(cluster, running)
+    requests = 0 if isinstance(last, SpiceDBError) else between(first, last).requests
+    if requests:
+        yield f"Clients still use it: {requests} requests within {_LATELY_SECONDS} s."
+
+
+def _require_rights(cluster: Cluster, found: _Found) -> None:
+    """Raises `SpiceDBError` if an object may not be deleted."""
+    wanted = [(Kind.of(each), str(each["metadata"]["name"])) for each in found.remains.objects]
+    wanted += [(SECRET, each.secret) for each in found.revisions]
+    allowed = parallel(lambda each: cluster.may("delete", each[0], name=each[1]), wanted)
+    refused = [f"{kind.kind} {name}" for (kind, name), may in zip(wanted, allowed, strict=True) if not may]
+    if refused:
+        raise SpiceDBError(f"you have no right to delete {', '.join(refused)}; nothing was deleted")
 
 
 def _stopped(error: Exception) -> StoppedError:

@@ -1,0 +1,74 @@
+"""The commands that install and remove a SpiceDB, with their options."""
+
+from __future__ import annotations
+
+from ..exits import ASKS, DONE, NO, STOPPED
+from ..options import Commands, add_checks, add_command, add_file, add_name, add_output, add_place, add_releases
+from ..parser import Parser
+
+
+def add_install(commands: Commands) -> Parser:
+    """Adds ``install``."""
+    parser = add_command(
+        commands,
+        "install",
+        "install the SpiceDB of a file: check, ask, install with Helm or kubectl, wait, and test",
+        "Installs the SpiceDB that the file describes: checks, says what it creates, and asks. Then it installs with "
+        "Helm or, with delivery: kubectl, with kubectl, waits until the database is migrated and all servers are "
+        "ready, and runs the permission test if the file has one. At the end, it says how to reach SpiceDB. If you run "
+        "it again after it failed or was interrupted, it continues.",
+        examples={
+            "install --namespace authz": "Install what spicedb.yaml describes",
+            "install --namespace authz --dry-run": "Only check, and say what would be created",
+            "install -f base.yaml -f production.yaml -n authz -y": "Merge two files, and ask no question, as in CI",
+        },
+        codes={
+            DONE: "SpiceDB is installed, and all its servers are ready; with --dry-run, it could be installed",
+            NO: "it was refused, and nothing was installed (see stderr for the reason)",
+            STOPPED: "something was installed, and SpiceDB does not work",
+            **ASKS,
+        },
+        page="install/files",
+    )
+    add_name(parser)
+    add_file(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="check and say what would be created, then stop")
+    text = "create the namespace before the check if it does not exist. The Secrets must be in it for the check"
+    parser.add_argument("--create-namespace", action="store_true", help=text)
+    checks = add_checks(parser, pulls=True)
+    checks.add_argument("--no-check", action="store_true", help="check only that the namespace exists")
+    add_output(parser)
+    add_releases(parser)
+    add_place(parser)
+    return parser
+
+
+def add_uninstall(commands: Commands) -> Parser:
+    """Adds ``uninstall``."""
+    parser = add_command(
+        commands,
+        "uninstall",
+        "remove a SpiceDB from the cluster; its database, Secrets and backups stay",
+        "Removes a SpiceDB with the program that applied it, Helm or kubectl, and waits until nothing of it is left. "
+        "First says what it deletes and what stays, and asks. The database and its data, the Secrets that you made, "
+        "the PersistentVolumeClaims of backups and the namespace stay. If Argo CD or Flux applies the SpiceDB, the "
+        "command refuses, and says where to delete it.",
+        examples={
+            "uninstall --namespace authz": "Remove the only SpiceDB in a namespace",
+            "uninstall spicedb -n authz --dry-run": "Only say what would be deleted",
+        },
+        codes={
+            DONE: "nothing of it is left; with --dry-run, it could be removed",
+            NO: "it was refused, and nothing was deleted (see stderr for the reason)",
+            STOPPED: "something was deleted, and something is left",
+            **ASKS,
+        },
+        page="install/uninstall",
+    )
+    add_name(parser, "name of the SpiceDB; defaults to the only one in the namespace")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, then stop")
+    add_output(parser)
+    add_place(parser)
+    return parser
