@@ -15,7 +15,7 @@ from attrs import frozen
 from .cluster import Namespace
 from .databases import MARIADB, POSTGRES
 
-ASK_DATABASES = ("check", "rollback", "upgrade")
+ASK_DATABASES = ("check", "install", "rollback", "upgrade")
 """Commands that start a client of the database. The cluster may have no other image of one than the server's."""
 FILE = """
 version: {version}

@@ -11,12 +11,14 @@ from ...errors import SpiceDBError
 from ...labels import HELM_RELEASE
 from ...manifests import release_manifests
 from ...props import SpiceDBProps
+from ...text import some_of
 from ..apierror import ClusterError
 from ..check.check import CheckOptions
 from ..cluster import DEPLOYMENT, LEASE, NAMESPACE, Cluster, Kind
 from ..instance import Observed
 from ..observe import require
 from ..rehearsed import settings_of
+from ..released import helm_releases
 from ..upgrade.deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
 from ..upgrade.lease import Lock, held, lease_name
 from ..upgrade.outcome import (
@@ -32,7 +34,7 @@ from ..upgrade.outcome import (
 from ..upgrade.prepare import deliverer_by
 from ..upgrade.rollback import PATIENCE_SECONDS
 from .preflight import APPLIERS, InstallPreflight, beginning, preflight, require_installable
-from .remains import remains_of, summed
+from .remains import SHOWN, remains_of, titles
 from .unfinished import Unfinished, note_end, note_unfinished
 
 
@@ -163,7 +165,9 @@ class _Install:
         left = ""
         with suppress(ClusterError):  # Why it failed matters more.
             found = remains_of(self.cluster, self.props.name).objects
-            left = f"Left in the namespace {self.cluster.namespace}: {summed(found)}. " if found else ""
+            helm = self.props.delivery.is_chart and helm_releases(self.cluster, self.props.name)
+            names = [*([f"Helm release {self.props.name}"] if helm else ()), *titles(found)]
+            left = f"Left in the namespace {self.cluster.namespace}: {some_of(names, SHOWN)}. " if names else ""
         ways = (
             f"{left}Fix the cause, then run the same command again: it continues. To remove what is left instead, run: "
             f"{self._command('uninstall')}"

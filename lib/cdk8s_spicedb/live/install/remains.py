@@ -19,7 +19,8 @@ from ..released import KINDS
 
 CLAIM = Kind("v1", "PersistentVolumeClaim")
 _KINDS = (*KINDS, JOB, Kind("batch/v1", "CronJob"), POD)
-_SHOWN = 12
+SHOWN = 12
+"""How many objects a sentence names."""
 _IN_MEMORY = "memory"
 
 
@@ -76,7 +77,7 @@ def titles(objects: Sequence[Manifest]) -> list[str]:
 
 def summed(objects: Sequence[Manifest]) -> str:
     """The kinds and names of objects, in one line. Not all of them if there are many."""
-    return some_of(titles(objects), _SHOWN)
+    return some_of(titles(objects), SHOWN)
 
 
 def staying(cluster: Cluster, running: Running | None, remains: Remains) -> Iterator[str]:
