@@ -290,6 +290,8 @@ def progress_of(seen: Observed) -> tuple[str, int | None]:
     if migration.state is MigrationState.RUNNING:
         details = migration.reason or "".join(migration.log[-1:])
         return f"the migration runs{f': {details}' if details else ''}", _seconds_left(migration, seen.at)
+    if seen.deployment is None:
+        return "no server runs yet", None
     return unsettled(seen) or _lost_pod(seen) or "all running servers are ready", None
 
 
