@@ -22,9 +22,7 @@ from .display import Display
 from .exits import DONE, NO
 from .files import read_release
 from .options import require_yes
-from .output import DATA, as_data, say, say_after, say_error, show, styled
-
-_DRY_RUN = "This was a dry run. Nothing was changed."
+from .output import DATA, DRY_RUN, as_data, say, say_after, say_error, show, styled
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,7 +42,8 @@ def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps)
         say(as_data(found, options.output))
     else:
         show(
-            each if isinstance(each, Text) else styled(each) for each in [*_intention(cluster, props, found), _DRY_RUN]
+            each if isinstance(each, Text) else styled(each)
+            for each in [*_intention(options, cluster, props, found), DRY_RUN]
         )
     return DONE
 
@@ -52,7 +51,7 @@ def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps)
 def _refuse(options: argparse.Namespace, report: CheckReport) -> int:
     """Says what the check found that is not ok."""
     if options.output not in DATA:
-        show(lines(report, but=Level.OK))
+        show(lines(report, options, but=Level.OK))
     elif options.dry_run:
         say(as_data(report, options.output))
     say_error("error: the check failed. Nothing was installed. Fix the failures, then run the same command again.")
@@ -67,18 +66,20 @@ def _install(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps)
             cluster,
             props,
             options=chosen,
-            confirm=lambda found: display.confirms(_intention(cluster, props, found), "Install?", yes=options.yes),
+            confirm=lambda found: display.confirms(
+                _intention(options, cluster, props, found), "Install?", yes=options.yes
+            ),
             report=display.report,
         )
         if isinstance(outcome.error, CheckFailedError):
             display.stop()
             return _refuse(options, outcome.error.report)
-        display.end(outcome)
+        display.end(outcome, options)
     if outcome.state is State.DONE:
         found = address_of(cluster, props)
         text = as_data(found, options.output) if options.output in DATA else "\n".join(_reached(cluster, props, found))
         say_after(text)
-    return outcome.state.exit_code
+    return outcome.exit_code
 
 
 def _checks(options: argparse.Namespace) -> CheckOptions | None:
@@ -93,10 +94,12 @@ def _checks(options: argparse.Namespace) -> CheckOptions | None:
     )
 
 
-def _intention(cluster: Cluster, props: SpiceDBProps, preflight: InstallPreflight) -> Iterator[str | Text]:
+def _intention(
+    options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, preflight: InstallPreflight
+) -> Iterator[str | Text]:
     """What the check found that is not ok, and what the install does."""
     if preflight.check is not None:
-        yield from lines(preflight.check, but=Level.OK)
+        yield from lines(preflight.check, options, but=Level.OK)
     servers = "servers that scale by load" if props.server.autoscaling else count(props.max_replicas, "server")
     what = f"SpiceDB {props.version} on {props.datastore.engine}, {servers}, with {props.delivery.value}"
     yield f"{props.name} in {cluster.namespace}, {cluster.place}: install {what}."

@@ -13,16 +13,16 @@ from ..live.upgrade.outcome import State
 from .destination import connect
 from .display import Display
 from .exits import DONE
+from .files import read_release
 from .options import require_yes
-from .output import DATA, as_data, say, say_after, show, styled
-
-_DRY_RUN = "This was a dry run. Nothing was changed."
+from .output import DATA, DRY_RUN, as_data, say, say_after, show, styled
 
 
 def run(options: argparse.Namespace) -> int:
     """Says what is deleted and what stays, asks, and deletes."""
-    cluster = connect(options)
-    name = options.name or _only(cluster)
+    props, destination = read_release(options) if options.file else (None, None)
+    cluster = connect(options, destination)
+    name = options.name or (props.name if props else _only(cluster))
     return _preview(options, cluster, name) if options.dry_run else _uninstall(options, cluster, name)
 
 
@@ -32,7 +32,7 @@ def _preview(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
     if options.output in DATA:
         say(as_data(removal, options.output))
     else:
-        show(map(styled, [*_intention(cluster, removal), _DRY_RUN]))
+        show(map(styled, [*_intention(cluster, removal), DRY_RUN]))
     return DONE
 
 
@@ -46,10 +46,10 @@ def _uninstall(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
 
     with Display(quiet=options.output in DATA) as display:
         outcome = uninstall(cluster, name, confirm=confirm, report=display.report)
-        display.end(outcome)
+        display.end(outcome, options)
     if outcome.state is State.DONE:
         say_after(as_data(found[0], options.output) if options.output in DATA else "\n".join(_stays(found[0])))
-    return outcome.state.exit_code
+    return outcome.exit_code
 
 
 def _only(cluster: Cluster) -> str:

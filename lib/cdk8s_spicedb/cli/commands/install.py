@@ -66,9 +66,11 @@ def add_uninstall(commands: Commands) -> Parser:
         },
         page="install/uninstall",
     )
-    add_name(parser, "name of the SpiceDB; defaults to the only one in the namespace")
+    add_name(parser, "name of the SpiceDB; defaults to that of --file, or to the only one in the namespace")
+    add_file(parser, "file of this SpiceDB, for its name, namespace and context")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, then stop")
     add_output(parser)
+    add_releases(parser)
     add_place(parser)
     return parser
