@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from ..live.check.check import CheckOptions, CheckReport
 from ..live.check.finding import Level
@@ -23,6 +22,9 @@ from .exits import DONE, NO
 from .files import read_release
 from .options import require_yes
 from .output import DATA, DRY_RUN, as_data, say, say_after, say_error, show, styled
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def run(options: argparse.Namespace) -> int:

@@ -70,7 +70,8 @@ def _intention(cluster: Cluster, removal: Removal) -> Iterator[str]:
     if removal.version:
         what = f"SpiceDB {removal.version} ({removal.applier.of(removal.applied_as)})"
     yield f"{removal.name} in {removal.namespace}, {cluster.place}: uninstall {what}."
-    yield "Deletes:"
+    if removal.deletes:
+        yield "Deletes:"
     yield from (f"  {each}" for each in removal.deletes)
     yield from _stays(removal)
     yield from removal.cautions

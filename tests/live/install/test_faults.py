@@ -74,8 +74,9 @@ def _wrong(delivery: Delivery, cell: Cell, *, installed: bool) -> Iterator[str]:
         yield f"refused, but {set(_state(place)) ^ set(before)} changed"
     place.begin()
     again = _act(place, installed=installed)
-    over = state is State.DONE or (again.state is State.REFUSED and cell.call.what.startswith(("update", "delete")))
-    if again.state is not State.DONE and not over:
+    # It had come to its end.
+    over = "there is no SpiceDB" if installed else "exists already"
+    if again.state is not State.DONE and over not in again.reason:
         yield f"{state}, then {again.state}: {again.reason}"
     if installed and place.left() != _SECRETS:
         yield f"left: {place.left()}"

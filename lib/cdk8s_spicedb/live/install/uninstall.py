@@ -172,9 +172,11 @@ def plan_uninstall(cluster: Cluster, name: str) -> Removal:
 
 
 def _require_any(cluster: Cluster, name: str) -> None:
-    """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace."""
+    """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace. An uninstall
+    that was killed at its end has left its lock."""
     remains = remains_of(cluster, name)
-    if not remains.objects and not remains.unknown and not helm_releases(cluster, name):
+    locked = cluster.get(LEASE, lease_name(name)) is not None
+    if not remains.objects and not remains.unknown and not locked and not helm_releases(cluster, name):
         raise SpiceDBError(
             f"there is no SpiceDB {name} in the namespace {cluster.namespace}; check the name, --namespace and "
             "--context. `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"

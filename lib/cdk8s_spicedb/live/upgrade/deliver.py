@@ -77,9 +77,10 @@ class Deliverer(ABC):
         assert known is not None
         kind, name = Kind.of(known), known["metadata"]["name"]
         if self.found_uid(kind, name) != known["metadata"].get("uid"):
+            unseen = "does not see the Deployment" if kind == DEPLOYMENT else f"does not see the {kind.kind}"
             raise SpiceDBError(
-                f"Helm or kubectl does not see the {kind.kind} {name} in {self.cluster.place}, namespace "
-                f"{self.cluster.namespace}, so it may use another cluster; check which programs are on PATH"
+                f"Helm or kubectl {unseen} {name} in {self.cluster.place}, namespace {self.cluster.namespace}, so it "
+                "may use another cluster; check which programs are on PATH"
             )
 
     @abstractmethod
