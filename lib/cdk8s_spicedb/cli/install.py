@@ -44,7 +44,7 @@ def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps)
         say(as_data(found, options.output))
     else:
         show(
-            each if isinstance(each, Text) else styled(each)
+            styled(each) if isinstance(each, str) else each
             for each in [*_intention(options, cluster, props, found), DRY_RUN]
         )
     return DONE
