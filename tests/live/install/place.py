@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from attrs import define, evolve, field
@@ -21,12 +21,13 @@ from cdk8s_spicedb.live import (
 )
 from tests.apiserver import NAMESPACE, ApiServer, Object
 from tests.controllers import run_controllers
-from tests.live.installed import installable, props, secret
+from tests.live.installed import installable, props
 from tests.live.kubectl import Kubectl
 from tests.live.upgrade.faults import Cell, Faulty
 from tests.live.upgrade.helmprogram import Helm
 from tests.live.upgrade.scenarios import BlockedClock, Running
 
+T = TypeVar("T")
 NAME = "spicedb"
 TEST = PermissionTest(resource="document", permission="read", subject="user")
 QUICK = InstallOptions(check=None)
@@ -130,6 +131,16 @@ def _is_foreign(each: Object) -> bool:
     return each["kind"] == "Secret" and (name == NAME or ".other." in name)
 
 
+def kept(found: list[T]) -> Callable[[T], bool]:
+    """A ``confirm`` that keeps what it gets, and says yes."""
+
+    def confirm(asked: T) -> bool:
+        found.append(asked)
+        return True
+
+    return confirm
+
+
 def done(outcome: Outcome) -> None:
     """The outcome is a success."""
     assert (outcome.state, outcome.reason) == (State.DONE, "")
@@ -139,6 +150,3 @@ def done(outcome: Outcome) -> None:
 def place(request: pytest.FixtureRequest) -> Place:
     """A cluster for each program that installs."""
     return Place(request.param)
-
-
-__all__ = ["CHECKS", "NAME", "QUICK", "Place", "done", "place", "secret"]

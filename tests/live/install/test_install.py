@@ -22,14 +22,14 @@ from tests.apiserver import NAMESPACE
 from tests.live.installed import OLD, deploy, helm_revision, props, running_in, servers
 from tests.live.upgrade.helmprogram import Helm
 
-from .place import CHECKS, NAME, QUICK, Place, done
+from .place import CHECKS, NAME, QUICK, Place, done, kept
 
 NOTE = f"{NAME}-upgrade"
 
 
 def test_an_install_creates_everything_and_waits_for_the_servers(place: Place) -> None:
     asked: list[InstallPreflight] = []
-    done(place.install(options=CHECKS, confirm=lambda found: asked.append(found) is None))
+    done(place.install(options=CHECKS, confirm=kept(asked)))
     assert running_in(place.api).version == "v1.56.0"
     assert len(servers(place.api)) == 2
     (found,) = asked
@@ -119,7 +119,7 @@ def test_a_failed_migration_says_why_what_is_left_and_how_to_go_on(place: Place)
     place.migration_fails = False
     place.begin()
     asked: list[InstallPreflight] = []
-    done(place.install(options=CHECKS, confirm=lambda found: asked.append(found) is None))
+    done(place.install(options=CHECKS, confirm=kept(asked)))
     assert asked[0].since == "2030-01-01T00:00:00Z"
 
 
@@ -181,7 +181,7 @@ def test_another_version_of_the_servers_is_an_error(by_helm: Place, monkeypatch:
 
 
 def test_progress_has_no_steps(place: Place) -> None:
-    seen = []
+    seen: list[Progress] = []
     done(install(place.process.cluster(NAMESPACE), place.props(), options=QUICK, report=seen.append))
     assert {(each.step, each.steps) for each in seen} == {(0, 0)}
     activities = list(dict.fromkeys(each.activity for each in seen))

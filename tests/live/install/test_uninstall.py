@@ -12,7 +12,7 @@ from tests.live.installed import deploy, props
 from tests.live.upgrade.faults import Call, Cell
 from tests.live.upgrade.helmprogram import Helm
 
-from .place import NAME, Place, done
+from .place import NAME, Place, done, kept
 
 STAYS = ["PersistentVolumeClaim spicedb-backup"]
 REQUESTS = 'grpc_server_handled_total{{grpc_service="authzed.api.v1.PermissionsService",grpc_code="OK"}} {}\n'
@@ -27,7 +27,7 @@ def test_everything_is_deleted_but_data_and_secrets(place: Place) -> None:
     installed(place)
     place.api.put("configmaps", _own("spicedb-rehearsal"))
     asked: list[Removal] = []
-    done(place.uninstall(lambda removal: asked.append(removal) is None))
+    done(place.uninstall(kept(asked)))
     assert place.left() == STAYS
     (removal,) = asked
     by_helm = place.delivery is Delivery.HELM
@@ -68,7 +68,7 @@ def test_no_deletes_nothing(place: Place) -> None:
 def test_what_is_in_memory_is_lost(place: Place) -> None:
     installed(place, memory=True)
     asked: list[Removal] = []
-    done(place.uninstall(lambda removal: asked.append(removal) is None))
+    done(place.uninstall(kept(asked)))
     assert "All relationships are lost: the servers have them only in their memory." in asked[0].cautions
     assert not [each for each in asked[0].stays if "database" in each]
 
@@ -78,7 +78,7 @@ def test_clients_that_still_send_requests_are_a_caution(place: Place) -> None:
     pages = iter(range(0, 1000, 5))
     place.api.pages["*"] = lambda _: REQUESTS.format(next(pages))
     asked: list[Removal] = []
-    place.uninstall(lambda removal: asked.append(removal) is None)
+    place.uninstall(kept(asked))
     assert asked[0].cautions == ("Clients still use it: 20 requests within 3 s.",)
 
 
@@ -87,7 +87,7 @@ def test_an_install_that_failed_is_removed(place: Place) -> None:
     assert place.install().state is State.STOPPED
     place.begin()
     asked: list[Removal] = []
-    done(place.uninstall(lambda removal: asked.append(removal) is None))
+    done(place.uninstall(kept(asked)))
     assert asked[0].version is None
     assert asked[0].stays[1] == "all Secrets that you have made"
     assert place.left() == []
@@ -161,7 +161,7 @@ def test_what_may_not_be_looked_for_is_a_caution(place: Place) -> None:
     installed(place)
     place.api.deny("ingresses", "list")
     asked: list[Removal] = []
-    done(place.uninstall(lambda removal: asked.append(removal) is None))
+    done(place.uninstall(kept(asked)))
     assert asked[0].cautions[0].startswith("Could not be looked for, and may stay: Ingress: ingresses.networking")
 
 
