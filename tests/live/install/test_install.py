@@ -11,6 +11,7 @@ from cdk8s_spicedb import Delivery
 from cdk8s_spicedb.live import (
     Activity,
     InstallPreflight,
+    Progress,
     State,
     StoppedError,
     UpgradeOptions,
