@@ -14,9 +14,9 @@ def add_install(commands: Commands) -> Parser:
         "install",
         "install the SpiceDB of a file: check, ask, install with Helm or kubectl, wait, and test",
         "Installs the SpiceDB that the file describes: checks, says what it creates, and asks. Then it installs with "
-        "Helm or, with delivery: kubectl, with kubectl, waits until the database is migrated and all servers are "
-        "ready, and runs the permission test if the file has one. At the end, it says how to reach SpiceDB. If you run "
-        "it again after it failed or was interrupted, it continues.",
+        "Helm, or with kubectl if the file says so. It waits until the database is migrated and all servers are ready, "
+        "and runs the permission test if the file has one. At the end, it says how to reach SpiceDB. If you run it "
+        "again after it failed or was interrupted, it continues.",
         examples={
             "install --namespace authz": "Install what spicedb.yaml describes",
             "install --namespace authz --dry-run": "Only check, and say what would be created",
@@ -34,7 +34,7 @@ def add_install(commands: Commands) -> Parser:
     add_file(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="check and say what would be created, then stop")
-    text = "create the namespace before the check if it does not exist. The Secrets must be in it for the check"
+    text = "create the namespace if it does not exist. The check then fails until the Secrets are in it"
     parser.add_argument("--create-namespace", action="store_true", help=text)
     checks = add_checks(parser, pulls=True)
     checks.add_argument("--no-check", action="store_true", help="check only that the namespace exists")
