@@ -141,7 +141,7 @@ class Faulty:
     """The Secret of somebody else's Helm, which works on the release."""
     dead: bool = False
     """Whether this process was killed: nothing that it calls happens any more."""
-    base_url: ClassVar[httpx2.URL] = httpx2.URL("https://cluster")
+    base_url: ClassVar[str] = "https://cluster"
     _counts: Counter[tuple[str, str]] = field(factory=Counter)
     _striking: bool = False
     _lock: threading.RLock = field(factory=threading.RLock)
