@@ -61,7 +61,7 @@ def test_a_file_becomes_servers_that_answer_and_goes_again(
         assert client.check()
     again = command.run("install", "--file", str(file), "--yes")
     assert again.code == 1
-    assert "use `cdk8s-spicedb upgrade`" in again.error
+    assert "to change it, use `cdk8s-spicedb upgrade" in again.error
     removed = command.run("uninstall", "--yes")
     assert removed.code == 0, removed.error
     assert left(namespace) == []

@@ -39,7 +39,8 @@ def test_an_install_creates_everything_and_waits_for_the_servers(place: Place) -
     assert found.check is not None
     assert found.check.ok
     note = place.api.get("configmaps", NOTE)["data"]
-    assert note == {"install": "SpiceDB v1.56.0, 2030-01-01 00:00 UTC"}
+    assert list(note) == ["install"]
+    assert note["install"].startswith("SpiceDB v1.56.0, 2030-01-01 ")
     assert not place.api.of("leases")
 
 
