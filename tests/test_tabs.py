@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ BLOCKS = {
         for number, text in enumerate(settings_blocks(page.read_text()), 1)
     },
 }
-_NAMES = {name: getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}
+_NAMES = {"timedelta": timedelta, **{name: getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}}
 _URI = 'SecretKey("spicedb", "datastore-uri")'
 _REST = {"datastore=...": f"datastore=PostgreSQL(uri={_URI})", "uri=...": f"uri={_URI}"}
 """What stands for the parts that a block lacks, with what `props_in` adds."""

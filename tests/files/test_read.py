@@ -269,7 +269,7 @@ def test_certificates_have_a_short_form() -> None:
     [
         (
             "{fromSecret: A_B}",
-            "server.grpcTls.fromSecret (line 2) = (a str, not shown)\n    allowed: the name of a Secret",
+            "server.grpcTls.fromSecret (line 2) = (text, hidden: may be a secret)\n    allowed: the name of a Secret",
         ),
         ("{fromSecret: null}", "server.grpcTls.fromSecret (line 2) = null"),
         (
