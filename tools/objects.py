@@ -51,6 +51,8 @@ there is no clean-up, and the names of Jobs end with a hash of what they run, as
 """
 )
 _CLOSING = """
+The ServiceAccount `spicedb-migration` is also rendered with a `credentialsProvider` of the datastore.
+
 Secrets and Namespaces are never rendered. Create the Secrets that you name, and the Namespace, before you install.
 """
 PLAIN = SpiceDBProps(version="v1.57.1", datastore=PostgreSQL(uri=SecretKey("spicedb", "datastore-uri")))
