@@ -49,7 +49,7 @@ def test_what_cannot_be_rolled_back_is_said_above_the_details() -> None:
     assert "**Make a backup of the datastore first, as `upgrade` does.**" in text
     assert "| 1 | v1.14.0 | `add-xid-columns` | `--datastore-migration-phase=write-both-read-old` | restore |" in text
     assert "- Step 2: add-xid-constraints: locks tables" in text
-    assert "increase `active_deadline_seconds`." in text
+    assert "raise the time limit of the migration." in text
     assert "> [!WARNING]\n> Servers of v1.13.0" in text
     assert text.index("Make a backup") < text.index("Before you begin") < text.index("<details>")
 
