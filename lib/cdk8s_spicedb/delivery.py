@@ -66,11 +66,11 @@ class Delivery(Enum):
     """The program that applies the manifests."""
 
     HELM = "helm"
-    """Helm 3.18 or later, or Helm 4, also by Flux' helm-controller. The migration and the clean-up are Helm hooks."""
+    """Helm 3.18 or later, or Helm 4, also by Flux's helm-controller. The migration and the clean-up are Helm hooks."""
     ARGOCD = "argocd"
     """Argo CD. The migration is a PreSync hook, and the clean-up a PostSync hook."""
     KUBECTL = "kubectl"
-    """``kubectl apply``, or Flux' kustomize-controller, which apply everything at once. New servers become ready when
+    """``kubectl apply``, or Flux's kustomize-controller, which apply everything at once. New servers become ready when
     the migration is done, and old ones serve until then. The name of the migration contains a hash of what it runs, so
     it runs again only if that changes. Kubernetes deletes it later, so there is no clean-up."""
 
@@ -138,7 +138,7 @@ class Delivery(Enum):
     def kept(self) -> Mapping[str, str]:
         """The annotations of an object that stays when the release no longer has it, and when the release is deleted.
 
-        Their meaning is documented by Helm (resource policies), Argo CD (sync options) and Flux' kustomize-controller
+        Their meaning is documented by Helm (resource policies), Argo CD (sync options) and Flux's kustomize-controller
         (garbage collection). `kubectl delete` deletes the object anyway.
         """
         return {
