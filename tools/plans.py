@@ -5,9 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import shlex
+from collections import Counter
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from cdk8s_spicedb.cli import main as cdk8s_spicedb
+from cdk8s_spicedb.plans.planner import plan_upgrade
+from cdk8s_spicedb.props.datastores import ENGINES
+from cdk8s_spicedb.versions import ReleaseTable, known_releases
 from tools.pages import NOTE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "paths.md"
@@ -16,13 +22,15 @@ _OPENING = (
     + """\
 # Ten planned upgrades
 
-This is the output of `cdk8s-spicedb plan` for ten upgrades that need more than a plain `helm upgrade`, or that show a
-common case. To plan your own, see [plan an upgrade](../upgrade/plan.md).
-
+This page lists the releases of SpiceDB that an upgrade must not skip. Then it shows the output of `cdk8s-spicedb plan`
+for ten upgrades that need more than a plain `helm upgrade`, or that show a common case. To plan your own, see
+[plan an upgrade](../upgrade/plan.md).
+"""
+)
+_OUTPUTS = """\
 The column `ROLLBACK` says whether a `helm rollback` from the step works. It says `works` if servers of the step before
 become ready on the schema that the step leaves. [Phases](../why/phases.md) explains the phases and modes.
 """
-)
 PLANS = {
     "PostgreSQL, from before the change of transaction ids": "--engine postgres --from v1.13.0 --to v1.57.1",
     "PostgreSQL, with stops for requests between servers": "--engine postgres --from v1.35.3 --to v1.57.1",
@@ -41,7 +49,29 @@ PLANS = {
 
 def page() -> str:
     """The page, Markdown."""
-    return "\n".join([_OPENING, *(_section(title, options) for title, options in PLANS.items())])
+    sections = (_section(title, options) for title, options in PLANS.items())
+    return "\n".join([_OPENING, _stops(known_releases()), _OUTPUTS, *sections])
+
+
+def _stops(releases: ReleaseTable) -> str:
+    """The releases that no upgrade to the newest one skips."""
+    rows = [
+        f"| `{engine}` | {found[0]} to {found[-1]} | {_on_the_way(stops)} |"
+        for engine, known in releases.engines.items()
+        for stops, group in groupby(known.heads, key=partial(_path, engine, releases.newest))
+        if stops and (found := list(group))
+    ]
+    head = f"| Engine | You run | Upgrade to, in this order, to reach {releases.newest} |\n| --- | --- | --- |"
+    return "\n".join(["## Releases that you must not skip", "", head, *rows, ""])
+
+
+def _path(engine: str, newest: str, current: str) -> tuple[str, ...]:
+    return tuple(step.version for step in plan_upgrade(ENGINES[engine], current, newest).steps)
+
+
+def _on_the_way(versions: tuple[str, ...]) -> str:
+    counts = Counter(versions)
+    return ", ".join(f"{version} ({count} roll-outs)" if count > 1 else version for version, count in counts.items())
 
 
 def _section(title: str, options: str) -> str:
