@@ -8,7 +8,6 @@ from attrs import frozen
 
 from ..props import MigrationProps
 from ..props.datastores import ENGINES, Datastore
-from ..props.fields import camel
 from ..versions import MILLION, Estimate, Waits, Work
 from .plan import UpgradePlan, UpgradeStep
 
@@ -150,11 +149,10 @@ class ShortLimit:
         """What is wrong."""
         return f"takes about {duration(self.seconds)} in all, and its time limit is {duration(self.limit)}"
 
-    def fix(self, *, in_file: bool = False) -> str:
-        """What to do. The settings have their names in Python, or those in a file."""
-        deadline, timeout = "active_deadline_seconds", "migration_timeout"
-        if in_file:
-            deadline, timeout = (f"migration.{camel(name)}" for name in (deadline, timeout))
+    @property
+    def fix(self) -> str:
+        """What to do, with the names of the settings in a file."""
+        deadline, timeout = "migration.activeDeadlineSeconds", "migration.migrationTimeout"
         fix = f"set {deadline} to {self.enough}"
         if self.enough > self.own:
             fix += f", and {timeout} to slightly less than that (it is now {duration(self.own)})"
@@ -203,7 +201,7 @@ def limit_sentence(step: UpgradeStep, migration: MigrationProps | None = None) -
     """What to do if the time limit of a step's migrations is short. ``migration`` defaults to the defaults."""
     short = short_limit(step.seconds or 0, migration or MigrationProps())
     if short:
-        yield f"the migration {short.text}{'' if migration else ' by default'}: {short.fix()}"
+        yield f"the migration {short.text}{'' if migration else ' by default'}: {short.fix}"
 
 
 def sentence(text: str) -> str:

@@ -218,7 +218,7 @@ def estimate_findings(
         limit = short_limit(seconds, question.props.migration)
         if limit:
             make = Finding.failure if limit.exceeded else Finding.warning
-            yield make(f"Migration to {job[-1]}", limit.text, limit.fix(in_file=True))
+            yield make(f"Migration to {job[-1]}", limit.text, limit.fix)
 
 
 def bytes_text(size: float) -> str:
