@@ -321,7 +321,7 @@ def in_words_of_files(docstring: str) -> str:
 
     text = re.sub(r"(``SpiceDBProps\.[a-z_]+``)", r"\1 at the top of the file", docstring)
     text = re.sub(r"Delivery\.([A-Z]+)", lambda found: f"delivery: {found[1].lower()}", text)
-    text = re.sub(r"\b([A-Z]\w+)\.([a-z_]+)\b", path, text)
+    text = re.sub(r"\b([A-Z]\w+)\.([a-z_]+)\b(?!\()", path, text)
     return mappings_in_yaml(for_files(text))
 
 

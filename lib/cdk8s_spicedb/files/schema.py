@@ -22,6 +22,7 @@ from .read import DESTINATION, Destination, yaml_word
 OF_OTHERS = (
     "app_kubernetes_io_instance",
     "application_name",
+    "from_secret",
     "grafana_dashboard",
     "round_robin",
     "track_commit_timestamp",

@@ -135,7 +135,7 @@ def _list(heading: str, notes: Sequence[tuple[int, str]]) -> Iterator[str]:
 def _sentence(text: str, *, capital: bool = True) -> str:
     """A sentence in which Markdown changes nothing but the names of revisions and settings, which become code."""
     text = re.sub(r"([\\<>|*\[\]])", r"\\\1", text)
-    text = re.sub(r"(?<![\w`/-])(--[a-z][-a-z=]*|[a-z]+(?:_[a-z]+)+)(?![\w`-])", r"`\1`", text)
+    text = re.sub(r"(?<![\w`/-])(--[a-z][-a-z=]*|[a-z]+(?:_[a-z]+)+|migration\.[a-zA-Z]+)(?![\w`-])", r"`\1`", text)
     # A version stays as it is.
     first = text[0].upper() if capital and text[1].isalpha() else text[0]
     return f"{first}{text[1:].rstrip('.')}."

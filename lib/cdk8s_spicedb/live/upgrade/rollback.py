@@ -57,7 +57,8 @@ def _plan(found: Record | None, applies: Deliverer) -> Return:
     if not applies.is_rolled_back() and target.revision not in applies.revisions_kept():
         raise SpiceDBError(
             f"the cluster no longer has revision {target.revision} of {running.name}, because it keeps only some; to "
-            f"go back, upgrade with a file that has SpiceDB {target.version}"
+            f"go back, set version to {target.version} and migration.enabled to false in the file, run `cdk8s-spicedb "
+            "synth`, and apply the output"
         )
     rewrites = leaves_last_mode(running.schema_mode, target.schema_mode)
     return Return(

@@ -83,9 +83,9 @@ class SQLDatastore(Datastore):
     default_port: ClassVar[int]
 
     uri: Annotated[SecretKey, Flag(DATASTORE_URI)] | None = field(default=None, converter=as_secret_key)
-    """Secret and key that hold the whole connection URI, in the engine's own form (``--datastore-conn-uri``). In the
-    URI, write ``%24`` instead of ``$``, because ``spicedb migrate`` expands ``$`` and ``spicedb serve`` does not.
-    Defaults to none: the parts are used."""
+    """Secret and key that hold the whole connection URI, in the engine's own form (``--datastore-conn-uri``). It must
+    not have a ``$``, because ``spicedb migrate`` expands it and ``spicedb serve`` does not: write ``%24`` for
+    PostgreSQL and CockroachDB, and set the parts instead for MySQL. Defaults to none: the parts are used."""
     host: Host | SecretKey | None = field(default=None, converter=as_text)
     """DNS name or IP address of the database, or the Secret and key that hold it. Defaults to none: ``uri`` is used."""
     port: Port | SecretKey | None = field(default=None, converter=as_number)
