@@ -24,9 +24,7 @@ Results go to standard output, and errors and warnings to standard error. An err
 with `warning: `. With `--output json` or `--output yaml`, the result has the fields in
 [Output of the commands](output.md).
 
-Durations are written as in Kubernetes: `90s`, `5m` or `1h30m`.
-
-`make reference` generates this page from the code.
+Write durations as in Kubernetes: `90s`, `5m` or `1h30m`.
 """
 )
 _COMPLETION = """\
@@ -38,7 +36,7 @@ source <(cdk8s-spicedb completion zsh)    # zsh, for this shell
 cdk8s-spicedb completion fish | source    # fish, for this shell
 ```
 
-`cdk8s-spicedb help completion` says how to install the script for every shell that you start.
+To install the script for every shell that you start, see the examples of [`completion`](#completion).
 """
 
 
@@ -69,7 +67,7 @@ def _commands(parser: Parser) -> Iterator[str]:
 def _command(name: str, parser: Parser) -> Iterator[str]:
     yield from (f"## {name}", "", in_cell(str(parser.description)), "", "```text", _synopsis(name, parser), "```", "")
     if parser.page != "reference/cli":
-        yield from (f"See also [{parser.page}](../{parser.page}.md).", "")
+        yield from (f"See also [{_title(parser.page)}](../{parser.page}.md).", "")
     yield from ("Examples:", "", "```sh")
     for command, text in parser.examples.items():
         yield from (f"# {text}", f"{PROGRAM} {command}")
@@ -78,6 +76,11 @@ def _command(name: str, parser: Parser) -> Iterator[str]:
         rows = ((f"`{invocation(each)}`", str(each.help)) for each in actions)
         yield from ("", *_table((title, "Meaning"), rows))
     yield from ("", *_table(("Exit code", "Meaning"), _codes(parser.codes)))
+
+
+def _title(page: str) -> str:
+    """The title of a page, which is its first heading."""
+    return (PAGE.parent.parent / f"{page}.md").read_text("utf-8").partition("# ")[2].partition("\n")[0]
 
 
 def _synopsis(name: str, parser: Parser) -> str:

@@ -20,41 +20,42 @@ _OPENING = (
 # How long migrations take
 
 `cdk8s-spicedb plan --relationships 10M` and `cdk8s-spicedb check` estimate the time of each migration from the rates on
-this page. `plan` takes the number of relationships from you, and assumes that there are at most as many transactions.
-`check` asks your database for the number of rows. Both compare the sum of each step with the migration's deadline.
-What to do: [migrate a large database](../upgrade/migrations.md#migrate-a-large-database).
+this page. `plan` uses the number of relationships that you give, and assumes that there are at most as many
+transactions. `check` asks your database for the number of rows. Both add up the times of each step, and compare the sum
+with the deadline of the migration. For what to do, see [Migrate a large
+database](../upgrade/migrations.md#migrate-a-large-database).
 
-**Set the deadline to at least 3 times the estimate.** On your database, the times differ with its disks, its memory and
-its load. While other programs used the disks of the test machine, `identifiers_case_sensitive` took 33.9 s instead of
-18.8 s.
+**Set the deadline to at least 3 times the estimate.** The time depends on the disks, the memory and the load of your
+database. On our test machine, `identifiers_case_sensitive` took 33.9 s instead of 18.8 s while other programs used the
+disks.
 
 ## How the rates were found
 
 `bench/migrations.py` fills a database with 2,000,000 relationships, written in transactions of 10. Then it runs each
-migration with the real SpiceDB program, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times are about
-proportional to the rows, except those of `backfill-xid-add-indices`, which takes 40 seconds per million at 200,000 rows
-and 105 seconds at 2,000,000. [Large databases](large.md) has times at more sizes, and how to measure.
+migration with SpiceDB itself, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times are about proportional to the
+number of rows, except those of `backfill-xid-add-indices`: a million rows take 40 seconds if there are 200,000, and 105
+seconds if there are 2,000,000. [Large databases](large.md) shows times for other sizes, and how to measure your own.
 
 <!-- figures: estimates -->
 <!-- end -->
 
 ### The batches of a backfill
 
-`backfill_batch_size` sets the size of the batches in which `backfill-xid-add-indices` writes the rows. The default of
-1000 is a good size: larger batches are not faster.
+`backfill_batch_size` sets how many rows `backfill-xid-add-indices` writes in one batch. Keep the default of 1000:
+larger batches are not faster.
 
 <!-- figures: batches -->
 <!-- end -->
 
 ## Rates
 
-The time of a migration that is not in the tables does not depend on the number of relationships. The columns:
+If a migration is not in the tables, its time does not depend on the number of relationships. The columns mean:
 
 | Column | Meaning |
 | --- | --- |
 | Since | First release of SpiceDB with this migration. |
 | Work | What the migration does to the table. |
-| Rate | Seconds for one million rows of that table. `-` means less than a second for a table of any size. |
+| Rate | Seconds for one million rows of the table. `-` means less than a second for a table of any size. |
 | Lock | Lock on the table, in the words of the database. |
 | Waits | Whose requests wait until the migration is done. |
 
@@ -62,15 +63,15 @@ The time of a migration that is not in the tables does not depend on the number 
 | --- | --- |
 | indexes | Builds an index. |
 | rewrites | Copies all rows to a new table. |
-| fills | Writes new columns of all rows, in batches. |
+| fills | Writes values to new columns in all rows, in batches. |
 | alters | Changes columns or constraints. PostgreSQL checks a new constraint against all rows. |
 
-A short lock can still block for long. A migration with ACCESS EXCLUSIVE, and any migration on MySQL, waits for the
-transactions that use the table, and new requests wait behind it. A migration with SHARE UPDATE EXCLUSIVE also waits for
-older transactions, but no request waits for it. So end long transactions before you migrate. `cdk8s-spicedb check`
-finds them.
+Before you migrate, end long transactions. `cdk8s-spicedb check` finds them. A migration with ACCESS EXCLUSIVE, and any
+migration on MySQL, waits for all transactions that use the table, and new requests wait behind the migration. So even a
+short lock can block requests for a long time. A migration with SHARE UPDATE EXCLUSIVE also waits for older
+transactions, but no request waits for the migration.
 
-The locks follow from the SQL statements in SpiceDB's source code and the documentation of
+We derived the locks from the SQL statements in SpiceDB's source code and the documentation of
 [PostgreSQL](https://www.postgresql.org/docs/current/explicit-locking.html) and
 [MySQL](https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html).
 """

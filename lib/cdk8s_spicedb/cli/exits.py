@@ -8,11 +8,11 @@ DONE, NO, USAGE, PROBLEM, STOPPED, UNANSWERED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 1
 
 EXIT_CODES: Mapping[int, str] = {
     DONE: "the command is done, or the answer is yes",
-    NO: "the answer is no, or the input was refused; nothing was changed",
+    NO: "the answer is no, or the command refused or failed; only `restore` and `repair` may have changed something",
     USAGE: "wrong usage",
-    PROBLEM: "a difference or a problem was found, or a step failed and was rolled back",
-    STOPPED: "something was changed, and the command could not finish",
-    UNANSWERED: "the cluster or SpiceDB could not be asked; nothing was changed",
+    PROBLEM: "the command found a difference or a problem, or a step failed and was rolled back",
+    STOPPED: "the command changed something, but could not finish",
+    UNANSWERED: "the cluster or SpiceDB did not answer, or denied access; nothing was changed",
     INTERRUPTED: "interrupted with Ctrl-C, SIGTERM or SIGHUP",
 }
 """What each code means. A command can say it more precisely in its own help."""
@@ -28,11 +28,11 @@ def codes_of(own: Mapping[int, str]) -> dict[int, str]:
 
 
 VARIABLES: Mapping[str, str] = {
-    "KUBECONFIG": "files with the kubeconfig, as for kubectl; `--kubeconfig` takes precedence",
-    "SPICEDB_TOKEN": "preshared key of a SpiceDB that `backup`, `restore` or `compare` reach by an address",
-    "NO_COLOR": "if set, output has no colors. Output that is not on a terminal never has",
+    "KUBECONFIG": "kubeconfig files, as for kubectl; `--kubeconfig` takes precedence",
+    "SPICEDB_TOKEN": "preshared key of a SpiceDB that you name by its address, for `backup`, `restore` and `compare`",
+    "NO_COLOR": "if set, the output has no colors. Output that does not go to a terminal never has colors",
     "COLUMNS": "width of the output, instead of that of the terminal",
     "TMPDIR": "folder for the private copy of the kubeconfig and other temporary files",
-    "CDK8S_SPICEDB_DEBUG": "if set, an error that nobody expected shows where it came from",
+    "CDK8S_SPICEDB_DEBUG": "if set, an unexpected error shows its traceback",
 }
 """The environment variables that the commands read."""

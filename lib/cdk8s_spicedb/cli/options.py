@@ -52,14 +52,14 @@ def add_command(
     return parser
 
 
-def add_name(parser: Parser, text: str = "name of the SpiceDB, which must be the one that the file describes") -> None:
+def add_name(parser: Parser, text: str = "name of the SpiceDB; must be the name in the file") -> None:
     """Adds NAME."""
     parser.add_argument("name", nargs="?", metavar="NAME", help=text)
 
 
 def add_file(parser: Container, text: str = f"file to read; defaults to {FILE}") -> None:
     """Adds ``--file``."""
-    more = "- is standard input. Repeat the option to merge files: a later file takes precedence over earlier ones"
+    more = "Use - for standard input. To merge files, repeat the option: later files take precedence"
     parser.add_argument("-f", "--file", action="append", metavar="FILE", help=f"{text}. {more}")
 
 
@@ -72,7 +72,7 @@ def add_releases(parser: Container) -> None:
     """Adds ``--releases``."""
     text = (
         "YAML file with SpiceDB releases that this package does not know, such as {v1.99.0: {postgres: [revision]}}. "
-        "`learn` writes one"
+        "`learn` can write it"
     )
     parser.add_argument("--releases", metavar="FILE", help=text)
 
@@ -86,10 +86,10 @@ def add_output(parser: Container, formats: Sequence[str] = ("text", "json", "yam
 def add_checks(parser: Parser, *, pulls: bool) -> Container:
     """Adds the group of options that say what is checked. ``pulls`` is the default of ``--pull-images``."""
     checks = parser.add_argument_group("checks")
-    checks.add_argument("--no-database", action="store_true", help="start no pod that asks the database")
-    text = "image of the pod that asks the database; defaults to an official one of the engine"
+    checks.add_argument("--no-database", action="store_true", help="do not start the pod that asks the database")
+    text = "image of the pod that asks the database; defaults to an official image for the engine"
     add_database_image(checks, text)
-    text = "start no pods that read the SpiceDB schema and try it with each new release"
+    text = "do not start the pods that read the SpiceDB schema and try it with each new release"
     checks.add_argument("--no-schema", action="store_true", help=text)
     default = "pulled by default" if pulls else "not pulled by default"
     text = f"pull every image of the release and of the plan, each in a short-lived pod; {default}"
@@ -103,16 +103,16 @@ def add_database_image(parser: Container, text: str) -> None:
     parser.add_argument("--database-image", metavar="IMAGE", help=text)
 
 
-def add_place(parser: Parser) -> None:
-    """Adds the options of a cluster."""
-    cluster = parser.add_argument_group("cluster")
-    text = "namespace of the release; defaults to the one of the kubeconfig's context"
+def add_place(parser: Parser, *, of_file: bool = True) -> None:
+    """Adds the options of a cluster. ``of_file`` is whether a file can say where its SpiceDB belongs."""
+    cluster, before = parser.add_argument_group("cluster"), "that of the file, or else to " if of_file else ""
+    text = f"namespace of the SpiceDB; defaults to {before}that of the context"
     cluster.add_argument("-n", "--namespace", metavar="NAME", help=text)
-    text = "context of the kubeconfig; defaults to the current one"
+    text = f"context of the kubeconfig; defaults to {before}the current one"
     cluster.add_argument("--context", metavar="NAME", help=text)
     text = "kubeconfig to read; takes precedence over KUBECONFIG. Defaults to ~/.kube/config"
     cluster.add_argument("--kubeconfig", metavar="FILE", help=text)
-    text = "say on standard error what it asks of the cluster, and which programs it starts"
+    text = "print requests to the cluster, and programs that are started, to standard error"
     cluster.add_argument("-v", "--verbose", action="store_true", help=text)
 
 

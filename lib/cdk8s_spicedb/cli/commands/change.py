@@ -28,10 +28,10 @@ def add_upgrade(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "upgrade",
-        "upgrade a live release: check, ask, then run each step, watch it, and go back if it fails",
-        "Upgrades the SpiceDB that runs to what the file says: checks, asks, and then runs each step, waits until no "
-        "older server is left, tests, and observes the servers' metrics. If you run it again after it was interrupted, "
-        "it continues where it stopped.",
+        "upgrade a live SpiceDB: check, ask, run each step, watch it, and roll back if it fails",
+        "Upgrades a live SpiceDB to what the file describes. It checks, and asks for confirmation. For each step, it "
+        "then changes the servers, waits until no older server is left, runs the permission test if the file has one, "
+        "and observes the servers' metrics. If it was interrupted, run it again: it continues where it stopped.",
         examples={
             "upgrade --namespace authz": "Upgrade to what spicedb.yaml says",
             "upgrade --namespace authz --dry-run": "Only check, and say what would happen",
@@ -39,8 +39,8 @@ def add_upgrade(commands: Commands) -> Parser:
             "upgrade --write manifests": "For Argo CD and Flux: write the next step",
         },
         codes={
-            DONE: "the target is reached",
-            NO: "it was refused, and nothing was changed (see stderr for the reason)",
+            DONE: "the upgrade is done",
+            NO: "the upgrade was refused, and nothing was changed (see stderr for the reason)",
             PROBLEM: "a step failed and was rolled back",
             STOPPED: "a step failed and was not rolled back",
             **ASKS,
@@ -50,9 +50,9 @@ def add_upgrade(commands: Commands) -> Parser:
     add_name(parser)
     add_file(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask before the first step")
-    text = "check, plan and say what would change, then stop; exit as `check` does"
+    text = "check, print what would change, and stop; exit as `check` does"
     parser.add_argument("--dry-run", action="store_true", help=text)
-    text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. You commit them"
+    text = "for Argo CD and Flux: write the files of the next step to this folder, and stop. Then commit them"
     parser.add_argument("--write", metavar="FOLDER", help=text)
     _add_steps(parser)
     _add_backups(parser)
@@ -67,16 +67,16 @@ def add_upgrade(commands: Commands) -> Parser:
 
 def _add_steps(parser: Parser) -> None:
     steps = parser.add_argument_group("steps")
-    text = "time for which to observe the servers' metrics after each step, such as 2m; defaults to 30s. 0: not at all"
+    text = "how long to observe the servers' metrics after each step, such as 2m; defaults to 30s. 0 turns this off"
     steps.add_argument("--observe", type=duration, default=30, metavar="DURATION", help=text)
     text = (
         "what to do if a step fails: rollback or stop; defaults to rollback if the plan says that a rollback works, "
-        "and otherwise to stop"
+        "or else to stop"
     )
     steps.add_argument("--on-failure", choices=("rollback", "stop"), metavar="ACTION", help=text)
     text = (
-        "in each step, ask one new server this number of questions before clients reach the new servers. The step "
-        "fails if an answer differs from that of the older servers"
+        "in each step, ask one new server this number of questions before clients reach the new servers. If an answer "
+        "differs from that of the older servers, the step fails"
     )
     steps.add_argument("--answers", type=amount, default=0, metavar="NUMBER", help=text)
 
@@ -85,15 +85,15 @@ def _add_backups(parser: Parser) -> None:
     group = parser.add_argument_group("backup and rehearsal")
     backups = group.add_mutually_exclusive_group()
     text = (
-        "folder for backups through SpiceDB's API, one before each step that may be impossible to roll back; takes "
-        "precedence over upgradeBackup in the file. Without both, defaults to spicedb-backups"
+        "folder for backups. The command makes one before each step that may be impossible to roll back. Takes "
+        "precedence over upgradeBackup in the file; without both, defaults to spicedb-backups"
     )
     backups.add_argument("--backup", metavar="FOLDER", help=text)
     text = "make no backup, not even the one that the file describes"
     backups.add_argument("--no-backup", action="store_true", help=text)
     text = (
-        "go on although nobody has rehearsed the upgrade in the last day. Without this option, --yes refuses it if a "
-        "step may be impossible to roll back"
+        "upgrade without a rehearsal. Without this option, the command refuses --yes if a step may be impossible to "
+        "roll back and nobody has rehearsed the upgrade in the last day"
     )
     group.add_argument("--no-rehearsal", action="store_true", help=text)
 
@@ -101,8 +101,8 @@ def _add_backups(parser: Parser) -> None:
 def _add_fleet(parser: Parser) -> None:
     fleet = parser.add_argument_group("several SpiceDBs")
     text = (
-        "upgrade many SpiceDBs in waves: files that describe one each. Each is first merged with the files of --file. "
-        f"In --namespace, {STEM} stands for the name of the file without its ending"
+        "files that describe one SpiceDB each, to upgrade in waves. Each is first merged with the files of --file. In "
+        f"--namespace, {STEM} stands for the name of the file without its ending"
     )
     add_each(fleet, text)
     text = "with --each: number of files in the first wave; defaults to 1"
@@ -118,35 +118,37 @@ def add_rollback(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "rollback",
-        "roll a live release back to the last step that worked",
-        "Rolls the servers back to the last step that worked, and waits until no newer server is left. First says what "
-        "is not restored, and asks. The datastore schema stays as it is.",
+        "roll a live SpiceDB back to the last step that worked",
+        "Rolls the servers back to the last step that worked, and waits until no newer server is left. Before that, it "
+        "says what is not restored, and asks for confirmation. The datastore schema stays as it is.",
         examples={
             "rollback --namespace authz": "Roll back the SpiceDB with the name spicedb",
             "rollback authz --dry-run": "Only say what would happen",
             "rollback -f spicedb.yaml --restore": "Also restore the backup that `upgrade` made",
         },
         codes={
-            DONE: "the servers are back",
-            NO: "it was refused, and nothing was changed (see stderr for the reason)",
+            DONE: "the servers are rolled back",
+            NO: "the rollback was refused, and nothing was changed (see stderr for the reason)",
             STOPPED: "the rollback failed",
             **ASKS,
         },
         page="upgrade/rollback",
     )
     add_name(parser, "name of the SpiceDB; defaults to that of --file, or to spicedb")
-    text = "file of this SpiceDB; needed for --restore, and to leave the schema mode read-new-write-new"
+    text = "file of this SpiceDB; needed for --restore, and to roll back from the schema mode read-new-write-new"
     add_file(parser, text)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--dry-run", action="store_true", help="say what would happen, then stop")
+    parser.add_argument("--dry-run", action="store_true", help="print what would happen, and stop")
     text = (
-        "restore a backup, because the older servers do not start on the datastore schema. All servers stop meanwhile. "
-        "Without FILE, it restores the one from `upgrade`"
+        "also restore a backup, if the older servers do not start on the datastore schema. All servers stop meanwhile. "
+        "Without FILE, restores the last backup of `upgrade`"
     )
     parser.add_argument("--restore", nargs="?", const=RECORDED, metavar="FILE", help=text)
     text = "image of the database's client, for --restore; defaults to the official image of the engine"
     add_database_image(parser, text)
-    text = "roll back even if older servers do not start on the datastore schema; for use after you restored a backup"
+    text = (
+        "roll back even if the older servers do not start on the datastore schema. Use it after you restored a backup"
+    )
     parser.add_argument("--force", action="store_true", help=text)
     add_output(parser)
     add_releases(parser)
@@ -159,13 +161,13 @@ def add_repair(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "repair",
-        "repair a PostgreSQL into which a dump was restored",
-        "Repairs the transaction ids of a PostgreSQL into which a dump was restored. Without --run, it only prints the "
-        "Job that does so, and changes nothing. With --run, it asks the database whether it needs that, runs the Job, "
-        "and asks again. The servers must be stopped. It changes nothing if there is nothing to repair.",
+        "repair a PostgreSQL database after you restored a dump",
+        "Repairs the transaction ids of a PostgreSQL database after you restored a dump. Stop the servers first. "
+        "Without --run, it only prints the Job that repairs, and changes nothing. With --run, it asks the database "
+        "whether it needs the repair, runs the Job if so, and asks again.",
         examples={
             "repair": "Print the Job",
-            "repair --run --namespace authz": "Repair the database if it needs that",
+            "repair --run --namespace authz": "Repair the database if it needs it",
         },
         codes={
             DONE: "the Job is printed or, with --run, the database is repaired or needs no repair",

@@ -8,7 +8,7 @@ from ..exits import ASKS, DONE, NO, PROBLEM
 from ..options import Commands, add_command, add_file, add_output, add_place, add_releases, at_least
 from ..parser import Parser
 
-_WHICH = "name of the Deployment of the servers, or the address of a SpiceDB, such as localhost:50051"
+_WHICH = "name of the Deployment of a SpiceDB, or its address, such as localhost:50051"
 _OR_FILE = f"{_WHICH}; defaults to the name in --file"
 _ERROR = "there is an error (see stderr)"
 
@@ -19,8 +19,8 @@ def add_backup(commands: Commands) -> Parser:
         commands,
         "backup",
         "copy the schema and the relationships of a SpiceDB to a file",
-        "Writes the schema and all relationships of one revision to a file, which zed reads too. If it is interrupted, "
-        "run it again: it continues.",
+        "Writes the schema and all relationships of one revision to a file, which zed can read too. If it is "
+        "interrupted, run it again: it continues.",
         examples={
             "backup spicedb authz.zedbackup --namespace authz": "Back up a SpiceDB in a cluster",
             "backup localhost:50051 authz.zedbackup": "Back up a SpiceDB by its address",
@@ -42,17 +42,17 @@ def add_restore(commands: Commands) -> Parser:
     parser = _add(
         commands,
         "restore",
-        "copy a file of `backup` into a SpiceDB whose database is empty",
+        "copy a backup into a SpiceDB with an empty database",
         "Writes the schema and the relationships of a file to a SpiceDB, and compares the result with the file.",
         examples={"restore spicedb authz.zedbackup --namespace authz": "Restore a SpiceDB in a cluster"},
-        codes={DONE: "both are equal", NO: _ERROR},
+        codes={DONE: "the SpiceDB holds what the file has", NO: f"{_ERROR}; a part may be restored"},
         page="operate/backup",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help=_OR_FILE)
     parser.add_argument("path", metavar="BACKUP", help="file of `backup` or of `zed backup`")
     add_file(parser, "file that describes the SpiceDB: its name, namespace and context")
     add_releases(parser)
-    text = "continue after an interruption: the SpiceDB may have the schema and some of the relationships"
+    text = "continue after an interruption: the SpiceDB may already have the schema and some of the relationships"
     parser.add_argument("--continue", action="store_true", dest="go_on", help=text)
     _add_rest(parser)
     return parser
@@ -64,19 +64,19 @@ def add_compare(commands: Commands) -> Parser:
         commands,
         "compare",
         "ask two SpiceDBs the same questions",
-        "Asks two SpiceDBs whether users have permissions, lets them look up resources and subjects, and prints how "
-        "the answers differ. The questions are made from relationships of both.",
+        "Asks two SpiceDBs whether users have permissions, looks up resources and subjects in both, and prints how the "
+        "answers differ. It makes the questions from relationships of both.",
         examples={"compare spicedb localhost:50051 --namespace authz": "Compare a SpiceDB in a cluster with another"},
         codes={DONE: "all answers are equal", NO: _ERROR, PROBLEM: "an answer differs", **ASKS},
         page="operate/compare",
     )
     parser.add_argument("first", metavar="FIRST", help=_WHICH)
     parser.add_argument("second", metavar="SECOND", help="the other SpiceDB, named in the same way")
-    text = "also ask the assertions of this file, which zed reads too. Repeat the option for more files"
+    text = "also ask the assertions in this file, in the format of `zed validate`. Repeat the option for more files"
     parser.add_argument("--assertions", action="append", metavar="FILE", help=text)
     text = "number of questions; defaults to 10000"
     parser.add_argument("--questions", type=at_least(1), default=10_000, metavar="NUMBER", help=text)
-    _add_rest(parser)
+    _add_rest(parser, of_file=False)
     return parser
 
 
@@ -90,11 +90,11 @@ def _add(
     codes: Mapping[int, str],
     page: str,
 ) -> Parser:
-    more = f"{description} For an address, the variable SPICEDB_TOKEN has the preshared key."
+    more = f"{description} If you name a SpiceDB by its address, set SPICEDB_TOKEN to the preshared key."
     return add_command(commands, name, summary, more, examples=examples, codes=codes, page=page)
 
 
-def _add_rest(parser: Parser) -> None:
-    parser.add_argument("--ca", metavar="FILE", help="CA that signed the certificate of an address; without it, no TLS")
+def _add_rest(parser: Parser, *, of_file: bool = True) -> None:
+    parser.add_argument("--ca", metavar="FILE", help="file with the CA of the server at an address; without it, no TLS")
     add_output(parser)
-    add_place(parser)
+    add_place(parser, of_file=of_file)

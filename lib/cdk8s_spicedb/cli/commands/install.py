@@ -12,11 +12,11 @@ def add_install(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "install",
-        "install the SpiceDB of a file: check, ask, install with Helm or kubectl, wait, and test",
-        "Installs the SpiceDB that the file describes: checks, says what it creates, and asks. Then it installs with "
-        "Helm, or with kubectl if the file says so. It waits until the database is migrated and all servers are ready, "
-        "and runs the permission test if the file has one. At the end, it says how to reach SpiceDB. If you run it "
-        "again after it failed or was interrupted, it continues.",
+        "install the SpiceDB that a file describes: check, ask, install, wait, and test",
+        "Installs the SpiceDB that the file describes. It checks, says what it creates, and asks for confirmation. "
+        "Then it installs with Helm, or with kubectl if the file says so. It waits until the database is migrated and "
+        "all servers are ready, runs the permission test if the file has one, and says how to reach SpiceDB. If it "
+        "failed or was interrupted, run it again: it continues.",
         examples={
             "install --namespace authz": "Install what spicedb.yaml describes",
             "install --namespace authz --dry-run": "Only check, and say what would be created",
@@ -24,8 +24,8 @@ def add_install(commands: Commands) -> Parser:
         },
         codes={
             DONE: "SpiceDB is installed, and all its servers are ready; with --dry-run, it could be installed",
-            NO: "it was refused, and nothing was installed (see stderr for the reason)",
-            STOPPED: "something was installed, and SpiceDB does not work",
+            NO: "the install was refused, and nothing was installed (see stderr for the reason)",
+            STOPPED: "something was installed, but SpiceDB does not work",
             **ASKS,
         },
         page="install/files",
@@ -33,11 +33,11 @@ def add_install(commands: Commands) -> Parser:
     add_name(parser)
     add_file(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--dry-run", action="store_true", help="check and say what would be created, then stop")
-    text = "create the namespace if it does not exist. The check then fails until the Secrets are in it"
+    parser.add_argument("--dry-run", action="store_true", help="check, print what would be created, and stop")
+    text = "create the namespace if it does not exist. The check fails until you create the Secrets in it"
     parser.add_argument("--create-namespace", action="store_true", help=text)
     checks = add_checks(parser, pulls=True)
-    checks.add_argument("--no-check", action="store_true", help="check only that the namespace exists")
+    checks.add_argument("--no-check", action="store_true", help="check nothing except that the namespace exists")
     add_output(parser)
     add_releases(parser)
     add_place(parser)
@@ -51,17 +51,17 @@ def add_uninstall(commands: Commands) -> Parser:
         "uninstall",
         "remove a SpiceDB from the cluster; its database, Secrets and backups stay",
         "Removes a SpiceDB with the program that applied it, Helm or kubectl, and waits until nothing of it is left. "
-        "First says what it deletes and what stays, and asks. The database and its data, the Secrets that you made, "
-        "the PersistentVolumeClaims of backups and the namespace stay. If Argo CD or Flux applies the SpiceDB, the "
-        "command refuses, and says where to delete it.",
+        "Before that, it says what it deletes and what stays, and asks for confirmation. The database and its data, "
+        "the Secrets that you made, the PersistentVolumeClaims of backups and the namespace stay. If Argo CD or Flux "
+        "applies the SpiceDB, the command refuses, and says where to delete it.",
         examples={
             "uninstall --namespace authz": "Remove the only SpiceDB in a namespace",
             "uninstall spicedb -n authz --dry-run": "Only say what would be deleted",
         },
         codes={
-            DONE: "nothing of it is left; with --dry-run, it could be removed",
-            NO: "it was refused, and nothing was deleted (see stderr for the reason)",
-            STOPPED: "something was deleted, and something is left",
+            DONE: "the SpiceDB is removed; with --dry-run, it could be removed",
+            NO: "the command refused, and nothing was deleted (see stderr for the reason)",
+            STOPPED: "something was deleted, but something is left",
             **ASKS,
         },
         page="install/uninstall",
@@ -69,7 +69,7 @@ def add_uninstall(commands: Commands) -> Parser:
     add_name(parser, "name of the SpiceDB; defaults to that of --file, or to the only one in the namespace")
     add_file(parser, "file of this SpiceDB, for its name, namespace and context")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, then stop")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and stop")
     add_output(parser)
     add_releases(parser)
     add_place(parser)

@@ -27,27 +27,26 @@ def add_status(commands: Commands) -> Parser:
         commands,
         "status",
         "print what runs in a cluster, and what is wrong with it",
-        "Prints what runs of a SpiceDB: its servers, its migration, who applied it, and what is wrong. It changes "
-        "nothing.",
+        "Prints the servers and the migration of a SpiceDB, what applied it, and what is wrong. It changes nothing.",
         examples={
             "status --namespace authz": "The only SpiceDB in a namespace, or a list of several",
             "status spicedb --wait --timeout 5m": "Wait until the next change is safe",
             "status -A -o json": "All SpiceDBs of the cluster, as JSON",
         },
-        codes={DONE: "all is well", NO: "something is wrong, was not found, or did not end in time", **ASKS},
+        codes={DONE: "all is well", NO: "something is wrong, was not found, or took too long", **ASKS},
         page="operate/commands",
     )
     add_name(parser, "name of the SpiceDB; defaults to that of --file, or to the only one in the namespace")
     text = "list the SpiceDBs of all namespaces"
     parser.add_argument("-A", "--all-namespaces", action="store_true", help=text)
-    add_file(parser, "file that describes the SpiceDB: its name, and what --datastore needs")
-    add_each(parser, f"files that describe a SpiceDB each. In --namespace, {STEM} stands for the name of the file")
+    add_file(parser, "file that describes the SpiceDB: its name, and the database for --datastore")
+    add_each(parser, f"files that describe one SpiceDB each. In --namespace, {STEM} stands for the name of the file")
     more = parser.add_argument_group("what to look at")
     text = "also read when the servers' certificates expire. Needs the right to read their Secrets"
     more.add_argument("--certificates", action="store_true", help=text)
-    text = "also compare with what was released. Needs the right to read Helm's Secrets, and to patch (in a dry run)"
+    text = "also compare with what was applied. Needs the rights to read Helm's Secrets, and to patch (in a dry run)"
     more.add_argument("--drift", action="store_true", help=text)
-    text = "also ask the database for its revision, with a pod that runs for a moment. Needs --file"
+    text = "also ask the database for its revision, with a short-lived pod. Needs --file"
     more.add_argument("--datastore", action="store_true", help=text)
     text = "image of the database's client, for --datastore; defaults to the official image of the engine"
     add_database_image(more, text)
@@ -70,7 +69,7 @@ def add_check(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "check",
-        "check whether the release of a file can be installed or upgraded",
+        "check whether the SpiceDB of a file can be installed or upgraded",
         "Checks Secrets, rights, objects, quotas, images, the SpiceDB schema, the database and the plan of an upgrade, "
         "and changes nothing. It makes dry runs, and starts short-lived pods.",
         examples={
@@ -78,7 +77,7 @@ def add_check(commands: Commands) -> Parser:
             "check -f prod.yaml --pull-images -o json": "Also pull every image, and print JSON",
             "check --each tenants/*.yaml --namespace {}": "Check many SpiceDBs, each in the namespace of its name",
         },
-        codes={DONE: "there is no failure", NO: "there is a failure, or the file is invalid", **ASKS},
+        codes={DONE: "there is no failure", NO: "there is a failure, or the file is not valid", **ASKS},
         page="operate/commands",
     )
     add_name(parser)
@@ -98,7 +97,7 @@ def add_diff(commands: Commands) -> Parser:
         "diff",
         "print what a file would change in a cluster, and what that means",
         "Prints each field that would change in the cluster if you applied the file, from a server-side dry run, and "
-        "what that means. It changes nothing. It needs the right to patch the objects, and to read Helm's Secrets.",
+        "what that means. It changes nothing, but needs the rights to create and patch the objects.",
         examples={
             "diff --namespace authz": "Compare spicedb.yaml with a namespace",
             "diff --exit-code": "Fail with 3 if there are changes, for CI",

@@ -16,12 +16,12 @@ def add_help(commands: Commands) -> Parser:
         commands,
         "help",
         "print the help of a command",
-        "Prints the help of a command, or of all.",
+        "Prints the help of a command, or the list of all commands.",
         examples={"help upgrade": "The same as upgrade --help"},
         codes={DONE: "the help is printed"},
         page=_PAGE,
     )
-    parser.add_argument("about", nargs="?", metavar="COMMAND", help="command; defaults to all")
+    parser.add_argument("about", nargs="?", metavar="COMMAND", help="command; without it, lists all commands")
     return parser
 
 
@@ -31,7 +31,7 @@ def add_completion(commands: Commands) -> Parser:
         commands,
         "completion",
         "print a script that completes commands and options in a shell",
-        "Prints a script with which a shell completes commands, options and their values when you press Tab.",
+        "Prints a script for your shell, which then completes commands, options and their values when you press Tab.",
         examples={
             "completion bash > ~/.local/share/bash-completion/completions/cdk8s-spicedb": "Install it for bash",
             'completion zsh > "${fpath[1]}/_cdk8s-spicedb"': "Install it for zsh",

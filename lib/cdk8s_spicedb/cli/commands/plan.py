@@ -38,19 +38,19 @@ def add_plan(commands: Commands) -> Parser:
         codes={DONE: "the plan is printed", NO: "there is no such plan (see stderr for the reason)", **ASKS},
         page="upgrade/plan",
     )
-    text = f"file to read: the engine and the release to upgrade to, such as {FILE}"
+    text = f"file that describes the SpiceDB, with its engine and the release to upgrade to, such as {FILE}"
     add_file(parser, text)
     text = f"engine of the datastore: {', '.join(sorted(ENGINES))}; needed without --file"
     parser.add_argument("--engine", choices=sorted(ENGINES), metavar="ENGINE", help=text)
-    text = "release that runs now; with --file, defaults to the one in the cluster"
+    text = "release that runs now; needed without --file. With --file, defaults to the one in the cluster"
     parser.add_argument("--from", dest="current", metavar="VERSION", help=text)
     text = f"release to upgrade to; defaults to that of the file, or to {newest}"
     parser.add_argument("--to", dest="target", metavar="VERSION", help=text)
     text = f"schema mode after the last step: {', '.join(modes)}"
     parser.add_argument("--schema-mode", choices=modes, metavar="MODE", help=text)
-    text = "schema mode in which the servers run now; defaults to that in the cluster, or to SpiceDB's default"
+    text = "schema mode of the servers that run now; defaults to the one in the cluster, or to SpiceDB's default"
     parser.add_argument("--current-schema-mode", choices=modes, metavar="MODE", help=text)
-    text = "number of relationships in your database, such as 10M: estimates how long the migrations of each step take"
+    text = "number of relationships in your database, such as 10M, to estimate the time of the migrations in each step"
     parser.add_argument("--relationships", type=amount, metavar="NUMBER", help=text)
     add_output(parser, TABLES, "Use markdown for a comment on a pull request")
     add_releases(parser)
@@ -64,8 +64,9 @@ def add_releases_command(commands: Commands) -> Parser:
         commands,
         "releases",
         "print the releases of SpiceDB that this package knows",
-        "Prints the releases of SpiceDB that this package knows, newest first: which ones migrate the database, must "
-        "not be skipped by an upgrade, or were withdrawn, and what to know before a migration.",
+        "Prints the releases of SpiceDB that this package knows, newest first. It says which ones migrate the "
+        "database, which ones an upgrade must not skip, which ones were withdrawn, and what to know before "
+        "a migration.",
         examples={"releases --engine postgres": "The releases as they concern PostgreSQL"},
         codes={DONE: "the releases are printed", NO: "there is an error (see stderr)"},
         page="upgrade/plan",
@@ -83,9 +84,9 @@ def add_learn(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "learn",
-        "ask a SpiceDB program for what this package has to know of its release",
+        "get the facts about a new release of SpiceDB from its program",
         "Asks a SpiceDB program for its version, its newest revisions, its flags and its schema modes, and prints an "
-        "entry for a file of --releases. So you can use a release that this package does not know yet.",
+        "entry for the file in --releases. With this entry, you can use a release that this package does not know yet.",
         examples={
             "learn spicedb --write releases.yaml": "Ask the program on PATH, and write a file",
             "learn ghcr.io/authzed/spicedb:v1.99.0": "Ask an image, with docker or podman",
@@ -93,7 +94,7 @@ def add_learn(commands: Commands) -> Parser:
         codes={DONE: "the entry is printed", NO: "there is an error, or the program contradicts this package"},
         page="upgrade/plan",
     )
-    text = "path or name of a `spicedb` program, or its image. An image needs docker or podman"
+    text = "path or name of a `spicedb` program, or an image, which needs docker or podman"
     parser.add_argument("program", metavar="PROGRAM", help=text)
     text = "file to write, which must not exist; defaults to standard output"
     parser.add_argument("--write", metavar="FILE", help=text)
@@ -106,10 +107,10 @@ def add_rehearse(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "rehearse",
-        "do an upgrade on a copy of the live data, and print what happened",
-        "Copies the schema and the relationships of the SpiceDB that runs into a new namespace with a database of its "
-        "own, runs each step of the upgrade there, and prints what happened and how long it took. It never changes the "
-        "live SpiceDB, and deletes its copy when it ends.",
+        "try an upgrade on a copy of the live data, and print what happens",
+        "Copies the schema and the relationships of the live SpiceDB to a new namespace with its own database, runs "
+        "each step of the upgrade there, and prints what happens and how long it takes. It never changes the live "
+        "SpiceDB, and deletes the copy at the end.",
         examples={
             "rehearse --namespace authz": "Rehearse with all relationships",
             "rehearse --namespace authz --sample 1M -o markdown": "Rehearse with a sample, for a pull request",
@@ -117,7 +118,7 @@ def add_rehearse(commands: Commands) -> Parser:
         codes={
             DONE: "no problem was found",
             NO: "the upgrade could not be rehearsed (see stderr)",
-            PROBLEM: "there is a problem",
+            PROBLEM: "a problem was found",
             **ASKS,
         },
         page="upgrade/rehearse",
@@ -129,13 +130,13 @@ def add_rehearse(commands: Commands) -> Parser:
         "defaults to all relationships"
     )
     parser.add_argument("--sample", type=amount, metavar="NUMBER", help=text)
-    text = "number of questions; defaults to 2000"
+    text = "number of questions to ask after each step; defaults to 2000"
     parser.add_argument("--questions", type=at_least(1), default=2000, metavar="NUMBER", help=text)
-    text = "image of the database's server; defaults to the official image with the same version as the live one"
+    text = "image for the database of the copy; defaults to the official image with the version of the live database"
     add_database_image(parser, text)
     text = (
-        "rehearse in this namespace, which must exist. It stays, and only what the command has created in it is "
-        "deleted. Defaults to a new namespace"
+        "existing namespace to rehearse in; defaults to a new namespace. The command then deletes only what it has "
+        "created there"
     )
     parser.add_argument("--into", metavar="NAMESPACE", help=text)
     add_output(parser, ("text", "json", "yaml", "markdown"))

@@ -13,8 +13,8 @@ def add_init(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "init",
-        f"write a commented {FILE} to start with",
-        "Writes a commented file with the settings of a SpiceDB.",
+        f"write a {FILE} with comments, to start with",
+        "Writes a file with the settings of a SpiceDB, and with comments that explain them.",
         examples={"init": f"Write {FILE}", "init prod.yaml": "Write another file"},
         codes={DONE: "the file is written", NO: "the file exists, or it cannot be written"},
         page="install/files",
@@ -43,8 +43,8 @@ def add_synth(commands: Commands) -> Parser:
     add_file(parser)
     tools = [each.value for each in Delivery]
     text = (
-        "files to write, each to a folder with the name of the file. Each is first merged with the files of --file. If "
-        "one has a problem, nothing is written"
+        "files that describe one SpiceDB each. Each is written to a folder with the name of the file, and first merged "
+        "with the files of --file. If one has a problem, nothing is written"
     )
     parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
     text = "folder to write to; defaults to dist. The whole folder is replaced"
@@ -56,7 +56,7 @@ def add_synth(commands: Commands) -> Parser:
     parser.add_argument("--delivery", choices=tools, metavar="TOOL", help=text)
     text = "version of the Helm chart; defaults to 0.1.0"
     parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)
-    text = "YAML file that says who distributes the Helm chart, such as {maintainers: [{name: …}], icon: https://…}"
+    text = "YAML file with the metadata of the Helm chart, such as {maintainers: [{name: …}], icon: https://…}"
     parser.add_argument("--chart-metadata", metavar="FILE", help=text)
     add_releases(parser)
     return parser
@@ -68,7 +68,7 @@ def add_json_schema(commands: Commands) -> Parser:
         commands,
         "json-schema",
         f"print the JSON Schema of {FILE}, for editors",
-        f"Prints the JSON Schema of {FILE}, with which editors complete and check the file.",
+        f"Prints the JSON Schema of {FILE}. Editors use it to complete and check the file.",
         examples={"json-schema > spicedb.schema.json": "Write the JSON Schema to a file"},
         codes={DONE: "the JSON Schema is printed"},
         page="install/files",
