@@ -174,7 +174,9 @@ def backup(place: Place, meet: Callable[[], object]) -> None:
         process.send_signal(signal.SIGCONT)
         output = process.communicate(timeout=300)[0]
     if process.returncode:
-        assert (process.returncode, "run the same command again to continue" in output) == (1, True), output
+        # 5 if the connection tells that the server is gone, and 1 if the port-forward ends first.
+        assert process.returncode in (1, 5), output
+        assert "run the same command again to continue" in output, output
         wait("a server elsewhere", lambda: any(map(is_ready, namespace.servers())), 180)
         again = command.run("backup", "spicedb", str(file))
         assert again.code == 0, again.error
