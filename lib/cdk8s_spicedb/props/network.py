@@ -44,7 +44,7 @@ class Egress:
 
 @frozen(kw_only=True)
 class NetworkPolicies:
-    """NetworkPolicies for servers, migration and clean-up. They deny every connection that is not listed here.
+    """NetworkPolicies for all pods of the release. They deny every connection that is not listed here.
 
     Servers may connect to the database and to DNS. Servers that dispatch may also connect to each other, and to the API
     server, where they look up each other's addresses. The migration may connect to the database, and the clean-up to
@@ -56,8 +56,8 @@ class NetworkPolicies:
     """
 
     clients: Sequence[NetworkPeer] | None = None
-    """Peers that may connect to the API, by gRPC and HTTP. Defaults to all, because every request needs the preshared
-    key anyway."""
+    """Peers that may connect to the API, by gRPC and HTTP. The Jobs of the release always may. Defaults to all, because
+    every request needs the preshared key anyway."""
     monitoring: Sequence[NetworkPeer] | None = ()
     """Peers that may connect to the metrics port. Add Prometheus here. Defaults to none, because the port also serves
     profiles of the SpiceDB process (pprof), without a key."""
