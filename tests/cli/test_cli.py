@@ -98,7 +98,7 @@ def test_other_numbers_of_relationships_are_wrong_usage(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as raised:
         main([*PLAN, f"--relationships={text}"])
     assert raised.value.code == 2
-    error = f"{text!r} is not a number of relationships; write it as 10000000, 10_000_000, 10M, 1.5M or 500k"
+    error = f"{text!r} is not a number; write it as 10000000, 10_000_000, 10M, 1.5M or 500k"
     assert error in capsys.readouterr().err
 
 
@@ -475,7 +475,7 @@ def test_a_closed_output_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_standard_input_must_be_utf_8(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("name: café".encode("latin-1"))))
     code, _, err = run(capsys, "synth", "--file", "-")
-    assert (code, err) == (1, "error: cannot read standard input: it is not UTF-8 text; write it as YAML\n")
+    assert (code, err) == (1, "error: cannot read standard input: it is not UTF-8 text; send UTF-8\n")
 
 
 # ---------------------------------------------------------------- several files

@@ -249,3 +249,24 @@ def test_new_spellings_work_without_one(
 
 def test_a_format_is_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert fails(capsys, "synth", "-o", "json")[1].startswith("error: unrecognized arguments: --output=json")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--verison"], "did you mean --version?"),
+        (["-n", "authz", "status"], "write the options after the command: cdk8s-spicedb COMMAND [options]"),
+        (["-v", "status"], "-v is not an option of cdk8s-spicedb itself"),
+    ],
+)
+def test_options_follow_the_command(capsys: pytest.CaptureFixture[str], words: list[str], hint: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_a_hint_is_about_a_similar_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["status", "--bogus"])
+    assert "did you mean" not in capsys.readouterr().err

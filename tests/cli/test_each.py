@@ -56,6 +56,11 @@ def test_a_pattern_is_expanded(capsys: pytest.CaptureFixture[str], folder: Path)
     )
 
 
+def test_the_option_can_be_repeated(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    out = run(capsys, "tenants/acme.yaml", "--each", "tenants/globex.yaml")[1]
+    assert out.startswith("Wrote dist: 2 folders; acme, globex changed.\n")
+
+
 def test_folders_can_be_charts(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     Path("metadata.yaml").write_text("maintainers: [{name: platform}]")
     options = ("--delivery", "helm", "--chart-version", "2.0.0", "--chart-metadata", "metadata.yaml", "-o", "charts")

@@ -135,6 +135,27 @@ def test_code_five_says_that_the_cluster_could_not_be_asked(
     assert captured.err.startswith("error: ")
 
 
+@pytest.mark.parametrize("body", ["{}", '{"kind": "Banana", "items": "x", "metadata": 7}'])
+@pytest.mark.parametrize(
+    "command",
+    [
+        CHECK,
+        ("diff",),
+        ("status", "spicedb"),
+        ("install", "--dry-run"),
+        ("upgrade", "--dry-run"),
+        ("rollback", "spicedb", "--dry-run"),
+        ("uninstall", "spicedb", "--dry-run"),
+    ],
+)
+def test_an_answer_that_is_no_object_is_no_answer(
+    api: ApiServer, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], body: str
+) -> None:
+    api.fail(lambda _: True, httpx2.Response(200, text=body), times=None)
+    assert main(command) == 5
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 def test_a_kubeconfig_that_does_not_exist_is_no_answer(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -171,7 +192,40 @@ def test_verbose_says_what_is_asked_and_started(api: ApiServer, capsys: pytest.C
     assert any(" s  GET https://" in line and "/namespaces/authz/deployments/spicedb" in line for line in lines)
 
 
+def test_verbose_shows_no_secret_of_the_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://admin:PASSWORD@127.0.0.1:1/api?token=TOKEN"}}],
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    assert main(["status", "--verbose", "--kubeconfig", str(tmp_path / "config")]) == 5
+    err = capsys.readouterr().err
+    assert "GET http://" in err
+    assert "PASSWORD" not in err
+    assert "TOKEN" not in err
+
+
+def test_the_nearest_context_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(json.dumps({"contexts": [{"name": "production", "context": {}}]}))
+    assert main(["status", "--kubeconfig", str(tmp_path / "config"), "--context", "prodution"]) == 5
+    assert "has no context prodution; did you mean production?" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- plan --file
+
+
+def test_a_plan_belongs_to_the_place_of_its_file(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("spicedb.yaml").write_text(f"version: v1.56.0\nnamespace: authz\n{ON_POSTGRES}")
+    assert main(["plan", "-f", "spicedb.yaml", "--from", OLD, "--namespace", "other"]) == 1
+    assert "--namespace is other, but the file belongs to the namespace authz" in capsys.readouterr().err
+
+
+def test_a_plan_from_a_release_after_the_newest_needs_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--engine", "postgres", "--from", "v9.0.0"]) == 1
+    err = capsys.readouterr().err
+    assert "v9.0.0 is later than" in err
+    assert "name the target with --to" in err
 
 
 def test_a_plan_of_a_file_asks_the_cluster(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:

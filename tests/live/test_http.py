@@ -53,6 +53,22 @@ def test_what_passes_is_waited_for(api: ApiServer, clock: FakeClock, fault: Any)
             act(api.cluster(clock=clock))
 
 
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ((401, "Unauthorized"), "the API server at https://cluster does not accept your credentials: Unauthorized"),
+        (httpx2.Response(503, text="<html>" + "busy " * 500), "HTTP status 503: <html>busy busy"),
+        (httpx2.Response(404, text="404 page not found"), "404 page not found (from https://cluster)"),
+    ],
+)
+def test_what_is_refused_is_said_briefly(api: ApiServer, clock: FakeClock, answer: Any, text: str) -> None:
+    api.fail(lambda _: True, answer, times=None)
+    with pytest.raises(ClusterError) as raised:
+        api.cluster(clock=clock).apply(config_map())
+    assert text in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
 @pytest.mark.parametrize("fault", [400, 401, 403, 404, 409, 410, 422, 500, (500, "admission webhook failed")], ids=str)
 def test_what_does_not_pass_is_an_error_at_once(api: ApiServer, clock: FakeClock, fault: Any) -> None:
     api.fail(matches("patch", "configmaps"), fault, times=1)

@@ -90,7 +90,9 @@ def test_kubeconfig_takes_precedence_over_the_account_of_the_pod(files: Path, mo
     assert read_kubeconfig().server == "https://a.example"
     (account / "token").unlink()
     monkeypatch.delenv("KUBECONFIG")
-    with pytest.raises(ClusterError, match=r"cannot read the ServiceAccount of this pod: .*; set KUBECONFIG"):
+    with pytest.raises(
+        ClusterError, match=r"cannot read the ServiceAccount of this pod: .*; name another one with --kubeconfig"
+    ):
         read_kubeconfig()
 
 
@@ -133,7 +135,9 @@ def test_wrong_kubeconfig_is_one_clear_error(
 def test_file_that_cannot_be_read(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (files / "folder").mkdir()
     monkeypatch.setenv("KUBECONFIG", str(files / "folder"))
-    with pytest.raises(ClusterError, match=r"cannot read the kubeconfig .*folder: .*; set KUBECONFIG"):
+    with pytest.raises(
+        ClusterError, match=r"cannot read the kubeconfig .*folder: .*; name another one with --kubeconfig"
+    ):
         read_kubeconfig()
 
 

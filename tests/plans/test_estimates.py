@@ -166,8 +166,8 @@ def test_the_runbook_knows_the_time_limit_of_the_props() -> None:
         "\n- Migration add-index indexes relation_tuple, about 10 s for 10 million relationships; nobody waits." in text
     )
     limit = (
-        "- The migration takes about 17 min in all, and its time limit is 10 min: set migration.activeDeadlineSeconds to "
-        "3060."
+        "- The migration takes about 17 min in all, and its time limit is 10 min: set "
+        "migration.activeDeadlineSeconds to 3060."
     )
     assert limit in text
     assert "its time limit is" not in runbook(plan_of(10_000_000), props(active_deadline_seconds=7200))
@@ -184,7 +184,8 @@ def test_spicedbs_own_time_limit_has_to_be_longer_too() -> None:
     (text,) = limit_sentence(step_of(100_000_000))
     assert text == (
         "the migration takes about 2.8 h in all, and its time limit is 10 min by default: set "
-        "migration.activeDeadlineSeconds to 30420, and migration.migrationTimeout to slightly less than that (it is now 60 min)"
+        "migration.activeDeadlineSeconds to 30420, and migration.migrationTimeout to slightly less than that (it is now "
+        "60 min)"
     )
 
 

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not given:
                 parser.print_help()
                 return 0
+            parser.require_command(given[0])
             words = modern(given)
             options = parser.parse_args(words)
             options.words = tuple(words)

@@ -11,7 +11,7 @@ from ..errors import SpiceDBError
 from ..files.read import Destination
 from ..live.cluster import PATIENCE_SECONDS, Cluster
 from ..live.poll import InterruptibleClock
-from .options import STEM
+from .options import STEM, agreed
 from .signals import STOPPED
 
 _CONTEXT, _NAMESPACE = "context", "namespace"
@@ -23,8 +23,8 @@ def connect(
     """The cluster and namespace of the options, or else of a file. Raises `SpiceDBError` if they differ."""
     of_file = destination or Destination()
     return Cluster.connect(
-        namespace=_agreed(_NAMESPACE, options.namespace, of_file.namespace),
-        context=_agreed(_CONTEXT, options.context, of_file.context),
+        namespace=agreed(_NAMESPACE, options.namespace, of_file.namespace),
+        context=agreed(_CONTEXT, options.context, of_file.context),
         kubeconfig=options.kubeconfig,
         patience_seconds=patience_seconds,
         clock=InterruptibleClock(STOPPED),
@@ -45,14 +45,4 @@ def connect_each(options: Any, destinations: Mapping[str, Destination]) -> dict[
 
 
 def _namespace(found: str, given: bool, of_file: str | None) -> str:
-    return _agreed(_NAMESPACE, found if given else None, of_file) or found
-
-
-def _agreed(name: str, option: str | None, of_file: str | None) -> str | None:
-    """What an option or a file says. Raises `SpiceDBError` if they differ."""
-    if option and of_file and option != of_file:
-        raise SpiceDBError(
-            f"--{name} is {option}, but the file belongs to the {name} {of_file}; correct one of them, or leave out "
-            f"--{name}"
-        )
-    return option or of_file
+    return agreed(_NAMESPACE, found if given else None, of_file) or found

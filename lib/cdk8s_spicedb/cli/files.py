@@ -57,7 +57,7 @@ def read_document(path: str) -> Document:
     try:
         return document(sys.stdin.buffer.read().decode(), "standard input")
     except UnicodeDecodeError:
-        raise SpiceDBError("cannot read standard input: it is not UTF-8 text; write it as YAML") from None
+        raise SpiceDBError("cannot read standard input: it is not UTF-8 text; send UTF-8") from None
 
 
 def _hint(path: str) -> str:

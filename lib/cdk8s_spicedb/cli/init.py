@@ -11,6 +11,7 @@ from importlib.resources import files
 from ..errors import SpiceDBError
 from ..versions import concerns, known_releases
 from .output import say
+from .parser import program
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,5 +43,5 @@ def _write(path: str) -> str:
     faults = concerns(known_releases().advisories, known_releases().newest, None, {})
     names = ", ".join(each.advisory.id for each in faults)
     note = f"{known_releases().newest} has known faults, which `cdk8s-spicedb releases` explains: {names}.\n"
-    next_step = f"Wrote {path}. Edit it, then run: cdk8s-spicedb synth --file {shlex.quote(path)}"
+    next_step = f"Wrote {path}. Edit it, then run: {program()} synth --file {shlex.quote(path)}"
     return f"{note if faults else ''}{next_step}"

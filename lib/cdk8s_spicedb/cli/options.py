@@ -65,7 +65,7 @@ def add_file(parser: Container, text: str = f"file to read; defaults to {FILE}")
 
 def add_each(parser: Container, text: str) -> None:
     """Adds ``--each``."""
-    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
+    parser.add_argument("--each", nargs="+", action="extend", metavar="FILE", help=text)
 
 
 def add_releases(parser: Container) -> None:
@@ -133,7 +133,7 @@ def amount(text: str) -> int:
     value = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)
     if value < 1 or value != value.to_integral_value():
         allowed = "write it as 10000000, 10_000_000, 10M, 1.5M or 500k"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of relationships; {allowed}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; {allowed}")
     return int(value)
 
 
@@ -202,12 +202,22 @@ def read(path: str, hint: str = "") -> str:
     try:
         return Path(path).read_bytes().decode()
     except OSError as error:
-        raise SpiceDBError(f"cannot read {path}: {error.strerror}{hint}") from None
+        raise SpiceDBError(f"cannot read {path or 'a file without a name'}: {error.strerror}{hint}") from None
     except UnicodeDecodeError:
-        raise SpiceDBError(f"cannot read {path}: it is not UTF-8 text; write it as YAML") from None
+        raise SpiceDBError(f"cannot read {path}: it is not UTF-8 text; save it as UTF-8") from None
 
 
 def by_option(error: InvalidProps, command: str, options: Mapping[str, str]) -> InvalidProps:
     """An error in the words of the command line."""
     problems = [attrs.evolve(problem, field=options.get(problem.field, problem.field)) for problem in error.problems]
     return InvalidProps(f"cdk8s-spicedb {command}", problems)
+
+
+def agreed(name: str, option: str | None, of_file: str | None) -> str | None:
+    """What an option or a file says. Raises `SpiceDBError` if they differ."""
+    if option and of_file and option != of_file:
+        raise SpiceDBError(
+            f"--{name} is {option}, but the file belongs to the {name} {of_file}; correct one of them, or leave out "
+            f"--{name}"
+        )
+    return option or of_file

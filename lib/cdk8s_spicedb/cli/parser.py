@@ -100,6 +100,14 @@ class Parser(argparse.ArgumentParser):
             self._unknown_command(name)
         return self.commands[name]
 
+    def require_command(self, word: str) -> None:
+        """Ends the program if the first word is neither a command nor an option of the program itself."""
+        own = [name for action in self._actions for name in action.option_strings]
+        if word.startswith("-") and word not in own:
+            found = nearest(word, own)
+            hint = f"did you mean {found}?" if found else f"write the options after the command: {self.synopsis()}"
+            self.error(f"{word} is not an option of {self.prog} itself; {hint}")
+
     def _unknown_command(self, name: str) -> NoReturn:
         found = nearest(name, self.commands)
         self.error(
@@ -187,9 +195,10 @@ class Parser(argparse.ArgumentParser):
         known = [name for action in self._actions for name in action.option_strings]
         for word in unknown:
             name = word.partition("=")[0]
-            found = nearest(name, (each for each in known if each.startswith("--"))) if word.startswith("--") else None
+            long = {each[2:]: each for each in known if each.startswith("--")}
+            found = nearest(name[2:], long) if word.startswith("--") else None
             if found:
-                return f"; did you mean {found}?"
+                return f"; did you mean {long[found]}?"
         return ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

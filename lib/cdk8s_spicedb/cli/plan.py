@@ -6,6 +6,7 @@ import argparse
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,7 +20,8 @@ from ..plans.words import WAY_BACK
 from ..props import SpiceDBProps
 from ..props.datastores import ENGINES, Datastore
 from ..versions import Concern, ReleaseTable, by_weight, concerns
-from .options import again, by_option, releases
+from ..versions.engine import version_order
+from .options import again, agreed, by_option, releases
 from .output import BAD, BUSY, DATA, GOOD, Stream, as_data, say, show, styled
 
 if TYPE_CHECKING:
@@ -83,7 +85,19 @@ def _of_options(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
         if getattr(options, name) is not None:
             options.usage(f"use --{name} and --file together")
     arguments = {name: getattr(options, name) for name in _OPTIONS}
+    if not options.target and _is_later(options.current, known.newest):
+        raise SpiceDBError(
+            f"{options.current} is later than {known.newest}, the newest release that this package knows; name the "
+            "target with --to, and describe the releases in a file of --releases, which `cdk8s-spicedb learn` writes"
+        )
     return _Asked(ENGINES[options.engine], {**arguments, "target": options.target or known.newest})
+
+
+def _is_later(version: str, newest: str) -> bool:
+    """Whether a release is later than the newest known one. False for a text that is no version."""
+    with suppress(ValueError):
+        return version_order(version) > version_order(newest)
+    return False
 
 
 def _of_file(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
@@ -96,6 +110,8 @@ def _of_file(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
         raise SpiceDBError(
             f"--engine is {options.engine}, but the file has {props.datastore.engine}; leave out --engine"
         )
+    for place in ("namespace", "context"):
+        agreed(place, getattr(options, place), getattr(destination, place))
     found = {name: getattr(options, name) for name in _OPTIONS}
     if found["current"] is None:
         running = _running(options, props, destination)

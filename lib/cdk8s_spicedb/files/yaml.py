@@ -35,7 +35,7 @@ def load(text: str, name: str) -> tuple[Any, dict[str, int]]:
         return {} if root is None else _value(root, (), lines), lines
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        fix = error.note or "write it as YAML"
+        fix = error.note or "correct the YAML there"
         raise SpiceDBError(f"{name}:{line} {error.problem or error.context}; {fix}") from None
     except yaml.YAMLError:
         raise SpiceDBError(f"{name}: it contains characters that YAML does not allow") from None

@@ -16,7 +16,7 @@ import httpx2
 from attrs import evolve, field, frozen
 
 from ..manifests.objects import Manifest
-from .apierror import SHAPE, ClusterError, NotFound, Unreachable, reads
+from .apierror import SHAPE, ClusterError, NotFound, OddAnswer, Unreachable, reads
 from .connection import connect
 from .http import WRITE_SECONDS, Answer, Api
 from .kubeconfig import Kubeconfig, read_kubeconfig
@@ -158,9 +158,12 @@ class Cluster:
     def get(self, kind: Kind, name: str) -> Manifest | None:
         """One object. None if there is none of that name."""
         try:
-            return self._api.json("GET", self._path(kind, name))
+            found = self._api.json("GET", self._path(kind, name))
         except NotFound:
             return None
+        if not _is_named(found):
+            raise OddAnswer(f"the answer of {self.place} is not a {kind.kind}: a proxy may have answered")
+        return found
 
     def find(self, kind: Kind, *, labels: str = "", fields: str = "", everywhere: bool = False) -> list[Manifest]:
         """Objects of a kind that selectors match, in the namespace or everywhere. Each one has its kind."""

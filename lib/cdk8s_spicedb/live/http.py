@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from json import loads
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from attrs import field, frozen
 
 from .apierror import SHAPE, ClusterError, Unreachable, error_of
 from .poll import CLOCK, Clock, Deadline
+from .text import redacted
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -45,6 +47,18 @@ class Api:
 
     def odd(self, what: str) -> Unreachable:
         return Unreachable(f"the answer of {self.client.base_url} is not {what}: a proxy may have answered")
+
+    def _refusal(self, response: httpx2.Response, content: bytes) -> str:
+        """What an answer says that is no success. Without a message of Kubernetes, it also names the server."""
+        try:
+            text = _brief(str(loads(content)["message"]))
+        except SHAPE:
+            text = _brief(content[:4096].decode(errors="replace"))
+            found = f"HTTP status {response.status_code}{f': {text}' if text else ''}"
+            return f"{found} (from {self.client.base_url})"
+        if response.status_code == httpx2.codes.UNAUTHORIZED:
+            return f"the API server at {self.client.base_url} does not accept your credentials: {text}"
+        return text
 
     def json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The answer as an object. What is null in it is left out, as Kubernetes means it."""
@@ -85,7 +99,7 @@ class Api:
         # By the clock of the machine, because it is about the network.
         deadline, content = Deadline.after(CLOCK, seconds), bytearray()
         if _LOG.isEnabledFor(logging.DEBUG):
-            _LOG.debug("%s %s", method, _shown(str(self.client.base_url), path, options["params"]))
+            _LOG.debug("%s %s", method, redacted(_shown(str(self.client.base_url), path, options["params"])))
         try:
             with self.client.stream(method, path, timeout=seconds, **options) as response:
                 for part in response.iter_bytes():
@@ -103,10 +117,13 @@ class Api:
         if response.is_redirect:
             raise self.odd(f"that of an API server: it is a redirect ({response.status_code})")
         if not response.is_success:
-            refused = error_of(response.status_code, _message(response, bytes(content)))
+            refused = error_of(response.status_code, self._refusal(response, bytes(content)))
             refused.retry_after = _seconds(response.headers.get("Retry-After"))
             raise refused
         return Answer(bytes(content[:most]), response.headers.get("Date", ""))
+
+
+_LONGEST_MESSAGE = 300
 
 
 def _shown(server: str, path: str, params: Mapping[str, str]) -> str:
@@ -144,9 +161,6 @@ def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _message(response: httpx2.Response, content: bytes) -> str:
-    try:
-        return str(loads(content)["message"])
-    except SHAPE:
-        text = content[:1000].decode(errors="replace").strip()
-        return f"HTTP status {response.status_code}{f': {text}' if text else ''}"
+def _brief(text: str) -> str:
+    """A text in one line of at most 300 characters."""
+    return textwrap.shorten(text, _LONGEST_MESSAGE, placeholder=" …")

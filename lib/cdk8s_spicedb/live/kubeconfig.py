@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .apierror import ClusterError
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _DEFAULT = "~/.kube/config"
 _MOST_BYTES = 16 << 20
+_NAME = "name another one with --kubeconfig, or with KUBECONFIG"
 _FILES = {"cluster": ("certificate-authority",), "user": ("client-certificate", "client-key", "tokenFile")}
 """Settings that name files, relative to the file that has them."""
 # Several times faster, but not in every build of PyYAML.
@@ -115,8 +117,10 @@ def _paths() -> list[str]:
 def _chosen(name: str, merged: Mapping[str, Mapping[str, Any]], place: str, file: str | None) -> Kubeconfig:
     chosen = merged["context"].get(name)
     if chosen is None:
-        known = ", ".join(sorted(merged["context"])) or "none"
-        raise ClusterError(f"the kubeconfig has no context {name}; it has {known} (read from {place})")
+        known = sorted(merged["context"])
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
+        raise ClusterError(f"the kubeconfig has no context {name}; {hint} (read from {place})")
     parts: dict[str, Any] = {}
     for kind in ("cluster", "user"):
         reference = chosen.get(kind)
@@ -164,14 +168,14 @@ def _read(path: Path) -> _File | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ClusterError(f"cannot read the kubeconfig {path}: {error.strerror}; set KUBECONFIG") from None
+        raise ClusterError(f"cannot read the kubeconfig {path}: {error.strerror}; {_NAME}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         # The text may have credentials, so it is not shown.
-        raise ClusterError(f"cannot read the kubeconfig {path}: it is not YAML; set KUBECONFIG") from None
+        raise ClusterError(f"cannot read the kubeconfig {path}: it is not YAML; {_NAME}") from None
     if not isinstance(content, dict):
         if content is None:
             return None
-        raise ClusterError(f"cannot read the kubeconfig {path}: it is not a mapping; set KUBECONFIG")
+        raise ClusterError(f"cannot read the kubeconfig {path}: it is not a mapping; {_NAME}")
     return _File(path, content)
 
 
@@ -182,7 +186,7 @@ def _of_pod() -> Kubeconfig:
         namespace = (_ACCOUNT / "namespace").read_text("utf-8").strip()
         (_ACCOUNT / "token").read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise ClusterError(f"cannot read the ServiceAccount of this pod: {error}; set KUBECONFIG") from None
+        raise ClusterError(f"cannot read the ServiceAccount of this pod: {error}; {_NAME}") from None
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     return Kubeconfig(
         context=None,

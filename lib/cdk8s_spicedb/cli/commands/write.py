@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...delivery import Delivery
 from ..exits import DONE, NO
-from ..options import FILE, Commands, add_command, add_file, add_releases
+from ..options import FILE, Commands, add_command, add_each, add_file, add_releases
 from ..parser import Parser
 
 
@@ -46,7 +46,7 @@ def add_synth(commands: Commands) -> Parser:
         "files that describe one SpiceDB each. Each is written to a folder with the name of the file, and first merged "
         "with the files of --file. If one has a problem, nothing is written"
     )
-    parser.add_argument("--each", nargs="+", metavar="FILE", help=text)
+    add_each(parser, text)
     text = "folder to write to; defaults to dist. The whole folder is replaced"
     parser.add_argument("--folder", default="dist", metavar="FOLDER", help=text)
     text = (

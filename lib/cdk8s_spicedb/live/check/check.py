@@ -30,6 +30,7 @@ from .quota import quota_findings
 from .schema import schema_findings
 
 
+@reads("the namespace")
 def namespace_finding(cluster: Cluster) -> Finding:
     """Whether the namespace exists. Also true if you have no right to read it."""
     subject = f"Namespace {cluster.namespace}"
