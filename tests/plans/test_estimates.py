@@ -184,8 +184,8 @@ def test_spicedbs_own_time_limit_has_to_be_longer_too() -> None:
     (text,) = limit_sentence(step_of(100_000_000))
     assert text == (
         "the migration takes about 2.8 h in all, and its time limit is 10 min by default: set "
-        "migration.activeDeadlineSeconds to 30420, and migration.migrationTimeout to slightly less than that (it is now "
-        "60 min)"
+        "migration.activeDeadlineSeconds to 30420, and migration.migrationTimeout to slightly less than that (it is "
+        "now 60 min)"
     )
 
 

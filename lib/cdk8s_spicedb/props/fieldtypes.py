@@ -73,14 +73,14 @@ def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
 def some_keys(known: Sequence[str], wrong: str = "") -> str:
     """The keys of a mapping for a message: all of a few, or of many those that are most similar to a wrong one."""
-    if len(known) <= SHOWN_KEYS:
+    if len(known) <= _MOST_KEYS:
         return ", ".join(known)
     near = get_close_matches(wrong, known, SHOWN_KEYS, 0) if wrong else known[:SHOWN_KEYS]
     return f"{', '.join(near)}, and {len(known) - len(near)} more, which `cdk8s-spicedb json-schema` lists"
 
 
-SHOWN_KEYS = 8
-"""How many keys of a mapping a message names."""
+SHOWN_KEYS, _MOST_KEYS = 8, 12
+"""How many keys of a mapping a message names, if it has more than the second number."""
 
 
 @frozen
