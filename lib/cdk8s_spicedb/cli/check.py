@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..live.check.check import CheckReport, check
+import attrs
+
+from ..live.check.check import CheckOptions, CheckReport, check
 from ..live.check.finding import Level
 from ..live.cluster import Cluster
 from ..props import SpiceDBProps
@@ -27,17 +29,20 @@ def run(options: argparse.Namespace) -> int:
     """Checks, and prints what was found."""
 
     def look(cluster: Cluster, props: SpiceDBProps) -> Found:
-        report = check(
-            cluster,
-            props,
-            database=not options.no_database,
-            database_image=options.database_image,
-            pull_images=options.pull_images,
-            schema=not options.no_schema,
-        )
+        report = check(cluster, props, **attrs.asdict(chosen(options)))
         return Found(report, lambda: lines(report, options), DONE if report.ok else NO)
 
     return look_at(options, look)
+
+
+def chosen(options: argparse.Namespace) -> CheckOptions:
+    """What the options of `add_checks` say."""
+    return CheckOptions(
+        database=not options.no_database,
+        database_image=options.database_image,
+        pull_images=options.pull_images,
+        schema=not options.no_schema,
+    )
 
 
 def lines(report: CheckReport, options: Any = None, *, but: Level | None = None) -> Iterator[Text]:

@@ -73,7 +73,7 @@ class Screen(ABC):
     def line(self, *texts: str | Text) -> None:
         """Writes lines that stay."""
         for text in texts if not self._quiet else ():
-            self._console.print(styled(text) if isinstance(text, str) else text, soft_wrap=self.soft_wrap)
+            self._console.print(styled(text), soft_wrap=self.soft_wrap)
 
     def confirms(self, texts: Iterable[str | Text], question: str, *, yes: bool) -> bool:
         """Writes lines, then asks. With ``yes``, the answer is known."""

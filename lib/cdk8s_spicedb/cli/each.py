@@ -15,7 +15,8 @@ from ..props import SpiceDBProps
 from .destination import connect, connect_each
 from .exits import NO, UNANSWERED
 from .files import read_each, read_release
-from .output import DATA, as_data, say, say_error, show, styled
+from .options import require_no_name
+from .output import DATA, as_data, say, say_error, show, styled, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,17 +43,12 @@ def look_at(options: argparse.Namespace, look: Look) -> int:
         return _each(options, look)
     props, destination = read_release(options)
     found = look(connect(options, destination), props)
-    if options.output in DATA:
-        say(as_data(found.data, options.output))
-    else:
-        show(found.lines())
-    return found.code
+    return tell(options, found.data, found.lines, found.code)
 
 
 def _each(options: argparse.Namespace, look: Look) -> int:
     """Looks at each SpiceDB, also if there is an error with one of them."""
-    if options.name is not None:
-        options.usage("NAME is one SpiceDB, and --each names the files of many; use one of them")
+    require_no_name(options)
     destinations: dict[str, Destination] = {}
     files = read_each(options, destinations=destinations)
     clusters, reports, codes = connect_each(options, destinations), dict[str, Any](), [0]

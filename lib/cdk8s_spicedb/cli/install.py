@@ -15,13 +15,13 @@ from ..live.install.preflight import InstallPreflight, plan_install
 from ..live.upgrade.outcome import CheckFailedError, State
 from ..props import SpiceDBProps
 from ..text import count
-from .check import lines
+from .check import chosen, lines
 from .destination import connect
 from .display import Display
-from .exits import DONE, NO
+from .exits import NO
 from .files import read_release
 from .options import require_yes
-from .output import DATA, DRY_RUN, as_data, say, say_after, say_error, show, styled
+from .output import DATA, DRY_RUN, as_data, say, say_after, say_error, show, styled, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,23 +31,19 @@ def run(options: argparse.Namespace) -> int:
     """Checks, says what is installed, asks, and installs."""
     props, destination = read_release(options)
     cluster = connect(options, destination)
-    return _preview(options, cluster, props) if options.dry_run else _install(options, cluster, props)
+    checks = None if options.no_check else chosen(options)
+    if options.dry_run:
+        return _preview(options, cluster, props, checks)
+    return _install(options, cluster, props, InstallOptions(check=checks, create_namespace=options.create_namespace))
 
 
-def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> int:
+def _preview(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, checks: CheckOptions | None) -> int:
     """Says what an install would do."""
     try:
-        found = plan_install(cluster, props, check=_checks(options))
+        found = plan_install(cluster, props, check=checks)
     except CheckFailedError as error:
         return _refuse(options, error.report)
-    if options.output in DATA:
-        say(as_data(found, options.output))
-    else:
-        show(
-            styled(each) if isinstance(each, str) else each
-            for each in [*_intention(options, cluster, props, found), DRY_RUN]
-        )
-    return DONE
+    return tell(options, found, lambda: map(styled, [*_intention(options, cluster, props, found), DRY_RUN]))
 
 
 def _refuse(options: argparse.Namespace, report: CheckReport) -> int:
@@ -60,14 +56,13 @@ def _refuse(options: argparse.Namespace, report: CheckReport) -> int:
     return NO
 
 
-def _install(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps) -> int:
+def _install(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps, how: InstallOptions) -> int:
     require_yes(options)
-    chosen = InstallOptions(check=_checks(options), create_namespace=options.create_namespace)
     with Display(quiet=options.output in DATA) as display:
         outcome = install(
             cluster,
             props,
-            options=chosen,
+            options=how,
             confirm=lambda found: display.confirms(
                 _intention(options, cluster, props, found), "Install?", yes=options.yes
             ),
@@ -82,18 +77,6 @@ def _install(options: argparse.Namespace, cluster: Cluster, props: SpiceDBProps)
         text = as_data(found, options.output) if options.output in DATA else "\n".join(_reached(cluster, props, found))
         say_after(text)
     return outcome.exit_code
-
-
-def _checks(options: argparse.Namespace) -> CheckOptions | None:
-    """What is checked."""
-    if options.no_check:
-        return None
-    return CheckOptions(
-        database=not options.no_database,
-        database_image=options.database_image,
-        pull_images=options.pull_images,
-        schema=not options.no_schema,
-    )
 
 
 def _intention(

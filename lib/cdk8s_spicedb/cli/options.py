@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -29,8 +29,9 @@ Commands = Any
 """argparse's own type of the object that adds commands, which is private."""
 Container = Any
 """What takes options: a parser, or a group of one. argparse's common type of both is private."""
-TABLES = ("text", "json", "yaml", "markdown")
-"""The formats of a command that prints a table."""
+FORMATS = ("text", *DATA)
+TABLES = (*FORMATS, "markdown")
+"""The formats of a command that prints tables."""
 
 
 def add_command(
@@ -77,10 +78,17 @@ def add_releases(parser: Container) -> None:
     parser.add_argument("--releases", metavar="FILE", help=text)
 
 
-def add_output(parser: Container, formats: Sequence[str] = ("text", "json", "yaml"), more: str = "") -> None:
+def add_output(parser: Container, formats: Sequence[str] = FORMATS, more: str = "") -> None:
     """Adds ``--output``."""
     text = f"format: {', '.join(formats)}; defaults to text{f'. {more}' if more else ''}"
     parser.add_argument("-o", "--output", choices=formats, default="text", metavar="FORMAT", help=text)
+
+
+def add_common(parser: Parser, formats: Sequence[str] = FORMATS, more: str = "") -> None:
+    """Adds what commands on a cluster have in common: ``--output``, ``--releases`` and the options of the cluster."""
+    add_output(parser, formats, more)
+    add_releases(parser)
+    add_place(parser)
 
 
 def add_checks(parser: Parser, *, pulls: bool) -> Container:
@@ -179,6 +187,27 @@ def require_yes(options: Any) -> None:
     """Raises `SpiceDBError` if the options leave a question that nobody can answer."""
     if options.output in DATA and not options.yes:
         raise SpiceDBError(f"--output {options.output} cannot ask for confirmation: add --yes")
+
+
+def require_no_name(options: Any) -> None:
+    """Ends the program if there is a NAME beside ``--each``."""
+    if options.name is not None:
+        options.usage("NAME is one SpiceDB, and --each names the files of many; use one of them")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def only(found: Sequence[_Named], none: str) -> str:
+    """The name of the only SpiceDB of several found ones. Raises `SpiceDBError`, with the text ``none`` if there is
+    none."""
+    if not found:
+        raise SpiceDBError(none)
+    if len(found) > 1:
+        raise SpiceDBError(f"there are several SpiceDBs; name one of them: {', '.join(each.name for each in found)}")
+    return found[0].name
 
 
 def releases(options: Any) -> ReleaseTable:

@@ -10,7 +10,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -172,12 +172,26 @@ def console(stream: Stream | None = None) -> Console:
     return Console(file=file, markup=False, emoji=False, highlight=False, width=None if file.isatty() else 1000)
 
 
-def styled(*parts: str | tuple[str, str], style: str = "") -> Text:
-    """One line, of parts with or without a style."""
+def styled(*parts: str | tuple[str, str] | Text, style: str = "") -> Text:
+    """One line, of parts with or without a style. A part may also be a line that this has made."""
     from rich.text import Text
 
-    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
-    return Text.assemble(*((visible(text).replace("\n", " "), own) for text, own in pairs), style=style)
+    def shown(part: str | tuple[str, str] | Text) -> tuple[str, str] | Text:
+        if isinstance(part, Text):
+            return part
+        text, own = (part, "") if isinstance(part, str) else part
+        return visible(text).replace("\n", " "), own
+
+    return Text.assemble(*map(shown, parts), style=style)
+
+
+def tell(options: Any, data: Any, lines: Callable[[], Iterable[Text]], code: int = 0) -> int:
+    """Prints what was found, in the format of ``--output``, and returns the exit code. ``lines`` are for people."""
+    if options.output in DATA:
+        say(as_data(data, options.output))
+    else:
+        show(lines())
+    return code
 
 
 def show(lines: Iterable[Text]) -> None:

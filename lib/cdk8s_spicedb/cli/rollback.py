@@ -18,7 +18,7 @@ from .display import Display
 from .exits import DONE, NO
 from .files import read_release
 from .options import RECORDED, require_yes
-from .output import DATA, DRY_RUN, as_data, say, say_after, say_error, show, styled
+from .output import DATA, DRY_RUN, as_data, say_after, say_error, styled, tell
 
 _DEFAULT = "spicedb"
 """The name of a SpiceDB unless its file has another."""
@@ -54,10 +54,7 @@ def _preview(options: argparse.Namespace, cluster: Cluster) -> int:
     back = plan_rollback(cluster, options.name)
     restored = _file(options, cluster)
     back = back if restored is None else attrs.evolve(back, restores=restored, blocked=None)
-    if options.output in DATA:
-        say(as_data(back, options.output))
-    else:
-        show(map(styled, [*_intention(cluster, back), DRY_RUN]))
+    tell(options, back, lambda: map(styled, [*_intention(cluster, back), DRY_RUN]))
     if back.blocked and not options.force:
         say_error(f"error: {back.blocked}")
         return NO

@@ -21,8 +21,8 @@ from .destination import connect
 from .each import Found, look_at
 from .exits import DONE, NO
 from .files import read_release
-from .options import releases
-from .output import DATA, as_data, console, say, say_error, show
+from .options import only, releases
+from .output import DATA, as_data, console, say, say_error, show, tell
 from .status_text import details, line, table
 
 _POLL_SECONDS = 1.0
@@ -45,15 +45,15 @@ def run(options: argparse.Namespace) -> int:
         several = statuses(cluster, everywhere=options.all_namespaces)
         if options.all_namespaces or (len(several) > 1 and not options.wait):
             return _list(options, several)
-        name = _only(several, cluster.namespace)
+        none = (
+            f"there is no SpiceDB in the namespace {cluster.namespace}; check --namespace and --context, or look in "
+            "all namespaces with --all-namespaces"
+        )
+        name = only(several, none)
     if options.watch:
         return _watch(options, props, cluster, name)
     found = _look(options, cluster, name, props)
-    if options.output in DATA:
-        say(as_data(found.data, options.output))
-    else:
-        show(found.lines())
-    return found.code
+    return tell(options, found.data, found.lines, found.code)
 
 
 def _look(options: argparse.Namespace, cluster: Cluster, name: str, props: SpiceDBProps | None) -> Found:
@@ -100,17 +100,6 @@ def _list(options: argparse.Namespace, found: Sequence[Summary]) -> int:
     else:
         show(table(found))
     return 0 if found and all(each.healthy for each in found) else 1
-
-
-def _only(found: Sequence[Summary], namespace: str) -> str:
-    if not found:
-        raise SpiceDBError(
-            f"there is no SpiceDB in the namespace {namespace}; check --namespace and --context, or look in all "
-            "namespaces with --all-namespaces"
-        )
-    if len(found) > 1:
-        raise SpiceDBError(f"there are several SpiceDBs; name one of them: {', '.join(each.name for each in found)}")
-    return found[0].name
 
 
 def _status(options: argparse.Namespace, props: SpiceDBProps | None, cluster: Cluster, name: str) -> Status:

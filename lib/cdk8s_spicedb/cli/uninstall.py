@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from ..errors import SpiceDBError
 from ..live.cluster import Cluster
 from ..live.install.uninstall import Removal, plan_uninstall, uninstall
 from ..live.status import statuses
 from ..live.upgrade.outcome import State
 from .destination import connect
 from .display import Display
-from .exits import DONE
 from .files import read_release
-from .options import require_yes
-from .output import DATA, DRY_RUN, as_data, say, say_after, show, styled
+from .options import only, require_yes
+from .output import DATA, DRY_RUN, as_data, say_after, styled, tell
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,11 +27,7 @@ def run(options: argparse.Namespace) -> int:
 def _preview(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
     """Says what an uninstall would do."""
     removal = plan_uninstall(cluster, name)
-    if options.output in DATA:
-        say(as_data(removal, options.output))
-    else:
-        show(map(styled, [*_intention(cluster, removal), DRY_RUN]))
-    return DONE
+    return tell(options, removal, lambda: map(styled, [*_intention(cluster, removal), DRY_RUN]))
 
 
 def _uninstall(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
@@ -54,15 +48,11 @@ def _uninstall(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
 
 def _only(cluster: Cluster) -> str:
     """The name of the only SpiceDB of the namespace."""
-    names = [each.name for each in statuses(cluster)]
-    if len(names) == 1:
-        return names[0]
-    if names:
-        raise SpiceDBError(f"there are several SpiceDBs; name one of them: {', '.join(names)}")
-    raise SpiceDBError(
+    none = (
         f"there is no SpiceDB in the namespace {cluster.namespace}; check --namespace and --context. If an install did "
         "not come to its servers, name it: `cdk8s-spicedb uninstall NAME`"
     )
+    return only(statuses(cluster), none)
 
 
 def _intention(cluster: Cluster, removal: Removal) -> Iterator[str]:

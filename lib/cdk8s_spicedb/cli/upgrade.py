@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..live.check.check import CheckOptions, CheckReport, check
+from ..live.check.check import CheckReport, check
 from ..live.check.finding import Level
 from ..live.cluster import Cluster
 from ..live.diff import Diff, diff
@@ -20,7 +20,7 @@ from ..plans.plan import UpgradePlan
 from ..plans.tables import table
 from ..props import SpiceDBProps
 from ..text import count
-from .check import lines
+from .check import chosen, lines
 from .destination import connect
 from .diff import lines as changed
 from .diff import styled_lines
@@ -28,7 +28,7 @@ from .display import Display
 from .each import Found, look_at
 from .files import read_release
 from .fleet import OF_FLEETS, upgrade_each
-from .options import FILE, STEM, require_yes
+from .options import FILE, STEM, require_no_name, require_yes
 from .output import DATA, DRY_RUN, as_data, say_after, say_error, styled
 from .safety import Backups, steps, unrehearsed
 
@@ -66,23 +66,16 @@ class Options:
     def of(cls, parsed: argparse.Namespace) -> Options:
         """The options that argparse has found. Ends the program if they do not fit together."""
         _require_fitting(parsed)
-        checks = CheckOptions(
-            database=not parsed.no_database,
-            database_image=parsed.database_image,
-            pull_images=parsed.pull_images,
-            schema=not parsed.no_schema,
-        )
-        check = None if parsed.no_check else checks
         backups = Backups.of(parsed.backup, none=parsed.no_backup)
-        chosen = UpgradeOptions(
+        upgrade = UpgradeOptions(
             observe_seconds=parsed.observe,
             on_failure=parsed.on_failure,
-            check=check,
+            check=None if parsed.no_check else chosen(parsed),
             back_up=backups.back_up,
             questions=parsed.answers,
         )
         given = {name: value for name, value in vars(parsed).items() if name in attrs.fields_dict(cls)}
-        return cls(**given, backups=backups, upgrade=chosen)
+        return cls(**given, backups=backups, upgrade=upgrade)
 
     @property
     def quiet(self) -> bool:
@@ -111,10 +104,10 @@ def _require_fitting(options: argparse.Namespace) -> None:
                 options.usage(f"use --{name.replace('_', '-')} and --each together")
         if STEM in (options.namespace or ""):
             options.usage(f"{STEM} in --namespace stands for the name of a file of --each; add --each")
-    elif options.name is not None:
-        options.usage("NAME is one SpiceDB, and --each names the files of many; use one of them")
-    elif options.write is not None:
-        options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
+    else:
+        require_no_name(options)
+        if options.write is not None:
+            options.usage("--write writes the files of one SpiceDB, and --each upgrades many; use one of them")
     if options.write is not None and options.dry_run:
         options.usage("--write writes files, and --dry-run writes nothing; use one of them")
     if options.write is not None and options.answers:
@@ -144,8 +137,7 @@ def _preview(options: Options, cluster: Cluster, props: SpiceDBProps) -> Found:
     changes = diff(cluster, props)
 
     def texts() -> Iterator[Text]:
-        for each in _intention(options, cluster, found):
-            yield styled(each) if isinstance(each, str) else each
+        yield from map(styled, _intention(options, cluster, found))
         yield from map(styled, ["", *table(found.record.plan, width=100).splitlines(), ""])
         yield from styled_lines(changed(changes))
         yield from map(styled, ["", DRY_RUN])

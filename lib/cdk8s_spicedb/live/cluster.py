@@ -26,6 +26,8 @@ MANAGER = "cdk8s-spicedb"
 """Field manager of the objects that this package applies."""
 PATIENCE_SECONDS = 10
 """How long a command repeats a request while the API server cannot be reached."""
+CHANGE_PATIENCE_SECONDS = 120
+"""The same, for a command that changes a release."""
 _POD_SECONDS, _LEAVE_SECONDS = 5.0, 3.0
 """Time for a question to a pod, and for each request before the command ends."""
 _MOST_LOG_BYTES, _MOST_PAGE_BYTES = 4 << 20, 16 << 20
@@ -45,6 +47,11 @@ class Kind:
     def of(cls, manifest: Manifest) -> Kind:
         """The kind of an object."""
         return cls(manifest["apiVersion"], manifest["kind"])
+
+    @property
+    def type_meta(self) -> dict[str, str]:
+        """How a manifest begins."""
+        return {"apiVersion": self.api_version, "kind": self.kind}
 
     @property
     def group(self) -> str:
@@ -132,6 +139,10 @@ class Cluster:
         """The same namespace, with requests that are repeated while the API server cannot be reached."""
         return evolve(self, patience_seconds=seconds)
 
+    def for_changes(self) -> Cluster:
+        """The same namespace, for a command that changes a release: it waits longer while the API server is away."""
+        return self.patient(max(self.patience_seconds, CHANGE_PATIENCE_SECONDS))
+
     def leaving(self) -> Cluster:
         """The same namespace, for what is done last: no request takes long or is repeated, or waits for its turn."""
         return evolve(self, patience_seconds=0, most_seconds=_LEAVE_SECONDS, clock=CLOCK)
@@ -169,7 +180,7 @@ class Cluster:
         """Objects of a kind that selectors match, in the namespace or everywhere. Each one has its kind."""
         params = {"labelSelector": labels, "fieldSelector": fields}
         found = self._list(kind, everywhere, params=params)
-        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found]
+        return [{**kind.type_meta, **item} for item in found]
 
     def find_metadata(self, kind: Kind, *, labels: str = "", everywhere: bool = False) -> list[Manifest]:
         """What `find` returns, but only the metadata: the data of Secrets stays on the server."""

@@ -21,6 +21,7 @@ from ..versions import Concern, ReleaseTable, concerns, known_releases
 from .apierror import SHAPE, ClusterError, reads
 from .cluster import EVENT, SECRET, Cluster, items_of
 from .instance import Running
+from .poll import timestamp
 from .text import redacted
 
 _CERTIFICATES = ("ca.crt", "tls.crt")
@@ -98,7 +99,7 @@ def _read(secret: str, key: str, data: Manifest | str) -> Iterator[Certificate]:
             secret=secret,
             key=key,
             subject=each.subject.rfc4514_string(),
-            ends=ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            ends=timestamp(ends),
             days=(ends - datetime.now(timezone.utc)).days,
         )
 

@@ -18,6 +18,11 @@ EVERY_SECONDS = 0.5
 """Time between two questions."""
 
 
+def timestamp(moment: datetime) -> str:
+    """A time in UTC, as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class Clock:
     """The time. Tests pass one that does not wait."""
 

@@ -19,6 +19,7 @@ from ..plans.plan import UpgradePlan, UpgradeStep
 from .apierror import Conflict, NotFound, Unreachable
 from .cluster import CONFIG_MAP, Cluster
 from .instance import Running
+from .poll import timestamp
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -82,7 +83,7 @@ class Record:
     @classmethod
     def start(cls, plan: UpgradePlan, running: Running, revision: str) -> Record:
         """The record of an upgrade that has not changed anything yet."""
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = timestamp(datetime.now(timezone.utc))
         sound = Sound(step=0, version=running.version, schema_mode=running.schema_mode, revision=revision)
         return cls(plan=plan, started=now, sound=(sound,))
 
@@ -202,7 +203,7 @@ class RecordFile:
             "stopped": record.stopped or "",
         }
         metadata = {"name": self._name, "labels": OWN}
-        return {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": metadata, "data": data}
+        return {**CONFIG_MAP.type_meta, "metadata": metadata, "data": data}
 
 
 def _load(text: str, place: str, fix: str) -> Record:

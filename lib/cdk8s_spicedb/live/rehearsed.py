@@ -14,6 +14,7 @@ from ..props import SpiceDBProps
 from ..text import time_of
 from .apierror import ClusterError
 from .cluster import CONFIG_MAP, Cluster
+from .poll import timestamp
 
 _LATELY = timedelta(days=1)
 _SETTINGS, _AT = "settings", "at"
@@ -27,7 +28,7 @@ def settings_of(props: SpiceDBProps) -> str:
 
 def note_rehearsal(cluster: Cluster, props: SpiceDBProps) -> None:
     """Notes that an upgrade to these props was rehearsed without a problem. Nothing depends on whether this works."""
-    data = {_SETTINGS: settings_of(props), _AT: f"{cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}"}
+    data = {_SETTINGS: settings_of(props), _AT: timestamp(cluster.clock.now())}
     metadata = {"name": _name(props), "labels": OWN}
     with suppress(ClusterError):
         cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})

@@ -12,7 +12,7 @@ from ..manifests.objects import Manifest
 from .apierror import ClusterError, Unreachable, leave
 from .cluster import CONFIG_MAP, DEPLOYMENT, JOB, PATIENCE_SECONDS, POD, Cluster, Kind
 from .pods import JobState, container_of, created, job_state
-from .poll import parallel, poll
+from .poll import parallel, poll, timestamp
 
 RUN = "cdk8s-spicedb/run"
 """Label of short-lived pods of one run."""
@@ -62,7 +62,7 @@ def _owned(deployment: Manifest | None, manifest: Manifest) -> Manifest:
 def belonging(manifest: Manifest, kind: Kind, owner: Manifest) -> Manifest:
     """An object that Kubernetes deletes with its owner."""
     reference = {"name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
-    references = [{"apiVersion": kind.api_version, "kind": kind.kind, **reference}]
+    references = [{**kind.type_meta, **reference}]
     return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": references}}
 
 
@@ -102,7 +102,7 @@ def _delete_ended(cluster: Cluster) -> None:
 
 def _is_old(cluster: Cluster, pod: Manifest) -> bool:
     """Whether a pod is older than any check takes, so that nobody reads its log any more."""
-    return created(pod) < (cluster.clock.now() - timedelta(seconds=_KEPT_SECONDS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return created(pod) < timestamp(cluster.clock.now() - timedelta(seconds=_KEPT_SECONDS))
 
 
 def _name(manifest: Manifest) -> str:

@@ -33,9 +33,8 @@ from .pods import (
     unscheduled,
     waiting,
 )
+from .poll import timestamp
 from .text import in_words, redacted
-
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 # ---------------------------------------------------------------- the migration
 
@@ -108,7 +107,7 @@ def _deadline(job: Manifest) -> str | None:
     started, seconds = job.get("status", {}).get("startTime"), job["spec"].get("activeDeadlineSeconds")
     if started is None or seconds is None:
         return None
-    return (time_of(started) + timedelta(seconds=seconds)).strftime(_TIME)
+    return timestamp(time_of(started) + timedelta(seconds=seconds))
 
 
 def _target(command: list[str]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import Any
 
 from ..output import say
@@ -52,8 +51,3 @@ def command_line() -> Parser:
         for add in several:
             add(commands).group = group
     return parser
-
-
-def names(parser: Parser) -> Sequence[str]:
-    """The names of all commands."""
-    return list(parser.commands)

@@ -9,11 +9,11 @@ from ..options import (
     Commands,
     add_checks,
     add_command,
+    add_common,
     add_database_image,
     add_each,
     add_file,
     add_name,
-    add_output,
     add_place,
     add_releases,
     amount,
@@ -59,9 +59,7 @@ def add_upgrade(commands: Commands) -> Parser:
     checks = add_checks(parser, pulls=True)
     checks.add_argument("--no-check", action="store_true", help="do not check before the first step")
     _add_fleet(parser)
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser
 
 
@@ -150,9 +148,7 @@ def add_rollback(commands: Commands) -> Parser:
         "roll back even if the older servers do not start on the datastore schema. Use it after you restored a backup"
     )
     parser.add_argument("--force", action="store_true", help=text)
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 from ..exits import ASKS, DONE, NO, PROBLEM
 from ..options import Commands, add_command, add_file, add_output, add_place, add_releases, at_least
@@ -80,18 +80,10 @@ def add_compare(commands: Commands) -> Parser:
     return parser
 
 
-def _add(
-    commands: Commands,
-    name: str,
-    summary: str,
-    description: str,
-    *,
-    examples: Mapping[str, str],
-    codes: Mapping[int, str],
-    page: str,
-) -> Parser:
-    more = f"{description} If you name a SpiceDB by its address, set SPICEDB_TOKEN to the preshared key."
-    return add_command(commands, name, summary, more, examples=examples, codes=codes, page=page)
+def _add(commands: Commands, name: str, summary: str, description: str, **options: Any) -> Parser:
+    """Adds a command that takes the address of a SpiceDB too. The options are those of `add_command`."""
+    more = "If you name a SpiceDB by its address, set SPICEDB_TOKEN to the preshared key."
+    return add_command(commands, name, summary, f"{description} {more}", **options)
 
 
 def _add_rest(parser: Parser, *, of_file: bool = True) -> None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from ..exits import ASKS, DONE, NO, STOPPED
-from ..options import Commands, add_checks, add_command, add_file, add_name, add_output, add_place, add_releases
+from ..options import (
+    Commands,
+    add_checks,
+    add_command,
+    add_common,
+    add_file,
+    add_name,
+)
 from ..parser import Parser
 
 
@@ -38,9 +45,7 @@ def add_install(commands: Commands) -> Parser:
     parser.add_argument("--create-namespace", action="store_true", help=text)
     checks = add_checks(parser, pulls=True)
     checks.add_argument("--no-check", action="store_true", help="check nothing except that the namespace exists")
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser
 
 
@@ -70,7 +75,5 @@ def add_uninstall(commands: Commands) -> Parser:
     add_file(parser, "file of this SpiceDB, for its name, namespace and context")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and stop")
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser

@@ -8,13 +8,11 @@ from ..options import (
     Commands,
     add_checks,
     add_command,
+    add_common,
     add_database_image,
     add_each,
     add_file,
     add_name,
-    add_output,
-    add_place,
-    add_releases,
     amount,
     duration,
 )
@@ -58,9 +56,7 @@ def add_status(commands: Commands) -> Parser:
     follow.add_argument("--wait", action="store_true", help=text)
     text = "maximum time for --wait, such as 90s, 5m or 1h30m; defaults to 10m"
     waiting.add_argument("--timeout", type=duration, metavar="DURATION", help=text)
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser
 
 
@@ -84,9 +80,7 @@ def add_check(commands: Commands) -> Parser:
     add_file(parser)
     add_each(parser, f"files to check, one SpiceDB each. In --namespace, {STEM} stands for the name of the file")
     add_checks(parser, pulls=False)
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser
 
 
@@ -120,7 +114,5 @@ def add_diff(commands: Commands) -> Parser:
         "short-lived pods"
     )
     parser.add_argument("--answers", type=amount, metavar="NUMBER", help=text)
-    add_output(parser)
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser)
     return parser

@@ -10,6 +10,7 @@ from ..options import (
     TABLES,
     Commands,
     add_command,
+    add_common,
     add_database_image,
     add_file,
     add_output,
@@ -52,9 +53,7 @@ def add_plan(commands: Commands) -> Parser:
     parser.add_argument("--current-schema-mode", choices=modes, metavar="MODE", help=text)
     text = "number of relationships in your database, such as 10M, to estimate the time of the migrations in each step"
     parser.add_argument("--relationships", type=amount, metavar="NUMBER", help=text)
-    add_output(parser, TABLES, "Use markdown for a comment on a pull request")
-    add_releases(parser)
-    add_place(parser)
+    add_common(parser, TABLES, "Use markdown for a comment on a pull request")
     return parser
 
 
@@ -139,6 +138,6 @@ def add_rehearse(commands: Commands) -> Parser:
         "created there"
     )
     parser.add_argument("--into", metavar="NAMESPACE", help=text)
-    add_output(parser, ("text", "json", "yaml", "markdown"))
+    add_output(parser, TABLES)
     add_place(parser)
     return parser

@@ -13,6 +13,7 @@ import grpc
 from attrs import define, field, frozen
 
 from ...errors import SpiceDBError
+from ..poll import timestamp
 from .file import BackupWriter, Head, NotABackupError, Scratch, beside, reading
 from .schema import same
 from .server import RequestError, Server
@@ -140,7 +141,7 @@ def _begin(server: Server, writer: BackupWriter, schema: str, token: str) -> _Wo
 
 
 def _now(server: Server) -> str:
-    return f"{server.clock.now():%Y-%m-%dT%H:%M:%SZ}"
+    return timestamp(server.clock.now())
 
 
 def _begun(writer: BackupWriter, place: _Place, name: str, schema: str) -> _Work | None:

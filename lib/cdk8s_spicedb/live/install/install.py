@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from attrs import define, field, frozen
 
-from ...errors import SpiceDBError
 from ...labels import HELM_RELEASE
 from ...manifests import release_manifests
 from ...props import SpiceDBProps
@@ -17,6 +16,7 @@ from ..check.check import CheckOptions
 from ..cluster import DEPLOYMENT, LEASE, NAMESPACE, Cluster, Kind
 from ..instance import Observed
 from ..observe import require
+from ..poll import timestamp
 from ..rehearsed import settings_of
 from ..released import helm_releases
 from ..upgrade.deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
@@ -30,9 +30,9 @@ from ..upgrade.outcome import (
     StoppedError,
     as_refusal,
     harmless,
+    reason_of,
 )
 from ..upgrade.prepare import deliverer_by
-from ..upgrade.rollback import PATIENCE_SECONDS
 from .preflight import APPLIERS, InstallPreflight, beginning, preflight, require_installable
 from .remains import SHOWN, remains_of, titles
 from .unfinished import Unfinished, note_end, note_unfinished
@@ -65,9 +65,8 @@ def install(
     Its ``require_done`` raises `StoppedError`, `BusyError`, `CheckFailedError`, or another `SpiceDBError` if a SpiceDB
     of this name exists already, or if Argo CD delivers it.
     """
-    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
     chosen, tell = options or InstallOptions(), harmless(report)
-    return _Install(cluster=patient, props=props, options=chosen, confirm=confirm, report=tell).run()
+    return _Install(cluster=cluster.for_changes(), props=props, options=chosen, confirm=confirm, report=tell).run()
 
 
 @define(kw_only=True)
@@ -97,8 +96,7 @@ class _Install:
             return Outcome(state=State.STOPPED, error=error)
         except Exception as error:
             if self.changed:
-                reason = str(error) if isinstance(error, SpiceDBError) else f"{type(error).__name__}: {error}"
-                return Outcome(state=State.STOPPED, error=self._stopped(reason))
+                return Outcome(state=State.STOPPED, error=self._stopped(reason_of(error)))
             return Outcome(state=State.REFUSED, error=as_refusal(error))
 
     def _create_namespace(self) -> None:
@@ -106,15 +104,14 @@ class _Install:
         cluster, wanted = self.cluster, self.options.create_namespace and self.props.delivery in APPLIERS
         if not wanted or cluster.get(NAMESPACE, cluster.namespace) is not None:
             return
-        kind = {"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind}
-        cluster.create({**kind, "metadata": {"name": cluster.namespace}})
+        cluster.create({**NAMESPACE.type_meta, "metadata": {"name": cluster.namespace}})
         self._tell(Activity.PREPARE)(f"created the namespace {cluster.namespace}")
 
     def _run(self) -> State:
         cluster, props, name = self.cluster, self.props, self.props.name
         begins = beginning(cluster, props)
-        found, now = begins.unfinished, f"{cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}"
-        begun = found or Unfinished(now, props.delivery)
+        found = begins.unfinished
+        begun = found or Unfinished(timestamp(cluster.clock.now()), props.delivery)
         wanted, notify = _expected(cluster, props, begins.seen), self._tell(Activity.APPLY)
         applies = deliverer_by(APPLIERS[props.delivery], cluster, wanted, notify, started=begun.started)
         applies.require_usable(cluster.get(LEASE, lease_name(name)))

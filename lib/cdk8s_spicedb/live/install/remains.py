@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ...labels import INSTANCE, NAME, OWN
 from ...manifests.objects import Manifest
+from ...props.datastores import Memory
 from ...text import some_of
 from ..apierror import ClusterError, Unreachable
 from ..cluster import CONFIG_MAP, JOB, POD, Cluster, Kind
@@ -21,7 +22,6 @@ CLAIM = Kind("v1", "PersistentVolumeClaim")
 _KINDS = (*KINDS, JOB, Kind("batch/v1", "CronJob"), POD)
 SHOWN = 12
 """How many objects a sentence names."""
-_IN_MEMORY = "memory"
 
 
 @frozen(kw_only=True)
@@ -83,7 +83,7 @@ def summed(objects: Sequence[Manifest]) -> str:
 def staying(cluster: Cluster, running: Running | None, remains: Remains) -> Iterator[str]:
     """What an uninstall leaves, in words."""
     engine = running.engine if running else None
-    if engine != _IN_MEMORY:
+    if engine != Memory.engine:
         yield f"the database{f' ({engine})' if engine else ''} with all relationships and the SpiceDB schema"
     secrets = sorted(set(_secrets(running.template["spec"]))) if running else []
     yield f"Secrets that the servers read: {', '.join(secrets)}" if secrets else "all Secrets that you have made"

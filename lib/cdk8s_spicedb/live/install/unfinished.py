@@ -56,13 +56,12 @@ def note_end(cluster: Cluster, name: str, text: str) -> None:
 
 def _write(cluster: Cluster, name: str, data: Mapping[str, str]) -> None:
     """Replaces the content of the ConfigMap. The lock of the release is held, so nobody else writes it."""
-    kind = {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind}
     for attempt in range(_ATTEMPTS):
         before = cluster.get(CONFIG_MAP, record_name(name))
         metadata = {"name": record_name(name), "labels": OWN}
         if before is not None:
             metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
-        wanted = {**kind, "metadata": metadata, "data": dict(data)}
+        wanted = {**CONFIG_MAP.type_meta, "metadata": metadata, "data": dict(data)}
         try:
             (cluster.replace if before else cluster.create)(wanted)
             return

@@ -10,6 +10,7 @@ from ...delivery import Applier
 from ...errors import SpiceDBError
 from ...labels import HELM_RELEASE
 from ...manifests.objects import Manifest
+from ...props.datastores import Memory
 from ..cluster import LEASE, SECRET, Cluster, Kind
 from ..instance import HelmRelease, Observed, Running
 from ..observe import observe
@@ -21,8 +22,7 @@ from ..upgrade.helm import HelmDeliverer
 from ..upgrade.lease import Lock, held, lease_name
 from ..upgrade.metrics import between
 from ..upgrade.observation import try_sample
-from ..upgrade.outcome import Activity, Outcome, Progress, Report, State, StoppedError, as_refusal, harmless
-from ..upgrade.rollback import PATIENCE_SECONDS
+from ..upgrade.outcome import Activity, Outcome, Progress, Report, State, StoppedError, as_refusal, harmless, reason_of
 from ..workload import drain_seconds
 from .remains import Remains, remains_of, staying, summed, titles
 from .unfinished import read_unfinished
@@ -69,8 +69,7 @@ def uninstall(
     `BusyError` if an upgrade is under way, `StoppedError` if something is left, and another `SpiceDBError` if there is
     nothing to remove, or if this package must not.
     """
-    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
-    return _Uninstall(cluster=patient, name=name, confirm=confirm, report=harmless(report)).run()
+    return _Uninstall(cluster=cluster.for_changes(), name=name, confirm=confirm, report=harmless(report)).run()
 
 
 @define(kw_only=True)
@@ -218,7 +217,7 @@ def _cautions(cluster: Cluster, running: Running | None, remains: Remains) -> It
     yield from (f"Could not be looked for, and may stay: {each}" for each in remains.unknown)
     if running is None:
         return
-    if running.engine == "memory":
+    if running.engine == Memory.engine:
         yield "All relationships are lost: the servers have them only in their memory."
     first = try_sample(cluster, running)
     if isinstance(first, SpiceDBError):
@@ -241,10 +240,9 @@ def _require_rights(cluster: Cluster, found: _Found) -> None:
 
 
 def _stopped(error: Exception) -> StoppedError:
-    reason = str(error) if isinstance(error, SpiceDBError) else f"{type(error).__name__}: {error}"
     details = error.details if isinstance(error, StepError) else ""
     ways = "Something may be left. Fix the cause, then run the same command again: it deletes the rest."
-    return StoppedError(reason, details, ways, what="the uninstall failed: ")
+    return StoppedError(reason_of(error), details, ways, what="the uninstall failed: ")
 
 
 def _release(cluster: Cluster, name: str, seen: Observed, remains: Remains) -> str | None:

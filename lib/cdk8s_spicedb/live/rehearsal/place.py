@@ -245,7 +245,7 @@ def _clock(name: str, deadline_seconds: int) -> Manifest:
         "template": {"metadata": {"labels": labels}, "spec": template},
     }
     metadata = {"name": CLOCK, "labels": labels, "annotations": _by()}
-    return {"apiVersion": JOB.api_version, "kind": JOB.kind, "metadata": metadata, "spec": spec}
+    return {**JOB.type_meta, "metadata": metadata, "spec": spec}
 
 
 def _by() -> dict[str, str]:

@@ -29,7 +29,7 @@ from ..data.restore import restore
 from ..data.server import RequestError, Server
 from ..instance import Running, require_running
 from ..pods import created
-from ..poll import sometimes
+from ..poll import sometimes, timestamp
 from ..record import Record
 from ..rehearsed import note_rehearsal
 from ..target import props_at, props_before, require_own, start_or_continue
@@ -165,7 +165,7 @@ class _Rehearser:
             relationships=copy.live,
             copied=copy.copied,
             questions=len(said.asked),
-            at=f"{self.cluster.clock.now():%Y-%m-%dT%H:%M:%SZ}",
+            at=timestamp(self.cluster.clock.now()),
             steps=steps,
         )
         if result.ok:

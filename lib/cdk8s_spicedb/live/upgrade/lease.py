@@ -155,9 +155,8 @@ class _Holder:
             "acquireTime": self._since,
             "renewTime": _text(self._clock.now()),
         }
-        kind = {"apiVersion": LEASE.api_version, "kind": LEASE.kind}
         try:
-            change({**kind, "metadata": {**metadata, "labels": OWN}, "spec": spec})
+            change({**LEASE.type_meta, "metadata": {**metadata, "labels": OWN}, "spec": spec})
         except (Conflict, NotFound):
             return False
         except Unreachable as error:

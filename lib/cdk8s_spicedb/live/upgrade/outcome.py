@@ -69,10 +69,14 @@ class CheckFailedError(SpiceDBError):
         super().__init__("\n".join(["the check failed, and nothing was changed:", *failures]))
 
 
+def reason_of(error: Exception) -> str:
+    """The text of an error, with its class if it is not one of this package."""
+    return str(error) if isinstance(error, SpiceDBError) else f"{type(error).__name__}: {error}"
+
+
 def unknown(step: int, error: Exception) -> UpgradeStoppedError:
     """The error that an upgrade ended in a step, and that it is not known how far it came."""
-    reason = str(error) if isinstance(error, SpiceDBError) else f"{type(error).__name__}: {error}"
-    return UpgradeStoppedError(step, reason, "", UNKNOWN, rolled_back=False)
+    return UpgradeStoppedError(step, reason_of(error), "", UNKNOWN, rolled_back=False)
 
 
 @frozen(kw_only=True)

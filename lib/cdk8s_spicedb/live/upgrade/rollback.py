@@ -34,8 +34,6 @@ _SERVERS_STOPPED = (
     "The servers may be stopped. Fix the cause, then run the same command again: it goes on. The newer tables are "
     "still in the database."
 )
-PATIENCE_SECONDS = 120
-"""How long an upgrade waits for an API server that is away."""
 LAST_MODE = "read-new-write-new"
 """The schema mode in which servers no longer write the old tables."""
 
@@ -94,17 +92,15 @@ def roll_back(
 
     `Outcome.require_done` raises `SpiceDBError` if the rollback is not possible or fails.
     """
-    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
-    tell = harmless(report)
     return _Rollback(
-        cluster=patient,
+        cluster=cluster.for_changes(),
         name=name,
         props=props,
         force=force,
         restore=None if restore is None else Path(restore),
         database_image=database_image,
         confirm=confirm,
-        report=tell,
+        report=harmless(report),
     ).run()
 
 

@@ -41,7 +41,7 @@ from .outcome import (
 )
 from .preflight import Preflight, preflight
 from .prepare import deliverer_of, prepare
-from .rollback import PATIENCE_SECONDS, leaves_last_mode, return_servers
+from .rollback import leaves_last_mode, return_servers
 from .schema import write_schema_again
 from .ways import ways
 
@@ -91,9 +91,8 @@ def upgrade(
     ``require_done`` raises `UpgradeStoppedError` if a step failed, `BusyError` if another process works on the release,
     `CheckFailedError` if the check failed, and another `SpiceDBError` if there is nothing to upgrade.
     """
-    patient = cluster.patient(max(cluster.patience_seconds, PATIENCE_SECONDS))
     chosen, tell = options or UpgradeOptions(), harmless(report)
-    return _Upgrade(cluster=patient, props=props, options=chosen, confirm=confirm, report=tell).run()
+    return _Upgrade(cluster=cluster.for_changes(), props=props, options=chosen, confirm=confirm, report=tell).run()
 
 
 @define(kw_only=True)
