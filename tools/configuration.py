@@ -40,8 +40,8 @@ _VALUES = """\
 You can set these values when you install a chart. Their defaults are the settings that the chart was written with. The
 defaults below are those of a SpiceDB that sets only its datastore: PostgreSQL, by a URI from the Secret `spicedb`.
 
-The values under `pods` are for all pods. You can also set them for one kind of pod: at the top for the servers, under
-`migrations` and under `migrations.cleanup`. There they have the same types and meanings.
+The values under `pods` are for all pods. You can also set them for one kind of pod, with the same types and meanings:
+at the top level for the servers, under `migrations`, or under `migrations.cleanup`.
 
 """
 _FIELD = re.compile(r"\(``([a-z][A-Za-z.]+)``\)")
@@ -49,9 +49,9 @@ _FOLDER = "props/"
 _PODS = "pods."
 _ENGINES = tuple(ENGINES.values())
 _FEW = 10
-"""From this number of texts, a type does not list them all."""
+"""A type with this many texts or more does not list them."""
 _MANY = 5
-"""From this number of places, a setting is not repeated for each."""
+"""A setting with this many places or more is not repeated for each."""
 
 
 def pages() -> Mapping[Path, str]:
@@ -78,7 +78,7 @@ def _flags() -> Iterator[tuple[str, str]]:
     """Each flag, with a setting that sets it."""
     for kind in (kind for group in GROUPS for kind in group.kinds):
         places = paths()[kind]
-        # A class that others hold has only the rest of its flags, and the engines have those of their base classes.
+        # A class inside another is listed with that one, and a base class of the engines with each engine.
         if len(places) == 1 and "." not in places[0] and (kind in _ENGINES or not issubclass(kind, Datastore)):
             for prop, flags in flags_of(kind).items():
                 names = prop.split(".")
@@ -115,7 +115,7 @@ def _everywhere(kind: Kind, name: str) -> str:
 
 
 def values() -> list[Value]:
-    """The values of the page. Those for one kind of pod are not among them, if they are as for all pods."""
+    """The values of the page. It leaves out those for one kind of pod that are the same as for all pods."""
     found = chart_values(PLAIN)
     shared = {each.path.removeprefix(_PODS): each for each in found if each.path.startswith(_PODS)}
     return [each for each in found if each.path.startswith(_PODS) or not _is_shared(each, shared)]

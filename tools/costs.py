@@ -33,8 +33,9 @@ disks.
 
 `bench/migrations.py` fills a database with 2,000,000 relationships, written in transactions of 10. Then it runs each
 migration with SpiceDB itself, on PostgreSQL 15 and MariaDB 10.11 with 2 CPUs. The times are about proportional to the
-number of rows, except those of `backfill-xid-add-indices`: a million rows take 40 seconds if there are 200,000, and 105
-seconds if there are 2,000,000. [Large databases](large.md) shows times for other sizes, and how to measure your own.
+number of rows, except those of `backfill-xid-add-indices`: it takes 40 seconds per million
+rows in a table of 200,000 rows, and 105 in a table of 2,000,000. [Large databases](large.md) shows times for other
+sizes, and how to measure your own.
 
 <!-- figures: estimates -->
 <!-- end -->

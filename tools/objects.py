@@ -44,14 +44,14 @@ together. The others are [hooks](../why/hooks.md): they run before the release, 
 has the same moments before and after ([delivery](../install/delivery.md)). With `kubectl apply` there are no hooks. So
 there is no clean-up, and the names of Jobs end with a hash of what they run, as `-HASH` does below.
 
-**Rendered** says which settings an object needs. Objects *by default* are rendered unless you switch these off.
+**Rendered** says which settings an object needs. *By default* means: unless you turn these settings off.
 
 | Kind | Name | Applied | Rendered |
 | --- | --- | --- | --- |
 """
 )
 _CLOSING = """
-The ServiceAccount `spicedb-migration` is also rendered with a `credentialsProvider` of the datastore.
+The ServiceAccount `spicedb-migration` is also rendered if the datastore has a `credentialsProvider`.
 
 Secrets and Namespaces are never rendered. Create the Secrets that you name, and the Namespace, before you install.
 """

@@ -43,8 +43,8 @@ _OPENING = (
     + """\
 # Output of the commands on a cluster
 
-With `--output json` or `--output yaml`, the commands on a cluster print one object. This page lists its fields. Fields
-may be added in later versions; they are not renamed or removed without a new major version. With `--each`, `status`,
+With `--output json` or `--output yaml`, the commands on a cluster print one object. This page lists its fields. Later
+versions may add fields. Only a new major version renames or removes them. With `--each`, `status`,
 `check`, `diff` and `upgrade --dry-run` print one such object for each SpiceDB, by its namespace and name, or an object
 with the field `error`.
 """

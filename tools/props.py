@@ -107,7 +107,7 @@ GROUPS = (
     ),
 )
 _PRIVATE = (ClientProps, sql.SQLDatastore, sql.LibpqDatastore, sql.ReplicatedDatastore, Destination)
-"""Classes that are no part of the package's interface, but whose settings others have."""
+"""Classes outside the package's public API, whose settings other classes inherit."""
 _TITLES = {
     "Destination": "Namespace and context",
     "ClientProps": "Jobs that connect to SpiceDB",
@@ -117,7 +117,7 @@ _TITLES = {
 }
 _UNITS = ((3600, "h"), (60, "m"), (1, "s"))
 _MANY = 8
-"""From this number of places, a class does not name them all."""
+"""A class with this many places or more does not name them."""
 
 
 def kind_of(name: str) -> Kind:
@@ -163,7 +163,7 @@ def anchor(kind: Kind, name: str = "") -> str:
 
 
 def link(kind: Kind, name: str = "", *, folder: str = "") -> str:
-    """The address of a class, or of one of its settings, for pages in the folder of the groups or with its path."""
+    """The link to a class, or to one of its settings. ``folder`` is the path to the pages of the groups."""
     page = next(group.page for group in GROUPS if kind.__name__ in group.names)
     return f"{folder}{page}.md#{anchor(kind, name)}"
 
@@ -326,5 +326,5 @@ def in_words_of_files(docstring: str) -> str:
 
 
 def mappings_in_yaml(text: str) -> str:
-    """A text in which the mappings that Python would also understand are as files have them."""
+    """A text with its mappings in the YAML style of the documentation."""
     return re.sub(r"`(\{[^{}`]*\})`", lambda found: f"`{flow(yaml.safe_load(found[1]))}`", text)

@@ -39,8 +39,8 @@ This page lists everything that you can set in `spicedb.yaml` or in Python. Each
 its meaning and an example.
 
 In Python, settings are called props. Their names have underscores instead of capital letters: `logLevel` in a file is
-`log_level` in Python. A mapping in a file is an object of the class that is its type, such as `ServerProps`. A duration
-such as `90s` is `timedelta(seconds=90)`.
+`log_level` in Python. A mapping in a file is an object in Python: its type names the class, such as `ServerProps`. A
+duration such as `90s` is `timedelta(seconds=90)`.
 
 """
 _HEAD = ("Setting", "Meaning")
@@ -123,7 +123,7 @@ def _row(kind: Kind, field: Field) -> tuple[str, str]:
 
 
 def _text(kind: Kind, name: str) -> str:
-    """What a setting means. That it is required stands beside it."""
+    """What a setting means. The type already says that it is required."""
     return in_words_of_files(field_texts(kind)[name]).removesuffix(" Required.")
 
 

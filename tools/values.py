@@ -1,7 +1,7 @@
-"""The values of a written chart that set the same as a ``spicedb.yaml``.
+"""The chart values that have the same effect as a ``spicedb.yaml``.
 
-Only a few settings are listed here: the charts themselves say which value sets what. If a chart without a setting has
-other defaults but the same templates, the values with these defaults set the same.
+Only a few settings are listed here: the charts themselves say which value sets what. If a setting changes
+only the default values of a chart, and not its templates, these values have the same effect as the setting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cdk8s_spicedb.props.secrets import EnvVar, container_env
 from cdk8s_spicedb.props.spicedb import image_parts
 
 _KEYS = {SecretKey: SecretKey("other-secret", "key"), ConfigMapKey: ConfigMapKey("other-map", "key")}
-"""By the class of a key, any other one."""
+"""Another key of each class, to compare charts."""
 Path = tuple[str, ...]
 
 

@@ -38,7 +38,7 @@ class SpiceDBError(Exception):
     """Base class of all errors of this package."""
 
     unanswered: bool = False
-    """Whether the cluster or SpiceDB could not be asked, so that the answer is not known."""
+    """Whether the cluster or SpiceDB did not answer, or denied access."""
 
 
 class InvalidProps(SpiceDBError, ValueError):  # noqa: N818 (the name says what is wrong)

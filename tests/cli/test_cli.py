@@ -292,7 +292,10 @@ def test_nothing_is_written_of_a_wrong_file(capsys: pytest.CaptureFixture[str], 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["synth"], "cannot read spicedb.yaml: No such file or directory; `cdk8s-spicedb init` writes spicedb.yaml"),
+        (
+            ["synth"],
+            "cannot read spicedb.yaml: No such file or directory; `cdk8s-spicedb init` writes a first spicedb.yaml",
+        ),
         (["synth", "-f", "."], "cannot read .: Is a directory"),
         (["synth", "-f", "latin.yaml"], "cannot read latin.yaml: it is not UTF-8 text"),
         (["synth", "-f", "good.yaml", "--chart-version", "1"], "cdk8s-spicedb synth:\n  --chart-version = '1'"),

@@ -113,12 +113,16 @@ def test_a_cluster_can_be_out_of_reach_for_every_command_that_asks_one() -> None
             "usage: cdk8s-spicedb upgrade [NAME] [options]",
             "argument --observe: '5 minutes' is not a duration; write it as 90s, 5m or 1h30m",
         ),
-        (["backup", "x.zedbackup"], "usage: cdk8s-spicedb backup [NAME] BACKUP [options]", "name the SpiceDB, or the"),
+        (
+            ["backup", "x.zedbackup"],
+            "usage: cdk8s-spicedb backup [NAME] BACKUP [options]",
+            "give the name of the SpiceDB, or use --file",
+        ),
         (["plan"], "usage: cdk8s-spicedb plan [options]", "--engine and --from are required without --file"),
         (
             ["plan", "--engine", "mysql", "--from", "v1.52.0", "-n", "a"],
             "usage: cdk8s-spicedb plan [options]",
-            "use --namespace and --file together",
+            "--namespace needs --file",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def test_backup_restore_and_compare(
     assert main(["backup", spicedb.address, file]) == 1
     assert "exists; choose another file" in capsys.readouterr().err
     assert main(["restore", empty.address, file]) == 0
-    assert "they are equal" in capsys.readouterr().out
+    assert "now has the same data as" in capsys.readouterr().out
     assert main(["compare", spicedb.address, empty.address, "--questions", "100"]) == 0
     assert capsys.readouterr().out.endswith("All answers are equal.\n")
     spicedb.put("document:d7#reader@user:somebody")

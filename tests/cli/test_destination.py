@@ -56,10 +56,10 @@ def test_options_and_files_complete_each_other(
 
 
 def test_options_that_contradict_the_file_are_refused(asked: list[Any]) -> None:
-    text = "--namespace is prod, but the file belongs to the namespace staging; correct one of them"
+    text = "--namespace is prod, but the file sets the namespace staging; correct one of them"
     with pytest.raises(SpiceDBError, match=text):
         connect(options("prod"), Destination(namespace="staging"))
-    with pytest.raises(SpiceDBError, match="--context is prod, but the file belongs to the context staging"):
+    with pytest.raises(SpiceDBError, match="--context is prod, but the file sets the context staging"):
         connect(options(None, "prod"), Destination(context="staging"))
     assert asked == []
 
@@ -69,7 +69,7 @@ def test_each_file_has_a_namespace_of_its_own(asked: list[Any]) -> None:
     assert [each.namespace for each in connect_each(options(), files).values()] == ["tenant-acme", "default"]
     found = connect_each(options("tenant-{}"), files)
     assert [each.namespace for each in found.values()] == ["tenant-acme", "tenant-globex"]
-    with pytest.raises(SpiceDBError, match="--namespace is t-acme, but the file belongs to the namespace tenant-acme"):
+    with pytest.raises(SpiceDBError, match="--namespace is t-acme, but the file sets the namespace tenant-acme"):
         connect_each(options("t-{}"), files)
     with pytest.raises(SpiceDBError, match="the files belong to the contexts a, b; use one context at a time"):
         connect_each(options(), {"x": Destination(context="a"), "y": Destination(context="b")})
@@ -95,6 +95,6 @@ def test_commands_hold_the_file_against_the_options(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spicedb.yaml").write_text(f"{FILE}namespace: authz\n")
     assert main([*command.split(), "--namespace", "other"]) == 1
-    assert "--namespace is other, but the file belongs to the namespace authz" in capsys.readouterr().err
+    assert "--namespace is other, but the file sets the namespace authz" in capsys.readouterr().err
     assert asked == []
     assert destination.__name__.endswith("destination")

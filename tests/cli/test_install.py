@@ -126,7 +126,7 @@ def test_a_failed_install_is_told_and_removed(live: Place, capsys: pytest.Captur
     assert 'password authentication failed for user "spicedb"' in error
     assert "run: cdk8s-spicedb uninstall spicedb --namespace authz" in error
     assert run(live, "install", "--dry-run", *QUICK) == 0
-    assert "  Continues the install that began at 2030-01-01T00:00:00Z and is not finished." in capsys.readouterr().out
+    assert "  Continues the unfinished install that began at 2030-01-01T00:00:00Z." in capsys.readouterr().out
     assert run(live, "uninstall", "spicedb", "--yes") == 0
     assert "uninstall what is left of it." in capsys.readouterr().out
     assert live.left() == []
@@ -141,7 +141,7 @@ def test_a_second_install_is_refused(live: Place, capsys: pytest.CaptureFixture[
 def test_in_memory(live: Place, capsys: pytest.CaptureFixture[str]) -> None:
     write(live, "memory")
     assert run(live, "install", "--yes", *QUICK) == 0
-    assert "they are lost when a server restarts." in capsys.readouterr().out
+    assert "when a server restarts, they are lost." in capsys.readouterr().out
     assert run(live, "uninstall", "--yes") == 0
     assert "All relationships are lost" in capsys.readouterr().out
 
@@ -162,7 +162,7 @@ def test_uninstall_says_what_is_deleted_and_what_stays(live: Place, capsys: pyte
         "Stays:",
         "  the database (postgres) with all relationships and the SpiceDB schema",
         "  Secrets that the servers read: spicedb",
-        "  the namespace authz, and all objects in it that are not of this SpiceDB",
+        "  the namespace authz, and all other objects in it",
         "This was a dry run. Nothing was changed.",
     ]
     assert live.api.has("deployments", NAME)

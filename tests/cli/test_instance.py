@@ -46,7 +46,7 @@ def test_a_name_must_be_the_one_that_the_file_describes(
     assert capsys.readouterr().err == text
     Path("spicedb.yaml").unlink()
     assert main([*command, "spicedb"]) == 1
-    text = "error: there is no spicedb.yaml in this folder; name the file that describes spicedb with --file, because "
+    text = "error: there is no spicedb.yaml in this folder; add --file with the file that describes spicedb, because "
     assert capsys.readouterr().err.startswith(text)
 
 
@@ -218,14 +218,14 @@ def test_the_nearest_context_is_named(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_a_plan_belongs_to_the_place_of_its_file(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
     Path("spicedb.yaml").write_text(f"version: v1.56.0\nnamespace: authz\n{ON_POSTGRES}")
     assert main(["plan", "-f", "spicedb.yaml", "--from", OLD, "--namespace", "other"]) == 1
-    assert "--namespace is other, but the file belongs to the namespace authz" in capsys.readouterr().err
+    assert "--namespace is other, but the file sets the namespace authz" in capsys.readouterr().err
 
 
 def test_a_plan_from_a_release_after_the_newest_needs_a_target(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--engine", "postgres", "--from", "v9.0.0"]) == 1
     err = capsys.readouterr().err
     assert "v9.0.0 is later than" in err
-    assert "name the target with --to" in err
+    assert "set the target with --to" in err
 
 
 def test_a_plan_of_a_file_asks_the_cluster(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,7 +113,7 @@ def test_a_program_that_contradicts_the_table_is_named(make: Make, capsys: pytes
     code, _, err = run(capsys, make("v1.57.1", {**HEADS, "spanner": "add-more"}))
     assert code == 1
     assert err == (
-        "error: the program says something else than this package about v1.57.1: the head of spanner is add-more, and "
+        "error: the program and this package disagree about v1.57.1: the head of spanner is add-more, and "
         f"not populate-schema-tables; it does not take --{REMOVED}.\n"
     )
 

@@ -90,9 +90,7 @@ def test_kubeconfig_takes_precedence_over_the_account_of_the_pod(files: Path, mo
     assert read_kubeconfig().server == "https://a.example"
     (account / "token").unlink()
     monkeypatch.delenv("KUBECONFIG")
-    with pytest.raises(
-        ClusterError, match=r"cannot read the ServiceAccount of this pod: .*; name another one with --kubeconfig"
-    ):
+    with pytest.raises(ClusterError, match=r"cannot read the ServiceAccount of this pod: .*; use --kubeconfig"):
         read_kubeconfig()
 
 

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _DEBUG in os.environ:
             raise
         name = type(error).__name__
-        say_error(f"error: an error that nobody expected: {name}: {error}; set {_DEBUG}=1 to see where, and report it")
+        say_error(f"error: unexpected {name}: {error}; set {_DEBUG}=1 to see the traceback, and report it")
     return NO
 
 

@@ -99,7 +99,7 @@ def _restore(options: argparse.Namespace) -> int:
         say(as_data(RestoreReport(**held.json()), options.output))
     else:
         restored = count(held.total, "relationship")
-        say(f"Restored {restored}. {name} holds what {options.path} has: they are equal.")
+        say(f"Restored {restored}. {name} now has the same data as {options.path}.")
     return 0
 
 
@@ -158,7 +158,7 @@ def _named(options: argparse.Namespace) -> tuple[str, Destination | None]:
         props, destination = read_release(options)
         return props.name, destination
     if options.name is None:
-        options.usage("name the SpiceDB, or the file that describes it with --file")
+        options.usage("give the name of the SpiceDB, or use --file")
     return str(options.name), None
 
 

@@ -47,7 +47,7 @@ def look_at(options: argparse.Namespace, look: Look) -> int:
 
 
 def _each(options: argparse.Namespace, look: Look) -> int:
-    """Looks at each SpiceDB, also if there is an error with one of them."""
+    """Looks at each SpiceDB, even if one of them has an error."""
     require_no_name(options)
     destinations: dict[str, Destination] = {}
     files = read_each(options, destinations=destinations)

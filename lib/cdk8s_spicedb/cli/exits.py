@@ -7,8 +7,8 @@ from collections.abc import Mapping
 DONE, NO, USAGE, PROBLEM, STOPPED, UNANSWERED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 EXIT_CODES: Mapping[int, str] = {
-    DONE: "the command is done, or the answer is yes",
-    NO: "the answer is no, or the command refused or failed; only `restore` and `repair` may have changed something",
+    DONE: "the command succeeded, or all is well",
+    NO: "the command refused or failed, or something is wrong; only `restore` and `repair` may have changed something",
     USAGE: "wrong usage",
     PROBLEM: "the command found a difference or a problem, or a step failed and was rolled back",
     STOPPED: "the command changed something, but could not finish",

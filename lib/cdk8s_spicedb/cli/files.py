@@ -23,12 +23,12 @@ _INPUT = "-"
 
 
 def read_release(options: Any, *, delivery: str | None = None) -> tuple[SpiceDBProps, Destination]:
-    """The props in the files of ``--file``, and where the files say that the SpiceDB belongs. ``delivery``
-    takes precedence over that of the files. Raises `SpiceDBError` if they describe another SpiceDB than NAME."""
+    """The props in the files of ``--file``, and the namespace and context that the files set. ``delivery`` takes
+    precedence over that of the files. Raises `SpiceDBError` if they describe a SpiceDB other than NAME."""
     name, paths = getattr(options, "name", None), options.file or [FILE]
     if name is not None and not options.file and not Path(FILE).exists():
         raise SpiceDBError(
-            f"there is no {FILE} in this folder; name the file that describes {name} with --file, because "
+            f"there is no {FILE} in this folder; add --file with the file that describes {name}, because "
             f"`{options.command}` compares it with what runs"
         )
     found = read_documents(paths)
@@ -66,7 +66,7 @@ def _hint(path: str) -> str:
     other = next((each for each in others if each != Path(path) and each.exists()), None)
     if other:
         return f"; there is {other}: rename it, or add --file {other}"
-    return f"; `cdk8s-spicedb init` writes {FILE} to start with" if path == FILE else ""
+    return f"; `cdk8s-spicedb init` writes a first {FILE}" if path == FILE else ""
 
 
 def read_each(

@@ -89,12 +89,12 @@ def _intention(
     what = f"SpiceDB {props.version} on {props.datastore.engine}, {servers}, with {props.delivery.value}"
     yield f"{props.name} in {cluster.namespace}, {cluster.place}: install {what}."
     if preflight.since:
-        yield f"  Continues the install that began at {preflight.since} and is not finished."
+        yield f"  Continues the unfinished install that began at {preflight.since}."
     yield f"  Creates {', '.join(preflight.creates)}."
     if props.migrates:
         yield "  A Job first creates or migrates SpiceDB's tables in the database."
     if not props.datastore.migrates:
-        yield "  The servers have all relationships only in their memory: they are lost when a server restarts."
+        yield "  The servers keep all relationships only in memory: when a server restarts, they are lost."
     if preflight.secrets:
         yield f"  Reads the Secrets that you made: {', '.join(preflight.secrets)}."
 

@@ -25,9 +25,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"Wrote {options.write}. Pass it to the other commands with --releases {options.write}.")
     known = learned.version in table
     if different:
-        say_error(
-            f"error: the program says something else than this package about {learned.version}: {'; '.join(different)}."
-        )
+        say_error(f"error: the program and this package disagree about {learned.version}: {'; '.join(different)}.")
     elif known:
         say_error(f"This package knows {learned.version} already, and the program says the same. You need no file.")
     else:

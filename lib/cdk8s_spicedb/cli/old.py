@@ -39,7 +39,7 @@ def _replaced(old: str, new: str | None) -> str:
 
 
 def _split(words: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Each word, as the name of an option, the value after its = or letter, and the whole."""
+    """Splits each word: the name of the option, the value after = or after the letter, and the whole word."""
     for word in words:
         name, equals, value = word.partition("=")
         if word[:1] == "-" and word[1:2] not in ("", "-") and len(word) > 2:
@@ -92,7 +92,7 @@ def _waits(command: str, words: Words) -> Iterator[str]:
 
 
 def _seconds(command: str, words: Words) -> Iterator[str]:
-    """A plain number of seconds has a unit."""
+    """Adds the unit to a plain number of seconds."""
     names = _DURATIONS.get(command, ())
     for number, (name, value, word) in enumerate(_split(words)):
         before = words[number - 1] if number else ""

@@ -99,7 +99,7 @@ def add_checks(parser: Parser, *, pulls: bool) -> Container:
     add_database_image(checks, text)
     text = "do not start the pods that read the SpiceDB schema and try it with each new release"
     checks.add_argument("--no-schema", action="store_true", help=text)
-    default = "pulled by default" if pulls else "not pulled by default"
+    default = "on by default" if pulls else "off by default"
     text = f"pull every image of the release and of the plan, each in a short-lived pod; {default}"
     checks.add_argument("--pull-images", action="store_true", default=pulls, help=text)
     checks.add_argument("--no-pull-images", action="store_false", dest="pull_images", help="do not pull the images")
@@ -164,7 +164,7 @@ _HINT = re.compile(rf"`{PROGRAM} ({'|'.join(_TAKE_FILES)})( [^`]*)?`")
 
 
 def again(options: Any, command: str, *more: str) -> str:
-    """A command line for the same SpiceDB: with the files and the place that the options name."""
+    """A command line for the same SpiceDB, with the files, namespace, context and kubeconfig of the options."""
     words = [word for file in getattr(options, "file", None) or () for word in ("-f", file)]
     for name in ("releases", "namespace", "context", "kubeconfig"):
         value = getattr(options, name, None)
@@ -173,7 +173,7 @@ def again(options: Any, command: str, *more: str) -> str:
 
 
 def placed(text: str, options: Any) -> str:
-    """A message in which each command that it names is for the same SpiceDB."""
+    """A message, with the options for the same SpiceDB added to each command that it names."""
 
     def command(found: re.Match[str]) -> str:
         if "--" in (found[2] or "") or getattr(options, "each", None):
@@ -192,7 +192,7 @@ def require_yes(options: Any) -> None:
 def require_no_name(options: Any) -> None:
     """Ends the program if there is a NAME beside ``--each``."""
     if options.name is not None:
-        options.usage("NAME is one SpiceDB, and --each names the files of many; use one of them")
+        options.usage("NAME is for one SpiceDB, and --each is for many; use only one of them")
 
 
 class _Named(Protocol):
@@ -246,7 +246,6 @@ def agreed(name: str, option: str | None, of_file: str | None) -> str | None:
     """What an option or a file says. Raises `SpiceDBError` if they differ."""
     if option and of_file and option != of_file:
         raise SpiceDBError(
-            f"--{name} is {option}, but the file belongs to the {name} {of_file}; correct one of them, or leave out "
-            f"--{name}"
+            f"--{name} is {option}, but the file sets the {name} {of_file}; correct one of them, or leave out --{name}"
         )
     return option or of_file

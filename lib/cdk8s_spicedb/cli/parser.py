@@ -32,7 +32,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def link(page: str) -> str:
-    """The address of a page of docs/, named without its ending."""
+    """The URL of a page of docs/, named without its extension."""
     return f"{SITE}docs/{page}/"
 
 
@@ -81,7 +81,7 @@ class Parser(argparse.ArgumentParser):
     ) -> None:
         options |= {"allow_abbrev": False, "formatter_class": Formatter, "add_help": False}
         super().__init__(**options)
-        self.color = False  # Python 3.14 has colors in the help. Other versions have not.
+        self.color = False  # Python 3.14 colors the help. Earlier versions do not.
         self.group, self.examples, self.page, self.summary = group, dict(examples or {}), page, summary
         self.codes = codes_of(codes or {})
         self.add_argument("-h", "--help", action="help", help="show this help")
@@ -115,7 +115,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def options(self) -> Iterator[tuple[str, list[argparse.Action]]]:
-        """The titles of the groups of arguments, each with its arguments that are shown. ``--help`` is the last one."""
+        """The title of each argument group, with its visible arguments. ``--help`` comes last."""
         groups = [group for group in self._action_groups if group.title != "options"]
         general = [group for group in self._action_groups if group.title == "options"]
         for group in [*groups[:1], *general, *groups[1:]]:
@@ -184,7 +184,7 @@ class Parser(argparse.ArgumentParser):
     # ------------------------------------------------------------ errors
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """The options of a command. An argument that nothing knows is an error of its command."""
+        """The options of a command. The command reports arguments that it does not know."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             own = self.commands.get(getattr(options, "command", ""), self)

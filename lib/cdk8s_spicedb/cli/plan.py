@@ -83,12 +83,12 @@ def _of_options(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
         options.usage(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} required without --file")
     for name in ("namespace", "context", "kubeconfig"):
         if getattr(options, name) is not None:
-            options.usage(f"use --{name} and --file together")
+            options.usage(f"--{name} needs --file")
     arguments = {name: getattr(options, name) for name in _OPTIONS}
     if not options.target and _is_later(options.current, known.newest):
         raise SpiceDBError(
-            f"{options.current} is later than {known.newest}, the newest release that this package knows; name the "
-            "target with --to, and describe the releases in a file of --releases, which `cdk8s-spicedb learn` writes"
+            f"{options.current} is later than {known.newest}, the newest release that this package knows; set the "
+            "target with --to, and add --releases with a file that `cdk8s-spicedb learn` writes"
         )
     return _Asked(ENGINES[options.engine], {**arguments, "target": options.target or known.newest})
 
@@ -101,7 +101,7 @@ def _is_later(version: str, newest: str) -> bool:
 
 
 def _of_file(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
-    """What the options say, or else the file and, of what runs now, the cluster."""
+    """The options, or else the file. What runs now comes from the cluster, unless the options say it."""
     from .files import read_release  # Without a file, nothing of YAML is loaded.
 
     options.name = None
@@ -147,7 +147,7 @@ def _next(options: argparse.Namespace, report: PlanReport) -> str:
 
 
 def _show(lines: Sequence[str]) -> None:
-    """Prints the lines, on a terminal with a color for each step by whether a rollback works."""
+    """Prints the lines. On a terminal, the color of a step shows whether a rollback works."""
     try:
         if Stream().isatty():
             show(styled(line, style=_style(line)) for line in lines)

@@ -85,7 +85,7 @@ def _require_fitting(options: argparse.Namespace) -> None:
     if options.datastore and not (options.file or options.each):
         options.usage("--datastore needs the file that describes the SpiceDB; add --file")
     if options.timeout is not None and not options.wait:
-        options.usage("use --timeout and --wait together")
+        options.usage("--timeout needs --wait")
     if options.each is not None and options.watch:
         options.usage("--watch prints one SpiceDB; leave out --each")
     if options.watch and options.output in DATA:

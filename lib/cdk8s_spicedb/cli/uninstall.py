@@ -49,8 +49,8 @@ def _uninstall(options: argparse.Namespace, cluster: Cluster, name: str) -> int:
 def _only(cluster: Cluster) -> str:
     """The name of the only SpiceDB of the namespace."""
     none = (
-        f"there is no SpiceDB in the namespace {cluster.namespace}; check --namespace and --context. If an install did "
-        "not come to its servers, name it: `cdk8s-spicedb uninstall NAME`"
+        f"there is no SpiceDB in the namespace {cluster.namespace}; check --namespace and --context. If an install "
+        "failed before it created servers, run `cdk8s-spicedb uninstall NAME`"
     )
     return only(statuses(cluster), none)
 

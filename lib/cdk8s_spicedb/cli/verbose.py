@@ -25,7 +25,7 @@ class _Handler(logging.Handler):
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Within it, everything that the package logs is printed."""
+    """Prints everything that the package logs in the ``with`` block."""
     logger, handler = logging.getLogger(_PACKAGE), _Handler()
     before = logger.level
     logger.addHandler(handler)

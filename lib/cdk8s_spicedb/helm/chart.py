@@ -133,7 +133,7 @@ class _Chart:
         Pattern(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"),
         Message(
             "a version of Semantic Versioning",
-            "use a version such as '1.0.0'. It is the chart's own; the release of SpiceDB is `version` in the file",
+            "use a version such as '1.0.0'. It is the version of the chart. That of SpiceDB is `version` in the file",
         ),
     ]
 

@@ -49,7 +49,7 @@ class Api:
         return Unreachable(f"the answer of {self.client.base_url} is not {what}: a proxy may have answered")
 
     def _refusal(self, response: httpx2.Response, content: bytes) -> str:
-        """What an answer says that is no success. Without a message of Kubernetes, it also names the server."""
+        """The message of an error response. If it is not from Kubernetes, it also names the server."""
         try:
             text = _brief(str(loads(content)["message"]))
         except SHAPE:

@@ -36,7 +36,7 @@ class Kubeconfig:
     namespace: str
     """Its namespace."""
     file: str | None = None
-    """The file that was named for it, such as with ``--kubeconfig``. None: none was."""
+    """The file that you chose, such as with ``--kubeconfig``. None: you chose none."""
     cluster: Mapping[str, Any] = field(repr=False)
     """Address and certificates of the API server, as a kubeconfig has them. Paths are absolute."""
     user: Mapping[str, Any] = field(repr=False)
@@ -83,8 +83,8 @@ class Kubeconfig:
 def read_kubeconfig(context: str | None = None, file: str | None = None) -> Kubeconfig:
     """A context of the kubeconfig, which defaults to the current one.
 
-    Reads ``file``, or else the files in ``KUBECONFIG``, where the first file that has a setting takes precedence, or
-    ``~/.kube/config``.
+    Reads ``file``, or else the files in ``KUBECONFIG``, or else ``~/.kube/config``. In ``KUBECONFIG``, the first file
+    that has a setting takes precedence.
     Without any, it is the account of the pod. Raises `ClusterError` if there is no such context, or if a file cannot be
     read.
     """
@@ -186,7 +186,7 @@ def _of_pod() -> Kubeconfig:
         namespace = (_ACCOUNT / "namespace").read_text("utf-8").strip()
         (_ACCOUNT / "token").read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise ClusterError(f"cannot read the ServiceAccount of this pod: {error}; {_NAME}") from None
+        raise ClusterError(f"cannot read the ServiceAccount of this pod: {error}; use --kubeconfig") from None
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     return Kubeconfig(
         context=None,

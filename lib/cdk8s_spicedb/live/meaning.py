@@ -200,7 +200,7 @@ def _servers(change: Change) -> Iterator[str]:
 
 
 def _whole(field: FieldDiff) -> tuple[str, str] | None:
-    """The path of a container or volume that is new or gone, and a sentence about it. Its name tells both."""
+    """The path of a container or volume that is new or gone, and a sentence about it, from the field of its name."""
     found = _PART.fullmatch(field.path)
     if not found or None not in (field.before, field.after):
         return None

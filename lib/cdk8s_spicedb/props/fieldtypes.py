@@ -72,7 +72,7 @@ def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
 
 def some_keys(known: Sequence[str], wrong: str = "") -> str:
-    """The keys of a mapping for a message: all of a few, or of many those that are most similar to a wrong one."""
+    """The keys of a mapping for a message: all if they are few, or else those most similar to a wrong one."""
     if len(known) <= _MOST_KEYS:
         return ", ".join(known)
     near = get_close_matches(wrong, known, SHOWN_KEYS, 0) if wrong else known[:SHOWN_KEYS]
@@ -80,7 +80,7 @@ def some_keys(known: Sequence[str], wrong: str = "") -> str:
 
 
 SHOWN_KEYS, _MOST_KEYS = 8, 12
-"""How many keys of a mapping a message names, if it has more than the second number."""
+"""If a mapping has more keys than the second number, a message names only the first number of them."""
 
 
 @frozen

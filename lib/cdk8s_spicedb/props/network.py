@@ -56,7 +56,7 @@ class NetworkPolicies:
     """
 
     clients: Sequence[NetworkPeer] | None = None
-    """Peers that may connect to the API, by gRPC and HTTP. The Jobs of the release always may. Defaults to all, because
+    """Peers that may connect to the API, over gRPC and HTTP. The release's Jobs always can. Defaults to all, because
     every request needs the preshared key anyway."""
     monitoring: Sequence[NetworkPeer] | None = ()
     """Peers that may connect to the metrics port. Add Prometheus here. Defaults to none, because the port also serves

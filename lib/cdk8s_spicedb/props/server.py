@@ -128,7 +128,7 @@ class TLS:
     """Secret and key that hold the private key of the certificate (PEM). Required."""
 
     short: ClassVar[str] = "from_secret"
-    """The class method that makes one of a single value, as files can: ``fromSecret: NAME``."""
+    """The class method that makes the props from one value, as ``fromSecret: NAME`` does in a file."""
 
     @classmethod
     def from_secret(cls: type[T], name: SecretName) -> T:
@@ -240,8 +240,8 @@ class ServerProps(PodProps):
     (``--dispatch-cluster-enabled`` and ``--dispatch-upstream-addr``). They watch the Endpoints of a Service to find
     each other. Defaults to off, unless you set ``dispatch_tls``. If a node dies, servers that dispatch fail most
     requests until Kubernetes notices, about 50 s later. Servers that do not dispatch fail only the requests to the dead
-    server. In measurements, dispatch saved the database up to 33 % of its work, and cost the servers 1.6
-    to 2.9 times the processor time. With many servers and data that caches can answer, measure both."""
+    server. In measurements, dispatch saved the database up to 33 % of its work, but the servers used 1.6 to 2.9
+    times the CPU time. If you have many servers, and caches can answer many requests, measure both."""
 
     # Probes
     readiness_probe: Probe = Probe(period_seconds=2, timeout_seconds=2)
@@ -261,8 +261,8 @@ class ServerProps(PodProps):
     """Protocol of the Services' gRPC port (``appProtocol``). Set it for Gateways and meshes that do not recognize gRPC
     by the port's name, ``grpc``. Use ``kubernetes.io/h2c`` for gRPC without TLS. Defaults to none."""
     headless_service: bool = False
-    """Adds the headless Service ``NAME-headless``, which has no address of its own. Its DNS name has the addresses of
-    all servers that are ready, so that a gRPC client spreads its requests itself:
+    """Adds the headless Service ``NAME-headless``, which has no address of its own. Its DNS name resolves to the
+    addresses of all servers that are ready, so that a gRPC client spreads its requests itself:
     ``dns:///NAME-headless.NAMESPACE:50051`` with the policy ``round_robin``. It has the ports of the pods. Defaults to
     off: behind the Service, each connection of a client stays with one server."""
     external_service: ExternalService | None = None

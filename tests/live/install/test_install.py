@@ -179,7 +179,7 @@ def test_another_version_of_the_servers_is_an_error(by_helm: Place, monkeypatch:
     monkeypatch.setattr(import_module("cdk8s_spicedb.live.install.install"), "require_settled", other)
     outcome = by_helm.install()
     assert outcome.state is State.STOPPED
-    assert "version of the servers is v1.52.0, and the file says v1.56.0" in outcome.reason
+    assert "the servers run v1.52.0, but the file says v1.56.0" in outcome.reason
 
 
 def test_progress_has_no_steps(place: Place) -> None:

@@ -39,7 +39,7 @@ def test_everything_is_deleted_but_data_and_secrets(place: Place) -> None:
         "the database (postgres) with all relationships and the SpiceDB schema",
         "Secrets that the servers read: spicedb",
         "backups: PersistentVolumeClaim spicedb-backup",
-        "the namespace authz, and all objects in it that are not of this SpiceDB",
+        "the namespace authz, and all other objects in it",
     )
     assert removal.cautions == ()
     again = place.uninstall()
@@ -69,7 +69,7 @@ def test_what_is_in_memory_is_lost(place: Place) -> None:
     installed(place, memory=True)
     asked: list[Removal] = []
     done(place.uninstall(kept(asked)))
-    assert "All relationships are lost: the servers have them only in their memory." in asked[0].cautions
+    assert "All relationships are lost: the servers keep them only in memory." in asked[0].cautions
     assert not [each for each in asked[0].stays if "database" in each]
 
 
@@ -143,7 +143,7 @@ def test_helms_release_that_cannot_be_read_stays(by_helm: Place) -> None:
         each["data"] = {"release": "odd"}
     outcome = by_helm.uninstall()
     assert outcome.state is State.REFUSED
-    assert "it is not known what else Helm would delete: cannot read the manifests" in outcome.reason
+    assert "cannot tell what else Helm would delete: cannot read the manifests" in outcome.reason
 
 
 def test_missing_rights_are_named_before_anything_is_deleted(place: Place) -> None:
@@ -162,7 +162,7 @@ def test_what_may_not_be_looked_for_is_a_caution(place: Place) -> None:
     place.api.deny("ingresses", "list")
     asked: list[Removal] = []
     done(place.uninstall(kept(asked)))
-    assert asked[0].cautions[0].startswith("Could not be looked for, and may stay: Ingress: ingresses.networking")
+    assert asked[0].cautions[0].startswith("Could not be listed, so they may stay: Ingress: ingresses.networking")
 
 
 def test_an_upgrade_that_is_under_way_stops_an_uninstall(place: Place) -> None:

@@ -73,8 +73,8 @@ def _add_steps(parser: Parser) -> None:
     )
     steps.add_argument("--on-failure", choices=("rollback", "stop"), metavar="ACTION", help=text)
     text = (
-        "in each step, ask one new server this number of questions before clients reach the new servers. If an answer "
-        "differs from that of the older servers, the step fails"
+        "in each step, ask one new server this many permission questions before clients reach the new servers. If an "
+        "answer differs from that of the older servers, the step fails"
     )
     steps.add_argument("--answers", type=amount, default=0, metavar="NUMBER", help=text)
 
@@ -84,7 +84,7 @@ def _add_backups(parser: Parser) -> None:
     backups = group.add_mutually_exclusive_group()
     text = (
         "folder for backups. The command makes one before each step that may be impossible to roll back. Takes "
-        "precedence over upgradeBackup in the file; without both, defaults to spicedb-backups"
+        "precedence over upgradeBackup in the file; without either, defaults to spicedb-backups"
     )
     backups.add_argument("--backup", metavar="FOLDER", help=text)
     text = "make no backup, not even the one that the file describes"
@@ -100,7 +100,7 @@ def _add_fleet(parser: Parser) -> None:
     fleet = parser.add_argument_group("several SpiceDBs")
     text = (
         "files that describe one SpiceDB each, to upgrade in waves. Each is first merged with the files of --file. In "
-        f"--namespace, {STEM} stands for the name of the file without its ending"
+        f"--namespace, {STEM} stands for the file name without its extension"
     )
     add_each(fleet, text)
     text = "with --each: number of files in the first wave; defaults to 1"
@@ -138,8 +138,8 @@ def add_rollback(commands: Commands) -> Parser:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="print what would happen, and stop")
     text = (
-        "also restore a backup, if the older servers do not start on the datastore schema. All servers stop meanwhile. "
-        "Without FILE, restores the last backup of `upgrade`"
+        "also restore a backup, if the older servers do not start on the datastore schema. All servers stop during the "
+        "restore. Without FILE, restores the last backup that `upgrade` made"
     )
     parser.add_argument("--restore", nargs="?", const=RECORDED, metavar="FILE", help=text)
     text = "image of the database's client, for --restore; defaults to the official image of the engine"
@@ -159,14 +159,14 @@ def add_repair(commands: Commands) -> Parser:
         "repair",
         "repair a PostgreSQL database after you restored a dump",
         "Repairs the transaction ids of a PostgreSQL database after you restored a dump. Stop the servers first. "
-        "Without --run, it only prints the Job that repairs, and changes nothing. With --run, it asks the database "
+        "Without --run, it only prints the repair Job, and changes nothing. With --run, it asks the database "
         "whether it needs the repair, runs the Job if so, and asks again.",
         examples={
             "repair": "Print the Job",
             "repair --run --namespace authz": "Repair the database if it needs it",
         },
         codes={
-            DONE: "the Job is printed or, with --run, the database is repaired or needs no repair",
+            DONE: "the Job is printed; with --run, the database is repaired, or needs no repair",
             NO: "there is an error (see stderr)",
         },
         page="operate/restore",

@@ -29,7 +29,7 @@ def add_backup(commands: Commands) -> Parser:
         page="operate/backup",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help=_OR_FILE)
-    text = "file to write, which only its owner can read. It must not exist"
+    text = "file to write, which must not exist. Only its owner can read it"
     parser.add_argument("path", metavar="BACKUP", help=text)
     add_file(parser, "file that describes the SpiceDB: its name, namespace and context")
     add_releases(parser)
@@ -45,7 +45,7 @@ def add_restore(commands: Commands) -> Parser:
         "copy a backup into a SpiceDB with an empty database",
         "Writes the schema and the relationships of a file to a SpiceDB, and compares the result with the file.",
         examples={"restore spicedb authz.zedbackup --namespace authz": "Restore a SpiceDB in a cluster"},
-        codes={DONE: "the SpiceDB holds what the file has", NO: f"{_ERROR}; a part may be restored"},
+        codes={DONE: "the SpiceDB has the same data as the file", NO: f"{_ERROR}; some of the data may be restored"},
         page="operate/backup",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help=_OR_FILE)
@@ -87,6 +87,6 @@ def _add(commands: Commands, name: str, summary: str, description: str, **option
 
 
 def _add_rest(parser: Parser, *, of_file: bool = True) -> None:
-    parser.add_argument("--ca", metavar="FILE", help="file with the CA of the server at an address; without it, no TLS")
+    parser.add_argument("--ca", metavar="FILE", help="CA file for a SpiceDB at an address; without it, TLS is off")
     add_output(parser)
     add_place(parser, of_file=of_file)

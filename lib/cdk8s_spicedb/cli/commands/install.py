@@ -30,7 +30,7 @@ def add_install(commands: Commands) -> Parser:
             "install -f base.yaml -f production.yaml -n authz -y": "Merge two files, and ask no question, as in CI",
         },
         codes={
-            DONE: "SpiceDB is installed, and all its servers are ready; with --dry-run, it could be installed",
+            DONE: "SpiceDB is installed, and all its servers are ready; with --dry-run, it can be installed",
             NO: "the install was refused, and nothing was installed (see stderr for the reason)",
             STOPPED: "something was installed, but SpiceDB does not work",
             **ASKS,
@@ -55,18 +55,18 @@ def add_uninstall(commands: Commands) -> Parser:
         commands,
         "uninstall",
         "remove a SpiceDB from the cluster; its database, Secrets and backups stay",
-        "Removes a SpiceDB with the program that applied it, Helm or kubectl, and waits until nothing of it is left. "
-        "Before that, it says what it deletes and what stays, and asks for confirmation. The database and its data, "
-        "the Secrets that you made, the PersistentVolumeClaims of backups and the namespace stay. If Argo CD or Flux "
+        "Removes a SpiceDB with the program that applied it, Helm or kubectl, and waits until it is gone. "
+        "Before that, it says what it deletes and what stays, and asks for confirmation. It keeps the database and its "
+        "data, the Secrets that you made, the PersistentVolumeClaims of backups and the namespace. If Argo CD or Flux "
         "applies the SpiceDB, the command refuses, and says where to delete it.",
         examples={
             "uninstall --namespace authz": "Remove the only SpiceDB in a namespace",
             "uninstall spicedb -n authz --dry-run": "Only say what would be deleted",
         },
         codes={
-            DONE: "the SpiceDB is removed; with --dry-run, it could be removed",
+            DONE: "the SpiceDB is removed; with --dry-run, it can be removed",
             NO: "the command refused, and nothing was deleted (see stderr for the reason)",
-            STOPPED: "something was deleted, but something is left",
+            STOPPED: "only a part was deleted",
             **ASKS,
         },
         page="install/uninstall",

@@ -31,7 +31,7 @@ def add_status(commands: Commands) -> Parser:
             "status spicedb --wait --timeout 5m": "Wait until the next change is safe",
             "status -A -o json": "All SpiceDBs of the cluster, as JSON",
         },
-        codes={DONE: "all is well", NO: "something is wrong, was not found, or took too long", **ASKS},
+        codes={DONE: "all is well", NO: "something is wrong or missing, or the wait took too long", **ASKS},
         page="operate/commands",
     )
     add_name(parser, "name of the SpiceDB; defaults to that of --file, or to the only one in the namespace")
@@ -71,7 +71,7 @@ def add_check(commands: Commands) -> Parser:
         examples={
             "check --namespace authz": "Check spicedb.yaml against a namespace",
             "check -f prod.yaml --pull-images -o json": "Also pull every image, and print JSON",
-            "check --each tenants/*.yaml --namespace {}": "Check many SpiceDBs, each in the namespace of its name",
+            "check --each tenants/*.yaml --namespace {}": "Check many SpiceDBs, each in its own namespace",
         },
         codes={DONE: "there is no failure", NO: "there is a failure, or the file is not valid", **ASKS},
         page="operate/commands",
@@ -90,8 +90,8 @@ def add_diff(commands: Commands) -> Parser:
         commands,
         "diff",
         "print what a file would change in a cluster, and what that means",
-        "Prints each field that would change in the cluster if you applied the file, from a server-side dry run, and "
-        "what that means. It changes nothing, but needs the rights to create and patch the objects.",
+        "Prints each field that would change in the cluster if you applied the file, and what that means. It uses a "
+        "server-side dry run: it changes nothing, but needs the rights to create and patch the objects.",
         examples={
             "diff --namespace authz": "Compare spicedb.yaml with a namespace",
             "diff --exit-code": "Fail with 3 if there are changes, for CI",
@@ -110,8 +110,8 @@ def add_diff(commands: Commands) -> Parser:
     parser.add_argument("--exit-code", action="store_true", help="exit with 3 if there are changes")
     text = (
         "also check a changed SpiceDB schema: show which relationships it no longer allows, and compare the answers to "
-        "this number of questions. Reads all relationships, and starts two servers with a sample of them in memory, in "
-        "short-lived pods"
+        "this many permission questions. Reads all relationships. Starts two servers in short-lived pods, with a "
+        "sample of the relationships in memory"
     )
     parser.add_argument("--answers", type=amount, metavar="NUMBER", help=text)
     add_common(parser)

@@ -66,7 +66,7 @@ def add_releases_command(commands: Commands) -> Parser:
         "Prints the releases of SpiceDB that this package knows, newest first. It says which ones migrate the "
         "database, which ones an upgrade must not skip, which ones were withdrawn, and what to know before "
         "a migration.",
-        examples={"releases --engine postgres": "The releases as they concern PostgreSQL"},
+        examples={"releases --engine postgres": "What the releases mean for PostgreSQL"},
         codes={DONE: "the releases are printed", NO: "there is an error (see stderr)"},
         page="upgrade/plan",
     )
@@ -134,8 +134,7 @@ def add_rehearse(commands: Commands) -> Parser:
     text = "image for the database of the copy; defaults to the official image with the version of the live database"
     add_database_image(parser, text)
     text = (
-        "existing namespace to rehearse in; defaults to a new namespace. The command then deletes only what it has "
-        "created there"
+        "existing namespace to rehearse in, where the command deletes only what it created; defaults to a new namespace"
     )
     parser.add_argument("--into", metavar="NAMESPACE", help=text)
     add_output(parser, TABLES)

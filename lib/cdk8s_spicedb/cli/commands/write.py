@@ -13,7 +13,7 @@ def add_init(commands: Commands) -> Parser:
     parser = add_command(
         commands,
         "init",
-        f"write a {FILE} with comments, to start with",
+        f"write a first {FILE}, with comments",
         "Writes a file with the settings of a SpiceDB, and with comments that explain them.",
         examples={"init": f"Write {FILE}", "init prod.yaml": "Write another file"},
         codes={DONE: "the file is written", NO: "the file exists, or it cannot be written"},
@@ -43,16 +43,13 @@ def add_synth(commands: Commands) -> Parser:
     add_file(parser)
     tools = [each.value for each in Delivery]
     text = (
-        "files that describe one SpiceDB each. Each is written to a folder with the name of the file, and first merged "
-        "with the files of --file. If one has a problem, nothing is written"
+        "files that describe one SpiceDB each. Each is merged with the files of --file, and written to a folder with "
+        "its name. If one has a problem, nothing is written"
     )
     add_each(parser, text)
     text = "folder to write to; defaults to dist. The whole folder is replaced"
     parser.add_argument("--folder", default="dist", metavar="FOLDER", help=text)
-    text = (
-        f"tool that applies the output: {', '.join(tools)}; takes precedence over the file. Defaults to the one in the "
-        "file, or to helm"
-    )
+    text = f"tool that applies the output: {', '.join(tools)}; defaults to the one in the file, or to helm"
     parser.add_argument("--delivery", choices=tools, metavar="TOOL", help=text)
     text = "version of the Helm chart; defaults to 0.1.0"
     parser.add_argument("--chart-version", default="0.1.0", metavar="VERSION", help=text)

@@ -45,7 +45,7 @@ class Planned:
 
     @property
     def goes_on(self) -> str | None:
-        """The command that goes on with what is under way. None: nothing is."""
+        """The command that continues what was interrupted. None: nothing was."""
         if not self.interrupted:
             return None
         return "install" if self.installs else "upgrade"
@@ -157,8 +157,8 @@ def server_findings(
 ) -> Iterator[Finding]:
     """Findings about the servers, the program that applied them, and what is still under way.
 
-    ``goes_on`` is the command that goes on with an interrupted install or upgrade, so that what that has left under way
-    is no failure. ``seen`` is None if it may not be read what runs.
+    ``goes_on`` is the command that continues an interrupted install or upgrade. What was left unfinished is then not a
+    failure. ``seen`` is None if you have no right to read what runs.
     """
     running = seen.running if seen else None
     if running is not None:
@@ -184,7 +184,7 @@ def server_findings(
     ]
     for finding in under_way:
         if goes_on and finding.level is Level.FAILURE:
-            yield Finding.warning(finding.subject, finding.text, f"go on with `cdk8s-spicedb {goes_on}`")
+            yield Finding.warning(finding.subject, finding.text, f"continue with `cdk8s-spicedb {goes_on}`")
         else:
             yield finding
 

@@ -83,7 +83,7 @@ class _Install:
     lock: Lock = field(init=False)
 
     def run(self) -> Outcome:
-        """Installs, and returns the outcome. After the first change, no outcome says that nothing was installed."""
+        """Installs, and returns the outcome. After the first change, the state is never ``REFUSED``."""
         try:
             self._create_namespace()
             require_installable(self.cluster, self.props)
@@ -150,7 +150,7 @@ class _Install:
         running = require(self.cluster, props.name).running
         if running is not None and running.version != props.version:
             raise StepError(
-                f"version of the servers is {running.version}, and the file says {props.version}; if the Helm release "
+                f"the servers run {running.version}, but the file says {props.version}; if the Helm release "
                 "has its own values, such as image.tag, remove them"
             )
         if props.test is not None:

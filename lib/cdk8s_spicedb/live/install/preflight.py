@@ -36,7 +36,7 @@ class InstallPreflight:
     check: CheckReport | None
     """What the check found. None: nothing was checked."""
     since: str | None = None
-    """Time at which an install began that is not finished, and that this one continues. None: there is none."""
+    """Start time of the unfinished install that this one continues. None: there is none."""
 
 
 @frozen
@@ -60,7 +60,7 @@ def plan_install(cluster: Cluster, props: SpiceDBProps, *, check: CheckOptions |
 
 
 def require_installable(cluster: Cluster, props: SpiceDBProps) -> None:
-    """Raises `SpiceDBError` if a commit installs this SpiceDB, and `CheckFailedError` if there is no namespace for
+    """Raises `SpiceDBError` if Argo CD installs this SpiceDB, and `CheckFailedError` if there is no namespace for
     it."""
     if props.delivery not in APPLIERS:
         raise SpiceDBError(_BY_COMMIT)
@@ -70,7 +70,7 @@ def require_installable(cluster: Cluster, props: SpiceDBProps) -> None:
 
 
 _BY_COMMIT = (
-    "the file has delivery: argocd, so a commit installs this SpiceDB: write its files with `cdk8s-spicedb synth`, and "
+    "the file has delivery: argocd, so Argo CD installs this SpiceDB: write its files with `cdk8s-spicedb synth`, and "
     "commit them to the repository of an Argo CD Application"
 )
 
@@ -118,5 +118,5 @@ def preflight(
 def _planned(props: SpiceDBProps, found: Unfinished | None) -> Planned:
     """What the check has to know of an install."""
     text = f"install {props.version}: "
-    text += f"continues an install that is not finished, since {found.started}" if found else "nothing runs yet"
+    text += f"continues the unfinished install that began at {found.started}" if found else "nothing runs yet"
     return Planned(findings=(Finding.ok("Plan", text),), installs=True, interrupted=found is not None)

@@ -89,7 +89,7 @@ def staying(cluster: Cluster, running: Running | None, remains: Remains) -> Iter
     yield f"Secrets that the servers read: {', '.join(secrets)}" if secrets else "all Secrets that you have made"
     if remains.claims:
         yield f"backups: {', '.join(titles(remains.claims))}"
-    yield f"the namespace {cluster.namespace}, and all objects in it that are not of this SpiceDB"
+    yield f"the namespace {cluster.namespace}, and all other objects in it"
 
 
 def _secrets(value: Any) -> Iterator[str]:

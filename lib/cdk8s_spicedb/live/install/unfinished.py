@@ -23,7 +23,7 @@ class Unfinished:
     """An install that has begun, and has not come to its end."""
 
     started: str
-    """Time at which it began (ISO 8601), by which its own changes are known."""
+    """Start time (ISO 8601), which identifies its own changes."""
     delivery: Delivery
     """The program that installs."""
 
@@ -50,7 +50,7 @@ def note_unfinished(cluster: Cluster, name: str, found: Unfinished) -> None:
 
 
 def note_end(cluster: Cluster, name: str, text: str) -> None:
-    """Notes that no install is unfinished. ``text`` is for people who look at the ConfigMap."""
+    """Notes that the install has ended. ``text`` is for people who look at the ConfigMap."""
     _write(cluster, name, {"install": text})
 
 

@@ -29,7 +29,7 @@ from .unfinished import read_unfinished
 
 _LATELY_SECONDS = 3
 _LATE_SECONDS = 120
-"""How long after the servers' time to drain everything must be gone."""
+"""Everything must be gone this long after the servers' drain time."""
 
 
 @frozen(kw_only=True)
@@ -85,7 +85,7 @@ class _Uninstall:
     lock: Lock = field(init=False)
 
     def run(self) -> Outcome:
-        """Removes, and returns the outcome. After the first change, no outcome says that nothing was deleted."""
+        """Removes, and returns the outcome. After the first change, the state is never ``REFUSED``."""
         try:
             _require_any(self.cluster, self.name)
             with held(self.cluster, self.name, self._tell(Activity.PREPARE)) as self.lock:
@@ -164,15 +164,15 @@ class _Found:
 
 
 def plan_uninstall(cluster: Cluster, name: str) -> Removal:
-    """What an uninstall would delete, and what would stay. It changes nothing. Raises `SpiceDBError` for any reason for
-    which `uninstall` refuses, except that an upgrade is under way."""
+    """What an uninstall would delete, and what would stay. It changes nothing. Raises `SpiceDBError` if
+    `uninstall` would refuse, but does not look for an upgrade that is under way."""
     _require_any(cluster, name)
     return _removal(cluster, _found(cluster, name))
 
 
 def _require_any(cluster: Cluster, name: str) -> None:
-    """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace. An uninstall
-    that was killed at its end has left its lock."""
+    """Raises `SpiceDBError` if there is nothing to remove, before the lock is written to the namespace. A lock that
+    a killed uninstall left also counts."""
     remains = remains_of(cluster, name)
     locked = cluster.get(LEASE, lease_name(name)) is not None
     if not remains.objects and not remains.unknown and not locked and not helm_releases(cluster, name):
@@ -183,7 +183,7 @@ def _require_any(cluster: Cluster, name: str) -> None:
 
 
 def _found(cluster: Cluster, name: str, notify: Notify = silent) -> _Found:
-    """What is there. Raises `SpiceDBError` if it must not or may not be deleted."""
+    """What is there. Raises `SpiceDBError` if this package must not, or you may not, delete it."""
     seen, remains = observe(cluster, name), remains_of(cluster, name)
     running, release = seen.running, _release(cluster, name, seen, remains)
     if running is not None:
@@ -214,11 +214,11 @@ def _removal(cluster: Cluster, found: _Found) -> Removal:
 
 
 def _cautions(cluster: Cluster, running: Running | None, remains: Remains) -> Iterator[str]:
-    yield from (f"Could not be looked for, and may stay: {each}" for each in remains.unknown)
+    yield from (f"Could not be listed, so they may stay: {each}" for each in remains.unknown)
     if running is None:
         return
     if running.engine == Memory.engine:
-        yield "All relationships are lost: the servers have them only in their memory."
+        yield "All relationships are lost: the servers keep them only in memory."
     first = try_sample(cluster, running)
     if isinstance(first, SpiceDBError):
         return
@@ -254,7 +254,7 @@ def _release(cluster: Cluster, name: str, seen: Observed, remains: Remains) -> s
 
 
 def _started(cluster: Cluster, name: str) -> str:
-    """When the install or the upgrade began that may have left a revision of Helm unfinished. Empty: there is none."""
+    """Start time of the install or upgrade that may have left a Helm revision unfinished. Empty: there is none."""
     unfinished = read_unfinished(cluster, name)
     if unfinished is not None:
         return unfinished.started
@@ -273,19 +273,19 @@ def _require_removable(running: Running) -> None:
     if not running.ours or applier not in (Applier.HELM, Applier.KUBECTL):
         by = applier.of(running.applied_as)
         raise SpiceDBError(
-            f"the Deployment {running.name} was not made by cdk8s-spicedb ({by}); delete it as it was installed"
+            f"the Deployment {running.name} was not made by cdk8s-spicedb ({by}); delete it with the tool that made it"
         )
 
 
 def _require_own(released: Released, name: str, release: str) -> None:
     """Raises `SpiceDBError` if the Helm release has other objects than those of this SpiceDB."""
     if released.objects is None:
-        raise SpiceDBError(f"it is not known what else Helm would delete: {released.reason}")
+        raise SpiceDBError(f"cannot tell what else Helm would delete: {released.reason}")
     others = foreign_objects(released, name)
     if others:
         raise SpiceDBError(
             f"the Helm release {release} also has {', '.join(others)}, which `helm uninstall` would delete; remove "
-            "SpiceDB from the chart or app that has all its objects"
+            "SpiceDB from the chart or app that makes this release"
         )
 
 
@@ -293,7 +293,7 @@ _WHERE = {Applier.ARGOCD: "the Application", Applier.FLUX: "the HelmRelease or K
 
 
 def _placeholder(cluster: Cluster, name: str, release: str, seen: Observed) -> Observed:
-    """The servers of a SpiceDB that has none (any more), with the name of its Helm release."""
+    """A stand-in for servers that do not exist (any more), with the name of the Helm release."""
     metadata = {"name": name, "namespace": cluster.namespace, "annotations": {HELM_RELEASE: release}}
     template: Manifest = {"metadata": {}, "spec": {"containers": [{"name": "spicedb", "image": "spicedb"}]}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}

@@ -191,8 +191,8 @@ class HelmDeliverer(Deliverer):
         return max(migration, servers) if props.migrates_first else migration + servers
 
     def _options(self) -> list[str]:
-        """Installs a release of which nothing is deployed. Keeps values that somebody set at install time, above the
-        new chart's defaults."""
+        """Installs the release if it has no deployed revision. Keeps values that somebody set at install time: they
+        override the new chart's defaults."""
         revisions = self.revisions()
         found = [] if any(each.status == "deployed" for each in revisions) else ["--install"]
         values = self._json("get", "values", self.release) if revisions else None

@@ -1,4 +1,4 @@
-"""What became of a change of a release, such as an upgrade, and what one does at the moment."""
+"""The outcome of a change of a release, such as an upgrade, and its progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN = "It is not known how much of the step was applied. Run the same comman
 
 
 class State(Enum):
-    """What became of an install, an upgrade, a rollback or an uninstall."""
+    """The outcome of an install, an upgrade, a rollback or an uninstall."""
 
     DONE = "done"
     """It reached its target."""
@@ -99,7 +99,7 @@ class Return:
 
 @frozen(kw_only=True)
 class Outcome:
-    """What became of an install, an upgrade, a rollback or an uninstall."""
+    """The outcome of an install, an upgrade, a rollback or an uninstall."""
 
     state: State
     """What became of it."""
@@ -112,7 +112,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the command: that of the state, or 5 if the cluster could not be asked, so that nothing was
+        """The exit code of the command: that of the state, or 5 if the cluster did not answer. Then nothing was
         changed."""
         refused = self.state is State.REFUSED and self.error is not None
         return 5 if refused and self.error and self.error.unanswered else self.state.exit_code
@@ -130,7 +130,7 @@ class Outcome:
 
 
 class Activity(str, Enum):
-    """What an upgrade, or another change of a release, does at the moment."""
+    """What an upgrade, or another change of a release, is doing now."""
 
     PREPARE = "prepare"
     """It takes the lock, plans and checks."""
@@ -160,7 +160,7 @@ class Activity(str, Enum):
 
 @frozen(kw_only=True)
 class Progress:
-    """What an upgrade, or another change of a release, does at the moment."""
+    """What an upgrade, or another change of a release, is doing now."""
 
     step: int
     """Number of the step. 0: before the first, or there are no steps."""
