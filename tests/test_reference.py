@@ -31,7 +31,7 @@ from cdk8s_spicedb.helm.value import Value
 from cdk8s_spicedb.props.fields import camel, fields_of
 from tests.pages import PAGES, is_generated
 from tools import configuration, examples, objects, reference
-from tools.props import GROUPS, Kind, default_of, flow, in_file, link, own_settings, paths, type_in_words
+from tools.props import KINDS, Kind, default_of, flow, in_file, link, own_settings, paths, type_in_words
 
 _PYTHON = "timedelta(seconds=90)"
 _SECRET = {"name": "spicedb", "key": "password"}
@@ -82,7 +82,7 @@ _AROUND: Mapping[str, Mapping[str, Any]] = {
     "ClientProps": _SCHEMA,
 }
 """What the file has in addition, by the class or the setting: what the example needs to mean something."""
-_SETTINGS = [(kind, field.name) for group in GROUPS for kind in group.kinds for field in own_settings(kind)]
+_SETTINGS = [(kind, field.name) for kind in KINDS for field in own_settings(kind)]
 
 
 def _file(kind: Kind, name: str, around: Mapping[str, Any]) -> str:
@@ -139,7 +139,7 @@ def test_every_given_example_belongs_to_a_setting() -> None:
 def test_every_class_of_props_is_on_a_page() -> None:
     public = {getattr(cdk8s_spicedb, name) for name in cdk8s_spicedb.__all__}
     props = {kind for kind in public if attrs.has(kind) and kind.__module__.startswith("cdk8s_spicedb.props")}
-    assert props - {kind for group in GROUPS for kind in group.kinds} == {PodProps}
+    assert props - set(KINDS) == {PodProps}
 
 
 @pytest.mark.parametrize("tool", [reference, configuration])
@@ -167,8 +167,8 @@ def test_generated_pages_have_no_words_of_python(path: Path) -> None:
 
 
 def test_underscores_in_docstrings_are_in_names_of_props() -> None:
-    names = {field.name for group in GROUPS for kind in group.kinds for field in attrs.fields(kind)}
-    texts = [text for group in GROUPS for kind in group.kinds for text in (kind.__doc__, *field_texts(kind).values())]
+    names = {field.name for kind in KINDS for field in attrs.fields(kind)}
+    texts = [text for kind in KINDS for text in (kind.__doc__, *field_texts(kind).values())]
     found = {word for text in texts for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text)}
     assert found - names == set(OF_OTHERS)
 

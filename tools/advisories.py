@@ -9,9 +9,9 @@ from pathlib import Path
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import CONDITIONS, Advisory, Severity
 
-from .pages import NOTE, in_cell
+from .pages import NOTE, REFERENCE, in_cell
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "advisories.md"
+PAGE = REFERENCE / "advisories.md"
 _OPENING = (
     NOTE
     + """\

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 
 from cdk8s_spicedb.cli import command_line
 from cdk8s_spicedb.cli.exits import EXIT_CODES, VARIABLES
 from cdk8s_spicedb.cli.parser import PROGRAM, Parser, invocation
 
-from .pages import NOTE, in_cell
+from .pages import NOTE, REFERENCE, in_cell, table
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
+PAGE = REFERENCE / "cli.md"
 _OPENING = (
     NOTE
     + """\
@@ -46,8 +46,8 @@ def page() -> str:
     parts = [
         _OPENING,
         "\n".join(_commands(parser)),
-        "\n".join(["## Exit codes", "", *_table(("Code", "Meaning"), _codes(EXIT_CODES))]),
-        "\n".join(["## Environment variables", "", *_table(("Variable", "Meaning"), _variables())]),
+        "\n".join(["## Exit codes", "", _table(("Code", "Meaning"), _codes(EXIT_CODES))]),
+        "\n".join(["## Environment variables", "", _table(("Variable", "Meaning"), _variables())]),
         _COMPLETION,
         *("\n".join(_command(name, each)) for name, each in parser.commands.items()),
     ]
@@ -56,12 +56,9 @@ def page() -> str:
 
 def _commands(parser: Parser) -> Iterator[str]:
     yield "## Commands"
-    group = ""
-    for name, each in parser.commands.items():
-        if each.group != group:
-            yield from ("", f"**{each.group}**", "", "| Command | What it does |", "| --- | --- |")
-            group = each.group
-        yield f"| [`{name}`](#{name}) | {in_cell(each.summary)} |"
+    for group, found in groupby(parser.commands.items(), key=lambda item: item[1].group):
+        rows = ((f"[`{name}`](#{name})", each.summary) for name, each in found)
+        yield f"\n**{group}**\n\n{_table(('Command', 'What it does'), rows)}"
 
 
 def _command(name: str, parser: Parser) -> Iterator[str]:
@@ -74,8 +71,8 @@ def _command(name: str, parser: Parser) -> Iterator[str]:
     yield "```"
     for title, actions in parser.options():
         rows = ((f"`{invocation(each)}`", str(each.help)) for each in actions)
-        yield from ("", *_table((title, "Meaning"), rows))
-    yield from ("", *_table(("Exit code", "Meaning"), _codes(parser.codes)))
+        yield from ("", _table((title, "Meaning"), rows))
+    yield from ("", _table(("Exit code", "Meaning"), _codes(parser.codes)))
 
 
 def _title(page: str) -> str:
@@ -95,10 +92,8 @@ def _variables() -> Iterator[tuple[str, str]]:
     return ((f"`{name}`", text) for name, text in VARIABLES.items())
 
 
-def _table(headings: tuple[str, str], rows: Iterator[tuple[str, str]]) -> Iterator[str]:
-    yield f"| {headings[0]} | {headings[1]} |"
-    yield "| --- | --- |"
-    yield from (f"| {first} | {in_cell(text)} |" for first, text in rows)
+def _table(headings: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
+    return table(headings, *((first, in_cell(text)) for first, text in rows)).rstrip()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from cdk8s_spicedb.props.flags import flags_of
 from tools import examples
 from tools.objects import PLAIN
 from tools.pages import NOTE, REFERENCE, described, table, write
-from tools.props import GROUPS, Kind, flow, kinds_in, link, mappings_in_yaml, own_settings, owner_of, paths, title
+from tools.props import KINDS, Kind, flow, kinds_in, link, mappings_in_yaml, own_settings, owner_of, paths, title
 
 _FLAGS = """\
 # Flags of SpiceDB
@@ -76,7 +76,7 @@ def _rows(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _flags() -> Iterator[tuple[str, str]]:
     """Each flag, with a setting that sets it."""
-    for kind in (kind for group in GROUPS for kind in group.kinds):
+    for kind in KINDS:
         places = paths()[kind]
         # A class inside another is listed with that one, and a base class of the engines with each engine.
         if len(places) == 1 and "." not in places[0] and (kind in _ENGINES or not issubclass(kind, Datastore)):
@@ -97,7 +97,7 @@ def _linked(kind: Kind, place: str, names: list[str]) -> str:
 
 def _fields() -> Iterator[tuple[str, str]]:
     """Each field, with a setting that sets it."""
-    for kind in (kind for group in GROUPS for kind in group.kinds):
+    for kind in KINDS:
         for setting in own_settings(kind):
             for field in _FIELD.findall(field_texts(kind)[setting.name]):
                 yield field, _everywhere(kind, setting.name)

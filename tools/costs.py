@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from bench.figures import read
 from cdk8s_spicedb import known_releases
 from cdk8s_spicedb.versions import EngineReleases, Waits, version_order
 from tools.figures import filled
-from tools.pages import NOTE
+from tools.pages import NOTE, REFERENCE
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "durations.md"
+PAGE = REFERENCE / "durations.md"
 _TITLES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
 _OPENING = (
     NOTE

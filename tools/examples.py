@@ -13,7 +13,7 @@ from cdk8s_spicedb.files.yaml import load
 from cdk8s_spicedb.props import fieldtypes
 from cdk8s_spicedb.props.fields import PropsOf, camel, fields_of
 from cdk8s_spicedb.props.fieldtypes import FieldType
-from tools.props import GROUPS, Kind, flow, own_settings, owner_of
+from tools.props import KINDS, Kind, flow, own_settings, owner_of
 
 _VALUES = "Values"
 _FILE = Path(__file__).with_suffix(".yaml")
@@ -32,7 +32,7 @@ def of_value(path: str) -> Any:
 
 def unused() -> list[str]:
     """The names in ``examples.yaml`` that are no settings."""
-    kinds = {kind.__name__: kind for group in GROUPS for kind in group.kinds}
+    kinds = {kind.__name__: kind for kind in KINDS}
     return [
         f"{name}.{key}"
         for name, examples in _given().items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -29,9 +28,10 @@ from cdk8s_spicedb import (
 )
 from cdk8s_spicedb.manifests import Manifest, release_manifests
 from cdk8s_spicedb.props.fields import camel
-from tools.pages import NOTE
+from tools.pages import NOTE, REFERENCE
+from tools.props import with_value
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "objects.md"
+PAGE = REFERENCE / "objects.md"
 _OPENING = (
     NOTE
     + """\
@@ -108,14 +108,8 @@ Name = tuple[str, str]
 def page() -> str:
     """The page, Markdown."""
     everything = release_manifests(_EVERYTHING)
-    without = {path: _names(_with(_EVERYTHING, path, off)) for path, off in _OFF.items()}
+    without = {path: _names(with_value(_EVERYTHING, path, off)) for path, off in _OFF.items()}
     return _OPENING + "\n".join(_row(found, without, _names(PLAIN)) for found in everything) + "\n" + _CLOSING
-
-
-def _with(props: Any, path: str, value: object) -> Any:
-    """Props with a different value at a path."""
-    name, _, deeper = path.partition(".")
-    return evolve(props, **{name: _with(getattr(props, name), deeper, value) if deeper else value})
 
 
 def _row(manifest: Manifest, without: Mapping[str, set[Name]], plain: set[Name]) -> str:

@@ -6,7 +6,6 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,9 +17,9 @@ from cdk8s_spicedb.cli.upgrade import DryRun
 from cdk8s_spicedb.files.schema import field_texts
 from cdk8s_spicedb.live.rehearsal import Rehearsal
 
-from .pages import NOTE, in_cell
+from .pages import NOTE, REFERENCE, in_cell
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "output.md"
+PAGE = REFERENCE / "output.md"
 COMMANDS = {
     "status": (live.Status, "Without a name, a list of [Summary](#summary)."),
     "check": (live.CheckReport, "The exit code is 1 if a finding is a `failure`."),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
 from typing import Any
 
 from cdk8s_spicedb import SpiceDBProps, known_releases
 from cdk8s_spicedb.files.read import DESTINATION, Document, document, merge, props_of
-from cdk8s_spicedb.files.schema import props_schema
+from cdk8s_spicedb.props.fields import camel, settings
 
-SETTINGS: Collection[str] = props_schema()["properties"].keys()
+_SETTINGS = frozenset({*DESTINATION, *(camel(each.name) for each in settings(SpiceDBProps))})
 """The keys of a ``spicedb.yaml``."""
 DATASTORE = {"engine": "postgres", "uri": {"name": "spicedb", "key": "datastore-uri"}}
 """The datastore of a part that names none."""
@@ -18,7 +16,7 @@ DATASTORE = {"engine": "postgres", "uri": {"name": "spicedb", "key": "datastore-
 
 def is_part(data: Any) -> bool:
     """Whether a value of YAML is a ``spicedb.yaml``, or a part of one."""
-    return isinstance(data, dict) and bool(data) and data.keys() <= set(SETTINGS)
+    return isinstance(data, dict) and bool(data) and data.keys() <= _SETTINGS
 
 
 def has_props(data: Any) -> bool:
@@ -41,4 +39,4 @@ def props_in(part: Document) -> SpiceDBProps:
     given: dict[str, Any] = {"version": known_releases().newest, "datastore": DATASTORE}
     if is_complete(part.data):
         del given["datastore"]
-    return props_of(merge(document(json.dumps(given), "the rest"), part))
+    return props_of(merge(Document(("the rest",), given, {}), part))

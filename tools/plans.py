@@ -8,15 +8,14 @@ import shlex
 from collections import Counter
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
 from cdk8s_spicedb.cli import main as cdk8s_spicedb
 from cdk8s_spicedb.plans.planner import plan_upgrade
 from cdk8s_spicedb.props.datastores import ENGINES
 from cdk8s_spicedb.versions import ReleaseTable, known_releases
-from tools.pages import NOTE
+from tools.pages import NOTE, REFERENCE, table
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "paths.md"
+PAGE = REFERENCE / "paths.md"
 _OPENING = (
     NOTE
     + """\
@@ -56,13 +55,13 @@ def page() -> str:
 def _stops(releases: ReleaseTable) -> str:
     """The releases that no upgrade to the newest one skips."""
     rows = [
-        f"| `{engine}` | {found[0]} to {found[-1]} | {_on_the_way(stops)} |"
+        (f"`{engine}`", f"{found[0]} to {found[-1]}", _on_the_way(stops))
         for engine, known in releases.engines.items()
         for stops, group in groupby(known.heads, key=partial(_path, engine, releases.newest))
         if stops and (found := list(group))
     ]
-    head = f"| Engine | You run | Upgrade to, in this order, to reach {releases.newest} |\n| --- | --- | --- |"
-    return "\n".join(["## Releases that you must not skip", "", head, *rows, ""])
+    headings = ("Engine", "You run", f"Upgrade to, in this order, to reach {releases.newest}")
+    return f"## Releases that you must not skip\n\n{table(headings, *rows)}"
 
 
 def _path(engine: str, newest: str, current: str) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import attrs
 import yaml
-from attrs import frozen
+from attrs import evolve, frozen
 
-import cdk8s_spicedb
+import cdk8s_spicedb as api
 from cdk8s_spicedb.files.read import Destination, in_yaml
 from cdk8s_spicedb.files.schema import for_files
 from cdk8s_spicedb.props import fieldtypes
@@ -37,13 +37,8 @@ class Group:
     """Name of the page."""
     title: str
     text: str
-    names: tuple[str, ...]
-    """Names of the classes, in the order of the page."""
-
-    @property
-    def kinds(self) -> list[Kind]:
-        """The classes."""
-        return list(map(kind_of, self.names))
+    kinds: tuple[Kind, ...]
+    """The classes, in the order of the page."""
 
 
 GROUPS = (
@@ -51,63 +46,63 @@ GROUPS = (
         "spicedb",
         "The whole SpiceDB",
         "These keys are at the top of `spicedb.yaml`.",
-        ("SpiceDBProps", "Destination", "Patch", "PatchOperation", "UpgradeBackup"),
+        (api.SpiceDBProps, Destination, api.Patch, api.PatchOperation, api.UpgradeBackup),
     ),
     Group(
         "datastore",
         "Datastores",
         "The database is under `datastore`. Its `engine` decides which other keys there are.",
         (
-            *("Datastore", "PostgreSQL", "CockroachDB", "MySQL", "Spanner", "Memory"),
-            *("SQLDatastore", "LibpqDatastore", "ReplicatedDatastore"),
-            *("Pool", "RelationshipIntegrity", "ExpiredIntegrityKey"),
+            *(api.Datastore, api.PostgreSQL, api.CockroachDB, api.MySQL, api.Spanner, api.Memory),
+            *(sql.SQLDatastore, sql.LibpqDatastore, sql.ReplicatedDatastore),
+            *(api.Pool, api.RelationshipIntegrity, api.ExpiredIntegrityKey),
         ),
     ),
     Group(
         "server",
         "Servers",
         "The servers are under `server`.",
-        ("ServerProps", "Autoscaling", "Probe", "TopologySpread"),
+        (api.ServerProps, api.Autoscaling, api.Probe, api.TopologySpread),
     ),
     Group(
         "network",
         "Network",
         "How clients outside the cluster reach the servers, and who may connect to the pods.",
-        ("ExternalService", "Ingress", "GRPCRoute", "NetworkPolicies", "NetworkPeer", "Egress"),
+        (api.ExternalService, api.Ingress, api.GRPCRoute, api.NetworkPolicies, api.NetworkPeer, api.Egress),
     ),
     Group(
         "pods",
         "Pods",
         "All pods have these settings: set them once under `pods`, or for one kind of pod.",
-        ("PodSettings", "Resources", "Toleration"),
+        (api.PodSettings, api.Resources, api.Toleration),
     ),
     Group(
         "jobs",
         "Migration, clean-up, schema, test and backup",
         "Everything that runs in a Job.",
-        ("MigrationProps", "CleanupProps", "SchemaProps", "PermissionTest", "BackupProps", "ClientProps"),
+        (api.MigrationProps, api.CleanupProps, api.SchemaProps, api.PermissionTest, api.BackupProps, ClientProps),
     ),
     Group(
         "monitoring",
         "Monitoring and tracing",
         "Objects for Prometheus and Grafana, and traces of requests.",
-        ("Monitoring", "PodMonitor", "Alerts", "Dashboard", "Tracing"),
+        (api.Monitoring, api.PodMonitor, api.Alerts, api.Dashboard, api.Tracing),
     ),
     Group(
         "secrets",
         "Secrets and certificates",
         "A file names the Secrets and never contains their values.",
-        ("SecretKey", "ConfigMapKey", "TLS", "DispatchTLS"),
+        (api.SecretKey, api.ConfigMapKey, api.TLS, api.DispatchTLS),
     ),
     Group(
         "metadata",
         "Metadata of a chart",
         "These keys are not for `spicedb.yaml`. They are for the file of `--chart-metadata`.",
-        ("ChartMetadata", "Maintainer", "ChartLink", "ChartChange", "SignKey"),
+        (api.ChartMetadata, api.Maintainer, api.ChartLink, api.ChartChange, api.SignKey),
     ),
 )
-_PRIVATE = (ClientProps, sql.SQLDatastore, sql.LibpqDatastore, sql.ReplicatedDatastore, Destination)
-"""Classes outside the package's public API, whose settings other classes inherit."""
+KINDS = tuple(kind for group in GROUPS for kind in group.kinds)
+"""The classes of all groups."""
 _TITLES = {
     "Destination": "Namespace and context",
     "ClientProps": "Jobs that connect to SpiceDB",
@@ -118,12 +113,6 @@ _TITLES = {
 _UNITS = ((3600, "h"), (60, "m"), (1, "s"))
 _MANY = 8
 """A class with this many places or more does not name them."""
-
-
-def kind_of(name: str) -> Kind:
-    """The class with a name."""
-    private = {kind.__name__: kind for kind in _PRIVATE}
-    return private[name] if name in private else getattr(cdk8s_spicedb, name)
 
 
 def title(kind: Kind) -> str:
@@ -164,8 +153,14 @@ def anchor(kind: Kind, name: str = "") -> str:
 
 def link(kind: Kind, name: str = "", *, folder: str = "") -> str:
     """The link to a class, or to one of its settings. ``folder`` is the path to the pages of the groups."""
-    page = next(group.page for group in GROUPS if kind.__name__ in group.names)
+    page = next(group.page for group in GROUPS if kind in group.kinds)
     return f"{folder}{page}.md#{anchor(kind, name)}"
+
+
+def with_value(props: Any, path: str, value: Any) -> Any:
+    """Props with another value of the setting at a path, such as ``server.ingress``."""
+    name, _, deeper = path.partition(".")
+    return evolve(props, **{name: with_value(getattr(props, name), deeper, value) if deeper else value})
 
 
 # ---------------------------------------------------------------- paths in files
@@ -175,7 +170,7 @@ def link(kind: Kind, name: str = "", *, folder: str = "") -> str:
 def paths() -> Mapping[Kind, tuple[str, ...]]:
     """Where a file has the settings of each class, such as ``server.ingress``."""
     found: dict[Kind, dict[str, None]] = {}
-    roots = (cdk8s_spicedb.SpiceDBProps, cdk8s_spicedb.ChartMetadata)
+    roots = (api.SpiceDBProps, api.ChartMetadata)
     for path, kind in (each for root in roots for each in _walk(root, "")):
         for each in kind.__mro__:
             if attrs.has(each):
@@ -315,7 +310,7 @@ def in_words_of_files(docstring: str) -> str:
     """A docstring in the words of files: ``ServerProps.log_level`` is ``server.logLevel``."""
 
     def path(found: re.Match[str]) -> str:
-        kind = getattr(cdk8s_spicedb, found[1], None)
+        kind = getattr(api, found[1], None)
         where = paths().get(kind, ()) if kind else ()
         return f"{where[0]}.{found[2]}".removeprefix(".") if where else found[0]
 

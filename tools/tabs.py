@@ -46,19 +46,19 @@ def with_tabs(markdown: str) -> str:
 
 def settings_blocks(markdown: str) -> Iterator[str]:
     """The blocks that get tabs."""
-    for found in _BLOCK.finditer(markdown):
-        if not found["off"] and _has_props(dedent(found["text"])):
-            yield dedent(found["text"])
+    return filter(None, map(_settings_in, _BLOCK.finditer(markdown)))
 
 
-def _has_props(text: str) -> bool:
-    documents = list(yaml.safe_load_all(text))
-    return len(documents) == 1 and has_props(documents[0])
+def _settings_in(found: re.Match[str]) -> str:
+    """The text of a block that gets tabs. Empty if it gets none."""
+    text = dedent(found["text"])
+    documents = [] if found["off"] else list(yaml.safe_load_all(text))
+    return text if len(documents) == 1 and has_props(documents[0]) else ""
 
 
 def _tabs_of(found: re.Match[str]) -> str:
-    text = dedent(found["text"])
-    return found[0] if found["off"] or not _has_props(text) else indent(tabs(text), found["indent"])
+    text = _settings_in(found)
+    return indent(tabs(text), found["indent"]) if text else found[0]
 
 
 @lru_cache

@@ -21,6 +21,7 @@ from cdk8s_spicedb.manifests.jobs import plain
 from cdk8s_spicedb.props.fields import camel, short_form
 from cdk8s_spicedb.props.secrets import EnvVar, container_env
 from cdk8s_spicedb.props.spicedb import image_parts
+from tools.props import with_value
 
 _KEYS = {SecretKey: SecretKey("other-secret", "key"), ConfigMapKey: ConfigMapKey("other-map", "key")}
 """Another key of each class, to compare charts."""
@@ -96,7 +97,7 @@ def _setting(chart: _Chart, path: Path, data: Any) -> ChartSettings:
     if special:
         return special
     if not data or not attrs.has(type(value)) or type(value) in _KEYS or chart.of(path):
-        return _leaf(chart, path, name)
+        return _leaf(chart, path, name, value, default)
     found = _inside(chart, path, data)
     if path == ("datastore",) and "engine" in data:
         return evolve(found, fixed=(f"the rest of {name}" if found.values else name,))
@@ -128,16 +129,15 @@ def _special(chart: _Chart, path: Path, value: Any) -> ChartSettings | None:
     return None
 
 
-def _leaf(chart: _Chart, path: Path, name: str) -> ChartSettings:
+def _leaf(chart: _Chart, path: Path, name: str, value: Any, default: Any) -> ChartSettings:
     """One setting without others inside."""
-    value, default = _at(chart.props, path), _default(chart.props, path)
     own = {
         each.path: plain(value) if each.default == "" and value is not None else each.default for each in chart.of(path)
     }
     another = _another(value, default)
     if another in (value, attrs.NOTHING):
         return ChartSettings(own) if own else ChartSettings(fixed=(name,))
-    other = _Chart(_with(chart.props, path, another))
+    other = _Chart(with_value(chart.props, ".".join(path), another))
     found = chart.changes(other) or own
     if not own and other.templates != chart.templates:
         return ChartSettings(fixed=(name,))
@@ -164,12 +164,6 @@ def _over(value: Any, default: Any) -> Any:
 
 def _at(props: Any, path: Path) -> Any:
     return reduce(getattr, path, props)
-
-
-def _with(props: Any, path: Path, value: Any) -> Any:
-    """Props with another value of a setting."""
-    name, *rest = path
-    return evolve(props, **{name: _with(getattr(props, name), tuple(rest), value) if rest else value})
 
 
 def _default(props: Any, path: Path) -> Any:
