@@ -69,10 +69,10 @@ def namespace(database: Database = POSTGRES) -> Iterator[Namespace]:
         run("kubectl", "wait", "namespace", made.name, "--for=delete", "--timeout=120s", check=False)
 
 
-def helm(where: Namespace, *arguments: str) -> float:
+def helm(where: Namespace, *arguments: str, limit_seconds: int = 120) -> float:
     """The seconds that Helm takes. Fails if Helm fails."""
     start = time.monotonic()
-    run("helm", *arguments, "--namespace", where.name, "--wait", "--timeout=120s")
+    run("helm", *arguments, "--namespace", where.name, "--wait", f"--timeout={limit_seconds}s")
     return time.monotonic() - start
 
 

@@ -9,12 +9,11 @@ images.
 from __future__ import annotations
 
 import sys
-import time
 from urllib.parse import quote
 
-from bench.commands import namespace
+from bench.commands import helm, namespace
 from bench.figures import keep, print_row, read
-from tests.lab.cluster import Namespace, run
+from tests.lab.cluster import Namespace
 from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER
 from tests.lab.props import NEW, OLD
 
@@ -22,15 +21,12 @@ _URI = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{POSTGRES.name}:5432/{DA
 _LIMIT_SECONDS = 240
 
 
-def helm(where: Namespace, *arguments: str) -> str:
+def timed(where: Namespace, *arguments: str) -> str:
     """How long Helm takes, or that the servers did not become ready."""
-    start = time.monotonic()
-    options = ("--namespace", where.name, "--wait", f"--timeout={_LIMIT_SECONDS}s")
     try:
-        run("helm", *arguments, *options)
+        return f"{helm(where, *arguments, limit_seconds=_LIMIT_SECONDS):.0f} s"
     except AssertionError:
         return f"not ready after {_LIMIT_SECONDS} s"
-    return f"{time.monotonic() - start:.0f} s"
 
 
 def main(chart: str, values: str) -> None:
@@ -39,9 +35,9 @@ def main(chart: str, values: str) -> None:
     with namespace() as where:
         where.secret("rival", {"datastore-uri": _URI, "preshared-key": "a key"})
         found = {
-            "install": helm(where, "install", "spicedb", chart, *told, f"--set=image.tag={OLD}"),
-            "upgrade": helm(where, "upgrade", "spicedb", chart, *told, f"--set=image.tag={NEW}"),
-            "rollback": helm(where, "rollback", "spicedb", "1"),
+            "install": timed(where, "install", "spicedb", chart, *told, f"--set=image.tag={OLD}"),
+            "upgrade": timed(where, "upgrade", "spicedb", chart, *told, f"--set=image.tag={NEW}"),
+            "rollback": timed(where, "rollback", "spicedb", "1"),
         }
     ours = {step: seconds for step, seconds, *_ in read()["helm"]}
     rows = [(step, ours[step], took) for step, took in found.items()]

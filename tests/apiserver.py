@@ -82,6 +82,8 @@ class Request:
         return self.query.get("dryRun") == "All"
 
 
+CHANGES = ("create", "update", "patch", "delete")
+"""The verbs that change an object."""
 Match = Callable[[Request], bool]
 Answer = int | tuple[int, str] | Exception | type[Exception] | httpx2.Response | None
 
@@ -91,7 +93,7 @@ def matches(verb: str = "", resource: str = "", name: str = "", *, dry_run: bool
 
     ``verb`` may be ``change``: create, update, patch or delete an object. A question about rights is no change.
     """
-    verbs = ("create", "update", "patch", "delete") if verb == "change" else (verb,)
+    verbs = CHANGES if verb == "change" else (verb,)
 
     def match(request: Request) -> bool:
         full = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
@@ -596,7 +598,7 @@ class ApiServer:
         if current is None:
             raise not_found(kind, name)
         if request.verb == "patch":
-            body = _merge_patch(copy.deepcopy(current), request.body)
+            body = merge_patch(copy.deepcopy(current), request.body)
         self._require_version(kind, current, body)
         if request.subresource == "status":
             body = {**copy.deepcopy(current), "status": body.get("status", {})}
@@ -723,7 +725,7 @@ def _ok(content: Object) -> httpx2.Response:
     return httpx2.Response(200, json=content)
 
 
-def _merge_patch(value: Any, patch: Any) -> Any:
+def merge_patch(value: Any, patch: Any) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
         return patch
@@ -732,7 +734,7 @@ def _merge_patch(value: Any, patch: Any) -> Any:
         if each is None:
             merged.pop(name, None)
         else:
-            merged[name] = _merge_patch(merged.get(name), each)
+            merged[name] = merge_patch(merged.get(name), each)
     return merged
 
 

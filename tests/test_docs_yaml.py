@@ -23,7 +23,7 @@ from cdk8s_spicedb.props.rules.warnings import advisory_warnings, all_warnings
 from tests import fast_yaml
 from tests.charts import rendered
 from tests.manifests.test_kubernetes import VERSIONS, validate
-from tests.pages import PAGES, blocks, is_generated
+from tests.pages import BY_HAND, PAGES, blocks
 from tests.programs import ROOT
 from tools.parts import is_part, part_of, props_in
 
@@ -171,7 +171,7 @@ def test_wrong_yaml_is_found(text: str, problem: type[Exception], chart: Path) -
 
 
 # test_reference.py reads the examples of generated pages, which are settings of the class above them.
-@pytest.mark.parametrize("page", [page for page in PAGES if not is_generated(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", BY_HAND, ids=lambda page: page.name)
 def test_settings_in_sentences_are_accepted(page: Path) -> None:
     for text in _inline(page):
         props_in(part_of(text))
@@ -186,7 +186,7 @@ def _inline(page: Path) -> Iterator[str]:
 
 
 def test_settings_in_sentences_are_found() -> None:
-    assert len([text for page in PAGES if not is_generated(page) for text in _inline(page)]) > 5
+    assert len([text for page in BY_HAND for text in _inline(page)]) > 5
 
 
 def test_unknown_yaml_is_found() -> None:

@@ -15,16 +15,16 @@ import yaml
 
 import cdk8s_spicedb
 from cdk8s_spicedb import Delivery, SpiceDBProps, known_releases, write_helm_chart
-from cdk8s_spicedb.helm import chart_files
+from tests.apiserver import merge_patch
 from tests.charts import rendered, same
 from tests.files.test_read import MATRIX, plain
-from tests.helm.test_values import BASE, PARTS, POD_VALUES, VALUES, nest
+from tests.helm.test_values import BASE, EVERY_POD, PARTS, POD_VALUES, VALUES, nest
 from tests.pages import PAGES
 from tests.programs import ROOT
 from tools.parts import is_complete, part_of, props_in
 from tools.source import python_of
 from tools.tabs import ALONE, settings_blocks, tabs, with_tabs
-from tools.values import chart_settings
+from tools.values import ChartSettings, chart_settings
 
 FILES = [path for path in sorted(ROOT.glob("examples/*/spicedb.yaml")) if is_complete(yaml.safe_load(path.read_text()))]
 BLOCKS = {
@@ -80,31 +80,6 @@ def test_python_can_say_every_setting(props: SpiceDBProps) -> None:
     assert same_props(run(python_of(part.data, props), complete=True), props)
 
 
-@pytest.mark.parametrize("text", BLOCKS.values(), ids=BLOCKS)
-def test_a_chart_accepts_the_values(text: str) -> None:
-    part = part_of(text)
-    props = props_in(part)
-    settings = chart_settings(part.data, props)
-    chart = chart_files(attrs.evolve(props, delivery=Delivery.HELM), "spicedb", "1.0.0")
-    # Helm removes a null before it checks the values.
-    values = merged(yaml.safe_load(chart["values.yaml"]), settings.nested())
-    jsonschema.Draft7Validator(json.loads(chart["values.schema.json"])).validate(values)
-    assert settings.values or settings.fixed or settings.unused
-
-
-def merged(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as Helm merges them."""
-    found = dict(some)
-    for name, value in others.items():
-        if value is None:
-            found.pop(name, None)
-        elif isinstance(value, dict) and isinstance(found.get(name), dict):
-            found[name] = merged(found[name], value)
-        else:
-            found[name] = value
-    return found
-
-
 VERSION = known_releases().newest
 _WRITTEN: dict[str, tuple[str, str]] = {
     "backups": (
@@ -136,11 +111,6 @@ _ALL_VALUES = {
 _SAMPLES = {
     **_WRITTEN,
     **{name: ("{}", text) for name, text in _ALL_VALUES.items()},
-    **{
-        name: ("{}", text)
-        for name, text in BLOCKS.items()
-        if not chart_settings(part_of(text).data, props_in(part_of(text))).fixed
-    },
 }
 
 
@@ -159,40 +129,50 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return write
 
 
+@pytest.mark.parametrize("text", BLOCKS.values(), ids=BLOCKS)
+def test_a_chart_accepts_the_values(text: str, chart: Callable[[str], Path]) -> None:
+    part = part_of(text)
+    settings, folder = chart_settings(part.data, props_in(part)), chart(text)
+    # Helm removes a null before it checks the values.
+    values = merge_patch(yaml.safe_load((folder / "values.yaml").read_text()), settings.nested())
+    jsonschema.Draft7Validator(json.loads((folder / "values.schema.json").read_text())).validate(values)
+    assert settings.values or settings.fixed or settings.unused
+    if not settings.fixed:
+        _require_same(settings, chart("{}"), folder)
+
+
 @pytest.mark.parametrize("name", _SAMPLES)
 def test_values_render_as_the_file_does(name: str, chart: Callable[[str], Path]) -> None:
     written, text = (each.replace("VERSION", VERSION) for each in _SAMPLES[name])
     part = part_of(text)
     settings = chart_settings(part.data, props_in(part))
-    found = rendered(chart(written), settings.nested())
-    assert same(found, rendered(chart(text)))
-    assert settings.values or same(found, rendered(chart(written)))
+    _require_same(settings, chart(written), chart(text))
     assert name not in _ALL_VALUES or not settings.fixed
 
 
-_POD_FIELDS = {f"{PARTS[part]}{name}": (part, *POD_VALUES[name]) for part in ("pods", "server") for name in POD_VALUES}
+def _require_same(settings: ChartSettings, written: Path, of_file: Path) -> None:
+    """A written chart renders with the values as the chart of the file does."""
+    found = rendered(written, settings.nested())
+    assert same(found, rendered(of_file))
+    assert settings.values or same(found, rendered(written))
 
 
 @pytest.mark.parametrize("path", VALUES)
 def test_every_value_is_found(path: str) -> None:
     value, props = VALUES[path]
     data = _difference(plain(props), plain(BASE))
-    if "version" in data:
-        data.pop("version")
     settings = chart_settings(data, props)
-    assert merged(settings.nested(), nest(path, value)) == settings.nested()
+    assert merge_patch(settings.nested(), nest(path, value)) == settings.nested()
     # Only some charts have a URI.
     assert not settings.fixed or path == "secrets.datastoreUri"
 
 
-@pytest.mark.parametrize("path", _POD_FIELDS)
-def test_every_value_of_pods_is_found(path: str) -> None:
-    part, value, fields = _POD_FIELDS[path]
-    if path == "pods.resources":
-        return
+@pytest.mark.parametrize(("part", "name"), [each for each in EVERY_POD if each[0] in ("pods", "server")])
+def test_every_value_of_pods_is_found(part: str, name: str) -> None:
+    (value, fields), path = POD_VALUES[name], f"{PARTS[part]}{name}"
     props = attrs.evolve(BASE, **{part: attrs.evolve(getattr(BASE, part), **fields)})
     settings = chart_settings(_difference(plain(props), plain(BASE)), props)
-    assert merged(settings.nested(), nest(path, value)) == settings.nested()
+    assert merge_patch(settings.nested(), nest(path, value)) == settings.nested()
     assert not settings.fixed
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
-import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,9 +114,8 @@ def _environment() -> dict[str, str]:
 
 def _output(terminal: int) -> Iterator[tuple[str, float]]:
     """What a program writes to a terminal, with the time since what it wrote before."""
-    last, rest = time.monotonic(), b""
+    last, decoder = time.monotonic(), codecs.getincrementaldecoder("utf-8")("ignore")
     while True:
-        select.select([terminal], [], [])
         try:
             read = os.read(terminal, 65536)
         except OSError:  # The program has ended.
@@ -124,9 +123,7 @@ def _output(terminal: int) -> Iterator[tuple[str, float]]:
         if not read:
             return
         now = time.monotonic()
-        text = (rest + read).decode(errors="ignore")
-        rest = (rest + read)[len(text.encode()) :]
-        yield text, now - last
+        yield decoder.decode(read), now - last
         last = now
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.diff import lines
+from cdk8s_spicedb.live import Cluster
 from cdk8s_spicedb.live.compare import Change, FieldDiff, ObjectDiff
 from cdk8s_spicedb.live.diff import Diff
 from tests.live.installed import (
@@ -25,7 +26,7 @@ def test_diff_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     file.write_text("version: v1.52.0\ndatastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n")
     api = applied(props(OLD), **BY_HELM)
     helm_keeps(api)
-    monkeypatch.setattr("cdk8s_spicedb.cli.each.connect", lambda *_: api.cluster())
+    monkeypatch.setattr(Cluster, "connect", lambda **_: api.cluster())
     assert main(["diff", "-f", str(file), "--exit-code"]) == 0
     assert capsys.readouterr().out.startswith("No changes in namespace authz: ")
     api.get("deployments", "spicedb")["spec"]["replicas"] = 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import yaml
 
 from cdk8s_spicedb import Delivery
 from cdk8s_spicedb.cli import main
+from cdk8s_spicedb.live import Cluster
 from tests.apiserver import NAMESPACE
 from tests.cli.terminal import typed
 from tests.live.install.place import NAME, Place
@@ -32,9 +32,7 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
     use(monkeypatch)
     monkeypatch.chdir(tmp_path)
     write(place)
-    for command in ("install", "uninstall"):
-        module = import_module(f"cdk8s_spicedb.cli.{command}")
-        monkeypatch.setattr(module, "connect", lambda *_: place.process.cluster(NAMESPACE))
+    monkeypatch.setattr(Cluster, "connect", lambda **_: place.process.cluster(NAMESPACE))
     return place
 
 

@@ -13,10 +13,11 @@ import yaml
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.live import Cluster
 from tests.apiserver import ApiServer, matches
-from tests.cli.test_upgrade import FILE, Live
+from tests.cli.test_upgrade import BAD, FILE, Live
 from tests.cli.test_upgrade import live as live
 from tests.live.clock import FakeClock
 from tests.live.installed import BY_HELM, OLD, applied, props
+from tests.live.test_kubeconfig import config
 from tests.live.upgrade.program import world as world
 
 ON_POSTGRES = "datastore: {engine: postgres, uri: {name: spicedb, key: datastore-uri}}\n"
@@ -172,12 +173,9 @@ def test_a_kubeconfig_that_does_not_exist_is_no_answer(
 
 def test_a_kubeconfig_takes_precedence_over_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("given", "variable"):
-        config = {
-            "current-context": name,
-            "contexts": [{"name": name, "context": {"cluster": "c", "namespace": name}}],
-            "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
-        }
-        (tmp_path / name).write_text(json.dumps(config))
+        found = config(name, current=name)
+        found["contexts"][0]["context"]["namespace"] = name
+        (tmp_path / name).write_text(json.dumps(found))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "variable"))
     file = str(tmp_path / "given")
     cluster = Cluster.connect(kubeconfig=file)
@@ -193,12 +191,8 @@ def test_verbose_says_what_is_asked_and_started(api: ApiServer, capsys: pytest.C
 
 
 def test_verbose_shows_no_secret_of_the_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    config = {
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "http://admin:PASSWORD@127.0.0.1:1/api?token=TOKEN"}}],
-    }
-    (tmp_path / "config").write_text(json.dumps(config))
+    found = config("c", current="c", server="http://admin:PASSWORD@127.0.0.1:1/api?token=TOKEN")
+    (tmp_path / "config").write_text(json.dumps(found))
     assert main(["status", "--verbose", "--kubeconfig", str(tmp_path / "config")]) == 5
     err = capsys.readouterr().err
     assert "GET http://" in err
@@ -207,7 +201,7 @@ def test_verbose_shows_no_secret_of_the_address(capsys: pytest.CaptureFixture[st
 
 
 def test_the_nearest_context_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "config").write_text(json.dumps({"contexts": [{"name": "production", "context": {}}]}))
+    (tmp_path / "config").write_text(json.dumps(config("production")))
     assert main(["status", "--kubeconfig", str(tmp_path / "config"), "--context", "prodution"]) == 5
     assert "has no context prodution; did you mean production?" in capsys.readouterr().err
 
@@ -254,10 +248,7 @@ def test_a_plan_of_a_file_needs_no_cluster_with_from(
 # ---------------------------------------------------------------- dry runs
 
 
-def test_a_dry_run_of_an_upgrade_changes_nothing(
-    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Cluster, "connect", lambda **_: live.connect())
+def test_a_dry_run_of_an_upgrade_changes_nothing(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     before = len(live.world.calls)
     assert main(["upgrade", "--dry-run"]) == 0
     out = capsys.readouterr().out
@@ -272,12 +263,7 @@ def test_a_dry_run_of_an_upgrade_changes_nothing(
         main(["upgrade", "--dry-run", "--write", "folder"])
 
 
-def test_a_dry_run_of_an_upgrade_ends_as_check_does(
-    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.cli.test_upgrade import BAD
-
-    monkeypatch.setattr(Cluster, "connect", lambda **_: live.connect())
+def test_a_dry_run_of_an_upgrade_ends_as_check_does(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
     live.findings.append(BAD)
     assert main(["upgrade", "--dry-run"]) == 1
     assert "failure  Secret spicedb  does not exist" in capsys.readouterr().out

@@ -14,6 +14,7 @@ import pytest
 
 from cdk8s_spicedb.cli import main
 from cdk8s_spicedb.cli.output import as_json, say, say_error, styled, visible
+from cdk8s_spicedb.live import Cluster
 from tests.live.installed import BY_HELM, OLD, applied, props
 from tests.programs import ROOT
 
@@ -71,8 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     uri = "{name: spicedb, key: datastore-uri}"
     Path("spicedb.yaml").write_text(f"{ACCEPTED}version: v1.52.0\ndatastore: {{engine: postgres, uri: {uri}}}\n")
     api = applied(props(OLD), **BY_HELM)
-    for command in ("each", "status"):
-        monkeypatch.setattr(f"cdk8s_spicedb.cli.{command}.connect", lambda *_: api.cluster())
+    monkeypatch.setattr(Cluster, "connect", lambda **_: api.cluster())
     return tmp_path
 
 

@@ -56,8 +56,7 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: World) -> Live:
     made = Live(world)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spicedb.yaml").write_text(FILE)
-    for command in ("upgrade", "rollback"):
-        monkeypatch.setattr(import_module(f"cdk8s_spicedb.cli.{command}"), "connect", made.connect)
+    monkeypatch.setattr(Cluster, "connect", lambda **_: made.connect())
     monkeypatch.setattr(import_module("cdk8s_spicedb.cli.upgrade"), "check", made.check)
     prepare = import_module("cdk8s_spicedb.live.upgrade.prepare")
     monkeypatch.setattr(prepare, "check_planned", made.check_planned)

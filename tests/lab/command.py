@@ -82,7 +82,7 @@ class Command:
 
     def run(self, command: str, *arguments: str, seconds: float = 240) -> Result:
         """Runs a command to its end."""
-        result = subprocess.run(self._line(command, arguments), capture_output=True, text=True, timeout=seconds)
+        result = subprocess.run(self.line(command, *arguments), capture_output=True, text=True, timeout=seconds)
         print(result.stdout, result.stderr)
         return Result(result.returncode, result.stdout, result.stderr)
 
@@ -90,7 +90,7 @@ class Command:
     def running(self, command: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Starts a command. Kills it at the end of the context if it still runs."""
         pipe = subprocess.PIPE
-        line = self._line(command, arguments)
+        line = self.line(command, *arguments)
         # In a group of its own, so that a test can kill Helm too.
         with subprocess.Popen(
             line, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -120,7 +120,8 @@ class Command:
             self._namespace.kubectl("apply", f"--filename={folder}")
             self._namespace.kubectl("rollout", "status", "deployment/spicedb", "--timeout=90s")
 
-    def _line(self, command: str, arguments: Sequence[str]) -> list[str]:
+    def line(self, command: str, *arguments: str) -> list[str]:
+        """The command line of the program."""
         database = MARIADB if self.datastore == DATASTORES["mariadb"] else POSTGRES
         client = [f"--database-image={database.image}"] if command in ASK_DATABASES else []
         return [*_PROGRAM, command, "--namespace", self._namespace.name, *client, *arguments]

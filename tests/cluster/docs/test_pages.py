@@ -14,7 +14,7 @@ from tests.lab.cluster import Namespace
 from tests.lab.databases import postgres_revision
 from tests.lab.props import KEY, NEW, NEW_HEAD, NEWEST, OLD, on_postgres
 from tests.lab.shell import Shell, commands
-from tests.pages import blocks
+from tests.pages import blocks, section
 from tests.programs import ROOT
 
 from .test_examples import connect
@@ -98,9 +98,9 @@ def test_migration_guide_commands_work(namespace: Namespace, own_postgres: None,
         write_helm_chart(tmp_path / "chart", on_postgres(version, migration=migration, cleanup=cleanup))
         shell.run("helm upgrade --install spicedb chart --namespace authz --wait --timeout 90s")
     sections = (
-        _section(_TROUBLE, "### Find the reason"),
+        section(_TROUBLE, "### Find the reason"),
         _GUIDE.read_text(),
-        _section(_ROLLBACK, "### With Helm alone"),
+        section(_ROLLBACK, "### With Helm alone"),
     )
     steps = [
         command.replace("deployment/postgres", "postgres") for section in sections for command in commands(section)
@@ -121,22 +121,13 @@ def test_migrate_by_hand_commands_work(namespace: Namespace, postgres: None, tmp
     write_helm_chart(tmp_path / "chart", on_postgres(OLD))
     shell.run("helm install spicedb chart --namespace authz --wait --timeout 90s")
     write_helm_chart(tmp_path / "chart", on_postgres(NEW))
-    steps = commands(_section(_GUIDE, "## Migrate by hand"))
+    steps = commands(section(_GUIDE, "## Migrate by hand"))
     assert steps[-1].startswith("helm upgrade")
     outputs = [shell.run(step) for step in steps[:-1]]
     assert postgres_revision(namespace) == NEW_HEAD
     assert f'"to":"{NEW_HEAD}"' in "".join(outputs), "the log of the Job"
     assert "migrating postgres datastore" not in shell.run(steps[-1]), "the release does not migrate"
     assert f":{NEW}" in namespace.servers()[0]["spec"]["containers"][0]["image"]
-
-
-def _section(page: Path, heading: str) -> str:
-    """The text below a heading, up to the next one of its level or above."""
-    level = heading.index(" ")
-    found: list[str] = re.findall(
-        rf"^{heading}\n(.*?)(?=^#{{1,{level}}} |\Z)", page.read_text(), re.MULTILINE | re.DOTALL
-    )
-    return found[0]
 
 
 def test_phased_upgrade_commands_work(zed: None, namespace: Namespace, postgres: None, tmp_path: Path) -> None:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from pathlib import Path
 
 from cdk8s_spicedb.versions import known_releases
 from tests.lab.client import Client, Load, relay
 from tests.lab.cluster import Namespace
 from tests.lab.command import Command
-from tests.lab.databases import POSTGRES
 from tests.lab.props import KEY, OLD
 from tests.programs import ROOT
 from tools.recording import Terminal, draw
@@ -46,22 +43,21 @@ def test_the_recording_shows_what_the_command_does(command: Command, namespace: 
     with relay(namespace) as address:
         Client(address, KEY).write()
         with Load("the upgrade that is recorded", address, KEY) as load:
-            assert _upgrade(terminal, file, namespace) == 3, terminal.printed
+            assert _upgrade(terminal, command) == 3, terminal.printed
             correct = ["sed", "-i", f"s/{_WRONG}/{_RIGHT}/", str(file)]
             terminal.run(correct, shown=" ".join((*correct[:-1], file.name)), types={})
-            assert _upgrade(terminal, file, namespace) == 0, terminal.printed
+            assert _upgrade(terminal, command) == 0, terminal.printed
         assert load.succeeded()
+    drawn = draw(terminal.frames, _TITLE)
     if "UPDATE_DOCS" in os.environ:
-        _RECORDING.write_text(draw(terminal.frames, _TITLE))
-    assert _sentences(draw(terminal.frames, _TITLE)) == _sentences(_RECORDING.read_text())
+        _RECORDING.write_text(drawn)
+    assert _sentences(drawn) == _sentences(_RECORDING.read_text())
 
 
-def _upgrade(terminal: Terminal, file: Path, namespace: Namespace) -> int:
-    words = ["upgrade", "--file", str(file), "--namespace", namespace.name, *_OPTIONS]
-    program = [sys.executable, "-m", "cdk8s_spicedb", *words, f"--database-image={POSTGRES.image}"]
-    return terminal.run(
-        program, shown=f"cdk8s-spicedb upgrade --namespace authz {' '.join(_OPTIONS)}", types={"[y/N] ": "y\n"}
-    )
+def _upgrade(terminal: Terminal, command: Command) -> int:
+    program = command.line("upgrade", "--file", str(command.file), *_OPTIONS)
+    shown = f"cdk8s-spicedb upgrade --namespace authz {' '.join(_OPTIONS)}"
+    return terminal.run(program, shown=shown, types={"[y/N] ": "y\n"})
 
 
 def _sentences(recording: str) -> set[str]:

@@ -13,6 +13,7 @@ from tests.lab.cluster import Namespace
 from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_revision
 from tests.lab.props import KEY, NEW_HEAD, OLD, on_postgres
 from tests.lab.shell import Shell, commands
+from tests.pages import section
 from tests.programs import ROOT
 
 from .test_examples import connect
@@ -32,7 +33,7 @@ def _is_served(namespace: Namespace, key: str = KEY) -> bool:
 def test_first_commands_of_the_readme_work(namespace: Namespace, tmp_path: Path) -> None:
     namespace.kubectl("delete", "secret", "spicedb")
     shell = Shell(namespace, tmp_path)
-    text = (ROOT / "README.md").read_text().split("\n## Start in 60 seconds\n")[1].split("\n## ")[0]
+    text = section(ROOT / "README.md", "## Start in 60 seconds")
     steps = commands(text.replace("$(openssl rand -hex 32)", KEY))
     assert [step.split()[0] for step in steps] == ["kubectl", "echo", "cdk8s-spicedb", "cdk8s-spicedb", "helm"]
     for step in steps:

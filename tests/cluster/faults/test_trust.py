@@ -231,7 +231,7 @@ def test_log_of_a_pod_cannot_attack_the_terminal(command: Command, namespace: Na
     )
     failed = lambda: (namespace.get("job", "spicedb-migration") or {}).get("status", {}).get("failed")  # noqa: E731
     wait("the Job to fail", failed)
-    line = [*command._line("status", ["spicedb"])]
+    line = command.line("status", "spicedb")
     for command_line in (line, ["script", "--quiet", "--return", "--command", " ".join(line), "/dev/null"]):
         output = subprocess.run(command_line, capture_output=True, timeout=60).stdout
         assert b"click" in output, "the log is shown"

@@ -17,6 +17,7 @@ from tests.lab.databases import DATABASE, PASSWORD, POSTGRES, USER, postgres_rev
 from tests.lab.helm import Helm
 from tests.lab.props import KEY, NEWEST, OLD, OLD_HEAD, ON_MARIADB, ON_POSTGRES, on_postgres, small
 from tests.lab.shell import Shell, commands
+from tests.pages import section
 from tests.programs import ROOT
 
 _GUIDE = ROOT / "docs" / "install" / "move.md"
@@ -91,8 +92,7 @@ def _operator_objects(cluster: str) -> list[Object]:
 
 
 def _section(title: str) -> list[str]:
-    (text,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    return commands(text)
+    return commands(section(_GUIDE, f"## {title}"))
 
 
 def _write_chart(folder: Path, datastore: PostgreSQL, key: SecretKey) -> None:

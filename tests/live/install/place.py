@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define, field
 
-from cdk8s_spicedb import BackupProps, Delivery, Memory, PermissionTest, SpiceDBProps
+from cdk8s_spicedb import BackupProps, Delivery, PermissionTest, SpiceDBProps
 from cdk8s_spicedb.live import (
     CheckOptions,
     InstallOptions,
@@ -29,6 +29,9 @@ from tests.live.upgrade.scenarios import BlockedClock, Running
 
 T = TypeVar("T")
 NAME = "spicedb"
+_MIGRATION = f"{NAME}-migration"
+STAYS = ["PersistentVolumeClaim spicedb-backup"]
+"""What an uninstall leaves."""
 TEST = PermissionTest(resource="document", permission="read", subject="user")
 QUICK = InstallOptions(check=None)
 CHECKS = InstallOptions(check=CheckOptions(database=False, schema=False))
@@ -54,21 +57,21 @@ class Place:
         # Another Helm works in the namespace, on another release.
         Helm(self.api).install("other", [], "v1")
         Helm(self.api).begins("other")
-        run_controllers(
-            self.api,
-            fails=lambda job: "BackoffLimitExceeded" if self._fails(job) else "",
-            log=lambda job: 'password authentication failed for user "spicedb"' if self._fails(job) else "",
-        )
+        run_controllers(self.api, fails=self._failure, log=self._log)
         self.begin()
 
-    def _fails(self, job: Object) -> bool:
-        return self.migration_fails and "migration" in job["metadata"]["name"]
+    def _failure(self, job: Object) -> str:
+        """Why a Job fails."""
+        return "BackoffLimitExceeded" if self.migration_fails and job["metadata"]["name"].startswith(_MIGRATION) else ""
+
+    def _log(self, job: Object) -> str:
+        return 'password authentication failed for user "spicedb"' if self._failure(job) else ""
 
     def begin(self, cell: Cell | None = None) -> None:
         """A new process, with a fault."""
         program: Helm | Kubectl = Kubectl(self.api)
         if self.delivery is Delivery.HELM:
-            program = _Helm(self.api, lambda _: self.servers_fail, place=self)
+            program = Helm(self.api, lambda _: self.servers_fail, self._failure, self._log)
         clock = BlockedClock()
         Running.process = self.process = Faulty(self.api, program, clock, cell)
         clock.on_sleep = self.process.sleeps
@@ -77,10 +80,6 @@ class Place:
         """What is installed: with backups, and a permission test if there can be one."""
         test = TEST if self.delivery is Delivery.HELM else None
         return props(**{"delivery": self.delivery, "test": test, "backup": BackupProps(schedule="@daily"), **fields})
-
-    def in_memory(self) -> SpiceDBProps:
-        """A SpiceDB without a database."""
-        return evolve(self.props(), datastore=Memory())
 
     def install(
         self,
@@ -101,29 +100,6 @@ class Place:
         kinds = [each.plural for each in self.api.resources if each.plural not in ("nodes", "namespaces", "events")]
         found = [each for kind in kinds for each in self.api.of(kind)]
         return sorted(f"{each['kind']} {each['metadata']['name']}" for each in found if not _is_foreign(each))
-
-
-@define
-class _Helm(Helm):
-    """Helm, whose migration may fail."""
-
-    place: Place = field(kw_only=True)
-
-    def _run_hooks(self, content: Object, event: str) -> None:
-        super()._run_hooks(content, event)
-        if self.place.migration_fails and event.startswith("pre-"):
-            job = self.api.get("jobs", f"{NAME}-migration")
-            pod = next(each for each in self.api.of("pods") if "migration" in each["metadata"]["name"])
-            job["status"] = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", **_BACKOFF}]}
-            self.api.logs[pod["metadata"]["name"]] = 'password authentication failed for user "spicedb"'
-            raise TimeoutError("failed pre-install: job spicedb-migration failed: BackoffLimitExceeded")
-
-
-_BACKOFF = {
-    "reason": "BackoffLimitExceeded",
-    "message": "Job has reached the specified backoff limit",
-    "lastTransitionTime": "2030-01-01T00:00:00Z",
-}
 
 
 def _is_foreign(each: Object) -> bool:

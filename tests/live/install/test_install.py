@@ -7,7 +7,7 @@ from importlib import import_module
 import attrs
 import pytest
 
-from cdk8s_spicedb import Delivery
+from cdk8s_spicedb import Delivery, Memory
 from cdk8s_spicedb.live import (
     Activity,
     InstallPreflight,
@@ -54,7 +54,7 @@ def test_an_upgrade_follows_an_install(place: Place) -> None:
 
 
 def test_the_memory_engine_needs_no_migration(place: Place) -> None:
-    done(place.install(place.in_memory(), CHECKS))
+    done(place.install(place.props(datastore=Memory()), CHECKS))
     assert not [each for each in place.api.of("jobs") if "migration" in each["metadata"]["name"]]
 
 

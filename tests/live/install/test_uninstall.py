@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdk8s_spicedb import Delivery
+from cdk8s_spicedb import Delivery, Memory
 from cdk8s_spicedb.live import BusyError, Removal, State, StoppedError, uninstall
 from cdk8s_spicedb.live.upgrade.lease import held
 from tests.apiserver import NAMESPACE, matches
@@ -12,14 +12,13 @@ from tests.live.installed import deploy, props
 from tests.live.upgrade.faults import Call, Cell
 from tests.live.upgrade.helmprogram import Helm
 
-from .place import NAME, Place, done, kept
+from .place import NAME, STAYS, Place, done, kept
 
-STAYS = ["PersistentVolumeClaim spicedb-backup"]
 REQUESTS = 'grpc_server_handled_total{{grpc_service="authzed.api.v1.PermissionsService",grpc_code="OK"}} {}\n'
 
 
 def installed(place: Place, *, memory: bool = False) -> None:
-    done(place.install(place.in_memory() if memory else None))
+    done(place.install(place.props(datastore=Memory()) if memory else None))
     place.begin()
 
 

@@ -51,6 +51,10 @@ class Helm:
     api: ApiServer
     fails: Callable[[str], bool] = lambda _: False
     """Whether the servers of a chart with this ``appVersion`` never become ready."""
+    job_fails: Callable[[Object], str] = lambda _: ""
+    """Why the Job of a hook fails, such as ``BackoffLimitExceeded``. Empty: it does not."""
+    job_log: Callable[[Object], str] = lambda _: ""
+    """The log of the Job of a hook."""
     stops_at: str = ""
     """The point at which Helm is killed: ``pending`` or ``applied``. Empty: it is not."""
     _watch: Callable[[], str | None] = field(default=lambda: None)
@@ -231,7 +235,10 @@ class Helm:
                 continue
             name = hook["metadata"]["name"]
             self._remove_job(name)
-            finish_job(self.api, self.api.put("jobs", hook))
+            failed = self.job_fails(hook)
+            finish_job(self.api, self.api.put("jobs", hook), failed=failed, log=self.job_log(hook))
+            if failed:
+                raise TimeoutError(f"failed {event}: job {name} failed: {failed}")
             if event == "post-upgrade":  # The clean-up deletes the migration, and Helm deletes the clean-up.
                 self._remove_job(name)
                 self._remove_job("spicedb-migration")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from cdk8s_spicedb.live import State
+from tests.apiserver import CHANGES
 
 from .faults import Call, Cell
 from .helmprogram import Killed
@@ -62,7 +63,6 @@ def test_every_fault_at_every_call(
 
 # ---------------------------------------------------------------- in each run of the tests
 
-_CHANGES = ("create", "update", "patch", "delete")
 _SOME = (("reset after", False), ("403", False), ("503", True))
 _SOME_OF_PROGRAMS = (("killed halfway", False), ("fails after it has done everything", False), ("refused", True))
 
@@ -72,7 +72,7 @@ def _points(scenario: Scenario) -> list[Call]:
     seen, found = set[str](), list[Call]()
     for call in calls_of(scenario):
         kind = " ".join(call.what.split()[:2])
-        changes = call.what.split()[0] in _CHANGES and "leases" not in kind
+        changes = call.what.split()[0] in CHANGES and "leases" not in kind
         if changes or call.where == "program" or kind not in seen:
             found.append(call)
         seen.add(kind)
