@@ -83,7 +83,7 @@ def test_an_install_with_a_wrong_password_continues_when_it_is_corrected(
     namespace.secret("spicedb", {"preshared-key": KEY, "password": PASSWORD})
     installed = command.run("install", "--file", str(file), "--yes", "--no-pull-images")
     assert installed.code == 0, installed.error
-    assert "Continues the install" in installed.output
+    assert "Continues the unfinished install" in installed.output
     assert command.run("status").code == 0
     removed = command.run("uninstall", "--yes")
     assert removed.code == 0, removed.error
