@@ -55,6 +55,15 @@ def test_options_and_files_complete_each_other(
     assert asked == [expected]
 
 
+@pytest.mark.parametrize("name", ["Team_A", "-a", "a" * 64, "a.b"])
+def test_names_that_no_namespace_can_have(asked: list[Any], name: str) -> None:
+    with pytest.raises(SpiceDBError, match="cannot be the name of a namespace"):
+        connect(options(name))
+    with pytest.raises(SpiceDBError, match="cannot be the name of a namespace"):
+        connect_each(options("{}"), {name: Destination()})
+    assert ("{}", None) in asked
+
+
 def test_options_that_contradict_the_file_are_refused(asked: list[Any]) -> None:
     text = "--namespace is prod, but the file sets the namespace staging; correct one of them"
     with pytest.raises(SpiceDBError, match=text):

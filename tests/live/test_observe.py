@@ -113,7 +113,13 @@ def test_pods_of_other_parts_are_no_servers(api: ApiServer, component: str, term
 def test_nothing_that_runs(api: ApiServer) -> None:
     found = observe(api.cluster(), "other", rollout=True, helm=True)
     assert (found.deployment, found.running, found.pods, found.unknown) == (None, None, (), {})
-    with pytest.raises(MissingError, match="there is no Deployment other in the namespace authz"):
+    with pytest.raises(MissingError, match="no Deployment other in the namespace authz, which has spicedb; check the"):
+        require(api.cluster(), "other")
+
+
+def test_names_that_cannot_be_listed_hide_nothing(api: ApiServer) -> None:
+    api.deny("deployments", "list")
+    with pytest.raises(MissingError, match="no Deployment other in the namespace authz; check the name"):
         require(api.cluster(), "other")
 
 

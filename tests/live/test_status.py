@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -63,6 +64,18 @@ def test_failed_migration_until_helm_deploys_again() -> None:
     assert "log: last password=(hidden)" in text_of(found)
     objects["secrets"] = [revision_of(3, "deployed", "2030-01-01T11:00:01Z")]
     assert status(cluster_of(**objects), "spicedb").healthy
+
+
+def test_an_install_that_is_not_finished() -> None:
+    note = {"install.json": json.dumps({"started": "2030-01-01T00:00:00Z", "delivery": "helm"})}
+    unfinished = {"metadata": {"name": "spicedb-upgrade"}, "data": note}
+    objects = {**NOTHING, "deployments": [deployment()], "pods": [server_pod()], "configmaps": [unfinished]}
+    found = status(cluster_of(**objects), "spicedb")
+    assert found.healthy, "it may only lack its test"
+    assert "Install        not finished, since 2030-01-01T00:00:00Z; unless it still runs, run" in text_of(found)
+    unfinished["data"] = {"install.json": "{"}
+    found = status(cluster_of(**objects), "spicedb")
+    assert (found.install, found.unknown[0].partition(" in ")[0]) == (None, "install: install.json")
 
 
 def test_without_servers_there_may_be_a_migration() -> None:

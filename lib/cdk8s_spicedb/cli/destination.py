@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from .options import STEM, agreed
 from .signals import STOPPED
 
 _CONTEXT, _NAMESPACE = "context", "namespace"
+_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def connect(
@@ -22,8 +24,9 @@ def connect(
 ) -> Cluster:
     """The cluster and namespace of the options, or else of a file. Raises `SpiceDBError` if they differ."""
     of_file = destination or Destination()
+    namespace = agreed(_NAMESPACE, options.namespace, of_file.namespace)
     return Cluster.connect(
-        namespace=agreed(_NAMESPACE, options.namespace, of_file.namespace),
+        namespace=namespace if namespace is None else _valid(namespace),
         context=agreed(_CONTEXT, options.context, of_file.context),
         kubeconfig=options.kubeconfig,
         patience_seconds=patience_seconds,
@@ -45,4 +48,14 @@ def connect_each(options: Any, destinations: Mapping[str, Destination]) -> dict[
 
 
 def _namespace(found: str, given: bool, of_file: str | None) -> str:
-    return agreed(_NAMESPACE, found if given else None, of_file) or found
+    return _valid(agreed(_NAMESPACE, found if given else None, of_file) or found)
+
+
+def _valid(namespace: str) -> str:
+    """A namespace. Raises `SpiceDBError` if Kubernetes can have none of that name."""
+    if STEM not in namespace and not _NAME.fullmatch(namespace):
+        raise SpiceDBError(
+            f"{namespace!r} cannot be the name of a namespace: use at most 63 lowercase letters, digits and '-', with "
+            "a letter or digit at both ends"
+        )
+    return namespace

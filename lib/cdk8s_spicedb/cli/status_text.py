@@ -97,6 +97,8 @@ def _lines(found: Status) -> Iterator[Line]:
     yield from _settings(found)
     if found.upgrade:
         yield "Upgrade", found.upgrade, BUSY
+    if found.install:
+        yield "Install", found.install, BUSY
     yield from _drift(found)
     yield from _certificates(found)
     yield from _warnings(found)

@@ -267,9 +267,12 @@ def _install(props: SpiceDBProps, chart: str) -> Iterator[str]:
 
 def _upgrade(props: SpiceDBProps) -> Iterator[str]:
     yield "## Upgrade and roll back\n"
-    yield f"    helm upgrade {props.name} . --namespace NAMESPACE --wait --timeout {props.migration.helm_timeout}"
+    yield f"    helm upgrade {props.name} . --namespace NAMESPACE --reset-then-reuse-values --wait \\"
+    yield f"      --timeout {props.migration.helm_timeout}"
     yield f"    helm history {props.name} --namespace NAMESPACE"
     yield f"    helm rollback {props.name} REVISION --namespace NAMESPACE --wait\n"
+    yield "With `--reset-then-reuse-values`, Helm keeps the values that you have set, and takes new defaults from this"
+    yield "chart.\n"
     yield "To roll back, look in the history for the last revision that worked before the current one, and name it."
     yield "If you name none, Helm takes the previous revision, even if that was a failed attempt."
     if props.datastore.migrates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 
@@ -25,6 +26,7 @@ from ..labels import (
 from ..manifests.objects import Manifest
 from ..props.flags import ENGINE, variable_name
 from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
+from ..text import some_of
 from ..versions import ALLOWED_MIGRATIONS, is_version
 from .apierror import SHAPE, ClusterError
 from .cluster import DEPLOYMENT, Cluster, items_of
@@ -169,11 +171,26 @@ class Observed:
 class MissingError(SpiceDBError):
     """No SpiceDB in the namespace has this name."""
 
-    def __init__(self, name: str, namespace: str) -> None:
+    def __init__(self, name: str, namespace: str, others: Sequence[str] = (), fix: str = "") -> None:
+        has = f", which has {some_of(sorted(others), _SHOWN)}" if others else ""
         super().__init__(
-            f"there is no Deployment {name} in the namespace {namespace}; check --namespace and --context, or "
-            "install this SpiceDB first, with `cdk8s-spicedb install`"
+            f"there is no Deployment {name} in the namespace {namespace}{has}; check the name, --namespace and "
+            f"--context{fix or _INSTALL}"
         )
+
+    @classmethod
+    def among(cls, cluster: Cluster, name: str, fix: str = "") -> MissingError:
+        """The error with the names of the SpiceDBs that are there: a Helm release can have a longer name than its
+        chart."""
+        others: list[str] = []
+        with suppress(ClusterError):  # They only help.
+            others = [str(each["metadata"]["name"]) for each in find_all(cluster)]
+        return cls(name, cluster.namespace, others, fix)
+
+
+_INSTALL = ", or install this SpiceDB first, with `cdk8s-spicedb install`"
+_SHOWN = 5
+"""How many names an error shows."""
 
 
 def find_running(cluster: Cluster, name: str) -> Running | None:
@@ -186,7 +203,7 @@ def require_running(cluster: Cluster, name: str) -> Running:
     """What `find_running` returns. Raises `MissingError` if there is none."""
     found = find_running(cluster, name)
     if found is None:
-        raise MissingError(name, cluster.namespace)
+        raise MissingError.among(cluster, name)
     return found
 
 

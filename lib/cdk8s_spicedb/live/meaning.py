@@ -269,8 +269,9 @@ def _objects(change: Change) -> Iterator[str]:
         )
     if change.values:
         yield (
-            f"The Helm release has its own values ({', '.join(change.values)}), which are not in the file. If the next "
-            "`helm upgrade` keeps them, they take precedence over the file, and this comparison does not show that."
+            f"The Helm release has its own values ({', '.join(change.values)}), which are not in the file. "
+            "`cdk8s-spicedb upgrade` and `helm upgrade --reset-then-reuse-values` keep them: they take precedence over "
+            "the file, although this comparison shows the file."
         )
     if change.unknown:
         yield f"It is unknown what is removed: {change.unknown}."

@@ -57,7 +57,7 @@ def require(cluster: Cluster, name: str, *, rollout: bool = False, helm: bool = 
     """What `observe` returns. Raises `MissingError` if no server was installed."""
     seen = observe(cluster, name, rollout=rollout, helm=helm)
     if seen.deployment is None:
-        raise MissingError(name, cluster.namespace)
+        raise MissingError.among(cluster, name)
     return seen
 
 

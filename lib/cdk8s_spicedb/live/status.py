@@ -18,12 +18,13 @@ from .apierror import SHAPE, ClusterError, Unreachable, odd, reads
 from .cluster import JOB, Cluster
 from .compare import Drift, find_drift
 from .evidence import Certificate, EventWarning, find_certificates, find_warnings, known_faults
-from .instance import HelmRelease, Observed, Running, describe, find_all
+from .instance import HelmRelease, MissingError, Observed, Running, describe, find_all
 from .observe import observe
 from .pods import Pod, pod_of
 from .record import Record, read_record
 from .released import helm_release_of
 from .text import redacted
+from .unfinished import Unfinished, read_unfinished
 from .workload import (
     Migration,
     MigrationState,
@@ -94,6 +95,8 @@ class Status(_Instance):
     """Revisions on which the servers start, in addition to their own head."""
     upgrade: str | None = None
     """Where an upgrade with several steps stands. None: none is under way."""
+    install: str | None = None
+    """That an install has begun, and has not come to its end. None: there is none, or it is done."""
     warnings: Sequence[EventWarning] = ()
     """What Kubernetes warned about in the last hour, newest first."""
     drift: Drift | None = None
@@ -186,6 +189,7 @@ def status(
         asked: list[tuple[str, Future[Any]]] = [
             ("warnings", pool.submit(find_warnings, cluster, name)),
             ("upgrade", pool.submit(read_record, cluster, name)),
+            ("install", pool.submit(read_unfinished, cluster, name)),
         ]
         seen = observe(cluster, name, helm=True)
         running = seen.running
@@ -198,6 +202,7 @@ def status(
     }
     answers: dict[str, Any] = {what: _answer(what, future, unknown) for what, future in asked}
     answers["upgrade"] = _upgrade(answers["upgrade"])
+    answers["install"] = _install(answers["install"])
     answers["warnings"] = answers["warnings"] or ()
     found = evolve(_servers(seen, releases) if running else _not_installed(cluster, seen), **answers)
     problems = (*found.problems, *_problems(found))
@@ -248,12 +253,12 @@ def _migration(seen: Observed) -> Migration | None:
 def _not_installed(cluster: Cluster, seen: Observed) -> Status:
     migration = _migration(seen)
     if migration is None or migration.state is MigrationState.NONE:
-        raise SpiceDBError(
-            f"there is no Deployment {seen.name} in the namespace {cluster.namespace}; check the name, --namespace and "
-            "--context. Without a name, `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
-        )
+        raise MissingError.among(cluster, seen.name, _LIST)
     problems = ("no server was installed yet",)
     return Status(name=seen.name, namespace=seen.namespace, healthy=False, problems=problems, migration=migration)
+
+
+_LIST = ". Without a name, `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
 
 
 def _problems(found: Status) -> Iterator[str]:
@@ -274,6 +279,16 @@ def _is_over(found: Status) -> bool:
     """Whether Helm deployed a revision after the migration failed, such as by a rollback."""
     ended = found.migration.ended if found.migration else None
     return bool(found.helm and found.helm.status == "deployed" and ended and found.helm.created > ended)
+
+
+def _install(found: Unfinished | None) -> str | None:
+    """That an install is not done, in one sentence."""
+    if found is None:
+        return None
+    return (
+        f"not finished, since {found.started}; unless it still runs, run `cdk8s-spicedb install` again, or remove what "
+        "is left with `cdk8s-spicedb uninstall`"
+    )
 
 
 def _upgrade(record: Record | None) -> str | None:

@@ -19,6 +19,7 @@ from ..observe import require
 from ..poll import timestamp
 from ..rehearsed import settings_of
 from ..released import helm_releases
+from ..unfinished import Unfinished, note_end, note_unfinished
 from ..upgrade.deliver import Deliverer, Notify, OtherProgramError, StepError, require_settled
 from ..upgrade.lease import Lock, held, lease_name
 from ..upgrade.outcome import (
@@ -35,7 +36,6 @@ from ..upgrade.outcome import (
 from ..upgrade.prepare import deliverer_by
 from .preflight import APPLIERS, InstallPreflight, beginning, preflight, require_installable
 from .remains import SHOWN, remains_of, titles
-from .unfinished import Unfinished, note_end, note_unfinished
 
 
 @frozen(kw_only=True)

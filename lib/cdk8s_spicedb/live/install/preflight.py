@@ -17,9 +17,9 @@ from ..cluster import Cluster
 from ..instance import Observed
 from ..observe import observe
 from ..target import require_same_delivery
+from ..unfinished import Unfinished, read_unfinished
 from ..upgrade.outcome import CheckFailedError
 from .remains import titles
-from .unfinished import Unfinished, read_unfinished
 
 APPLIERS = {Delivery.HELM: Applier.HELM, Delivery.KUBECTL: Applier.KUBECTL}
 """The programs that can install."""

@@ -17,6 +17,7 @@ from ..observe import observe
 from ..poll import parallel, poll
 from ..record import read_record
 from ..released import Released, find_released, foreign_objects, helm_release_of, helm_releases
+from ..unfinished import read_unfinished
 from ..upgrade.deliver import Notify, StepError, silent
 from ..upgrade.helm import HelmDeliverer
 from ..upgrade.lease import Lock, held, lease_name
@@ -25,7 +26,6 @@ from ..upgrade.observation import try_sample
 from ..upgrade.outcome import Activity, Outcome, Progress, Report, State, StoppedError, as_refusal, harmless, reason_of
 from ..workload import drain_seconds
 from .remains import Remains, remains_of, staying, summed, titles
-from .unfinished import read_unfinished
 
 _LATELY_SECONDS = 3
 _LATE_SECONDS = 120

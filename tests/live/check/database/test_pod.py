@@ -201,6 +201,14 @@ def test_engines_that_are_not_asked() -> None:
     assert api.requests == []
 
 
+def test_a_migration_with_a_password_of_its_own_is_asked() -> None:
+    """Although the servers get theirs from AWS."""
+    aws = PostgreSQL(host="db", database="d", user="u", credentials_provider="aws-iam")
+    migration = MigrationProps(datastore_uri=SecretKey("owner", "uri"))
+    api = answering(server(), {"fact": "done"})
+    assert check_database(api.cluster(), props(datastore=aws, migration=migration)).server_version
+
+
 def test_cockroachdb() -> None:
     described = {"fact": "server", "version": "CockroachDB CCL v25.2.4 (x86_64)", "database": "d", "user": "u"}
     answers = (described, {"fact": "revision", "revision": "add-caveats"}, {"fact": "create", "allowed": False})

@@ -48,9 +48,10 @@ def check_database(
         return DatabaseReport(findings=(Finding.warning(DATABASE, text, fix),))
     if check is None:
         return DatabaseReport(findings=())
-    if isinstance(datastore, PostgreSQL | MySQL) and datastore.credentials_provider:
+    provider = isinstance(datastore, PostgreSQL | MySQL) and datastore.credentials_provider
+    if provider and props.migration.datastore_uri is None:
         text = "not checked: its password comes from AWS, which the client of this check cannot ask"
-        fix = "look into the database yourself before you upgrade"
+        fix = "look into the database yourself before you upgrade, or set migration.datastoreUri"
         return DatabaseReport(findings=(Finding.warning(DATABASE, text, fix),))
     log = answer(cluster, check.pod(props, image))
     if isinstance(log, Finding):

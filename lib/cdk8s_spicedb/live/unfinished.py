@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from ...delivery import Delivery
-from ...errors import SpiceDBError
-from ...labels import OWN
-from ..apierror import SHAPE, Conflict, NotFound, Unreachable
-from ..cluster import CONFIG_MAP, Cluster
-from ..record import record_name
+from ..delivery import Delivery
+from ..errors import SpiceDBError
+from ..labels import OWN
+from .apierror import SHAPE, Conflict, NotFound, Unreachable
+from .cluster import CONFIG_MAP, Cluster
+from .record import record_name
 
 _KEY = "install.json"
 _ATTEMPTS = 3
