@@ -67,6 +67,7 @@ _OF_OTHERS = {
         "deadlock detected",
         "lock timeout",
         'relation "…" already exists',
+        'relation "alembic_version" does not exist',
         "Duplicate column name '…'",
         "Table '…' already exists",
         'column "deleted_transaction" of relation "relation_tuple" does not exist',
