@@ -112,7 +112,7 @@ imports: setup ## regenerate the bindings in imports/ from the schemas there
 	@rm -rf imports/io && mv .imports/io imports/ && rm -rf .imports
 
 reference: setup ## regenerate the pages of docs/reference/ that come from the code
-	for page in reference configuration objects plans output cli costs advisories figures; do COLUMNS=100 python -m tools.$$page || exit 1; done
+	for page in reference configuration objects plans output functions cli costs advisories figures; do COLUMNS=100 python -m tools.$$page || exit 1; done
 
 .wheel/ready: tools/wheel.txt
 	$(PYTHON) -m venv .wheel

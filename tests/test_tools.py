@@ -19,7 +19,7 @@ from cdk8s_spicedb.versions import read_releases
 from tests import fast_yaml
 from tests.pages import BY_HAND, is_generated
 from tests.programs import ROOT
-from tools import advisories, cli, costs, figures, objects, output, plans, release
+from tools import advisories, cli, costs, figures, functions, objects, output, plans, release
 
 _PRODUCTION = ROOT / "tests" / "snapshots" / "production" / "spicedb.k8s.yaml"
 DATA: dict[str, Any] = json.loads(release.DATA.read_text())
@@ -247,7 +247,7 @@ def test_missing_arguments_show_the_usage() -> None:
         release.main([])
 
 
-@pytest.mark.parametrize("tool", [objects, plans, output, cli, costs, advisories])
+@pytest.mark.parametrize("tool", [objects, plans, output, functions, cli, costs, advisories])
 def test_reference_pages_are_up_to_date(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert tool.PAGE.read_text() == tool.page(), "run: make reference"
@@ -263,6 +263,18 @@ def test_objects_page_contains_every_object() -> None:
     documented = set(re.findall(r"^\| (\w+) \| `", page, re.MULTILINE))
     rendered = {found["kind"] for found in fast_yaml.load_all(_PRODUCTION.read_text())}
     assert rendered <= documented
+
+
+def test_page_of_functions_has_every_public_name() -> None:
+    page = functions.page()
+    for path, found in functions.exported().items():
+        name = path.rpartition(".")[2]
+        as_class = rf'### Class {name}$|\| (?:\[|<a id="class-\w+"></a>)`{name}`'
+        as_function = rf"### {name}\n\n```py\n{name}\("
+        pattern = as_class if isinstance(found, type) else as_function
+        assert re.search(f"^(?:{pattern})", page, re.MULTILINE), path
+    headings = re.findall(r"^##+ (.*)", page, re.MULTILINE)
+    assert len({heading.lower() for heading in headings}) == len(headings), "an anchor would not be unique"
 
 
 def test_upgrades_page_has_ten_plans() -> None:

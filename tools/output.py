@@ -53,7 +53,7 @@ _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(
 
 def page() -> str:
     """The page, Markdown."""
-    return "\n".join([_OPENING, *_commands(), *(line for kind in _classes() for line in _section(kind))])
+    return "\n".join([_OPENING, *_commands(), *(line for kind in classes() for line in _section(kind))])
 
 
 def _commands() -> Iterator[str]:
@@ -63,7 +63,7 @@ def _commands() -> Iterator[str]:
     yield ""
 
 
-def _classes() -> list[Any]:
+def classes() -> list[Any]:
     """The classes of all objects, each before the ones inside it."""
     found: list[Any] = []
     waiting: list[Any] = [*(kind for kind, _ in COMMANDS.values()), live.Summary]
