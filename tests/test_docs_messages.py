@@ -50,6 +50,7 @@ _OF_OTHERS = {
         "attempting to run out of order",
         "migration attempting to run out of order",
         "unknown flag: --phase",
+        "unable to instantiate datastore",
         "writing version update affected 0 rows, should be 1",
         "server already at requested revision",
         "datastore is not migrated: …",

@@ -158,7 +158,11 @@ def test_the_index_lists_every_setting() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if is_generated(path)], ids=lambda path: path.stem)
+_FOR_FILES = [path for path in PAGES if is_generated(path) and path.stem != "functions"]
+"""The generated pages for people who write YAML too."""
+
+
+@pytest.mark.parametrize("path", _FOR_FILES, ids=lambda path: path.stem)
 def test_generated_pages_have_no_words_of_python(path: Path) -> None:
     code = re.findall(r"`([^`\n]+)`", path.read_text())
     assert [

@@ -1,10 +1,18 @@
-"""Text in columns, and numbers, times and lists in words."""
+"""Numbers, times and lists in words, and links to the documentation."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
+
+SITE = "https://cdk8s-spicedb.github.io/cdk8s-spicedb/"
+"""Where the pages of docs/ are published."""
+
+
+def link(page: str) -> str:
+    """The URL of a page of docs/, named without its extension."""
+    return f"{SITE}docs/{page}/"
 
 
 def count(number: int, noun: str) -> str:

@@ -124,7 +124,7 @@ def test_a_way_that_there_is_not_ends_with_one_and_the_reason(capsys: pytest.Cap
     code, out, err = run(capsys, "plan", "--engine", "postgres", "--from", "v1.56.0", "--to", "v1.52.0")
     assert (code, out) == (1, "")
     assert err.startswith("error: 1 problem in cdk8s-spicedb plan:\n  --to = 'v1.52.0'\n")
-    assert "helm rollback" in err
+    assert "roll back with your tool" in err
 
 
 def test_what_is_wrong_is_said_of_the_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1078,7 +1078,7 @@ def test_the_notes_and_the_readme_help_with_a_failed_migration(chart: Callable[[
             "--set migrations.targetMigration=REVISION",
         ):
             assert command in text
-        assert "docs/upgrade/migrations.md" in text
+        assert "docs/upgrade/migrations/" in text
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,10 @@ def test_an_upgrade_with_several_steps() -> None:
 def test_a_downgrade_has_no_plan() -> None:
     text = sentences(props("v1.56.0"), props("v1.52.0"))
     assert "There is no plan from v1.56.0 to v1.52.0" in text
-    assert "helm rollback" in text
+    assert "roll back with your tool" in text
+    off = sentences(props("v1.56.0"), props("v1.52.0", migration=MigrationProps(enabled=False)))
+    assert "There is no plan" not in off
+    assert "If it is newer than v1.52.0, the servers become ready only if they allow it." in off
 
 
 def test_a_change_of_settings() -> None:

@@ -66,6 +66,16 @@ def test_failed_migration_until_helm_deploys_again() -> None:
     assert status(cluster_of(**objects), "spicedb").healthy
 
 
+def test_servers_that_are_to_be_replaced_are_named() -> None:
+    newer = deployment()
+    older = server_pod()
+    (container,) = older["spec"]["containers"]
+    older["metadata"]["labels"]["app.kubernetes.io/version"] = "v1.52.0"
+    container["image"] = "ghcr.io/authzed/spicedb:v1.52.0"
+    found = status(cluster_of(**{**NOTHING, "deployments": [newer], "pods": [older]}), "spicedb")
+    assert "SpiceDB v1.52.0 on postgres, and v1.56.0 is to replace it" in text_of(found)
+
+
 def test_an_install_that_is_not_finished() -> None:
     note = {"install.json": json.dumps({"started": "2030-01-01T00:00:00Z", "delivery": "helm"})}
     unfinished = {"metadata": {"name": "spicedb-upgrade"}, "data": note}

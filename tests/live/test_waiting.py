@@ -7,11 +7,14 @@ from datetime import datetime, timedelta, timezone
 import attrs
 import pytest
 
+from cdk8s_spicedb import PostgreSQL
 from cdk8s_spicedb.live.poll import sometimes
+from cdk8s_spicedb.live.record import Record, RecordFile
 from cdk8s_spicedb.live.waiting import settled, wait_until_safe, wait_until_settled
+from cdk8s_spicedb.plans.planner import plan_upgrade
 from tests.apiserver import ApiServer, Object
 from tests.live.clock import FakeClock
-from tests.live.installed import migration_job, running_in, server, servers
+from tests.live.installed import deploy, migration_job, props, running_in, server, servers
 
 REFUSED = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
 
@@ -88,6 +91,31 @@ def test_waiting_that_does_not_help_ends_at_once(api: ApiServer, clock: FakeCloc
     told: list[str] = []
     reason = wait_until_safe(api.cluster(clock=clock), "spicedb", 60, told.append)
     assert (reason, told, clock.seconds) == ("the roll-out is stuck: exceeded quota", [], 0)
+
+
+def test_the_step_that_a_commit_applies_is_awaited(api: ApiServer, clock: FakeClock) -> None:
+    """Until then, healthy servers are those of the step before."""
+    running, kube = running_in(api), api.cluster(clock=clock)
+    plan = plan_upgrade(PostgreSQL, str(running.version), "v1.57.1")
+    file = RecordFile(kube, "spicedb")
+    assert wait_until_safe(kube, "spicedb", 60) is None
+    file.write(Record.start(plan, running, "1").begin(1))
+    reason = wait_until_safe(kube, "spicedb", 60)
+    assert reason == (
+        f"step 1 of 1 is not applied yet: version of the servers is {running.version}, but this step needs v1.57.1"
+    )
+    deploy(api, props("v1.57.1"))
+    assert wait_until_safe(kube, "spicedb", 60) is None
+
+
+@pytest.mark.parametrize("verb", ["get", ""])
+def test_a_step_that_stopped_or_cannot_be_read_is_not_awaited(api: ApiServer, clock: FakeClock, verb: str) -> None:
+    running, kube = running_in(api), api.cluster(clock=clock)
+    begun = Record.start(plan_upgrade(PostgreSQL, str(running.version), "v1.57.1"), running, "1").begin(1)
+    RecordFile(kube, "spicedb").write(begun if verb else begun.stop("it broke", running=1))
+    if verb:
+        api.deny("configmaps", verb)
+    assert wait_until_safe(kube, "spicedb", 60) is None
 
 
 def test_progress_is_told_sometimes(clock: FakeClock) -> None:

@@ -122,7 +122,7 @@ def test_unknown_versions_are_planned_with_a_warning(current: str, target: str, 
 @given(current=VERSIONS, target=VERSIONS, datastore=st.sampled_from(MIGRATING))
 def test_an_older_target_is_rejected(current: str, target: str, datastore: type[Datastore]) -> None:
     assume(version_order(current) > version_order(target))
-    with pytest.raises(InvalidProps, match=r"migrations only go forward\n.*helm rollback.*backup"):
+    with pytest.raises(InvalidProps, match=r"migrations only go forward\n.*roll back with your tool.*backup"):
         plan_upgrade(datastore, current, target)
 
 

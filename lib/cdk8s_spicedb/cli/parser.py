@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..text import link
 from .exits import USAGE, codes_of
 from .output import say, say_error
 
 PROGRAM, PLUGIN = "cdk8s-spicedb", "kubectl-spicedb"
-SITE = "https://cdk8s-spicedb.github.io/cdk8s-spicedb/"
-"""Where the pages of docs/ are published."""
 _MARGIN, _WIDEST = 2, 100
 _TITLES = {"positional arguments": "Arguments"}
 
@@ -29,11 +28,6 @@ def program() -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most similar to a wrong one. None: no word is similar."""
     return next(iter(difflib.get_close_matches(word, list(known), 1, 0.6)), None)
-
-
-def link(page: str) -> str:
-    """The URL of a page of docs/, named without its extension."""
-    return f"{SITE}docs/{page}/"
 
 
 class Formatter(argparse.HelpFormatter):

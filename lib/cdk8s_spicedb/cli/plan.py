@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
+from ..delivery import Delivery
 from ..errors import InvalidProps, SpiceDBError
 from ..plans.plan import UpgradePlan
 from ..plans.planner import plan_upgrade
@@ -56,6 +57,8 @@ class _Asked:
     """The parameters of `plan_upgrade`."""
     props: SpiceDBProps | None = None
     """What the file says. None: there is none."""
+    by_commit: bool = False
+    """Whether Argo CD or Flux applies the release."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.output == "markdown":
         say("\n".join([markdown(plan), *(f"\n> [!WARNING]\n> {each}" for each in _faults(report))]))
     else:
-        _show([*_lines(report, plan), *([] if asked.props is None else ["", _next(options, report)])])
+        _show([*_lines(report, plan), *([] if asked.props is None else ["", _next(options, report, asked)])])
     return 0
 
 
@@ -113,13 +116,15 @@ def _of_file(options: argparse.Namespace, known: ReleaseTable) -> _Asked:
     for place in ("namespace", "context"):
         agreed(place, getattr(options, place), getattr(destination, place))
     found = {name: getattr(options, name) for name in _OPTIONS}
+    by_commit = props.delivery is Delivery.ARGOCD
     if found["current"] is None:
         running = _running(options, props, destination)
+        by_commit = running.applier.applies_commits
         found["current"] = running.version
         found["current_schema_mode"] = found["current_schema_mode"] or running.schema_mode
     found["target"] = found["target"] or props.version
     found["schema_mode"] = found["schema_mode"] or props.server.schema_mode
-    return _Asked(props.datastore, found, props)
+    return _Asked(props.datastore, found, props, by_commit)
 
 
 def _running(options: argparse.Namespace, props: SpiceDBProps, destination: Destination) -> Running:
@@ -140,10 +145,11 @@ def _lines(report: PlanReport, plan: UpgradePlan) -> Iterator[str]:
         yield from textwrap.wrap(f"Warning: {each}", width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _next(options: argparse.Namespace, report: PlanReport) -> str:
+def _next(options: argparse.Namespace, report: PlanReport, asked: _Asked) -> str:
     if not report.steps:
         return f"Next: see which settings the file changes: {again(options, 'diff')}"
-    return f"Next: {again(options, 'upgrade')}"
+    more = ("--write", "FOLDER") if asked.by_commit else ()
+    return f"Next: {again(options, 'upgrade', *more)}"
 
 
 def _show(lines: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ def _below(lines: Iterable[Line], width: int | None) -> Iterator[Text]:
 def _lines(found: Status) -> Iterator[Line]:
     yield from (("Problems", _short(text), BAD) for text in found.problems)
     if found.version or found.engine:
-        yield "Runs", f"SpiceDB {found.version or '(unknown version)'} on {found.engine or 'an unknown engine'}", ""
+        yield "Runs", _runs(found), ""
     yield from _known_faults(found)
     yield "Applied by", _applied_by(found), ""
     yield from _servers(found)
@@ -103,6 +103,14 @@ def _lines(found: Status) -> Iterator[Line]:
     yield from _certificates(found)
     yield from _warnings(found)
     yield from (("Unknown", _short(text), BUSY) for text in found.unknown)
+
+
+def _runs(found: Status) -> str:
+    """What serves, and what is to serve after the roll-out."""
+    wanted = found.version or "(unknown version)"
+    serving = sorted({pod.version for pod in found.pods if pod.ready and not pod.terminating and pod.version})
+    text = f"SpiceDB {' and '.join(serving) or wanted} on {found.engine or 'an unknown engine'}"
+    return text if not serving or serving == [wanted] else f"{text}, and {wanted} is to replace it"
 
 
 def _known_faults(found: Status) -> Iterator[Line]:
@@ -147,7 +155,7 @@ def _servers(found: Status) -> Iterator[Line]:
 
 def _migration(migration: Migration) -> Iterator[Line]:
     if migration.state is MigrationState.NONE:
-        yield "Migration", "no Job found: the clean-up deletes it after it succeeds", FAINT
+        yield "Migration", "no Job found: a Job that has succeeded is deleted later", FAINT
         return
     style = {MigrationState.FAILED: BAD, MigrationState.SUCCEEDED: GOOD}.get(migration.state, BUSY)
     when = f", {age(migration.ended or migration.started or '')} ago" if migration.started else ""

@@ -14,10 +14,11 @@ from ..props import SpiceDBProps, secret_keys
 from ..props.fields import camel
 from ..props.rules.warnings import phase_warning, version_warning
 from ..props.spicedb import image_parts
+from ..text import link
 from ..versions import ALLOWED_MIGRATIONS
 from .value import FULLNAME, Value, config_maps, secrets
 
-_GUIDE = "docs/upgrade/migrations.md in the documentation of cdk8s-spicedb"
+_GUIDE = link("upgrade/migrations")
 
 
 def troubleshooting(props: SpiceDBProps, release: str, namespace: str, *, chart: str, indent: str) -> str:

@@ -118,6 +118,12 @@ def _datastore(change: Change, running: Running) -> Iterator[str]:
             releases=props.releases,
         )
     except InvalidProps as error:
+        if not props.migrates:
+            yield (
+                "The datastore's schema does not change, because the migration is turned off. If it is newer than "
+                f"{props.version}, the servers become ready only if they allow it."
+            )
+            return
         for problem in error.problems:
             text = f"There is no plan from {running.version} to {props.version}: {problem.allowed}."
             yield f"{text} To fix this: {problem.fix}."
@@ -259,8 +265,9 @@ def _objects(change: Change) -> Iterator[str]:
         yield f"Helm deletes {', '.join(change.deletes)}."
     if change.leaves:
         yield (
-            f"{', '.join(change.leaves)} {'stay' if len(change.leaves) > 1 else 'stays'} in the cluster: your delivery "
-            "tool might not delete objects that are no longer in the file. If they remain, delete them yourself."
+            f"{', '.join(change.leaves)} {'stay' if len(change.leaves) > 1 else 'stays'} in the cluster, unless your "
+            "delivery tool deletes what is no longer in the file, as Argo CD and Flux do with `prune: true`. If any "
+            "remain, delete them yourself."
         )
     if change.foreign:
         yield (

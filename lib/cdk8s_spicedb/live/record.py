@@ -16,6 +16,7 @@ from ..errors import SpiceDBError
 from ..labels import OWN
 from ..manifests.objects import Manifest
 from ..plans.plan import UpgradePlan, UpgradeStep
+from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
 from .apierror import Conflict, NotFound, Unreachable
 from .cluster import CONFIG_MAP, Cluster
 from .instance import Running
@@ -108,6 +109,10 @@ class Record:
         """A step by its number."""
         return self.plan.steps[number - 1]
 
+    def awaits(self, running: Running) -> str | None:
+        """Why the step that has begun is not in place. None: it is, or no step has begun."""
+        return None if self.running is None else not_in_place(running, self.step(self.running))
+
     def rewrites_schema(self, number: int) -> bool:
         """Whether the SpiceDB schema is still to be written again before a step."""
         return self.step(number).rewrites_schema and self.schema_written != number
@@ -141,6 +146,19 @@ class Record:
 def record_name(name: str) -> str:
     """The name of the ConfigMap."""
     return f"{name}-upgrade"
+
+
+def not_in_place(running: Running, step: UpgradeStep) -> str | None:
+    """Why the Deployment is not that of a step. None: it is."""
+    settings = {
+        "version": (running.version, step.version),
+        f"--{SCHEMA_MODE}": (running.schema_mode, step.schema_mode or running.schema_mode),
+        f"--{MIGRATION_PHASE}": (running.migration_phase, step.datastore_migration_phase),
+    }
+    for name, (now, wanted) in settings.items():
+        if now != wanted:
+            return f"{name} of the servers is {now or 'not set'}, but this step needs {wanted or 'none'}"
+    return None
 
 
 def read_record(cluster: Cluster, name: str) -> Record | None:

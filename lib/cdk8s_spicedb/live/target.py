@@ -12,7 +12,6 @@ from ..manifests import release_manifests
 from ..plans.plan import UpgradePlan, UpgradeStep
 from ..plans.planner import plan_upgrade
 from ..props import SpiceDBProps
-from ..props.server import MIGRATION_PHASE, SCHEMA_MODE
 from .cluster import DEPLOYMENT, Cluster, Kind
 from .instance import Running, describe
 from .record import Record, read_record
@@ -113,19 +112,6 @@ def props_before(props: SpiceDBProps, version: str, running: Running) -> SpiceDB
 
 def _name(argument: str) -> str:
     return argument.lstrip("-").partition("=")[0]
-
-
-def not_in_place(running: Running, step: UpgradeStep) -> str | None:
-    """Why the Deployment is not that of a step. None: it is."""
-    settings = {
-        "version": (running.version, step.version),
-        f"--{SCHEMA_MODE}": (running.schema_mode, step.schema_mode or running.schema_mode),
-        f"--{MIGRATION_PHASE}": (running.migration_phase, step.datastore_migration_phase),
-    }
-    for name, (now, wanted) in settings.items():
-        if now != wanted:
-            return f"{name} of the servers is {now or 'not set'}, but this step needs {wanted or 'none'}"
-    return None
 
 
 def other_settings(running: Running, props: SpiceDBProps) -> str | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from ..errors import SpiceDBError
+from ..plans.words import step_of
 from .apierror import reads
 from .cluster import Cluster
 from .instance import Observed, Running
 from .observe import observe
 from .poll import poll
+from .record import read_record
 from .workload import unsafe, unsettled
 
 Judgement = Callable[[Observed], tuple[str | None, bool]]
@@ -35,9 +39,26 @@ def wait_until_settled(
 def wait_until_safe(cluster: Cluster, name: str, seconds: float, notify: Notify = lambda _: None) -> str | None:
     """Waits until the next change of an instance is safe. Returns why it is not after ``seconds``, or None when it is.
 
-    Returns at once if waiting does not help: the roll-out is stuck, or it waits for a migration that failed.
+    The step of an upgrade that has begun must be in place, also if a commit applies it. Returns at once if waiting does
+    not help: the roll-out is stuck, or it waits for a migration that failed.
     """
-    return wait_until(cluster, name, unsafe, seconds, notify)
+
+    def judge(seen: Observed) -> tuple[str | None, bool]:
+        reason, final = unsafe(seen)
+        return (reason, final) if reason else (_step(cluster, seen), False)
+
+    return wait_until(cluster, name, judge, seconds, notify)
+
+
+def _step(cluster: Cluster, seen: Observed) -> str | None:
+    """Why the step of an upgrade that has begun is not in place. None: it is, or that is not known."""
+    record = None
+    with suppress(SpiceDBError):  # Without a right to read it, only the servers are known.
+        record = read_record(cluster, seen.name)
+    if record is None or record.running is None or record.stopped is not None or seen.running is None:
+        return None
+    waits = record.awaits(seen.running)
+    return f"{step_of(record.running, len(record.plan.steps))} is not applied yet: {waits}" if waits else None
 
 
 @reads("what runs")

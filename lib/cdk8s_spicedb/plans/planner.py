@@ -15,6 +15,7 @@ from ..props.fields import Message, Opaque, Problems, problems, use
 from ..props.fieldtypes import show
 from ..props.server import SCHEMA_MODE
 from ..props.types import Version
+from ..text import link
 from ..versions import (
     MILLION,
     SCHEMA_MODES,
@@ -227,8 +228,8 @@ def target_is_not_older(datastore: Datastore, current: str, target: str) -> Prob
         return
     allowed = f"{current} or later: migrations only go forward"
     fix = (
-        f"run `helm rollback` to the revision that ran {target}: it does not migrate, and its servers start if they "
-        f"allow the newer schema. If they do not, first {datastore.restore}"
+        f"roll back with your tool ({link('upgrade/rollback')}): the servers of {target} start if they allow the newer "
+        f"schema. If they do not, first {datastore.restore}"
     )
     if not datastore.migrates:
         allowed = f"{current} or later: plans only go forward"

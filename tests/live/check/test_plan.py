@@ -75,7 +75,7 @@ def test_an_older_target_is_a_failure() -> None:
     finding = only(found(upgrading("v1.56.0"), props("v1.52.0")))
     assert finding.level is Level.FAILURE
     assert finding.text.startswith("version is 'v1.52.0'; allowed: v1.56.0 or later")
-    assert "helm rollback" in finding.fix
+    assert "roll back with your tool" in finding.fix
 
 
 def test_another_engine_is_a_failure() -> None:

@@ -11,6 +11,7 @@ from cdk8s_spicedb.labels import Component, selector_labels
 from cdk8s_spicedb.live.check.finding import Finding, Level
 from cdk8s_spicedb.live.check.plan import running_servers, server_findings
 from cdk8s_spicedb.live.observe import observe
+from cdk8s_spicedb.manifests import release_manifests
 from tests.apiserver import ApiServer
 from tests.live.installed import deploy, helm_revision, installable, props, servers
 
@@ -187,6 +188,19 @@ def test_a_failed_migration_of_kubectl_is_deleted_to_run_again() -> None:
     )
     fix = about("Job spicedb-migration-1234567", cluster, props(delivery=Delivery.KUBECTL)).fix
     assert "`kubectl delete job spicedb-migration-1234567 --namespace authz`" in fix
+
+
+def test_older_failed_migrations_of_kubectl_do_not_matter() -> None:
+    """Unless this release has the same one, which then would not run."""
+    cluster, settings = installable(), props(delivery=Delivery.KUBECTL)
+    (own,) = (each["metadata"]["name"] for each in release_manifests(settings) if each["kind"] == "Job")
+    labels = selector_labels("spicedb", Component.MIGRATION)
+    failed, done = ({"conditions": [{"type": kind, "status": "True"}]} for kind in ("Failed", "Complete"))
+    jobs = {"spicedb-migration-0000000": failed, own: failed, "spicedb-migration-1111111": done}
+    for number, (name, status) in enumerate(jobs.items()):
+        metadata = {"name": name, "labels": labels, "creationTimestamp": f"2030-01-01T00:00:0{number}Z"}
+        cluster.put("jobs", {"metadata": metadata, "spec": {}, "status": status})
+    assert [each.subject for each in found(cluster, settings)] == [f"Job {own}"]
 
 
 def test_what_an_interrupted_upgrade_left_is_no_failure_for_it() -> None:

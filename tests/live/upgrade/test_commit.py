@@ -12,6 +12,7 @@ from cdk8s_spicedb.live.upgrade.commit import write_next_step
 from tests.apiserver import ApiServer
 from tests.live.installed import (
     NEW,
+    OLD,
     deploy,
     props,
 )
@@ -32,7 +33,19 @@ def test_files_of_each_step_are_written_when_the_one_before_is_done(api: ApiServ
     assert "read-legacy-write-both" in (folder / "spicedb.k8s.yaml").read_text()
     deploy(api, settings)
     for _ in range(2):
-        assert write_next_step(kube, settings, folder).text == "All 2 steps are done: SpiceDB v1.56.0 serves."
+        assert write_next_step(kube, settings, folder).text == "All steps are done: SpiceDB v1.56.0 serves."
+
+
+def test_a_step_of_settings_is_done_when_the_servers_have_them(api: ApiServer, tmp_path: Any) -> None:
+    settings = attrs.evolve(props(OLD), delivery=Delivery.ARGOCD)
+    deploy(api, settings)
+    settings = attrs.evolve(settings, server=attrs.evolve(settings.server, http_enabled=True))
+    kube = api.cluster()
+    assert write_next_step(kube, settings, tmp_path / "step").step == 1
+    with pytest.raises(SpiceDBError, match=r"step 1 of 1 is not done: .*not those of the step: --http-"):
+        write_next_step(kube, settings, tmp_path / "step")
+    deploy(api, settings)
+    assert write_next_step(kube, settings, tmp_path / "step").step is None
 
 
 def test_chart_of_the_next_step_is_written(api: ApiServer, tmp_path: Any) -> None:

@@ -8,11 +8,12 @@ from attrs import frozen
 
 from ...delivery import misfit
 from ...errors import InvalidProps, SpiceDBError
+from ...manifests import release_manifests
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan, UpgradeStep
 from ...plans.words import BACKUP, old_servers, rollback, step_of, time_sentences
 from ...props import SpiceDBProps
-from ...text import count
+from ...text import count, link
 from ...versions import SCHEMA_MODES
 from ..apierror import ClusterError
 from ..cluster import Cluster
@@ -133,9 +134,14 @@ def step_images(props: SpiceDBProps, planned: Planned) -> tuple[list[str], list[
 def _summary(record: Record, running: Running) -> Iterator[Finding]:
     plan, done = record.plan, record.sound[-1].step
     steps = count(len(plan.steps), "step")
-    if done or record.running is not None:
+    by_commit = running.applier.applies_commits
+    if by_commit and record.running == len(plan.steps) and not record.awaits(running):
+        yield Finding.ok(_SUBJECT, f"{plan.current} to {plan.target}: the last step is applied")
+    elif done or record.running is not None:
         text = f"the upgrade from {plan.current} to {plan.target} is not finished: {done} of {steps} done"
         fix = "go on with `cdk8s-spicedb upgrade`, or go back with `cdk8s-spicedb rollback`"
+        if by_commit:
+            fix = f"go on with `cdk8s-spicedb upgrade --write`, or go back with a commit: {link('upgrade/rollback')}"
         yield Finding.warning(_SUBJECT, text + (f". It stopped: {record.stopped}" if record.stopped else ""), fix)
     elif plan.current == plan.target:
         yield Finding.ok(_SUBJECT, f"{plan.current} runs already: an upgrade changes only settings, in {steps}")
@@ -226,10 +232,11 @@ def _migration(cluster: Cluster, props: SpiceDBProps, seen: Observed) -> Iterato
     if not props.migrates:
         return
     seen.need("jobs")
-    place = cluster.options()
+    place, own = cluster.options(), {each["metadata"]["name"] for each in release_manifests(props)}
     for job in seen.jobs:
         name, state = job["metadata"]["name"], job_state(job)
-        if state.failed:
+        # With kubectl, older Jobs stay for a day. One of them matters only if this release needs it again.
+        if state.failed and (job is seen.jobs[-1] or name in own):
             text = f"the last migration failed: {state.message}".rstrip(": ")
             fix = f"read its log with `kubectl logs job/{name} {place}`"
             if not props.migrates_first:

@@ -11,11 +11,12 @@ from ...errors import SpiceDBError
 from ...helm import write_release
 from ...plans.words import step_of
 from ...props import SpiceDBProps
+from ...text import link
 from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..record import Record, RecordFile
-from ..target import not_in_place, props_at, start_or_continue
+from ..target import other_settings, props_at, start_or_continue
 from ..workload import unsettled
 from .backup import BackUp, backed_up
 from .lease import Lock, held
@@ -63,7 +64,7 @@ def write_next_step(
             return _reached(earlier)
         record = start_or_continue(cluster, props, running, lambda: running.revision)
         if record.running is not None:
-            record = _finish(cluster, seen, running, record, record.running)
+            record = _finish(cluster, seen, running, props, record, record.running)
         number = record.next_step
         if number is None:
             lock.require()
@@ -99,19 +100,30 @@ def _is_reached(record: Record, running: Running, props: SpiceDBProps) -> bool:
     return record.plan.target == props.version == running.version and last.schema_mode == props.server.schema_mode
 
 
-def _finish(cluster: Cluster, seen: Observed, running: Running, record: Record, number: int) -> Record:
-    waits = not_in_place(running, record.step(number)) or unsettled(seen)
+def _missing(running: Running, props: SpiceDBProps, record: Record, number: int) -> str | None:
+    """What servers lack of a step that keeps their version. None: nothing."""
+    if record.plan.current != record.plan.target:
+        return None
+    others = other_settings(running, props_at(props, record.plan, record.step(number)))
+    return f"these settings of the servers are not those of the step: {others}" if others else None
+
+
+def _finish(
+    cluster: Cluster, seen: Observed, running: Running, props: SpiceDBProps, record: Record, number: int
+) -> Record:
+    waits = record.awaits(running) or _missing(running, props, record, number) or unsettled(seen)
     if waits:
         raise SpiceDBError(
             f"{step_of(number, len(record.plan.steps))} is not done: {waits}; commit its files, and wait with "
-            f"`cdk8s-spicedb status {running.name} --wait {cluster.options()}`"
+            f"`cdk8s-spicedb status {running.name} --wait {cluster.options()}`. If the migration of a commit "
+            f"failed, see {link('operate/troubleshoot')}#a-migration-fails"
         )
     return record.finish(running.revision)
 
 
 def _reached(record: Record) -> NextStep:
-    steps = len(record.plan.steps)
-    return NextStep(step=None, steps=steps, text=f"All {steps} steps are done: SpiceDB {record.plan.target} serves.")
+    text = f"All steps are done: SpiceDB {record.plan.target} serves."
+    return NextStep(step=None, steps=len(record.plan.steps), text=text)
 
 
 def _next(cluster: Cluster, folder: str | PathLike[str], props: SpiceDBProps, record: Record, number: int) -> str:
@@ -119,5 +131,5 @@ def _next(cluster: Cluster, folder: str | PathLike[str], props: SpiceDBProps, re
     then = "" if number == steps else ", and run this command again for the next step"
     return (
         f"Wrote {folder}: {step_of(number, steps)}, SpiceDB {step.version}: {step.why}.\n"
-        f"Commit it. Then wait with `cdk8s-spicedb status {props.name} --wait {cluster.options()}`{then}."
+        f"Commit and push it. Then wait with `cdk8s-spicedb status {props.name} --wait {cluster.options()}`{then}."
     )

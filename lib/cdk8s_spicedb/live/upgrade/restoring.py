@@ -17,6 +17,7 @@ from ...delivery import Delivery
 from ...errors import SpiceDBError
 from ...manifests.jobs import migration_manifests
 from ...props import SpiceDBProps
+from ...text import link
 from ..check.database.aside import require_can_set_aside, set_aside
 from ..cluster import Cluster
 from ..data.file import beside, reading
@@ -63,7 +64,7 @@ class Restoration:
         except SpiceDBError as error:
             raise SpiceDBError(
                 f"a rollback cannot restore a backup here: {error}. Restore it into an empty database, as "
-                "docs/operate/backup.md describes"
+                f"{link('operate/backup')}#restore-by-hand describes"
             ) from None
         require_reachable(self.cluster, self.older)
 

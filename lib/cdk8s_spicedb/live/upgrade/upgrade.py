@@ -17,9 +17,9 @@ from ..cluster import Cluster
 from ..instance import Observed, Running
 from ..observe import require
 from ..pods import drains
-from ..record import Record, RecordFile
+from ..record import Record, RecordFile, not_in_place
 from ..rehearsed import settings_of
-from ..target import not_in_place, other_settings, props_at
+from ..target import other_settings, props_at
 from ..waiting import wait_until
 from ..workload import drain_seconds
 from .backup import BackUp, backed_up

@@ -199,7 +199,7 @@ def _why_not(cluster: Cluster, name: str, pod: Manifest | ClusterError | None) -
     if waits.hopeless:
         image = pod["spec"]["containers"][0]["image"]
         text = f"not checked: the pod of the check cannot pull {image}: {waits.reason}"
-        return Finding.warning(DATABASE, text, "choose an image of the database's client that your nodes can pull")
+        return Finding.warning(DATABASE, text, "name an image that your nodes can pull, with --database-image")
     place = unscheduled(pod)
     reasons = [place.message or place.reason] if place else []
     with suppress(ClusterError):
