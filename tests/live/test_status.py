@@ -66,6 +66,20 @@ def test_failed_migration_until_helm_deploys_again() -> None:
     assert status(cluster_of(**objects), "spicedb").healthy
 
 
+@pytest.mark.parametrize(("restarts", "problems"), [(2, 0), (3, 1)])
+def test_a_new_server_that_restarts_again_and_again_is_a_problem(restarts: int, problems: int) -> None:
+    """Although enough older ones are ready. Not while a migration runs: new servers wait for it."""
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    last = {"terminated": {"exitCode": 1, "reason": "Error", "message": "wrong password"}}
+    statuses = [{"name": "spicedb", "restartCount": restarts, "state": state, "lastState": last}]
+    failing = server_pod("spicedb-new", ready=False, containerStatuses=statuses)
+    objects = {**NOTHING, "deployments": [deployment()], "pods": [server_pod(), failing]}
+    found = status(cluster_of(**objects), "spicedb").problems
+    assert len(found) == problems
+    assert all(text.startswith("spicedb-new does not become ready: ") for text in found)
+    assert status(cluster_of(**{**objects, "jobs": [job(None)]}), "spicedb").problems == ()
+
+
 def test_servers_that_are_to_be_replaced_are_named() -> None:
     newer = deployment()
     older = server_pod()

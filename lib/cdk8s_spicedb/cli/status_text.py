@@ -108,9 +108,10 @@ def _lines(found: Status) -> Iterator[Line]:
 def _runs(found: Status) -> str:
     """What serves, and what is to serve after the roll-out."""
     wanted = found.version or "(unknown version)"
-    serving = sorted({pod.version for pod in found.pods if pod.ready and not pod.terminating and pod.version})
-    text = f"SpiceDB {' and '.join(serving) or wanted} on {found.engine or 'an unknown engine'}"
-    return text if not serving or serving == [wanted] else f"{text}, and {wanted} is to replace it"
+    serving = {pod.version for pod in found.pods if pod.ready and not pod.terminating and pod.version}
+    older = " and ".join(sorted(serving - {wanted}))
+    text = f"SpiceDB {older or wanted} on {found.engine or 'an unknown engine'}"
+    return f"{text}, and {wanted} is to replace it" if older else text
 
 
 def _known_faults(found: Status) -> Iterator[Line]:

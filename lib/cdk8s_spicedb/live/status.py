@@ -259,6 +259,8 @@ def _not_installed(cluster: Cluster, seen: Observed) -> Status:
 
 
 _LIST = ". Without a name, `cdk8s-spicedb status --all-namespaces` lists every SpiceDB"
+_MANY_RESTARTS = 3
+"""A server that restarts so often needs help. While a migration runs, new servers wait for it in this way."""
 
 
 def _problems(found: Status) -> Iterator[str]:
@@ -266,6 +268,9 @@ def _problems(found: Status) -> Iterator[str]:
         yield f"{found.ready} of {found.replicas} servers are ready"
     if found.rollout and found.rollout.state is RolloutState.STUCK:
         yield f"the roll-out is stuck: {found.rollout.message}"
+    if not found.migration or found.migration.state is not MigrationState.RUNNING:
+        failing = [pod for pod in found.pods if pod.restarts >= _MANY_RESTARTS and not (pod.ready or pod.terminating)]
+        yield from (f"{pod.name} does not become ready: {pod.reason}" for pod in failing if pod.reason)
     if found.migration and found.migration.state is MigrationState.FAILED and not _is_over(found):
         yield f"the migration failed: {found.migration.reason}"
     if found.helm and found.helm.status == "failed":

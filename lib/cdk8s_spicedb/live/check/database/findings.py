@@ -65,7 +65,10 @@ _PROBLEMS = {
         "increase the database's max_connections or the limit of the user, or end connections that nobody needs",
     ),
     "starting": ("the database is starting up or shutting down", "wait until it accepts connections"),
-    "uri": ("the client cannot parse the URI", "correct the URI in {secret}"),
+    "uri": (
+        "the client cannot parse the URI",
+        "percent-encode special characters in {secret}, such as @ as %40, or set the parts of the connection",
+    ),
     "unknown": (
         "the client failed for a reason that this check does not know",
         "connect with a client of the database and the credentials of {secret}",
