@@ -35,7 +35,7 @@ COMMANDS = {
     "restore": (RestoreReport, "What the SpiceDB holds afterwards."),
     "compare": (CompareReport, ""),
     "rehearse": (Rehearsal, "The exit code is 3 if `ok` is false."),
-    "plan": (PlanReport, "This command needs no cluster."),
+    "plan": (PlanReport, "With `--from`, this command needs no cluster."),
 }
 _OPENING = (
     NOTE
