@@ -117,6 +117,8 @@ def test_missing_rights_are_named() -> None:
     found = status(cluster_of(deployments=[deployment()]), "spicedb", drift=True)
     assert found.healthy
     assert any(each.startswith("pods: pods is forbidden: User ") for each in found.unknown)
+    of_record = [each.partition(":")[0] for each in found.unknown if "configmaps" in each]
+    assert of_record == ["upgrade"], "it also has the install, and is named once"
     assert found.drift is not None
     assert not found.drift.known
     assert "secrets is forbidden" in text_of(found)

@@ -201,6 +201,8 @@ def status(
         _TITLES.get(what, what): error for what, error in seen.unknown.items() if what != "log"
     }
     answers: dict[str, Any] = {what: _answer(what, future, unknown) for what, future in asked}
+    if "upgrade" in unknown:
+        unknown.pop("install", None)  # Both are in one ConfigMap.
     answers["upgrade"] = _upgrade(answers["upgrade"])
     answers["install"] = _install(answers["install"])
     answers["warnings"] = answers["warnings"] or ()
