@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import re
@@ -11,15 +10,15 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cache
-from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
 import attrs
 from attrs import frozen
+from markdown.extensions.toc import slugify
 
 from cdk8s_spicedb import SpiceDBProps, live
-from cdk8s_spicedb.files.schema import field_texts
+from cdk8s_spicedb.files.schema import docstrings, field_texts
 from cdk8s_spicedb.live import data, rehearsal
 
 from . import output, props
@@ -113,12 +112,12 @@ def page() -> str:
         _index(),
         *(part for section in SECTIONS for part in _section(section)),
         "## Options\n",
-        *(part for kind in _kinds(is_options=True) for part in _class(kind)),
+        *(part for kind in _options() for part in _class(kind)),
         "## Results\n",
         paragraph("[Output of the commands](output.md) lists the fields of these classes."),
-        table(("Class", "Properties and methods"), *map(_result, _kinds(is_result=True))),
+        table(("Class", "Properties and methods"), *map(_result, _results())),
         "## Other classes\n",
-        *(part for kind in _kinds() for part in _class(kind)),
+        *(part for kind in _others() for part in _class(kind)),
         "## Enumerations\n",
         table(("Class", "Members"), *map(_enumeration, _subclasses(Enum))),
         "## Errors\n",
@@ -137,11 +136,11 @@ def exported() -> Mapping[str, Any]:
 
 def _index() -> str:
     rows = ((section.title, ", ".join(map(_listed, section.names))) for section in SECTIONS)
-    return table(("To", "Functions"), *((f"[{title}](#{_slug(title)})", names) for title, names in rows))
+    return table(("To", "Functions"), *((f"[{title}](#{_anchor_of(title)})", names) for title, names in rows))
 
 
 def _listed(name: str) -> str:
-    return f"[`{name}`](#{_slug(name)})"
+    return f"[`{name}`](#{_anchor_of(name)})"
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -232,14 +231,19 @@ def _subclasses(base: type) -> list[Any]:
     return [kind for kind in _classes() if issubclass(kind, base)]
 
 
-def _kinds(*, is_options: bool = False, is_result: bool = False) -> list[Any]:
-    """The classes with fields: options, what `docs/reference/output.md` has already, or the others."""
-    results = output.classes()
-    return [
-        kind
-        for kind in filter(attrs.has, _classes())
-        if (kind.__name__.endswith("Options"), kind in results) == (is_options, is_result)
-    ]
+def _options() -> list[Any]:
+    return [kind for kind in _classes() if kind.__name__.endswith("Options")]
+
+
+def _results() -> list[Any]:
+    """The classes with fields that the page about the output has already."""
+    return [kind for kind in _classes() if kind in output.classes()]
+
+
+def _others() -> list[Any]:
+    """The other classes with fields."""
+    listed = [*_options(), *_results()]
+    return [kind for kind in _classes() if attrs.has(kind) and kind not in listed]
 
 
 def _class(kind: Any) -> Iterator[str]:
@@ -286,19 +290,9 @@ def _result(kind: Any) -> tuple[str, str]:
 
 
 def _enumeration(kind: type[Enum]) -> tuple[str, str]:
-    texts = _member_texts(kind)
+    texts = dict(docstrings(kind))
     members = [f"`{each.name}`" + (f": {texts[each.name]}" if each.name in texts else "") for each in kind]
     return _anchored(kind), in_cell("<br>".join([inspect.getdoc(kind) or "", *members]))
-
-
-def _member_texts(kind: type[Enum]) -> Mapping[str, str]:
-    """The docstring of each member of an enumeration, by its name."""
-    (node,) = ast.parse(inspect.getsource(kind)).body
-    return {
-        ast.unparse(member.targets[0]): str(text.value.value)
-        for member, text in pairwise(getattr(node, "body", ()))
-        if isinstance(member, ast.Assign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-    }
 
 
 def _error(kind: type[Exception]) -> tuple[str, str]:
@@ -340,11 +334,11 @@ def _target(name: str, names: Mapping[str, Any]) -> str:
     known = names.get(name) or _public().get(name)
     if known is SpiceDBProps:
         return props.link(SpiceDBProps, folder="props/")
+    if known in output.classes():
+        return f"output.md#{name.lower()}"
     if isinstance(known, type):
-        return (
-            f"output.md#{name.lower()}" if known in output.classes() else f"#{_anchor(known)}" * (known in _classes())
-        )
-    return f"#{_slug(name)}" if inspect.isfunction(known) and known in exported().values() else ""
+        return f"#{_anchor(known)}" if known in _classes() else ""
+    return f"#{_anchor_of(name)}" if inspect.isfunction(known) and known in exported().values() else ""
 
 
 @cache
@@ -354,13 +348,13 @@ def _public() -> Mapping[str, Any]:
     return {**{kind.__name__: kind for kind in output.classes()}, **modules}
 
 
+def _anchor_of(title: str) -> str:
+    """The anchor of a heading."""
+    return str(slugify(title, "-"))
+
+
 def _anchor(kind: type) -> str:
     return f"class-{kind.__name__.lower()}"
-
-
-def _slug(title: str) -> str:
-    """The anchor of a heading."""
-    return re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-")
 
 
 if __name__ == "__main__":

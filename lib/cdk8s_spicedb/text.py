@@ -1,4 +1,4 @@
-"""Numbers, times and lists in words, and links to the documentation."""
+"""Text in columns, numbers, times and lists in words, and links to the documentation."""
 
 from __future__ import annotations
 

@@ -97,16 +97,20 @@ def field_texts(kind: type) -> Mapping[str, str]:
     """The docstring of each field, by its name. Empty without the source code."""
     found: dict[str, str] = {}
     for owner in kind.__mro__:
-        for field, text in _docstrings(owner) if attrs.has(owner) else ():
+        for field, text in docstrings(owner) if attrs.has(owner) else ():
             found.setdefault(field, text)
     return found
 
 
-def _docstrings(kind: type) -> Iterator[tuple[str, str]]:
+def docstrings(kind: type) -> Iterator[tuple[str, str]]:
+    """The name of each field of a class, or of each member of an enumeration, and the docstring below it."""
     try:
         (node,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     except OSError:
         return
     for field, text in pairwise(cast(ast.ClassDef, node).body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            yield cast(ast.Name, field.target).id, " ".join(str(text.value.value).split())
+        if not isinstance(text, ast.Expr) or not isinstance(text.value, ast.Constant):
+            continue
+        if isinstance(field, (ast.AnnAssign, ast.Assign)):
+            target = field.target if isinstance(field, ast.AnnAssign) else field.targets[0]
+            yield cast(ast.Name, target).id, " ".join(str(text.value.value).split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from enum import Enum
 from functools import cache
@@ -163,20 +163,33 @@ def not_in_place(running: Running, step: UpgradeStep) -> str | None:
 
 def read_record(cluster: Cluster, name: str) -> Record | None:
     """The record of the last upgrade of a release. None if there is none. Raises `SpiceDBError` if it is not valid."""
-    return RecordFile(cluster, name).read()
+    return record_in(data_of(cluster, name), cluster, name)
+
+
+def data_of(cluster: Cluster, name: str) -> Mapping[str, Any]:
+    """The data of the ConfigMap with the record. Empty if there is none."""
+    return (cluster.get(CONFIG_MAP, record_name(name)) or {}).get("data") or {}
+
+
+def record_in(data: Mapping[str, Any], cluster: Cluster, name: str) -> Record | None:
+    """The record in the data of its ConfigMap. None if there is none. Raises `SpiceDBError` if it is not valid."""
+    text, config_map = data.get(_KEY), record_name(name)
+    if not isinstance(text, str):
+        return None
+    fix = f"correct it, or delete it with `kubectl delete configmap {config_map} {cluster.options()}`"
+    return _load(text, f"{_KEY} in the ConfigMap {config_map}", fix)
 
 
 class RecordFile:
     """The ConfigMap with the record of a release. Nobody else may change it between two writes."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
-        self._cluster, self._name = cluster, record_name(name)
+        self._cluster, self._of, self._name = cluster, name, record_name(name)
         self._version: str | None = None
 
     def read(self) -> Record | None:
         """The record. None if there is none. Raises `SpiceDBError` if it is not valid."""
-        text = self._text()
-        return None if text is None else _load(text, f"{_KEY} in the ConfigMap {self._name}", self._fix)
+        return record_in(self._data(), self._cluster, self._of)
 
     def write(self, record: Record) -> None:
         """Writes the record. Raises `SpiceDBError` if somebody else has changed it since this was last called."""
@@ -192,7 +205,7 @@ class RecordFile:
                 refused = error
             # It was written if only the answer was lost.
             before = self._version
-            if self._text() == wanted["data"][_KEY]:
+            if self._data().get(_KEY) == wanted["data"][_KEY]:
                 return
             if self._version != before or isinstance(refused, Conflict):
                 raise SpiceDBError(
@@ -201,15 +214,10 @@ class RecordFile:
                 )
         raise refused
 
-    @property
-    def _fix(self) -> str:
-        return f"correct it, or delete it with `kubectl delete configmap {self._name} {self._cluster.options()}`"
-
-    def _text(self) -> str | None:
+    def _data(self) -> Mapping[str, Any]:
         found = self._cluster.get(CONFIG_MAP, self._name) or {}
         self._version = found.get("metadata", {}).get("resourceVersion")
-        text = (found.get("data") or {}).get(_KEY)
-        return text if isinstance(text, str) else None
+        return found.get("data") or {}
 
     def _manifest(self, record: Record) -> Manifest:
         plan, at = record.plan, record.sound[-1].step

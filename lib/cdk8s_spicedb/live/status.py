@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -21,10 +21,10 @@ from .evidence import Certificate, EventWarning, find_certificates, find_warning
 from .instance import HelmRelease, MissingError, Observed, Running, describe, find_all
 from .observe import observe
 from .pods import Pod, pod_of
-from .record import Record, read_record
+from .record import Record, data_of, record_in
 from .released import helm_release_of
 from .text import redacted
-from .unfinished import Unfinished, read_unfinished
+from .unfinished import Unfinished, unfinished_in
 from .workload import (
     Migration,
     MigrationState,
@@ -188,8 +188,7 @@ def status(
     with ThreadPoolExecutor(4) as pool:
         asked: list[tuple[str, Future[Any]]] = [
             ("warnings", pool.submit(find_warnings, cluster, name)),
-            ("upgrade", pool.submit(read_record, cluster, name)),
-            ("install", pool.submit(read_unfinished, cluster, name)),
+            ("upgrade", pool.submit(data_of, cluster, name)),
         ]
         seen = observe(cluster, name, helm=True)
         running = seen.running
@@ -200,11 +199,10 @@ def status(
     unknown: dict[str, SpiceDBError] = {
         _TITLES.get(what, what): error for what, error in seen.unknown.items() if what != "log"
     }
-    answers: dict[str, Any] = {what: _answer(what, future, unknown) for what, future in asked}
-    if "upgrade" in unknown:
-        unknown.pop("install", None)  # Both are in one ConfigMap.
-    answers["upgrade"] = _upgrade(answers["upgrade"])
-    answers["install"] = _install(answers["install"])
+    answers: dict[str, Any] = {what: _answer(what, future.result, unknown) for what, future in asked}
+    data = answers["upgrade"] or {}
+    answers["upgrade"] = _answer("upgrade", lambda: _upgrade(record_in(data, cluster, name)), unknown)
+    answers["install"] = _answer("install", lambda: _install(unfinished_in(data, cluster, name)), unknown)
     answers["warnings"] = answers["warnings"] or ()
     found = evolve(_servers(seen, releases) if running else _not_installed(cluster, seen), **answers)
     problems = (*found.problems, *_problems(found))
@@ -215,10 +213,10 @@ def status(
 _TITLES = {"jobs": "migration", "helm": "Helm"}
 
 
-def _answer(what: str, future: Future[Any], unknown: dict[str, SpiceDBError]) -> Any:
+def _answer(what: str, ask: Callable[[], Any], unknown: dict[str, SpiceDBError]) -> Any:
     """An answer. None if it is unknown, such as for lack of a right."""
     try:
-        return future.result()
+        return ask()
     except Unreachable:
         raise
     except SpiceDBError as error:

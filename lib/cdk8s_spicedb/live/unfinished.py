@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from attrs import frozen
 
@@ -12,7 +13,7 @@ from ..errors import SpiceDBError
 from ..labels import OWN
 from .apierror import SHAPE, Conflict, NotFound, Unreachable
 from .cluster import CONFIG_MAP, Cluster
-from .record import record_name
+from .record import data_of, record_name
 
 _KEY = "install.json"
 _ATTEMPTS = 3
@@ -30,7 +31,11 @@ class Unfinished:
 
 def read_unfinished(cluster: Cluster, name: str) -> Unfinished | None:
     """The install that is not finished. None if there is none. Raises `SpiceDBError` if the note is not valid."""
-    data = (cluster.get(CONFIG_MAP, record_name(name)) or {}).get("data") or {}
+    return unfinished_in(data_of(cluster, name), cluster, name)
+
+
+def unfinished_in(data: Mapping[str, Any], cluster: Cluster, name: str) -> Unfinished | None:
+    """What `read_unfinished` returns, from the data of the ConfigMap."""
     if _KEY not in data:
         return None
     try:

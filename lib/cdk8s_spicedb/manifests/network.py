@@ -44,19 +44,14 @@ def network_policy(objects: Objects, annotations: Mapping[str, str] | None = Non
     spec = {
         "podSelector": {"matchLabels": objects.selector},
         "policyTypes": ["Ingress", "Egress"],
-        # Kubernetes stores no empty list, so that each `kubectl apply` would change the object again.
-        **({"ingress": ingress} if (ingress := _ingress(objects, policies)) else {}),
+        "ingress": list(_ingress(props, policies)) if objects.component is Component.SERVER else [],
         "egress": list(_egress(props, policies, objects.component)),
     }
-    return [objects.make("networking.k8s.io/v1", "NetworkPolicy", spec=spec, annotations=annotations)]
+    # Kubernetes does not store an empty list, so each `kubectl apply` would change the object again.
+    return [objects.make("networking.k8s.io/v1", "NetworkPolicy", spec=omit_empty(spec), annotations=annotations)]
 
 
-def _ingress(objects: Objects, policies: NetworkPolicies) -> list[Manifest]:
-    """The rules for who may connect. Only servers take connections."""
-    return list(_to_servers(objects.props, policies)) if objects.component is Component.SERVER else []
-
-
-def _to_servers(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifest]:
+def _ingress(props: SpiceDBProps, policies: NetworkPolicies) -> Iterator[Manifest]:
     ports, own_pods = open_ports(props), NetworkPeer(pods={NAME: "spicedb", INSTANCE: props.name})
     clients = None if policies.clients is None else [*policies.clients, own_pods]
     yield from _rule("from", clients, [ports[name] for name in (GRPC, HTTP) if name in ports])

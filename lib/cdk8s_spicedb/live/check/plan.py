@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ...delivery import misfit
 from ...errors import InvalidProps, SpiceDBError
-from ...manifests import release_manifests
+from ...manifests.jobs import migration_manifests
 from ...manifests.objects import Manifest
 from ...plans.plan import UpgradePlan, UpgradeStep
 from ...plans.words import BACKUP, old_servers, rollback, step_of, time_sentences
@@ -232,7 +232,7 @@ def _migration(cluster: Cluster, props: SpiceDBProps, seen: Observed) -> Iterato
     if not props.migrates:
         return
     seen.need("jobs")
-    place, own = cluster.options(), {each["metadata"]["name"] for each in release_manifests(props)}
+    place, own = cluster.options(), {each["metadata"]["name"] for each in migration_manifests(props)}
     for job in seen.jobs:
         name, state = job["metadata"]["name"], job_state(job)
         # With kubectl, older Jobs stay for a day. One of them matters only if this release needs it again.
