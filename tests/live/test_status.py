@@ -87,7 +87,7 @@ def test_servers_that_are_to_be_replaced_are_named() -> None:
     older["metadata"]["labels"]["app.kubernetes.io/version"] = "v1.52.0"
     container["image"] = "ghcr.io/authzed/spicedb:v1.52.0"
     found = status(cluster_of(**{**NOTHING, "deployments": [newer], "pods": [older]}), "spicedb")
-    assert "SpiceDB v1.52.0 on postgres, and v1.56.0 is to replace it" in text_of(found)
+    assert "SpiceDB v1.52.0 on postgres; the roll-out to v1.56.0 is not done" in text_of(found)
 
 
 def test_an_install_that_is_not_finished() -> None:
@@ -96,7 +96,9 @@ def test_an_install_that_is_not_finished() -> None:
     objects = {**NOTHING, "deployments": [deployment()], "pods": [server_pod()], "configmaps": [unfinished]}
     found = status(cluster_of(**objects), "spicedb")
     assert found.healthy, "it may only lack its test"
-    assert "Install        not finished, since 2030-01-01T00:00:00Z; unless it still runs, run" in text_of(found)
+    assert "Install        not finished, began at 2030-01-01T00:00:00Z; if it does not run any more, run" in text_of(
+        found
+    )
     unfinished["data"] = {"install.json": "{"}
     found = status(cluster_of(**objects), "spicedb")
     assert (found.install, found.unknown[0].partition(" in ")[0]) == (None, "install: install.json")

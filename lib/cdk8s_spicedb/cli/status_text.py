@@ -111,7 +111,7 @@ def _runs(found: Status) -> str:
     serving = {pod.version for pod in found.pods if pod.ready and not pod.terminating and pod.version}
     older = " and ".join(sorted(serving - {wanted}))
     text = f"SpiceDB {older or wanted} on {found.engine or 'an unknown engine'}"
-    return f"{text}, and {wanted} is to replace it" if older else text
+    return f"{text}; the roll-out to {wanted} is not done" if older else text
 
 
 def _known_faults(found: Status) -> Iterator[Line]:
@@ -156,7 +156,7 @@ def _servers(found: Status) -> Iterator[Line]:
 
 def _migration(migration: Migration) -> Iterator[Line]:
     if migration.state is MigrationState.NONE:
-        yield "Migration", "no Job found: a Job that has succeeded is deleted later", FAINT
+        yield "Migration", "no Job found: a Job is deleted some time after it succeeds", FAINT
         return
     style = {MigrationState.FAILED: BAD, MigrationState.SUCCEEDED: GOOD}.get(migration.state, BUSY)
     when = f", {age(migration.ended or migration.started or '')} ago" if migration.started else ""

@@ -96,7 +96,7 @@ class Status(_Instance):
     upgrade: str | None = None
     """Where an upgrade with several steps stands. None: none is under way."""
     install: str | None = None
-    """That an install has begun, and has not come to its end. None: there is none, or it is done."""
+    """An install that is not finished, in one sentence. None: there is none."""
     warnings: Sequence[EventWarning] = ()
     """What Kubernetes warned about in the last hour, newest first."""
     drift: Drift | None = None
@@ -287,12 +287,12 @@ def _is_over(found: Status) -> bool:
 
 
 def _install(found: Unfinished | None) -> str | None:
-    """That an install is not done, in one sentence."""
+    """An install that is not finished, in one sentence. None: there is none."""
     if found is None:
         return None
     return (
-        f"not finished, since {found.started}; unless it still runs, run `cdk8s-spicedb install` again, or remove what "
-        "is left with `cdk8s-spicedb uninstall`"
+        f"not finished, began at {found.started}; if it does not run any more, run `cdk8s-spicedb install` again, or "
+        "remove what is left with `cdk8s-spicedb uninstall`"
     )
 
 
