@@ -188,6 +188,8 @@ def test_watch_prints_a_line_for_each_change(
         try:
             assert process.stdout is not None
             assert "healthy; 1 of 1 ready; roll-out done; v1.56.0" in process.stdout.readline()
+            # A server that can start may be ready before the next look.
+            namespace.kubectl("create", "quota", "full", "--hard=pods=0")
             namespace.kubectl("scale", "deployment/spicedb", "--replicas=2")
             assert "not healthy; 1 of 2 ready" in process.stdout.readline()
         finally:
